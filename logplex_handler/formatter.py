@@ -1,0 +1,220 @@
+"""A record becomes one line of key=value text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from logplex_handler import _keyvalue, _template
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.metrics import is_metric
+
+__all__ = ["KeyValueFormatter"]
+
+# The attributes that a record has by itself, whatever the version of Python, and those that
+# formatters add; `logplex_stream` chooses where a record goes. All others came through `extra=`.
+_NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    "asctime",
+    "logplex_stream",
+    "message",
+    "taskName",
+}
+
+_MAX_SOURCE_BYTES = 200
+# With a header of at most 480 bytes, a line of metrics then fits the smallest packet allowed
+# (2,048 bytes), so it is never cut.
+_MAX_METRICS_LINE_BYTES = 1000
+
+
+class KeyValueFormatter(logging.Formatter):
+    r"""Writes a record as `source=us-east level=info logger=shop msg="order shipped" order_id=42`.
+
+    The pairs are, in this order: `source` and the `static` pairs if there are any, `level`,
+    `logger`, the message, the extras in the order given, and for an exception `error`, `error_msg`
+    and `traceback`, for stack info `stack`. A key that stands twice stands twice, ours first.
+
+    The message is one quoted value, `msg="…"`; a message that is key=value by itself stays pairs,
+    each argument quoted by itself; a mapping as message gives its pairs. No argument and no extra
+    can add a pair, a metric or a line. What an f-string put into the message cannot be told apart
+    from it, so pass values as arguments or extras. Arguments that do not fit their template leave
+    the template, with what is wrong beside it as `log_error`.
+
+    A record with an empty message and no extras but metrics is a line of `source` and the metrics
+    alone; metrics that make it longer than 1,000 bytes go on in another line.
+
+    All line breaks of values are escaped. Where `format` returns more than one line, each of them
+    is a line of its own for the reader, and `LogplexHandler` sends it as one packet.
+
+    Args:
+        fmt: Not used: the line has a form of its own, so anything but None is an error. It is here,
+            with `datefmt` and `style`, because `dictConfig` and `fileConfig` pass it.
+        datefmt: Not used; the time stands in the packet.
+        style: Not used.
+        source: The value of `source=` on every line: which machine or environment this is. At
+            most 200 bytes without spaces, quotes or `=`. Default: no such pair; the formatter that
+            `LogplexHandler` uses if none is set has the environment's `LOGPLEX_SOURCE`.
+        static: Pairs for every line but those of metrics alone. Default: none.
+        message_key: The key of a message that is free text. Default: `msg`.
+        exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
+            escaped. `lines` writes one line for each of their lines, which repeats all other pairs
+            but the metrics: easier to read in a terminal.
+
+    Raises:
+        ConfigurationError: (a ValueError) an argument that cannot be used, by name.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        *,
+        source: str | None = None,
+        static: Mapping[str, object] | None = None,
+        message_key: str = "msg",
+        exceptions: Literal["inline", "lines"] = "inline",
+    ) -> None:
+        if fmt is not None:
+            raise ConfigurationError(
+                "fmt: KeyValueFormatter has a form of its own; leave fmt out, or use a "
+                "logging.Formatter"
+            )
+        if exceptions not in ("inline", "lines"):
+            raise ConfigurationError("exceptions: must be 'inline' or 'lines'")
+        if static is not None and not isinstance(static, Mapping):
+            raise ConfigurationError("static: must be a mapping of keys to values")
+        if not isinstance(message_key, str) or _keyvalue.key(message_key) != message_key:
+            raise ConfigurationError(
+                "message_key: must be a key without spaces, quotes, '=' or control characters"
+            )
+        super().__init__()
+        self._source = f"source={checked_source('source', source)}" if source else ""
+        pairs = [self._source] if source else []
+        pairs += [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
+        self._head = "".join([pair + " " for pair in pairs])
+        self._message_key = message_key
+        self._one_line_each = exceptions == "lines"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line; more than one, joined by newlines, only as the class says."""
+        extras = []
+        metrics = []
+        for name, value in record.__dict__.items():
+            if name not in _NOT_EXTRAS:
+                if is_metric(name, value):
+                    metrics.append(f"{name}={value}")
+                else:
+                    extras.append(_keyvalue.pair(name, value))
+        error = _error(record)
+        message = self._message(record, bool(metrics))
+        if metrics and not (message or extras or error or record.stack_info):
+            return "\n".join(_metric_lines(self._source, metrics))
+
+        pairs = [
+            f"{self._head}level={_keyvalue.quote(_keyvalue.text_of(record.levelname).lower())}",
+            f"logger={_keyvalue.quote(_keyvalue.text_of(record.name))}",
+        ]
+        if message:
+            pairs.append(message)
+        pairs += extras
+        if error:
+            pairs.append(error)
+        long_values = [
+            (name, text)
+            for name, text in (
+                ("traceback", self._traceback(record)),
+                ("stack", self.formatStack(record.stack_info) if record.stack_info else ""),
+            )
+            if text
+        ]
+        if not self._one_line_each or not long_values:
+            pairs += metrics
+            pairs += [f"{name}={_keyvalue.quote(text)}" for name, text in long_values]
+            return " ".join(pairs)
+        shared = " ".join(pairs)
+        first, *others = [
+            f"{name}={_keyvalue.quote(line)}"
+            for name, text in long_values
+            for line in text.split("\n")
+        ]
+        # The metrics stand in one of the lines only, or they would count more than once.
+        return "\n".join(
+            [" ".join([shared, *metrics, first]), *(f"{shared} {other}" for other in others)]
+        )
+
+    def _message(self, record: logging.LogRecord, has_metrics: bool) -> str:
+        """The message's pairs; empty for an empty message beside metrics."""
+        message = record.msg
+        if isinstance(message, Mapping) and not record.args:
+            return " ".join([_keyvalue.pair(name, value) for name, value in message.items()])
+        error = ""
+        try:
+            # A record class with formatting of its own decides what its message is; the text is
+            # free then, as it is for an object: its arguments are in it already.
+            if type(message) is str and type(record).getMessage is logging.LogRecord.getMessage:
+                if record.args:
+                    pairs = _template.filled_pairs(message, record.args)
+                else:
+                    pairs = _template.written_pairs(message)
+                if pairs is not None:
+                    return pairs
+            text = record.getMessage()
+            if type(text) is not str:
+                text = str(text)
+        except Exception as failure:
+            text = _keyvalue.text_of(message)
+            error = " " + _keyvalue.pair("log_error", f"{type(failure).__name__}: {_said(failure)}")
+        if not text and has_metrics:
+            return ""
+        return f"{self._message_key}={_keyvalue.quote(text)}{error}"
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        if not record.exc_text and _has_exception(record):
+            return self.formatException(record.exc_info)  # type: ignore[arg-type]
+        return record.exc_text or ""
+
+
+def checked_source(option: str, source: object) -> str:
+    """The source if consumers would read it back, else an error that names the option."""
+    if (
+        not isinstance(source, str)
+        or _keyvalue.quote(source) != source
+        or len(source.encode("utf-8", "replace")) > _MAX_SOURCE_BYTES
+    ):
+        raise ConfigurationError(
+            f"{option}: must be 1 to {_MAX_SOURCE_BYTES} bytes of text without spaces, quotes, "
+            "'=', backslashes or control characters"
+        )
+    return source
+
+
+def _has_exception(record: logging.LogRecord) -> bool:
+    return isinstance(record.exc_info, tuple) and record.exc_info[0] is not None
+
+
+def _error(record: logging.LogRecord) -> str:
+    if not _has_exception(record):
+        return ""
+    kind, error, _ = record.exc_info  # type: ignore[misc]
+    name = getattr(kind, "__name__", "unknown")
+    return f"{_keyvalue.pair('error', name)} {_keyvalue.pair('error_msg', _said(error))}"
+
+
+def _said(error: BaseException | None) -> str:
+    return _keyvalue.text_of("" if error is None else error)
+
+
+def _metric_lines(source: str, metrics: list[str]) -> Iterator[str]:
+    """Lines of at most 1,000 bytes (one metric at least), each with the source."""
+    start = [source] if source else []
+    line = list(start)
+    length = used = len(source.encode())
+    for metric in metrics:
+        size = len(metric.encode("utf-8", "replace")) + 1
+        if used + size > _MAX_METRICS_LINE_BYTES and len(line) > len(start):
+            yield " ".join(line)
+            line, used = list(start), length
+        line.append(metric)
+        used += size
+    yield " ".join(line)
