@@ -1,0 +1,123 @@
+"""Where a stream's lines go: an endpoint and the credentials for it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import requests
+
+from logplex_handler.errors import ConfigurationError
+
+__all__ = ["Destination"]
+
+DEFAULT_PATH = "/logs"
+DEFAULT_USER = "token"
+
+_NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
+_NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, repr=False)
+class Destination:
+    """One receiver and what it takes to be let in; its repr shows neither user nor token.
+
+    Attributes:
+        endpoint: The URL to POST to, without credentials.
+        user: The user name for Basic authentication; Heroku's URLs have `token`.
+        token: The password for Basic authentication.
+    """
+
+    endpoint: str
+    user: str
+    token: str
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, token: str | None = None, allow_http: bool = False, option: str = "url"
+    ) -> Destination:
+        """Take a URL apart, so that nothing needs to keep it whole.
+
+        Args:
+            url: `https://USER:TOKEN@HOST[:PORT][/PATH]`; without a path, `/logs`.
+            token: The token for a URL that carries no credentials. Default: none.
+            allow_http: Whether `http://` may go beyond this machine. Default: False.
+            option: The name that errors give.
+
+        Raises:
+            ConfigurationError: (a ValueError) The URL cannot be used. It is never shown.
+        """
+        parsed = _parse(url, token, allow_http)
+        # So that this frame of a traceback holds no secret.
+        del url, token
+        if isinstance(parsed, str):
+            raise ConfigurationError(f"{option}: {parsed}")
+        return parsed
+
+    @property
+    def host(self) -> str:
+        """Scheme, name and port: what is up or down together."""
+        scheme, netloc, *_ = urlsplit(self.endpoint)
+        return f"{scheme}://{netloc}"
+
+    def __repr__(self) -> str:
+        return f"<Destination {self.shown}>"
+
+    @property
+    def shown(self) -> str:
+        """The endpoint as it may be shown: a query could hold a secret too."""
+        return self.endpoint.split("?", 1)[0]
+
+
+def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
+    """The destination, or what is wrong with the URL.
+
+    Nothing is raised: the errors of the standard library and of requests quote the URL.
+    """
+    if not isinstance(url, str):
+        return "must be a string"
+    url = url.strip()
+    if _NOT_IN_URLS.search(url):
+        return "holds a space, a backslash or a control character"
+    try:
+        parts = urlsplit(url)
+        hostname, port = parts.hostname, parts.port
+    except ValueError:
+        return "is not a well-formed URL (is a special character in the token not %-escaped?)"
+    if parts.scheme not in ("http", "https"):
+        return "must begin with https:// (or http://)"
+    if not hostname:
+        return "names no host"
+    if port == 0:
+        return "has port 0"
+    if parts.fragment:
+        return "has a fragment (is a '#' in the token not written as %23?)"
+    if parts.scheme == "http" and not allow_http and not _is_loopback(hostname):
+        return "would send the token unencrypted: use https://, or set allow_http"
+    user = unquote(parts.username or "") or (DEFAULT_USER if token else "")
+    password = unquote(parts.password or "") or token or ""
+    if not user or not password:
+        return "carries no credentials (https://USER:TOKEN@HOST), and LOGPLEX_TOKEN is not set"
+    if _NOT_IN_CREDENTIALS.search(user + password) or ":" in user:
+        return "holds credentials that cannot be sent (a control character, or ':' in the user)"
+    netloc = f"[{hostname}]" if ":" in hostname else hostname
+    if port:
+        netloc += f":{port}"
+    endpoint = urlunsplit((parts.scheme, netloc, parts.path or DEFAULT_PATH, parts.query, ""))
+    try:
+        requests.Request("POST", endpoint).prepare()
+        (user + password).encode()
+    except (requests.RequestException, ValueError):
+        return "cannot be requested (is the host's name valid?)"
+    return Destination(endpoint, user, password)
+
+
+def _is_loopback(hostname: str) -> bool:
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
