@@ -1,0 +1,16 @@
+"""A small Logplex in the same process, for tests of programs that log to one.
+
+    with LogplexReceiver() as logplex:
+        handler = LogplexHandler(logplex.url)
+        ...
+        assert logplex.wait_for(1)
+        assert str(logplex.lines[0]).endswith('app[web.1]: level=info msg=hello')
+        assert not logplex.violations
+
+It answers over real sockets as Logplex does, keeps what arrived, and says what a sender did wrong.
+"""
+
+from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._receiver import LogplexReceiver
+
+__all__ = ["Line", "LogplexReceiver", "Request"]

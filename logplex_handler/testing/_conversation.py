@@ -1,0 +1,222 @@
+"""One HTTP/1.1 conversation as Logplex holds it: requests are read off a socket and answered.
+
+What a request means is decided elsewhere; here are only its bytes, its limits and its patience.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+
+MAX_BODY_BYTES = 8_000_000
+"""The largest body that Logplex takes, in bytes as sent."""
+
+MAX_HEAD_BYTES = 65_536
+"""The largest request line with headers that is read, in bytes."""
+
+# Logplex gives up on an idle connection after 5 s and on a stalled body after 15 s.
+_BODY_PATIENCE = 3
+
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a request; names are compared without regard to case."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, str] | None = None) -> None:
+        self._items = {name.lower(): (name, value) for name, value in (items or {}).items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self.without_credentials().items())!r})"
+
+    def without_credentials(self) -> Headers:
+        """The same headers without those that carry credentials."""
+        return Headers({k: v for k, v in self.items() if k.lower() not in _CREDENTIALS})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request; `body` is undone of chunks but not of a content encoding."""
+
+    method: str
+    target: str
+    version: str
+    headers: Headers
+    body: bytes
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the client wants the connection closed after the answer."""
+        wish = self.headers.get("Connection", "").lower()
+        return wish == "close" or (self.version == "HTTP/1.0" and wish != "keep-alive")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One answer; the headers that HTTP itself needs are added when it is sent."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] | None = None
+
+
+class Refused(Exception):
+    """A request that cannot be read to its end: what to answer before closing."""
+
+    def __init__(self, status: int, why: str, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(why)
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Conversation:
+    """Reads requests from one connected socket and writes answers; the caller closes it."""
+
+    def __init__(self, connection: socket.socket, idle_timeout: float) -> None:
+        """`idle_timeout`: how long to wait for a request and then for its headers, in seconds."""
+        self._socket = connection
+        self._idle_timeout = idle_timeout
+        self._body_timeout = idle_timeout * _BODY_PATIENCE
+        self._buffer = bytearray()
+
+    def read(self) -> HttpRequest | None:
+        """The next request, or None when there will be none.
+
+        Raises Refused when a part of one came and the rest did not, or cannot be understood.
+        """
+        head = self._read_head()
+        if head is None:
+            return None
+        method, target, version, headers = _parse_head(head)
+        if headers.get("Expect", "").lower() == "100-continue":
+            self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            body = self._read_body(headers)
+        except TimeoutError:
+            raise Refused(400, "the body stalled", headers, bytes(self._buffer)) from None
+        except EOFError:
+            return None
+        return HttpRequest(method, target, version, headers, body)
+
+    def answer(self, answer: HttpAnswer, *, close: bool) -> None:
+        """Send one answer; `close` tells the client that it is the last."""
+        try:
+            phrase = HTTPStatus(answer.status).phrase
+        except ValueError:
+            phrase = "Unknown"
+        lines = [f"HTTP/1.1 {answer.status} {phrase}"]
+        named = Headers(answer.headers)
+        lines += [f"{name}: {value}" for name, value in named.items()]
+        if "Connection" not in named:
+            lines.append(f"Connection: {'close' if close else 'keep-alive'}")
+        # These two never have a body, so a length would only confuse the reader.
+        body = b"" if answer.status in (204, 304) else answer.body
+        if answer.status not in (204, 304):
+            lines.append(f"Content-Length: {len(body)}")
+        self._socket.settimeout(self._body_timeout)
+        self._socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+
+    def _read_head(self) -> bytes | None:
+        deadline = monotonic() + self._idle_timeout
+        seen = bool(self._buffer)
+        while True:
+            # A blank line before a request is allowed, and some clients send one after a body.
+            while self._buffer.startswith(b"\r\n"):
+                del self._buffer[:2]
+            end = self._buffer.find(b"\r\n\r\n")
+            if end >= 0:
+                return bytes(self._take(end + 4)[:end])
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                raise Refused(400, "the headers are too long", Headers())
+            try:
+                self._receive(max(deadline - monotonic(), 0.001))
+            except TimeoutError:
+                if not self._buffer:
+                    return None
+                raise Refused(408, "only a part of the headers came", Headers()) from None
+            except EOFError:
+                return None
+            if not seen:
+                seen, deadline = True, monotonic() + self._idle_timeout
+
+    def _read_body(self, headers: Headers) -> bytes:
+        if headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._read_chunks(headers)
+        length = headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise Refused(400, "Content-Length is not a number", headers)
+        if len(length) > 18 or int(length) > MAX_BODY_BYTES:
+            raise Refused(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+        self._need(int(length))
+        return self._take(int(length))
+
+    def _read_chunks(self, headers: Headers) -> bytes:
+        body = bytearray()
+        while True:
+            digits = self._read_line().partition(b";")[0].strip()
+            try:
+                size = int(digits, 16)
+            except ValueError:
+                size = -1
+            if size < 0:
+                raise Refused(400, "a chunk has no length", headers, bytes(body))
+            if len(body) + size > MAX_BODY_BYTES:
+                raise Refused(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+            if size == 0:
+                while self._read_line():
+                    pass
+                return bytes(body)
+            self._need(size + 2)
+            body += self._take(size)
+            if self._take(2) != b"\r\n":
+                raise Refused(400, "a chunk is longer than it says", headers, bytes(body))
+
+    def _read_line(self) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            self._receive(self._body_timeout)
+        return self._take(end + 2)[:end]
+
+    def _need(self, size: int) -> None:
+        while len(self._buffer) < size:
+            self._receive(self._body_timeout)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _receive(self, timeout: float) -> None:
+        self._socket.settimeout(timeout)
+        data = self._socket.recv(262_144)
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+
+def _parse_head(head: bytes) -> tuple[str, str, str, Headers]:
+    first, *rest = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
+        raise Refused(400, "the request line is malformed", Headers())
+    named: dict[str, str] = {}
+    for line in rest:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise Refused(400, "a header is malformed", Headers(named))
+        named[name] = value.strip()
+    return words[0], words[1], words[2], Headers(named)

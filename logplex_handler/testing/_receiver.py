@@ -1,0 +1,231 @@
+"""The receiver: what it is asked, and how it takes a request and answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from logplex_handler.testing._conversation import (
+    Conversation,
+    Headers,
+    HttpAnswer,
+    HttpRequest,
+    Refused,
+)
+from logplex_handler.testing._journal import Journal, Line, Request
+from logplex_handler.testing._listener import Listener
+from logplex_handler.testing._rules import judge, msg_count
+
+
+class LogplexReceiver:
+    """Logplex on a loopback port, started by `with` or `start()` and ended by `close()`."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Iterable[str] | None = None,
+        strict: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        idle_timeout: float = 5.0,
+        max_requests: int = 100,
+    ) -> None:
+        """Nothing is opened before `start()`.
+
+        `tokens`: the tokens that are let in, by default one made up at random; the attribute of
+        that name may be set at any time, as when credentials are rotated.
+        `strict`: whether each departure from the documented form is a violation, and not only
+        what costs lines.
+        `port`: 0 takes any free one.
+        `idle_timeout`: patience with an idle connection and with half a header, in seconds; a
+        stalled body is given three times that.
+        `max_requests`: how many requests a connection takes before it is closed.
+
+        Raises ValueError if `tokens` is empty or one is not printable ASCII.
+        """
+        if tokens is None:
+            tokens = (f"t.{uuid.uuid4()}",)
+        self.tokens = (tokens,) if isinstance(tokens, str) else tuple(tokens)
+        if not self.tokens:
+            raise ValueError("tokens must hold one token at least")
+        if not all(token.isascii() and token.isprintable() for token in self.tokens):
+            raise ValueError("tokens must be printable ASCII")
+        self._strict = strict
+        self._address = (host, port)
+        self._idle_timeout = idle_timeout
+        self._max_requests = max_requests
+        self._journal = Journal()
+        # Guards `_planned`, so that one failure is not given to two requests.
+        self._planning = threading.Lock()
+        self._planned: deque[HttpAnswer] = deque()
+        self._listener: Listener | None = None
+        _receivers.add(self)
+
+    def start(self) -> LogplexReceiver:
+        """Listen; harmless if it was called before. Raises OSError if the port cannot be had."""
+        if self._listener is None:
+            self._listener = Listener(self._address, self._serve)
+        return self
+
+    def close(self) -> None:
+        """Close the port and every connection and end all threads; harmless twice.
+
+        What was received stays to be read.
+        """
+        if self._listener is not None:
+            self._listener.close()
+
+    def __enter__(self) -> LogplexReceiver:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self.url_for("***") if self._listener else "not started"
+        return f"<LogplexReceiver {where} {self._journal!r}>"
+
+    @property
+    def token(self) -> str:
+        """The token in `url`: the first of those that are let in."""
+        return self.tokens[0]
+
+    @property
+    def url(self) -> str:
+        """Where to post, with credentials; raises RuntimeError before `start()`."""
+        return self.url_for(self.token)
+
+    def url_for(self, token: str) -> str:
+        """Where to post with another token, whether it is let in or not."""
+        if self._listener is None:
+            raise RuntimeError("the receiver has no address before start()")
+        host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
+        return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Every line that was routed, in that order."""
+        return self._journal.lines
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Every request that was answered, in that order."""
+        return self._journal.requests
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """What senders did wrong, in words, over all requests."""
+        return tuple(violation for request in self.requests for violation in request.violations)
+
+    def wait_for(self, count: int, timeout: float = 5.0) -> bool:
+        """Whether `count` lines or more were routed within `timeout` seconds."""
+        return self._journal.wait_for(count, timeout)
+
+    def clear(self) -> None:
+        """Forget all lines and requests; what `fail_next` planned stays."""
+        self._journal.clear()
+
+    def fail_next(
+        self,
+        status: int,
+        times: int = 1,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """Answer the next `times` requests with `status`, whatever they are, and route nothing.
+
+        `headers` go with the answer, such as `{"Retry-After": "1"}`. Raises ValueError if the
+        status is not 200 to 599 or `times` is negative.
+        """
+        if not 200 <= status <= 599:
+            raise ValueError(f"status must be 200 to 599, not {status}")
+        if times < 0:
+            raise ValueError(f"times must not be negative, not {times}")
+        with self._planning:
+            self._planned.extend([HttpAnswer(status, body, headers)] * times)
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        conversation = Conversation(connection, self._idle_timeout)
+        for count in range(1, self._max_requests + 1):
+            try:
+                request = conversation.read()
+            except Refused as refused:
+                answer = HttpAnswer(refused.status, str(refused).encode())
+                why = f"{refused.status}: {refused}"
+                kept = _kept(answer, refused.headers, refused.body, 0, number, (why,))
+                self._journal.add(kept, [], "")
+                conversation.answer(answer, close=True)
+                return
+            if request is None:
+                return
+            answer, close = self._take(request, number)
+            close = close or request.is_last or count == self._max_requests
+            conversation.answer(answer, close=close)
+            if close:
+                return
+
+    def _take(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
+        verdict = judge(request, self.tokens, strict=self._strict)
+        answer, close, violations = verdict.answer, verdict.close, verdict.violations
+        frame_id = request.headers.get("Logplex-Frame-Id")
+        if (
+            self._strict
+            and frame_id
+            and self._journal.is_reused(verdict.token, frame_id, verdict.frames)
+        ):
+            violations += ("header Logplex-Frame-Id is that of another batch",)
+        with self._planning:
+            planned = self._planned.popleft() if self._planned else None
+        if planned is not None:
+            answer = planned
+            close = Headers(planned.headers).get("Connection", "").lower() == "close"
+        routed = verdict.frames if planned is None and answer.status == 204 else []
+        frames = len(verdict.frames)
+        kept = _kept(answer, request.headers, request.body, frames, connection, violations)
+        self._journal.add(kept, routed, verdict.token)
+        return answer, close
+
+    def _after_fork(self) -> None:
+        self._planning = threading.Lock()
+        self._journal.renew_locks()
+        if self._listener is not None:
+            self._listener.abandon()
+
+
+def _kept(
+    answer: HttpAnswer,
+    headers: Headers,
+    body: bytes,
+    frames: int,
+    connection: int,
+    violations: tuple[str, ...],
+) -> Request:
+    return Request(
+        answer.status,
+        headers.get("Logplex-Frame-Id"),
+        headers.without_credentials(),
+        body,
+        msg_count(headers),
+        frames,
+        connection,
+        violations,
+    )
+
+
+# A forked child gets the sockets and locks, but not the threads that used them.
+_receivers: weakref.WeakSet[LogplexReceiver] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for receiver in list(_receivers):
+        receiver._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
