@@ -1,0 +1,148 @@
+"""One batch on its way: its parts, and what became of each record in it.
+
+A frame is a pair of its bytes and the record that it belongs to. A batch is a stack of parts, each
+of which is one request body; a part that is refused as a whole is cut in halves until the packets
+at fault are alone. Nothing here sends, waits or locks.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+class Record:
+    """A record whose frames are settled one by one; delivered when all of them are."""
+
+    __slots__ = ("_frames_left", "_whole")
+
+    def __init__(self, frames: int) -> None:
+        self._frames_left = frames
+        self._whole = True
+
+    def settle(self, delivered: bool) -> bool | None:
+        """None while frames are left, then whether the record was delivered."""
+        self._frames_left -= 1
+        self._whole = self._whole and delivered
+        return None if self._frames_left else self._whole
+
+
+# Most records are a single frame, and need no count of their own.
+SINGLE = object()
+# The handler's own lines are no records of the application's.
+OWN_LINE = object()
+
+Frame = tuple[bytes, object]
+
+
+def frames_of(rendered: Sequence[bytes]) -> list[Frame]:
+    """The frames of one record."""
+    if len(rendered) == 1:
+        return [(rendered[0], SINGLE)]
+    record = Record(len(rendered))
+    return [(frame, record) for frame in rendered]
+
+
+@dataclass
+class Part:
+    """One request body, the same with the same id on every try.
+
+    `maybe_delivered` says that the last try may have arrived though no answer came.
+    """
+
+    frames: list[Frame]
+    frame_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    tried: bool = False
+    maybe_delivered: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The frames as they stand in a request, with nothing between them."""
+        return b"".join([frame for frame, _ in self.frames])
+
+
+class Batch:
+    """What was taken to be sent together, in order."""
+
+    def __init__(self, frames: Iterable[Frame], max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._start(frames)
+
+    def _start(self, frames: Iterable[Frame]) -> None:
+        # The next part stands last.
+        self._parts = [Part(part) for part in reversed(_packed(frames, self._max_bytes))]
+        self._refused: list[Frame] = []
+        self._any_accepted = False
+
+    @property
+    def next_part(self) -> Part | None:
+        """The part to send now; None when all are settled or found refused."""
+        return self._parts[-1] if self._parts else None
+
+    def part_accepted(self) -> tuple[int, int]:
+        """The next part was taken: how many records that delivers, and how many it completes
+        without delivering them whole."""
+        self._any_accepted = True
+        return _settle(self._parts.pop().frames, delivered=True)
+
+    def part_refused(self) -> None:
+        """The next part was refused as it is: cut it in halves, or keep the one frame apart."""
+        frames = self._parts.pop().frames
+        if len(frames) == 1:
+            self._refused += frames
+            return
+        half = len(frames) // 2
+        self._parts += [Part(frames[half:]), Part(frames[:half])]
+
+    @property
+    def all_refused(self) -> bool:
+        """Whether no part is left and not one frame was accepted.
+
+        Then it may be the stream that is refused rather than these frames.
+        """
+        return not self._parts and not self._any_accepted
+
+    @property
+    def size(self) -> int:
+        """Bytes of the frames that are left."""
+        parts = sum(len(frame) for part in self._parts for frame, _ in part.frames)
+        return parts + sum(len(frame) for frame, _ in self._refused)
+
+    def restart(self, more: Iterable[Frame] = ()) -> None:
+        """Begin again with the frames that were refused, and with more behind them.
+
+        Beside frames that are accepted, those at fault show.
+        """
+        self._start([*self._refused, *more])
+
+    def drop_refused(self) -> tuple[int, int]:
+        """Settle the frames that were refused alone; as `part_accepted` counts them."""
+        refused, self._refused = self._refused, []
+        return _settle(refused, delivered=False)
+
+
+def _packed(frames: Iterable[Frame], max_bytes: int) -> list[list[Frame]]:
+    parts: list[list[Frame]] = []
+    size = 0
+    for frame in frames:
+        if not parts or size + len(frame[0]) > max_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(frame)
+        size += len(frame[0])
+    return parts
+
+
+def _settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
+    """How many records are delivered, and how many dropped, with these frames."""
+    whole = broken = 0
+    for _, record in frames:
+        if record is SINGLE:
+            whole += delivered
+            broken += not delivered
+        elif isinstance(record, Record):
+            outcome = record.settle(delivered)
+            whole += outcome is True
+            broken += outcome is False
+    return whole, broken

@@ -1,0 +1,145 @@
+"""Connections that give up at a deadline, however slowly the other side answers.
+
+The time-outs of requests and urllib3 hold for each read, so an answer that comes byte by byte could
+take for ever.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+# On the monotonic clock. Each thread (and greenlet) has its own.
+_deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=float("inf"))
+
+# A body is sent in pieces of this many bytes, so that the deadline is seen between them.
+_PIECE = 65_536
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Within it, bounded connections raise TimeoutError once the deadline has passed."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def bound(session: requests.Session) -> None:
+    """Have the session's ordinary adapters use bounded connections, as they are configured.
+
+    An adapter of a class of the caller's own is left alone.
+    """
+    for prefix, adapter in list(session.adapters.items()):
+        if type(adapter) is HTTPAdapter:
+            # What pickling would keep of an adapter is its configuration.
+            configuration: dict[str, Any] = adapter.__getstate__()  # type: ignore[attr-defined]
+            bounded = _BoundedAdapter()
+            bounded.__setstate__(configuration)  # type: ignore[attr-defined]
+            session.mount(prefix, bounded)
+
+
+def _bounded_timeout(timeout: float | None) -> float:
+    """The socket's own time-out, or what is left until the deadline."""
+    left = _deadline.get() - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer took too long as a whole")
+    return left if timeout is None else min(timeout, left)
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads from a socket, each time for as long as is left."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._timeout = sock.gettimeout()
+        # The socket's own reader keeps the socket open until the answer is read.
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if _deadline.get() != float("inf"):
+            self._sock.settimeout(_bounded_timeout(self._timeout))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedSocket:
+    """As much of a socket as `http.client.HTTPResponse` uses."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedReader(self._sock))
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(_BoundedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _BoundedSend:
+    """A mix-in for connections."""
+
+    response_class: Any = _BoundedResponse
+
+    def send(self, data: Any) -> None:
+        send = super().send  # type: ignore[misc]
+        sock: socket.socket | None = getattr(self, "sock", None)
+        if sock is None or not isinstance(data, bytes) or len(data) <= _PIECE:
+            send(data)
+            return
+        timeout = sock.gettimeout()
+        for start in range(0, len(data), _PIECE):
+            sock.settimeout(_bounded_timeout(timeout))
+            send(data[start : start + _PIECE])
+        sock.settimeout(timeout)
+
+
+class _HTTPConnection(_BoundedSend, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_BoundedSend, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _BoundedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager

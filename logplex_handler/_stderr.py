@@ -1,0 +1,34 @@
+"""The package's own words to whoever runs the program: one line on stderr, not too often."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+# Seconds between two lines of the same kind.
+_PAUSE = 60.0
+
+
+class Stderr:
+    """Says a thing at most once a minute for each kind of thing; a closed stderr is no error.
+
+    No lock: at worst two threads say the same thing at the same moment.
+    """
+
+    def __init__(self) -> None:
+        self._said_at: dict[str, float] = {}
+
+    def say(self, kind: str, message: str) -> bool:
+        """Write `logplex_handler: MESSAGE`; False if one of this kind was written just before."""
+        now = time.monotonic()
+        if now - self._said_at.get(kind, float("-inf")) < _PAUSE:
+            return False
+        # Noted first: where stderr is itself a logger, writing to it comes back here.
+        self._said_at[kind] = now
+        stream = sys.stderr
+        if stream is not None:
+            with contextlib.suppress(Exception):
+                stream.write(f"logplex_handler: {message}\n")
+                stream.flush()
+        return True

@@ -1,0 +1,263 @@
+"""One POST on a kept-alive session. Answers come out of it, never exceptions."""
+
+from __future__ import annotations
+
+import email.utils
+import gzip
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+import urllib3.exceptions
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from logplex_handler import _connection
+from logplex_handler._batch import Part
+from logplex_handler._retry import Answer
+from logplex_handler.streams import Destination
+
+SessionFactory = Callable[[], requests.Session]
+
+# Whether what runs now is a request of this package's own, in this thread or greenlet. What the
+# HTTP libraries log meanwhile would cause a request of its own, and that one another.
+delivering: ContextVar[bool] = ContextVar("logplex_handler_delivering", default=False)
+
+# Logplex answers for the exact type only, without parameters.
+CONTENT_TYPE = "application/logplex-1"
+
+# A request is given up after this many times the time-out of one read.
+TOTAL_TIMEOUTS = 4
+# Seconds. Logplex closes an idle connection after 5; one that was idle nearly so long is not used
+# again, as a request that meets the closing may be lost or not, and nobody could say which.
+_MAX_IDLE = 4.0
+# Bytes: an answer longer than this is not read to its end; its connection is given up instead.
+_MAX_ANSWER = 65_536
+# Seconds: the longest wait that a receiver may ask for.
+_MAX_RETRY_AFTER = 600.0
+
+# The loggers that are asked while a request is made.
+_LIBRARY_LOGGERS = tuple(
+    logging.getLogger(name) for name in ("urllib3.connectionpool", "urllib3.util.retry")
+)
+
+
+@dataclass(frozen=True, repr=False)
+class TransportOptions:
+    """How requests are made.
+
+    Attributes:
+        headers: Headers for every request, the User-Agent included. They may hold a secret, so
+            this object has no repr.
+        timeout: Seconds for connecting, and for each read.
+        compress: Whether bodies are gzipped.
+        session_factory: Makes the session; None for an ordinary one.
+    """
+
+    headers: Mapping[str, str]
+    timeout: float
+    compress: bool
+    session_factory: SessionFactory | None
+
+
+class Transport:
+    """A session and the destination's credentials. Used by one thread at a time."""
+
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._session: requests.Session | None = None
+        self._last_used = 0.0
+
+    @staticmethod
+    def settle_library_loggers() -> None:
+        """Have the HTTP libraries' loggers remember whether they are enabled.
+
+        Until they do, asking them takes the lock of the logging module. `dictConfig` holds that
+        lock while it waits for handlers to flush, so nothing may ask for it in mid-request.
+        """
+        for logger in _LIBRARY_LOGGERS:
+            logger.isEnabledFor(logging.DEBUG)
+
+    def post(
+        self, destination: Destination, part: Part, *, seconds: float = float("inf")
+    ) -> Answer:
+        """Send a part once, within the time-outs and the given seconds."""
+        body = part.body
+        headers = {
+            **self._options.headers,
+            "Content-Type": CONTENT_TYPE,
+            "Logplex-Msg-Count": str(len(part.frames)),
+            "Logplex-Frame-Id": part.frame_id,
+        }
+        if self._options.compress:
+            # 6 is zlib's own choice between speed and size.
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        try:
+            session = self._open()
+        except Exception as error:
+            return Answer(failure=f"session_factory: {type(error).__name__}")
+        kept_open = self._last_used > 0
+        mark = delivering.set(True)
+        try:
+            answer = self._post(session, destination, body, headers, seconds)
+        except Exception as error:
+            sent = _maybe_sent(error)
+            # The connection may be in any state, and so may the error's text: it can quote the URL.
+            session.close()
+            answer = Answer(
+                failure=_name(error),
+                maybe_delivered=sent,
+                stale_connection=kept_open and sent and _is_closed_connection(error),
+                bytes_sent=len(body),
+            )
+            self._last_used = 0.0
+        else:
+            self._last_used = time.monotonic()
+        finally:
+            delivering.reset(mark)
+        return answer
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        if self._session is not None:
+            mark = delivering.set(True)
+            try:
+                self._session.close()
+            finally:
+                delivering.reset(mark)
+            self._session = None
+
+    def _open(self) -> requests.Session:
+        if self._session is None:
+            if self._options.session_factory is not None:
+                session = self._options.session_factory()
+                if not isinstance(session, requests.Session):
+                    raise TypeError("session_factory must return a requests.Session")
+            else:
+                session = requests.Session()
+                # What is set for one customer must not be sent for the next.
+                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            _connection.bound(session)
+            self._session = session
+            self._last_used = 0.0
+        elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
+            self._session.close()
+            self._last_used = 0.0
+        return self._session
+
+    def _post(
+        self,
+        session: requests.Session,
+        destination: Destination,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+    ) -> Answer:
+        timeout = max(0.001, min(self._options.timeout, seconds))
+        deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
+        with (
+            _connection.until(deadline),
+            session.post(
+                destination.endpoint,
+                data=body,
+                headers=headers,
+                # Given with the request, nothing in ~/.netrc comes before it.
+                auth=_Credentials(destination),
+                timeout=timeout,
+                # Credentials go to no other place than the one they are for.
+                allow_redirects=False,
+                # A session may name a CA of its own; none can leave the check out.
+                verify=None if session.verify else True,
+                stream=True,
+            ) as response,
+        ):
+            _read_out(response)
+            return Answer(
+                status=response.status_code,
+                retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
+                bytes_sent=len(body),
+            )
+
+
+def _read_out(response: requests.Response) -> None:
+    """Read the answer's body away: only then its connection can be used again."""
+    raw = response.raw
+    try:
+        if raw.read(_MAX_ANSWER, decode_content=False) and raw.read(1):
+            raw.close()
+    except (OSError, urllib3.exceptions.HTTPError):
+        # The status is what counts, and that is known.
+        raw.close()
+
+
+class _Credentials(AuthBase):
+    """Basic authentication that shows nothing of itself."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        user, token = self._destination.user, self._destination.token
+        HTTPBasicAuth(user.encode(), token.encode())(request)
+        return request
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
+
+    `now` is the time in seconds since the epoch. None for no header or one that says nothing.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:10])
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
+
+
+def _reason(error: Exception) -> object:
+    """What urllib3 says behind an error of requests."""
+    reason = error.args[0] if error.args else None
+    return getattr(reason, "reason", reason)
+
+
+def _name(error: Exception) -> str:
+    """The kind of failure, and nothing that could hold a URL."""
+    reason = _reason(error)
+    if type(error) is requests.ConnectionError and isinstance(reason, Exception):
+        return type(reason).__name__
+    return type(error).__name__
+
+
+def _maybe_sent(error: Exception) -> bool:
+    """Whether the request may have arrived: unless it failed before it could be sent."""
+    # That a certificate is not trusted is found before anything is sent.
+    before = (
+        requests.ConnectTimeout,
+        requests.exceptions.ProxyError,
+        requests.exceptions.SSLError,
+    )
+    never_connected = (
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+    )
+    if isinstance(error, before) or isinstance(_reason(error), never_connected):
+        return False
+    if isinstance(error, requests.RequestException):
+        return isinstance(error, requests.ConnectionError | requests.Timeout)
+    return isinstance(error, OSError | urllib3.exceptions.HTTPError)
+
+
+def _is_closed_connection(error: Exception) -> bool:
+    reason = _reason(error)
+    causes = [reason, *getattr(reason, "args", ())]
+    return any(isinstance(cause, ConnectionError) for cause in causes)

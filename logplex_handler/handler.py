@@ -1,0 +1,288 @@
+"""The front door: a logging handler that delivers what it is given to an app's log stream."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from logplex_handler import _forks, _options
+from logplex_handler._buffer import Buffer
+from logplex_handler._delivery import Delivery
+from logplex_handler._entries import Entries
+from logplex_handler._outlet import OnDrop, Outlet
+from logplex_handler._stderr import Stderr
+from logplex_handler._transport import SessionFactory, Transport, delivering
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.formatter import KeyValueFormatter
+from logplex_handler.stats import Stats, records_in_words
+
+__all__ = ["LogplexHandler"]
+
+# Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
+_SAME_SHUTDOWN = 1.0
+
+
+class LogplexHandler(logging.Handler):
+    """Sends records to a Logplex log stream, in batches, from a thread of its own.
+
+    `logging` calls it like any other handler: attach it to the root logger or to loggers that
+    exist already, from code, `dictConfig` or `fileConfig`. Without a formatter it writes the lines
+    of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is.
+
+    A record is formatted in the calling thread and queued; that thread never waits for the network
+    and never sees an exception of this handler. What cannot be delivered is tried again until
+    memory for it runs out. What is dropped is counted in `stats`, told in the stream itself once it
+    takes lines again, and said on stderr.
+
+    Args:
+        url: Where to send to: `https://USER:TOKEN@HOST[:PORT][/PATH]`, without a path `/logs`.
+            Default: the environment's `LOGPLEX_URL`, with `LOGPLEX_TOKEN` if the URL carries no
+            credentials. Without any, the handler is inactive: it counts records as dropped.
+        level: Records below it are not handled. Default: all are.
+        hostname: The packet's hostname: the id of the app that the stream belongs to (Heroku's
+            form of 2024), or the name of your service (2013). Default: `LOGPLEX_HOSTNAME`, else
+            `HEROKU_APP_ID`, else the machine's name.
+        appname: The packet's appname. Default: `LOGPLEX_APPNAME`, else `app`.
+        procid: Which process this is; `heroku logs` shows it as `app[procid]`. Default:
+            `LOGPLEX_PROCID`, else `DYNO`, else the program's name. These three fields are written
+            in lower case, and what is not `[a-z0-9.-]` as `-`.
+        facility: The syslog facility, by name. Default: `local7`.
+        token_as_appname: Write the token as appname, as in Heroku's form of 2013. Default: False.
+        structured_data: Write the `-` for "no structured data", without which Logplex shows
+            nothing. Switch it off only to send to a drain's receiver that shows it. Default: True.
+        user_agent: What identifies your add-on to Heroku, such as
+            `MyAddon (https://elements.heroku.com/addons/my-addon)`; the library's name follows it.
+            Default: `LOGPLEX_USER_AGENT`, else the library's name alone.
+        headers: More headers for every request, such as a drain token. Default: none.
+        timeout: Seconds for connecting, and for each read of the answer; a request is given up
+            after four times as many. Default: 5.
+        compress: Send every body gzipped. Default: False.
+        session_factory: Called without arguments, in the delivering thread and again in a forked
+            child, for a `requests.Session` with proxies, a CA or adapters of yours. Certificates
+            are verified whatever it says. An adapter of a class of yours is not given up as a
+            whole, only read by read. Default: an ordinary session, which takes proxies and CA
+            from the environment.
+        allow_http: Let `http://` go beyond this machine, the token in the clear. Default: False.
+        batch_size: Packets that make a batch due. Default: 500.
+        max_batch_bytes: Bytes of one request's body before compression, up to 8,000,000.
+            Default: 1 MiB.
+        flush_interval: Seconds after which a batch is due, however small. Default: 0.5.
+        max_buffer_bytes: Bytes of memory that waiting records may hold. Default: 16 MiB.
+        max_packet_bytes: Bytes of one packet, from 2,048 to 10,240; a longer message goes in
+            several, cut between characters. Default: 10,000.
+        on_full: What a full buffer does: `drop_oldest` (the default), `drop_newest`, or `block`, by
+            which the caller waits for room for up to `shutdown_timeout`, then drops the new record.
+        shutdown_timeout: Seconds that flushing and closing at shutdown may take together.
+            Default: 5.
+        required: Be an error rather than inactive where no URL is set. Default: False.
+        on_drop: Called as `on_drop(records, cause)` after records were dropped, with one of the
+            causes of `Stats.dropped`, in the thread that delivers; it may log. Not called for
+            records that an inactive or closed handler is given. Default: none.
+
+    Raises:
+        ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
+            URL, token or header.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        level: int | str = logging.NOTSET,
+        hostname: str | None = None,
+        appname: str | None = None,
+        procid: str | None = None,
+        facility: str = "local7",
+        token_as_appname: bool = False,
+        structured_data: bool = True,
+        user_agent: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 5.0,
+        compress: bool = False,
+        session_factory: SessionFactory | None = None,
+        allow_http: bool = False,
+        batch_size: int = 500,
+        max_batch_bytes: int = 1024 * 1024,
+        flush_interval: float = 0.5,
+        max_buffer_bytes: int = 16 * 1024 * 1024,
+        max_packet_bytes: int = 10_000,
+        on_full: Literal["drop_oldest", "drop_newest", "block"] = "drop_oldest",
+        shutdown_timeout: float = 5.0,
+        required: bool = False,
+        on_drop: OnDrop | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
+        problem = ""
+        try:
+            super().__init__(level)
+            self._options = _options.resolve(
+                given,
+                os.environ,
+                machine=socket.gethostname(),
+                program=sys.argv[0] if sys.argv else "",
+            )
+        except ConfigurationError as error:
+            problem = str(error)
+        except (TypeError, ValueError):
+            problem = "level: is not a level that logging knows"
+        if problem:
+            # From here, so that no frame of the traceback holds the URL or a header.
+            del given, url, headers
+            raise ConfigurationError(problem)
+        self._entries = Entries(
+            self._options.packet, KeyValueFormatter(source=self._options.source)
+        )
+        self._stderr = Stderr()
+        self._open()
+        _forks.register(self)
+        if self._options.destination is None:
+            self._stderr.say("inactive", "inactive: neither url nor LOGPLEX_URL is set")
+
+    def _open(self) -> None:
+        """Begin with nothing queued and nothing counted: at first, and in a forked child."""
+        options = self._options
+        self._pid = os.getpid()
+        self._gave_up_at = float("-inf")
+        self._buffer = Buffer(options.buffer)
+        self._delivery: Delivery | None = None
+        self._outlet: Outlet | None = None
+        if options.destination is None:
+            self._buffer.turn_away("inactive")
+            return
+        transport = Transport(options.transport)
+        self._outlet = Outlet(
+            self._buffer,
+            transport,
+            options.destination,
+            options.outlet,
+            render=self._entries.render,
+            notice=lambda dropped: self._entries.notice(dropped, self.formatter),
+            stderr=self._stderr,
+            on_drop=options.on_drop,
+        )
+        self._delivery = Delivery(self._buffer, self._outlet, transport, self._stderr)
+
+    def begin_anew(self) -> None:
+        """For a forked child: nothing is queued or counted, and nobody holds a lock.
+
+        What the parent had not delivered yet is the parent's to deliver. Called by itself.
+        """
+        closed = self._buffer.turned_away
+        self._open()
+        if closed is not None:
+            self._buffer.turn_away(closed)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and emit, without the handler's lock, which the buffer has no need of.
+
+        `logging.shutdown` holds that lock while it waits for `flush`.
+        """
+        passed = self.filter(record)
+        if isinstance(passed, logging.LogRecord):
+            record = passed
+        if passed:
+            self.emit(record)
+        return bool(passed)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format the record and queue it; no exception comes out of it."""
+        if delivering.get():
+            # What delivering makes others log would be delivered, and make them log again.
+            return
+        try:
+            if self._pid != os.getpid():
+                # A fork of which Python was not told, as by uWSGI.
+                self.begin_anew()
+            if self._buffer.turned_away is not None:
+                self._turn_away()
+                return
+            try:
+                news = self._buffer.put(
+                    self._entries.entry(record, self.formatter),
+                    may_block=not self._is_delivering(),
+                )
+            except Exception:
+                news = self._buffer.refuse("format_error")
+                self.handleError(record)
+            if news and self._delivery is not None:
+                self._delivery.wake()
+        except Exception as error:
+            self._stderr.say("internal", f"internal error: {type(error).__name__}")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """As in `logging`, but a stderr that is closed is no reason to fail."""
+        with contextlib.suppress(Exception):
+            super().handleError(record)
+
+    # logging ignores what `flush` returns.
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
+        """Wait until what was accepted before the call is delivered, or dropped and told.
+
+        Args:
+            timeout: Seconds to wait at most. Default: `shutdown_timeout`.
+
+        Returns:
+            Whether it is. False also, at once, where a receiver has asked for a longer wait.
+        """
+        if self._delivery is None or self._pid != os.getpid():
+            return True
+        flushed = self._delivery.flush(
+            self._options.shutdown_timeout if timeout is None else max(0.0, timeout)
+        )
+        if timeout is None and not flushed:
+            self._gave_up_at = time.monotonic()
+        return flushed
+
+    def close(self) -> None:
+        """Deliver what is left, for at most `shutdown_timeout` seconds, and stop.
+
+        A `flush` just before has used that time already. What is left then is dropped, and said on
+        stderr. Later calls do nothing; later records are counted as dropped (`closed`).
+        """
+        super().close()
+        if self._buffer.turned_away is not None or self._pid != os.getpid():
+            return
+        self._buffer.turn_away("closed")
+        if self._delivery is None or self._outlet is None:
+            return
+        just_flushed = time.monotonic() - self._gave_up_at < _SAME_SHUTDOWN
+        seconds = 0.0 if just_flushed else self._options.shutdown_timeout
+        if left := self._delivery.close(seconds):
+            why = self._outlet.problem or f"not within {self._options.shutdown_timeout:g} s"
+            self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def stats(self) -> Stats:
+        """What has happened to every record so far, in this process."""
+        accepted, delivered, pending, dropped = self._buffer.books()
+        if self._outlet is None:
+            return Stats(accepted, delivered, pending, MappingProxyType(dropped))
+        sent = self._outlet.sent
+        return Stats(
+            accepted,
+            delivered,
+            pending,
+            MappingProxyType(dropped),
+            requests=sent.requests,
+            retries=sent.retries,
+            possible_duplicates=sent.possible_duplicates,
+            bytes_sent=sent.bytes_sent,
+        )
+
+    def __repr__(self) -> str:
+        destination = self._options.destination
+        where = "inactive" if destination is None else destination.shown
+        return f"<LogplexHandler {where} ({logging.getLevelName(self.level)})>"
+
+    def _is_delivering(self) -> bool:
+        return self._delivery is not None and self._delivery.is_here
+
+    def _turn_away(self) -> None:
+        if self._buffer.refuse("closed") and self._options.destination is not None:
+            self._stderr.say("closed", "records are logged after close, and dropped")

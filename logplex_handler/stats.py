@@ -1,0 +1,52 @@
+"""What happened to every record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+__all__ = ["Stats"]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """The books of one handler in one process, at one moment.
+
+    Records are counted, not packets: a record is delivered when all its packets are, and dropped
+    if any of them is. At any moment `accepted == delivered + pending + sum(dropped.values())`.
+    The handler's own lines (those that tell of drops) are not counted. A forked child starts at
+    zero.
+
+    Attributes:
+        accepted: Records that the handler was given, whatever became of them.
+        delivered: Records that the receiver answered for with a 2xx.
+        pending: Records that wait in memory or are being sent.
+        dropped: Records that will not be delivered, by cause: `buffer_full`, `refused`,
+            `inactive`, `closed`, `shutdown`, `format_error`. A cause without records is left out.
+        requests: HTTP requests that were tried.
+        retries: Those of them that sent a batch again.
+        possible_duplicates: Those retries before which it was not known whether the batch had
+            arrived: the receiver may have taken it twice.
+        bytes_sent: Bytes of the bodies of all requests, as they were sent (compressed, if asked).
+    """
+
+    accepted: int = 0
+    delivered: int = 0
+    pending: int = 0
+    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    requests: int = 0
+    retries: int = 0
+    possible_duplicates: int = 0
+    bytes_sent: int = 0
+
+
+def records_in_words(number: int) -> str:
+    """`1 record`, `2 records`."""
+    return "1 record" if number == 1 else f"{number} records"
+
+
+def drops_in_words(dropped: Mapping[str, int]) -> str:
+    """`17 records dropped (buffer_full 15, refused 2)`."""
+    causes = ", ".join([f"{cause} {number}" for cause, number in dropped.items()])
+    return f"{records_in_words(sum(dropped.values()))} dropped ({causes})"
