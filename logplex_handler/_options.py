@@ -94,6 +94,7 @@ def resolve(
     on_full = given["on_full"]
     if on_full not in get_args(OnFull):
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
+    max_buffer_bytes = _whole(given, "max_buffer_bytes", max_packet_bytes)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
         destination=destination,
@@ -101,11 +102,12 @@ def resolve(
             given, environ, destination, max_packet_bytes, machine=machine, program=program
         ),
         buffer=BufferLimits(
-            max_bytes=_whole(given, "max_buffer_bytes", max_packet_bytes),
+            max_bytes=max_buffer_bytes,
             on_full=on_full,
             block_seconds=shutdown_timeout,
             batch_frames=_whole(given, "batch_size", 1),
-            batch_bytes=max_batch_bytes,
+            # A small buffer is emptied before it is full.
+            batch_bytes=min(max_batch_bytes, max_buffer_bytes // 2),
         ),
         outlet=OutletOptions(
             flush_interval=_seconds(given, "flush_interval", may_be_zero=True),

@@ -170,6 +170,8 @@ class Transport:
                 timeout=timeout,
                 # Credentials go to no other place than the one they are for.
                 allow_redirects=False,
+                # The environment's proxy stands elsewhere, and has a loopback of its own.
+                proxies={"no_proxy": destination.hostname} if destination.is_loopback else None,
                 # A session may name a CA of its own; none can leave the check out.
                 verify=None if session.verify else True,
                 stream=True,

@@ -62,6 +62,16 @@ class Destination:
         scheme, netloc, *_ = urlsplit(self.endpoint)
         return f"{scheme}://{netloc}"
 
+    @property
+    def hostname(self) -> str:
+        """The host's name or address alone."""
+        return urlsplit(self.endpoint).hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the receiver is on this machine."""
+        return _is_loopback(self.hostname)
+
     def __repr__(self) -> str:
         return f"<Destination {self.shown}>"
 
