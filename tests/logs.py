@@ -1,0 +1,33 @@
+"""Loggers with a handler of their own, and what must be true of its books."""
+
+import itertools
+import logging
+from contextlib import contextmanager
+
+from logplex_handler import LogplexHandler, Stats
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def logging_to(url, *, formatter=None, **options):
+    """A logger and its handler for the URL, which is closed at the end.
+
+    The text sent is the message alone, unless a formatter is given.
+    """
+    logger = logging.getLogger(f"test.number{next(_numbers)}")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    handler = LogplexHandler(url, **options)
+    handler.setFormatter(formatter or logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield logger, handler
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def balanced(stats: Stats) -> bool:
+    """Whether every record accepted is delivered, pending or dropped."""
+    return stats.accepted == stats.delivered + stats.pending + sum(stats.dropped.values())

@@ -1,0 +1,149 @@
+"""HTTP servers that misbehave: each request is answered as the next step of a script says."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
+
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@dataclass
+class Received:
+    """One request: the connection that it came on, its headers in lower case, and its body."""
+
+    connection: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def frame_id(self) -> str:
+        return self.headers["logplex-frame-id"]
+
+
+Step = Callable[[socket.socket], object]
+
+
+def answer(status: int, *headers: str) -> Step:
+    """Answer with a status and an empty body, and keep the connection."""
+    lines = [f"HTTP/1.1 {status} Some Words", "Content-Length: 0", *headers]
+    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return lambda connection: connection.sendall(head)
+
+
+def accept(connection: socket.socket) -> None:
+    """Answer 204 and keep the connection."""
+    connection.sendall(NO_CONTENT)
+
+
+def reset(connection: socket.socket) -> None:
+    """Cut the connection with a reset, without an answer."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    # Closing alone would wait for the reader that stands on top of it.
+    os.close(connection.detach())
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Close the connection in good order, without an answer."""
+    connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+@dataclass
+class ScriptedServer:
+    """Takes whole requests and answers each by the next step; the last step stays."""
+
+    steps: list[Step]
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        return f"http://token:{TOKEN}@127.0.0.1:{self._listener.getsockname()[1]}/logs"
+
+    @property
+    def stopped(self) -> threading.Event:
+        """Set when the test is over: for steps that wait."""
+        return self._stopped
+
+    def frames(self) -> list[bytes]:
+        """The texts of all frames of all requests, in order."""
+        return [text for request in self.received for text in texts(request.body)]
+
+    def close(self) -> None:
+        self._stopped.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._sockets:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._sockets.append(connection)
+            thread = threading.Thread(
+                target=self._serve, args=(connection, self.connections), daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with suppress(OSError), connection.makefile("rb") as stream:
+            while (received := _read(stream, number)) is not None:
+                with self._lock:
+                    self.received.append(received)
+                    step = self.steps[0] if len(self.steps) == 1 else self.steps.pop(0)
+                step(connection)
+                if connection.fileno() < 0:
+                    return
+
+
+def _read(stream, number: int) -> Received | None:
+    if not stream.readline():
+        return None
+    headers = {}
+    while line := stream.readline().strip():
+        name, _, value = line.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    return Received(number, headers, stream.read(int(headers.get("content-length", "0"))))
+
+
+def texts(body: bytes) -> list[bytes]:
+    """The message texts of a body's frames, without their newlines."""
+    found = []
+    while body:
+        length, _, rest = body.partition(b" ")
+        packet, body = rest[: int(length)], rest[int(length) :]
+        found.append(packet.split(b" - - ", 1)[1].removesuffix(b"\n"))
+    return found
+
+
+@contextmanager
+def serving(*steps: Step) -> Iterator[ScriptedServer]:
+    """A scripted server for a `with` block."""
+    server = ScriptedServer(list(steps))
+    try:
+        yield server
+    finally:
+        server.close()
