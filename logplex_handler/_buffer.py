@@ -71,6 +71,7 @@ class Buffer:
         self._first_at = 0.0
         self._ever_queued = 0
         self._never_queued = 0
+        self._ever_dropped = 0
         self._delivered = 0
         self._dropped: Counter[str] = Counter()
         self._untold: Counter[str] = Counter()
@@ -86,9 +87,7 @@ class Buffer:
                 self._held() + size <= self._limits.max_bytes or self._make_room(size, may_block)
             )
             if not fits:
-                self._never_queued += 1
-                self._drop(self._turned_away or "buffer_full")
-                return self._news()
+                return self._turn_down("buffer_full")
             if not self._queue:
                 self._first_at = time.monotonic()
             self._queue.append(entry)
@@ -100,12 +99,10 @@ class Buffer:
     def refuse(self, cause: str) -> bool:
         """Count a record that never became an entry; whether the sender should be woken for it."""
         with self._changed:
-            self._never_queued += 1
-            self._drop(self._turned_away or cause)
-            return self._news()
+            return self._turn_down(cause)
 
     def turn_away(self, cause: str) -> None:
-        """From now on every record is dropped with this cause."""
+        """From now on every record is dropped with this cause, which nobody is told."""
         with self._changed:
             self._turned_away = cause
             self._changed.notify_all()
@@ -187,10 +184,13 @@ class Buffer:
             self._woken_for_drops = False
             return untold
 
-    def mark(self) -> int:
-        """A number that `Waiting.removed` reaches when all that is queued now has left."""
+    def marks(self) -> tuple[int, int]:
+        """How many entries were ever queued, and how many drops there ever were to be told.
+
+        `Waiting.removed` reaches the first when all that is queued now has left.
+        """
         with self._changed:
-            return self._ever_queued
+            return self._ever_queued, self._ever_dropped
 
     def wait_until_removed(self, mark: int, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
@@ -218,9 +218,20 @@ class Buffer:
     def _removed(self) -> int:
         return self._ever_queued - len(self._queue) - self._sending
 
+    def _turn_down(self, cause: str) -> bool:
+        """Drop a record at the door; as `put` returns."""
+        self._never_queued += 1
+        if self._turned_away is None:
+            self._drop(cause)
+            return self._news()
+        # There is no stream any more, or none yet, to tell of it.
+        self._dropped[self._turned_away] += 1
+        return False
+
     def _drop(self, cause: str, records: int = 1) -> None:
         self._dropped[cause] += records
         self._untold[cause] += records
+        self._ever_dropped += records
 
     def _news(self) -> bool:
         """Whether there is something that the sender was not woken for yet.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,11 +22,36 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from logplex_handler import _forks
+
 # On the monotonic clock. Each thread (and greenlet) has its own.
 _deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=float("inf"))
 
 # A body is sent in pieces of this many bytes, so that the deadline is seen between them.
 _PIECE = 65_536
+
+
+class _Sockets:
+    """The sockets of this process, which a forked child gets a copy of."""
+
+    def __init__(self) -> None:
+        self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def begin_anew(self) -> None:
+        """Close the child's copies, or the receiver would not see the parent close its own.
+
+        Only the descriptors: pools and sessions have locks, which a thread of the parent may hold.
+        """
+        for sock in list(self.sockets):
+            # Closing would wait for the reader on top of it, if an answer is being read.
+            descriptor = sock.detach()
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.sockets = weakref.WeakSet()
+
+
+_sockets = _Sockets()
+_forks.register(_sockets)
 
 
 @contextmanager
@@ -96,10 +123,16 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().__init__(_BoundedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
-class _BoundedSend:
-    """A mix-in for connections."""
+class _BoundedConnection:
+    """A mix-in for the connections of urllib3."""
 
     response_class: Any = _BoundedResponse
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        sock: socket.socket | None = getattr(self, "sock", None)
+        if sock is not None:
+            _sockets.sockets.add(sock)
 
     def send(self, data: Any) -> None:
         send = super().send  # type: ignore[misc]
@@ -114,11 +147,11 @@ class _BoundedSend:
         sock.settimeout(timeout)
 
 
-class _HTTPConnection(_BoundedSend, HTTPConnection):
+class _HTTPConnection(_BoundedConnection, HTTPConnection):
     pass
 
 
-class _HTTPSConnection(_BoundedSend, HTTPSConnection):
+class _HTTPSConnection(_BoundedConnection, HTTPSConnection):
     pass
 
 
@@ -143,3 +176,10 @@ class _BoundedAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def close(self) -> None:
+        # While the interpreter exits, the finalizers that urllib3 leaves this to have run already.
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 (it cannot be iterated over)
+                manager.pools[key].close()
+        super().close()

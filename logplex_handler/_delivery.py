@@ -62,16 +62,16 @@ class Delivery:
         if self.is_here:
             return False
         deadline = time.monotonic() + seconds
-        mark = self._buffer.mark()
-        self._flush_mark = max(self._flush_mark, mark)
+        queued, dropped = self._buffer.marks()
+        self._flush_mark = max(self._flush_mark, queued)
         self._outlet.hurry(last_chance=False)
         self._wakeups.put(None)
         while True:
             left = deadline - time.monotonic()
             if self._thread is None:
                 self._deliver_here(deadline, only_if_idle=True)
-            removed = self._buffer.wait_until_removed(mark, max(0.0, min(_LOOK, left)))
-            if removed and not self._outlet.has_untold:
+            removed = self._buffer.wait_until_removed(queued, max(0.0, min(_LOOK, left)))
+            if removed and self._outlet.told >= dropped:
                 return True
             if left <= 0 or self._outlet.asked_to_wait_until > deadline:
                 return False

@@ -84,18 +84,15 @@ class Outlet:
         # Drops that wait for a word in the stream, and on stderr.
         self._untold: Counter[str] = Counter()
         self._unsaid: Counter[str] = Counter()
-        self._notice_in_batch = False
+        self._telling = 0
 
         self.sent = Sent()
+        # How many drops the stream was told of.
+        self.told = 0
         # Why the last request did not deliver what it carried; empty if it did.
         self.problem = ""
         # Until when the receiver has asked to be left alone, on the monotonic clock.
         self.asked_to_wait_until = 0.0
-
-    @property
-    def has_untold(self) -> bool:
-        """Whether there are drops that the stream does not tell of yet."""
-        return bool(self._untold) or self._notice_in_batch or self._buffer.has_untold
 
     def pause(self, *, flush_mark: int, closing: bool) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
@@ -166,8 +163,8 @@ class Outlet:
         size = 0
         if self._untold:
             lines = self._notice(self._untold)
+            self._telling += self._untold.total()
             self._untold.clear()
-            self._notice_in_batch = True
             frames += [(line, OWN_LINE) for line in lines]
             size += sum(map(len, lines))
         taken = False
@@ -225,7 +222,8 @@ class Outlet:
             more_delivered, more_broken = batch.drop_refused()
             delivered, broken = delivered + more_delivered, broken + more_broken
             self._batch = None
-            self._notice_in_batch = False
+            self.told += self._telling
+            self._telling = 0
         self._buffer.settle(delivered=delivered, dropped=broken, done=done)
 
     def _refuse(self, answer: Answer) -> None:

@@ -201,7 +201,9 @@ class LogplexHandler(logging.Handler):
                 # A fork of which Python was not told, as by uWSGI.
                 self.begin_anew()
             if self._buffer.turned_away is not None:
-                self._turn_away()
+                self._buffer.refuse("closed")
+                if self._delivery is not None:
+                    self._stderr.say("closed", "records are logged after close, and dropped")
                 return
             try:
                 news = self._buffer.put(
@@ -282,7 +284,3 @@ class LogplexHandler(logging.Handler):
 
     def _is_delivering(self) -> bool:
         return self._delivery is not None and self._delivery.is_here
-
-    def _turn_away(self) -> None:
-        if self._buffer.refuse("closed") and self._options.destination is not None:
-            self._stderr.say("closed", "records are logged after close, and dropped")

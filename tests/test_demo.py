@@ -1,0 +1,83 @@
+"""The command that shows the main job working."""
+
+import re
+import subprocess
+import sys
+
+from logplex_handler import _demo
+from logplex_handler.handler import LogplexHandler
+
+
+def demo(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "logplex_handler", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        **options,
+    )
+
+
+def test_demo_shows_what_a_customer_sees_and_what_became_of_it(tmp_path):
+    """Lines, an exception and metrics as `heroku logs` shows them, then the books."""
+    done = demo("demo", "--seconds", "1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    shown = re.compile(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 app\[web\.1\]: source=demo .+"
+    )
+    assert len(lines) > 10
+    assert all(shown.fullmatch(line) for line in lines)
+    assert any(" error=TimeoutError " in line for line in lines)
+    assert any(re.search(r" measure#web\.latency=\d+ms count#web\.requests=1$", s) for s in lines)
+    books = re.fullmatch(r"accepted=(\d+) delivered=(\d+) dropped=0 requests=(\d+)", last)
+    assert books
+    assert int(books[1]) == int(books[2]) == len(lines)
+    assert int(books[3]) >= 1
+
+
+def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
+    """A handler that loses a record makes it exit with 1."""
+    emit = LogplexHandler.emit
+    lost = []
+
+    def emit_but_one(handler, record):
+        if lost:
+            emit(handler, record)
+        else:
+            handler._buffer.refuse("format_error")
+            lost.append(record)
+
+    monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)
+    assert _demo.demo(0.3) == 1
+    assert "dropped=1" in capsys.readouterr().out
+
+
+def test_demo_needs_a_sensible_number_of_seconds():
+    """Anything else is an error of usage, in words."""
+    done = demo("demo", "--seconds", "soon")
+    assert done.returncode == 2
+    assert "--seconds: must be a number" in done.stderr
+
+
+def test_without_a_command_the_usage_is_shown():
+    """There is no default command."""
+    done = demo()
+    assert done.returncode == 2
+    assert "usage: python -m logplex_handler" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    """A closed pipe ends the demo without a traceback."""
+    done = subprocess.run(
+        f"{sys.executable} -m logplex_handler demo --seconds 1 | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        cwd=tmp_path,
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1

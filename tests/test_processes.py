@@ -1,0 +1,370 @@
+"""How processes live and die with a handler: real exits, real forks, real interpreters."""
+
+import logging
+import logging.config
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to
+from tests.servers import serving
+
+PREAMBLE = """
+import logging, os, sys, threading
+from logplex_handler import LogplexHandler
+handler = LogplexHandler(flush_interval=60, **OPTIONS)
+handler.setFormatter(logging.Formatter("%(message)s"))
+logger = logging.getLogger("app")
+logger.setLevel(logging.DEBUG)
+logger.addHandler(handler)
+"""
+
+
+def run(url, script, *, timeout=20, **options):
+    """Run a program whose `logger` sends to the URL; its exit status, and what it said."""
+    program = PREAMBLE.replace("OPTIONS", repr(options)) + textwrap.dedent(script)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={**os.environ, "LOGPLEX_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [("", 0), ("sys.exit(3)", 3), ("raise RuntimeError('the end')", 1)],
+    ids=["end", "sys.exit", "exception"],
+)
+def test_leaving_a_program_delivers_what_waits(ending, status):
+    """By its end, by sys.exit, or by an exception: nothing has to be called."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            f"""
+            for number in range(100):
+                logger.info("line %d", number)
+            {ending}
+            """,
+        )
+        assert done.returncode == status
+        assert "logplex_handler" not in done.stderr
+        assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(100)]
+
+
+def test_a_record_of_an_exit_function_is_delivered():
+    """A program may log first while it exits, where no thread can be started on 3.12."""
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, "import atexit; atexit.register(logger.info, 'bye')")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.text for line in logplex.lines] == ["bye"]
+
+
+def test_a_record_of_a_thread_that_outlives_the_main_one_is_delivered():
+    """The interpreter waits for ordinary threads, and then for the handler."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import time
+            def work():
+                time.sleep(0.3)
+                logger.info("late")
+            threading.Thread(target=work).start()
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.text for line in logplex.lines] == ["late"]
+
+
+def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeout():
+    """It says how many records were not delivered, and exits as it would have."""
+    over = threading.Event()
+    with serving(lambda connection: over.wait(10)) as server:
+        started = time.monotonic()
+        done = run(
+            server.url,
+            """
+            for number in range(5):
+                logger.info("line %d", number)
+            """,
+            shutdown_timeout=1.0,
+        )
+        took = time.monotonic() - started
+        over.set()
+    assert done.returncode == 0
+    assert took < 1.0 + 1.5
+    assert "logplex_handler: 5 records not delivered: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_leaving_beside_a_closed_port_says_what_was_not_delivered():
+    """Refused connections are tried until the time is over."""
+    with LogplexReceiver() as logplex:
+        url = logplex.url
+    done = run(url, "logger.info('line')", shutdown_timeout=0.7)
+    assert done.returncode == 0
+    assert "logplex_handler: 1 record not delivered: NewConnectionError" in done.stderr
+
+
+def test_a_closed_stderr_is_no_reason_to_fail():
+    """Neither while records are dropped nor at exit."""
+    done = run(
+        "http://token:t@127.0.0.1:1/logs",
+        """
+        sys.stderr.close()
+        logger.info("%d", "x")
+        logger.info("line")
+        """,
+        shutdown_timeout=0.2,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_second_dictconfig_delivers_and_does_not_freeze():
+    """It closes the first handler with the logging module's lock held, under load."""
+    with LogplexReceiver() as logplex:
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"format": "%(message)s"}},
+            "handlers": {
+                "logplex": {
+                    "class": "logplex_handler.LogplexHandler",
+                    "url": logplex.url,
+                    "formatter": "plain",
+                }
+            },
+            "loggers": {
+                "test.twice": {"handlers": ["logplex"], "level": "DEBUG", "propagate": False}
+            },
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.twice")
+        stop = threading.Event()
+        sent = []
+
+        def work(thread):
+            number = 0
+            while not stop.is_set():
+                logger.info("%d %d", thread, number)
+                number += 1
+                time.sleep(0.0005)
+            sent.append(number)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        longest = 0.0
+        for _ in range(5):
+            time.sleep(0.2)
+            started = time.monotonic()
+            first = logger.handlers[0]
+            logging.config.dictConfig(config)
+            longest = max(longest, time.monotonic() - started)
+            assert balanced(first.stats())
+            assert first.stats().pending == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        last = logger.handlers[0]
+        logger.removeHandler(last)
+        last.close()
+        # A record that came between the closing of one handler and its removal is counted there.
+        assert logplex.wait_for(1)
+        assert longest < 2
+        assert len({line.text for line in logplex.lines}) == len(logplex.lines)
+        assert len(logplex.lines) > 0.9 * sum(sent)
+
+
+def test_logging_shutdown_delivers_while_other_threads_log():
+    """It holds the handler's lock meanwhile, which keeps nobody from logging."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("before")
+        handler.acquire()
+        try:
+            worker = threading.Thread(target=logger.info, args=("meanwhile",))
+            worker.start()
+            worker.join(2)
+            assert not worker.is_alive()
+            assert handler.flush()
+        finally:
+            handler.release()
+    assert [line.text for line in logplex.lines] == ["before", "meanwhile"]
+
+
+def test_forked_children_deliver_what_is_theirs_while_threads_log():
+    """Every line of parent and children arrives once; the children's books begin at zero."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import time
+            stop = threading.Event()
+            counts = [0, 0, 0]
+            def work(thread):
+                while not stop.is_set():
+                    logger.info("parent %d %d", thread, counts[thread])
+                    counts[thread] += 1
+                    time.sleep(0.0002)
+            threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
+            for thread in threads: thread.start()
+            children = []
+            for child in range(6):
+                time.sleep(0.05)
+                pid = os.fork()
+                if pid == 0:
+                    for number in range(50):
+                        logger.info("child %d %d", child, number)
+                    ok = handler.flush() and handler.stats().accepted == 50
+                    handler.close()
+                    os._exit(0 if ok else 9)
+                children.append(pid)
+            codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+            stop.set()
+            for thread in threads: thread.join()
+            print(*counts)
+            sys.exit(max(codes))
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        counts = [int(count) for count in done.stdout.split()]
+        expected = {f"child {child} {n}" for child in range(6) for n in range(50)}
+        expected |= {f"parent {thread} {n}" for thread in range(3) for n in range(counts[thread])}
+        lines = [line.text for line in logplex.lines]
+        assert len(lines) == len(set(lines))
+        assert set(lines) == expected
+
+
+def test_a_fork_that_python_is_not_told_of_is_noticed():
+    """uWSGI forks without the hook: the process id shows it at the first record."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            from logplex_handler import _forks
+            _forks._forkables.clear()
+            logger.info("parent")
+            pid = os.fork()
+            if pid == 0:
+                logger.info("child")
+                handler.flush()
+                os._exit(handler.stats().accepted)
+            accepted = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            sys.exit(0 if accepted == 1 else 9)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(line.text for line in logplex.lines) == ["child", "parent"]
+
+
+def _worker(number):
+    logger = logging.getLogger("test.workers")
+    for line in range(20):
+        logger.info("worker %d line %d", number, line)
+    logger.handlers[0].flush()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_multiprocessing_workers_deliver_their_lines():
+    """Forked workers log through the handler of their parent's configuration."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+        logger = logging.getLogger("test.workers")
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+        logger.info("parent")
+        processes = [
+            multiprocessing.get_context("fork").Process(target=_worker, args=(number,))
+            for number in range(8)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(20)
+        assert [process.exitcode for process in processes] == [0] * 8
+        logger.removeHandler(handler)
+        assert handler.flush()
+        expected = {f"worker {n} line {line}" for n in range(8) for line in range(20)} | {"parent"}
+        assert {line.text for line in logplex.lines} == expected
+        assert len(logplex.lines) == len(expected)
+
+
+def test_an_application_thread_never_waits_for_the_network():
+    """Beside a server that does not answer, calls stay short."""
+    over = threading.Event()
+    with (
+        serving(lambda connection: over.wait(5)) as server,
+        logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, _),
+    ):
+        logger.info("first")
+        deadline = time.monotonic() + 2
+        while not server.received and time.monotonic() < deadline:
+            time.sleep(0.01)
+        longest = 0.0
+        for number in range(2000):
+            started = time.perf_counter()
+            logger.info("line %d", number)
+            longest = max(longest, time.perf_counter() - started)
+        over.set()
+    # The request alone would take five seconds; the bound leaves room for a busy machine.
+    assert longest < 0.5
+
+
+def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up():
+    """What is collected while the handler holds its locks may log through it."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_buffer_bytes=10_000_000) as (
+            logger,
+            handler,
+        ),
+    ):
+
+        class Noisy:
+            def __del__(self):
+                logger.info("collected")
+
+        buffer = handler._buffer
+        with buffer._changed:
+            noisy = Noisy()
+            del noisy
+        with handler._delivery._turn, handler._delivery._starting:
+            noisy = Noisy()
+            del noisy
+        assert handler.flush()
+        assert [line.text for line in logplex.lines] == ["collected", "collected"]
+
+
+def test_importing_the_package_starts_and_says_nothing():
+    """No thread, no output, no handler of its own."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            "import logging, threading, logplex_handler;"
+            "assert threading.active_count() == 1; assert not logging.getLogger().handlers",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
