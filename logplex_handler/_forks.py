@@ -22,9 +22,14 @@ def register(forkable: Forkable) -> None:
     _forkables.add(forkable)
 
 
+def registered() -> list[Forkable]:
+    """All that are still in use."""
+    return list(_forkables)
+
+
 def _after_in_child() -> None:
     # Nothing is logged here, and no thread is started: that is for the child's first record.
-    for forkable in list(_forkables):
+    for forkable in registered():
         forkable.begin_anew()
 
 

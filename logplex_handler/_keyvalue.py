@@ -98,10 +98,10 @@ def number(value: float) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"must be an int or a float, not {type(value).__name__}")
-    if not value >= 0 or math.isinf(value):
+    if not 0 <= value < math.inf:
         raise ValueError("must be finite and not negative")
     if isinstance(value, int):
         if value >= 10**310:
             raise ValueError("must have at most 310 digits")
-        return int.__str__(value)
+        return str(int(value))
     return f"{abs(float(value)):.6f}".rstrip("0").rstrip(".")

@@ -6,7 +6,6 @@ none.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -165,7 +164,7 @@ def _packet_form(
     elif procid in _RESERVED_PROCIDS:
         raise ConfigurationError("procid: 'router' and 'logplex' stand for Heroku's own lines")
     facility = given["facility"]
-    if facility not in SysLogHandler.facility_names:
+    if not isinstance(facility, str) or facility not in SysLogHandler.facility_names:
         raise ConfigurationError(
             "facility: must be one of " + ", ".join(SysLogHandler.facility_names)
         )
@@ -207,7 +206,9 @@ def _token_as_appname(destination: Destination | None) -> str:
 
 
 def _program_name(program: str) -> str:
-    """`shop` for `/srv/shop.py`, and for `/srv/shop/__main__.py`."""
+    """`shop` for `/srv/shop.py`, and for `/srv/shop/__main__.py`; empty where there is no file."""
+    if program.startswith("-"):
+        return ""
     path = PurePath(program)
     return path.parent.name if path.name == "__main__.py" else path.name.removesuffix(".py")
 
@@ -259,7 +260,7 @@ def _seconds(given: Mapping[str, Any], option: str, *, may_be_zero: bool = False
 
 
 def _shown(value: float) -> str:
-    return f"{value:,}" if math.isfinite(value) and abs(value) < 1e15 else "that"
+    return f"{value:,}" if abs(value) < 1e15 else "that"
 
 
 def _flag(given: Mapping[str, Any], option: str) -> bool:

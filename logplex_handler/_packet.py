@@ -151,7 +151,7 @@ def _cut(body: bytes, start: int, end: int) -> int:
     while last > start:
         while body[last] & 0xC0 == 0x80:
             last -= 1
-        if not body.startswith(_BOM_BYTES, last):
+        if last > start and not body.startswith(_BOM_BYTES, last):
             return last
         last -= 1
     while body[end] & 0xC0 == 0x80:

@@ -107,8 +107,9 @@ class KeyValueFormatter(logging.Formatter):
                 else:
                     extras.append(_keyvalue.pair(name, value))
         error = _error(record)
+        traceback = self._traceback(record)
         message = self._message(record, bool(metrics))
-        if metrics and not (message or extras or error or record.stack_info):
+        if metrics and not (message or extras or error or traceback or record.stack_info):
             return "\n".join(_metric_lines(self._source, metrics))
 
         pairs = [
@@ -123,7 +124,7 @@ class KeyValueFormatter(logging.Formatter):
         long_values = [
             (name, text)
             for name, text in (
-                ("traceback", self._traceback(record)),
+                ("traceback", traceback),
                 ("stack", self.formatStack(record.stack_info) if record.stack_info else ""),
             )
             if text

@@ -7,26 +7,20 @@ import logging
 import os
 import socket
 import sys
-import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Literal
 
 from logplex_handler import _forks, _options
-from logplex_handler._buffer import Buffer
-from logplex_handler._delivery import Delivery
 from logplex_handler._entries import Entries
-from logplex_handler._outlet import OnDrop, Outlet
+from logplex_handler._outlet import OnDrop
+from logplex_handler._pipeline import Pipeline
 from logplex_handler._stderr import Stderr
-from logplex_handler._transport import SessionFactory, Transport, delivering
+from logplex_handler._transport import SessionFactory, delivering
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import KeyValueFormatter
-from logplex_handler.stats import Stats, records_in_words
+from logplex_handler.stats import Stats
 
 __all__ = ["LogplexHandler"]
-
-# Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
-_SAME_SHUTDOWN = 1.0
 
 
 class LogplexHandler(logging.Handler):
@@ -121,13 +115,13 @@ class LogplexHandler(logging.Handler):
         given = {name: value for name, value in locals().items() if name != "self"}
         problem = ""
         try:
-            super().__init__(level)
             self._options = _options.resolve(
                 given,
                 os.environ,
                 machine=socket.gethostname(),
                 program=sys.argv[0] if sys.argv else "",
             )
+            super().__init__(level)
         except ConfigurationError as error:
             problem = str(error)
         except (TypeError, ValueError):
@@ -140,47 +134,31 @@ class LogplexHandler(logging.Handler):
             self._options.packet, KeyValueFormatter(source=self._options.source)
         )
         self._stderr = Stderr()
-        self._open()
+        self._pipeline = self._new_pipeline()
         _forks.register(self)
         if self._options.destination is None:
             self._stderr.say("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
-    def _open(self) -> None:
-        """Begin with nothing queued and nothing counted: at first, and in a forked child."""
-        options = self._options
-        self._pid = os.getpid()
-        self._gave_up_at = float("-inf")
-        self._buffer = Buffer(options.buffer)
-        self._delivery: Delivery | None = None
-        self._outlet: Outlet | None = None
-        if options.destination is None:
-            self._buffer.turn_away("inactive")
-            return
-        transport = Transport(options.transport)
-        self._outlet = Outlet(
-            self._buffer,
-            transport,
-            options.destination,
-            options.outlet,
+    def _new_pipeline(self) -> Pipeline:
+        return Pipeline(
+            self._options,
             render=self._entries.render,
             notice=lambda dropped: self._entries.notice(dropped, self.formatter),
             stderr=self._stderr,
-            on_drop=options.on_drop,
         )
-        self._delivery = Delivery(self._buffer, self._outlet, transport, self._stderr)
 
     def begin_anew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.
 
         What the parent had not delivered yet is the parent's to deliver. Called by itself.
         """
-        closed = self._buffer.turned_away
-        self._open()
-        if closed is not None:
-            self._buffer.turn_away(closed)
+        was_closed = self._pipeline.closed
+        self._pipeline = self._new_pipeline()
+        if was_closed:
+            self._pipeline.close()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Filter and emit, without the handler's lock, which the buffer has no need of.
+        """Filter and emit, without the handler's lock, which the pipeline has no need of.
 
         `logging.shutdown` holds that lock while it waits for `flush`.
         """
@@ -197,24 +175,20 @@ class LogplexHandler(logging.Handler):
             # What delivering makes others log would be delivered, and make them log again.
             return
         try:
-            if self._pid != os.getpid():
+            if self._pipeline.pid != os.getpid():
                 # A fork of which Python was not told, as by uWSGI.
                 self.begin_anew()
-            if self._buffer.turned_away is not None:
-                self._buffer.refuse("closed")
-                if self._delivery is not None:
-                    self._stderr.say("closed", "records are logged after close, and dropped")
+            pipeline = self._pipeline
+            if not pipeline.takes_entries:
+                pipeline.refuse("closed")
                 return
             try:
-                news = self._buffer.put(
-                    self._entries.entry(record, self.formatter),
-                    may_block=not self._is_delivering(),
-                )
+                entry = self._entries.entry(record, self.formatter)
             except Exception:
-                news = self._buffer.refuse("format_error")
+                pipeline.refuse("format_error")
                 self.handleError(record)
-            if news and self._delivery is not None:
-                self._delivery.wake()
+            else:
+                pipeline.put(entry)
         except Exception as error:
             self._stderr.say("internal", f"internal error: {type(error).__name__}")
 
@@ -233,14 +207,7 @@ class LogplexHandler(logging.Handler):
         Returns:
             Whether it is. False also, at once, where a receiver has asked for a longer wait.
         """
-        if self._delivery is None or self._pid != os.getpid():
-            return True
-        flushed = self._delivery.flush(
-            self._options.shutdown_timeout if timeout is None else max(0.0, timeout)
-        )
-        if timeout is None and not flushed:
-            self._gave_up_at = time.monotonic()
-        return flushed
+        return self._pipeline.flush(timeout)
 
     def close(self) -> None:
         """Deliver what is left, for at most `shutdown_timeout` seconds, and stop.
@@ -249,38 +216,20 @@ class LogplexHandler(logging.Handler):
         stderr. Later calls do nothing; later records are counted as dropped (`closed`).
         """
         super().close()
-        if self._buffer.turned_away is not None or self._pid != os.getpid():
-            return
-        self._buffer.turn_away("closed")
-        if self._delivery is None or self._outlet is None:
-            return
-        just_flushed = time.monotonic() - self._gave_up_at < _SAME_SHUTDOWN
-        seconds = 0.0 if just_flushed else self._options.shutdown_timeout
-        if left := self._delivery.close(seconds):
-            why = self._outlet.problem or f"not within {self._options.shutdown_timeout:g} s"
-            self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+        self._pipeline.close()
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that flushing and closing at shutdown may take together."""
+        return self._options.shutdown_timeout
 
     def stats(self) -> Stats:
         """What has happened to every record so far, in this process."""
-        accepted, delivered, pending, dropped = self._buffer.books()
-        if self._outlet is None:
-            return Stats(accepted, delivered, pending, MappingProxyType(dropped))
-        sent = self._outlet.sent
-        return Stats(
-            accepted,
-            delivered,
-            pending,
-            MappingProxyType(dropped),
-            requests=sent.requests,
-            retries=sent.retries,
-            possible_duplicates=sent.possible_duplicates,
-            bytes_sent=sent.bytes_sent,
-        )
+        return self._pipeline.stats()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_options"):
+            return "<LogplexHandler that could not be made>"
         destination = self._options.destination
         where = "inactive" if destination is None else destination.shown
         return f"<LogplexHandler {where} ({logging.getLevelName(self.level)})>"
-
-    def _is_delivering(self) -> bool:
-        return self._delivery is not None and self._delivery.is_here

@@ -112,7 +112,10 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
         return "carries no credentials (https://USER:TOKEN@HOST), and LOGPLEX_TOKEN is not set"
     if _NOT_IN_CREDENTIALS.search(user + password) or ":" in user:
         return "holds credentials that cannot be sent (a control character, or ':' in the user)"
-    netloc = f"[{hostname}]" if ":" in hostname else hostname
+    is_address = "[" in parts.netloc
+    if not (_is_ipv6(hostname) if is_address else _is_name(hostname)):
+        return "names a host that cannot be"
+    netloc = f"[{hostname}]" if is_address else hostname
     if port:
         netloc += f":{port}"
     endpoint = urlunsplit((parts.scheme, netloc, parts.path or DEFAULT_PATH, parts.query, ""))
@@ -122,6 +125,21 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     except (requests.RequestException, ValueError):
         return "cannot be requested (is the host's name valid?)"
     return Destination(endpoint, user, password)
+
+
+def _is_name(hostname: str) -> bool:
+    try:
+        # What it would be in the DNS: no label is empty or longer than 63 bytes.
+        return bool(hostname.removesuffix(".").encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _is_ipv6(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).version == 6
+    except ValueError:
+        return False
 
 
 def _is_loopback(hostname: str) -> bool:

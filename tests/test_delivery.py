@@ -678,14 +678,14 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
             handler,
         ),
     ):
-        real = handler._outlet._render
+        real = handler._pipeline._outlet._render
 
         def render(entry):
             if entry[-1] == "bad":
                 raise ValueError("cannot")
             return real(entry)
 
-        monkeypatch.setattr(handler._outlet, "_render", render)
+        monkeypatch.setattr(handler._pipeline._outlet, "_render", render)
         for text in ("one", "bad", "two"):
             logger.info(text)
         assert handler.flush()

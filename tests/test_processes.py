@@ -340,11 +340,11 @@ def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up
             def __del__(self):
                 logger.info("collected")
 
-        buffer = handler._buffer
+        buffer = handler._pipeline._buffer
         with buffer._changed:
             noisy = Noisy()
             del noisy
-        with handler._delivery._turn, handler._delivery._starting:
+        with handler._pipeline._delivery._turn, handler._pipeline._delivery._starting:
             noisy = Noisy()
             del noisy
         assert handler.flush()

@@ -1,0 +1,38 @@
+"""Ends of a process that Python's own exit functions do not see."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# multiprocessing, and Celery's fork of it, end their children without exit functions, but each
+# with finalizers of its own. These run in the order of their priorities, the highest first.
+_LIBRARIES = ("multiprocessing", "billiard")
+_LAST = -100
+
+
+def call_at_exit(function: Callable[[], object]) -> None:
+    """Have it called when this process ends, if it is a child of one of these libraries.
+
+    To be called in the child itself, after its start: finalizers from before are forgotten there.
+    """
+    for library in _LIBRARIES:
+        # Only a library that is loaded can have made this process.
+        process: Any = sys.modules.get(f"{library}.process")
+        util: Any = sys.modules.get(f"{library}.util")
+        if process is not None and util is not None:
+            is_child = getattr(process.current_process(), "_parent_pid", None) is not None
+            if is_child:
+                util.Finalize(None, function, exitpriority=_LAST)
+
+
+def threads_run() -> bool:
+    """Whether threads run here: in uWSGI they do not, unless it is asked for them."""
+    uwsgi: Any = sys.modules.get("uwsgi")
+    options = getattr(uwsgi, "opt", None)
+    if not isinstance(options, dict):
+        return True
+    return any(
+        options.get(name) for key in ("enable-threads", "threads") for name in (key, key.encode())
+    )

@@ -1,0 +1,54 @@
+"""Delivering what waits when the process is told to end: SIGTERM runs no exit functions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+from logplex_handler import _forks
+from logplex_handler.handler import LogplexHandler
+
+__all__ = ["flush_on_sigterm"]
+
+
+def flush_on_sigterm() -> None:
+    """From now on SIGTERM, by which Heroku stops a process, delivers what waits first.
+
+    Every handler is flushed, together for at most the longest `shutdown_timeout` of them (Heroku
+    kills after 30 seconds). Then what was there before goes on: another signal handler is called;
+    otherwise the process ends as it would have. Call it once, after other signal handlers are set.
+    Forked children inherit it.
+
+    Nothing installs this by itself. Servers that turn SIGTERM into an orderly exit, such as
+    gunicorn or Celery, do not need it.
+
+    Raises:
+        ValueError: It is not called in the main thread, the only one that may set signal handlers.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if isinstance(before, _FlushFirst):
+        return
+    signal.signal(signal.SIGTERM, _FlushFirst(before))
+
+
+class _FlushFirst:
+    def __init__(self, before: object) -> None:
+        self._before = before
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        _flush_all()
+        if callable(self._before):
+            self._before(number, frame)
+        elif self._before is not signal.SIG_IGN:
+            # As if nobody had listened: whoever sent it sees what the process died of.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def _flush_all() -> None:
+    handlers = [one for one in _forks.registered() if isinstance(one, LogplexHandler)]
+    deadline = time.monotonic() + max([one.shutdown_timeout for one in handlers], default=0.0)
+    for handler in handlers:
+        handler.flush(deadline - time.monotonic())
