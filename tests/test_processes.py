@@ -4,6 +4,7 @@ import logging
 import logging.config
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -368,3 +369,207 @@ def test_importing_the_package_starts_and_says_nothing():
         timeout=20,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver_without_being_told(method, tmp_path):
+    """They run no exit functions, or not Python's own; every line arrives all the same."""
+    (tmp_path / "work.py").write_text(
+        textwrap.dedent(
+            f"""
+            import logging, multiprocessing, os
+            from logplex_handler import LogplexHandler
+
+            def configure():
+                handler = LogplexHandler(flush_interval=60)
+                handler.setFormatter(logging.Formatter("%(message)s"))
+                logger = logging.getLogger("app")
+                logger.setLevel(logging.DEBUG)
+                logger.addHandler(handler)
+                return logger
+
+            def work(number):
+                logger = logging.getLogger("app")
+                if not logger.handlers:
+                    configure()
+                for line in range(20):
+                    logger.info("worker %d line %d", number, line)
+
+            if __name__ == "__main__":
+                logger = configure()
+                logger.info("parent")
+                context = multiprocessing.get_context("{method}")
+                workers = [context.Process(target=work, args=(n,)) for n in range(8)]
+                for worker in workers: worker.start()
+                for worker in workers: worker.join()
+                raise SystemExit(max(worker.exitcode for worker in workers))
+            """
+        )
+    )
+    with LogplexReceiver() as logplex:
+        done = subprocess.run(
+            [sys.executable, "work.py"],
+            cwd=tmp_path,
+            env={**os.environ, "LOGPLEX_URL": logplex.url},
+            capture_output=True,
+            text=True,
+            timeout=25,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = [line.text for line in logplex.lines]
+    assert sorted(lines) == sorted(
+        ["parent", *(f"worker {n} line {line}" for n in range(8) for line in range(20))]
+    )
+
+
+def test_children_of_billiard_deliver_without_being_told():
+    """Celery's fork of multiprocessing has finalizers of its own."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import warnings
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import billiard
+            logger.info("parent")
+            children = [
+                billiard.Process(target=logger.info, args=("child %d", n)) for n in range(3)
+            ]
+            for child in children: child.start()
+            for child in children: child.join()
+            sys.exit(max(child.exitcode for child in children))
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = sorted(line.text for line in logplex.lines)
+    assert lines == ["child 0", "child 1", "child 2", "parent"]
+
+
+SIGTERM_SELF = """
+import signal, time
+from logplex_handler import flush_on_sigterm
+{before}
+flush_on_sigterm()
+flush_on_sigterm()
+logger.info("line")
+os.kill(os.getpid(), signal.SIGTERM)
+{after}
+"""
+
+
+def test_without_asking_sigterm_ends_a_program_at_once():
+    """No signal handler is installed by itself."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            "import signal; logger.info('line'); os.kill(os.getpid(), signal.SIGTERM)",
+        )
+        assert done.returncode == -signal.SIGTERM
+        assert not logplex.lines
+
+
+def test_sigterm_delivers_first_when_asked():
+    """Then the process dies of it, as whoever sent it expects."""
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, SIGTERM_SELF.format(before="", after="time.sleep(10)"))
+        assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+        assert [line.text for line in logplex.lines] == ["line"]
+
+
+def test_sigterm_goes_on_to_who_listened_before():
+    """An application's own handler is called after the delivery."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            SIGTERM_SELF.format(
+                before="signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(7))",
+                after="time.sleep(10)",
+            ),
+        )
+        assert (done.returncode, done.stderr) == (7, "")
+        assert [line.text for line in logplex.lines] == ["line"]
+
+
+def test_sigterm_stays_ignored_where_it_was():
+    """What waits is delivered, and the program goes on."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            SIGTERM_SELF.format(
+                before="signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+                after="print(handler.stats().delivered)",
+            ),
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_sigterm_in_the_middle_of_logging_loses_nothing():
+    """It comes while the main thread logs as fast as it can, and other threads too."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import signal
+            from logplex_handler import flush_on_sigterm
+            counts = [0, 0]
+            def leave(number, frame):
+                print(counts[0], handler.stats().dropped, flush=True)
+                os._exit(0 if handler.stats().pending < 100 else 9)
+            signal.signal(signal.SIGTERM, leave)
+            flush_on_sigterm()
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            while True:
+                logger.info("line %d", counts[0])
+                counts[0] += 1
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        count, dropped = done.stdout.split(" ", 1)
+        assert eval(dropped) == {}
+        # The interrupted call itself may not have come to the buffer.
+        assert len(logplex.lines) >= int(count)
+        assert [line.text for line in logplex.lines] == [
+            f"line {number}" for number in range(len(logplex.lines))
+        ]
+
+
+def test_uwsgi_without_threads_is_recognised_and_said():
+    """Its options say whether threads run; nothing would leave in the background."""
+    with LogplexReceiver() as logplex:
+        program = """
+            import types
+            uwsgi = sys.modules["uwsgi"] = types.ModuleType("uwsgi")
+            uwsgi.opt = {OPT}
+            logger.info("line")
+            logger.info("line")
+            """
+        without = run(logplex.url, program.replace("{OPT}", "{'processes': b'4'}"))
+        with_threads = run(logplex.url, program.replace("{OPT}", "{'enable-threads': True}"))
+    assert without.stderr.count("uWSGI runs no threads without --enable-threads") == 1
+    assert with_threads.stderr == ""
+
+
+def test_a_platform_without_fork_hooks_works():
+    """`os.register_at_fork` is not everywhere."""
+    with LogplexReceiver() as logplex:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-c",
+                "import os, random, requests; del os.register_at_fork\n"
+                + PREAMBLE.replace("OPTIONS", "{}")
+                + "logger.info('line')",
+            ],
+            env={**os.environ, "LOGPLEX_URL": logplex.url},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        lines = [line.text for line in logplex.lines]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines == ["line"]

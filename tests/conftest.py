@@ -1,0 +1,60 @@
+"""A token that a test prints fails that test; see test_secrets.py."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+
+# Every token of every receiver, as it could be printed.
+_secrets: set[str] = set()
+
+
+class _Remembered:
+    """The attribute `tokens` of all receivers."""
+
+    def __get__(self, receiver: LogplexReceiver, _owner: object = None) -> tuple[str, ...]:
+        tokens: tuple[str, ...] = receiver.__dict__["tokens"]
+        return tokens
+
+    def __set__(self, receiver: LogplexReceiver, tokens: tuple[str, ...]) -> None:
+        receiver.__dict__["tokens"] = tokens
+        for token in tokens:
+            basic = base64.b64encode(f"token:{token}".encode()).decode()
+            # One as short as `t.one` could be in any text.
+            _secrets.update({token, quote(token, safe=""), basic} if len(token) >= 8 else {basic})
+
+
+LogplexReceiver.tokens = _Remembered()  # type: ignore[assignment]
+
+
+def _found_in(text: str) -> list[str]:
+    return [secret for secret in _secrets if secret in text]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    shown = {"the failure's text": report.longreprtext, **dict(report.sections)}
+    if places := [place for place, text in shown.items() if _found_in(text)]:
+        report.outcome = "failed"
+        report.longrepr = f"A token was printed: {', '.join(places)} (not shown for that reason)"
+        report.sections = [section for section in report.sections if not _found_in(section[1])]
+    return report
+
+
+def _readouterr(capture: pytest.CaptureFixture[Any]) -> Any:
+    """What a test takes out of the capture is in no report, so it is searched here."""
+    result = _original(capture)
+    if any(_found_in(str(text)) for text in result):
+        pytest.fail("A token was printed: in what readouterr() returned", pytrace=False)
+    return result
+
+
+_original = pytest.CaptureFixture.readouterr
+pytest.CaptureFixture.readouterr = _readouterr  # type: ignore[assignment, method-assign]

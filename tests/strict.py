@@ -1,0 +1,223 @@
+"""Readers of the wire that share nothing with the package: a second opinion on what it writes.
+
+They are written from the documents alone, with no import from the package and by other means than
+its own reader has: packets through a library from PyPI, pairs character by character.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from syslog_rfc5424_parser import ParseError, SyslogMessage
+
+MAX_PACKET_BYTES = 10_240
+_DIGITS = "0123456789"
+
+
+class Wrong(AssertionError):
+    """What was read breaks a rule of the documents."""
+
+
+def _require(condition: object, rule: str) -> None:
+    if not condition:
+        raise Wrong(rule)
+
+
+def frames(body: bytes) -> list[bytes]:
+    """The packets of a body: `LEN SP packet` again and again, without a byte between them."""
+    found = []
+    position = 0
+    while position < len(body):
+        space = body.find(b" ", position, position + 6)
+        _require(space > position, f"byte {position}: no length of up to five digits and a space")
+        digits = body[position:space]
+        _require(all(byte in b"0123456789" for byte in digits), f"byte {position}: no digits")
+        _require(digits[:1] != b"0", f"byte {position}: a leading zero")
+        end = space + 1 + int(digits)
+        _require(end <= len(body), f"byte {position}: the length reaches beyond the body")
+        found.append(body[space + 1 : end])
+        position = end
+    return found
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet; `text` is without the newline that ends it."""
+
+    facility: int
+    severity: int
+    time: str
+    hostname: str
+    appname: str
+    procid: str
+    text: str
+
+
+def packet(frame: bytes) -> Packet:
+    """The parts of a packet in the one form that all receivers read."""
+    _require(len(frame) <= MAX_PACKET_BYTES, "longer than 10,240 bytes")
+    _require(frame.endswith(b"\n"), "no newline at the end")
+    try:
+        text = frame.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        raise Wrong(f"byte {error.start}: not UTF-8") from None
+    text = text[:-1]
+    for position, character in enumerate(text):
+        if character != "\t" and unicodedata.category(character) == "Cc":
+            raise Wrong(f"character {position}: the control U+{ord(character):04X}")
+    try:
+        message = SyslogMessage.parse(text)
+    except ParseError as error:
+        raise Wrong(f"not RFC 5424: {error.description}") from None
+    fields = text.split(" ", 7)
+    _require(len(fields) == 8, "fewer than eight parts")
+    priority, time, hostname, appname, procid, msgid, data, msg = fields
+    _require(priority == f"<{message.facility * 8 + message.severity}>1", "the priority's form")
+    _require(0 <= message.facility <= 23, "the facility")
+    _require((msgid, data) == ("-", "-"), "msgid and structured data are not '-'")
+    _check_time(time)
+    for name, value, longest in (
+        ("hostname", hostname, 255),
+        ("appname", appname, 48),
+        ("procid", procid, 128),
+    ):
+        _require(0 < len(value) <= longest, f"{name}: its length")
+        _require(all("!" <= character <= "~" for character in value), f"{name}: its characters")
+    _require(procid not in ("router", "logplex"), "procid: a name of Heroku's own")
+    _require(not msg.startswith("\ufeff"), "a byte order mark")
+    read = (message.timestamp, message.hostname, message.appname, str(message.procid))
+    _require(read == (time, hostname, appname, procid), "the library reads another header")
+    _require((message.msg or "") == msg, "the library reads another text")
+    return Packet(
+        int(message.facility), int(message.severity), time, hostname, appname, procid, msg
+    )
+
+
+def _check_time(text: str) -> None:
+    _require(len(text) == len("2026-11-20T12:34:56.123456+00:00"), "the time's length")
+    _require(text.endswith("+00:00"), "the time does not end with +00:00")
+    _require(text[10] == "T" and text[19] == ".", "the time's form")
+    _require(all(character in _DIGITS for character in text[20:26]), "the time's six digits")
+    try:
+        offset = datetime.fromisoformat(text).utcoffset()
+    except ValueError:
+        raise Wrong("the time is none of the calendar") from None
+    _require(offset == timedelta(0), "the time is not UTC")
+
+
+_ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
+_HEX = "0123456789abcdefABCDEF"
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f"
+
+
+def pairs(line: str) -> list[tuple[str, str]]:
+    """The pairs of a line in order, one space apart, with the escapes of their values undone."""
+    found = []
+    position = 0
+    while position < len(line):
+        key, position = _read_key(line, position)
+        if line[position : position + 1] == '"':
+            value, position = _read_quoted(line, position + 1)
+        else:
+            value, position = _read_bare(line, position)
+        found.append((key, value))
+        if position < len(line):
+            _require(line[position] == " ", f"character {position}: no space behind a pair")
+            position += 1
+            _require(position < len(line), "a space at the end")
+    return found
+
+
+def _read_key(line: str, position: int) -> tuple[str, int]:
+    start = position
+    while position < len(line) and line[position] != "=":
+        character = line[position]
+        fits = character not in ' "' and not _is_control(character)
+        _require(fits, f"character {position}: not for a key")
+        position += 1
+    _require(position < len(line), f"character {start}: a key without =")
+    _require(position > start, f"character {start}: an empty key")
+    return line[start:position], position + 1
+
+
+def _read_bare(line: str, position: int) -> tuple[str, int]:
+    start = position
+    while position < len(line) and line[position] != " ":
+        character = line[position]
+        fits = character not in '="\\' and not _is_control(character)
+        _require(fits, f"character {position}: not for a value without quotes")
+        position += 1
+    _require(position > start, f"character {start}: an empty value without quotes")
+    return line[start:position], position
+
+
+def _read_quoted(line: str, position: int) -> tuple[str, int]:
+    value: list[str] = []
+    while position < len(line):
+        character = line[position]
+        position += 1
+        if character == '"':
+            return "".join(value), position
+        _require(not _is_control(character), f"character {position - 1}: a raw control")
+        if character != "\\":
+            value.append(character)
+            continue
+        escape = line[position : position + 1]
+        position += 1
+        if escape == "u":
+            digits = line[position : position + 4]
+            _require(
+                len(digits) == 4 and digits[:2] == "00" and all(digit in _HEX for digit in digits),
+                f"character {position}: an escape other than \\u00XX",
+            )
+            value.append(chr(int(digits, 16)))
+            position += 4
+        else:
+            _require(escape in _ESCAPES, f"character {position - 1}: an unknown escape")
+            value.append(_ESCAPES[escape])
+    raise Wrong("a quote that does not end")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as l2met takes it from a line."""
+
+    kind: str
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+def metrics(line: Iterable[tuple[str, str]]) -> list[Metric]:
+    """What l2met makes of a line's pairs, its misreadings included.
+
+    It reads digits and one point as far as they go, so `1e3ms` is 1 of the unit `e3ms` and `1,000`
+    is 1 of `,`; a value that does not begin with one of these is dropped without a word; an empty
+    one is 1. The first source counts, wherever it stands.
+    """
+    line = list(line)
+    sources = [value for key, value in line if key == "source"]
+    found = []
+    for key, value in line:
+        kind, hash_sign, name = key.partition("#")
+        if kind not in ("measure", "sample", "count") or not hash_sign:
+            continue
+        digits = ""
+        number = value or "1"
+        for character in number:
+            point = character == "." and "." not in digits
+            if not point and character not in _DIGITS:
+                break
+            digits += character
+        if digits in ("", "."):
+            continue
+        unit = number.strip(_DIGITS + ".")
+        found.append(Metric(kind, name, float(digits), unit, sources[0] if sources else ""))
+    return found

@@ -1,0 +1,292 @@
+"""One batch: its parts, how a bad packet is found in it, and what becomes of each record."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from logplex_handler._batch import OWN_LINE, SINGLE, Batch, Record, frames_of
+
+
+def singles(number, *, size=0):
+    """So many records of one frame each, all different."""
+    return [(b"%06d" % index + b"x" * size, SINGLE) for index in range(number)]
+
+
+def contents(part):
+    """The bytes of a part's frames."""
+    return [frame for frame, _ in part.frames]
+
+
+class Receiver:
+    """Takes parts without a bad frame, as a receiver that refuses whole requests."""
+
+    def __init__(self, *bad):
+        self.bad = {b"%06d" % index for index in bad}
+        self.taken = []
+        self.requests = 0
+        self.frame_ids = []
+
+    def deal_with(self, batch):
+        """Send every part; how many records were delivered and completed broken on the way."""
+        delivered = broken = 0
+        while (part := batch.next_part) is not None:
+            self.requests += 1
+            self.frame_ids.append(part.frame_id)
+            if self.bad.intersection(contents(part)):
+                batch.part_refused()
+                continue
+            self.taken += contents(part)
+            counts = batch.part_accepted()
+            delivered, broken = delivered + counts[0], broken + counts[1]
+        return delivered, broken
+
+
+# Records
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ([True], True),
+        ([False], False),
+        ([True, True, True], True),
+        ([False, True, True], False),
+        ([True, False, True], False),
+        ([True, True, False], False),
+        ([False, False, False], False),
+    ],
+)
+def test_a_record_is_delivered_when_all_its_frames_are(answers, outcome):
+    """And dropped if any is; until the last of them nothing is said."""
+    record = Record(len(answers))
+    assert [record.settle(answer) for answer in answers] == [
+        *[None] * (len(answers) - 1),
+        outcome,
+    ]
+
+
+def test_frames_of_one_record_share_it():
+    """A single frame needs no record of its own."""
+    assert frames_of([b"a"]) == [(b"a", SINGLE)]
+    (first, record), (second, same) = frames_of([b"a", b"b"])
+    assert (first, second) == (b"a", b"b")
+    assert record is same
+    assert isinstance(record, Record)
+
+
+# Parts
+
+
+def test_a_batch_is_one_part_if_it_fits():
+    """Its body is the frames with nothing between them."""
+    batch = Batch(singles(3), 18)
+    assert batch.next_part is not None
+    assert batch.next_part.body == b"000000000001000002"
+    assert batch.part_accepted() == (3, 0)
+    assert batch.next_part is None
+
+
+def test_an_empty_batch_has_nothing_to_send():
+    """There is no request without frames."""
+    assert Batch([], 100).next_part is None
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "sizes"),
+    [(1, [1] * 7), (6, [1] * 7), (11, [1] * 7), (12, [2, 2, 2, 1]), (18, [3, 3, 1]), (99, [7])],
+)
+def test_parts_hold_as_many_frames_as_fit_in_order(max_bytes, sizes):
+    """A frame that is too large by itself is a part of its own."""
+    batch = Batch(singles(7), max_bytes)
+    lengths = []
+    sent = []
+    while (part := batch.next_part) is not None:
+        lengths.append(len(part.frames))
+        sent += contents(part)
+        batch.part_accepted()
+    assert lengths == sizes
+    assert sent == [frame for frame, _ in singles(7)]
+
+
+def test_a_part_is_the_same_with_the_same_id_on_every_try():
+    """Until it is accepted or refused."""
+    batch = Batch(singles(4), 12)
+    part = batch.next_part
+    assert part is batch.next_part
+    batch.part_accepted()
+    assert batch.next_part is not part
+
+
+def test_every_part_has_an_id_of_its_own():
+    """Halves are other batches for the receiver, so they have other ids than the whole."""
+    receiver = Receiver(5, 77)
+    receiver.deal_with(Batch(singles(100), 300))
+    assert len(receiver.frame_ids) > 10
+    assert len(set(receiver.frame_ids)) == len(receiver.frame_ids)
+
+
+# Halving
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 63, 99, 100, 101, 128, 198, 199])
+def test_one_bad_packet_of_200_is_found_in_few_requests(bad):
+    """It alone is refused in the end, all others are delivered in order."""
+    batch = Batch(singles(200), 1_000_000)
+    receiver = Receiver(bad)
+    assert receiver.deal_with(batch) == (199, 0)
+    assert receiver.taken == [b"%06d" % index for index in range(200) if index != bad]
+    assert receiver.requests <= 1 + 2 * math.ceil(math.log2(200))
+    assert not batch.all_refused
+    assert batch.drop_refused() == (0, 1)
+    assert batch.drop_refused() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "bad", [(0, 1), (99, 100), (0, 199), (5, 6, 7, 8), tuple(range(0, 200, 2)), tuple(range(199))]
+)
+def test_several_bad_packets_are_found_too(bad):
+    """Every one of them and nothing else."""
+    batch = Batch(singles(200), 1_000_000)
+    receiver = Receiver(*bad)
+    assert receiver.deal_with(batch) == (200 - len(bad), 0)
+    assert receiver.taken == [b"%06d" % index for index in range(200) if index not in bad]
+    assert receiver.requests <= 2 * 200 - 1
+    assert batch.drop_refused() == (0, len(bad))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 7, 200])
+def test_all_refused_says_that_nothing_was_accepted(number):
+    """Then nothing is settled, as it may be the stream that is refused."""
+    batch = Batch(singles(number), 1_000_000)
+    assert not batch.all_refused
+    assert Receiver(*range(number)).deal_with(batch) == (0, 0)
+    assert batch.all_refused
+
+
+def test_one_accepted_part_is_enough_not_to_be_refused_as_a_whole():
+    """Also if it came before all the refused ones."""
+    batch = Batch(singles(8), 24)
+    assert Receiver(4, 5, 6, 7).deal_with(batch) == (4, 0)
+    assert not batch.all_refused
+
+
+def test_a_batch_with_parts_left_is_not_all_refused():
+    """The last of them may be accepted."""
+    batch = Batch(singles(2), 1_000_000)
+    batch.part_refused()
+    batch.part_refused()
+    assert not batch.all_refused
+    batch.part_refused()
+    assert batch.all_refused
+
+
+# Beginning again
+
+
+def test_a_restart_sends_what_was_refused_again_and_more_behind_it():
+    """Beside frames that are accepted, those at fault show."""
+    batch = Batch(singles(3), 1_000_000)
+    Receiver(0, 1, 2).deal_with(batch)
+    assert batch.all_refused
+    batch.restart([(b"more", SINGLE)])
+    assert not batch.all_refused
+    assert batch.next_part is not None
+    assert contents(batch.next_part) == [b"000000", b"000001", b"000002", b"more"]
+    receiver = Receiver(0, 1, 2)
+    assert receiver.deal_with(batch) == (1, 0)
+    assert not batch.all_refused
+    assert batch.drop_refused() == (0, 3)
+
+
+def test_a_restart_forgets_that_it_was_refused():
+    """What is accepted the second time is delivered, once."""
+    batch = Batch(singles(5), 1_000_000)
+    Receiver(*range(5)).deal_with(batch)
+    batch.restart()
+    assert Receiver().deal_with(batch) == (5, 0)
+    assert batch.drop_refused() == (0, 0)
+
+
+def test_restarts_may_be_refused_again_and_again():
+    """Nothing is lost, doubled or reordered however often."""
+    batch = Batch(singles(9), 30)
+    for _ in range(4):
+        Receiver(*range(9)).deal_with(batch)
+        assert batch.all_refused
+        batch.restart()
+    receiver = Receiver()
+    assert receiver.deal_with(batch) == (9, 0)
+    assert receiver.taken == [frame for frame, _ in singles(9)]
+
+
+def test_a_restart_has_new_ids():
+    """The batch is another one if more is behind it."""
+    batch = Batch(singles(1), 1_000_000)
+    assert batch.next_part is not None
+    before = batch.next_part.frame_id
+    batch.part_refused()
+    batch.restart([(b"more", SINGLE)])
+    assert batch.next_part is not None
+    assert batch.next_part.frame_id != before
+
+
+def test_the_size_is_what_is_left():
+    """What is sent no longer counts, what was refused does."""
+    batch = Batch(singles(4), 12)
+    assert batch.size == 24
+    batch.part_accepted()
+    assert batch.size == 12
+    batch.part_refused()
+    assert batch.size == 12
+    batch.part_refused()
+    assert batch.size == 12
+    batch.part_accepted()
+    assert batch.size == 6
+    batch.drop_refused()
+    assert batch.size == 0
+
+
+# Records of several frames
+
+
+def several(number, frames):
+    """So many records of so many frames each."""
+    return [
+        frame
+        for index in range(number)
+        for frame in frames_of([b"%06d" % (index * frames + part) for part in range(frames)])
+    ]
+
+
+@pytest.mark.parametrize("max_bytes", [6, 12, 30, 1_000_000])
+def test_a_record_across_parts_is_delivered_once(max_bytes):
+    """With its last frame, whatever requests they went in."""
+    batch = Batch(several(10, 3), max_bytes)
+    assert Receiver().deal_with(batch) == (10, 0)
+
+
+@pytest.mark.parametrize("bad", [(0,), (1,), (2,), (0, 1), (0, 2), (0, 1, 2), (14,), (29,)])
+@pytest.mark.parametrize("max_bytes", [12, 1_000_000])
+def test_a_record_with_a_refused_frame_is_dropped_once(bad, max_bytes):
+    """However many of its frames are refused, and whenever."""
+    batch = Batch(several(10, 3), max_bytes)
+    delivered, broken = Receiver(*bad).deal_with(batch)
+    more_delivered, more_broken = batch.drop_refused()
+    assert (delivered + more_delivered, broken + more_broken) == (9, 1)
+
+
+def test_two_broken_records_are_two():
+    """Frames of neighbours are told apart."""
+    batch = Batch(several(10, 3), 1_000_000)
+    delivered, broken = Receiver(2, 3).deal_with(batch)
+    assert (delivered, broken + batch.drop_refused()[1]) == (8, 2)
+
+
+def test_own_lines_are_no_records():
+    """They are counted neither as delivered nor as dropped."""
+    frames = [(b"000000", OWN_LINE), (b"000001", SINGLE), (b"000002", OWN_LINE)]
+    batch = Batch(frames, 1_000_000)
+    assert Receiver(2).deal_with(batch) == (1, 0)
+    assert batch.drop_refused() == (0, 0)

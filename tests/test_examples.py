@@ -1,0 +1,110 @@
+"""The examples, run as their readers run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import logplex_handler
+from logplex_handler.testing import LogplexReceiver
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PACKAGE_HOME = str(Path(logplex_handler.__file__).parents[1])
+OWN_VARIABLES = ("LOGPLEX_", "HEROKU_APP_ID", "DYNO")
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 "
+A_TOKEN = re.compile(r"t\.[0-9a-f]{8}-")
+
+# What the customer sees of each, behind the time.
+LINES = {
+    "dictconfig": [
+        r"app\[dictconfig\]: source=us-east level=info logger=shop\.orders "
+        r'msg="order shipped" order_id=42 carrier="DHL Express"',
+        r"app\[dictconfig\]: source=us-east level=debug logger=shop\.billing "
+        r"invoice=2026-0117 total=19\.90",
+    ],
+    "existing_loggers": [
+        r"app\[existing\.loggers\]: level=warning logger=urllib3\.connectionpool "
+        r'msg="Retrying .*/stock/teapot".*',
+        r"app\[existing\.loggers\]: level=error logger=shop\.stock "
+        r'msg="no answer" item=teapot error=MaxRetryError',
+    ],
+    "plain": [
+        r'app\[web\.1\]: level=info logger=shop msg="order shipped" '
+        r'order_id=42 customer="Zoë Ωmega"',
+        r'app\[web\.1\]: level=info logger=shop status=delivered order="42 or 43"',
+        r'app\[web\.1\]: level=error logger=shop msg="no such item" error=KeyError '
+        r"error_msg='kettle' traceback=\"Traceback .*KeyError: 'kettle'\"",
+        r"app\[web\.1\]: measure#web\.latency=4ms sample#db\.size=21\.5MB",
+        r"app\[web\.1\]: level=info logger=shop msg=sold item=teapot count#orders=1",
+    ],
+}
+# What each prints besides.
+WORDS = {
+    "dictconfig": [],
+    "existing_loggers": [
+        r"INFO    shop\.stock: asking for teapot",
+        r"WARNING urllib3\.connectionpool: Retrying .*",
+        r"ERROR   shop\.stock: no answer",
+    ],
+    "plain": [r"5 of 5 records delivered"],
+}
+
+
+def run(name, **variables):
+    """Run an example with warnings as errors, in an environment that names no Logplex but these."""
+    environ = {name: value for name, value in os.environ.items() if OWN_VARIABLES[0] not in name}
+    for variable in OWN_VARIABLES[1:]:
+        environ.pop(variable, None)
+    return subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        env=environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=20,
+        check=False,
+    )
+
+
+def matches(patterns, lines):
+    """The lines that are not as they should be, each with its pattern; empty if all are."""
+    return [
+        (pattern, line)
+        for pattern, line in zip(patterns, lines, strict=True)
+        if not re.fullmatch(pattern, line)
+    ]
+
+
+def test_every_example_is_tested():
+    """A new one gets its lines here."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(LINES)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_an_example_sends_to_the_url_of_the_environment(name):
+    """Its lines arrive there, well formed, and it ends quietly."""
+    with LogplexReceiver() as logplex:
+        finished = run(name, LOGPLEX_URL=logplex.url)
+        lines = [str(line) for line in logplex.lines]
+        assert (finished.returncode, finished.stderr) == (0, "")
+        assert not logplex.violations
+        assert not matches([TIME + line for line in LINES[name]], lines)
+        shown = [line for line in finished.stdout.splitlines() if line]
+        assert not matches(WORDS[name], shown)
+        assert finished.stdout.count(logplex.token) == 0, "the token is shown"
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_an_example_without_a_url_shows_what_the_customer_would_see(name):
+    """The lines are printed as `heroku logs` prints them, and nowhere a token."""
+    finished = run(name)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert not A_TOKEN.search(finished.stdout), "a token is shown"
+    printed = [line for line in finished.stdout.splitlines() if line]
+    printed = [line for line in printed if line != "The customer sees:"]
+    assert not matches(WORDS[name] + [TIME + line for line in LINES[name]], printed)

@@ -1,0 +1,256 @@
+"""The grammar of a line: what is quoted, escaped and stripped, and how numbers are written."""
+
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logplex_handler import _keyvalue
+from tests import strict
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+
+
+def named(characters):
+    """Ids that a terminal can show."""
+    return [f"U+{ord(character):04X}" for character in characters]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["bob", "4ms", "/path?x", "a,b;c", "it's", "100%", "é", "日本", "🎉", "\u2028", "\xa0", "a#b"],
+)
+def test_what_no_reader_stumbles_over_stays_bare(text):
+    """A value without spaces, quotes, `=`, backslashes and controls is written as it is."""
+    assert _keyvalue.quote(text) == text
+
+
+def test_an_empty_value_is_a_pair_of_quotes():
+    """A bare empty value would be lost, or read as 1 in a metric."""
+    assert _keyvalue.quote("") == '""'
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a b", '"a b"'),
+        (" ", '" "'),
+        ("a=b", '"a=b"'),
+        ('"', r'"\""'),
+        ('say "hi"', r'"say \"hi\""'),
+        ("\\", r'"\\"'),
+        ("C:\\temp\\new", r'"C:\\temp\\new"'),
+        ("a\nb", r'"a\nb"'),
+        ("a\rb", r'"a\rb"'),
+        ("a\tb", r'"a\tb"'),
+        ("\x00", r'"\u0000"'),
+        ("\x1b[31m", r'"\u001b[31m"'),
+        ("\x7f", r'"\u007f"'),
+        ("a\x85b", r'"a\u0085b"'),
+        ("naïve 日本 🎉", '"naïve 日本 🎉"'),
+    ],
+)
+def test_quotes_and_escapes_are_those_that_all_readers_know(text, written):
+    """Inside of double quotes only the named escapes and `\\u00XX` are written."""
+    assert _keyvalue.quote(text) == written
+
+
+@pytest.mark.parametrize("character", CONTROLS, ids=named(CONTROLS))
+def test_every_control_character_is_escaped(character):
+    """No control character stands raw in a value, and each comes back as itself."""
+    written = _keyvalue.quote(f"a{character}b")
+    assert not any(unicodedata.category(c) == "Cc" for c in written)
+    assert strict.pairs(f"k={written}") == [("k", f"a{character}b")]
+
+
+@pytest.mark.parametrize(
+    ("inside", "text"),
+    [
+        ("plain", "plain"),
+        (r"a\"b", 'a"b'),
+        (r"a\\b", "a\\b"),
+        (r"a\\nb", "a\\nb"),
+        (r"a\nb\rc\td", "a\nb\rc\td"),
+        (r"\u001b\u001B", "\x1b\x1b"),
+        (r"\u00e9", "é"),
+    ],
+)
+def test_unescape_is_what_quote_escaped(inside, text):
+    """The escapes of the grammar mean what they stand for."""
+    assert _keyvalue.unescape(inside) == text
+
+
+@pytest.mark.parametrize("inside", [r"\x41", r"\a", r"\e", r"\u0141", r"\u12", r"ok \n \q"])
+def test_an_escape_of_another_grammar_is_not_guessed(inside):
+    """What is not ours to read is None, not some other text."""
+    assert _keyvalue.unescape(inside) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("user", "user"),
+        ("order.id", "order.id"),
+        ("größe", "größe"),
+        ("a b", "ab"),
+        ("a=b", "ab"),
+        ('a"b', "ab"),
+        ("a\nb", "ab"),
+        ("a\x7fb\x85c", "abc"),
+        ("x=1 admin", "x1admin"),
+        ("", "_"),
+        ('= "', "_"),
+        (7, "7"),
+        (None, "null"),
+        (True, "true"),
+    ],
+)
+def test_keys_lose_what_would_end_them(name, written):
+    """A key is stripped of separators, quotes and controls; `_` if nothing is left."""
+    assert _keyvalue.key(name) == written
+
+
+@pytest.mark.parametrize("character", CONTROLS, ids=named(CONTROLS))
+def test_no_control_character_stays_in_a_key(character):
+    """Each of them is stripped."""
+    assert _keyvalue.key(f"a{character}b") == "ab"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("count#x", "count_x"),
+        ("measure#web.latency", "measure_web.latency"),
+        ("sample#", "sample_"),
+        ("co unt#x", "count_x"),
+        ("\x00count#x", "count_x"),
+        ("count#count#x", "count_count#x"),
+        ("recount#x", "recount#x"),
+        ("counter#x", "counter#x"),
+        ("a#b", "a#b"),
+    ],
+)
+def test_a_key_is_never_a_metric(name, written):
+    """A key that a consumer would read as a metric loses its `#`, also one that strips to it."""
+    assert _keyvalue.key(name) == written
+
+
+class Unprintable:
+    """Something whose text cannot be had."""
+
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+class Text(str):
+    """A string that says something else of itself."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return "another"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (0, "0"),
+        (1.5, "1.5"),
+        ("None", "None"),
+        (Decimal("1.10"), "1.10"),
+        ([1, "a"], "[1, 'a']"),
+        (b"x", "b'x'"),
+        (Text("one"), "another"),
+        (Unprintable(), "<unprintable Unprintable object>"),
+        pytest.param(10**5000, "<unprintable int object>", id="5,000 zeros"),
+    ],
+)
+def test_values_are_their_str_but_for_none_and_bools(value, text):
+    """None is `null`, bools are lower-case, and a failing `str()` costs one value only."""
+    assert _keyvalue.text_of(value) == text
+
+
+def test_a_pair_is_safe_on_both_sides():
+    """Key and value are each made safe."""
+    assert _keyvalue.pair("a b", "c d") == 'ab="c d"'
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        (0, "0"),
+        (-0.0, "0"),
+        (4, "4"),
+        (10**309, "1" + "0" * 309),
+        (0.5, "0.5"),
+        (4.0, "4"),
+        (100.0, "100"),
+        (21.50, "21.5"),
+        (0.1 + 0.2, "0.3"),
+        (1e-6, "0.000001"),
+        (1e-7, "0"),
+        (0.0000005001, "0.000001"),
+        (1e3, "1000"),
+        (1e21, "1" + "0" * 21),
+        (1e300, str(int(1e300))),
+        (1.7976931348623157e308, str(int(1.7976931348623157e308))),
+    ],
+)
+def test_numbers_are_fixed_point_with_at_most_six_decimals(value, digits):
+    """No exponent, no trailing zeros, no sign: the digits that l2met reads as they are meant."""
+    assert _keyvalue.number(value) == digits
+
+
+@pytest.mark.parametrize("value", [True, False, None, "4", b"4", 4j, Decimal(4), [4]])
+def test_what_is_no_int_or_float_is_no_number(value):
+    """Bools and strings of digits are refused too."""
+    with pytest.raises(TypeError, match="must be an int or a float, not "):
+        _keyvalue.number(value)
+
+
+@pytest.mark.parametrize("value", [-1, -0.1, -(10**310), float("nan"), float("inf"), -float("inf")])
+def test_what_l2met_drops_is_no_number(value):
+    """Negative, infinite and undefined values are refused."""
+    with pytest.raises(ValueError, match="must be finite and not negative"):
+        _keyvalue.number(value)
+
+
+@pytest.mark.parametrize("value", [10**310, 10**5000], ids=["310 zeros", "5,000 zeros"])
+def test_an_int_of_too_many_digits_is_no_number(value):
+    """The limit lies above every float, and below what Python refuses to print."""
+    with pytest.raises(ValueError, match="must have at most 310 digits"):
+        _keyvalue.number(value)
+
+
+@settings(deadline=None, database=None, max_examples=500)
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
+def test_what_is_written_is_what_a_strict_reader_reads(pairs):
+    """Any keys and values: as many pairs come back, and every value as it went in."""
+    line = " ".join(_keyvalue.pair(name, value) for name, value in pairs)
+    read = strict.pairs(line)
+    assert [value for _, value in read] == [value for _, value in pairs]
+    assert strict.metrics(read) == []
+
+
+@settings(deadline=None, database=None, max_examples=500)
+@given(st.text())
+def test_unescape_undoes_quote(text):
+    """Any text comes back from its quoted form."""
+    written = _keyvalue.quote(f" {text}")
+    assert _keyvalue.unescape(written[1:-1]) == f" {text}"
+
+
+@settings(deadline=None, database=None, max_examples=300)
+@given(st.floats(min_value=0, allow_infinity=False) | st.integers(0, 10**310 - 1))
+def test_l2met_reads_the_number_that_was_meant(value):
+    """Any number that is accepted is read back within half of the sixth decimal."""
+    digits = _keyvalue.number(value)
+    assert set(digits) <= set("0123456789.")
+    assert abs(Decimal(digits) - Decimal(value)) <= Decimal("0.0000005")
