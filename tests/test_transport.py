@@ -3,6 +3,7 @@
 import base64
 import gzip
 import time
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -77,7 +78,8 @@ _REASONS = urllib3.exceptions
         (requests.exceptions.InvalidHeader(), "InvalidHeader", False),
         (
             requests.ConnectionError(
-                _REASONS.MaxRetryError(None, URL, _REASONS.NewConnectionError(None, TOKEN))
+                # Neither pool nor connection matters.
+                _REASONS.MaxRetryError(Mock(), URL, _REASONS.NewConnectionError(Mock(), TOKEN))
             ),
             "NewConnectionError",
             False,
