@@ -2,10 +2,12 @@
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
 
@@ -14,9 +16,10 @@ NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 @dataclass
 class Received:
-    """One request: the connection that it came on, its headers in lower case, and its body."""
+    """One request: its connection, what it asked for, headers in lower case, and the body."""
 
     connection: int
+    target: str
     headers: dict[str, str]
     body: bytes
 
@@ -58,12 +61,16 @@ class ScriptedServer:
     """Takes whole requests and answers each by the next step; the last step stays."""
 
     steps: list[Step]
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
     received: list[Received] = field(default_factory=list)
     connections: int = 0
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.host, self.port))
+        self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -71,7 +78,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        return f"http://token:{TOKEN}@127.0.0.1:{self._listener.getsockname()[1]}/logs"
+        return f"{'https' if self.tls else 'http'}://token:{TOKEN}@{self.host}:{self.port}/logs"
 
     @property
     def stopped(self) -> threading.Event:
@@ -109,7 +116,14 @@ class ScriptedServer:
             thread.start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        with suppress(OSError), connection.makefile("rb") as stream:
+        with suppress(OSError):
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                self._sockets.append(connection)
+            self._converse(connection, number)
+
+    def _converse(self, connection: socket.socket, number: int) -> None:
+        with connection.makefile("rb") as stream:
             while (received := _read(stream, number)) is not None:
                 with self._lock:
                     self.received.append(received)
@@ -120,13 +134,16 @@ class ScriptedServer:
 
 
 def _read(stream, number: int) -> Received | None:
-    if not stream.readline():
+    first = stream.readline().decode()
+    if not first:
         return None
     headers = {}
     while line := stream.readline().strip():
         name, _, value = line.decode().partition(":")
         headers[name.lower()] = value.strip()
-    return Received(number, headers, stream.read(int(headers.get("content-length", "0"))))
+    return Received(
+        number, first.split()[1], headers, stream.read(int(headers.get("content-length", "0")))
+    )
 
 
 def texts(body: bytes) -> list[bytes]:
@@ -140,9 +157,9 @@ def texts(body: bytes) -> list[bytes]:
 
 
 @contextmanager
-def serving(*steps: Step) -> Iterator[ScriptedServer]:
+def serving(*steps: Step, **options: Any) -> Iterator[ScriptedServer]:
     """A scripted server for a `with` block."""
-    server = ScriptedServer(list(steps))
+    server = ScriptedServer(list(steps), **options)
     try:
         yield server
     finally:

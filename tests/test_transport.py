@@ -1,7 +1,9 @@
 """One request, as the transport makes it: unit tests without a network."""
 
 import base64
+import gc
 import gzip
+import socket
 import time
 from unittest.mock import Mock
 
@@ -166,6 +168,19 @@ def test_adapters_of_the_callers_own_are_left_alone():
     replaced = session.adapters["http://"]
     assert type(replaced) is not requests.adapters.HTTPAdapter
     assert (replaced.max_retries.total, replaced._pool_maxsize) == (3, 7)
+
+
+def test_no_request_with_its_credentials_outlives_a_failure():
+    """Nothing that an error reporter could find holds one: not even an exception's traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    destination = Destination(f"http://127.0.0.1:{port}/logs", "token", TOKEN)
+    transport = Transport(options())
+    answer = transport.post(destination, Part([(b"3 foo", SINGLE)]))
+    transport.close()
+    assert answer.failure == "NewConnectionError"
+    requested = [one for one in gc.get_objects() if isinstance(one, requests.PreparedRequest)]
+    assert not [one for one in requested if one.url and str(port) in one.url]
 
 
 @pytest.mark.parametrize(
