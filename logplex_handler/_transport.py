@@ -6,6 +6,7 @@ import email.utils
 import gzip
 import logging
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ class Transport:
                 bytes_sent=len(body),
             )
             self._last_used = 0.0
+            _dissolve(error)
         else:
             self._last_used = time.monotonic()
         finally:
@@ -224,6 +226,21 @@ def retry_after(value: str | None, now: float) -> float | None:
         except (TypeError, ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
+
+
+def _dissolve(error: BaseException | None) -> None:
+    """Take an exception apart: the requests that its tracebacks hold carry the credentials.
+
+    They hold one another in circles, so they would stay until a garbage collection.
+    """
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        if isinstance(error, requests.RequestException):
+            error.request = error.response = None
+        error = error.__cause__ or error.__context__
 
 
 def _reason(error: Exception) -> object:

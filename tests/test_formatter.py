@@ -413,6 +413,21 @@ def test_a_record_class_with_formatting_of_its_own_is_free_text():
     assert strict.pairs(text)[2:] == [("msg", "user=bob admin=true")]
 
 
+class Marked(logging.LogRecord):
+    """A record class that adds to its text."""
+
+    def getMessage(self):
+        """The message behind a mark."""
+        return f"[7] {super().getMessage()}"
+
+
+@pytest.mark.parametrize(("message", "args"), [("user=%s", ("bob x=1",)), ("user=bob", ())])
+def test_what_a_record_class_adds_to_its_text_is_not_lost(message, args):
+    """Its text is what counts, also where the template alone is key=value."""
+    text = KeyValueFormatter().format(Marked("shop", 20, "", 0, message, args, None))
+    assert strict.pairs(text)[2:] == [("msg", f"[7] {message % args}")]
+
+
 def test_an_empty_message_is_an_empty_value():
     """Beside other pairs than metrics it is nothing that one could overlook."""
     assert line("") == 'level=info logger=shop msg=""'

@@ -336,7 +336,7 @@ def test_more_byte_order_marks_than_a_packet_holds_come_to_an_end(first, before)
     frames = made.frames(CREATED, INFO, text)
     header = made.frames(CREATED, INFO, "")[0].split(b" ", 1)[1][:-1]
     pieces = [frame.split(b" ", 1)[1][len(header) : -1] for frame in frames]
-    assert b"".join(pieces).decode() == text
+    assert "".join(piece.decode() for piece in pieces) == text
     assert all(pieces)
 
 
