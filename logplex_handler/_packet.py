@@ -24,6 +24,7 @@ MAX_PROCID = 128
 _NEEDS_CARE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOM = "\ufeff"
 _BOM_BYTES = _BOM.encode()
+_REPLACEMENT = "\ufffd".encode()
 _NAMED_ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
@@ -141,12 +142,16 @@ def _pieces(body: bytes, room: int) -> list[bytes]:
         pieces.append(body[start:end])
         start = end
     pieces.append(body[start:])
-    return pieces
+    # Only a run of nothing but marks is cut before one.
+    return [
+        _REPLACEMENT + piece.removeprefix(_BOM_BYTES) if piece.startswith(_BOM_BYTES) else piece
+        for piece in pieces
+    ]
 
 
 def _cut(body: bytes, start: int, end: int) -> int:
     """The last place at or before `end` where a new packet's text may begin."""
-    # A byte order mark must not come first in a packet. Where there is nothing but marks, one does.
+    # A byte order mark must not come first in a packet.
     last = end
     while last > start:
         while body[last] & 0xC0 == 0x80:

@@ -37,8 +37,9 @@ class KeyValueFormatter(logging.Formatter):
     The message is one quoted value, `msg="…"`; a message that is key=value by itself stays pairs,
     each argument quoted by itself; a mapping as message gives its pairs. No argument and no extra
     can add a pair, a metric or a line. What an f-string put into the message cannot be told apart
-    from it, so pass values as arguments or extras. Arguments that do not fit their template leave
-    the template, with what is wrong beside it as `log_error`.
+    from it, so pass values as arguments or extras. A `QueueHandler` or `SocketHandler` in front
+    merges the arguments into the message; there every message is free text. Arguments that do not
+    fit their template leave the template, with what is wrong beside it as `log_error`.
 
     A record with an empty message and no extras but metrics is a line of `source` and the metrics
     alone; metrics that make it longer than 1,000 bytes go on in another line.
@@ -153,7 +154,13 @@ class KeyValueFormatter(logging.Formatter):
         try:
             # A record class with formatting of its own decides what its message is; the text is
             # free then, as it is for an object: its arguments are in it already.
-            if type(message) is str and type(record).getMessage is logging.LogRecord.getMessage:
+            # So does a QueueHandler or SocketHandler in front: it merges the arguments into the
+            # message and leaves None in their place.
+            if (
+                type(message) is str
+                and record.args is not None
+                and type(record).getMessage is logging.LogRecord.getMessage
+            ):
                 if record.args:
                     pairs = _template.filled_pairs(message, record.args)
                 else:

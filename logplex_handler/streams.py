@@ -106,8 +106,11 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
         return "has a fragment (is a '#' in the token not written as %23?)"
     if parts.scheme == "http" and not allow_http and not _is_loopback(hostname):
         return "would send the token unencrypted: use https://, or set allow_http"
-    user = unquote(parts.username or "") or (DEFAULT_USER if token else "")
-    password = unquote(parts.password or "") or token or ""
+    try:
+        user = unquote(parts.username or "", errors="strict") or (DEFAULT_USER if token else "")
+        password = unquote(parts.password or "", errors="strict") or token or ""
+    except UnicodeDecodeError:
+        return "holds credentials that are not UTF-8"
     if not user or not password:
         return "carries no credentials (https://USER:TOKEN@HOST), and LOGPLEX_TOKEN is not set"
     if _NOT_IN_CREDENTIALS.search(user + password) or ":" in user:

@@ -843,3 +843,20 @@ def test_arguments_stay_in_the_values_where_they_stand(parts, texts):
     found = pairs(template, *used)
     expected = list(zip([key for key, _ in parts], values, strict=True))
     assert found == expected
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_behind_a_queue_handler_no_argument_adds_a_pair_either(forgery):
+    """Its arguments are in the message by then, so the message is free text."""
+    waiting = queue.SimpleQueue()
+    logger = logging.Logger("shop")
+    logger.addHandler(logging.handlers.QueueHandler(waiting))
+    logger.info("user=%s", forgery, extra={"order_id": 42} | count("orders"))
+    found = strict.pairs(KeyValueFormatter().format(waiting.get()))
+    assert found == [
+        ("level", "info"),
+        ("logger", "shop"),
+        ("msg", f"user={forgery}"),
+        ("order_id", "42"),
+        ("count#orders", "1"),
+    ]

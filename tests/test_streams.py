@@ -108,6 +108,7 @@ WRONG = [
     (f"https://host/{TOKEN}", "carries no credentials"),
     (f"https://{TOKEN}@host/logs", "carries no credentials"),
     (f"https://:{TOKEN}@host/logs", "carries no credentials"),
+    (f"https://token:{TOKEN}%FF@host/logs", "holds credentials that are not UTF-8"),
     (f"https://token:{TOKEN}%0A@host/logs", "holds credentials that cannot be sent"),
     (f"https://a%3Ab:{TOKEN}@host/logs", "holds credentials that cannot be sent"),
     (f"https://token:{TOKEN}\ud800@host/logs", "cannot be requested"),
