@@ -849,9 +849,8 @@ def test_arguments_stay_in_the_values_where_they_stand(parts, texts):
 def test_behind_a_queue_handler_no_argument_adds_a_pair_either(forgery):
     """Its arguments are in the message by then, so the message is free text."""
     waiting = queue.SimpleQueue()
-    logger = logging.Logger("shop")
-    logger.addHandler(logging.handlers.QueueHandler(waiting))
-    logger.info("user=%s", forgery, extra={"order_id": 42} | count("orders"))
+    given = record("user=%s", forgery, extra={"order_id": 42} | count("orders"))
+    logging.handlers.QueueHandler(waiting).handle(given)
     found = strict.pairs(KeyValueFormatter().format(waiting.get()))
     assert found == [
         ("level", "info"),
