@@ -67,6 +67,7 @@ class Batch:
 
     def __init__(self, frames: Iterable[Frame], max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._notice_refused = False
         self._start(frames)
 
     def _start(self, frames: Iterable[Frame]) -> None:
@@ -96,6 +97,16 @@ class Batch:
         self._parts += [Part(frames[half:]), Part(frames[:half])]
 
     @property
+    def notice_accepted(self) -> bool:
+        """Whether none of the handler's own lines in it was refused."""
+        return not self._notice_refused
+
+    @property
+    def refused_alone(self) -> int:
+        """How many single frames were refused since the last one, or none, was accepted."""
+        return 0 if self._any_accepted else len(self._refused)
+
+    @property
     def all_refused(self) -> bool:
         """Whether no part is left and not one frame was accepted.
 
@@ -119,6 +130,7 @@ class Batch:
     def drop_refused(self) -> tuple[int, int]:
         """Settle the frames that were refused alone; as `part_accepted` counts them."""
         refused, self._refused = self._refused, []
+        self._notice_refused |= any(record is OWN_LINE for _, record in refused)
         return _settle(refused, delivered=False)
 
 

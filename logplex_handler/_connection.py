@@ -37,7 +37,7 @@ class _Sockets:
     def __init__(self) -> None:
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-    def begin_anew(self) -> None:
+    def _begin_anew(self) -> None:
         """Close the child's copies, or the receiver would not see the parent close its own.
 
         Only the descriptors: pools and sessions have locks, which a thread of the parent may hold.

@@ -10,10 +10,14 @@ import time
 from logplex_handler._buffer import Buffer
 from logplex_handler._outlet import Outlet
 from logplex_handler._stderr import Stderr
+from logplex_handler._telling import Telling
 from logplex_handler._transport import Transport
 
 # Seconds after which one who waits for a delivery sees whether anybody is at it.
 _LOOK = 0.1
+# Seconds: with less time left, one who flushes begins no request. It would likely be cut off, and
+# sent again.
+_LEAST_REQUEST = 1.0
 # Seconds that the thread rests after an error of this package's own, so as not to spin.
 _AFTER_ERROR = 1.0
 
@@ -22,11 +26,17 @@ class Delivery:
     """Has one stream's outlet deliver: in a thread of its own, or in one that flushes or closes."""
 
     def __init__(
-        self, buffer: Buffer, outlet: Outlet, transport: Transport, stderr: Stderr
+        self,
+        buffer: Buffer,
+        outlet: Outlet,
+        transport: Transport,
+        telling: Telling,
+        stderr: Stderr,
     ) -> None:
         self._buffer = buffer
         self._outlet = outlet
         self._transport = transport
+        self._telling = telling
         self._stderr = stderr
 
         # A queue of C rather than an event: its `put` may be interrupted by a garbage collection or
@@ -38,8 +48,7 @@ class Delivery:
         # Held by whoever delivers: guards the outlet, the transport and `_deliverer`.
         self._turn = threading.RLock()
         self._deliverer: int | None = None
-        # Written by those who flush and close, and only ever raised.
-        self._flush_mark = 0
+        # Set once, by whoever closes.
         self._closing = False
         self._stopped = False
 
@@ -50,7 +59,7 @@ class Delivery:
 
     def wake(self) -> None:
         """There is news in the buffer; starts the thread if there is none yet."""
-        self._wakeups.put(None)
+        self._wake_up()
         if self._thread is None and not self._closing:
             self._start()
 
@@ -59,46 +68,56 @@ class Delivery:
 
         A receiver that has asked for a longer wait is not disturbed: then it is False at once.
         """
+        if self._stopped:
+            return True
         if self.is_here:
             return False
-        deadline = time.monotonic() + seconds
-        queued, dropped = self._buffer.marks()
-        self._flush_mark = max(self._flush_mark, queued)
-        self._outlet.hurry(last_chance=False)
-        self._wakeups.put(None)
-        while True:
-            left = deadline - time.monotonic()
-            if self._thread is None:
-                self._deliver_here(deadline, only_if_idle=True)
-            removed = self._buffer.wait_until_removed(queued, max(0.0, min(_LOOK, left)))
-            if removed and self._outlet.told >= dropped:
-                return True
-            if left <= 0 or self._outlet.asked_to_wait_until > deadline:
-                return False
-            if removed:
-                time.sleep(_LOOK / 10)
-            # The thread may be kept from its work by a lock that this very caller holds.
-            self._deliver_here(deadline, only_if_idle=True)
+        return self._see_through(time.monotonic() + seconds, least_request=_LEAST_REQUEST)
 
     def close(self, seconds: float) -> int:
         """Deliver what is left, then stop; how many records were left when the time was over."""
         deadline = time.monotonic() + seconds
+        self._outlet.try_once_more()
         self._closing = True
-        self._outlet.hurry(last_chance=True)
-        self._wakeups.put(None)
         if not self.is_here:
-            self._deliver_here(deadline)
+            self._see_through(deadline, least_request=0.0)
         left = self._buffer.abandon("shutdown")
         self._stopped = True
-        self._wakeups.put(None)
+        self._wake_up()
         # Without the turn if need be: who has it is waiting for an answer then.
-        self._outlet.tell(at_last=True)
+        self._telling.tell(at_last=True)
         if self._turn.acquire(blocking=False):
             try:
                 self._transport.close()
             finally:
                 self._turn.release()
         return left
+
+    def _see_through(self, deadline: float, *, least_request: float) -> bool:
+        """Wait until what is queued now has left and its drops are told; False when time is over.
+
+        The thread delivers. Where there is none, or it is kept from its work, perhaps by a lock
+        that this very caller holds, the caller does so itself, if there is time for a request.
+        """
+        mark = self._buffer.ask_for_flush(deadline)
+        self._wake_up()
+        drops: int | None = None
+        requests = -1
+        while True:
+            is_idle = self._thread is None or self._outlet.sent.requests == requests
+            requests = self._outlet.sent.requests
+            if is_idle and deadline - time.monotonic() > least_request:
+                self._deliver_if_idle(deadline)
+            left = max(0.0, deadline - time.monotonic())
+            if drops is None and self._buffer.wait_until_removed(mark, min(_LOOK, left)):
+                # Only now it is known how many of them were dropped.
+                drops = self._buffer.ever_dropped()
+            if drops is not None and self._telling.told_in_stream >= drops:
+                return True
+            if left == 0 or self._stopped or self._outlet.asked_to_wait_until > deadline:
+                return False
+            if drops is not None:
+                time.sleep(min(left, _LOOK / 10))
 
     def _start(self) -> None:
         with self._starting:
@@ -123,29 +142,19 @@ class Delivery:
                     self._deliver(float("inf"))
                 else:
                     self._sleep(pause)
-            except Exception as error:
+            except BaseException as error:
+                # Whatever the application's own callbacks raise here: without this thread nothing
+                # would leave any more.
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
-                self._sleep(_AFTER_ERROR)
+                time.sleep(_AFTER_ERROR)
 
-    def _deliver_here(self, deadline: float, *, only_if_idle: bool = False) -> None:
-        """Deliver in the calling thread until nothing is left or the time is over."""
-        while (left := deadline - time.monotonic()) > 0:
-            if not self._turn.acquire(timeout=0 if only_if_idle else left):
-                return
+    def _deliver_if_idle(self, deadline: float) -> None:
+        """Deliver what is due in the calling thread, unless somebody is at it."""
+        if self._turn.acquire(blocking=False):
             try:
-                pause = self._pause()
-                if pause == 0:
-                    self._deliver(left)
+                self._deliver(deadline - time.monotonic())
             finally:
                 self._turn.release()
-            if pause is None:
-                break
-            if pause > 0:
-                if only_if_idle:
-                    break
-                self._sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        # The thread's own wake-up may have been taken here.
-        self._wakeups.put(None)
 
     def _deliver(self, seconds: float) -> None:
         with self._turn:
@@ -158,7 +167,12 @@ class Delivery:
                 self._deliverer = None
 
     def _pause(self) -> float | None:
-        return self._outlet.pause(flush_mark=self._flush_mark, closing=self._closing)
+        return self._outlet.pause(closing=self._closing)
+
+    def _wake_up(self) -> None:
+        # One is enough: who takes it looks at everything.
+        if self._wakeups.empty():
+            self._wakeups.put(None)
 
     def _sleep(self, seconds: float | None) -> None:
         with contextlib.suppress(queue.Empty):

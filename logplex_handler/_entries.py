@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections import Counter
 
 from logplex_handler import metrics
 from logplex_handler._buffer import Entry
 from logplex_handler._packet import PacketForm, one_line
+from logplex_handler._telling import in_words
 from logplex_handler.formatter import KeyValueFormatter
-from logplex_handler.stats import drops_in_words
 
 # Bytes that an entry holds beside its text: a tuple of five, two numbers, a place in the queue.
 _ENTRY_BYTES = 160
@@ -37,6 +37,9 @@ class Entries:
             text = formatter.format(record)
             if not isinstance(text, str):
                 raise TypeError(f"the formatter returned {type(text).__name__}, not a string")
+            if type(text) is not str:
+                # A class of its own could say another thing each time.
+                text = str.__str__(text)
             if not isinstance(formatter, KeyValueFormatter):
                 # A line break in it is no end of a line, as it is in the text of ours.
                 text = one_line(text)
@@ -52,17 +55,15 @@ class Entries:
         _, _, created, level, text = entry
         return self._packet.frames(created, level, text)
 
-    def notice(
-        self, dropped: Mapping[str, int], formatter: logging.Formatter | None
-    ) -> list[bytes]:
+    def notice(self, dropped: Counter[str], formatter: logging.Formatter | None) -> list[bytes]:
         """The frames that tell a stream of the records dropped, by cause.
 
         In the application's own form if that is key=value, so with its source.
         """
         record = logging.LogRecord(
-            "logplex_handler", logging.WARNING, __file__, 0, "%s", (drops_in_words(dropped),), None
+            "logplex_handler", logging.WARNING, __file__, 0, "%s", (in_words(dropped),), None
         )
-        record.__dict__.update(metrics.count("logplex_handler.dropped", sum(dropped.values())))
+        record.__dict__.update(metrics.count("logplex_handler.dropped", dropped.total()))
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
         return self._packet.frames(record.created, record.levelno, formatter.format(record))

@@ -10,7 +10,7 @@ from typing import Protocol
 class Forkable(Protocol):
     """Something with locks, threads or sockets."""
 
-    def begin_anew(self) -> None:
+    def _begin_anew(self) -> None:
         """Called in the child, where no thread of the parent runs and its locks may be held."""
 
 
@@ -30,7 +30,7 @@ def registered() -> list[Forkable]:
 def _after_in_child() -> None:
     # Nothing is logged here, and no thread is started: that is for the child's first record.
     for forkable in registered():
-        forkable.begin_anew()
+        forkable._begin_anew()
 
 
 if hasattr(os, "register_at_fork"):

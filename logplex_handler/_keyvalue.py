@@ -76,9 +76,19 @@ def text_of(value: object) -> str:
     if value is False:
         return "false"
     try:
-        return str(value)
+        return exact(str(value))
     except Exception:
-        return f"<unprintable {type(value).__name__} object>"
+        return unprintable(value)
+
+
+def exact(text: str) -> str:
+    """The text itself: a subclass of `str` could say another thing each time it is asked."""
+    return text if type(text) is str else str.__str__(text)
+
+
+def unprintable(value: object) -> str:
+    """What stands for a value that cannot be written, as in tracebacks."""
+    return f"<unprintable {type(value).__name__} object>"
 
 
 def pair(name: object, value: object) -> str:

@@ -15,8 +15,9 @@ from typing import Any, get_args
 
 from logplex_handler import _packet
 from logplex_handler._buffer import BufferLimits, OnFull
-from logplex_handler._outlet import OnDrop, OutletOptions
+from logplex_handler._outlet import OutletOptions
 from logplex_handler._packet import PacketForm
+from logplex_handler._telling import OnDrop
 from logplex_handler._transport import TransportOptions
 from logplex_handler._version import __version__
 from logplex_handler.errors import ConfigurationError
@@ -84,6 +85,9 @@ def resolve(
     Raises:
         ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
     """
+    # What a handler itself would say of it names neither option nor kind.
+    if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
+        raise ConfigurationError("level: must be a number or the name of a level")
     destination = _destination(given, environ)
     max_packet_bytes = _whole(
         given, "max_packet_bytes", _packet.MIN_PACKET_BYTES, _packet.MAX_PACKET_BYTES
@@ -103,7 +107,6 @@ def resolve(
         buffer=BufferLimits(
             max_bytes=max_buffer_bytes,
             on_full=on_full,
-            block_seconds=shutdown_timeout,
             batch_frames=_whole(given, "batch_size", 1),
             # A small buffer is emptied before it is full.
             batch_bytes=min(max_batch_bytes, max_buffer_bytes // 2),
@@ -127,6 +130,8 @@ def resolve(
 def _destination(given: Mapping[str, Any], environ: Mapping[str, str]) -> Destination | None:
     allow_http = _flag(given, "allow_http")
     required = _flag(given, "required")
+    if given["url"] is not None and not isinstance(given["url"], str):
+        raise ConfigurationError("url: must be a string")
     option = "url" if given["url"] else "LOGPLEX_URL"
     if url := given["url"] or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None

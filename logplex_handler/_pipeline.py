@@ -2,79 +2,152 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Protocol
 
 from logplex_handler import _exits
-from logplex_handler._buffer import Buffer, Entry
+from logplex_handler._buffer import Buffer, BufferLimits, Entry
 from logplex_handler._delivery import Delivery
 from logplex_handler._options import Options
 from logplex_handler._outlet import Notice, Outlet, Render
-from logplex_handler._stderr import Stderr
+from logplex_handler._stderr import Stderr, records_in_words
+from logplex_handler._telling import Telling
 from logplex_handler._transport import Transport
-from logplex_handler.stats import Stats, records_in_words
+from logplex_handler.stats import Stats
+from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
 
 
-class Pipeline:
+class Pipeline(Protocol):
     """What a handler has in one process; a forked child gets another, with nothing in it."""
 
-    def __init__(self, options: Options, *, render: Render, notice: Notice, stderr: Stderr) -> None:
+    pid: int
+
+    @property
+    def takes_entries(self) -> bool:
+        """Whether an entry would be queued; else `turn_down` is enough."""
+
+    def put(self, entry: Entry, *, quiet: bool) -> None:
+        """Queue an entry, or drop and count one."""
+
+    def refuse(self, cause: str) -> None:
+        """Drop and count a record that never became an entry."""
+
+    def turn_down(self) -> None:
+        """Count a record where no entries are taken."""
+
+    def flush(self, timeout: float | None) -> bool:
+        """Whether all that was queued is delivered, or dropped and told, in time."""
+
+    def close(self) -> None:
+        """Deliver what is left in what is left of the time, and stop; harmless twice."""
+
+    def stats(self) -> Stats:
+        """The books at this moment."""
+
+
+class Inactive:
+    """A pipeline that leads nowhere: every record is counted as dropped."""
+
+    def __init__(self, limits: BufferLimits) -> None:
+        self.pid = os.getpid()
+        self.takes_entries = False
+        self._buffer = Buffer(limits)
+        self._buffer.turn_away("inactive")
+
+    def put(self, entry: Entry, *, quiet: bool) -> None:
+        self._buffer.turn_down()
+
+    def refuse(self, cause: str) -> None:
+        self._buffer.turn_down()
+
+    def turn_down(self) -> None:
+        self._buffer.turn_down()
+
+    def flush(self, timeout: float | None) -> bool:
+        return True
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def stats(self) -> Stats:
+        return _books(self._buffer, Stats())
+
+
+class Active:
+    """A pipeline to a destination."""
+
+    def __init__(
+        self,
+        options: Options,
+        destination: Destination,
+        *,
+        render: Render,
+        notice: Notice,
+        stderr: Stderr,
+    ) -> None:
         self.pid = os.getpid()
         self._shutdown_timeout = options.shutdown_timeout
+        self._may_wait = options.buffer.on_full == "block"
         self._stderr = stderr
         self._buffer = Buffer(options.buffer)
-        self._outlet: Outlet | None = None
-        self._delivery: Delivery | None = None
-        self._started = False
-        self._gave_up_at = float("-inf")
-        if options.destination is None:
-            self._buffer.turn_away("inactive")
-            return
+        self._telling = Telling(self._buffer, stderr, options.on_drop)
         transport = Transport(options.transport)
         self._outlet = Outlet(
             self._buffer,
             transport,
-            options.destination,
+            destination,
             options.outlet,
             render=render,
             notice=notice,
             stderr=stderr,
-            on_drop=options.on_drop,
+            telling=self._telling,
         )
-        self._delivery = Delivery(self._buffer, self._outlet, transport, stderr)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it takes no more entries."""
-        return self._buffer.turned_away == "closed"
+        self._delivery = Delivery(self._buffer, self._outlet, transport, self._telling, stderr)
+        self._started = False
+        # When the last flush without a time-out of its own was begun and ended.
+        self._flush_began = self._flush_ended = float("-inf")
 
     @property
     def takes_entries(self) -> bool:
-        """Whether an entry would be queued; else `refuse` is enough."""
         return self._buffer.turned_away is None
 
-    def put(self, entry: Entry) -> None:
-        """Queue an entry, or drop and count one."""
+    def put(self, entry: Entry, *, quiet: bool) -> None:
         # The thread that delivers must not wait for room that only it can make.
-        may_block = self._delivery is None or not self._delivery.is_here
-        if self._buffer.put(entry, may_block=may_block):
+        may_wait = self._may_wait and not self._delivery.is_here
+        news = self._buffer.put(entry, may_wait=may_wait, quiet=quiet)
+        if news is None and quiet:
+            # Said of drops, it must not be the reason to say so again.
+            self._telling.leave_out("buffer_full")
+            news = self._buffer.refuse("buffer_full")
+        elif news is None:
+            news = self._put_when_there_is_room(entry)
+        if news:
             self._wake()
+
+    def _put_when_there_is_room(self, entry: Entry) -> bool | None:
+        deadline = time.monotonic() + self._shutdown_timeout
+        news = None
+        while news is None:
+            self._wake()
+            self._buffer.wait_for_room(entry[0], max(0.0, deadline - time.monotonic()))
+            news = self._buffer.put(entry, may_wait=time.monotonic() < deadline)
+        return news
 
     def refuse(self, cause: str) -> None:
-        """Count a record that never became an entry."""
         if self._buffer.refuse(cause):
             self._wake()
-        if self.closed:
-            self._stderr.say("closed", "records are logged after close, and dropped")
+
+    def turn_down(self) -> None:
+        self._buffer.turn_down()
+        self._stderr.say("closed", "records are logged after close, and dropped")
 
     def _wake(self) -> None:
-        if self._delivery is None:
-            return
         if not self._started:
             self._started = True
             _exits.call_at_exit(self.close)
@@ -87,32 +160,34 @@ class Pipeline:
         self._delivery.wake()
 
     def flush(self, timeout: float | None) -> bool:
-        """Whether all that was queued is delivered, or dropped and told, in time."""
-        if self._delivery is None or self.pid != os.getpid():
-            return True
-        flushed = self._delivery.flush(
-            self._shutdown_timeout if timeout is None else max(0.0, timeout)
-        )
-        if timeout is None and not flushed:
-            self._gave_up_at = time.monotonic()
+        if timeout is not None:
+            return self._delivery.flush(max(0.0, timeout))
+        self._flush_began = time.monotonic()
+        flushed = self._delivery.flush(self._shutdown_timeout)
+        self._flush_ended = time.monotonic()
         return flushed
 
     def close(self) -> None:
-        """Deliver what is left in what is left of the time, and stop; harmless twice."""
         if not self.takes_entries or self.pid != os.getpid():
             return
         self._buffer.turn_away("closed")
-        if self._delivery is None or self._outlet is None:
-            return
-        just_flushed = time.monotonic() - self._gave_up_at < _SAME_SHUTDOWN
-        if left := self._delivery.close(0.0 if just_flushed else self._shutdown_timeout):
+        now = time.monotonic()
+        began = self._flush_began if now - self._flush_ended < _SAME_SHUTDOWN else now
+        left = self._delivery.close(began + self._shutdown_timeout - now)
+        if left:
             why = self._outlet.problem or f"not within {self._shutdown_timeout:g} s"
             self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def stats(self) -> Stats:
-        """The books at this moment."""
-        accepted, delivered, pending, dropped = self._buffer.books()
-        books = Stats(accepted, delivered, pending, MappingProxyType(dropped))
-        if self._outlet is None:
-            return books
-        return dataclasses.replace(books, **dataclasses.asdict(self._outlet.sent))
+        return _books(self._buffer, self._outlet.sent)
+
+
+def _books(buffer: Buffer, sent: Stats) -> Stats:
+    accepted, delivered, pending, dropped = buffer.books()
+    return replace(
+        sent,
+        accepted=accepted,
+        delivered=delivered,
+        pending=pending,
+        dropped=MappingProxyType(dropped),
+    )

@@ -28,6 +28,7 @@ class Answer:
         retry_after: Seconds that the receiver asked to wait, if it did.
         stale_connection: Whether a connection that had been kept open turned out to be closed.
         bytes_sent: The size of the body as it was sent.
+        was_tried: Whether there was a request at all.
     """
 
     status: int | None = None
@@ -36,6 +37,7 @@ class Answer:
     retry_after: float | None = None
     stale_connection: bool = False
     bytes_sent: int = 0
+    was_tried: bool = True
 
     def __str__(self) -> str:
         return f"status {self.status}" if self.status is not None else self.failure
@@ -64,7 +66,7 @@ def decide(answer: Answer) -> Action:
     return Action.AGAIN
 
 
-def wait(attempt: int, random: float, longest: float = LONGEST_WAIT) -> float:
+def wait(attempt: int, random: float, longest: float) -> float:
     """Seconds to wait after the given number of failures in a row: doubled each time, with jitter.
 
     `random`, from 0 to 1, chooses between half of that and all of it, so that a thousand

@@ -32,3 +32,8 @@ class Stderr:
                 stream.write(f"logplex_handler: {message}\n")
                 stream.flush()
         return True
+
+
+def records_in_words(number: int) -> str:
+    """`1 record`, `2 records`."""
+    return "1 record" if number == 1 else f"{number} records"

@@ -97,7 +97,7 @@ def _as_value(argument: object) -> str:
     """As an extra would be written, but for errors: these are the caller's to report."""
     if argument is None or isinstance(argument, bool):
         return _keyvalue.text_of(argument)
-    return str(argument)
+    return _keyvalue.exact(str(argument))
 
 
 def _compile(template: str) -> tuple[_Value, ...] | None:

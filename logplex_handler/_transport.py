@@ -8,7 +8,6 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 
@@ -17,15 +16,11 @@ import urllib3.exceptions
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from logplex_handler import _connection
-from logplex_handler._batch import Part
+from logplex_handler._own_doing import Doing, marked
 from logplex_handler._retry import Answer
 from logplex_handler.streams import Destination
 
 SessionFactory = Callable[[], requests.Session]
-
-# Whether what runs now is a request of this package's own, in this thread or greenlet. What the
-# HTTP libraries log meanwhile would cause a request of its own, and that one another.
-delivering: ContextVar[bool] = ContextVar("logplex_handler_delivering", default=False)
 
 # Logplex answers for the exact type only, without parameters.
 CONTENT_TYPE = "application/logplex-1"
@@ -40,7 +35,9 @@ _MAX_ANSWER = 65_536
 # Seconds: the longest wait that a receiver may ask for.
 _MAX_RETRY_AFTER = 600.0
 
-# The loggers that are asked while a request is made.
+# Who logs of requests: the top of the names of their loggers.
+LIBRARIES = frozenset({"requests", "urllib3"})
+# Those of their loggers that are asked while a request is made.
 _LIBRARY_LOGGERS = tuple(
     logging.getLogger(name) for name in ("urllib3.connectionpool", "urllib3.util.retry")
 )
@@ -70,6 +67,7 @@ class Transport:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session: requests.Session | None = None
+        # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
 
     @staticmethod
@@ -83,15 +81,20 @@ class Transport:
             logger.isEnabledFor(logging.DEBUG)
 
     def post(
-        self, destination: Destination, part: Part, *, seconds: float = float("inf")
+        self,
+        destination: Destination,
+        body: bytes,
+        *,
+        frames: int,
+        frame_id: str,
+        seconds: float = float("inf"),
     ) -> Answer:
-        """Send a part once, within the time-outs and the given seconds."""
-        body = part.body
+        """Send a body of so many frames once, within the time-outs and the given seconds."""
         headers = {
             **self._options.headers,
             "Content-Type": CONTENT_TYPE,
-            "Logplex-Msg-Count": str(len(part.frames)),
-            "Logplex-Frame-Id": part.frame_id,
+            "Logplex-Msg-Count": str(frames),
+            "Logplex-Frame-Id": frame_id,
         }
         if self._options.compress:
             # 6 is zlib's own choice between speed and size.
@@ -100,11 +103,11 @@ class Transport:
         try:
             session = self._open()
         except Exception as error:
-            return Answer(failure=f"session_factory: {type(error).__name__}")
+            return Answer(failure=f"session_factory: {type(error).__name__}", was_tried=False)
         kept_open = self._last_used > 0
-        mark = delivering.set(True)
         try:
-            answer = self._post(session, destination, body, headers, seconds)
+            with marked(Doing.REQUEST):
+                answer = self._post(session, destination, body, headers, seconds)
         except Exception as error:
             sent = _maybe_sent(error)
             # The connection may be in any state, and so may the error's text: it can quote the URL.
@@ -119,18 +122,13 @@ class Transport:
             _dissolve(error)
         else:
             self._last_used = time.monotonic()
-        finally:
-            delivering.reset(mark)
         return answer
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         if self._session is not None:
-            mark = delivering.set(True)
-            try:
+            with marked(Doing.REQUEST):
                 self._session.close()
-            finally:
-                delivering.reset(mark)
             self._session = None
 
     def _open(self) -> requests.Session:
@@ -144,6 +142,9 @@ class Transport:
                 # What is set for one customer must not be sent for the next.
                 session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             _connection.bound(session)
+            # For `Response.next`, requests reads the body of a redirect even if it is not followed,
+            # however long it is.
+            session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
             self._session = session
             self._last_used = 0.0
         elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
@@ -174,8 +175,8 @@ class Transport:
                 allow_redirects=False,
                 # The environment's proxy stands elsewhere, and has a loopback of its own.
                 proxies={"no_proxy": destination.hostname} if destination.is_loopback else None,
-                # A session may name a CA of its own; none can leave the check out.
-                verify=None if session.verify else True,
+                # A session may name a CA of its own, but not leave the check out.
+                verify=session.verify if isinstance(session.verify, str) else True,
                 stream=True,
             ) as response,
         ):
@@ -185,6 +186,10 @@ class Transport:
                 retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
                 bytes_sent=len(body),
             )
+
+
+def _no_target(response: requests.Response) -> None:
+    """No answer leads anywhere else."""
 
 
 def _read_out(response: requests.Response) -> None:

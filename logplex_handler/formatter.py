@@ -6,25 +6,18 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from logplex_handler import _keyvalue, _template
+from logplex_handler import _keyvalue, _record, _template
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.metrics import is_metric
 
 __all__ = ["KeyValueFormatter"]
-
-# The attributes that a record has by itself, whatever the version of Python, and those that
-# formatters add; `logplex_stream` chooses where a record goes. All others came through `extra=`.
-_NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
-    "asctime",
-    "logplex_stream",
-    "message",
-    "taskName",
-}
 
 _MAX_SOURCE_BYTES = 200
 # With a header of at most 480 bytes, a line of metrics then fits the smallest packet allowed
 # (2,048 bytes), so it is never cut.
 _MAX_METRICS_LINE_BYTES = 1000
+# Characters: pairs that are repeated for each line of a traceback make no more than this together.
+# An exception's own text may have any number of lines.
+_MAX_REPEATED = 1_000_000
 
 
 class KeyValueFormatter(logging.Formatter):
@@ -42,7 +35,9 @@ class KeyValueFormatter(logging.Formatter):
     fit their template leave the template, with what is wrong beside it as `log_error`.
 
     A record with an empty message and no extras but metrics is a line of `source` and the metrics
-    alone; metrics that make it longer than 1,000 bytes go on in another line.
+    alone. Metrics are never cut: they follow on a line of their own if the record's line is longer
+    than 1,000 bytes, and on more than one if they are. Other text that is too long for a packet is
+    cut between characters; only the whole is key=value then.
 
     All line breaks of values are escaped. Where `format` returns more than one line, each of them
     is a line of its own for the reader, and `LogplexHandler` sends it as one packet.
@@ -59,7 +54,8 @@ class KeyValueFormatter(logging.Formatter):
         message_key: The key of a message that is free text. Default: `msg`.
         exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
             escaped. `lines` writes one line for each of their lines, which repeats all other pairs
-            but the metrics: easier to read in a terminal.
+            but the metrics: easier to read in a terminal. Where the repeated pairs would come to
+            more than 1,000,000 characters, it is `inline` all the same.
 
     Raises:
         ConfigurationError: (a ValueError) an argument that cannot be used, by name.
@@ -99,63 +95,51 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line; more than one, joined by newlines, only as the class says."""
-        extras = []
-        metrics = []
-        for name, value in record.__dict__.items():
-            if name not in _NOT_EXTRAS:
-                if is_metric(name, value):
-                    metrics.append(f"{name}={value}")
-                else:
-                    extras.append(_keyvalue.pair(name, value))
-        error = _error(record)
-        traceback = self._traceback(record)
-        message = self._message(record, bool(metrics))
-        if metrics and not (message or extras or error or traceback or record.stack_info):
+        extras, metrics = _record.pairs_and_metrics(_record.extras(record))
+        message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
+        if message is None:
+            message = self._message(record, bool(metrics))
+        error = _record.error_pairs(record)
+        texts = _record.long_texts(record, self)
+        if metrics and not (message or extras or error or texts):
             return "\n".join(_metric_lines(self._source, metrics))
 
-        pairs = [
+        shared = [
             f"{self._head}level={_keyvalue.quote(_keyvalue.text_of(record.levelname).lower())}",
             f"logger={_keyvalue.quote(_keyvalue.text_of(record.name))}",
+            *([message] if message else []),
+            *extras,
+            *error,
         ]
-        if message:
-            pairs.append(message)
-        pairs += extras
-        if error:
-            pairs.append(error)
-        long_values = [
-            (name, text)
-            for name, text in (
-                ("traceback", traceback),
-                ("stack", self.formatStack(record.stack_info) if record.stack_info else ""),
-            )
-            if text
-        ]
-        if not self._one_line_each or not long_values:
-            pairs += metrics
-            pairs += [f"{name}={_keyvalue.quote(text)}" for name, text in long_values]
-            return " ".join(pairs)
-        shared = " ".join(pairs)
-        first, *others = [
-            f"{name}={_keyvalue.quote(line)}"
-            for name, text in long_values
-            for line in text.split("\n")
-        ]
-        # The metrics stand in one of the lines only, or they would count more than once.
-        return "\n".join(
-            [" ".join([shared, *metrics, first]), *(f"{shared} {other}" for other in others)]
-        )
+        lines = self._one_line_each and _one_line_each(" ".join(shared), texts)
+        if not lines:
+            quoted = [f"{name}={_keyvalue.quote(text)}" for name, text in texts]
+            line = " ".join([*shared, *metrics, *quoted])
+            if not metrics or len(line.encode("utf-8", "replace")) <= _MAX_METRICS_LINE_BYTES:
+                return line
+            lines = [" ".join([*shared, *quoted])]
+        # In one line only, or they would count more than once; and in one that is never cut.
+        return "\n".join([*lines, *_metric_lines(self._source, metrics)] if metrics else lines)
+
+    def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
+        """A mapping's pairs, its metrics put to the others; None if the message is no mapping."""
+        if not isinstance(message, Mapping):
+            return None
+        try:
+            pairs, more = _record.pairs_and_metrics(message.items())
+        except Exception:
+            return f"{self._message_key}={_keyvalue.quote(_keyvalue.unprintable(message))}"
+        metrics += more
+        return " ".join(pairs)
 
     def _message(self, record: logging.LogRecord, has_metrics: bool) -> str:
         """The message's pairs; empty for an empty message beside metrics."""
         message = record.msg
-        if isinstance(message, Mapping) and not record.args:
-            return " ".join([_keyvalue.pair(name, value) for name, value in message.items()])
         error = ""
         try:
             # A record class with formatting of its own decides what its message is; the text is
-            # free then, as it is for an object: its arguments are in it already.
-            # So does a QueueHandler or SocketHandler in front: it merges the arguments into the
-            # message and leaves None in their place.
+            # free then, as it is for an object: its arguments are in it already. A QueueHandler or
+            # SocketHandler in front merges them too, and leaves None in their place.
             if (
                 type(message) is str
                 and record.args is not None
@@ -167,20 +151,22 @@ class KeyValueFormatter(logging.Formatter):
                     pairs = _template.written_pairs(message)
                 if pairs is not None:
                     return pairs
-            text = record.getMessage()
-            if type(text) is not str:
-                text = str(text)
+            text = _keyvalue.exact(str(record.getMessage()))
         except Exception as failure:
             text = _keyvalue.text_of(message)
-            error = " " + _keyvalue.pair("log_error", f"{type(failure).__name__}: {_said(failure)}")
+            said = f"{type(failure).__name__}: {_keyvalue.text_of(failure)}"
+            error = " " + _keyvalue.pair("log_error", said)
         if not text and has_metrics:
             return ""
         return f"{self._message_key}={_keyvalue.quote(text)}{error}"
 
-    def _traceback(self, record: logging.LogRecord) -> str:
-        if not record.exc_text and _has_exception(record):
-            return self.formatException(record.exc_info)  # type: ignore[arg-type]
-        return record.exc_text or ""
+
+def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
+    """A line for each line of the texts; none if these would be too much to repeat the rest for."""
+    each = [f"{name}={_keyvalue.quote(line)}" for name, text in texts for line in text.split("\n")]
+    if len(shared) * len(each) > _MAX_REPEATED:
+        return []
+    return [f"{shared} {line}" for line in each]
 
 
 def checked_source(option: str, source: object) -> str:
@@ -195,22 +181,6 @@ def checked_source(option: str, source: object) -> str:
             "'=', backslashes or control characters"
         )
     return source
-
-
-def _has_exception(record: logging.LogRecord) -> bool:
-    return isinstance(record.exc_info, tuple) and record.exc_info[0] is not None
-
-
-def _error(record: logging.LogRecord) -> str:
-    if not _has_exception(record):
-        return ""
-    kind, error, _ = record.exc_info  # type: ignore[misc]
-    name = getattr(kind, "__name__", "unknown")
-    return f"{_keyvalue.pair('error', name)} {_keyvalue.pair('error_msg', _said(error))}"
-
-
-def _said(error: BaseException | None) -> str:
-    return _keyvalue.text_of("" if error is None else error)
 
 
 def _metric_lines(source: str, metrics: list[str]) -> Iterator[str]:

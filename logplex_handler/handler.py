@@ -8,19 +8,24 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Literal
 
 from logplex_handler import _forks, _options
 from logplex_handler._entries import Entries
-from logplex_handler._outlet import OnDrop
-from logplex_handler._pipeline import Pipeline
+from logplex_handler._own_doing import Doing, own_doing
+from logplex_handler._pipeline import Active, Inactive, Pipeline
 from logplex_handler._stderr import Stderr
-from logplex_handler._transport import SessionFactory, delivering
+from logplex_handler._telling import OnDrop
+from logplex_handler._transport import LIBRARIES, SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.stats import Stats
 
 __all__ = ["LogplexHandler"]
+
+# Whether `handleError` is at work, in this thread or greenlet.
+_reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
 
 
 class LogplexHandler(logging.Handler):
@@ -60,9 +65,9 @@ class LogplexHandler(logging.Handler):
         compress: Send every body gzipped. Default: False.
         session_factory: Called without arguments, in the delivering thread and again in a forked
             child, for a `requests.Session` with proxies, a CA or adapters of yours. Certificates
-            are verified whatever it says. An adapter of a class of yours is not given up as a
-            whole, only read by read. Default: an ordinary session, which takes proxies and CA
-            from the environment.
+            are verified whatever its `verify` says. An adapter of a class of yours is not given
+            up as a whole, only read by read. Default: an ordinary session, which takes proxies
+            and CA from the environment.
         allow_http: Let `http://` go beyond this machine, the token in the clear. Default: False.
         batch_size: Packets that make a batch due. Default: 500.
         max_batch_bytes: Bytes of one request's body before compression, up to 8,000,000.
@@ -77,8 +82,8 @@ class LogplexHandler(logging.Handler):
             Default: 5.
         required: Be an error rather than inactive where no URL is set. Default: False.
         on_drop: Called as `on_drop(records, cause)` after records were dropped, with one of the
-            causes of `Stats.dropped`, in the thread that delivers; it may log. Not called for
-            records that an inactive or closed handler is given. Default: none.
+            causes of `Stats.dropped`, in the thread that delivers or closes; it may log. Not
+            called for records that an inactive or closed handler is given. Default: none.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
@@ -112,6 +117,7 @@ class LogplexHandler(logging.Handler):
         required: bool = False,
         on_drop: OnDrop | None = None,
     ) -> None:
+        # The first statement, so these are the arguments and nothing else.
         given = {name: value for name, value in locals().items() if name != "self"}
         problem = ""
         try:
@@ -119,13 +125,15 @@ class LogplexHandler(logging.Handler):
                 given,
                 os.environ,
                 machine=socket.gethostname(),
-                program=sys.argv[0] if sys.argv else "",
+                program=str(sys.argv[0]) if sys.argv else "",
             )
-            super().__init__(level)
         except ConfigurationError as error:
             problem = str(error)
-        except (TypeError, ValueError):
-            problem = "level: is not a level that logging knows"
+        else:
+            try:
+                super().__init__(level)
+            except ValueError:
+                problem = "level: is not a level that logging knows"
         if problem:
             # From here, so that no frame of the traceback holds the URL or a header.
             del given, url, headers
@@ -135,27 +143,40 @@ class LogplexHandler(logging.Handler):
         )
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
+        # By process id, for forks of which Python was not told.
+        self._renewed: dict[int, Pipeline] = {}
         _forks.register(self)
         if self._options.destination is None:
             self._stderr.say("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
     def _new_pipeline(self) -> Pipeline:
-        return Pipeline(
-            self._options,
+        options = self._options
+        if options.destination is None:
+            return Inactive(options.buffer)
+        return Active(
+            options,
+            options.destination,
             render=self._entries.render,
             notice=lambda dropped: self._entries.notice(dropped, self.formatter),
             stderr=self._stderr,
         )
 
-    def begin_anew(self) -> None:
+    def _begin_anew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.
 
-        What the parent had not delivered yet is the parent's to deliver. Called by itself.
+        What the parent had not delivered yet is the parent's to deliver.
         """
-        was_closed = self._pipeline.closed
-        self._pipeline = self._new_pipeline()
+        was_closed = self._options.destination is not None and not self._pipeline.takes_entries
+        renewed = self._new_pipeline()
         if was_closed:
-            self._pipeline.close()
+            renewed.close()
+        # Several threads may come here, in a process that uWSGI has forked; the first one's holds.
+        self._pipeline = self._renewed.setdefault(renewed.pid, renewed)
+
+    def _current(self) -> Pipeline:
+        if self._pipeline.pid != os.getpid():
+            self._begin_anew()
+        return self._pipeline
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit, without the handler's lock, which the pipeline has no need of.
@@ -171,16 +192,15 @@ class LogplexHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format the record and queue it; no exception comes out of it."""
-        if delivering.get():
-            # What delivering makes others log would be delivered, and make them log again.
-            return
         try:
-            if self._pipeline.pid != os.getpid():
-                # A fork of which Python was not told, as by uWSGI.
-                self.begin_anew()
-            pipeline = self._pipeline
+            # What the package makes others log must not cause another delivery: what the HTTP
+            # libraries say of a request is left out, and all else goes with the next batch.
+            doing = own_doing.get()
+            if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+                return
+            pipeline = self._current()
             if not pipeline.takes_entries:
-                pipeline.refuse("closed")
+                pipeline.turn_down()
                 return
             try:
                 entry = self._entries.entry(record, self.formatter)
@@ -188,14 +208,21 @@ class LogplexHandler(logging.Handler):
                 pipeline.refuse("format_error")
                 self.handleError(record)
             else:
-                pipeline.put(entry)
+                pipeline.put(entry, quiet=doing is not None)
         except Exception as error:
             self._stderr.say("internal", f"internal error: {type(error).__name__}")
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """As in `logging`, but a stderr that is closed is no reason to fail."""
-        with contextlib.suppress(Exception):
-            super().handleError(record)
+        """As in `logging`, but a stderr that is closed, or is a logger, is no reason to fail."""
+        if _reporting.get():
+            # Writing to stderr has logged, and that has failed as well.
+            return
+        token = _reporting.set(True)
+        try:
+            with contextlib.suppress(Exception):
+                super().handleError(record)
+        finally:
+            _reporting.reset(token)
 
     # logging ignores what `flush` returns.
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
@@ -207,7 +234,7 @@ class LogplexHandler(logging.Handler):
         Returns:
             Whether it is. False also, at once, where a receiver has asked for a longer wait.
         """
-        return self._pipeline.flush(timeout)
+        return self._current().flush(timeout)
 
     def close(self) -> None:
         """Deliver what is left, for at most `shutdown_timeout` seconds, and stop.
@@ -216,19 +243,14 @@ class LogplexHandler(logging.Handler):
         stderr. Later calls do nothing; later records are counted as dropped (`closed`).
         """
         super().close()
-        self._pipeline.close()
-
-    @property
-    def shutdown_timeout(self) -> float:
-        """Seconds that flushing and closing at shutdown may take together."""
-        return self._options.shutdown_timeout
+        self._current().close()
 
     def stats(self) -> Stats:
         """What has happened to every record so far, in this process."""
-        return self._pipeline.stats()
+        return self._current().stats()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_options"):
+        if not hasattr(self, "_pipeline"):
             return "<LogplexHandler that could not be made>"
         destination = self._options.destination
         where = "inactive" if destination is None else destination.shown

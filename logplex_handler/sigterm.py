@@ -19,7 +19,8 @@ def flush_on_sigterm() -> None:
     Every handler is flushed, together for at most the longest `shutdown_timeout` of them (Heroku
     kills after 30 seconds). Then what was there before goes on: another signal handler is called;
     otherwise the process ends as it would have. Call it once, after other signal handlers are set.
-    Forked children inherit it.
+    Forked children inherit it. A signal that strikes the main thread while it is itself inside
+    `flush` or `close` cannot wait for these, and goes on at once.
 
     Nothing installs this by itself. Servers that turn SIGTERM into an orderly exit, such as
     gunicorn or Celery, do not need it.
@@ -49,6 +50,8 @@ class _FlushFirst:
 
 def _flush_all() -> None:
     handlers = [one for one in _forks.registered() if isinstance(one, LogplexHandler)]
-    deadline = time.monotonic() + max([one.shutdown_timeout for one in handlers], default=0.0)
+    deadline = time.monotonic() + max(
+        [one._options.shutdown_timeout for one in handlers], default=0.0
+    )
     for handler in handlers:
         handler.flush(deadline - time.monotonic())

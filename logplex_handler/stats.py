@@ -39,14 +39,3 @@ class Stats:
     retries: int = 0
     possible_duplicates: int = 0
     bytes_sent: int = 0
-
-
-def records_in_words(number: int) -> str:
-    """`1 record`, `2 records`."""
-    return "1 record" if number == 1 else f"{number} records"
-
-
-def drops_in_words(dropped: Mapping[str, int]) -> str:
-    """`17 records dropped (buffer_full 15, refused 2)`."""
-    causes = ", ".join([f"{cause} {number}" for cause, number in dropped.items()])
-    return f"{records_in_words(sum(dropped.values()))} dropped ({causes})"

@@ -1,15 +1,17 @@
 """The bounded queue and its books."""
 
+import math
 import threading
 import time
+from collections import deque
 
 import pytest
 
 from logplex_handler._buffer import Buffer, BufferLimits
 
 
-def buffer(max_bytes=100, on_full="drop_oldest", block_seconds=0.2, batch_frames=3, batch_bytes=50):
-    return Buffer(BufferLimits(max_bytes, on_full, block_seconds, batch_frames, batch_bytes))
+def buffer(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):
+    return Buffer(BufferLimits(max_bytes, on_full, batch_frames, batch_bytes))
 
 
 def entry(name, size=10, frames=1):
@@ -59,11 +61,22 @@ def test_the_newest_give_way_with_drop_newest():
 @pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest", "block"])
 def test_an_entry_larger_than_the_buffer_drops_nothing_but_itself(on_full):
     """It could never fit, so nothing makes way for it and nobody waits."""
-    queue = buffer(max_bytes=30, on_full=on_full, block_seconds=60)
+    queue = buffer(max_bytes=30, on_full=on_full)
     queue.put(entry("a"))
-    queue.put(entry("b", size=31))
+    assert queue.put(entry("b", size=31), may_wait=True) is not None
     assert books(queue) == (2, 0, 1, {"buffer_full": 1})
     assert names(queue.take(9)) == ["a"]
+
+
+def test_nothing_gives_way_to_an_entry_that_would_not_fit_all_the_same():
+    """What is being sent cannot give way; the queue is not emptied in vain."""
+    queue = buffer(max_bytes=30)
+    queue.put(entry("a", size=20))
+    queue.take(1)
+    queue.put(entry("b"))
+    queue.put(entry("c", size=15))
+    assert books(queue) == (3, 0, 2, {"buffer_full": 1})
+    assert names(queue.take(9)) == ["b"]
 
 
 def test_what_is_being_sent_counts_towards_the_bound():
@@ -74,54 +87,52 @@ def test_what_is_being_sent_counts_towards_the_bound():
     queue.take(3)
     queue.put(entry("d"))
     assert books(queue) == (4, 0, 3, {"buffer_full": 1})
-    queue.settle(delivered=3, done=True)
+    queue.settle(delivered=2)
     queue.put(entry("e"))
-    assert books(queue) == (5, 3, 1, {"buffer_full": 1})
+    assert books(queue) == (5, 2, 1, {"buffer_full": 2})
+    queue.settle(delivered=1)
+    queue.put(entry("f"))
+    assert books(queue) == (6, 3, 1, {"buffer_full": 2})
 
 
-def test_blocking_waits_for_room():
-    """The caller goes on as soon as a batch is settled."""
-    queue = buffer(max_bytes=10, on_full="block", block_seconds=10)
-    queue.put(entry("a"))
-    waiting = threading.Thread(target=queue.put, args=(entry("b"),))
-    waiting.start()
-    time.sleep(0.1)
-    assert waiting.is_alive()
+def test_one_who_may_wait_is_told_that_there_is_no_room():
+    """Nothing is counted, and what is queued is due, so that there will be room."""
+    queue = buffer(max_bytes=30, on_full="block", batch_bytes=1000, batch_frames=1000)
+    queue.put(entry("a", size=20))
+    assert not queue.waiting().full_batch
+    assert queue.put(entry("b", size=20), may_wait=True) is None
     assert books(queue) == (1, 0, 1, {})
-    queue.take(1)
-    queue.settle(delivered=1, done=True)
-    waiting.join(5)
-    assert books(queue) == (2, 1, 1, {})
+    assert queue.waiting().full_batch
 
 
-def test_blocking_ends_with_the_time():
-    """Then the new entry is dropped."""
-    queue = buffer(max_bytes=10, on_full="block", block_seconds=0.1)
+def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
+    """Or when the buffer is closed."""
+    queue = buffer(max_bytes=10, on_full="block")
     queue.put(entry("a"))
-    started = time.monotonic()
-    queue.put(entry("b"))
-    assert 0.1 <= time.monotonic() - started < 2
-    assert books(queue) == (2, 0, 1, {"buffer_full": 1})
-
-
-def test_one_who_may_not_block_does_not():
-    """The delivering thread itself would wait for itself."""
-    queue = buffer(max_bytes=10, on_full="block", block_seconds=60)
-    queue.put(entry("a"))
-    queue.put(entry("b"), may_block=False)
-    assert books(queue) == (2, 0, 1, {"buffer_full": 1})
-
-
-def test_closing_ends_the_wait_of_those_who_block():
-    """Their entries are counted as `closed`."""
-    queue = buffer(max_bytes=10, on_full="block", block_seconds=60)
-    queue.put(entry("a"))
-    waiting = threading.Thread(target=queue.put, args=(entry("b"),))
+    waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
     waiting.start()
+    queue.take(1)
     time.sleep(0.05)
+    assert waiting.is_alive()
+    queue.settle(delivered=1)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    queue.put(entry("b"))
+    waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
+    waiting.start()
     queue.turn_away("closed")
     waiting.join(5)
-    assert books(queue) == (2, 0, 1, {"closed": 1})
+    assert not waiting.is_alive()
+
+
+def test_a_quiet_entry_is_no_reason_to_send():
+    """It neither wakes the sender nor starts the clock, but the next one does."""
+    queue = buffer()
+    assert not queue.put(entry("a"), quiet=True)
+    assert queue.waiting().since == math.inf
+    assert queue.put(entry("b"))
+    assert queue.waiting().since < math.inf
+    assert names(queue.take(9)) == ["a", "b"]
 
 
 def test_the_sender_is_woken_three_times_a_batch_at_most():
@@ -131,8 +142,8 @@ def test_the_sender_is_woken_three_times_a_batch_at_most():
     assert woken == [True, False, True, False, False, False, True, False]
     queue.take(9)
     assert [queue.put(entry(name)) for name in "ij"] == [False, False]
-    queue.take_untold()
-    queue.settle(delivered=6, done=True)
+    queue.drops()
+    queue.settle(delivered=6)
     assert queue.put(entry("k"))
 
 
@@ -157,23 +168,25 @@ def test_abandoned_entries_are_dropped_and_nothing_counts_twice():
     taken = queue.take(2)
     assert queue.abandon("shutdown") == 4
     assert queue.abandon("shutdown") == 0
-    queue.settle(delivered=2, done=True)
+    queue.settle(delivered=2)
     queue.give_back(taken)
     assert books(queue) == (4, 0, 0, {"shutdown": 4})
 
 
-def test_drops_are_told_once():
-    """Each is handed out once, but for those that nobody can be told of."""
+def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
+    """What is turned away is counted alone."""
     queue = buffer(max_bytes=20)
     for name in "abc":
         queue.put(entry(name))
     queue.refuse("format_error")
-    assert queue.take_untold() == {"buffer_full": 1, "format_error": 1}
-    assert not queue.has_untold
+    assert queue.waiting().unheard_drops
+    assert queue.drops() == {"buffer_full": 1, "format_error": 1}
+    assert not queue.waiting().unheard_drops
     queue.turn_away("closed")
     assert not queue.put(entry("d"))
-    assert not queue.refuse("format_error")
-    assert queue.take_untold() == {}
+    queue.turn_down()
+    assert not queue.waiting().unheard_drops
+    assert queue.ever_dropped() == 2
     assert books(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
 
 
@@ -182,15 +195,66 @@ def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
     queue = buffer(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark, _ = queue.marks()
+    mark = queue.ask_for_flush(0)
     for name in "cdefg":
         queue.put(entry(name))
     assert not queue.wait_until_removed(mark, 0)
     queue.take(2)
     queue.settle(delivered=1)
     assert not queue.wait_until_removed(mark, 0)
+    assert queue.waiting().flushing
     queue.settle(dropped=1)
     assert queue.wait_until_removed(mark, 0)
+    assert not queue.waiting().flushing
+
+
+def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
+    """What counts is whether those before the mark have left, not how many have."""
+    queue = buffer(max_bytes=50)
+    queue.put(entry("a"))
+    queue.put(entry("b"))
+    mark = queue.ask_for_flush(0)
+    queue.take(2)
+    for name in "cdefghij":
+        queue.put(entry(name))
+    assert books(queue)[3] == {"buffer_full": 5}
+    assert not queue.wait_until_removed(mark, 0)
+    queue.settle(delivered=2)
+    assert queue.wait_until_removed(mark, 0)
+
+
+def test_what_is_given_back_is_as_old_as_it_was():
+    """It does not wait for another interval."""
+    queue = buffer()
+    queue.put(entry("a"))
+    queue.put(entry("b"))
+    since = queue.waiting().since
+    queue.give_back(queue.take(2)[1:])
+    assert queue.waiting().since == since
+
+
+def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begun():
+    """As by a garbage collection or a signal between any two steps: the books stay right."""
+    queue = buffer(max_bytes=30)
+
+    nested = []
+
+    class Interrupted(deque):
+        def popleft(self):
+            taken = super().popleft()
+            if len(nested) < 2:
+                nested.append(taken)
+                queue.put(entry("nested", size=25))
+            return taken
+
+    queue._queue = Interrupted()
+    for name in "abc":
+        queue.put(entry(name))
+    taken = queue.take(3)
+    accepted, _, pending, dropped = books(queue)
+    assert accepted == 3 + len(nested)
+    assert pending == len(taken) + len(queue._queue)
+    assert dropped["buffer_full"] == accepted - pending
 
 
 def test_the_books_balance_at_any_moment():
@@ -207,7 +271,7 @@ def test_the_books_balance_at_any_moment():
             taken = queue.take(7)
             queue.give_back(taken[5:])
             if taken[:5]:
-                queue.settle(delivered=len(taken[1:5]), dropped=1, done=True)
+                queue.settle(delivered=len(taken[1:5]), dropped=1)
 
     putting = [threading.Thread(target=put) for _ in range(3)]
     taking = threading.Thread(target=take)

@@ -597,7 +597,7 @@ def test_metrics_beside_an_exception_count_once(exceptions):
     ]
     if exceptions == "lines":
         assert len(lines) > 1
-        assert len(strict.metrics(lines[0])) == 2
+        assert len(strict.metrics(lines[-1])) == 2
 
 
 @pytest.mark.parametrize("exceptions", ["inline", "lines"])
@@ -859,3 +859,106 @@ def test_behind_a_queue_handler_no_argument_adds_a_pair_either(forgery):
         ("order_id", "42"),
         ("count#orders", "1"),
     ]
+
+
+def test_a_mapping_of_metrics_as_message_is_metrics():
+    """`logger.info(measure(...))` says what it means."""
+    assert line(measure("web.latency", 4, "ms")) == "measure#web.latency=4ms"
+    assert strict.pairs(line({"path": "/"} | count("hits"))) == [
+        ("level", "info"),
+        ("logger", "shop"),
+        ("path", "/"),
+        ("count#hits", "1"),
+    ]
+
+
+@pytest.mark.parametrize("long", ["x" * 9_000, "x " * 5_000, "€" * 400])
+def test_metrics_beside_a_long_text_stand_on_a_line_of_their_own(long):
+    """A packet's end could cut them, and a number cut short is another number."""
+    formatter = KeyValueFormatter(source="here")
+    text = line("%s", long, extra=count("orders", 123456), formatter=formatter)
+    record_line, metrics_line = text.split("\n")
+    assert strict.metrics(strict.pairs(record_line)) == []
+    assert metrics_line == "source=here count#orders=123456"
+
+
+def test_a_traceback_of_very_many_lines_is_not_multiplied():
+    """An exception's own text may have any number of lines; the pairs are repeated for some."""
+    error = ValueError("\n" * 20_000)
+    text = line("failed", exc_info=failure(error), formatter=KeyValueFormatter(exceptions="lines"))
+    assert len(text) < 1_000_000
+    assert "\n" not in text
+    assert dict(strict.pairs(text))["error_msg"] == "\n" * 20_000
+
+
+class Chameleon(str):
+    """Says another thing whenever it is asked."""
+
+    def __str__(self):
+        return self
+
+    def __format__(self, spec):
+        return "x forged=1\nsecond"
+
+    __slots__ = ()
+
+
+def test_a_string_that_says_different_things_adds_nothing():
+    """What counts is the text that it holds."""
+    same = Chameleon("held")
+    text = line("a=%s b=%s", same, 1, extra={"c": same, "d": [same]})
+    assert strict.pairs(text)[2:] == [("a", "held"), ("b", "1"), ("c", "held"), ("d", "['held']")]
+
+
+class Unwritable:
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+class UnwritableNotes(Exception):
+    @property
+    def __notes__(self):
+        raise RuntimeError
+
+
+class UnwritableMapping(dict[str, object]):
+    def items(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"exc_info": ValueError("alone")}, ("error_msg", "alone")),
+        ({"exc_info": (UnwritableNotes, UnwritableNotes("x"), None)}, ("error_msg", "x")),
+        ({"exc_info": (ValueError, Unwritable(), None)}, ("error", "ValueError")),
+        ({"exc_info": 5}, ("msg", "hello")),
+        ({"stack_info": 5}, ("stack", "5")),
+        ({"exc_text": Unwritable()}, ("traceback", "<unprintable Unwritable object>")),
+        ({"msg": UnwritableMapping(a=1)}, ("msg", "<unprintable UnwritableMapping object>")),
+        ({"name": None}, ("logger", "null")),
+        ({"levelname": Unwritable()}, ("level", "<unprintable unwritable object>")),
+    ],
+)
+def test_one_part_that_cannot_be_written_does_not_cost_the_others(attributes, expected):
+    """Something stands in its place."""
+    given = record("hello", extra={"order_id": 42})
+    given.__dict__.update(attributes)
+    found = strict.pairs(KeyValueFormatter().format(given))
+    assert expected in found
+    assert ("order_id", "42") in found
+
+
+def test_an_extra_that_changes_its_record_while_it_is_written_is_written():
+    """Its record is read before anything of it is written."""
+    given = record("hello")
+
+    class Changing:
+        def __str__(self):
+            given.another = 1
+            return "changed"
+
+    given.extra = Changing()
+    assert ("extra", "changed") in strict.pairs(KeyValueFormatter().format(given))

@@ -60,6 +60,27 @@ def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):
     assert server.frames() == [b"line"]
 
 
+def test_the_sessions_ca_comes_before_that_of_the_environment(authority, monkeypatch, tmp_path):
+    """It was said last, and for this handler alone."""
+    path, context = authority
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+
+    def factory():
+        session = requests.Session()
+        session.verify = path
+        return session
+
+    with (
+        serving(accept, tls=context) as server,
+        logging_to(server.url, session_factory=factory) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+    assert server.frames() == [b"line"]
+
+
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_certificate_that_nobody_vouches_for_is_refused(authority, monkeypatch, verify):
     """Nothing is sent, not even where a session has switched the check off; records are kept."""
@@ -93,14 +114,17 @@ def test_a_slow_reader_of_a_long_body_is_given_up_under_tls(authority, monkeypat
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     times = []
 
+    def read_slowly(connection):
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+            while not stalled.wait(0.1) and tls.recv(2000):
+                pass
+
     def serve():
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
                 times.append(time.monotonic())
-                with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
-                    while not stalled.wait(0.1) and tls.recv(2000):
-                        pass
+                threading.Thread(target=read_slowly, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -69,9 +69,9 @@ def test_an_answer_says_what_it_was(answer, text):
 )
 def test_waits_double_from_half_a_second_to_thirty(attempt, longest):
     """Jitter takes up to half of each, so that those who failed together come back apart."""
-    assert wait(attempt, 1.0) == longest
-    assert wait(attempt, 0.0) == longest / 2
-    assert wait(attempt, 0.5) == longest * 0.75
+    assert wait(attempt, 1.0, _retry.LONGEST_WAIT) == longest
+    assert wait(attempt, 0.0, _retry.LONGEST_WAIT) == longest / 2
+    assert wait(attempt, 0.5, _retry.LONGEST_WAIT) == longest * 0.75
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 0.5), (11, 512), (12, 600), (10**9, 600)])

@@ -13,8 +13,8 @@ import responses
 import urllib3.exceptions
 
 from logplex_handler import _transport
-from logplex_handler._batch import SINGLE, Part
-from logplex_handler._transport import Transport, TransportOptions, delivering, retry_after
+from logplex_handler._own_doing import Doing, own_doing
+from logplex_handler._transport import Transport, TransportOptions, retry_after
 from logplex_handler.streams import Destination
 
 URL = "https://logplex.test/logs"
@@ -32,8 +32,9 @@ def options(**given):
 
 
 def post(transport=None):
-    part = Part([(b"3 foo", SINGLE), (b"3 bar", SINGLE)], frame_id="an-id")
-    return (transport or Transport(options())).post(Destination(URL, "token", TOKEN), part)
+    return (transport or Transport(options())).post(
+        Destination(URL, "token", TOKEN), b"3 foo3 bar", frames=2, frame_id="an-id"
+    )
 
 
 @responses.activate
@@ -111,11 +112,11 @@ def test_a_request_is_marked_while_it_is_made_and_not_after():
     """What is logged meanwhile can be told from the application's own records."""
     marks = []
     responses.add_callback(
-        responses.POST, URL, lambda request: (marks.append(delivering.get()), (204, {}, ""))[1]
+        responses.POST, URL, lambda request: (marks.append(own_doing.get()), (204, {}, ""))[1]
     )
     post()
-    assert marks == [True]
-    assert not delivering.get()
+    assert marks == [Doing.REQUEST]
+    assert own_doing.get() is None
 
 
 @responses.activate
@@ -151,6 +152,7 @@ def test_a_session_factory_that_returns_something_else_is_a_failure():
     answer = post(Transport(options(session_factory=lambda: "a session")))
     assert answer.failure == "session_factory: TypeError"
     assert not answer.maybe_delivered
+    assert not answer.was_tried
 
 
 def test_adapters_of_the_callers_own_are_left_alone():
@@ -176,7 +178,7 @@ def test_no_request_with_its_credentials_outlives_a_failure():
         port = closed.getsockname()[1]
     destination = Destination(f"http://127.0.0.1:{port}/logs", "token", TOKEN)
     transport = Transport(options())
-    answer = transport.post(destination, Part([(b"3 foo", SINGLE)]))
+    answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
     transport.close()
     assert answer.failure == "NewConnectionError"
     requested = [one for one in gc.get_objects() if isinstance(one, requests.PreparedRequest)]

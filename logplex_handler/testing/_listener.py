@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -78,7 +79,11 @@ class Listener:
             self._selector.select()
             try:
                 connection, _ = self._socket.accept()
+            except BlockingIOError:
+                continue
             except OSError:
+                # Too many open files, say: the socket stays ready, and must not be asked at once.
+                time.sleep(0.05)
                 continue
             number += 1
             connection.setblocking(True)

@@ -1,0 +1,86 @@
+"""What a record holds beside its message: its pairs and metrics, and its exception.
+
+One part that cannot be written does not cost the others: something stands in its place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from logplex_handler import _keyvalue
+from logplex_handler.metrics import is_metric
+
+# The attributes that a record has by itself, whatever the version of Python, and those that
+# formatters add; `logplex_stream` chooses where a record goes. All others came through `extra=`.
+_NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    "asctime",
+    "logplex_stream",
+    "message",
+    "taskName",
+}
+
+
+def extras(record: logging.LogRecord) -> list[tuple[str, object]]:
+    """What came through `extra=`, in the order given."""
+    return [item for item in record.__dict__.items() if item[0] not in _NOT_EXTRAS]
+
+
+def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], list[str]]:
+    """The items as pairs, those that are metrics apart."""
+    pairs = []
+    metrics = []
+    for name, value in items:
+        if is_metric(name, value):
+            metrics.append(f"{name}={value}")
+        else:
+            pairs.append(_keyvalue.pair(name, value))
+    return pairs, metrics
+
+
+def error_pairs(record: logging.LogRecord) -> list[str]:
+    """The exception's kind and text; empty without one."""
+    exception = _exception(record)
+    if exception is None:
+        return []
+    kind, error, _ = exception
+    try:
+        name = kind.__name__
+    except Exception:
+        name = _keyvalue.unprintable(kind)
+    return [
+        _keyvalue.pair("error", name),
+        _keyvalue.pair("error_msg", "" if error is None else error),
+    ]
+
+
+def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:
+    """The traceback and the stack, as far as there are any, by key."""
+    texts = [
+        ("traceback", _traceback(record, formatter)),
+        ("stack", _keyvalue.text_of(record.stack_info) if record.stack_info else ""),
+    ]
+    return [(name, text) for name, text in texts if text]
+
+
+def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
+    if record.exc_text:
+        return _keyvalue.text_of(record.exc_text)
+    exception = _exception(record)
+    if exception is None:
+        return ""
+    try:
+        return _keyvalue.exact(formatter.formatException(exception))
+    except Exception:
+        return _keyvalue.unprintable(exception[1])
+
+
+def _exception(record: logging.LogRecord) -> Any:
+    """As `sys.exc_info` gives it, or None; a record made by hand may hold the exception alone."""
+    given = record.exc_info
+    if isinstance(given, BaseException):
+        return type(given), given, given.__traceback__
+    if isinstance(given, tuple) and len(given) == 3 and given[0] is not None:
+        return given
+    return None

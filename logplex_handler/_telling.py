@@ -1,0 +1,74 @@
+"""Who has been told of which drops: the application's callback, stderr, and the stream itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+
+from logplex_handler._buffer import Buffer
+from logplex_handler._own_doing import Doing, marked
+from logplex_handler._stderr import Stderr, records_in_words
+
+OnDrop = Callable[[int, str], object]
+
+
+class Telling:
+    """Compares the buffer's drops with what each of the three was told so far."""
+
+    def __init__(self, buffer: Buffer, stderr: Stderr, on_drop: OnDrop | None) -> None:
+        self._buffer = buffer
+        self._stderr = stderr
+        self._on_drop = on_drop
+        self._called_for: Counter[str] = Counter()
+        self._said: Counter[str] = Counter()
+        self._in_stream: Counter[str] = Counter()
+        self._under_way: Counter[str] | None = None
+
+    @property
+    def told_in_stream(self) -> int:
+        """How many drops the stream was told of."""
+        return self._in_stream.total()
+
+    @property
+    def is_due_in_stream(self) -> bool:
+        """Whether the stream does not know of some drop yet, nor is being told."""
+        return self._under_way is None and self._called_for.total() > self.told_in_stream
+
+    def tell(self, *, at_last: bool = False) -> None:
+        """Call back and say what is new; on stderr not too often, but at last in any case."""
+        drops = Counter(self._buffer.drops())
+        new = drops - self._called_for
+        self._called_for = +drops
+        unsaid = drops - self._said
+        # Whoever closes says these in words of its own.
+        del unsaid["shutdown"]
+        if unsaid and self._stderr.say(
+            "dropped at last" if at_last else "dropped", in_words(unsaid)
+        ):
+            self._said = drops
+        if self._on_drop is not None:
+            for cause, number in new.items():
+                with contextlib.suppress(Exception), marked(Doing.CALLBACK):
+                    self._on_drop(number, cause)
+
+    def leave_out(self, cause: str) -> None:
+        """One drop of this cause is about to come that is not to be called back for."""
+        self._called_for[cause] += 1
+
+    def begin_notice(self) -> Counter[str]:
+        """What the stream is to be told now."""
+        self._under_way = self._called_for
+        return self._under_way - self._in_stream
+
+    def end_notice(self, *, delivered: bool) -> None:
+        """It was, if there was anything; or it is to be told again."""
+        if self._under_way is not None and delivered:
+            self._in_stream = self._under_way
+        self._under_way = None
+
+
+def in_words(drops: Counter[str]) -> str:
+    """`17 records dropped (buffer_full 15, refused 2)`."""
+    causes = ", ".join([f"{cause} {number}" for cause, number in drops.items()])
+    return f"{records_in_words(drops.total())} dropped ({causes})"

@@ -1,0 +1,92 @@
+"""Formatters that fail, and records of which no packet can be made."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.configuration.shared import HUGE, URL, Broken, packet, record, texts
+
+BROKEN = {
+    "a formatter that raises": ({}, Broken(ZeroDivisionError("oops"))),
+    "a formatter that recurses": ({}, Broken(RecursionError())),
+    "a formatter that returns None": ({}, Broken(None)),
+    "a formatter that returns bytes": ({}, Broken(b"hello")),
+    "a formatter that returns an object": ({}, Broken(object())),
+    "created is NaN": ({"created": float("nan")}, None),
+    "created is infinite": ({"created": float("inf")}, None),
+    "created is negative": ({"created": -1.0}, None),
+    "created is huge": ({"created": 1e300}, None),
+    "created is behind the year 9999": ({"created": 253_402_300_800.0}, None),
+    "created is a huge int": ({"created": HUGE}, None),
+    "created is a string": ({"created": "now"}, None),
+    "created is None": ({"created": None}, None),
+    "created is complex": ({"created": 1j}, None),
+    "levelno is a string": ({"levelno": "INFO"}, None),
+    "levelno is None": ({"levelno": None}, None),
+}
+
+
+@pytest.mark.parametrize(("attributes", "formatter"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("raise_exceptions", [True, False])
+def test_what_cannot_be_formatted_is_counted(
+    logplex, make, monkeypatch, capsys, attributes, formatter, raise_exceptions
+):
+    """The application sees nothing; the drop is told, and with raiseExceptions its traceback."""
+    monkeypatch.setattr(logging, "raiseExceptions", raise_exceptions)
+    handler = make(logplex.url)
+    handler.setFormatter(formatter)
+    assert handler.handle(record(**attributes))
+    handler.setFormatter(None)
+    handler.handle(record("good"))
+    assert handler.flush()
+    stats = handler.stats()
+    assert (stats.accepted, stats.delivered) == (2, 1)
+    assert dict(stats.dropped) == {"format_error": 1}
+    assert "level=info logger=shop msg=good" in texts(logplex)
+    (notice,) = [line for line in logplex.lines if "logger=logplex_handler" in line.text]
+    assert dict(notice.pairs)["count#logplex_handler.dropped"] == "1"
+    assert not logplex.violations
+    errors = capsys.readouterr().err
+    assert ("--- Logging error ---" in errors) == raise_exceptions
+    assert "logplex_handler: 1 record dropped (format_error 1)\n" in errors
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"created": 0.0},
+        {"created": 1},
+        {"created": 253_402_300_799.0},
+        {"levelno": 10**30},
+        {"levelno": -5},
+        {"levelname": None},
+        {"name": None},
+        {"msg": None},
+        {"args": "abc"},
+        {"exc_info": True},
+        {"exc_info": (None, None, None)},
+        {"exc_text": "already formatted"},
+        {"msecs": "x", "thread": "x", "process": None, "lineno": "x"},
+    ],
+    ids=repr,
+)
+def test_other_odd_attributes_cost_no_record(logplex, make, attributes):
+    """A record is delivered as long as a packet can be made of it."""
+    handler = make(logplex.url)
+    assert packet(handler, logplex, record(**attributes)).text.startswith("level=")
+    assert not handler.stats().dropped
+
+
+def test_an_interrupt_in_a_formatter_is_not_swallowed(make):
+    """Control-C ends the program wherever it strikes."""
+
+    class Interrupted(logging.Formatter):
+        def format(self, record):
+            raise KeyboardInterrupt
+
+    handler = make(URL, shutdown_timeout=0)
+    handler.setFormatter(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        handler.handle(record())
