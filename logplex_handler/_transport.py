@@ -6,7 +6,6 @@ import email.utils
 import gzip
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -15,7 +14,7 @@ import requests
 import urllib3.exceptions
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from logplex_handler import _connection
+from logplex_handler import _connection, _failures
 from logplex_handler._own_doing import Doing, marked
 from logplex_handler._retry import Answer
 from logplex_handler.streams import Destination
@@ -109,17 +108,17 @@ class Transport:
             with marked(Doing.REQUEST):
                 answer = self._post(session, destination, body, headers, seconds)
         except Exception as error:
-            sent = _maybe_sent(error)
+            sent = _failures.maybe_sent(error)
             # The connection may be in any state, and so may the error's text: it can quote the URL.
             session.close()
             answer = Answer(
-                failure=_name(error),
+                failure=_failures.name(error),
                 maybe_delivered=sent,
-                stale_connection=kept_open and sent and _is_closed_connection(error),
+                stale_connection=kept_open and sent and _failures.is_closed_connection(error),
                 bytes_sent=len(body),
             )
             self._last_used = 0.0
-            _dissolve(error)
+            _failures.dissolve(error)
         else:
             self._last_used = time.monotonic()
         return answer
@@ -231,57 +230,3 @@ def retry_after(value: str | None, now: float) -> float | None:
         except (TypeError, ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
-
-
-def _dissolve(error: BaseException | None) -> None:
-    """Take an exception apart: the requests that its tracebacks hold carry the credentials.
-
-    They hold one another in circles, so they would stay until a garbage collection.
-    """
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
-        error.__traceback__ = None
-        if isinstance(error, requests.RequestException):
-            error.request = error.response = None
-        error = error.__cause__ or error.__context__
-
-
-def _reason(error: Exception) -> object:
-    """What urllib3 says behind an error of requests."""
-    reason = error.args[0] if error.args else None
-    return getattr(reason, "reason", reason)
-
-
-def _name(error: Exception) -> str:
-    """The kind of failure, and nothing that could hold a URL."""
-    reason = _reason(error)
-    if type(error) is requests.ConnectionError and isinstance(reason, Exception):
-        return type(reason).__name__
-    return type(error).__name__
-
-
-def _maybe_sent(error: Exception) -> bool:
-    """Whether the request may have arrived: unless it failed before it could be sent."""
-    # That a certificate is not trusted is found before anything is sent.
-    before = (
-        requests.ConnectTimeout,
-        requests.exceptions.ProxyError,
-        requests.exceptions.SSLError,
-    )
-    never_connected = (
-        urllib3.exceptions.NewConnectionError,
-        urllib3.exceptions.ConnectTimeoutError,
-    )
-    if isinstance(error, before) or isinstance(_reason(error), never_connected):
-        return False
-    if isinstance(error, requests.RequestException):
-        return isinstance(error, requests.ConnectionError | requests.Timeout)
-    return isinstance(error, OSError | urllib3.exceptions.HTTPError)
-
-
-def _is_closed_connection(error: Exception) -> bool:
-    reason = _reason(error)
-    causes = [reason, *getattr(reason, "args", ())]
-    return any(isinstance(cause, ConnectionError) for cause in causes)

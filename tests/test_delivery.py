@@ -220,15 +220,14 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(capsys):
+def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(capsys, monkeypatch):
     """The race with the server's closing costs a retry under the same frame id, and no wait."""
+    monkeypatch.setattr(_retry, "FIRST_WAIT", 30.0)
     with serving(accept, hang_up, accept) as server, logging_to(server.url) as (logger, handler):
         logger.info("one")
         assert handler.flush()
         logger.info("two")
-        started = time.monotonic()
         assert handler.flush()
-        assert time.monotonic() - started < _retry.FIRST_WAIT / 2
         stats = handler.stats()
     assert [request.headers["logplex-msg-count"] for request in server.received] == ["1", "1", "1"]
     assert server.received[1].frame_id == server.received[2].frame_id
