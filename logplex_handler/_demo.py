@@ -49,7 +49,7 @@ def demo(seconds: float) -> int:
             if isinstance(handler, LogplexHandler)
         )
         try:
-            shown = _log_and_show(logplex, time.monotonic() + seconds)
+            shown = _log_and_show(logplex, seconds)
         finally:
             handler.close()
         shown = _show(logplex, shown)
@@ -64,19 +64,26 @@ def demo(seconds: float) -> int:
     return 0 if everything_arrived and not logplex.violations else 1
 
 
-def _log_and_show(logplex: LogplexReceiver, until: float) -> int:
-    """Have the shop log until then; how many lines were shown meanwhile."""
+def _log_and_show(logplex: LogplexReceiver, seconds: float) -> int:
+    """Have the shop log for so long; how many lines were shown meanwhile."""
+    closed = threading.Event()
     activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
     threads = [
-        threading.Thread(target=_repeat, args=(activity, until), daemon=True)
+        threading.Thread(target=_repeat, args=(activity, closed), daemon=True)
         for activity in activities
     ]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + seconds
     shown = 0
-    while any(thread.is_alive() for thread in threads):
-        time.sleep(0.1)
-        shown = _show(logplex, shown)
+    try:
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            shown = _show(logplex, shown)
+    finally:
+        closed.set()
+        for thread in threads:
+            thread.join()
     return shown
 
 
@@ -88,10 +95,10 @@ def _show(logplex: LogplexReceiver, shown: int) -> int:
     return len(lines)
 
 
-def _repeat(activity: Callable[[], None], until: float) -> None:
-    while time.monotonic() < until:
+def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:
+    while not closed.is_set():
         activity()
-        time.sleep(random.uniform(0.05, 0.25))
+        closed.wait(random.uniform(0.05, 0.25))
 
 
 def _serve() -> None:
