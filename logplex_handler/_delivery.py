@@ -106,10 +106,14 @@ class Delivery:
         while True:
             is_idle = self._thread is None or self._outlet.sent.requests == requests
             requests = self._outlet.sent.requests
-            if is_idle and deadline - time.monotonic() > least_request:
+            has_time = deadline - time.monotonic() > least_request
+            if is_idle and has_time:
                 self._deliver_if_idle(deadline)
             left = max(0.0, deadline - time.monotonic())
-            if drops is None and self._buffer.wait_until_removed(mark, min(_LOOK, left)):
+            # Alone, the caller goes on as long as there is something to do.
+            alone = self._thread is None and has_time
+            look = 0.0 if alone and self._pause() == 0 else min(_LOOK, left)
+            if drops is None and self._buffer.wait_until_removed(mark, look):
                 # Only now it is known how many of them were dropped.
                 drops = self._buffer.ever_dropped()
             if drops is not None and self._telling.told_in_stream >= drops:
