@@ -87,14 +87,18 @@ class Batch:
         self._any_accepted = True
         return _settle(self._parts.pop().frames, delivered=True)
 
-    def part_refused(self) -> None:
-        """The next part was refused as it is: cut it in halves, or keep the one frame apart."""
+    def part_refused(self) -> bool:
+        """The next part was refused as it is: cut it in halves, or keep the one frame apart.
+
+        Whether it was a single frame.
+        """
         frames = self._parts.pop().frames
         if len(frames) == 1:
             self._refused += frames
-            return
+            return True
         half = len(frames) // 2
         self._parts += [Part(frames[half:]), Part(frames[:half])]
+        return False
 
     @property
     def notice_accepted(self) -> bool:

@@ -45,7 +45,7 @@ class Waiting:
         full_batch: Whether they make a batch due by their number or size, or are in the way.
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
-        hurry_until: How long somebody waits for a flush, on the monotonic clock.
+        somebody_waits: Whether somebody waits for them at this moment.
         unheard_drops: Whether there were drops since `drops` was last called.
     """
 
@@ -53,7 +53,7 @@ class Waiting:
     full_batch: bool
     since: float
     flushing: bool
-    hurry_until: float
+    somebody_waits: bool
     unheard_drops: bool
 
 
@@ -80,7 +80,7 @@ class Buffer:
         self._ever_queued = 0
         self._never_queued = 0
         self._flush_mark = 0
-        self._hurry_until = -math.inf
+        self._flushers = 0
         self._delivered = 0
         self._dropped = dict.fromkeys(_CAUSES, 0)
         # Those of them to be told of, which are all but those turned away.
@@ -123,6 +123,9 @@ class Buffer:
     def refuse(self, cause: str) -> bool:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
         with self._changed:
+            if self._turned_away is not None:
+                self.turn_down()
+                return False
             self._never_queued += 1
             self._dropped[cause] += 1
             self._drops[cause] += 1
@@ -155,7 +158,7 @@ class Buffer:
                 full_batch=self._full_batch(),
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
-                hurry_until=self._hurry_until,
+                somebody_waits=self._flushers > 0,
                 unheard_drops=self._unheard_drops,
             )
 
@@ -221,15 +224,17 @@ class Buffer:
             self._unheard_drops = self._woken_for_drops = False
             return {cause: number for cause, number in self._drops.items() if number}
 
-    def ask_for_flush(self, until: float) -> int:
-        """Have what is queued now sent at once; the mark for `wait_until_removed`.
-
-        `until`, on the monotonic clock, is how long the caller will wait.
-        """
+    def begin_flush(self) -> int:
+        """Have what is queued now sent at once; the mark for `wait_until_removed`."""
         with self._changed:
             self._flush_mark = self._ever_queued
-            self._hurry_until = max(self._hurry_until, until)
+            self._flushers += 1
             return self._flush_mark
+
+    def end_flush(self) -> None:
+        """Nobody waits any more for what `begin_flush` has asked for."""
+        with self._changed:
+            self._flushers -= 1
 
     def wait_until_removed(self, mark: int, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""

@@ -21,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from logplex_handler import _forks
 
@@ -127,6 +128,31 @@ class _BoundedConnection:
     """A mix-in for the connections of urllib3."""
 
     response_class: Any = _BoundedResponse
+
+    def _new_conn(self) -> socket.socket:
+        """Try one address of the name after the other, all of them within the deadline."""
+        connect = super()._new_conn  # type: ignore[misc]
+        connection: Any = self
+        name, timeout = connection._dns_host, connection.timeout
+        try:
+            found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise NameResolutionError(name, connection, error) from error  # type: ignore[arg-type]
+        failure: Exception | None = None
+        try:
+            for address in dict.fromkeys(address[0] for *_, address in found):
+                connection._dns_host = address
+                connection.timeout = _bounded_timeout(timeout)
+                try:
+                    sock: socket.socket = connect()
+                    return sock
+                except (ConnectTimeoutError, NewConnectionError) as error:
+                    failure = error
+        except TimeoutError as error:
+            failure = ConnectTimeoutError(connection, str(error))
+        finally:
+            connection._dns_host, connection.timeout = name, timeout
+        raise failure or NewConnectionError(connection, "the name has no address")
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]

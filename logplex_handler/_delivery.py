@@ -57,6 +57,12 @@ class Delivery:
         """Whether the calling thread is the one that delivers: it must not wait for itself."""
         return self._deliverer == threading.get_ident()
 
+    def hurry(self) -> None:
+        """Have what is queued now delivered at once, without waiting for it here."""
+        self._buffer.begin_flush()
+        self._buffer.end_flush()
+        self._wake_up()
+
     def wake(self) -> None:
         """There is news in the buffer; starts the thread if there is none yet."""
         self._wake_up()
@@ -99,8 +105,14 @@ class Delivery:
         The thread delivers. Where there is none, or it is kept from its work, perhaps by a lock
         that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        mark = self._buffer.ask_for_flush(deadline)
+        mark = self._buffer.begin_flush()
         self._wake_up()
+        try:
+            return self._wait_for(mark, deadline, least_request)
+        finally:
+            self._buffer.end_flush()
+
+    def _wait_for(self, mark: int, deadline: float, least_request: float) -> bool:
         drops: int | None = None
         requests = -1
         while True:
@@ -142,7 +154,6 @@ class Delivery:
             try:
                 pause = self._pause()
                 if pause == 0:
-                    self._transport.settle_library_loggers()
                     self._deliver(float("inf"))
                 else:
                     self._sleep(pause)
@@ -151,6 +162,8 @@ class Delivery:
                 # would leave any more.
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
+        with self._turn:
+            self._transport.close()
 
     def _deliver_if_idle(self, deadline: float) -> None:
         """Deliver what is due in the calling thread, unless somebody is at it."""
@@ -165,6 +178,9 @@ class Delivery:
             self._deliverer = threading.get_ident()
             try:
                 # Whoever had the turn before may have left nothing to do.
+                if not self._stopped and self._pause() == 0:
+                    self._telling.tell()
+                # Drops may have been all there was to do: a batch may have to wait on.
                 if not self._stopped and self._pause() == 0:
                     self._outlet.deliver(seconds)
             finally:

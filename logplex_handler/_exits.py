@@ -12,11 +12,13 @@ _LIBRARIES = ("multiprocessing", "billiard")
 _LAST = -100
 
 
-def call_at_exit(function: Callable[[], object]) -> None:
+def call_at_exit(function: Callable[[], object]) -> Callable[[], None]:
     """Have it called when this process ends, if it is a child of one of these libraries.
 
     To be called in the child itself, after its start: finalizers from before are forgotten there.
+    What is returned takes it back.
     """
+    finalizers: list[Any] = []
     for library in _LIBRARIES:
         # Only a library that is loaded can have made this process.
         process: Any = sys.modules.get(f"{library}.process")
@@ -24,7 +26,13 @@ def call_at_exit(function: Callable[[], object]) -> None:
         if process is not None and util is not None:
             is_child = getattr(process.current_process(), "_parent_pid", None) is not None
             if is_child:
-                util.Finalize(None, function, exitpriority=_LAST)
+                finalizers.append(util.Finalize(None, function, exitpriority=_LAST))
+
+    def take_back() -> None:
+        for finalizer in finalizers:
+            finalizer.cancel()
+
+    return take_back
 
 
 def threads_run() -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from logplex_handler import _retry
-from logplex_handler._batch import OWN_LINE, Batch, Frame, Part, frames_of
+from logplex_handler._batch import OWN_LINE, Batch, Frame, frames_of
 from logplex_handler._buffer import Buffer, Entry
 from logplex_handler._retry import Action, Answer
 from logplex_handler._stderr import Stderr, records_in_words
@@ -31,7 +31,7 @@ _TAKEN_AT_ONCE = 500
 # Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
 _FAILURES_TO_TELL = 3
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
-# from then on there is a wait between two requests.
+# from then on each is followed by a wait.
 _REFUSALS_TO_SLOW_DOWN = 8
 
 
@@ -90,8 +90,7 @@ class Outlet:
             return 0.0
         if self._batch is not None:
             not_before = self._not_before
-            hurry = closing or now < waiting.hurry_until
-            if hurry and self.asked_to_wait_until <= now:
+            if (closing or waiting.somebody_waits) and self.asked_to_wait_until <= now:
                 not_before = min(not_before, self._failed_at + _retry.FIRST_WAIT)
             return max(0.0, not_before - now)
         is_due = closing or waiting.full_batch or waiting.flushing
@@ -106,8 +105,7 @@ class Outlet:
         self.asked_to_wait_until = 0.0
 
     def deliver(self, seconds: float) -> None:
-        """Tell of drops and send one part of one batch, within the seconds."""
-        self._telling.tell()
+        """Send one part of one batch, within the seconds."""
         batch = self._batch
         if batch is None:
             frames = self._take(self._options.max_batch_bytes)
@@ -119,6 +117,9 @@ class Outlet:
             batch.restart(self._take(room) if room > 0 else ())
         part = batch.next_part
         if part is not None:
+            tried, maybe_delivered = part.tried, part.maybe_delivered
+            # Unless an answer says otherwise: a signal may end this without one.
+            part.tried = part.maybe_delivered = True
             answer = self._transport.post(
                 self._destination,
                 part.body,
@@ -126,7 +127,9 @@ class Outlet:
                 frame_id=part.frame_id,
                 seconds=seconds,
             )
-            self._count(part, answer)
+            part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
+            if answer.was_tried:
+                self._count(answer, again=tried, maybe_twice=maybe_delivered)
             self._follow(batch, answer)
 
     def _take(self, max_bytes: int) -> list[Frame]:
@@ -137,35 +140,41 @@ class Outlet:
             lines = self._notice(self._telling.begin_notice())
             frames += [(line, OWN_LINE) for line in lines]
             size += sum(map(len, lines))
-        taken = False
-        while entries := self._buffer.take(_TAKEN_AT_ONCE):
-            for index, entry in enumerate(entries):
-                try:
-                    rendered = self._render(entry)
-                except Exception:
-                    # One that cannot be written must not stop those behind it.
-                    self._buffer.settle(dropped=1, cause="format_error")
-                    continue
-                size += sum(map(len, rendered))
-                if taken and size > max_bytes:
-                    self._buffer.give_back(entries[index:])
-                    return frames
-                frames += frames_of(rendered)
-                taken = True
+        kept: list[Entry] = []
+        try:
+            while entries := self._buffer.take(_TAKEN_AT_ONCE):
+                for index, entry in enumerate(entries):
+                    rendered = self._rendered(entry)
+                    size += sum(map(len, rendered))
+                    if kept and size > max_bytes:
+                        self._buffer.give_back(entries[index:])
+                        return frames
+                    if rendered:
+                        frames += frames_of(rendered)
+                        kept.append(entry)
+        except BaseException:
+            # A signal's doing. Nothing is sent, so nothing is lost.
+            self._buffer.give_back([*kept, *entries[index:]])
+            self._telling.end_notice(delivered=False)
+            raise
         return frames
 
-    def _count(self, part: Part, answer: Answer) -> None:
-        if not answer.was_tried:
-            return
+    def _rendered(self, entry: Entry) -> list[bytes]:
+        """An entry's frames; none for one that cannot be written: it must not stop the others."""
+        try:
+            return self._render(entry)
+        except Exception:
+            self._buffer.settle(dropped=1, cause="format_error")
+            return []
+
+    def _count(self, answer: Answer, *, again: bool, maybe_twice: bool) -> None:
         self.sent = replace(
             self.sent,
             requests=self.sent.requests + 1,
-            retries=self.sent.retries + part.tried,
-            possible_duplicates=self.sent.possible_duplicates + part.maybe_delivered,
+            retries=self.sent.retries + again,
+            possible_duplicates=self.sent.possible_duplicates + maybe_twice,
             bytes_sent=self.sent.bytes_sent + answer.bytes_sent,
         )
-        part.tried = True
-        part.maybe_delivered = answer.maybe_delivered
 
     def _follow(self, batch: Batch, answer: Answer) -> None:
         """Do what the answer asks for."""
@@ -182,12 +191,19 @@ class Outlet:
         if action is Action.FORGET:
             delivered, broken = batch.part_accepted()
             self._failures = 0
+            self._not_before = 0.0
             self.problem = ""
         else:
-            batch.part_refused()
+            alone = batch.part_refused()
+            self._not_before = 0.0
             self.problem = str(answer)
-            if batch.all_refused or batch.refused_alone >= _REFUSALS_TO_SLOW_DOWN:
+            if batch.all_refused:
                 self._refuse(answer)
+                return
+            if alone and batch.refused_alone >= _REFUSALS_TO_SLOW_DOWN:
+                wait = _retry.wait(1, random.random(), _retry.LONGEST_REFUSED_WAIT)
+                self._failed_at = time.monotonic()
+                self._not_before = self._failed_at + wait
                 return
         if batch.next_part is None:
             more_delivered, more_broken = batch.drop_refused()

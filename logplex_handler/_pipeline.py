@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -21,6 +22,8 @@ from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
+# Seconds after which one who waits for room looks again.
+_LOOK_FOR_ROOM = 0.1
 
 
 class Pipeline(Protocol):
@@ -43,6 +46,9 @@ class Pipeline(Protocol):
 
     def flush(self, timeout: float | None) -> bool:
         """Whether all that was queued is delivered, or dropped and told, in time."""
+
+    def begin_shutdown(self) -> None:
+        """Start the clock that flushing and closing share, and the delivery of what waits."""
 
     def close(self) -> None:
         """Deliver what is left in what is left of the time, and stop; harmless twice."""
@@ -71,6 +77,9 @@ class Inactive:
 
     def flush(self, timeout: float | None) -> bool:
         return True
+
+    def begin_shutdown(self) -> None:
+        """There is nothing to deliver."""
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -110,8 +119,11 @@ class Active:
         )
         self._delivery = Delivery(self._buffer, self._outlet, transport, self._telling, stderr)
         self._started = False
-        # When the last flush without a time-out of its own was begun and ended.
+        self._take_back_exit: Callable[[], None] | None = None
+        # When the last flush without a time-out of its own was begun and ended, and whether it was
+        # begun with the shutdown of the whole process.
         self._flush_began = self._flush_ended = float("-inf")
+        self._shutting_down = False
 
     @property
     def takes_entries(self) -> bool:
@@ -135,7 +147,9 @@ class Active:
         news = None
         while news is None:
             self._wake()
-            self._buffer.wait_for_room(entry[0], max(0.0, deadline - time.monotonic()))
+            # In slices: when others take the room, what waits has to be sent for this one again.
+            left = max(0.0, deadline - time.monotonic())
+            self._buffer.wait_for_room(entry[0], min(left, _LOOK_FOR_ROOM))
             news = self._buffer.put(entry, may_wait=time.monotonic() < deadline)
         return news
 
@@ -150,7 +164,7 @@ class Active:
     def _wake(self) -> None:
         if not self._started:
             self._started = True
-            _exits.call_at_exit(self.close)
+            self._take_back_exit = _exits.call_at_exit(self.close)
             if not _exits.threads_run():
                 self._stderr.say(
                     "uwsgi",
@@ -162,15 +176,24 @@ class Active:
     def flush(self, timeout: float | None) -> bool:
         if timeout is not None:
             return self._delivery.flush(max(0.0, timeout))
-        self._flush_began = time.monotonic()
-        flushed = self._delivery.flush(self._shutdown_timeout)
+        now = time.monotonic()
+        if not (self._shutting_down and now - self._flush_ended < _SAME_SHUTDOWN):
+            self._flush_began = now
+        flushed = self._delivery.flush(max(0.0, self._flush_began + self._shutdown_timeout - now))
         self._flush_ended = time.monotonic()
         return flushed
+
+    def begin_shutdown(self) -> None:
+        self._shutting_down = True
+        self._flush_began = self._flush_ended = time.monotonic()
+        self._delivery.hurry()
 
     def close(self) -> None:
         if not self.takes_entries or self.pid != os.getpid():
             return
         self._buffer.turn_away("closed")
+        if self._take_back_exit is not None:
+            self._take_back_exit()
         now = time.monotonic()
         began = self._flush_began if now - self._flush_ended < _SAME_SHUTDOWN else now
         left = self._delivery.close(began + self._shutdown_timeout - now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -20,6 +21,9 @@ class Telling:
         self._buffer = buffer
         self._stderr = stderr
         self._on_drop = on_drop
+        # Guards the four below: whoever closes tells beside the one who delivers. Re-entrant
+        # because a garbage collection under it may log.
+        self._lock = threading.RLock()
         self._called_for: Counter[str] = Counter()
         self._said: Counter[str] = Counter()
         self._in_stream: Counter[str] = Counter()
@@ -37,16 +41,18 @@ class Telling:
 
     def tell(self, *, at_last: bool = False) -> None:
         """Call back and say what is new; on stderr not too often, but at last in any case."""
-        drops = Counter(self._buffer.drops())
-        new = drops - self._called_for
-        self._called_for = +drops
-        unsaid = drops - self._said
+        with self._lock:
+            drops = Counter(self._buffer.drops())
+            new = drops - self._called_for
+            self._called_for = drops.copy()
+            unsaid = drops - self._said
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
         if unsaid and self._stderr.say(
             "dropped at last" if at_last else "dropped", in_words(unsaid)
         ):
-            self._said = drops
+            with self._lock:
+                self._said = drops
         if self._on_drop is not None:
             for cause, number in new.items():
                 with contextlib.suppress(Exception), marked(Doing.CALLBACK):
@@ -54,18 +60,21 @@ class Telling:
 
     def leave_out(self, cause: str) -> None:
         """One drop of this cause is about to come that is not to be called back for."""
-        self._called_for[cause] += 1
+        with self._lock:
+            self._called_for[cause] += 1
 
     def begin_notice(self) -> Counter[str]:
         """What the stream is to be told now."""
-        self._under_way = self._called_for
-        return self._under_way - self._in_stream
+        with self._lock:
+            self._under_way = self._called_for.copy()
+            return self._under_way - self._in_stream
 
     def end_notice(self, *, delivered: bool) -> None:
         """It was, if there was anything; or it is to be told again."""
-        if self._under_way is not None and delivered:
-            self._in_stream = self._under_way
-        self._under_way = None
+        with self._lock:
+            if self._under_way is not None and delivered:
+                self._in_stream = self._under_way
+            self._under_way = None
 
 
 def in_words(drops: Counter[str]) -> str:

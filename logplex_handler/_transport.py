@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -15,7 +16,7 @@ import urllib3.exceptions
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from logplex_handler import _connection, _failures
-from logplex_handler._own_doing import Doing, marked
+from logplex_handler._own_doing import Doing, marked, own_doing
 from logplex_handler._retry import Answer
 from logplex_handler.streams import Destination
 
@@ -36,10 +37,6 @@ _MAX_RETRY_AFTER = 600.0
 
 # Who logs of requests: the top of the names of their loggers.
 LIBRARIES = frozenset({"requests", "urllib3"})
-# Those of their loggers that are asked while a request is made.
-_LIBRARY_LOGGERS = tuple(
-    logging.getLogger(name) for name in ("urllib3.connectionpool", "urllib3.util.retry")
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,20 +61,11 @@ class Transport:
     """A session and the destination's credentials. Used by one thread at a time."""
 
     def __init__(self, options: TransportOptions) -> None:
+        _free_library_loggers()
         self._options = options
         self._session: requests.Session | None = None
         # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
-
-    @staticmethod
-    def settle_library_loggers() -> None:
-        """Have the HTTP libraries' loggers remember whether they are enabled.
-
-        Until they do, asking them takes the lock of the logging module. `dictConfig` holds that
-        lock while it waits for handlers to flush, so nothing may ask for it in mid-request.
-        """
-        for logger in _LIBRARY_LOGGERS:
-            logger.isEnabledFor(logging.DEBUG)
 
     def post(
         self,
@@ -185,6 +173,27 @@ class Transport:
                 retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
                 bytes_sent=len(body),
             )
+
+
+def _free_library_loggers() -> None:
+    """Have the HTTP libraries' loggers take no lock while a request of ours is made.
+
+    `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger
+    asks for that lock to look up whether it is enabled, whenever any level was set since.
+    """
+    for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+        logger = logging.getLogger(f"urllib3.{name}")
+        if "isEnabledFor" not in vars(logger):
+            logger.isEnabledFor = partial(_is_enabled, logger)  # type: ignore[method-assign]
+
+
+def _is_enabled(logger: logging.Logger, level: int) -> bool:
+    if own_doing.get() is not Doing.REQUEST:
+        return logging.Logger.isEnabledFor(logger, level)
+    # What the lock guards is a memory of this.
+    if logger.disabled or logger.manager.disable >= level:
+        return False
+    return level >= logger.getEffectiveLevel()
 
 
 def _no_target(response: requests.Response) -> None:

@@ -166,6 +166,8 @@ class LogplexHandler(logging.Handler):
 
         What the parent had not delivered yet is the parent's to deliver.
         """
+        # It may have been forked by a callback, whose doing is the parent's alone.
+        own_doing.set(None)
         was_closed = self._options.destination is not None and not self._pipeline.takes_entries
         renewed = self._new_pipeline()
         if was_closed:

@@ -1,4 +1,4 @@
-"""A token that a test prints fails that test; see test_secrets.py."""
+"""What all tests share. A token that a test prints fails that test; see test_secrets.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from logplex_handler import _retry
 from logplex_handler.testing import LogplexReceiver
 
 # Every token of every receiver, as it could be printed.
@@ -58,3 +59,9 @@ def _readouterr(capture: pytest.CaptureFixture[Any]) -> Any:
 
 _original = pytest.CaptureFixture.readouterr
 pytest.CaptureFixture.readouterr = _readouterr  # type: ignore[assignment, method-assign]
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are a twentieth as long."""
+    monkeypatch.setattr(_retry, "FIRST_WAIT", _retry.FIRST_WAIT / 20)

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import time
 from contextlib import contextmanager
 
 from logplex_handler import LogplexHandler, Stats
@@ -31,3 +32,11 @@ def logging_to(url, *, formatter=None, **options):
 def balanced(stats: Stats) -> bool:
     """Whether every record accepted is delivered, pending or dropped."""
     return stats.accepted == stats.delivered + stats.pending + sum(stats.dropped.values())
+
+
+def wait_until(condition, seconds=5.0):
+    """Whether the condition came to hold in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()

@@ -164,3 +164,16 @@ def serving(*steps: Step, **options: Any) -> Iterator[ScriptedServer]:
         yield server
     finally:
         server.close()
+
+
+def refusing(bad: bytes, refused: int):
+    """A step that refuses every request which holds the bad text."""
+
+    def step_for(server):
+        def step(connection):
+            holds_it = bad in server.received[-1].body
+            (answer(refused) if holds_it else accept)(connection)
+
+        return step
+
+    return step_for

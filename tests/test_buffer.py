@@ -195,7 +195,7 @@ def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
     queue = buffer(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.ask_for_flush(0)
+    mark = queue.begin_flush()
     for name in "cdefg":
         queue.put(entry(name))
     assert not queue.wait_until_removed(mark, 0)
@@ -213,7 +213,7 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     queue = buffer(max_bytes=50)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.ask_for_flush(0)
+    mark = queue.begin_flush()
     queue.take(2)
     for name in "cdefghij":
         queue.put(entry(name))
@@ -285,3 +285,25 @@ def test_the_books_balance_at_any_moment():
     assert accepted == 9000
     assert delivered
     assert dropped["refused"]
+
+
+def test_somebody_waits_only_as_long_as_a_flush_lasts():
+    """Afterwards the ordinary waits between tries hold again."""
+    queue = buffer()
+    queue.put(entry("a"))
+    assert not queue.waiting().somebody_waits
+    queue.begin_flush()
+    queue.begin_flush()
+    queue.end_flush()
+    assert queue.waiting().somebody_waits
+    queue.end_flush()
+    assert not queue.waiting().somebody_waits
+
+
+def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
+    """Nobody is left to be told of it."""
+    queue = buffer()
+    queue.turn_away("closed")
+    assert not queue.refuse("format_error")
+    assert books(queue) == (1, 0, 0, {"closed": 1})
+    assert queue.ever_dropped() == 0

@@ -2,34 +2,17 @@
 
 import gzip
 import logging
-import socket
-import sys
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
 
 import pytest
 import requests
 
 from logplex_handler import _retry
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to
-from tests.servers import TOKEN, accept, answer, hang_up, reset, serving, texts
-
-
-def wait_until(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return condition()
-
-
-@pytest.fixture
-def short_waits(monkeypatch):
-    """Waits between tries are a twentieth as long."""
-    monkeypatch.setattr(_retry, "FIRST_WAIT", _retry.FIRST_WAIT / 20)
-
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, hang_up, refusing, reset, serving, texts
 
 # Batches.
 
@@ -306,24 +289,11 @@ def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
         assert time.monotonic() - started < 2
 
 
-def _refusing(bad: bytes, refused: int):
-    """A step that refuses every request which holds the bad text."""
-
-    def step_for(server):
-        def step(connection):
-            holds_it = bad in server.received[-1].body
-            (answer(refused) if holds_it else accept)(connection)
-
-        return step
-
-    return step_for
-
-
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, short_waits):
     """199 of 200 are delivered in order; the one is counted, told in the stream, said on stderr."""
     with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
-        server.steps[0] = _refusing(b"line 77\n", status)(server)
+        server.steps[0] = refusing(b"line 77\n", status)(server)
         for number in range(200):
             logger.info("line %d", number)
         assert handler.flush()
@@ -359,7 +329,7 @@ def test_a_single_bad_packet_shows_beside_the_next_good_one(short_waits):
         serving(accept) as server,
         logging_to(server.url, flush_interval=0.05) as (logger, handler),
     ):
-        server.steps[0] = _refusing(b"bad", 400)(server)
+        server.steps[0] = refusing(b"bad", 400)(server)
         logger.info("bad")
         assert wait_until(lambda: handler.stats().requests >= 2)
         assert handler.stats().pending == 1
@@ -695,230 +665,3 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
     assert [line.text for line in logplex.lines][:2] == ["one", "two"]
     assert stats.dropped == {"format_error": 1}
     assert balanced(stats)
-
-
-# The last chance.
-
-
-def test_closing_tries_once_more_where_a_receiver_asked_for_a_longer_wait():
-    """As at exit: flush does not disturb it, close has no other chance."""
-    with (
-        serving(answer(503, "Retry-After: 100"), accept) as server,
-        logging_to(server.url) as (logger, handler),
-    ):
-        logger.info("line")
-        assert wait_until(lambda: handler.stats().requests == 1)
-        assert not handler.flush()
-        handler.close()
-        assert handler.stats().delivered == 1
-
-
-def test_closing_does_not_sleep_through_a_recovery():
-    """However long the wait has grown by then, a receiver that comes back in time gets all."""
-    back = threading.Event()
-
-    def step(connection):
-        (accept if back.is_set() else answer(503))(connection)
-
-    with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
-        logger.info("line")
-        assert wait_until(lambda: handler.stats().requests == 3)
-        handler._pipeline._outlet._failures = 20
-        threading.Timer(1.0, back.set).start()
-        handler.close()
-        assert handler.stats().delivered == 1
-
-
-def test_flushing_a_closed_handler_returns_at_once():
-    """`logging.shutdown` does so once more, even if there were drops that nobody could be told."""
-    with (
-        serving(answer(503)) as server,
-        logging_to(server.url, shutdown_timeout=0.1, max_buffer_bytes=10_000) as (logger, handler),
-    ):
-        for _ in range(200):
-            logger.info("line")
-        handler.close()
-        started = time.process_time()
-        assert handler.flush(5)
-        assert time.process_time() - started < 1
-
-
-def test_what_is_left_at_the_end_is_called_back_for(capsys):
-    """`on_drop` hears of every cause that the handler tells."""
-    dropped = []
-    with (
-        serving(answer(503)) as server,
-        logging_to(
-            server.url, shutdown_timeout=0.1, on_drop=lambda n, cause: dropped.append((n, cause))
-        ) as (logger, handler),
-    ):
-        logger.info("line")
-        handler.close()
-    assert dropped == [(1, "shutdown")]
-    said = capsys.readouterr().err
-    assert said.count("1 record not delivered") == 1
-    assert "dropped" not in said
-
-
-def test_closing_is_bounded_where_a_name_takes_long_to_be_looked_up(monkeypatch):
-    """Only the delivering thread waits for the DNS."""
-    over = threading.Event()
-    look_up = socket.getaddrinfo
-
-    def getaddrinfo(host, *args, **kwargs):
-        if host == "slow.localhost":
-            over.wait(10)
-        return look_up("127.0.0.1", *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    url = f"http://token:{TOKEN}@slow.localhost:1/logs"
-    with logging_to(url, shutdown_timeout=0.5) as (logger, handler):
-        logger.info("line")
-        started = time.monotonic()
-        handler.close()
-        took = time.monotonic() - started
-        assert handler.stats().dropped == {"shutdown": 1}
-    over.set()
-    assert took < 1.5
-
-
-# Somebody else's code.
-
-
-def test_an_application_that_logs_while_it_delivers_loses_nothing():
-    """As a signal handler or a finalizer may, in the middle of a request: only the HTTP libraries'
-    own words are left out, and the others cause no request of their own."""
-    log = []
-
-    class Session(requests.Session):
-        def send(self, request, **kwargs):
-            log[0].info("in the middle")
-            logging.getLogger("urllib3.connectionpool").warning("of a request")
-            return super().send(request, **kwargs)
-
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, session_factory=Session, flush_interval=0.05) as (logger, _),
-    ):
-        log.append(logger)
-        logger.info("one")
-        assert logplex.wait_for(1)
-        time.sleep(0.3)
-        assert len(logplex.requests) == 1
-        logger.info("two")
-        assert logplex.wait_for(3)
-        time.sleep(0.3)
-        assert len(logplex.requests) == 2
-    assert [line.text for line in logplex.lines][:3] == ["one", "in the middle", "two"]
-
-
-def test_a_callback_that_logs_of_drops_does_not_push_out_records():
-    """Its lines wait for the next batch, and give way to the application's."""
-    log = []
-    with (
-        serving(answer(503)) as server,
-        logging_to(
-            server.url,
-            max_buffer_bytes=20_000,
-            shutdown_timeout=0.1,
-            on_drop=lambda records, cause: log[0].warning("lost %d", records),
-        ) as (logger, handler),
-    ):
-        log.append(logger)
-        for number in range(300):
-            logger.info("line %d", number)
-        time.sleep(0.5)
-        stats = handler.stats()
-    assert stats.accepted < 350
-    assert balanced(stats)
-    # A record of this length holds some 210 bytes: the buffer is full of them.
-    assert stats.pending > 80
-
-
-def test_an_error_of_the_systems_kind_does_not_end_the_delivery(capsys):
-    """What callbacks raise, be it SystemExit, leaves the thread at work."""
-    attempts = []
-
-    def factory():
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise SystemExit("no CA")
-        return requests.Session()
-
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, session_factory=factory) as (logger, handler),
-    ):
-        logger.info("line")
-        assert logplex.wait_for(1)
-        assert handler.flush()
-    assert "internal error: SystemExit" in capsys.readouterr().err
-
-
-def test_a_failing_formatter_beside_a_stderr_that_logs_comes_to_an_end(monkeypatch):
-    """Reporting the failure logs again, which fails again: once is enough."""
-
-    class LoggingStream:
-        def write(self, text):
-            for line in text.splitlines():
-                logger.error(line)
-
-        def flush(self):
-            pass
-
-    class Failing(logging.Formatter):
-        def format(self, record):
-            raise KeyError("missing")
-
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, formatter=Failing()) as (logger, handler),
-    ):
-        monkeypatch.setattr(sys, "stderr", LoggingStream())
-        logger.info("line")
-        stats = handler.stats()
-        monkeypatch.undo()
-    assert 1 < stats.accepted < 1000
-    assert balanced(stats)
-
-
-# Servers that mean no good.
-
-
-@pytest.mark.parametrize("location", ["http://[bad", "http://x:99999999/", "/elsewhere"])
-def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
-    """Nor is its target looked at: the URL is refused, and the records are kept."""
-    sent = []
-
-    def endless(connection):
-        head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n\r\n"
-        connection.sendall(head.encode())
-        with suppress(OSError):
-            while len(sent) < 1000:
-                connection.sendall(b"x" * 65_536)
-                sent.append(1)
-
-    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
-        logger.info("line")
-        assert handler.flush()
-        assert handler.stats().delivered == 1
-    assert len(sent) < 1000
-    assert len(server.received) == 2
-
-
-def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
-    """After a few packets refused alone there is a wait between two requests."""
-    with (
-        serving(answer(400)) as server,
-        logging_to(server.url, shutdown_timeout=0.1) as (
-            logger,
-            handler,
-        ),
-    ):
-        for number in range(2000):
-            logger.info("line %d", number)
-        time.sleep(2.5)
-        requested = len(server.received)
-        stats = handler.stats()
-    assert requested < 50
-    assert (stats.pending, stats.dropped) == (2000, {})

@@ -13,6 +13,8 @@ import pytest
 import requests
 import trustme
 
+from logplex_handler._transport import Transport, TransportOptions
+from logplex_handler.streams import Destination
 from tests.logs import logging_to
 from tests.servers import TOKEN, accept, serving
 
@@ -331,3 +333,46 @@ print("done")
         env=os.environ.copy(),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
+    """Several that do not answer are no reason to wait for each of them in turn for ever."""
+    silent = [socket.create_server((f"127.0.0.{n}", 0), backlog=0) for n in range(2, 8)]
+    port = silent[0].getsockname()[1]
+    fill = []
+    for listener in silent[1:]:
+        listener.close()
+    silent = silent[:1] + [
+        socket.create_server((f"127.0.0.{n}", port), backlog=0) for n in range(3, 8)
+    ]
+    for listener in silent:
+        for _ in range(3):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+            fill.append(one)
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if host != "many.localhost":
+            return look_up(host, *args, **kwargs)
+        return [
+            found
+            for listener in silent
+            for found in look_up(listener.getsockname()[0], *args, **kwargs)
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    transport = Transport(
+        TransportOptions(headers={}, timeout=1.0, compress=False, session_factory=None)
+    )
+    destination = Destination(f"http://many.localhost:{port}/logs", "token", TOKEN)
+    started = time.monotonic()
+    answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id", seconds=1.5)
+    took = time.monotonic() - started
+    transport.close()
+    for one in [*fill, *silent]:
+        one.close()
+    assert answer.failure == "ConnectTimeout"
+    assert not answer.maybe_delivered
+    assert took < 2.5

@@ -15,7 +15,7 @@ import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
-from tests.servers import serving
+from tests.servers import accept, serving
 
 PREAMBLE = """
 import logging, os, sys, threading
@@ -577,3 +577,115 @@ def test_a_platform_without_fork_hooks_works():
         lines = [line.text for line in logplex.lines]
     assert (done.returncode, done.stderr) == (0, "")
     assert lines == ["line"]
+
+
+def test_a_second_dictconfig_does_not_freeze_in_the_middle_of_a_request():
+    """A level that was set just before has the loggers of the HTTP libraries ask for the lock."""
+    begun = threading.Event()
+
+    def slow_accept(connection):
+        begun.set()
+        time.sleep(0.7)
+        accept(connection)
+
+    with serving(slow_accept) as server:
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"logplex": {"class": "logplex_handler.LogplexHandler", "url": server.url}},
+            "loggers": {"test.cold": {"handlers": ["logplex"], "level": "INFO"}},
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.cold")
+        first = logger.handlers[0]
+        logger.info("line")
+        assert begun.wait(5)
+        logging.getLogger("test.other").setLevel(logging.INFO)
+        started = time.monotonic()
+        logging.config.dictConfig(config)
+        took = time.monotonic() - started
+        second = logger.handlers[0]
+        logger.removeHandler(second)
+        second.close()
+        assert first.stats().delivered == 1
+    assert took < 3
+
+
+def test_sigterm_delivers_to_one_receiver_while_another_hangs():
+    """All handlers are flushed side by side, and what is not delivered is said."""
+    over = threading.Event()
+    with LogplexReceiver() as logplex, serving(lambda connection: over.wait(10)) as hanging:
+        started = time.monotonic()
+        done = run(
+            logplex.url,
+            f"""
+            import signal, time
+            from logplex_handler import flush_on_sigterm
+            hanging = LogplexHandler({hanging.url!r}, shutdown_timeout=1.0)
+            logger.addHandler(hanging)
+            logger.info("line")
+            flush_on_sigterm()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+            """,
+            shutdown_timeout=1.0,
+        )
+        took = time.monotonic() - started
+        over.set()
+        assert done.returncode == -signal.SIGTERM
+        assert [line.text for line in logplex.lines] == ["line"]
+    assert done.stderr.count("1 record not delivered") == 1
+    assert took < 1.0 + 2.0
+
+
+def test_a_child_forked_by_a_callback_delivers_on_its_own():
+    """It is not the parent's doing any more."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            handler.close()
+            logger.removeHandler(handler)
+            children = []
+            def on_drop(records, cause):
+                if children: return
+                children.append(os.fork())
+                if children[0] == 0:
+                    logger.info("child")
+                    os._exit(0 if handler.flush() else 9)
+            handler = LogplexHandler(flush_interval=0.05, max_buffer_bytes=20_000, on_drop=on_drop)
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            logger.addHandler(handler)
+            logger.info("x" * 30_000)
+            import time
+            while not children: time.sleep(0.01)
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+            """,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+        assert "child" in [line.text for line in logplex.lines]
+
+
+def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing():
+    """A closed one is not kept for the child's end."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import multiprocessing
+            from multiprocessing import util
+            def work():
+                before = len(util._finalizer_registry)
+                for number in range(20):
+                    one = LogplexHandler()
+                    one.handle(logging.makeLogRecord({"msg": "line", "levelno": 20}))
+                    one.close()
+                sys.exit(len(util._finalizer_registry) - before)
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            sys.exit(child.exitcode)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(logplex.lines) == 20

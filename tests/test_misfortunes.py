@@ -1,0 +1,325 @@
+"""Ends, other people's code, and servers that mean no good: over real sockets."""
+
+import logging
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+import requests
+
+from logplex_handler import _retry
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import TOKEN, accept, answer, refusing, serving, texts
+
+# The last chance.
+
+
+def test_closing_tries_once_more_where_a_receiver_asked_for_a_longer_wait():
+    """As at exit: flush does not disturb it, close has no other chance."""
+    with (
+        serving(answer(503, "Retry-After: 100"), accept) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        assert not handler.flush()
+        handler.close()
+        assert handler.stats().delivered == 1
+
+
+def test_closing_does_not_sleep_through_a_recovery():
+    """However long the wait has grown by then, a receiver that comes back in time gets all."""
+    back = threading.Event()
+
+    def step(connection):
+        (accept if back.is_set() else answer(503))(connection)
+
+    with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 3)
+        handler._pipeline._outlet._failures = 20
+        threading.Timer(1.0, back.set).start()
+        handler.close()
+        assert handler.stats().delivered == 1
+
+
+def test_flushing_a_closed_handler_returns_at_once():
+    """`logging.shutdown` does so once more, even if there were drops that nobody could be told."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1, max_buffer_bytes=10_000) as (logger, handler),
+    ):
+        for _ in range(200):
+            logger.info("line")
+        handler.close()
+        started = time.process_time()
+        assert handler.flush(5)
+        assert time.process_time() - started < 1
+
+
+def test_what_is_left_at_the_end_is_called_back_for(capsys):
+    """`on_drop` hears of every cause that the handler tells."""
+    dropped = []
+    with (
+        serving(answer(503)) as server,
+        logging_to(
+            server.url, shutdown_timeout=0.1, on_drop=lambda n, cause: dropped.append((n, cause))
+        ) as (logger, handler),
+    ):
+        logger.info("line")
+        handler.close()
+    assert dropped == [(1, "shutdown")]
+    said = capsys.readouterr().err
+    assert said.count("1 record not delivered") == 1
+    assert "dropped" not in said
+
+
+def test_closing_is_bounded_where_a_name_takes_long_to_be_looked_up(monkeypatch):
+    """Only the delivering thread waits for the DNS."""
+    over = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if host == "slow.localhost":
+            over.wait(10)
+        return look_up("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    url = f"http://token:{TOKEN}@slow.localhost:1/logs"
+    with logging_to(url, shutdown_timeout=0.5) as (logger, handler):
+        logger.info("line")
+        started = time.monotonic()
+        handler.close()
+        took = time.monotonic() - started
+        assert handler.stats().dropped == {"shutdown": 1}
+    over.set()
+    assert took < 1.5
+
+
+# Somebody else's code.
+
+
+def test_an_application_that_logs_while_it_delivers_loses_nothing():
+    """As a signal handler or a finalizer may, in the middle of a request: only the HTTP libraries'
+    own words are left out, and the others cause no request of their own."""
+    log = []
+
+    class Session(requests.Session):
+        def send(self, request, **kwargs):
+            log[0].info("in the middle")
+            logging.getLogger("urllib3.connectionpool").warning("of a request")
+            return super().send(request, **kwargs)
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, session_factory=Session, flush_interval=0.05) as (logger, _),
+    ):
+        log.append(logger)
+        logger.info("one")
+        assert logplex.wait_for(1)
+        time.sleep(0.3)
+        assert len(logplex.requests) == 1
+        logger.info("two")
+        assert logplex.wait_for(3)
+        time.sleep(0.3)
+        assert len(logplex.requests) == 2
+    assert [line.text for line in logplex.lines][:3] == ["one", "in the middle", "two"]
+
+
+def test_a_callback_that_logs_of_drops_does_not_push_out_records():
+    """Its lines wait for the next batch, and give way to the application's."""
+    log = []
+    with (
+        serving(answer(503)) as server,
+        logging_to(
+            server.url,
+            max_buffer_bytes=20_000,
+            shutdown_timeout=0.1,
+            on_drop=lambda records, cause: log[0].warning("lost %d", records),
+        ) as (logger, handler),
+    ):
+        log.append(logger)
+        for number in range(300):
+            logger.info("line %d", number)
+        time.sleep(0.5)
+        stats = handler.stats()
+    assert stats.accepted < 350
+    assert balanced(stats)
+    # A record of this length holds some 210 bytes: the buffer is full of them.
+    assert stats.pending > 80
+
+
+def test_an_error_of_the_systems_kind_does_not_end_the_delivery(capsys):
+    """What callbacks raise, be it SystemExit, leaves the thread at work."""
+    attempts = []
+
+    def factory():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise SystemExit("no CA")
+        return requests.Session()
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, session_factory=factory) as (logger, handler),
+    ):
+        logger.info("line")
+        assert logplex.wait_for(1)
+        assert handler.flush()
+    assert "internal error: SystemExit" in capsys.readouterr().err
+
+
+def test_a_failing_formatter_beside_a_stderr_that_logs_comes_to_an_end(monkeypatch):
+    """Reporting the failure logs again, which fails again: once is enough."""
+
+    class LoggingStream:
+        def write(self, text):
+            for line in text.splitlines():
+                logger.error(line)
+
+        def flush(self):
+            pass
+
+    class Failing(logging.Formatter):
+        def format(self, record):
+            raise KeyError("missing")
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=Failing()) as (logger, handler),
+    ):
+        monkeypatch.setattr(sys, "stderr", LoggingStream())
+        logger.info("line")
+        stats = handler.stats()
+        monkeypatch.undo()
+    assert 1 < stats.accepted < 1000
+    assert balanced(stats)
+
+
+# Servers that mean no good.
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://x:99999999/", "/elsewhere"])
+def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
+    """Nor is its target looked at: the URL is refused, and the records are kept."""
+    sent = []
+
+    def endless(connection):
+        head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n\r\n"
+        connection.sendall(head.encode())
+        with suppress(OSError):
+            while len(sent) < 1000:
+                connection.sendall(b"x" * 65_536)
+                sent.append(1)
+
+    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        assert handler.stats().delivered == 1
+    assert len(sent) < 1000
+    assert len(server.received) == 2
+
+
+def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
+    """After a few packets refused alone there is a wait between two requests."""
+    with (
+        serving(answer(400)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (
+            logger,
+            handler,
+        ),
+    ):
+        for number in range(2000):
+            logger.info("line %d", number)
+        time.sleep(2.5)
+        requested = len(server.received)
+        stats = handler.stats()
+    assert requested < 50
+    assert (stats.pending, stats.dropped) == (2000, {})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "most"), [(answer(503), 5), (answer(503, "Retry-After: 60"), 1)]
+)
+def test_drops_do_not_cut_a_wait_short(refusal, most):
+    """They are told at once where no request is needed for it; the receiver is left alone."""
+    with (
+        serving(refusal) as server,
+        logging_to(
+            server.url, max_buffer_bytes=20_000, flush_interval=0.01, shutdown_timeout=0.1
+        ) as (logger, handler),
+    ):
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            logger.info("line")
+            time.sleep(0.002)
+        requested = len(server.received)
+        assert handler.stats().dropped["buffer_full"] > 100
+    assert 1 <= requested <= most
+
+
+def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):
+    """However many are refused first, each is asked for once, and the others arrive."""
+    monkeypatch.setattr(_retry, "FIRST_WAIT", 0.02)
+    with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
+        server.steps[0] = refusing(b"bad", 400)(server)
+        for _ in range(24):
+            logger.info("bad")
+        for number in range(176):
+            logger.info("line %d", number)
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (176, {"refused": 24})
+    taken = [t for r in server.received if b"bad" not in r.body for t in texts(r.body)]
+    lines = [text for text in taken if text.startswith(b"line")]
+    assert lines == [b"line %d" % number for number in range(176)]
+
+
+def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch):
+    """What had been taken to be sent goes back to its place."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        outlet = handler._pipeline._outlet
+        real = outlet._render
+        interrupted = []
+
+        def render(entry):
+            if entry[-1] == "line 3" and not interrupted:
+                interrupted.append(entry)
+                raise KeyboardInterrupt
+            return real(entry)
+
+        monkeypatch.setattr(outlet, "_render", render)
+        for number in range(6):
+            logger.info("line %d", number)
+        assert handler.flush()
+        stats = handler.stats()
+    assert interrupted
+    assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(6)]
+    assert (stats.delivered, stats.pending) == (6, 0)
+
+
+def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards():
+    """The thread does so when the answer is there."""
+    answered = threading.Event()
+    with (
+        serving(lambda connection: (answered.wait(5), accept(connection))) as server,
+        logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: server.received)
+        handler.close()
+        thread = handler._pipeline._delivery._thread
+        answered.set()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert handler._pipeline._delivery._transport._session is None
