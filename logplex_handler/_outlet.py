@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -141,20 +141,22 @@ class Outlet:
             frames += [(line, OWN_LINE) for line in lines]
             size += sum(map(len, lines))
         kept: list[Entry] = []
+        left: deque[Entry] = deque()
         try:
-            while entries := self._buffer.take(_TAKEN_AT_ONCE):
-                for index, entry in enumerate(entries):
-                    rendered = self._rendered(entry)
+            while left := deque(self._buffer.take(_TAKEN_AT_ONCE)):
+                while left:
+                    rendered = self._rendered(left[0])
                     size += sum(map(len, rendered))
                     if kept and size > max_bytes:
-                        self._buffer.give_back(entries[index:])
+                        self._buffer.give_back([*left])
                         return frames
+                    entry = left.popleft()
                     if rendered:
                         frames += frames_of(rendered)
                         kept.append(entry)
         except BaseException:
             # A signal's doing. Nothing is sent, so nothing is lost.
-            self._buffer.give_back([*kept, *entries[index:]])
+            self._buffer.give_back([*kept, *left])
             self._telling.end_notice(delivered=False)
             raise
         return frames

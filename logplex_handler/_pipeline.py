@@ -185,7 +185,9 @@ class Active:
 
     def begin_shutdown(self) -> None:
         self._shutting_down = True
-        self._flush_began = self._flush_ended = time.monotonic()
+        self._flush_began = time.monotonic()
+        # It is still to come, however long others take before it.
+        self._flush_ended = float("inf")
         self._delivery.hurry()
 
     def close(self) -> None:
