@@ -169,7 +169,7 @@ class Active:
                 self._stderr.say(
                     "uwsgi",
                     "uWSGI runs no threads without --enable-threads: "
-                    "records wait until they are flushed, or the process exits",
+                    "records may wait until they are flushed, or the process exits",
                 )
         self._delivery.wake()
 
