@@ -342,7 +342,8 @@ def test_any_template_makes_packets_that_can_be_read(template, args):
     )
     body = b"".join(FORM.frames(record.created, 20, KeyValueFormatter().format(record)))
     packets = [strict.packet(frame) for frame in strict.frames(body)]
-    strict.pairs("".join(packet.text for packet in packets))
+    found = strict.pairs("".join(packet.text for packet in packets))
+    assert found[:2] == [("level", "info"), ("logger", "nasty")]
 
 
 @settings(deadline=None, database=None, max_examples=5)

@@ -92,7 +92,11 @@ def test_a_packet_comes_apart_into_its_fields():
 )
 def test_the_limits_of_a_packet_are_allowed(old, new):
     """Every field may be as long or as odd as its rule says."""
-    parse_packet(GOOD.replace(old, new))
+    given = GOOD.replace(old, new)
+    packet = parse_packet(given)
+    fields = (packet.timestamp, packet.hostname, packet.appname, packet.procid, packet.msgid)
+    rest = f"{packet.structured_data} {packet.text}\n"
+    assert f"<{packet.priority}>1 {' '.join(fields)} {rest}".encode() == given
 
 
 @pytest.mark.parametrize(
@@ -155,9 +159,10 @@ def test_any_bytes_are_a_packet_or_malformed(junk):
     """No input makes the reader fail in another way."""
     for packet in (junk, GOOD[:-4] + junk):
         try:
-            parse_packet(packet)
+            text = parse_packet(packet).text
         except Malformed:
             continue
+        assert packet.endswith(text.encode() + b"\n")
 
 
 def test_an_error_does_not_quote_what_was_read():
