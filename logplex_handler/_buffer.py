@@ -186,6 +186,8 @@ class Buffer:
             for entry in reversed(entries):
                 self._queue.appendleft(entry)
                 self._move_to_sending(entry, -1)
+            # A quiet entry may have begun the queue anew meanwhile.
+            self._first_at = min(self._first_at, time.monotonic())
             self._woken_for_first = self._clock_runs()
 
     def settle(self, *, delivered: int = 0, dropped: int = 0, cause: str = "refused") -> None:

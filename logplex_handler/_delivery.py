@@ -172,6 +172,8 @@ class Delivery:
                 self._deliver(deadline - time.monotonic())
             finally:
                 self._turn.release()
+                # What is begun here, or was interrupted, may be left to the thread.
+                self._wake_up()
 
     def _deliver(self, seconds: float) -> None:
         with self._turn:

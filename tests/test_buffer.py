@@ -307,3 +307,14 @@ def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     assert not queue.refuse("format_error")
     assert books(queue) == (1, 0, 0, {"closed": 1})
     assert queue.ever_dropped() == 0
+
+
+def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
+    """It is a reason to send, and must not wait for another one."""
+    queue = buffer()
+    queue.put(entry("a"))
+    taken = queue.take(1)
+    queue.put(entry("quiet"), quiet=True)
+    queue.give_back(taken)
+    assert queue.waiting().since < math.inf
+    assert names(queue.take(9)) == ["a", "quiet"]

@@ -323,3 +323,34 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
         thread.join(5)
         assert not thread.is_alive()
         assert handler._pipeline._delivery._transport._session is None
+
+
+def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch):
+    """The thread sleeps meanwhile; it is woken, though no other record comes."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=0.05) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("one")
+        assert handler.flush()
+        pipeline = handler._pipeline
+        real = pipeline._outlet._render
+
+        def render(entry):
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return real(entry)
+
+        monkeypatch.setattr(pipeline._outlet, "_render", render)
+        time.sleep(0.1)
+        # As `put` and `flush` do it, but for waking the thread.
+        record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
+        pipeline._buffer.put(handler._entries.entry(record, handler.formatter))
+        pipeline._buffer.begin_flush()
+        with pytest.raises(KeyboardInterrupt):
+            pipeline._delivery._deliver_if_idle(time.monotonic() + 5)
+        pipeline._buffer.end_flush()
+        assert logplex.wait_for(2, 3.0)
