@@ -1,8 +1,9 @@
 """One batch on its way: its parts, and what became of each record in it.
 
-A frame is a pair of its bytes and the record that it belongs to. A batch is a stack of parts, each
-of which is one request body; a part that is refused as a whole is cut in halves until the packets
-at fault are alone. Nothing here sends, waits or locks.
+A batch is a stack of parts, each of which is one request body; a part that is refused as a whole is
+cut in halves until the packets at fault are alone. A frame is its bytes, and most records are one
+frame; those that are more, and the handler's own lines, have a class that says so. Nothing here
+sends, waits or locks.
 """
 
 from __future__ import annotations
@@ -28,20 +29,23 @@ class Record:
         return None if self._frames_left else self._whole
 
 
-# Most records are a single frame, and need no count of their own.
-SINGLE = object()
-# The handler's own lines are no records of the application's.
-OWN_LINE = object()
+class PieceFrame(bytes):
+    """A frame of a record that has more than one."""
 
-Frame = tuple[bytes, object]
+    record: Record
 
 
-def frames_of(rendered: Sequence[bytes]) -> list[Frame]:
-    """The frames of one record."""
-    if len(rendered) == 1:
-        return [(rendered[0], SINGLE)]
+class OwnFrame(bytes):
+    """A frame of the handler's own lines, which are no records of the application's."""
+
+
+def pieces(rendered: Sequence[bytes]) -> list[PieceFrame]:
+    """The frames of one record that has more than one."""
     record = Record(len(rendered))
-    return [(frame, record) for frame in rendered]
+    frames = [PieceFrame(frame) for frame in rendered]
+    for frame in frames:
+        frame.record = record
+    return frames
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Part:
     `maybe_delivered` says that the last try may have arrived though no answer came.
     """
 
-    frames: list[Frame]
+    frames: list[bytes]
     frame_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     tried: bool = False
     maybe_delivered: bool = False
@@ -59,21 +63,24 @@ class Part:
     @property
     def body(self) -> bytes:
         """The frames as they stand in a request, with nothing between them."""
-        return b"".join([frame for frame, _ in self.frames])
+        return b"".join(self.frames)
 
 
 class Batch:
     """What was taken to be sent together, in order."""
 
-    def __init__(self, frames: Iterable[Frame], max_bytes: int) -> None:
+    def __init__(self, frames: Iterable[bytes], max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._notice_refused = False
         self._start(frames)
 
-    def _start(self, frames: Iterable[Frame]) -> None:
+    def _start(self, frames: Iterable[bytes]) -> None:
         # The next part stands last.
-        self._parts = [Part(part) for part in reversed(_packed(frames, self._max_bytes))]
-        self._refused: list[Frame] = []
+        frames = list(frames)
+        fits = sum(map(len, frames)) <= self._max_bytes
+        packed = [frames] if fits else _packed(frames, self._max_bytes)
+        self._parts = [Part(part) for part in reversed(packed) if part]
+        self._refused: list[bytes] = []
         self._any_accepted = False
 
     @property
@@ -121,10 +128,10 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes of the frames that are left."""
-        parts = sum(len(frame) for part in self._parts for frame, _ in part.frames)
-        return parts + sum(len(frame) for frame, _ in self._refused)
+        parts = sum(len(frame) for part in self._parts for frame in part.frames)
+        return parts + sum(map(len, self._refused))
 
-    def restart(self, more: Iterable[Frame] = ()) -> None:
+    def restart(self, more: Iterable[bytes] = ()) -> None:
         """Begin again with the frames that were refused, and with more behind them.
 
         Beside frames that are accepted, those at fault show.
@@ -134,31 +141,30 @@ class Batch:
     def drop_refused(self) -> tuple[int, int]:
         """Settle the frames that were refused alone; as `part_accepted` counts them."""
         refused, self._refused = self._refused, []
-        self._notice_refused |= any(record is OWN_LINE for _, record in refused)
+        self._notice_refused |= OwnFrame in map(type, refused)
         return _settle(refused, delivered=False)
 
 
-def _packed(frames: Iterable[Frame], max_bytes: int) -> list[list[Frame]]:
-    parts: list[list[Frame]] = []
+def _packed(frames: Iterable[bytes], max_bytes: int) -> list[list[bytes]]:
+    parts: list[list[bytes]] = []
     size = 0
     for frame in frames:
-        if not parts or size + len(frame[0]) > max_bytes:
+        if not parts or size + len(frame) > max_bytes:
             parts.append([])
             size = 0
         parts[-1].append(frame)
-        size += len(frame[0])
+        size += len(frame)
     return parts
 
 
-def _settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
+def _settle(frames: Sequence[bytes], *, delivered: bool) -> tuple[int, int]:
     """How many records are delivered, and how many dropped, with these frames."""
-    whole = broken = 0
-    for _, record in frames:
-        if record is SINGLE:
-            whole += delivered
-            broken += not delivered
-        elif isinstance(record, Record):
-            outcome = record.settle(delivered)
+    others = [frame for frame in frames if type(frame) is not bytes]
+    whole = (len(frames) - len(others)) * delivered
+    broken = (len(frames) - len(others)) * (not delivered)
+    for frame in others:
+        if isinstance(frame, PieceFrame):
+            outcome = frame.record.settle(delivered)
             whole += outcome is True
             broken += outcome is False
     return whole, broken

@@ -29,7 +29,7 @@ from logplex_handler import _forks
 _deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=float("inf"))
 
 # A body is sent in pieces of this many bytes, so that the deadline is seen between them.
-_PIECE = 65_536
+_PIECE = 524_288
 
 
 class _Sockets:

@@ -26,11 +26,20 @@ _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 def quote(text: str) -> str:
     """The text as one value: bare where that is safe, else in double quotes with escapes."""
+    # Nearly all texts end here. What is printable holds no control character, and the only white
+    # space in it is the blank.
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"' if " " in text or "=" in text else text or '""'
     if not _FORCES_QUOTES.search(text):
-        return text or '""'
-    if not _FORCES_ESCAPES.search(text):
-        return f'"{text}"'
-    return f'"{text.translate(_ESCAPES)}"'
+        return text
+    return f'"{escape(text)}"'
+
+
+def escape(text: str) -> str:
+    """The text as it stands in double quotes."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return text.translate(_ESCAPES) if _FORCES_ESCAPES.search(text) else text
 
 
 def unescape(text: str) -> str | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from logplex_handler import _retry
-from logplex_handler._batch import OWN_LINE, Batch, Frame, frames_of
-from logplex_handler._buffer import Buffer, Entry
+from logplex_handler._batch import Batch, OwnFrame
+from logplex_handler._buffer import Buffer
+from logplex_handler._fill import Render, fill
 from logplex_handler._retry import Action, Answer
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._telling import Telling
@@ -23,11 +24,8 @@ from logplex_handler._transport import Transport
 from logplex_handler.stats import Stats
 from logplex_handler.streams import Destination
 
-Render = Callable[[Entry], list[bytes]]
 Notice = Callable[[Counter[str]], list[bytes]]
 
-# Entries taken from the buffer at a time, while a batch is filled.
-_TAKEN_AT_ONCE = 500
 # Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
 _FAILURES_TO_TELL = 3
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
@@ -132,42 +130,17 @@ class Outlet:
                 self._count(answer, again=tried, maybe_twice=maybe_delivered)
             self._follow(batch, answer)
 
-    def _take(self, max_bytes: int) -> list[Frame]:
-        """Frames for one request, in order; of one entry at least, if any waits."""
-        frames: list[Frame] = []
-        size = 0
-        if self._telling.is_due_in_stream:
-            lines = self._notice(self._telling.begin_notice())
-            frames += [(line, OWN_LINE) for line in lines]
-            size += sum(map(len, lines))
-        kept: list[Entry] = []
-        left: deque[Entry] = deque()
+    def _take(self, max_bytes: int) -> list[bytes]:
+        """Frames for one request, the handler's own first if there are drops to tell of."""
+        frames: list[bytes] = []
         try:
-            while left := deque(self._buffer.take(_TAKEN_AT_ONCE)):
-                while left:
-                    rendered = self._rendered(left[0])
-                    size += sum(map(len, rendered))
-                    if kept and size > max_bytes:
-                        self._buffer.give_back([*left])
-                        return frames
-                    entry = left.popleft()
-                    if rendered:
-                        frames += frames_of(rendered)
-                        kept.append(entry)
+            if self._telling.is_due_in_stream:
+                frames += map(OwnFrame, self._notice(self._telling.begin_notice()))
+            fill(frames, max_bytes, self._buffer, self._render)
         except BaseException:
-            # A signal's doing. Nothing is sent, so nothing is lost.
-            self._buffer.give_back([*kept, *left])
             self._telling.end_notice(delivered=False)
             raise
         return frames
-
-    def _rendered(self, entry: Entry) -> list[bytes]:
-        """An entry's frames; none for one that cannot be written: it must not stop the others."""
-        try:
-            return self._render(entry)
-        except Exception:
-            self._buffer.settle(dropped=1, cause="format_error")
-            return []
 
     def _count(self, answer: Answer, *, again: bool, maybe_twice: bool) -> None:
         self.sent = replace(

@@ -5,6 +5,7 @@ Everything here is a pure function of its arguments.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -71,14 +72,25 @@ def severity(level: int) -> int:
 
 def timestamp(created: float) -> str:
     """Seconds since the epoch as UTC with microseconds, in the one form that all readers take."""
-    # Below the year 2255 the product is exact to a fraction of a microsecond.
-    second, microsecond = divmod(round(created * 1e6), 1_000_000)
-    return f"{_second(second)}.{microsecond:06d}+00:00"
+    start, date = second(created)
+    return f"{date}.{microsecond(created - start):06d}+00:00"
+
+
+def second(created: float) -> tuple[int, str]:
+    """The second that a time is in, rounded to microseconds, and its date."""
+    start = math.floor(created)
+    start += microsecond(created - start) == 1_000_000
+    return start, _date(start)
+
+
+def microsecond(offset: float) -> int:
+    """Seconds after the start of one as microseconds."""
+    return max(0, int(offset * 1e6 + 0.5))
 
 
 @lru_cache(maxsize=8)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, timezone.utc).replace(tzinfo=None).isoformat()
+def _date(start: int) -> str:
+    return datetime.fromtimestamp(start, timezone.utc).replace(tzinfo=None).isoformat()
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,6 +122,13 @@ class PacketForm:
         """How many bytes of text fit one packet, whatever its severity."""
         return self.max_packet_bytes - len(f"<191>1 {timestamp(0)}{self._fields}\n")
 
+    def head(self, level: int) -> tuple[str, str]:
+        """What a packet of a level has before its date, and between its microseconds and a text."""
+        return self._priority(level), f"+00:00{self._fields}"
+
+    def _priority(self, level: int) -> str:
+        return f"<{self.facility * 8 + severity(level)}>1 "
+
     def count(self, text: str) -> int:
         """How many frames a text makes, or an estimate of it where the text is long."""
         if len(text) * 4 <= self.room and "\n" not in text:
@@ -122,8 +141,7 @@ class PacketForm:
         Every packet ends with the one newline that line-based readers need, and each frame begins
         with its packet's length in bytes.
         """
-        priority = self.facility * 8 + severity(level)
-        header = f"<{priority}>1 {timestamp(created)}{self._fields}".encode()
+        header = f"{self._priority(level)}{timestamp(created)}{self._fields}".encode()
         frames = []
         for line in text.split("\n"):
             body = one_line(line).encode()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
-from logplex_handler import _exits
-from logplex_handler._buffer import Buffer, BufferLimits, Entry
+from logplex_handler import _exits, _forks
+from logplex_handler._buffer import Buffer, BufferLimits, Entry, Weigh
 from logplex_handler._delivery import Delivery
+from logplex_handler._fill import Render
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, Outlet, Render
+from logplex_handler._outlet import Notice, Outlet
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._telling import Telling
 from logplex_handler._transport import Transport
@@ -22,6 +22,8 @@ from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
+# Seconds: long enough for another thread to take the global interpreter lock.
+_GIVE_WAY = 0.000_1
 # Seconds after which one who waits for room looks again.
 _LOOK_FOR_ROOM = 0.1
 
@@ -29,14 +31,20 @@ _LOOK_FOR_ROOM = 0.1
 class Pipeline(Protocol):
     """What a handler has in one process; a forked child gets another, with nothing in it."""
 
-    pid: int
+    # Whose first item says whether this is the process of the pipeline.
+    here: _forks.Here
+    # Whether an entry would be queued; else `turn_down` is enough.
+    takes_entries: bool
 
     @property
-    def takes_entries(self) -> bool:
-        """Whether an entry would be queued; else `turn_down` is enough."""
+    def put_light(self) -> Callable[[Entry], bool]:
+        """Queues a light entry, or drops and counts it; whether to call `wake`."""
+
+    def wake(self) -> None:
+        """There is something to deliver."""
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
-        """Queue an entry, or drop and count one."""
+        """The same for any entry. A quiet one is no reason to send."""
 
     def refuse(self, cause: str) -> None:
         """Drop and count a record that never became an entry."""
@@ -61,10 +69,17 @@ class Inactive:
     """A pipeline that leads nowhere: every record is counted as dropped."""
 
     def __init__(self, limits: BufferLimits) -> None:
-        self.pid = os.getpid()
+        self.here = _forks.here()
         self.takes_entries = False
-        self._buffer = Buffer(limits)
+        self._buffer = Buffer(limits, _weightless)
         self._buffer.turn_away("inactive")
+
+    def put_light(self, entry: Entry) -> bool:
+        self._buffer.turn_down()
+        return False
+
+    def wake(self) -> None:
+        """There is nobody to wake."""
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
         self._buffer.turn_down()
@@ -88,6 +103,10 @@ class Inactive:
         return _books(self._buffer, Stats())
 
 
+def _weightless(entry: Entry) -> tuple[int, int]:
+    return 0, 0
+
+
 class Active:
     """A pipeline to a destination."""
 
@@ -96,15 +115,22 @@ class Active:
         options: Options,
         destination: Destination,
         *,
+        weigh: Weigh,
         render: Render,
         notice: Notice,
         stderr: Stderr,
     ) -> None:
-        self.pid = os.getpid()
+        self.here = _forks.here()
+        self.takes_entries = True
         self._shutdown_timeout = options.shutdown_timeout
         self._may_wait = options.buffer.on_full == "block"
+        self._weigh = weigh
         self._stderr = stderr
-        self._buffer = Buffer(options.buffer)
+        self._buffer = Buffer(options.buffer, weigh)
+        # Without a call between: it is made for every record.
+        self.put_light = (
+            self._put_light_when_there_is_room if self._may_wait else self._buffer.put_light
+        )
         self._telling = Telling(self._buffer, stderr, options.on_drop)
         transport = Transport(options.transport)
         self._outlet = Outlet(
@@ -125,9 +151,9 @@ class Active:
         self._flush_began = self._flush_ended = float("-inf")
         self._shutting_down = False
 
-    @property
-    def takes_entries(self) -> bool:
-        return self._buffer.turned_away is None
+    def _put_light_when_there_is_room(self, entry: Entry) -> bool:
+        self.put(entry, quiet=False)
+        return False
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
         # The thread that delivers must not wait for room that only it can make.
@@ -140,28 +166,29 @@ class Active:
         elif news is None:
             news = self._put_when_there_is_room(entry)
         if news:
-            self._wake()
+            self.wake()
 
     def _put_when_there_is_room(self, entry: Entry) -> bool | None:
         deadline = time.monotonic() + self._shutdown_timeout
+        size, _ = self._weigh(entry)
         news = None
         while news is None:
-            self._wake()
+            self.wake()
             # In slices: when others take the room, what waits has to be sent for this one again.
             left = max(0.0, deadline - time.monotonic())
-            self._buffer.wait_for_room(entry[0], min(left, _LOOK_FOR_ROOM))
+            self._buffer.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
             news = self._buffer.put(entry, may_wait=time.monotonic() < deadline)
         return news
 
     def refuse(self, cause: str) -> None:
         if self._buffer.refuse(cause):
-            self._wake()
+            self.wake()
 
     def turn_down(self) -> None:
         self._buffer.turn_down()
         self._stderr.say("closed", "records are logged after close, and dropped")
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if not self._started:
             self._started = True
             self._take_back_exit = _exits.call_at_exit(self.close)
@@ -172,6 +199,10 @@ class Active:
                     "records may wait until they are flushed, or the process exits",
                 )
         self._delivery.wake()
+        if self._buffer.crowded:
+            # Let the sender have the interpreter. It would get its turn anyway, but late, each time
+            # it has sent or received something.
+            time.sleep(_GIVE_WAY)
 
     def flush(self, timeout: float | None) -> bool:
         if timeout is not None:
@@ -191,8 +222,9 @@ class Active:
         self._delivery.hurry()
 
     def close(self) -> None:
-        if not self.takes_entries or self.pid != os.getpid():
+        if not self.takes_entries or not self.here[0]:
             return
+        self.takes_entries = False
         self._buffer.turn_away("closed")
         if self._take_back_exit is not None:
             self._take_back_exit()

@@ -14,7 +14,7 @@ from logplex_handler.metrics import is_metric
 
 # The attributes that a record has by itself, whatever the version of Python, and those that
 # formatters add; `logplex_stream` chooses where a record goes. All others came through `extra=`.
-_NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     "asctime",
     "logplex_stream",
     "message",
@@ -24,7 +24,7 @@ _NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) 
 
 def extras(record: logging.LogRecord) -> list[tuple[str, object]]:
     """What came through `extra=`, in the order given."""
-    return [item for item in record.__dict__.items() if item[0] not in _NOT_EXTRAS]
+    return [item for item in record.__dict__.items() if item[0] not in NOT_EXTRAS]
 
 
 def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], list[str]]:

@@ -31,7 +31,7 @@ _CACHED_TEMPLATES = 1024
 _MAX_CACHED_LENGTH = 1000
 
 
-class _Value(NamedTuple):
+class Value(NamedTuple):
     """`key=` and the template of its value.
 
     `arguments` is how many it takes by position; `whole` is the name of the one argument by name
@@ -64,18 +64,18 @@ def filled_pairs(template: str, arguments: object) -> str | None:
     Raises:
         Exception: what formatting an argument raises.
     """
-    plan = _plan(template) if len(template) <= _MAX_CACHED_LENGTH else _compile(template)
-    if plan is None:
+    values = plan(template)
+    if values is None:
         return None
     if isinstance(arguments, Mapping):
-        if sum(value.arguments for value in plan) > 1:
+        if sum(value.arguments for value in values) > 1:
             return None
-        return " ".join([_pair(value, arguments) for value in plan])
+        return " ".join([_pair(value, arguments) for value in values])
     if not isinstance(arguments, tuple):
         return None
     pairs = []
     used = 0
-    for value in plan:
+    for value in values:
         end = used + value.arguments
         if end > len(arguments):
             return None
@@ -84,7 +84,34 @@ def filled_pairs(template: str, arguments: object) -> str | None:
     return " ".join(pairs) if used == len(arguments) else None
 
 
-def _pair(value: _Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
+def plan(template: str) -> tuple[Value, ...] | None:
+    """The pairs of a %-template, or None if it is not key=value throughout."""
+    return _plan(template) if len(template) <= _MAX_CACHED_LENGTH else _compile(template)
+
+
+def parts(template: str) -> tuple[list[str], list[str]] | None:
+    """The texts of a %-template, and the conversions between them, which take one argument each.
+
+    None for conversions that take their argument by name, or others for their width.
+    """
+    texts = [""]
+    conversions = []
+    end = 0
+    for match in _CONVERSION.finditer(template):
+        between, end = template[end : match.start()], match.end()
+        texts[-1] += between
+        if "%" in between or match["name"] is not None or "*" in match[0]:
+            return None
+        if match[0] == "%%":
+            texts[-1] += "%"
+        else:
+            conversions.append(match[0])
+            texts.append("")
+    texts[-1] += template[end:]
+    return None if "%" in template[end:] else (texts, conversions)
+
+
+def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
     if isinstance(arguments, Mapping):
         if value.whole is not None:
             return f"{value.key}={_keyvalue.quote(_as_value(arguments[value.whole]))}"
@@ -100,7 +127,7 @@ def _as_value(argument: object) -> str:
     return _keyvalue.exact(str(argument))
 
 
-def _compile(template: str) -> tuple[_Value, ...] | None:
+def _compile(template: str) -> tuple[Value, ...] | None:
     pairs = _split(template)
     if pairs is None:
         return None
@@ -113,7 +140,7 @@ def _compile(template: str) -> tuple[_Value, ...] | None:
         if "%" in _CONVERSION.sub("", value):
             return None
         whole = _WHOLE.fullmatch(value)
-        values.append(_Value(key, value, arguments, whole[1] if whole else None))
+        values.append(Value(key, value, arguments, whole[1] if whole else None))
     return tuple(values)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3.exceptions
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import HTTPBasicAuth
 
 from logplex_handler import _connection, _failures
 from logplex_handler._own_doing import Doing, marked, own_doing
@@ -66,6 +67,7 @@ class Transport:
         self._session: requests.Session | None = None
         # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
+        self._prepared: tuple[Destination, requests.PreparedRequest, dict[str, Any]] | None = None
 
     def post(
         self,
@@ -116,7 +118,7 @@ class Transport:
         if self._session is not None:
             with marked(Doing.REQUEST):
                 self._session.close()
-            self._session = None
+            self._session = self._prepared = None
 
     def _open(self) -> requests.Session:
         if self._session is None:
@@ -149,30 +151,47 @@ class Transport:
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
-        with (
-            _connection.until(deadline),
-            session.post(
-                destination.endpoint,
-                data=body,
-                headers=headers,
-                # Given with the request, nothing in ~/.netrc comes before it.
-                auth=_Credentials(destination),
-                timeout=timeout,
-                # Credentials go to no other place than the one they are for.
-                allow_redirects=False,
-                # The environment's proxy stands elsewhere, and has a loopback of its own.
-                proxies={"no_proxy": destination.hostname} if destination.is_loopback else None,
-                # A session may name a CA of its own, but not leave the check out.
-                verify=session.verify if isinstance(session.verify, str) else True,
-                stream=True,
-            ) as response,
-        ):
-            _read_out(response)
-            return Answer(
-                status=response.status_code,
-                retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
-                bytes_sent=len(body),
-            )
+        with _connection.until(deadline):
+            prepared, settings = self._prepare(session, destination)
+            request = prepared.copy()
+            _authorize(request, destination)
+            request.headers.update(headers)
+            request.prepare_body(body, None)
+            # Credentials go to no other place than the one they are for.
+            with session.send(
+                request, timeout=timeout, allow_redirects=False, **settings
+            ) as response:
+                _read_out(response)
+                return Answer(
+                    status=response.status_code,
+                    retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
+                    bytes_sent=len(body),
+                )
+
+    def _prepare(
+        self, session: requests.Session, destination: Destination
+    ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
+        """What all requests to a destination share, and what the environment says of them.
+
+        This is half of what a request costs, so it is done once for a connection; but each time for
+        a session of the application's, which may be changed at any time.
+        """
+        if self._prepared is not None and self._prepared[0] == destination and self._last_used:
+            return self._prepared[1:]
+        request = session.prepare_request(
+            # Given with the request, nothing in ~/.netrc comes before these credentials.
+            requests.Request("POST", destination.endpoint, auth=_credentials_come_later)
+        )
+        # The environment's proxy stands elsewhere, and has a loopback of its own.
+        proxies = {"no_proxy": destination.hostname} if destination.is_loopback else {}
+        # A session may name a CA of its own, but not leave the check out.
+        verify = session.verify if isinstance(session.verify, str) else True
+        settings: dict[str, Any] = dict(
+            session.merge_environment_settings(request.url, proxies, True, verify, None)
+        )
+        if self._options.session_factory is None:
+            self._prepared = (destination, request, settings)
+        return request, settings
 
 
 def _free_library_loggers() -> None:
@@ -211,16 +230,13 @@ def _read_out(response: requests.Response) -> None:
         raw.close()
 
 
-class _Credentials(AuthBase):
-    """Basic authentication that shows nothing of itself."""
+def _credentials_come_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """What is kept of a request holds no secret."""
+    return request
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        user, token = self._destination.user, self._destination.token
-        HTTPBasicAuth(user.encode(), token.encode())(request)
-        return request
+def _authorize(request: requests.PreparedRequest, destination: Destination) -> None:
+    HTTPBasicAuth(destination.user.encode(), destination.token.encode())(request)
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from logplex_handler import _keyvalue, _record, _template
+from logplex_handler import _keyvalue, _record
+from logplex_handler._line import LineForm
 from logplex_handler.errors import ConfigurationError
 
 __all__ = ["KeyValueFormatter"]
@@ -89,8 +90,7 @@ class KeyValueFormatter(logging.Formatter):
         self._source = f"source={checked_source('source', source)}" if source else ""
         pairs = [self._source] if source else []
         pairs += [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
-        self._head = "".join([pair + " " for pair in pairs])
-        self._message_key = message_key
+        self._form = LineForm("".join([pair + " " for pair in pairs]), message_key)
         self._one_line_each = exceptions == "lines"
 
     def format(self, record: logging.LogRecord) -> str:
@@ -105,8 +105,7 @@ class KeyValueFormatter(logging.Formatter):
             return "\n".join(_metric_lines(self._source, metrics))
 
         shared = [
-            f"{self._head}level={_keyvalue.quote(_keyvalue.text_of(record.levelname).lower())}",
-            f"logger={_keyvalue.quote(_keyvalue.text_of(record.name))}",
+            self._form.start(record.levelname, record.name),
             *([message] if message else []),
             *extras,
             *error,
@@ -128,37 +127,33 @@ class KeyValueFormatter(logging.Formatter):
         try:
             pairs, more = _record.pairs_and_metrics(message.items())
         except Exception:
-            return f"{self._message_key}={_keyvalue.quote(_keyvalue.unprintable(message))}"
+            return self._form.free_text(_keyvalue.unprintable(message))
         metrics += more
         return " ".join(pairs)
 
     def _message(self, record: logging.LogRecord, has_metrics: bool) -> str:
         """The message's pairs; empty for an empty message beside metrics."""
         message = record.msg
-        error = ""
-        try:
-            # A record class with formatting of its own decides what its message is; the text is
-            # free then, as it is for an object: its arguments are in it already. A QueueHandler or
-            # SocketHandler in front merges them too, and leaves None in their place.
-            if (
-                type(message) is str
-                and record.args is not None
-                and type(record).getMessage is logging.LogRecord.getMessage
-            ):
-                if record.args:
-                    pairs = _template.filled_pairs(message, record.args)
-                else:
-                    pairs = _template.written_pairs(message)
-                if pairs is not None:
-                    return pairs
-            text = _keyvalue.exact(str(record.getMessage()))
-        except Exception as failure:
-            text = _keyvalue.text_of(message)
-            said = f"{type(failure).__name__}: {_keyvalue.text_of(failure)}"
-            error = " " + _keyvalue.pair("log_error", said)
-        if not text and has_metrics:
-            return ""
-        return f"{self._message_key}={_keyvalue.quote(text)}{error}"
+        # A record class with formatting of its own decides what its message is; the text is free
+        # then, as it is for an object: its arguments are in it already. A QueueHandler or
+        # SocketHandler in front merges them too, and leaves None in their place.
+        if (
+            type(message) is str
+            and record.args is not None
+            and type(record).getMessage is logging.LogRecord.getMessage
+        ):
+            pairs = self._form.message(message, record.args)
+        else:
+            try:
+                pairs = self._form.free_text(_keyvalue.exact(str(record.getMessage())))
+            except Exception as failure:
+                pairs = self._form.failed_message(message, failure)
+        return "" if has_metrics and pairs == self._form.free_text("") else pairs
+
+
+def line_form(formatter: logging.Formatter) -> LineForm | None:
+    """The form of a KeyValueFormatter's lines; None for one that may write others."""
+    return formatter._form if type(formatter) is KeyValueFormatter else None
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:

@@ -156,6 +156,7 @@ class LogplexHandler(logging.Handler):
         return Active(
             options,
             options.destination,
+            weigh=self._entries.weigh,
             render=self._entries.render,
             notice=lambda dropped: self._entries.notice(dropped, self.formatter),
             stderr=self._stderr,
@@ -173,10 +174,10 @@ class LogplexHandler(logging.Handler):
         if was_closed:
             renewed.close()
         # Several threads may come here, in a process that uWSGI has forked; the first one's holds.
-        self._pipeline = self._renewed.setdefault(renewed.pid, renewed)
+        self._pipeline = self._renewed.setdefault(os.getpid(), renewed)
 
     def _current(self) -> Pipeline:
-        if self._pipeline.pid != os.getpid():
+        if not self._pipeline.here[0]:
             self._begin_anew()
         return self._pipeline
 
@@ -185,34 +186,51 @@ class LogplexHandler(logging.Handler):
 
         `logging.shutdown` holds that lock while it waits for `flush`.
         """
-        passed = self.filter(record)
-        if isinstance(passed, logging.LogRecord):
-            record = passed
-        if passed:
-            self.emit(record)
-        return bool(passed)
+        if self.filters:
+            passed = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):
+                record = passed
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format the record and queue it; no exception comes out of it."""
+        """Queue the record, formatted if what it holds may change; no exception comes out of it."""
         try:
-            # What the package makes others log must not cause another delivery: what the HTTP
-            # libraries say of a request is left out, and all else goes with the next batch.
+            pipeline = self._pipeline
+            if not pipeline.here[0]:
+                pipeline = self._current()
             doing = own_doing.get()
-            if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
-                return
-            pipeline = self._current()
-            if not pipeline.takes_entries:
-                pipeline.turn_down()
-                return
-            try:
-                entry = self._entries.entry(record, self.formatter)
-            except Exception:
-                pipeline.refuse("format_error")
-                self.handleError(record)
-            else:
-                pipeline.put(entry, quiet=doing is not None)
+            if doing is None and pipeline.takes_entries:
+                entry = self._entries.light_entry(record, self.formatter)
+                if entry is not None:
+                    if pipeline.put_light(entry):
+                        pipeline.wake()
+                    return
+            self._emit(record, pipeline, doing)
         except Exception as error:
             self._stderr.say("internal", f"internal error: {type(error).__name__}")
+
+    def _emit(self, record: logging.LogRecord, pipeline: Pipeline, doing: Doing | None) -> None:
+        # What the package makes others log must not cause another delivery: what the HTTP libraries
+        # say of a request is left out, and all else goes with the next batch.
+        if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+            return
+        if not pipeline.takes_entries:
+            pipeline.turn_down()
+            return
+        try:
+            entry, is_light = self._entries.entry(record, self.formatter)
+        except Exception:
+            pipeline.refuse("format_error")
+            self.handleError(record)
+            return
+        if is_light and doing is None:
+            if pipeline.put_light(entry):
+                pipeline.wake()
+        else:
+            pipeline.put(entry, quiet=doing is not None)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """As in `logging`, but a stderr that is closed, or is a logger, is no reason to fail."""

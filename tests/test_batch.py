@@ -6,17 +6,12 @@ import math
 
 import pytest
 
-from logplex_handler._batch import OWN_LINE, SINGLE, Batch, Record, frames_of
+from logplex_handler._batch import Batch, OwnFrame, Record, pieces
 
 
 def singles(number, *, size=0):
     """So many records of one frame each, all different."""
-    return [(b"%06d" % index + b"x" * size, SINGLE) for index in range(number)]
-
-
-def contents(part):
-    """The bytes of a part's frames."""
-    return [frame for frame, _ in part.frames]
+    return [b"%06d" % index + b"x" * size for index in range(number)]
 
 
 class Receiver:
@@ -34,10 +29,10 @@ class Receiver:
         while (part := batch.next_part) is not None:
             self.requests += 1
             self.frame_ids.append(part.frame_id)
-            if self.bad.intersection(contents(part)):
+            if self.bad.intersection(part.frames):
                 batch.part_refused()
                 continue
-            self.taken += contents(part)
+            self.taken += part.frames
             counts = batch.part_accepted()
             delivered, broken = delivered + counts[0], broken + counts[1]
         return delivered, broken
@@ -67,13 +62,11 @@ def test_a_record_is_delivered_when_all_its_frames_are(answers, outcome):
     ]
 
 
-def test_frames_of_one_record_share_it():
-    """A single frame needs no record of its own."""
-    assert frames_of([b"a"]) == [(b"a", SINGLE)]
-    (first, record), (second, same) = frames_of([b"a", b"b"])
-    assert (first, second) == (b"a", b"b")
-    assert record is same
-    assert isinstance(record, Record)
+def test_pieces_of_one_record_share_it():
+    """They are bytes like other frames."""
+    first, second = pieces([b"a", b"b"])
+    assert b"".join([first, second]) == b"ab"
+    assert first.record is second.record
 
 
 # Parts
@@ -104,10 +97,10 @@ def test_parts_hold_as_many_frames_as_fit_in_order(max_bytes, sizes):
     sent = []
     while (part := batch.next_part) is not None:
         lengths.append(len(part.frames))
-        sent += contents(part)
+        sent += part.frames
         batch.part_accepted()
     assert lengths == sizes
-    assert sent == [frame for frame, _ in singles(7)]
+    assert sent == singles(7)
 
 
 def test_a_part_is_the_same_with_the_same_id_on_every_try():
@@ -190,10 +183,10 @@ def test_a_restart_sends_what_was_refused_again_and_more_behind_it():
     batch = Batch(singles(3), 1_000_000)
     Receiver(0, 1, 2).deal_with(batch)
     assert batch.all_refused
-    batch.restart([(b"more", SINGLE)])
+    batch.restart([b"more"])
     assert not batch.all_refused
     assert batch.next_part is not None
-    assert contents(batch.next_part) == [b"000000", b"000001", b"000002", b"more"]
+    assert batch.next_part.frames == [b"000000", b"000001", b"000002", b"more"]
     receiver = Receiver(0, 1, 2)
     assert receiver.deal_with(batch) == (1, 0)
     assert not batch.all_refused
@@ -218,7 +211,7 @@ def test_restarts_may_be_refused_again_and_again():
         batch.restart()
     receiver = Receiver()
     assert receiver.deal_with(batch) == (9, 0)
-    assert receiver.taken == [frame for frame, _ in singles(9)]
+    assert receiver.taken == singles(9)
 
 
 def test_a_restart_has_new_ids():
@@ -227,7 +220,7 @@ def test_a_restart_has_new_ids():
     assert batch.next_part is not None
     before = batch.next_part.frame_id
     batch.part_refused()
-    batch.restart([(b"more", SINGLE)])
+    batch.restart([b"more"])
     assert batch.next_part is not None
     assert batch.next_part.frame_id != before
 
@@ -256,7 +249,7 @@ def several(number, frames):
     return [
         frame
         for index in range(number)
-        for frame in frames_of([b"%06d" % (index * frames + part) for part in range(frames)])
+        for frame in pieces([b"%06d" % (index * frames + part) for part in range(frames)])
     ]
 
 
@@ -286,7 +279,7 @@ def test_two_broken_records_are_two():
 
 def test_own_lines_are_no_records():
     """They are counted neither as delivered nor as dropped."""
-    frames = [(b"000000", OWN_LINE), (b"000001", SINGLE), (b"000002", OWN_LINE)]
+    frames = [OwnFrame(b"000000"), b"000001", OwnFrame(b"000002")]
     batch = Batch(frames, 1_000_000)
     assert Receiver(2).deal_with(batch) == (1, 0)
     assert batch.drop_refused() == (0, 0)

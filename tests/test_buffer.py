@@ -11,7 +11,11 @@ from logplex_handler._buffer import Buffer, BufferLimits
 
 
 def buffer(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):
-    return Buffer(BufferLimits(max_bytes, on_full, batch_frames, batch_bytes))
+    return Buffer(BufferLimits(max_bytes, on_full, batch_frames, batch_bytes), weigh)
+
+
+def weigh(entry):
+    return entry[:2]
 
 
 def entry(name, size=10, frames=1):

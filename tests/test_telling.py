@@ -6,7 +6,7 @@ from logplex_handler._telling import Telling
 
 
 def dropping(capsys, on_drop=None):
-    buffer = Buffer(BufferLimits(100, "drop_newest", 10, 100))
+    buffer = Buffer(BufferLimits(100, "drop_newest", 10, 100), lambda entry: (10, 1))
     return buffer, Telling(buffer, Stderr(), on_drop)
 
 

@@ -1,0 +1,47 @@
+"""What became of records: the counts behind `Stats`, and which drops nobody was told of yet."""
+
+from __future__ import annotations
+
+CAUSES = ("buffer_full", "refused", "inactive", "closed", "shutdown", "format_error")
+
+
+class Books:
+    """Counts of records that are in no queue any more. Whoever owns it guards it.
+
+    Near the recursion limit any call may fail, so the counts of one event are written without a
+    call between.
+    """
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        # Those that were dropped without ever being queued, or from the midst of the queue.
+        self.never_queued = 0
+        self.dropped = dict.fromkeys(CAUSES, 0)
+        # Those of them to be told of, which are all but those turned away.
+        self.to_be_told = dict.fromkeys(CAUSES, 0)
+        self.unheard = False
+
+    def drop(self, cause: str, records: int = 1, *, never_queued: int = 0) -> None:
+        """Records are dropped, and somebody is to be told."""
+        self.never_queued += never_queued
+        self.dropped[cause] += records
+        self.to_be_told[cause] += records
+        self.unheard = True
+
+    def turn_down(self, cause: str) -> None:
+        """A record is dropped of which nobody is told: there is no stream any more, or none yet."""
+        self.never_queued += 1
+        self.dropped[cause] += 1
+
+    def hear(self) -> dict[str, int]:
+        """All drops to be told of, by cause, for whoever tells of them."""
+        self.unheard = False
+        return _without_zeros(self.to_be_told)
+
+    def dropped_by_cause(self) -> dict[str, int]:
+        """All drops."""
+        return _without_zeros(self.dropped)
+
+
+def _without_zeros(counts: dict[str, int]) -> dict[str, int]:
+    return {cause: number for cause, number in counts.items() if number}
