@@ -1,0 +1,54 @@
+"""One measurement in this process: prints its figures as one line of JSON.
+
+With --about it prints instead what this Python has installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from importlib import metadata
+
+import peers
+from kinds import KINDS
+from measures import MEASURES
+from subjects import SUBJECTS
+
+
+def about() -> dict[str, object]:
+    """What of interest is installed for this Python."""
+    installed = {}
+    for name in ("logplex-handler", "requests", "urllib3"):
+        installed[name] = metadata.version(name)
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "packages": installed,
+        "peers": peers.installed(),
+        "missing": peers.missing(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--about", action="store_true")
+    parser.add_argument("subject", nargs="?")
+    parser.add_argument("measure", nargs="?", choices=MEASURES)
+    parser.add_argument("kind", nargs="?", choices=KINDS)
+    parser.add_argument("records", nargs="?", type=int)
+    parser.add_argument("url", nargs="?")
+    given = parser.parse_args()
+    if given.about:
+        print(json.dumps(about()))
+        return
+    make = SUBJECTS.get(given.subject) or peers.PEERS[given.subject].make
+    result = MEASURES[given.measure](make(given.url), KINDS[given.kind], given.records)
+    print(json.dumps(result), flush=True)
+    # What waits for a sink that never answers need not hold up the end.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

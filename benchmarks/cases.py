@@ -1,0 +1,79 @@
+"""The cases: which measurements stand next to each other, and how large they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Of these, all sizes are shares.
+FULL = 200_000
+QUICK = 20_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measurement.
+
+    Attributes:
+        subject: Who is measured.
+        measure: What of it; a name in `measures`.
+        share: Of the number of records that the whole is run with.
+        kind: What is logged; a name in `kinds`.
+        sink: What receives it; a mode of `sink`.
+        label: Its name among the runs of its case. Default: the subject's.
+    """
+
+    subject: str
+    measure: str
+    share: float = 1.0
+    kind: str = "order"
+    sink: str = "fast"
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.label or self.subject
+
+    def records(self, whole: int) -> int:
+        return max(10, round(whole * self.share))
+
+
+BASELINES = ("null", "queue", "ours")
+
+# The kinds of records that are not the usual one; some cost so much that fewer do.
+KINDS = {"plain": 0.25, "fstring": 0.25, "template": 0.25, "exception": 0.05, "long": 0.01}
+
+# Shares of 200,000: 10,000 to 1,000,000 records, and with --largest 10,000,000.
+SIZES = (0.05, 0.5, 5.0)
+LARGEST = 50.0
+
+
+def _side_by_side(measure: str, **more: object) -> tuple[Run, ...]:
+    return tuple(Run(subject, measure, **more) for subject in BASELINES)  # type: ignore[arg-type]
+
+
+def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
+    """Every case by its name; peers are added to those in WITH_PEERS."""
+    cases = {
+        "burst": _side_by_side("burst"),
+        "pace": _side_by_side("pace", share=0.1),
+        "calls": (
+            *_side_by_side("calls"),
+            Run("ours", "calls", sink="hang", label="hang"),
+            Run("ours", "calls", sink="slow", label="slow"),
+        ),
+        "waiting": (Run("ours", "waiting", 0.1, sink="dead"),),
+        "growth": (Run("ours", "growth", 10.0, sink="dead"),),
+        "level": tuple(Run(s, "burst", 5.0, kind="below_level") for s in ("null", "ours")),
+        "threads": tuple(Run(s, "threads") for s in ("null", "ours")),
+        "sizes": tuple(
+            Run(subject, "burst", share, label=f"{subject} {share:g}")
+            for share in (*SIZES, LARGEST)[: None if largest else len(SIZES)]
+            for subject in ("null", "ours")
+        ),
+    }
+    for kind, share in KINDS.items():
+        cases[kind] = _side_by_side("burst", share=share, kind=kind)
+    return cases
+
+
+WITH_PEERS = {"burst": 1.0, "pace": 0.1}

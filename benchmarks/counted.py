@@ -1,0 +1,98 @@
+"""What `instructions` runs under callgrind: records of each kind, to NullHandler and to ours.
+
+Each part begins and ends with a call of getloadavg, at which callgrind writes a profile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+
+from kinds import KINDS, LogOne
+from logplex_handler import LogplexHandler
+from subjects import Subject, make_logger, null
+
+WARM_UP = 1_000
+# What makes a batch due. Each is waited for, or the clock would say how many records are in one.
+BATCH = 500
+
+
+class Instant(BaseAdapter):
+    """Answers at once, without a socket."""
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code = 204
+        answer.url = str(request.url)
+        answer.request = request
+        answer.raw = Empty()
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+class Empty:
+    """A body without bytes."""
+
+    headers: Mapping[str, str] = {}
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        pass
+
+    def release_conn(self) -> None:
+        pass
+
+
+def session() -> requests.Session:
+    made = requests.Session()
+    made.mount("http://", Instant())
+    return made
+
+
+def ours() -> Subject:
+    handler = LogplexHandler(
+        "http://token:t.benchmark@127.0.0.1:9/logs",
+        session_factory=session,
+        batch_size=BATCH,
+        flush_interval=3600,
+    )
+    return Subject(handler, lambda: handler.flush(3600))
+
+
+def log(logger: logging.Logger, subject: Subject, log_one: LogOne, records: range) -> None:
+    for i in records:
+        log_one(logger, i)
+        if i % BATCH == BATCH - 1:
+            subject.finish()
+    subject.finish()
+
+
+def main() -> None:
+    records = int(sys.argv[1])
+    kinds = sys.argv[2:]
+    for subject in (null(""), ours()):
+        logger = make_logger(subject)
+        for kind in kinds:
+            log(logger, subject, KINDS[kind], range(WARM_UP))
+            os.getloadavg()
+            log(logger, subject, KINDS[kind], range(records))
+            os.getloadavg()
+        logger.removeHandler(subject.handler)
+        if isinstance(subject.handler, LogplexHandler):
+            stats = subject.handler.stats()
+            if stats.delivered != (WARM_UP + records) * len(kinds):
+                sys.exit(f"not all were delivered: {stats}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What is measured: the two baselines and the handler. Those of others are in `peers`."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import QueueHandler, QueueListener
+
+from logplex_handler import LogplexHandler
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A handler that is ready.
+
+    Attributes:
+        handler: What the logger is given.
+        finish: Waits until all that was logged is delivered, or given up.
+    """
+
+    handler: logging.Handler
+    finish: Callable[[], object]
+
+
+def null(_url: str) -> Subject:
+    """What logging itself costs: nobody can have less."""
+    return Subject(logging.NullHandler(), lambda: None)
+
+
+def queue_listener(_url: str) -> Subject:
+    """The standard library's way out of the caller's thread, with nothing at its end."""
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = QueueListener(records, logging.NullHandler())
+    listener.start()
+    # Python 3.10 and 3.11 type the argument as a Queue; it needs put_nowait only.
+    return Subject(QueueHandler(records), listener.stop)
+
+
+def ours(url: str) -> Subject:
+    """The handler with defaults everywhere."""
+    handler = LogplexHandler(url)
+    return Subject(handler, lambda: handler.flush(60))
+
+
+SUBJECTS: dict[str, Callable[[str], Subject]] = {
+    "null": null,
+    "queue": queue_listener,
+    "ours": ours,
+}
+
+
+def make_logger(subject: Subject) -> logging.Logger:
+    """The logger of all measurements; what the libraries log of themselves goes elsewhere."""
+    logger = logging.getLogger("shop.orders")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(subject.handler)
+    return logger

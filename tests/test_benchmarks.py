@@ -1,0 +1,94 @@
+"""The benchmarks work, and their guard fails when it must. Nothing here depends on time."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def load(name):
+    specification = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def instructions():
+    return load("instructions")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """What a very small run has printed and written."""
+    folder = tmp_path_factory.mktemp("run")
+    done = subprocess.run(
+        [
+            sys.executable,
+            BENCHMARKS / "run.py",
+            "--quick",
+            "--records=500",
+            "--cases=burst,pace,waiting,sizes,long",
+            f"--output={folder / 'out.md'}",
+            f"--json={folder / 'out.json'}",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, folder
+
+
+def test_a_figure_a_tenth_over_the_committed_one_passes(instructions):
+    assert instructions.excesses({"plain": 10.9}, {"plain": 10.0}) == []
+
+
+def test_a_figure_more_than_a_tenth_over_fails_and_says_how_to_renew(instructions):
+    [problem] = instructions.excesses({"plain": 11.1, "extras": 5.0}, {"plain": 10, "extras": 5})
+    assert problem.startswith("plain: 11.10 is 11% more than 10.00")
+    assert "--renew" in problem
+
+
+def test_a_kind_that_became_cheaper_passes(instructions):
+    assert instructions.excesses({"plain": 5.0}, {"plain": 10.0}) == []
+
+
+@pytest.mark.parametrize(("more", "status"), [([], 1), (["--if-available"], 0)])
+def test_without_valgrind_the_guard_fails_unless_told_otherwise(more, status, tmp_path):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "instructions.py", *more],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.returncode == status
+    assert "valgrind is not installed" in done.stdout
+
+
+def test_all_that_was_logged_arrives_at_the_sink(run):
+    _, folder = run
+    results = json.loads((folder / "out.json").read_text())
+    [python] = results["pythons"].values()
+    [one] = python["rounds"]
+    ours = one["burst"]["ours"]
+    assert (ours["records"], ours["distinct"], ours["repeated"]) == (500, 500, 0)
+
+
+def test_the_tables_are_printed_and_written_where_asked_and_nowhere_else(run):
+    printed, folder = run
+    assert "caller's overhead" in printed
+    assert (folder / "out.md").read_text() == printed.removesuffix("\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["out.json", "out.md"]
