@@ -37,7 +37,7 @@ class Run:
         return max(10, round(whole * self.share))
 
 
-BASELINES = ("null", "queue", "ours")
+OWN = ("null", "queue", "ours")
 
 # The kinds of records that are not the usual one; some cost so much that fewer do.
 KINDS = {"plain": 0.25, "fstring": 0.25, "template": 0.25, "exception": 0.05, "long": 0.01}
@@ -48,7 +48,7 @@ LARGEST = 50.0
 
 
 def _side_by_side(measure: str, **more: object) -> tuple[Run, ...]:
-    return tuple(Run(subject, measure, **more) for subject in BASELINES)  # type: ignore[arg-type]
+    return tuple(Run(subject, measure, **more) for subject in OWN)  # type: ignore[arg-type]
 
 
 def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 import report
-from cases import BASELINES, FULL, QUICK, WITH_PEERS, Run, all_cases
+from cases import FULL, OWN, QUICK, WITH_PEERS, Run, all_cases
 from figures import Result, Round
 from sinks import Sinks
 
@@ -118,7 +118,7 @@ def _measure(python: str, sinks: Sinks, run: Run, whole: int) -> Result | None:
         result: Result = json.loads(_script(python, *command))
     except (subprocess.SubprocessError, ValueError) as error:
         # A peer may fail as it likes; the handler and the baselines may not.
-        if run.subject in BASELINES:
+        if run.subject in OWN:
             raise
         _say(f"  {run.subject} left out: {error}")
         return None

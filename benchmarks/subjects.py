@@ -34,7 +34,6 @@ def queue_listener(_url: str) -> Subject:
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     listener = QueueListener(records, logging.NullHandler())
     listener.start()
-    # Python 3.10 and 3.11 type the argument as a Queue; it needs put_nowait only.
     return Subject(QueueHandler(records), listener.stop)
 
 
