@@ -63,7 +63,7 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
         ),
         "waiting": (Run("ours", "waiting", 0.1, sink="dead"),),
         "growth": (Run("ours", "growth", 10.0, sink="dead"),),
-        "level": tuple(Run(s, "burst", 5.0, kind="below_level") for s in ("null", "ours")),
+        "level": (Run("ours", "below", 5.0, kind="below_level"),),
         "threads": tuple(Run(s, "threads") for s in ("null", "ours")),
         "sizes": tuple(
             Run(subject, "burst", share, label=f"{subject} {share:g}")

@@ -26,6 +26,7 @@ Result = dict[str, float]
 PACE = 5_000  # records a second
 GROUP = 10  # records at a time
 THREADS = 8
+TURNS = 10
 
 _PROC_STATUS = Path("/proc/self/status")
 
@@ -132,6 +133,25 @@ def _resident(name: str) -> float:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def below(subject: Subject, log_one: LogOne, records: int) -> Result:
+    """Records that no handler gets, in turns with a logger that has a NullHandler.
+
+    They cost so little that the difference between two processes would hide it.
+    """
+    loggers = {"caller": make_logger(subject), "null": logging.getLogger("shop.null")}
+    loggers["null"].propagate = False
+    loggers["null"].setLevel(logging.INFO)
+    loggers["null"].addHandler(logging.NullHandler())
+    taken = dict.fromkeys(loggers, 0.0)
+    for _ in range(TURNS):
+        for name, logger in loggers.items():
+            start = time.thread_time()
+            for i in range(records // TURNS):
+                log_one(logger, i)
+            taken[name] += time.thread_time() - start
+    return taken
+
+
 def threads(subject: Subject, log_one: LogOne, records: int) -> Result:
     """How many records a second of wall time all threads together log, one and then eight."""
     logger = make_logger(subject)
@@ -167,5 +187,5 @@ def _throughput(
 Measure = Callable[[Subject, LogOne, int], Result]
 
 MEASURES: dict[str, Measure] = {
-    measure.__name__: measure for measure in (burst, pace, calls, waiting, growth, threads)
+    measure.__name__: measure for measure in (burst, pace, calls, waiting, growth, below, threads)
 }

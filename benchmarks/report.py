@@ -99,7 +99,8 @@ def _kinds(measured: Measured) -> str:
         row = ["template and extras" if kind == "burst" else kind]
         for part in ("caller", "whole"):
             for subject in _OWN:
-                row.append(_show(spread(figures.microseconds(kind, part, subject), rounds), 1))
+                cost = spread(figures.microseconds(kind, part, subject), rounds)
+                row.append(f"{cost.middle:.1f}" if cost else "")
             row.append(_show(spread(figures.overhead(kind, part), rounds), 2))
         lost = spread(figures.lost(kind), rounds)
         if lost:
