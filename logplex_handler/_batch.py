@@ -39,8 +39,10 @@ class OwnFrame(bytes):
     """A frame of the handler's own lines, which are no records of the application's."""
 
 
-def pieces(rendered: Sequence[bytes]) -> list[PieceFrame]:
-    """The frames of one record that has more than one."""
+def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
+    """The frames of one record, which know of each other if there are several."""
+    if len(rendered) == 1:
+        return rendered
     record = Record(len(rendered))
     frames = [PieceFrame(frame) for frame in rendered]
     for frame in frames:

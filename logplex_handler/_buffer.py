@@ -11,6 +11,7 @@ weighed, and light entries behind it.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -27,8 +28,15 @@ Weigh = Callable[[Entry], tuple[int, int]]
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
 
-# Entries that queue up when they come faster than they are taken.
-_CROWD = 2048
+# Entries that only queue up when they come faster than they are taken; so many less, and they do
+# not any more. Each thread that logs meanwhile sees it after some more.
+_CROWD = 6144
+_NO_CROWD = 1024
+_MORE_OF_A_CROWD = 256
+# Seconds that those who put entries let others take some before it seems that none is taken.
+_PATIENCE = 0.03
+# Entries that are weighed beyond what is needed, so as not to be there again at the next one.
+_WEIGHED_IN_ADVANCE = 512
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Waiting:
     Attributes:
         records: Entries that are queued.
         full_batch: Whether they make a batch due by their number or size, or are in the way.
+        pressing: Whether somebody waits for their room, or they come faster than they are taken.
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
         somebody_waits: Whether somebody waits for them at this moment.
@@ -63,6 +72,7 @@ class Waiting:
 
     records: int
     full_batch: bool
+    pressing: bool
     since: float
     flushing: bool
     somebody_waits: bool
@@ -107,8 +117,10 @@ class Buffer:
         # Why records are dropped as they come, if they are; and how many had come before.
         self._turned_away: str | None = None
         self._turned_away_from = 0
-        # How many are queued when the queue is crowded, and when it is said the next time.
+        # How many are queued when the queue is crowded.
         self._crowd_at = _CROWD
+        self._crowd_waits_until = 0.0
+        self._patience = _PATIENCE
         self._crowded = False
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
@@ -143,8 +155,30 @@ class Buffer:
 
     @property
     def crowded(self) -> bool:
-        """Whether, when somebody was last to be woken, entries were coming faster than leaving."""
+        """Whether entries were coming faster than leaving when somebody was last to be woken."""
         return self._crowded
+
+    def wait_for_less_of_a_crowd(self, seconds: float) -> None:
+        """Let others take entries for so long at most, together with all who put more meanwhile.
+
+        Where nothing is taken for a while, nobody waits until something is.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._crowd_waits_until:
+                self._crowd_waits_until = now + seconds
+                self._crowd_at = _NO_CROWD
+                self._patience -= seconds
+                self._tidy()
+            self._changed.wait_for(
+                lambda: self._turned_away is not None or len(self._queue) < _NO_CROWD,
+                self._crowd_waits_until - now,
+            )
+            if len(self._queue) < _NO_CROWD or time.monotonic() >= self._crowd_waits_until:
+                self._crowd_at = max(_CROWD, len(self._queue) + _MORE_OF_A_CROWD)
+                if self._patience <= 0:
+                    self._crowd_at = sys.maxsize
+                self._tidy()
 
     def refuse(self, cause: str) -> bool:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
@@ -181,6 +215,7 @@ class Buffer:
             return Waiting(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
+                pressing=self._room_wanted or len(self._queue) >= self._crowd_at,
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
                 somebody_waits=self._flushers > 0,
@@ -218,11 +253,14 @@ class Buffer:
             self._taken_first_at = self._first_at
             if not queue:
                 self._first_at = math.inf
-            self._crowd_at = max(_CROWD, len(queue))
+            if self._patience <= 0:
+                self._crowd_at = max(_CROWD, len(queue))
+            self._patience = _PATIENCE
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
             self._tidy()
+            self._changed.notify_all()
         return taken
 
     def holds(self, size: int) -> None:
@@ -350,8 +388,7 @@ class Buffer:
                 self._turn_down_late_ones()
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
-            if weigh or self._may_reach_a_limit():
-                self._weigh_all()
+            self._weigh_some(weigh)
         finally:
             self._busy = False
         self._look_at = self._next_look()
@@ -383,9 +420,15 @@ class Buffer:
         """Whether there is room for it beside what was weighed."""
         return self._weighed_bytes + self._sending_bytes + size <= self._limits.max_bytes
 
-    def _weigh_all(self) -> None:
+    def _weigh_some(self, everything: bool) -> None:
+        """Weigh what may reach a limit, and some more; or everything."""
         queue = self._queue
-        while self._weighed < len(queue):
+        enough = self._weighed
+        while self._weighed < len(queue) and (
+            everything or self._may_reach_a_limit() or self._weighed < enough
+        ):
+            if self._may_reach_a_limit():
+                enough = self._weighed + _WEIGHED_IN_ADVANCE
             size, frames = self._weigh(queue[self._weighed])
             if not self._fits(size):
                 self._make_room(size)
@@ -454,6 +497,4 @@ class Buffer:
         self._woken_for_batch |= full
         self._woken_for_drops |= drops
         self._crowded = len(self._queue) >= self._crowd_at
-        if self._crowded:
-            self._crowd_at = len(self._queue) + _CROWD
         return first or full or drops or self._crowded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from logplex_handler import _packet, metrics
 from logplex_handler._buffer import Entry
@@ -15,6 +16,8 @@ from logplex_handler.formatter import KeyValueFormatter, line_form
 
 # The last second that a time stamp with a year of four digits can name.
 _LAST_SECOND = 253_402_300_799
+# What a frame begins with: writing a number takes five times as long.
+_LENGTHS = [f"{length} " for length in range(_packet.MAX_PACKET_BYTES + 1)]
 # In place of the number of an entry's shape, where it has none.
 _FORMATTED = 0
 
@@ -30,20 +33,16 @@ class Entries:
     def __init__(self, packet: PacketForm, default_formatter: KeyValueFormatter) -> None:
         self._packet = packet
         self._default_formatter = default_formatter
-        self._longest = packet.max_packet_bytes
         self._shapes = Shapes(packet.head)
+        self._shapes.use(None, line_form(default_formatter))
         self._shape_of = self._shapes.by_number
-        self._shapes.form_lines(line_form(default_formatter))
+        self._writer_of = self._shapes.writer_by_number
+        self._writer_of[_FORMATTED] = None
+        # `light_entry(record, formatter)`: what has to wait of a record, if that is soon said and
+        # light, else None. Without a call between: it is made for every record.
+        self.light_entry = self._shapes.light_entry
         # Whose lines the shapes have; None for the default one.
         self._formatter: logging.Formatter | None = None
-        # The start of a second and its date, for the sender alone.
-        self._second = _packet.second(0)
-
-    def light_entry(
-        self, record: logging.LogRecord, formatter: logging.Formatter | None
-    ) -> Entry | None:
-        """What has to wait of a record, if that is quickly said, and light."""
-        return self._shapes.light_entry(record) if formatter is self._formatter else None
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None
@@ -54,8 +53,8 @@ class Entries:
             Exception: what the formatter raises, or says wrong, and what no packet can be made of.
         """
         if formatter is not self._formatter:
-            self._shapes.form_lines(line_form(formatter or self._default_formatter))
             self._formatter = formatter
+            self._shapes.use(formatter, line_form(formatter or self._default_formatter))
         return self._shapes.entry(record) or (self._formatted(record, formatter), False)
 
     def _formatted(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Entry:
@@ -84,33 +83,42 @@ class Entries:
             return size, self._packet.count(entry[-1])
         return size, 1 if size <= LIGHT else size // self._packet.room + 1
 
-    def render(self, entry: Entry) -> bytes | list[bytes]:
-        """The frame of an entry, or its frames where it needs several.
+    def render(self, entries: Iterable[Entry]) -> Iterator[bytes | list[bytes]]:
+        """The frame of each entry, or its frames where it needs several; none if that fails."""
+        writer_of = self._writer_of
+        longest = self._packet.max_packet_bytes
+        # Both are only asked for once a second.
+        start, date = 0, ""
+        for entry in entries:
+            created = entry[1]
+            rendered: bytes | list[bytes] | None = None
+            try:
+                write = writer_of[entry[0]]
+                if write is None:
+                    rendered = self._packet.frames(*entry[1:])
+                else:
+                    offset = created - start
+                    if not 0.0 <= offset < 0.999999:
+                        start, date = _packet.second(created)
+                        offset = created - start
+                    microsecond = "%06d" % (offset * 1e6 + 0.5)  # noqa: UP031 (it takes a float)
+                    packet = write(date, microsecond, entry)
+                    length = len(packet)
+                    # In ASCII a character is a byte.
+                    if length <= longest and packet.isascii():
+                        rendered = f"{_LENGTHS[length]}{packet}".encode()
+            except Exception:
+                rendered = None
+            yield self._with_care(entry) if rendered is None else rendered
 
-        Raises:
-            Exception: what no packet can be made of.
-        """
-        number = entry[0]
-        if number == _FORMATTED:
-            return self._packet.frames(*entry[1:])
-        shape = self._shape_of[number]
-        created = entry[1]
-        start, date = self._second
-        offset = created - start
-        if not 0.0 <= offset < 0.999999:
-            start, date = self._second = _packet.second(created)
-            offset = created - start
+    def _with_care(self, entry: Entry) -> list[bytes]:
+        """The frames of an entry with arguments that do not fit, or with texts that are not ASCII
+        or long."""
         try:
-            microsecond = "%06d" % (offset * 1e6 + 0.5)  # noqa: UP031 (it takes a float)
-            packet = shape.packet(date, microsecond, entry)
+            shape = self._shape_of[entry[0]]
+            return self._packet.frames(entry[1], shape.level, shape.line(entry))
         except Exception:
-            # An argument does not fit, and the line says so.
-            return self._packet.frames(created, shape.level, shape.line(entry))
-        # In ASCII a character is a byte.
-        length = len(packet)
-        if packet.isascii() and length <= self._longest:
-            return f"{length} {packet}".encode()
-        return self._packet.frames(created, shape.level, shape.line(entry))
+            return []
 
     def notice(self, dropped: Counter[str], formatter: logging.Formatter | None) -> list[bytes]:
         """The frames that tell a stream of the records dropped, by cause.

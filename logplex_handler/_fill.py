@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from logplex_handler._batch import pieces
 from logplex_handler._buffer import Buffer, Entry
 
-# The frame of an entry, or its frames where it needs several.
-Render = Callable[[Entry], bytes | list[bytes]]
+# The frame of each entry, or its frames where it needs several; none of one that cannot be written.
+Render = Callable[[Iterable[Entry]], Iterator[bytes | list[bytes]]]
 
 # Entries taken at a time: about a millisecond's work.
 _TAKEN_AT_ONCE = 500
@@ -18,52 +19,47 @@ _FRAME_BYTES = 48
 # Seconds of work after which the application's threads get their turn, and how long that is at
 # least. Where there is a global interpreter lock, a thread that logs waits for it meanwhile. More
 # often would disturb more of its calls; rarer, each of them for longer.
-_SLICE = 0.002
+_SLICE = 0.003
 _REST = 0.000_05
 
 
 def fill(frames: list[bytes], max_bytes: int, buffer: Buffer, render: Render) -> None:
     """Add the frames of what waits, in order: as many as fit, and of one entry at least.
 
-    An entry that cannot be written is dropped: it must not stop the others.
+    An entry that cannot be written is dropped: it must not stop the others. When a signal
+    interrupts this, what was added stays, and the rest is given back.
     """
     size = sum(map(len, frames))
-    taken: list[Entry] = []
-    failed: list[Entry] = []
+    done = 0
     rested = time.perf_counter()
-    try:
-        while True:
-            more = buffer.take(_likely_to_fit(len(taken), size, max_bytes))
-            if not more:
-                return
-            taken += more
-            left = iter(more)
-            for entry in left:
-                try:
-                    rendered = render(entry)
-                except Exception:
-                    failed.append(entry)
-                    buffer.settle(dropped=1, cause="format_error")
-                    continue
-                more_frames: Sequence[bytes]
-                if isinstance(rendered, bytes):
-                    more_frames = (rendered,)
-                    size += len(rendered)
+    while entries := buffer.take(_likely_to_fit(done, size, max_bytes)):
+        done += len(entries)
+        added = 0
+        try:
+            rendered: list[Any] = [*render(entries)]
+            more = sum(map(len, rendered))
+            if size + more <= max_bytes and set(map(type, rendered)) == {bytes}:
+                # Nearly always.
+                size += more
+                frames += rendered
+                added = len(entries)
+            for one in rendered[added:]:
+                if one:
+                    of_entry = [one] if isinstance(one, bytes) else pieces(one)
+                    size += sum(map(len, of_entry))
+                    if size > max_bytes and frames:
+                        return
+                    frames += of_entry
                 else:
-                    more_frames = pieces(rendered)
-                    size += sum(map(len, rendered))
-                if size > max_bytes and frames:
-                    buffer.give_back([entry, *left])
-                    return
-                frames += more_frames
-            buffer.holds(size + len(frames) * _FRAME_BYTES)
-            if time.perf_counter() - rested > _SLICE:
-                time.sleep(_REST)
-                rested = time.perf_counter()
-    except BaseException:
-        # A signal's doing. Nothing is sent, so nothing is lost.
-        buffer.give_back([entry for entry in taken if not any(entry is one for one in failed)])
-        raise
+                    buffer.settle(dropped=1, cause="format_error")
+                added += 1
+        finally:
+            if added < len(entries):
+                buffer.give_back(entries[added:])
+        buffer.holds(size + len(frames) * _FRAME_BYTES)
+        if time.perf_counter() - rested > _SLICE:
+            time.sleep(_REST)
+            rested = time.perf_counter()
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:

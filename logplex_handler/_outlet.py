@@ -26,6 +26,9 @@ from logplex_handler.streams import Destination
 
 Notice = Callable[[Counter[str]], list[bytes]]
 
+# Seconds between two full batches. Where records come faster than so many in that time, the batches
+# become larger, and each record's share of a request smaller.
+_REST = 0.015
 # Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
 _FAILURES_TO_TELL = 3
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
@@ -73,6 +76,7 @@ class Outlet:
         self._failures = 0
         self._failed_at = 0.0
         self._not_before = 0.0
+        self._sent_at = 0.0
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
@@ -91,9 +95,11 @@ class Outlet:
             if (closing or waiting.somebody_waits) and self.asked_to_wait_until <= now:
                 not_before = min(not_before, self._failed_at + _retry.FIRST_WAIT)
             return max(0.0, not_before - now)
-        is_due = closing or waiting.full_batch or waiting.flushing
-        if self._telling.is_due_in_stream or (is_due and waiting.records):
+        is_asked_for = closing or waiting.flushing
+        if self._telling.is_due_in_stream or (is_asked_for and waiting.records):
             return 0.0
+        if waiting.full_batch:
+            return 0.0 if waiting.pressing else max(0.0, self._sent_at + _REST - now)
         if waiting.since == math.inf:
             return None
         return max(0.0, waiting.since + self._options.flush_interval - now)
@@ -105,16 +111,10 @@ class Outlet:
     def deliver(self, seconds: float) -> None:
         """Send one part of one batch, within the seconds."""
         batch = self._batch
-        if batch is None:
-            frames = self._take(self._options.max_batch_bytes)
-            if not frames:
-                return
-            batch = self._batch = Batch(frames, self._options.max_batch_bytes)
-        elif batch.all_refused:
-            room = self._options.max_batch_bytes - batch.size
-            batch.restart(self._take(room) if room > 0 else ())
-        part = batch.next_part
-        if part is not None:
+        if batch is None or batch.all_refused:
+            batch = self._filled(batch)
+        part = batch.next_part if batch is not None else None
+        if batch is not None and part is not None:
             tried, maybe_delivered = part.tried, part.maybe_delivered
             # Unless an answer says otherwise: a signal may end this without one.
             part.tried = part.maybe_delivered = True
@@ -125,22 +125,36 @@ class Outlet:
                 frame_id=part.frame_id,
                 seconds=seconds,
             )
+            self._sent_at = time.monotonic()
             part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
             if answer.was_tried:
                 self._count(answer, again=tried, maybe_twice=maybe_delivered)
             self._follow(batch, answer)
 
-    def _take(self, max_bytes: int) -> list[bytes]:
-        """Frames for one request, the handler's own first if there are drops to tell of."""
+    def _filled(self, batch: Batch | None) -> Batch | None:
+        """A new batch, or one that is begun again with more in it; None if there is nothing."""
         frames: list[bytes] = []
+        room = self._options.max_batch_bytes - (batch.size if batch is not None else 0)
         try:
-            if self._telling.is_due_in_stream:
+            if room > 0:
+                self._add_notice(frames)
+                fill(frames, room, self._buffer, self._render)
+        finally:
+            # What was taken is sent in any case, even if a signal has interrupted this.
+            if batch is not None:
+                batch.restart(frames)
+            elif frames:
+                self._batch = Batch(frames, self._options.max_batch_bytes)
+        return self._batch
+
+    def _add_notice(self, frames: list[bytes]) -> None:
+        """The handler's own lines, if there are drops to tell of."""
+        if self._telling.is_due_in_stream:
+            try:
                 frames += map(OwnFrame, self._notice(self._telling.begin_notice()))
-            fill(frames, max_bytes, self._buffer, self._render)
-        except BaseException:
-            self._telling.end_notice(delivered=False)
-            raise
-        return frames
+            except BaseException:
+                self._telling.end_notice(delivered=False)
+                raise
 
     def _count(self, answer: Answer, *, again: bool, maybe_twice: bool) -> None:
         self.sent = replace(

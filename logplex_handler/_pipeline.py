@@ -22,8 +22,9 @@ from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
-# Seconds: long enough for another thread to take the global interpreter lock.
-_GIVE_WAY = 0.000_1
+# Seconds that a call to a logger may take longer where records come faster than they are sent. In
+# so long a few thousand are made ready.
+_GIVE_WAY = 0.003
 # Seconds after which one who waits for room looks again.
 _LOOK_FOR_ROOM = 0.1
 
@@ -199,10 +200,10 @@ class Active:
                     "records may wait until they are flushed, or the process exits",
                 )
         self._delivery.wake()
-        if self._buffer.crowded:
-            # Let the sender have the interpreter. It would get its turn anyway, but late, each time
-            # it has sent or received something.
-            time.sleep(_GIVE_WAY)
+        if self._buffer.crowded and not self._delivery.is_here:
+            # The sender is starved: it has to wait for the interpreter whenever it has sent or
+            # received something, and those who log do not wait for anything.
+            self._buffer.wait_for_less_of_a_crowd(_GIVE_WAY)
 
     def flush(self, timeout: float | None) -> bool:
         if timeout is not None:

@@ -232,7 +232,7 @@ def _taking(
         source.statements.append(f"v{position} = d[{name}]")
     # All extras are there, and no others, so with two of them the last one shows their order.
     if len(extras) == 2:
-        checks.append(f"next(reversed(d)) == {names[-1]}")
+        checks.append(f"next(d.__reversed__()) == {names[-1]}")
     elif len(extras) > 2:
         checks.append(f"[*d] == {source.name(attributes)}")
     late = []

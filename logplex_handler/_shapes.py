@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 from collections.abc import Callable
+from logging import Formatter, LogRecord
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +14,7 @@ from logplex_handler._shape import NOT_STAYING, SHARED, Entry, Shape, shape
 
 Attributes = dict[str, Any]
 Kind = tuple[Any, ...]
+Writer = Callable[[str, str, Entry], str]
 
 _kind_without_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED)
 _kind_with_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED, "msg")
@@ -40,39 +41,43 @@ class Shapes:
         self._head_of = head_of
         # Of all formatters there were: what waits may be older than the present one.
         self.by_number: dict[int, Shape] = {}
+        # The function that writes a packet, None where entries have no shape.
+        self.writer_by_number: dict[int, Writer | None] = {}
         self._numbers = itertools.count(1)
-        self.form_lines(None)
+        self.use(None, None)
 
-    def form_lines(self, form: LineForm | None) -> None:
-        """From now on lines have this form; without one, no record has a shape."""
+    def use(self, formatter: Formatter | None, form: LineForm | None) -> None:
+        """From now on lines are of this formatter's form; without one, no record has a shape."""
+        self._formatter = formatter
         self._form = form
         self._of_kind: dict[Kind, tuple[Shape, ...]] = {}
         # The functions of those that came last, by template or logger.
         self._last: dict[Any, Callable[[Attributes], Entry | None]] = {}
         self._times: dict[Kind, float] = {}
 
-    def light_entry(self, record: logging.LogRecord) -> Entry | None:
+    def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
         """The light entry of a record that is like the last one of its template or logger."""
         arguments = record.args
-        if type(arguments) is not tuple or type(record) is not logging.LogRecord:
+        if (
+            type(arguments) is not tuple
+            or type(record) is not LogRecord
+            or formatter is not self._formatter
+        ):
             return None
         try:
-            if arguments:
-                entry = self._last.get(record.msg)
-            else:
-                entry = self._last.get((record.name, record.levelno))
+            entry = self._last.get(record.msg if arguments else (record.name, record.levelno))
             return None if entry is None else entry(record.__dict__)
         except Exception:
             # An attribute is gone or cannot be compared, or there are more arguments than before.
             return None
 
-    def entry(self, record: logging.LogRecord) -> tuple[Entry, bool] | None:
+    def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:
         """The entry of a record that has a shape, and whether it is light."""
         arguments = record.args
         if (
             self._form is None
             or type(arguments) is not tuple
-            or type(record) is not logging.LogRecord
+            or type(record) is not LogRecord
             or any(record.__dict__.get(name) is not None for name in NOT_STAYING)
         ):
             return None
@@ -90,7 +95,7 @@ class Shapes:
         self._count(kind, shapes, record)
         return None
 
-    def _count(self, kind: Kind, shapes: tuple[Shape, ...], record: logging.LogRecord) -> None:
+    def _count(self, kind: Kind, shapes: tuple[Shape, ...], record: LogRecord) -> None:
         """Have a shape for such records when it is worth it."""
         if len(self._times) >= _MAX_COUNTED:
             self._times.clear()
@@ -106,6 +111,7 @@ class Shapes:
             return
         self._times[kind] = 0
         self.by_number[number] = new
+        self.writer_by_number[number] = new.packet
         self._of_kind[kind] = (*shapes, new)
 
 

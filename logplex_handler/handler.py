@@ -28,6 +28,10 @@ __all__ = ["LogplexHandler"]
 _reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
 
 
+def _no_entry(record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
+    """For who does without light entries."""
+
+
 class LogplexHandler(logging.Handler):
     """Sends records to a Logplex log stream, in batches, from a thread of its own.
 
@@ -141,6 +145,10 @@ class LogplexHandler(logging.Handler):
         self._entries = Entries(
             self._options.packet, KeyValueFormatter(source=self._options.source)
         )
+        self._light_entry = self._entries.light_entry
+        if type(self).emit is not LogplexHandler.emit:
+            # A class that has an `emit` of its own gets every record there.
+            self._light_entry = _no_entry
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
         # By process id, for forks of which Python was not told.
@@ -192,45 +200,48 @@ class LogplexHandler(logging.Handler):
                 return False
             if isinstance(passed, logging.LogRecord):
                 record = passed
+        try:
+            # What nearly every record takes, in as few steps as can be (`docs/performance.md`).
+            pipeline = self._pipeline
+            if pipeline.here[0] and pipeline.takes_entries and own_doing.get() is None:
+                entry = self._light_entry(record, self.formatter)
+                if entry is not None:
+                    if pipeline.put_light(entry):
+                        pipeline.wake()
+                    return True
+        except Exception as error:
+            self._say_internal(error)
+            return True
         self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record, formatted if what it holds may change; no exception comes out of it."""
         try:
-            pipeline = self._pipeline
-            if not pipeline.here[0]:
-                pipeline = self._current()
+            # What the package makes others log must not cause another delivery: what the HTTP
+            # libraries say of a request is left out, and all else goes with the next batch.
             doing = own_doing.get()
-            if doing is None and pipeline.takes_entries:
-                entry = self._entries.light_entry(record, self.formatter)
-                if entry is not None:
-                    if pipeline.put_light(entry):
-                        pipeline.wake()
-                    return
-            self._emit(record, pipeline, doing)
-        except Exception as error:
-            self._stderr.say("internal", f"internal error: {type(error).__name__}")
-
-    def _emit(self, record: logging.LogRecord, pipeline: Pipeline, doing: Doing | None) -> None:
-        # What the package makes others log must not cause another delivery: what the HTTP libraries
-        # say of a request is left out, and all else goes with the next batch.
-        if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
-            return
-        if not pipeline.takes_entries:
-            pipeline.turn_down()
-            return
-        try:
-            entry, is_light = self._entries.entry(record, self.formatter)
-        except Exception:
-            pipeline.refuse("format_error")
-            self.handleError(record)
-            return
-        if is_light and doing is None:
-            if pipeline.put_light(entry):
+            if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+                return
+            pipeline = self._current()
+            if not pipeline.takes_entries:
+                pipeline.turn_down()
+                return
+            try:
+                entry, is_light = self._entries.entry(record, self.formatter)
+            except Exception:
+                pipeline.refuse("format_error")
+                self.handleError(record)
+                return
+            if not is_light or doing is not None:
+                pipeline.put(entry, quiet=doing is not None)
+            elif pipeline.put_light(entry):
                 pipeline.wake()
-        else:
-            pipeline.put(entry, quiet=doing is not None)
+        except Exception as error:
+            self._say_internal(error)
+
+    def _say_internal(self, error: Exception) -> None:
+        self._stderr.say("internal", f"internal error: {type(error).__name__}")
 
     def handleError(self, record: logging.LogRecord) -> None:
         """As in `logging`, but a stderr that is closed, or is a logger, is no reason to fail."""
