@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from logplex_handler import _packet, metrics
 from logplex_handler._buffer import Entry
 from logplex_handler._packet import PacketForm, one_line
-from logplex_handler._shapes import Shapes
+from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
 from logplex_handler._weight import LIGHT, weight
 from logplex_handler.formatter import KeyValueFormatter, line_form
@@ -30,19 +30,20 @@ class Entries:
     immutable built-ins, which give a garbage collection no work, however many wait.
     """
 
-    def __init__(self, packet: PacketForm, default_formatter: KeyValueFormatter) -> None:
+    def __init__(
+        self, packet: PacketForm, default_formatter: KeyValueFormatter, *, by_shape: bool = True
+    ) -> None:
         self._packet = packet
         self._default_formatter = default_formatter
-        self._shapes = Shapes(packet.head)
-        self._shapes.use(None, line_form(default_formatter))
-        self._shape_of = self._shapes.by_number
-        self._writer_of = self._shapes.writer_by_number
-        self._writer_of[_FORMATTED] = None
-        # `light_entry(record, formatter)`: what has to wait of a record, if that is soon said and
-        # light, else None. Without a call between: it is made for every record.
-        self.light_entry = self._shapes.light_entry
-        # Whose lines the shapes have; None for the default one.
-        self._formatter: logging.Formatter | None = None
+        self._by_shape = by_shape
+        self._known = KnownShapes(packet.head)
+        # Of the formatter that was used last. `shapes.light_entry(record, formatter)` is what has
+        # to wait of a record, if that is soon said and light, else None.
+        self.shapes = self._shapes_for(None)
+
+    def _shapes_for(self, formatter: logging.Formatter | None) -> Shapes:
+        form = line_form(formatter or self._default_formatter) if self._by_shape else None
+        return Shapes(self._known, formatter, form)
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None
@@ -52,10 +53,10 @@ class Entries:
         Raises:
             Exception: what the formatter raises, or says wrong, and what no packet can be made of.
         """
-        if formatter is not self._formatter:
-            self._formatter = formatter
-            self._shapes.use(formatter, line_form(formatter or self._default_formatter))
-        return self._shapes.entry(record) or (self._formatted(record, formatter), False)
+        shapes = self.shapes
+        if shapes.formatter is not formatter:
+            shapes = self.shapes = self._shapes_for(formatter)
+        return shapes.entry(record) or (self._formatted(record, formatter), False)
 
     def _formatted(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Entry:
         if formatter is None:
@@ -85,7 +86,7 @@ class Entries:
 
     def render(self, entries: Iterable[Entry]) -> Iterator[bytes | list[bytes]]:
         """The frame of each entry, or its frames where it needs several; none if that fails."""
-        writer_of = self._writer_of
+        writer_of = self._known.writer_by_number
         longest = self._packet.max_packet_bytes
         # Both are only asked for once a second.
         start, date = 0, ""
@@ -93,7 +94,7 @@ class Entries:
             created = entry[1]
             rendered: bytes | list[bytes] | None = None
             try:
-                write = writer_of[entry[0]]
+                write = writer_of.get(entry[0])
                 if write is None:
                     rendered = self._packet.frames(*entry[1:])
                 else:
@@ -115,7 +116,7 @@ class Entries:
         """The frames of an entry with arguments that do not fit, or with texts that are not ASCII
         or long."""
         try:
-            shape = self._shape_of[entry[0]]
+            shape = self._known.by_number[entry[0]]
             return self._packet.frames(entry[1], shape.level, shape.line(entry))
         except Exception:
             return []

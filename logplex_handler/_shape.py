@@ -225,15 +225,17 @@ def _taking(
     checks = [f"len(d) == {len(attributes)}"]
     for name in SHARED:
         checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
-    for name in NOT_STAYING:
-        checks.append(f"d[{name!r}] is None")
+    checks += [f"not d[{name!r}]" for name in NOT_STAYING]
     names = [source.name(name) for name in extras]
     for position, name in enumerate(names, count):
         source.statements.append(f"v{position} = d[{name}]")
-    # All extras are there, and no others, so with two of them the last one shows their order.
-    if len(extras) == 2:
+    # With their number right, all extras are there and no others. Python 3.12 has added an
+    # attribute that some filters take away again.
+    checks.append(f"('taskName' in d) is {'taskName' in attributes}")
+    # Their order is that of the line.
+    if len(extras) == 2 and attributes[-1] == extras[-1]:
         checks.append(f"next(d.__reversed__()) == {names[-1]}")
-    elif len(extras) > 2:
+    elif len(extras) > 1:
         checks.append(f"[*d] == {source.name(attributes)}")
     late = []
     longest, longest_ascii = longest_of_light(len(types))

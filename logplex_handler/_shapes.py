@@ -26,29 +26,53 @@ _MAX_SHAPES = 4096
 _MAX_SHAPES_OF_A_KIND = 8
 # Kinds that are counted at a time, and characters of a template: one that is longer was made at run
 # time, and does not come again.
-_MAX_COUNTED = 4096
+_MAX_COUNTED = 1024
 _MAX_TEMPLATE = 1000
+# In place of the limits of a light entry.
+_NO_LIMITS = (math.inf, -math.inf, math.inf)
 
 
-class Shapes:
-    """The shapes of one handler's records. May be asked from any thread.
+class KnownShapes:
+    """The shapes that entries know by number, of all formatters that a handler had.
 
-    Args:
-        head_of: What a packet of a level has before its date, and between that and its line.
+    Attributes:
+        by_number: Every shape.
+        writer_by_number: The function of each that writes a packet.
     """
 
     def __init__(self, head_of: Callable[[int], tuple[str, str]]) -> None:
-        self._head_of = head_of
-        # Of all formatters there were: what waits may be older than the present one.
         self.by_number: dict[int, Shape] = {}
-        # The function that writes a packet, None where entries have no shape.
-        self.writer_by_number: dict[int, Writer | None] = {}
+        self.writer_by_number: dict[int, Writer] = {}
+        # What a packet of a level has before its date, and between that and its line.
+        self._head_of = head_of
         self._numbers = itertools.count(1)
-        self.use(None, None)
 
-    def use(self, formatter: Formatter | None, form: LineForm | None) -> None:
-        """From now on lines are of this formatter's form; without one, no record has a shape."""
-        self._formatter = formatter
+    def learn(self, record: LogRecord, form: LineForm) -> Shape | None:
+        """A new shape, if there can be one."""
+        if len(self.by_number) >= _MAX_SHAPES or not isinstance(record.levelno, int):
+            return None
+        number = next(self._numbers)
+        new = shape(number, record, form, self._head_of(record.levelno))
+        if new is not None:
+            self.by_number[number] = new
+            self.writer_by_number[number] = new.packet
+        return new
+
+
+class Shapes:
+    """The shapes of the records of one formatter. May be asked from any thread.
+
+    Args:
+        known: Where new ones are put.
+        formatter: Whose records they are; None for the handler's own.
+        form: The form of its lines; None if its records have no shapes.
+    """
+
+    def __init__(
+        self, known: KnownShapes, formatter: Formatter | None, form: LineForm | None
+    ) -> None:
+        self.formatter = formatter
+        self._known = known
         self._form = form
         self._of_kind: dict[Kind, tuple[Shape, ...]] = {}
         # The functions of those that came last, by template or logger.
@@ -61,7 +85,7 @@ class Shapes:
         if (
             type(arguments) is not tuple
             or type(record) is not LogRecord
-            or formatter is not self._formatter
+            or formatter is not self.formatter
         ):
             return None
         try:
@@ -77,12 +101,14 @@ class Shapes:
         if (
             self._form is None
             or type(arguments) is not tuple
+            or type(record.msg) is not str
             or type(record) is not LogRecord
-            or any(record.__dict__.get(name) is not None for name in NOT_STAYING)
         ):
             return None
         try:
             kind = (_kind_with_arguments if arguments else _kind_without_arguments)(record.__dict__)
+            if any(map(record.__dict__.__getitem__, NOT_STAYING)):
+                return None
             shapes = self._of_kind.get(kind, ())
         except Exception:
             return None
@@ -90,33 +116,21 @@ class Shapes:
             for limits in ((), _NO_LIMITS):
                 entry = _entry(of_kind, record.__dict__, limits)
                 if entry is not None:
-                    self._last[kind[-1] if arguments else kind[:2]] = of_kind.entry
+                    self._last[record.msg if arguments else kind[:2]] = of_kind.entry
                     return entry, not limits
-        self._count(kind, shapes, record)
+        if self._is_worth_a_shape(kind, record, len(shapes)):
+            new = self._known.learn(record, self._form)
+            self._of_kind[kind] = shapes if new is None else (*shapes, new)
+            self._times[kind] = -math.inf if new is None else 0
         return None
 
-    def _count(self, kind: Kind, shapes: tuple[Shape, ...], record: LogRecord) -> None:
-        """Have a shape for such records when it is worth it."""
-        if len(self._times) >= _MAX_COUNTED:
+    def _is_worth_a_shape(self, kind: Kind, record: LogRecord, shapes: int) -> bool:
+        if shapes >= _MAX_SHAPES_OF_A_KIND or (record.args and len(record.msg) > _MAX_TEMPLATE):
+            return False
+        if len(self._times) >= _MAX_COUNTED and kind not in self._times:
             self._times.clear()
         times = self._times[kind] = self._times.get(kind, 0) + 1
-        if times < _TIMES_WORTH_A_SHAPE or self._form is None:
-            return
-        new = None
-        if len(shapes) < _MAX_SHAPES_OF_A_KIND and len(self.by_number) < _MAX_SHAPES:
-            number = next(self._numbers)
-            new = shape(number, record, self._form, self._head_of(record.levelno))
-        if new is None:
-            self._times[kind] = -math.inf
-            return
-        self._times[kind] = 0
-        self.by_number[number] = new
-        self.writer_by_number[number] = new.packet
-        self._of_kind[kind] = (*shapes, new)
-
-
-# For `longest`, `least` and `most`.
-_NO_LIMITS = (math.inf, -math.inf, math.inf)
+        return times >= _TIMES_WORTH_A_SHAPE
 
 
 def _entry(of: Shape, attributes: Attributes, limits: tuple[float, ...]) -> Entry | None:

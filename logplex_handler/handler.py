@@ -28,10 +28,6 @@ __all__ = ["LogplexHandler"]
 _reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
 
 
-def _no_entry(record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
-    """For who does without light entries."""
-
-
 class LogplexHandler(logging.Handler):
     """Sends records to a Logplex log stream, in batches, from a thread of its own.
 
@@ -143,12 +139,11 @@ class LogplexHandler(logging.Handler):
             del given, url, headers
             raise ConfigurationError(problem)
         self._entries = Entries(
-            self._options.packet, KeyValueFormatter(source=self._options.source)
+            self._options.packet,
+            KeyValueFormatter(source=self._options.source),
+            # A class that has an `emit` of its own is to get every record there.
+            by_shape=type(self).emit is LogplexHandler.emit,
         )
-        self._light_entry = self._entries.light_entry
-        if type(self).emit is not LogplexHandler.emit:
-            # A class that has an `emit` of its own gets every record there.
-            self._light_entry = _no_entry
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
         # By process id, for forks of which Python was not told.
@@ -204,7 +199,7 @@ class LogplexHandler(logging.Handler):
             # What nearly every record takes, in as few steps as can be (`docs/performance.md`).
             pipeline = self._pipeline
             if pipeline.here[0] and pipeline.takes_entries and own_doing.get() is None:
-                entry = self._light_entry(record, self.formatter)
+                entry = self._entries.shapes.light_entry(record, self.formatter)
                 if entry is not None:
                     if pipeline.put_light(entry):
                         pipeline.wake()
