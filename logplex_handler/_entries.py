@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -88,8 +89,8 @@ class Entries:
         """The frame of each entry, or its frames where it needs several; none if that fails."""
         writer_of = self._known.writer_by_number
         longest = self._packet.max_packet_bytes
-        # Both are only asked for once a second.
-        start, date = 0, ""
+        # The second that the last entry was in; there was none yet.
+        start, date = -math.inf, ""
         for entry in entries:
             created = entry[1]
             rendered: bytes | list[bytes] | None = None

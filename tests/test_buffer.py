@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 
 from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._weight import LIGHT
 
 
 def buffer(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):
@@ -322,3 +323,219 @@ def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
     queue.give_back(taken)
     assert queue.waiting().since < math.inf
     assert names(queue.take(9)) == ["a", "quiet"]
+
+
+# Light entries
+
+
+def roomy(**limits):
+    """A buffer with room for a hundred light entries that are not weighed."""
+    return buffer(**{"max_bytes": 100 * LIGHT, "batch_frames": 10, "batch_bytes": 10**9, **limits})
+
+
+def never(entry):
+    raise AssertionError("was weighed")
+
+
+def test_light_entries_are_not_weighed_while_there_is_room_in_any_case():
+    """They are queued, taken and settled without it."""
+    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
+    for name in range(100):
+        queue.put_light(entry(name))
+    taken = queue.take(60)
+    queue.settle(delivered=60)
+    assert names(taken) == list(range(60))
+    assert names(queue.take(99)) == list(range(60, 100))
+    assert books(queue) == (100, 60, 40, {})
+
+
+def test_light_entries_are_weighed_before_they_can_hold_too_much():
+    """What they really hold decides; then the oldest give way."""
+    queue = roomy()
+    for name in range(1000):
+        queue.put_light(entry(name, size=LIGHT // 4))
+        held = sum(size for size, _, _ in queue._queue)
+        assert held <= 100 * LIGHT
+    assert books(queue) == (1000, 0, 400, {"buffer_full": 600})
+    assert names(queue.take(9999)) == list(range(600, 1000))
+
+
+def test_light_and_other_entries_keep_their_order():
+    """However they were put."""
+    queue = roomy()
+    for name in range(50):
+        (queue.put if name % 3 else queue.put_light)(entry(name))
+    taken = queue.take(20)
+    queue.give_back(taken[10:])
+    assert names(queue.take(99)) == list(range(10, 50))
+
+
+def test_the_sender_is_woken_for_the_first_light_entry_and_for_a_full_batch():
+    """And not for those between, and after."""
+    queue = roomy()
+    assert [queue.put_light(entry(name)) for name in range(30)] == [
+        number in (0, 9) for number in range(30)
+    ]
+    queue.take(99)
+    assert queue.waiting().since == math.inf
+    assert [queue.put_light(entry(name)) for name in range(3)] == [True, False, False]
+
+
+def test_whoever_looks_at_the_books_takes_no_news_from_the_sender():
+    """The next entry wakes it all the same."""
+    queue = roomy()
+    queue._queue.append(entry("appended by a thread that has not looked yet"))
+    books(queue)
+    assert queue.put_light(entry("b"))
+
+
+def test_a_light_entry_that_nobody_was_woken_for_has_a_clock_when_the_sender_looks():
+    """As one that comes while the queue is being emptied."""
+    queue = roomy()
+    queue.put_light(entry("a"))
+    queue.take(1)
+    queue._queue.append(entry("b"))
+    assert queue.waiting().since < math.inf
+
+
+def test_quiet_entries_before_light_ones_start_no_clock():
+    """The light one does."""
+    queue = roomy()
+    queue.put(entry("quiet"), quiet=True)
+    queue.put(entry("quiet too"), quiet=True)
+    assert queue.waiting().since == math.inf
+    assert queue.put_light(entry("loud"))
+    assert queue.waiting().since < math.inf
+
+
+def test_light_entries_that_come_after_the_end_are_turned_down():
+    """By a thread that had not seen it yet."""
+    queue = roomy()
+    queue.put_light(entry("a"))
+    queue.turn_away("closed")
+    assert not queue.put_light(entry("b"))
+    assert books(queue) == (2, 0, 1, {"closed": 1})
+    assert queue.abandon("shutdown") == 1
+    queue.put_light(entry("c"))
+    assert books(queue) == (3, 0, 0, {"closed": 2, "shutdown": 1})
+
+
+def test_the_newest_light_entries_give_way_with_drop_newest():
+    """Those that do not fit when they are weighed."""
+    queue = roomy(on_full="drop_newest")
+    for name in range(300):
+        queue.put_light(entry(name, size=LIGHT // 2))
+    assert books(queue) == (300, 0, 200, {"buffer_full": 100})
+    assert names(queue.take(999)) == list(range(200))
+
+
+def test_a_batch_is_full_by_the_bytes_of_light_entries_too():
+    """They are weighed when they could make one."""
+    queue = roomy(batch_frames=1000, batch_bytes=4 * LIGHT)
+    woken = [queue.put_light(entry(name, size=LIGHT // 2)) for name in range(10)]
+    assert woken == [number in (0, 7) for number in range(10)]
+
+
+def test_what_has_been_taken_holds_what_it_has_become():
+    """Until it is settled, nobody else gets that room."""
+    queue = roomy()
+    for name in range(10):
+        queue.put_light(entry(name))
+    queue.take(10)
+    queue.holds(100 * LIGHT - 5)
+    queue.put(entry("too large", size=10))
+    assert books(queue) == (11, 0, 10, {"buffer_full": 1})
+    queue.settle(delivered=10)
+    queue.put(entry("fits", size=10))
+    assert books(queue) == (12, 10, 1, {"buffer_full": 1})
+
+
+def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
+    """As by a signal while entries are weighed."""
+    nested = []
+
+    def weigh_and_log(one):
+        if len(nested) < 3:
+            nested.append(one)
+            queue.put_light(entry("nested", size=1))
+        return weigh(one)
+
+    queue = Buffer(BufferLimits(50, "drop_oldest", 99, 999), weigh_and_log)
+    for name in "abcdefgh":
+        queue.put_light(entry(name))
+    accepted, _, pending, dropped = books(queue)
+    assert len(nested) == 3
+    assert accepted == 8 + 3
+    assert pending == len(queue._queue) == len(queue.take(99))
+    assert dropped["buffer_full"] == accepted - pending
+
+
+# Crowds
+
+
+def crowded(queue):
+    """Whether whoever put the last of so many entries is told that they come too fast."""
+    for name in range(7000):
+        queue.put_light(entry(name))
+    return queue.crowded
+
+
+def test_those_who_put_wait_for_those_who_take_where_there_is_a_crowd():
+    """No longer than until most is taken."""
+    queue = roomy(max_bytes=10**9)
+    assert crowded(queue)
+    threading.Timer(0.05, queue.take, (6500,)).start()
+    start = time.monotonic()
+    queue.wait_for_less_of_a_crowd(20)
+    assert time.monotonic() - start < 10
+    assert len(queue._queue) == 500
+    assert not queue.put_light(entry("more"))
+
+
+def test_nobody_waits_for_long_where_nothing_is_taken():
+    """As beside a receiver that hangs: after a while it is given up, until something is taken."""
+    queue = roomy(max_bytes=10**9)
+    assert crowded(queue)
+    start = time.monotonic()
+    while queue.crowded:
+        queue.wait_for_less_of_a_crowd(0.003)
+        for name in range(1000):
+            queue.put_light(entry(name))
+    assert time.monotonic() - start < 2
+    for name in range(9000):
+        assert not queue.put_light(entry(name))
+    queue.take(1)
+    queue.settle(delivered=1)
+    assert crowded(queue)
+
+
+def test_the_books_balance_while_light_entries_come_and_go():
+    """Whatever many threads put while others take, give back, settle and look."""
+    queue = roomy()
+    stop = threading.Event()
+
+    def put():
+        for number in range(5000):
+            (queue.put if number % 7 == 0 else queue.put_light)(entry(number, size=LIGHT // 3))
+
+    def take():
+        while not stop.is_set():
+            taken = queue.take(7)
+            queue.holds(7 * LIGHT)
+            queue.give_back(taken[5:])
+            if taken[:5]:
+                queue.settle(delivered=len(taken[1:5]), dropped=1)
+
+    putting = [threading.Thread(target=put) for _ in range(4)]
+    taking = threading.Thread(target=take)
+    for thread in [*putting, taking]:
+        thread.start()
+    while any(thread.is_alive() for thread in putting):
+        books(queue)
+    stop.set()
+    taking.join()
+    accepted, delivered, pending, dropped = books(queue)
+    assert accepted == 20000
+    assert delivered
+    assert dropped["refused"]
+    assert pending == len(queue._queue) <= 300

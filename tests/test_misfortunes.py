@@ -292,11 +292,12 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
         real = outlet._render
         interrupted = []
 
-        def render(entry):
-            if entry[-1] == "line 3" and not interrupted:
-                interrupted.append(entry)
-                raise KeyboardInterrupt
-            return real(entry)
+        def render(entries):
+            for entry in entries:
+                if entry[-1] == "line 3" and not interrupted:
+                    interrupted.append(entry)
+                    raise KeyboardInterrupt
+                yield from real([entry])
 
         monkeypatch.setattr(outlet, "_render", render)
         for number in range(6):
@@ -339,16 +340,16 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         pipeline = handler._pipeline
         real = pipeline._outlet._render
 
-        def render(entry):
+        def render(entries):
             if threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
-            return real(entry)
+            return real(entries)
 
         monkeypatch.setattr(pipeline._outlet, "_render", render)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
-        pipeline._buffer.put(handler._entries.entry(record, handler.formatter))
+        pipeline._buffer.put(handler._entries.entry(record, handler.formatter)[0])
         pipeline._buffer.begin_flush()
         with pytest.raises(KeyboardInterrupt):
             pipeline._delivery._deliver_if_idle(time.monotonic() + 5)

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from logplex_handler import _forks
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
 from tests.servers import accept, serving
@@ -257,7 +258,7 @@ def test_forked_children_deliver_what_is_theirs_while_threads_log():
 
 
 def test_a_fork_that_python_is_not_told_of_is_noticed():
-    """uWSGI forks without the hook: the process id shows it at the first record."""
+    """uWSGI forks without the hook: the child's first record shows it."""
     with LogplexReceiver() as logplex:
         done = run(
             logplex.url,
@@ -276,6 +277,24 @@ def test_a_fork_that_python_is_not_told_of_is_noticed():
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert sorted(line.text for line in logplex.lines) == ["child", "parent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("mark", [_forks.here, _forks._HereByPid])
+def test_a_mark_says_whether_it_was_made_in_this_process(mark):
+    """Not in a child, nor in a child of that; but in each for its own."""
+    here = mark()
+    assert here[0]
+    pid = os.fork()
+    if pid == 0:
+        own = mark()
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(1 if here[0] or own[0] else 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1])
+        os._exit(1 if here[0] or not own[0] else status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert here[0]
 
 
 def _worker(number):

@@ -246,3 +246,50 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch):
     monkeypatch.setattr(_transport, "_MAX_IDLE", 0.0)
     post(transport)
     assert len(closed) == 1
+
+
+@responses.activate
+def test_the_environment_is_read_once_for_a_connection(monkeypatch):
+    """Not for every request: that would be a third of its cost."""
+    read = []
+    real = requests.sessions.get_environ_proxies
+    monkeypatch.setattr(
+        requests.sessions,
+        "get_environ_proxies",
+        lambda url, no_proxy=None: read.append(url) or real(url, no_proxy=no_proxy),
+    )
+    responses.post(URL, status=204)
+    transport = Transport(options())
+    for _ in range(5):
+        assert post(transport).status == 204
+    # The first one opens the connection.
+    assert len(read) <= 2
+    transport.close()
+    post(transport)
+    assert len(read) <= 3
+
+
+@responses.activate
+def test_a_session_of_the_application_s_may_change_between_requests():
+    """What it adds to its headers later is sent."""
+    session = requests.Session()
+    responses.post(URL, status=204)
+    transport = Transport(options(session_factory=lambda: session))
+    post(transport)
+    session.headers["X-Later"] = "yes"
+    post(transport)
+    assert [call.request.headers.get("X-Later") for call in responses.calls] == [None, "yes"]
+
+
+@responses.activate
+def test_each_request_has_a_body_and_a_length_of_its_own():
+    """Whatever the one before it was."""
+    responses.post(URL, status=204)
+    transport = Transport(options())
+    destination = Destination(URL, "token", TOKEN)
+    for body in (b"3 foo", b"3 foo3 bar", b"1 x"):
+        transport.post(destination, body, frames=1, frame_id=str(len(body)))
+    sent = [call.request for call in responses.calls]
+    assert [request.body for request in sent] == [b"3 foo", b"3 foo3 bar", b"1 x"]
+    assert [request.headers["Content-Length"] for request in sent] == ["5", "10", "3"]
+    assert [request.headers["Logplex-Frame-Id"] for request in sent] == ["5", "10", "3"]

@@ -1,0 +1,102 @@
+"""How waiting entries become the frames of one request."""
+
+import pytest
+
+from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._fill import fill
+
+FRAME = 10
+
+
+def buffer_of(*entries):
+    """A buffer with the entries, each of which is its frames, or an error."""
+    buffer = Buffer(BufferLimits(10**6, "drop_oldest", 10, 10**6), lambda entry: (10, 1))
+    for entry in entries:
+        buffer.put_light(entry)
+    return buffer
+
+
+def render(entries):
+    for (what,) in entries:
+        if isinstance(what, BaseException):
+            raise what
+        yield what
+
+
+def one(number):
+    return (b"%010d" % number,)
+
+
+def settled(buffer):
+    """The entries that are still queued, with nothing being sent."""
+    return [what for (what,) in buffer.take(10_000)]
+
+
+def test_all_that_waits_goes_into_one_request_if_it_fits():
+    """In order, behind what is in it already."""
+    buffer = buffer_of(*map(one, range(2000)))
+    frames = [b"own line\n"]
+    fill(frames, 10**6, buffer, render)
+    assert frames == [b"own line\n", *[b"%010d" % number for number in range(2000)]]
+    assert buffer.books()[2] == 2000
+
+
+@pytest.mark.parametrize("room", [10, 19, 95, 100, 5005, 12_345])
+def test_what_does_not_fit_stays_in_its_place(room):
+    """As many as fit are taken, whatever their number."""
+    buffer = buffer_of(*map(one, range(3000)))
+    frames = []
+    fill(frames, room, buffer, render)
+    assert frames == [b"%010d" % number for number in range(room // FRAME)]
+    assert settled(buffer)[:2] == [b"%010d" % (len(frames) + more) for more in (0, 1)]
+
+
+def test_entries_of_all_sizes_fill_the_room():
+    """What comes behind a large one does not go before it."""
+    buffer = buffer_of((b"a" * 5,), (b"b" * 50,), (b"c" * 50,), (b"d",))
+    frames = []
+    fill(frames, 60, buffer, render)
+    assert frames == [b"a" * 5, b"b" * 50]
+    assert settled(buffer) == [b"c" * 50, b"d"]
+
+
+def test_one_entry_is_taken_however_large_it_is():
+    """It would never leave otherwise."""
+    buffer = buffer_of((b"a" * 500,), (b"b",))
+    frames = []
+    fill(frames, 60, buffer, render)
+    assert frames == [b"a" * 500]
+    assert settled(buffer) == [b"b"]
+
+
+def test_the_frames_of_one_entry_stay_together():
+    """They know of each other."""
+    buffer = buffer_of(one(1), ([b"two", b"three"],), ([b"four"],))
+    frames = []
+    fill(frames, 1000, buffer, render)
+    assert frames == [b"0000000001", b"two", b"three", b"four"]
+    assert frames[1].record is frames[2].record
+    assert type(frames[3]) is bytes
+
+
+def test_an_entry_without_frames_is_dropped_and_counted():
+    """The others go on."""
+    buffer = buffer_of(one(1), ([],), one(2), ([],))
+    frames = []
+    fill(frames, 1000, buffer, render)
+    assert frames == [b"0000000001", b"0000000002"]
+    buffer.settle(delivered=2)
+    assert buffer.books() == (4, 2, 0, {"format_error": 2})
+
+
+def test_what_a_signal_interrupts_is_neither_lost_nor_doubled():
+    """What was added stays, and the rest is given back."""
+    buffer = buffer_of(*map(one, range(700)), (KeyboardInterrupt(),), *map(one, range(700, 800)))
+    frames = []
+    with pytest.raises(KeyboardInterrupt):
+        fill(frames, 10**6, buffer, render)
+    assert frames == [b"%010d" % number for number in range(500)]
+    buffer.settle(delivered=500)
+    left = settled(buffer)
+    assert left[:200] == [b"%010d" % number for number in range(500, 700)]
+    assert left[201:] == [b"%010d" % number for number in range(700, 800)]
