@@ -39,6 +39,17 @@ class Run:
 
 OWN = ("null", "queue", "ours")
 
+# Names in `levers`, which needs the package, as this does not.
+LEVERS = (
+    "without shapes",
+    "without light entries",
+    "without fork mark",
+    "without prepared requests",
+    "without rest",
+    "without giving way",
+    "with small batches",
+)
+
 # The kinds of records that are not the usual one; some cost so much that fewer do.
 KINDS = {"plain": 0.25, "fstring": 0.25, "template": 0.25, "exception": 0.05, "long": 0.01}
 
@@ -55,6 +66,7 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
     """Every case by its name; peers are added to those in WITH_PEERS."""
     cases = {
         "burst": _side_by_side("burst"),
+        "levers": tuple(Run(subject, "burst") for subject in (*OWN, *LEVERS)),
         "pace": _side_by_side("pace", share=0.1),
         "calls": (
             *_side_by_side("calls"),

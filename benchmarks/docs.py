@@ -19,6 +19,7 @@ GENERATED = {
     "targets": report.targets,
     "peers": report.peers,
     "kinds": report.kinds,
+    "levers": report.levers,
     "made": report.made,
 }
 

@@ -24,6 +24,7 @@ def whole(results: Results) -> str:
         "Targets": targets(results),
         "Peers": peers(results),
         "Kinds of records": kinds(results),
+        "Levers": levers(results),
         "How it was made": made(results),
     }
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
@@ -85,6 +86,24 @@ def _peers(measured: Measured) -> str:
 def subjects(rounds: Sequence[figures.Round], case: str) -> list[str]:
     """All that any round has measured in this case, in order."""
     return list(dict.fromkeys(name for one in rounds for name in one.get(case, {})))
+
+
+def levers(results: Results) -> str:
+    """What the handler would cost without one of the things that make it cheap."""
+    return _each(results, _levers)
+
+
+def _levers(measured: Measured) -> str:
+    rounds = measured["rounds"]
+    rows = []
+    for name in subjects(rounds, "levers"):
+        if name not in ("null", "queue"):
+            row = ["as it is" if name == "ours" else name]
+            for part in ("caller", "whole"):
+                row.append(_show(spread(figures.overhead("levers", part, name), rounds), 2))
+            lost = spread(figures.lost("levers", name), rounds)
+            rows.append([*row, f"{lost.middle:,.0f}" if lost else ""])
+    return _table(["", "overhead of the caller", "of the whole", "lost"], rows)
 
 
 def kinds(results: Results) -> str:
