@@ -11,7 +11,6 @@ weighed, and light entries behind it.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from logplex_handler._books import Books
+from logplex_handler._crowd import NO_CROWD, Crowd
 from logplex_handler._weight import LIGHT
 
 Entry = tuple[Any, ...]
@@ -28,13 +28,6 @@ Weigh = Callable[[Entry], tuple[int, int]]
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
 
-# Entries that only queue up when they come faster than they are taken; so many less, and they do
-# not any more. Each thread that logs meanwhile sees it after some more.
-_CROWD = 6144
-_NO_CROWD = 1024
-_MORE_OF_A_CROWD = 256
-# Seconds that those who put entries let others take some before it seems that none is taken.
-_PATIENCE = 0.03
 # Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
 
@@ -117,10 +110,7 @@ class Buffer:
         # Why records are dropped as they come, if they are; and how many had come before.
         self._turned_away: str | None = None
         self._turned_away_from = 0
-        # How many are queued when the queue is crowded.
-        self._crowd_at = _CROWD
-        self._crowd_waits_until = 0.0
-        self._patience = _PATIENCE
+        self._crowd = Crowd()
         self._crowded = False
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
@@ -164,21 +154,13 @@ class Buffer:
         Where nothing is taken for a while, nobody waits until something is.
         """
         with self._lock:
-            now = time.monotonic()
-            if now >= self._crowd_waits_until:
-                self._crowd_waits_until = now + seconds
-                self._crowd_at = _NO_CROWD
-                self._patience -= seconds
-                self._tidy()
+            seconds = self._crowd.stand_back(time.monotonic(), seconds)
+            self._tidy()
             self._changed.wait_for(
-                lambda: self._turned_away is not None or len(self._queue) < _NO_CROWD,
-                self._crowd_waits_until - now,
+                lambda: self._turned_away is not None or len(self._queue) < NO_CROWD, seconds
             )
-            if len(self._queue) < _NO_CROWD or time.monotonic() >= self._crowd_waits_until:
-                self._crowd_at = max(_CROWD, len(self._queue) + _MORE_OF_A_CROWD)
-                if self._patience <= 0:
-                    self._crowd_at = sys.maxsize
-                self._tidy()
+            self._crowd.go_on(time.monotonic(), len(self._queue))
+            self._tidy()
 
     def refuse(self, cause: str) -> bool:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
@@ -215,7 +197,7 @@ class Buffer:
             return Waiting(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
-                pressing=self._room_wanted or len(self._queue) >= self._crowd_at,
+                pressing=self._room_wanted or len(self._queue) >= self._crowd.at,
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
                 somebody_waits=self._flushers > 0,
@@ -253,9 +235,7 @@ class Buffer:
             self._taken_first_at = self._first_at
             if not queue:
                 self._first_at = math.inf
-            if self._patience <= 0:
-                self._crowd_at = max(_CROWD, len(queue))
-            self._patience = _PATIENCE
+            self._crowd.taken(len(queue))
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
@@ -401,7 +381,7 @@ class Buffer:
         room = limits.max_bytes - self._at_most_held()
         look_at = limits.batch_frames - self._weighed_frames + self._weighed
         if self._woken_for_batch:
-            return min(self._crowd_at, len(self._queue) + max(0, room // LIGHT) + 1)
+            return min(self._crowd.at, len(self._queue) + max(0, room // LIGHT) + 1)
         room = min(room, limits.batch_bytes - self._at_most_queued())
         return min(look_at, len(self._queue) + max(0, room // LIGHT) + 1)
 
@@ -496,5 +476,5 @@ class Buffer:
         self._woken_for_first |= first
         self._woken_for_batch |= full
         self._woken_for_drops |= drops
-        self._crowded = len(self._queue) >= self._crowd_at
+        self._crowded = len(self._queue) >= self._crowd.at
         return first or full or drops or self._crowded

@@ -35,10 +35,10 @@ class LogplexHandler(logging.Handler):
     exist already, from code, `dictConfig` or `fileConfig`. Without a formatter it writes the lines
     of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is.
 
-    What a line needs is taken out of a record in the calling thread and queued; that thread never
-    waits for the network and never sees an exception of this handler. What cannot be delivered is tried again until
-    memory for it runs out. What is dropped is counted in `stats`, told in the stream itself once it
-    takes lines again, and said on stderr.
+    What a line needs is taken out of a record in the calling thread, and queued; that thread never
+    waits for the network and never sees an exception of this handler. What cannot be delivered is
+    tried again until memory for it runs out. What is dropped is counted in `stats`, told in the
+    stream itself once it takes lines again, and said on stderr.
 
     Args:
         url: Where to send to: `https://USER:TOKEN@HOST[:PORT][/PATH]`, without a path `/logs`.
