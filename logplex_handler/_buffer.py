@@ -1,11 +1,5 @@
-"""One stream's bounded queue, and the books of its records.
-
-An entry is opaque here: what it holds and makes is known to the `weigh` that the buffer is given.
-
-Most entries are *light*: known to hold at most `LIGHT` bytes and to make one packet. A light entry
-is appended without a lock and not weighed until there are so many that the bound, or a batch by its
-size, could be reached; where the sender keeps up, that is never. So a queue is a part that was
-weighed, and light entries behind it.
+"""One stream's bounded queue with its clock, and the books of its records: what waits, until when,
+and who is to be woken for it.
 """
 
 from __future__ import annotations
@@ -13,20 +7,16 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from logplex_handler._books import Books
 from logplex_handler._crowd import NO_CROWD, Crowd
+from logplex_handler._queue import Entry, Weigh, WeighedQueue
 from logplex_handler._weight import LIGHT
 
-Entry = tuple[Any, ...]
-# The bytes of memory that an entry holds, and the packets that it will make. The same each time.
-Weigh = Callable[[Entry], tuple[int, int]]
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
-
 
 # Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
@@ -87,14 +77,12 @@ class Buffer:
         self._changed = threading.Condition(self._lock)
         self._busy = False
         self._books = Books()
-        self._queue: deque[Entry] = deque()
-        # Of the entries at its front that were weighed.
-        self._weighed = 0
-        self._weighed_bytes = 0
-        self._weighed_frames = 0
-        # How long the queue is when a light entry is a reason to look. Who appends reads it after
-        # that, and who writes it sees the queue after that, so that none is overlooked, with a
-        # global interpreter lock or without.
+        self._queue = WeighedQueue(weigh)
+        self._append = self._queue.entries.append
+        # How long the queue is when a light entry is a reason to look. It is read after such an
+        # entry was appended. It is lowered by `take` alone, and who takes looks again before he
+        # sleeps, so an entry that was appended meanwhile is seen by one of the two. (Without a
+        # global interpreter lock the two are ordered by the lock that a deque has of its own.)
         self._look_at = 0
         # The first entry that is not quiet starts the clock; there are so many before it.
         self._first_at = self._taken_first_at = math.inf
@@ -103,23 +91,19 @@ class Buffer:
         self._sending = 0
         self._sending_bytes = 0
         self._sending_from = 0
-        # All that ever left the queue at its front.
-        self._left = 0
         self._flush_mark = 0
         self._flushers = 0
-        # Why records are dropped as they come, if they are; and how many had come before.
+        # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
-        self._turned_away_from = 0
+        self._abandoned = False
         self._crowd = Crowd()
-        self._crowded = False
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
 
     def put_light(self, entry: Entry) -> bool:
         """Queue a light entry; whether the sender should be woken for it."""
-        queue = self._queue
-        queue.append(entry)
-        return len(queue) >= self._look_at and self._look()
+        self._append(entry)
+        return len(self._queue.entries) >= self._look_at and self._look()
 
     def put(self, entry: Entry, *, may_wait: bool = False, quiet: bool = False) -> bool | None:
         """Queue an entry or count it as dropped; whether the sender should be woken for it.
@@ -140,27 +124,8 @@ class Buffer:
                     return None
             if quiet and self._first_at == math.inf:
                 self._quiet += 1
-            self._queue.append(entry)
+            self._append(entry)
             return self._look(weigh=True)
-
-    @property
-    def crowded(self) -> bool:
-        """Whether entries were coming faster than leaving when somebody was last to be woken."""
-        return self._crowded
-
-    def wait_for_less_of_a_crowd(self, seconds: float) -> None:
-        """Let others take entries for so long at most, together with all who put more meanwhile.
-
-        Where nothing is taken for a while, nobody waits until something is.
-        """
-        with self._lock:
-            seconds = self._crowd.stand_back(time.monotonic(), seconds)
-            self._tidy()
-            self._changed.wait_for(
-                lambda: self._turned_away is not None or len(self._queue) < NO_CROWD, seconds
-            )
-            self._crowd.go_on(time.monotonic(), len(self._queue))
-            self._tidy()
 
     def refuse(self, cause: str) -> bool:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
@@ -178,17 +143,36 @@ class Buffer:
                 self._books.turn_down(self._turned_away)
 
     def turn_away(self, cause: str) -> None:
-        """From now on every record is turned down, with this cause."""
+        """From now on records are turned down, with this cause.
+
+        A light one that comes at this very moment is queued like those before it.
+        """
         with self._lock:
-            self._turned_away_from = self._left + len(self._queue)
             self._turned_away = cause
-            self._tidy()
             self._changed.notify_all()
 
     @property
-    def turned_away(self) -> str | None:
-        """Why records are dropped as they come, if they are."""
-        return self._turned_away
+    def is_crowded(self) -> bool:
+        """Whether entries come faster than they are taken."""
+        return len(self._queue) >= self._crowd.at
+
+    def stand_back(self, seconds: float) -> float:
+        """For one who has put an entry where it is crowded: how long to wait, at most."""
+        with self._lock:
+            seconds = self._crowd.stand_back(time.monotonic(), seconds)
+            self._tidy()
+            return seconds
+
+    def go_on(self) -> None:
+        """That wait is over."""
+        with self._lock:
+            self._crowd.go_on(time.monotonic(), len(self._queue))
+            self._tidy()
+
+    @property
+    def is_nearly_empty(self) -> bool:
+        """Whether waiting brings no more."""
+        return len(self._queue) < NO_CROWD
 
     def waiting(self) -> Waiting:
         """What waits now."""
@@ -197,7 +181,7 @@ class Buffer:
             return Waiting(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
-                pressing=self._room_wanted or len(self._queue) >= self._crowd.at,
+                pressing=self._room_wanted or self.is_crowded,
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
                 somebody_waits=self._flushers > 0,
@@ -207,65 +191,48 @@ class Buffer:
     def take(self, most: int) -> list[Entry]:
         """Take up to `most` entries to send; they stay in the books until they are settled.
 
-        What they weigh stays in the bound; the light ones are let out of it until `holds` says what
+        What they weigh stays in the bound; the light ones are let out of it until `keep` says what
         they have become.
         """
-        taken: list[Entry] = []
-        queue = self._queue
         with self._lock:
             self._tidy()
-            number = min(most, len(queue))
-            size, frames = self._weight_of(min(number, self._weighed))
-            if not self._sending:
-                self._sending_from = self._left
             self._busy = True
             try:
-                while len(taken) < number:
-                    taken.append(queue.popleft())
-            finally:
-                number = len(taken)
-                self._weighed = max(0, self._weighed - number)
-                self._weighed_bytes -= size
-                self._weighed_frames -= frames
-                self._sending += number
+                before = self._queue.left
+                taken, size = self._queue.take(most)
+                if not self._sending:
+                    self._sending_from = before
+                self._sending += len(taken)
                 self._sending_bytes += size
-                self._left += number
+            finally:
                 self._busy = False
-            self._quiet = max(0, self._quiet - number)
+            self._quiet = max(0, self._quiet - len(taken))
             self._taken_first_at = self._first_at
-            if not queue:
+            if not self._queue:
                 self._first_at = math.inf
-            self._crowd.taken(len(queue))
+            self._crowd.taken(len(self._queue))
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
             self._tidy()
-            self._changed.notify_all()
         return taken
 
-    def holds(self, size: int) -> None:
-        """What was taken holds so many bytes now."""
-        with self._lock:
-            if self._sending:
-                self._sending_bytes = size
-                self._tidy()
-
-    def give_back(self, entries: list[Entry]) -> None:
-        """Put the last of the taken entries back, in their order."""
+    def keep(self, size: int, *, back: Sequence[Entry] = ()) -> None:
+        """Of what was taken, the last ones go back in their order; the rest holds so many bytes."""
         with self._lock:
             if not self._sending:
                 # They were abandoned meanwhile.
                 return
-            for entry in reversed(entries):
-                size, frames = self._weigh(entry)
-                self._weighed_bytes += size
-                self._weighed_frames += frames
-                self._weighed += 1
-                self._sending -= 1
-                self._left -= 1
-                self._queue.appendleft(entry)
-            self._first_at = min(self._first_at, self._taken_first_at, time.monotonic())
-            self._woken_for_first = self._clock_runs()
+            if back:
+                self._busy = True
+                try:
+                    self._queue.put_back(back)
+                    self._sending -= len(back)
+                finally:
+                    self._busy = False
+                self._first_at = min(self._first_at, self._taken_first_at, time.monotonic())
+                self._woken_for_first = self._clock_runs()
+            self._sending_bytes = size if self._sending else 0
             self._tidy()
 
     def settle(self, *, delivered: int = 0, dropped: int = 0, cause: str = "refused") -> None:
@@ -286,13 +253,9 @@ class Buffer:
     def abandon(self, cause: str) -> int:
         """Drop all that is left, for good; how many. What was being sent is not waited for."""
         with self._lock:
-            self._tidy()
-            left = self._sending + len(self._queue)
-            self._sending = self._sending_bytes = 0
-            self._weighed = self._weighed_bytes = self._weighed_frames = 0
-            for _ in range(len(self._queue)):
-                self._left += 1
-                self._queue.popleft()
+            left = self._sending + self._queue.clear()
+            self._sending = self._sending_bytes = self._quiet = 0
+            self._abandoned = True
             if left:
                 self._books.drop(cause, left)
             self._tidy()
@@ -313,9 +276,11 @@ class Buffer:
     def begin_flush(self) -> int:
         """Have what is queued now sent at once; the mark for `wait_until_removed`."""
         with self._lock:
-            # What is too heavy leaves a gap in the queue, so that has to be seen before.
+            # What is too heavy leaves a gap in the queue, so that has to be seen before; unless
+            # this is called in the midst of it, by a signal.
             self._tidy(weigh=True)
-            self._flush_mark = self._left + self._weighed
+            queued = len(self._queue) if self._busy else self._queue.weighed
+            self._flush_mark = self._queue.left + queued
             self._flushers += 1
             return self._flush_mark
 
@@ -341,13 +306,15 @@ class Buffer:
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._left + queued + self._books.never_queued
+            accepted = self._queue.left + queued + self._books.never_queued
             pending = queued + self._sending
             return accepted, self._books.delivered, pending, self._books.dropped_by_cause()
 
     def _look(self, *, weigh: bool = False) -> bool:
-        """See to what was appended; whether there is something to wake the sender for."""
+        """See to what was appended; whether there is something to call `wake` for."""
         with self._lock:
+            if self._busy:
+                return False
             self._tidy(weigh=weigh)
             news = self._news()
             self._look_at = self._next_look()
@@ -364,111 +331,86 @@ class Buffer:
             return
         self._busy = True
         try:
-            if self._turned_away is not None:
-                self._turn_down_late_ones()
+            if self._abandoned:
+                for _ in range(self._queue.clear()):
+                    self._queue.left -= 1
+                    self.turn_down()
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
-            self._weigh_some(weigh)
+            self._weigh_some(len(self._queue) if weigh else 0)
         finally:
             self._busy = False
         self._look_at = self._next_look()
 
     def _next_look(self) -> int:
         """How long the queue is when a limit may be reached; 0 if somebody is to be woken."""
-        if not (self._woken_for_first and self._clock_runs()) or self._turned_away is not None:
+        if not (self._woken_for_first and self._clock_runs()):
             return 0
         limits = self._limits
-        room = limits.max_bytes - self._at_most_held()
-        look_at = limits.batch_frames - self._weighed_frames + self._weighed
-        if self._woken_for_batch:
-            return min(self._crowd.at, len(self._queue) + max(0, room // LIGHT) + 1)
-        room = min(room, limits.batch_bytes - self._at_most_queued())
-        return min(look_at, len(self._queue) + max(0, room // LIGHT) + 1)
+        queued = len(self._queue)
+        room = limits.max_bytes - self._queue.at_most_bytes - self._sending_bytes
+        if not self._woken_for_batch:
+            room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
+        look_at = min(self._crowd.at, queued + max(0, room // LIGHT) + 1)
+        if not self._woken_for_batch:
+            look_at = min(look_at, queued + limits.batch_frames - self._queue.frames)
+        return look_at
 
     def _may_reach_a_limit(self) -> bool:
-        return self._at_most_held() > self._limits.max_bytes or (
-            self._at_most_queued() >= self._limits.batch_bytes and not self._woken_for_batch
+        at_most = self._queue.at_most_bytes
+        return at_most + self._sending_bytes > self._limits.max_bytes or (
+            at_most >= self._limits.batch_bytes and not self._woken_for_batch
         )
-
-    def _at_most_queued(self) -> int:
-        return self._weighed_bytes + (len(self._queue) - self._weighed) * LIGHT
-
-    def _at_most_held(self) -> int:
-        return self._at_most_queued() + self._sending_bytes
 
     def _fits(self, size: int) -> bool:
         """Whether there is room for it beside what was weighed."""
-        return self._weighed_bytes + self._sending_bytes + size <= self._limits.max_bytes
+        return self._queue.weighed_bytes + self._sending_bytes + size <= self._limits.max_bytes
 
-    def _weigh_some(self, everything: bool) -> None:
-        """Weigh what may reach a limit, and some more; or everything."""
+    def _weigh_some(self, enough: int) -> None:
+        """Weigh until so many are weighed and no limit may be reached; then some more."""
         queue = self._queue
-        enough = self._weighed
-        while self._weighed < len(queue) and (
-            everything or self._may_reach_a_limit() or self._weighed < enough
-        ):
-            if self._may_reach_a_limit():
-                enough = self._weighed + _WEIGHED_IN_ADVANCE
-            size, frames = self._weigh(queue[self._weighed])
+        if self._may_reach_a_limit():
+            enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
+        while queue.weighed < len(queue) and (queue.weighed < enough or self._may_reach_a_limit()):
+            size, frames = queue.weight_of_next()
             if not self._fits(size):
                 self._make_room(size)
             if self._fits(size):
-                self._weighed_bytes += size
-                self._weighed_frames += frames
-                self._weighed += 1
+                queue.keep_next(size, frames)
             else:
                 self._books.drop("buffer_full", never_queued=1)
-                del queue[self._weighed]
+                queue.refuse_next()
 
     def _make_room(self, size: int) -> None:
         """Have the oldest give way, if they may, and if that is enough."""
         limits = self._limits
         if limits.on_full != "drop_oldest" or self._sending_bytes + size > limits.max_bytes:
             return
-        while self._weighed and not self._fits(size):
-            oldest, frames = self._weight_of(1)
+        while self._queue.weighed and not self._fits(size):
             self._books.drop("buffer_full")
-            self._weighed -= 1
-            self._weighed_bytes -= oldest
-            self._weighed_frames -= frames
-            self._left += 1
-            self._queue.popleft()
-
-    def _weight_of(self, number: int) -> tuple[int, int]:
-        """What so many of the first entries weigh."""
-        size = frames = 0
-        for index in range(number):
-            more, more_frames = self._weigh(self._queue[index])
-            size += more
-            frames += more_frames
-        return size, frames
-
-    def _turn_down_late_ones(self) -> None:
-        while self._left + len(self._queue) > self._turned_away_from:
-            self.turn_down()
-            self._queue.pop()
+            self._quiet = max(0, self._quiet - 1)
+            self._queue.drop_first()
 
     def _clock_runs(self) -> bool:
         return bool(self._queue) and self._first_at != math.inf
 
     def _full_batch(self) -> bool:
         limits = self._limits
-        frames = self._weighed_frames + len(self._queue) - self._weighed
         return (
-            frames >= limits.batch_frames
-            or self._weighed_bytes >= limits.batch_bytes
+            self._queue.frames >= limits.batch_frames
+            or self._queue.weighed_bytes >= limits.batch_bytes
             or (self._room_wanted and bool(self._queue))
         )
 
     def _removed(self) -> int:
         """How many entries have left of those that were ever queued, without a gap."""
-        return self._sending_from if self._sending else self._left
+        return self._sending_from if self._sending else self._queue.left
 
     def _news(self) -> bool:
-        """Whether there is something that the sender was not woken for yet.
+        """Whether there is something that nobody was woken for yet, or it is crowded.
 
-        Three wake-ups at most for a batch: the first entry starts the clock, the last one makes it
-        due, and drops are to be told.
+        Three wake-ups at most for a batch, but for a crowd: the first entry starts the clock, the
+        last one makes it due, and drops are to be told.
         """
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
@@ -476,5 +418,4 @@ class Buffer:
         self._woken_for_first |= first
         self._woken_for_batch |= full
         self._woken_for_drops |= drops
-        self._crowded = len(self._queue) >= self._crowd.at
-        return first or full or drops or self._crowded
+        return first or full or drops or self.is_crowded

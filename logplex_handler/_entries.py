@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from logplex_handler import _packet, metrics
-from logplex_handler._buffer import Entry
 from logplex_handler._packet import PacketForm, one_line
+from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
 from logplex_handler._weight import LIGHT, weight

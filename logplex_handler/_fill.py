@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from logplex_handler._batch import pieces
-from logplex_handler._buffer import Buffer, Entry
+from logplex_handler._buffer import Buffer
+from logplex_handler._queue import Entry
 
 # The frame of each entry, or its frames where it needs several; none of one that cannot be written.
 Render = Callable[[Iterable[Entry]], Iterator[bytes | list[bytes]]]
@@ -20,14 +21,17 @@ _FRAME_BYTES = 48
 # least. Where there is a global interpreter lock, a thread that logs waits for it meanwhile. More
 # often would disturb more of its calls; rarer, each of them for longer.
 _SLICE = 0.003
-_REST = 0.000_05
+_BREATH = 0.000_05
 
 
-def fill(frames: list[bytes], max_bytes: int, buffer: Buffer, render: Render) -> None:
+def fill(
+    frames: list[bytes], max_bytes: int, buffer: Buffer, render: Render, *, held: int = 0
+) -> None:
     """Add the frames of what waits, in order: as many as fit, and of one entry at least.
 
     An entry that cannot be written is dropped: it must not stop the others. When a signal
-    interrupts this, what was added stays, and the rest is given back.
+    interrupts this, what was added stays, and the rest is given back. `held` is how many bytes are
+    being sent beside these.
     """
     size = sum(map(len, frames))
     done = 0
@@ -46,23 +50,22 @@ def fill(frames: list[bytes], max_bytes: int, buffer: Buffer, render: Render) ->
             for one in rendered[added:]:
                 if one:
                     of_entry = [one] if isinstance(one, bytes) else pieces(one)
-                    size += sum(map(len, of_entry))
-                    if size > max_bytes and frames:
+                    more = sum(map(len, of_entry))
+                    if size + more > max_bytes and frames:
                         return
+                    size += more
                     frames += of_entry
                 else:
                     buffer.settle(dropped=1, cause="format_error")
                 added += 1
         finally:
-            if added < len(entries):
-                buffer.give_back(entries[added:])
-        buffer.holds(size + len(frames) * _FRAME_BYTES)
+            buffer.keep(held + size + len(frames) * _FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
-            time.sleep(_REST)
+            time.sleep(_BREATH)
             rested = time.perf_counter()
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:
     """How many more will fit if they are like those before; one at least."""
-    likely = max_bytes * entries // size - entries if entries else _TAKEN_AT_ONCE
+    likely = max_bytes * entries // size - entries if entries and size else _TAKEN_AT_ONCE
     return max(1, min(likely, _TAKEN_AT_ONCE))

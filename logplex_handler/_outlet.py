@@ -134,11 +134,12 @@ class Outlet:
     def _filled(self, batch: Batch | None) -> Batch | None:
         """A new batch, or one that is begun again with more in it; None if there is nothing."""
         frames: list[bytes] = []
-        room = self._options.max_batch_bytes - (batch.size if batch is not None else 0)
+        held = batch.size if batch is not None else 0
+        room = self._options.max_batch_bytes - held
         try:
             if room > 0:
                 self._add_notice(frames)
-                fill(frames, room, self._buffer, self._render)
+                fill(frames, room, self._buffer, self._render, held=held)
         finally:
             # What was taken is sent in any case, even if a signal has interrupted this.
             if batch is not None:

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from logplex_handler import _exits, _forks
-from logplex_handler._buffer import Buffer, BufferLimits, Entry, Weigh
+from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._delivery import Delivery
 from logplex_handler._fill import Render
 from logplex_handler._options import Options
 from logplex_handler._outlet import Notice, Outlet
+from logplex_handler._queue import Entry, Weigh
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._telling import Telling
 from logplex_handler._transport import Transport
@@ -25,6 +26,7 @@ _SAME_SHUTDOWN = 1.0
 # Seconds that a call to a logger may take longer where records come faster than they are sent. In
 # so long a few thousand are made ready.
 _GIVE_WAY = 0.003
+_GIVE_WAY_STEP = 0.001
 # Seconds after which one who waits for room looks again.
 _LOOK_FOR_ROOM = 0.1
 
@@ -39,13 +41,13 @@ class Pipeline(Protocol):
 
     @property
     def put_light(self) -> Callable[[Entry], bool]:
-        """Queues a light entry, or drops and counts it; whether to call `wake`."""
+        """Queues a light entry, or drops and counts it; whether `wake` is to be called."""
 
     def wake(self) -> None:
         """There is something to deliver."""
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
-        """The same for any entry. A quiet one is no reason to send."""
+        """Queue any entry, or drop and count it, and wake. A quiet one is no reason to send."""
 
     def refuse(self, cause: str) -> None:
         """Drop and count a record that never became an entry."""
@@ -200,10 +202,14 @@ class Active:
                     "records may wait until they are flushed, or the process exits",
                 )
         self._delivery.wake()
-        if self._buffer.crowded and not self._delivery.is_here:
-            # The sender is starved: it has to wait for the interpreter whenever it has sent or
-            # received something, and those who log do not wait for anything.
-            self._buffer.wait_for_less_of_a_crowd(_GIVE_WAY)
+        if self._buffer.is_crowded and not self._delivery.is_here:
+            self._stand_back()
+
+    def _stand_back(self) -> None:
+        deadline = time.monotonic() + self._buffer.stand_back(_GIVE_WAY)
+        while not self._buffer.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _GIVE_WAY_STEP))
+        self._buffer.go_on()
 
     def flush(self, timeout: float | None) -> bool:
         if timeout is not None:

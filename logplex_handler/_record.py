@@ -12,14 +12,11 @@ from typing import Any
 from logplex_handler import _keyvalue
 from logplex_handler.metrics import is_metric
 
-# The attributes that a record has by itself, whatever the version of Python, and those that
-# formatters add; `logplex_stream` chooses where a record goes. All others came through `extra=`.
-NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
-    "asctime",
-    "logplex_stream",
-    "message",
-    "taskName",
-}
+# Those that some records have: which formatters add, which chooses where a record goes, and which
+# Python has had since 3.12.
+MAY_BE_MISSING = frozenset({"asctime", "logplex_stream", "message", "taskName"})
+# With those that a record always has. All others came through `extra=`.
+NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
 
 def extras(record: logging.LogRecord) -> list[tuple[str, object]]:

@@ -18,10 +18,9 @@ from typing import Any
 
 from logplex_handler import _keyvalue, _record, _template
 from logplex_handler._line import LineForm
+from logplex_handler._queue import Entry
 from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
 from logplex_handler.metrics import MetricValue
-
-Entry = tuple[Any, ...]
 
 # A shape with more would not be light.
 _MAX_VALUES = 32
@@ -229,9 +228,8 @@ def _taking(
     names = [source.name(name) for name in extras]
     for position, name in enumerate(names, count):
         source.statements.append(f"v{position} = d[{name}]")
-    # With their number right, all extras are there and no others. Python 3.12 has added an
-    # attribute that some filters take away again.
-    checks.append(f"('taskName' in d) is {'taskName' in attributes}")
+    # With their number right, and what may be missing there, the extras are these and no others.
+    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
     # Their order is that of the line.
     if len(extras) == 2 and attributes[-1] == extras[-1]:
         checks.append(f"next(d.__reversed__()) == {names[-1]}")

@@ -10,7 +10,8 @@ from operator import itemgetter
 from typing import Any
 
 from logplex_handler._line import LineForm
-from logplex_handler._shape import NOT_STAYING, SHARED, Entry, Shape, shape
+from logplex_handler._queue import Entry
+from logplex_handler._shape import NOT_STAYING, SHARED, Shape, shape
 
 Attributes = dict[str, Any]
 Kind = tuple[Any, ...]
@@ -120,8 +121,9 @@ class Shapes:
                     return entry, not limits
         if self._is_worth_a_shape(kind, record, len(shapes)):
             new = self._known.learn(record, self._form)
-            self._of_kind[kind] = shapes if new is None else (*shapes, new)
             self._times[kind] = -math.inf if new is None else 0
+            if new is not None:
+                self._of_kind[kind] = (*shapes, new)
         return None
 
     def _is_worth_a_shape(self, kind: Kind, record: LogRecord, shapes: int) -> bool:

@@ -89,6 +89,30 @@ def test_an_entry_without_frames_is_dropped_and_counted():
     assert buffer.books() == (4, 2, 0, {"format_error": 2})
 
 
+def test_a_slice_of_entries_without_frames_is_no_end():
+    """What comes behind them is taken."""
+    buffer = buffer_of(*[([],)] * 700, one(1))
+    frames = []
+    fill(frames, 1000, buffer, render)
+    assert frames == [b"0000000001"]
+    buffer.settle(delivered=1)
+    assert buffer.books() == (701, 1, 0, {"format_error": 700})
+
+
+def test_what_is_given_back_and_what_is_sent_hold_their_memory_once():
+    """A buffer of large entries takes more while a batch of them is sent."""
+    limits = BufferLimits(1000, "drop_newest", 10, 10**6)
+    buffer = Buffer(limits, lambda entry: (len(entry[0]), 1))
+    for _ in range(9):
+        buffer.put((b"x" * 100,))
+    frames = []
+    fill(frames, 250, buffer, render)
+    assert len(frames) == 2
+    # Beside their bytes, frames hold some of their own.
+    buffer.put((b"y",))
+    assert buffer.books() == (10, 0, 10, {})
+
+
 def test_what_a_signal_interrupts_is_neither_lost_nor_doubled():
     """What was added stays, and the rest is given back."""
     buffer = buffer_of(*map(one, range(700)), (KeyboardInterrupt(),), *map(one, range(700, 800)))

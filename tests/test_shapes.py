@@ -288,6 +288,21 @@ def test_what_other_handlers_leave_in_a_record_is_no_extra():
     assert frames(entries, entry) == formatted(record)
 
 
+@pytest.mark.parametrize("learned", [{}, {"a": 1}, {"a": 1, "b": 2}])
+@pytest.mark.parametrize("attribute", ["message", "asctime", "logplex_stream"])
+def test_what_others_leave_in_some_records_hides_no_extra_of_another(learned, attribute):
+    """As many attributes as usual, with an extra in the place of that one."""
+    usual = make("shipped", (), learned)
+    usual.__dict__[attribute] = "theirs"
+    entries = entries_that_know(usual)
+    record = make("shipped", (), {**learned, "x": 1})
+    entry, _ = entries.entry(record, FORMATTER)
+    assert frames(entries, entry) == formatted(record)
+    record = make("shipped", (), {"x": 1, **learned})
+    entry, _ = entries.entry(record, FORMATTER)
+    assert frames(entries, entry) == formatted(record)
+
+
 def test_an_attribute_that_a_filter_takes_away_hides_no_extra():
     """As many attributes as usual, but not the same ones."""
     entries = entries_that_know(make("shipped", (), {"a": 1}))

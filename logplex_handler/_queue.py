@@ -1,0 +1,110 @@
+"""A queue whose front part is weighed.
+
+Most entries are *light*: known to hold no more than `LIGHT` bytes, and to make one packet. They are
+appended without a lock and not weighed until there are so many that they could hold too much;
+where they are taken as fast as they come, that is never.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from logplex_handler._weight import LIGHT
+
+Entry = tuple[Any, ...]
+# The bytes of memory that an entry holds, and the packets that it will make. The same each time.
+Weigh = Callable[[Entry], tuple[int, int]]
+
+
+class WeighedQueue:
+    """Entries in order. Whoever owns it guards it, but for `entries.append`.
+
+    Near the recursion limit any call may fail, so what belongs together is written without a call
+    between.
+    """
+
+    def __init__(self, weigh: Weigh) -> None:
+        self.entries: deque[Entry] = deque()
+        # All that ever left at the front, less what was put back.
+        self.left = 0
+        self._weigh = weigh
+        # Of the entries at the front that were weighed.
+        self.weighed = 0
+        self.weighed_bytes = 0
+        self._weighed_frames = 0
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def at_most_bytes(self) -> int:
+        """Bytes that all of them hold at most."""
+        return self.weighed_bytes + (len(self.entries) - self.weighed) * LIGHT
+
+    @property
+    def frames(self) -> int:
+        """Packets that they will make; those that were not weighed make one each."""
+        return self._weighed_frames + len(self.entries) - self.weighed
+
+    def weight_of_next(self) -> tuple[int, int]:
+        """What the first one weighs that was not weighed yet."""
+        return self._weigh(self.entries[self.weighed])
+
+    def keep_next(self, size: int, frames: int) -> None:
+        """It stays, with this weight."""
+        self.weighed += 1
+        self.weighed_bytes += size
+        self._weighed_frames += frames
+
+    def refuse_next(self) -> None:
+        """It is taken out of the midst of the others."""
+        del self.entries[self.weighed]
+
+    def drop_first(self) -> None:
+        """The first one, which was weighed, is taken out."""
+        size, frames = self._weigh(self.entries[0])
+        self.weighed -= 1
+        self.weighed_bytes -= size
+        self._weighed_frames -= frames
+        self.left += 1
+        self.entries.popleft()
+
+    def take(self, most: int) -> tuple[list[Entry], int]:
+        """Up to so many from the front, and the bytes of those that were weighed."""
+        entries = self.entries
+        number = min(most, len(entries))
+        size = frames = 0
+        for index in range(min(number, self.weighed)):
+            more, more_frames = self._weigh(entries[index])
+            size += more
+            frames += more_frames
+        taken: list[Entry] = []
+        try:
+            while len(taken) < number:
+                taken.append(entries.popleft())
+        finally:
+            self.left += len(taken)
+            self.weighed = max(0, self.weighed - len(taken))
+            self.weighed_bytes -= size
+            self._weighed_frames -= frames
+        return taken, size
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """The last ones that were taken, in their order."""
+        for entry in reversed(entries):
+            size, frames = self._weigh(entry)
+            self.keep_next(size, frames)
+            self.left -= 1
+            self.entries.appendleft(entry)
+
+    def clear(self) -> int:
+        """Take all out; how many."""
+        number = 0
+        self.weighed = self.weighed_bytes = self._weighed_frames = 0
+        while self.entries:
+            self.entries.popleft()
+            self.left += 1
+            number += 1
+        return number

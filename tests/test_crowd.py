@@ -1,0 +1,103 @@
+"""When those who log stand back for the sender, and for how long."""
+
+import threading
+import time
+
+import pytest
+
+from logplex_handler import KeyValueFormatter
+from logplex_handler._crowd import NO_CROWD, Crowd
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to
+from tests.servers import serving
+
+MANY = 10_000
+
+
+def test_all_who_meet_a_crowd_wait_until_the_same_moment():
+    """The first one says for how long; meanwhile it takes fewer to be a crowd."""
+    crowd = Crowd()
+    many = crowd.at
+    assert crowd.stand_back(10.0, 0.003) == pytest.approx(0.003)
+    assert crowd.at == NO_CROWD < many
+    assert crowd.stand_back(10.002, 0.003) == pytest.approx(0.001)
+
+
+def test_who_goes_on_early_lets_the_others_wait():
+    """Until it is no crowd any more, or the time is over."""
+    crowd = Crowd()
+    many = crowd.at
+    crowd.stand_back(10.0, 0.003)
+    crowd.go_on(10.001, MANY)
+    assert crowd.at == NO_CROWD
+    crowd.go_on(10.004, MANY)
+    assert crowd.at > MANY
+    crowd.stand_back(10.005, 0.003)
+    crowd.go_on(10.006, NO_CROWD - 1)
+    assert crowd.at == many
+
+
+def test_nobody_waits_any_more_where_nothing_is_taken():
+    """As beside a receiver that does not answer; until something is."""
+    crowd = Crowd()
+    now = waited = 0.0
+    while crowd.at < 10**9:
+        seconds = crowd.stand_back(now, 0.003)
+        waited += seconds
+        now += seconds
+        crowd.go_on(now, MANY)
+        now += 0.001
+    assert 0.02 < waited < 0.05
+    crowd.taken(MANY)
+    assert crowd.at == MANY
+    assert crowd.stand_back(now + 1, 0.003) == pytest.approx(0.003)
+
+
+def test_a_burst_of_many_threads_loses_nothing():
+    """Though the sender has to share one interpreter with all of them."""
+    threads, each = 8, 10_000
+    with (
+        LogplexReceiver(strict=False) as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter()) as (logger, handler),
+    ):
+
+        def work():
+            for number in range(each):
+                logger.info("order %s shipped to %s", number, "berlin", extra={"order_id": number})
+
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert handler.flush(25)
+        stats = handler.stats()
+    assert stats.delivered == threads * each
+    assert balanced(stats)
+
+
+def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long():
+    """The waits of a whole outage come to a fraction of a second."""
+    done = threading.Event()
+    with (
+        serving(lambda connection: done.wait(20)) as server,
+        logging_to(server.url, formatter=KeyValueFormatter(), shutdown_timeout=0.1) as (
+            logger,
+            handler,
+        ),
+    ):
+        waited = 0.0
+        stand_back = handler._pipeline._stand_back
+
+        def timed():
+            nonlocal waited
+            start = time.monotonic()
+            stand_back()
+            waited += time.monotonic() - start
+
+        handler._pipeline._stand_back = timed
+        for number in range(60_000):
+            logger.info("order %s shipped to %s", number, "berlin")
+        assert 0 < waited < 1
+        assert balanced(handler.stats())
+        done.set()
