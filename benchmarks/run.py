@@ -51,6 +51,9 @@ def main() -> None:
                     runs = list(cases[case])
                     if case in WITH_PEERS:
                         runs += [Run(peer, case, WITH_PEERS[case]) for peer in peers]
+                    if number % 2 == 0:
+                        # What comes later meets a warmer machine: by turns it is another one.
+                        runs.reverse()
                     one[case] = {
                         run.name: result
                         for run in runs

@@ -117,6 +117,9 @@ class Buffer:
             if self._turned_away is not None:
                 self.turn_down()
                 return False
+            if self._busy:
+                self._append(entry)
+                return False
             if quiet or may_wait:
                 self._tidy(weigh=True)
                 if not self._fits(size) and (quiet or size <= self._limits.max_bytes):

@@ -55,7 +55,8 @@ class Delivery:
     @property
     def is_here(self) -> bool:
         """Whether the calling thread is the one that delivers: it must not wait for itself."""
-        return self._deliverer == threading.get_ident()
+        here = threading.get_ident()
+        return here == self._deliverer or (self._thread is not None and here == self._thread.ident)
 
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""

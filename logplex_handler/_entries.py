@@ -12,7 +12,7 @@ from logplex_handler._packet import PacketForm, one_line
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
-from logplex_handler._weight import LIGHT, weight
+from logplex_handler._weight import weight
 from logplex_handler.formatter import KeyValueFormatter, line_form
 
 # The last second that a time stamp with a year of four digits can name.
@@ -57,7 +57,8 @@ class Entries:
         shapes = self.shapes
         if shapes.formatter is not formatter:
             shapes = self.shapes = self._shapes_for(formatter)
-        return shapes.entry(record) or (self._formatted(record, formatter), False)
+        light = shapes.entry(record)
+        return (self._formatted(record, formatter), False) if light is None else (light, True)
 
     def _formatted(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Entry:
         if formatter is None:
@@ -80,10 +81,7 @@ class Entries:
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
-        size = weight(entry)
-        if entry[0] == _FORMATTED:
-            return size, self._packet.count(entry[-1])
-        return size, 1 if size <= LIGHT else size // self._packet.room + 1
+        return weight(entry), self._packet.count(entry[-1]) if entry[0] == _FORMATTED else 1
 
     def render(self, entries: Iterable[Entry]) -> Iterator[bytes | list[bytes]]:
         """The frame of each entry, or its frames where it needs several; none if that fails."""

@@ -22,6 +22,8 @@ from logplex_handler._queue import Entry
 from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
 from logplex_handler.metrics import MetricValue
 
+Attributes = dict[str, Any]
+
 # A shape with more would not be light.
 _MAX_VALUES = 32
 _NONE = type(None)
@@ -42,15 +44,14 @@ class Shape:
     """The functions for records of one shape.
 
     Attributes:
-        entry: Makes an entry of a record's attributes: the shape's number, the time, the values.
-            None if the record is not of this shape, or not light; with `longest`, `least` and
-            `most` infinite, it may be of any weight.
+        entry: Makes a light entry of a record's attributes: the shape's number, the time, the
+            values. None if the record is not of this shape, or not light.
         packet: Makes a packet of a date, the six digits of its microseconds, and an entry.
         line: Makes the line alone of an entry, step by step, whatever its values are.
         level: The record's level.
     """
 
-    entry: Callable[..., Entry | None]
+    entry: Callable[[Attributes], Entry | None]
     packet: Callable[[str, str, Entry], str]
     line: Callable[[Entry], str]
     level: int
@@ -69,30 +70,38 @@ def shape(
     """
     template: Any = record.msg
     arguments: Any = record.args or ()
-    extras = dict(_record.extras(record))
-    types = [type(value) for value in (*(arguments or (template,)), *extras.values())]
-    if type(template) is not str or len(types) > _MAX_VALUES or MetricValue in types:
+    values = [*(arguments or (template,)), *[value for _, value in _record.extras(record)]]
+    names = [name for name, _ in _record.extras(record)]
+    types = [type(value) for value in values]
+    texts = [template, record.name, record.levelname, *names]
+    if set(map(type, texts)) != {str} or len(types) > _MAX_VALUES or MetricValue in types:
         return None
-    at = len(types) - len(extras)
+    at = len(types) - len(names)
+    has_arguments = bool(arguments)
+    # What follows lasts, and must not keep this record's values.
+    del arguments, values, texts
     start = form.start(record.levelname, record.name)
     writing = _Writing(types)
     writing.text(f"{head[1]}{start} ")
-    if arguments:
+    if has_arguments:
         if not writing.filled(template, form, at):
             return None
     else:
         writing.made_by(lambda text: form.message(text, ()), "v0")
-    for position, name in enumerate(extras, at):
+    for position, name in enumerate(names, at):
         writing.text(f" {_keyvalue.key(name)}=")
         writing.value(position)
 
     def line(entry: Entry) -> str:
         values = entry[2:]
-        message = form.message(template, values[:at]) if arguments else form.message(values[0], ())
-        pairs = [_keyvalue.pair(*pair) for pair in zip(extras, values[at:], strict=True)]
+        if has_arguments:
+            message = form.message(template, values[:at])
+        else:
+            message = form.message(values[0], ())
+        pairs = [_keyvalue.pair(*pair) for pair in zip(names, values[at:], strict=True)]
         return " ".join([start, message, *pairs])
 
-    entry = _taking(number, record, [*extras], types)
+    entry = _taking(number, record, names, types)
     return Shape(entry, writing.compiled(head[0]), line, record.levelno)
 
 
@@ -164,6 +173,9 @@ class _Writing(_Source):
                 return False
         pairs = _template.plan(template)
         if pairs is not None:
+            # An escape in a value may be another conversion.
+            if sum([pair.arguments for pair in pairs]) != arguments:
+                return False
             self._pairs(pairs)
         elif any(character in text for text in texts for character in " ="):
             self._quoted(form, texts, conversions)
@@ -215,7 +227,7 @@ class _Writing(_Source):
 
 def _taking(
     number: int, record: logging.LogRecord, extras: list[str], types: list[type]
-) -> Callable[..., Entry | None]:
+) -> Callable[[Attributes], Entry | None]:
     """The function that makes an entry of a record's attributes."""
     source = _Source()
     attributes = [*record.__dict__]
@@ -224,11 +236,12 @@ def _taking(
     checks = [f"len(d) == {len(attributes)}"]
     for name in SHARED:
         checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
-    checks += [f"not d[{name!r}]" for name in NOT_STAYING]
+    checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
     names = [source.name(name) for name in extras]
     for position, name in enumerate(names, count):
         source.statements.append(f"v{position} = d[{name}]")
-    # With their number right, and what may be missing there, the extras are these and no others.
+    # Nobody takes away what every record has; so with their number right, and may be missing there,
+    # the extras are these and no others.
     checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
     # Their order is that of the line.
     if len(extras) == 2 and attributes[-1] == extras[-1]:
@@ -241,17 +254,19 @@ def _taking(
         v = f"v{position}"
         checks.append(f"type({v}) is {source.name(kind)}")
         if kind is int:
-            checks.append(f"least < {v} < most")
+            checks.append(f"{LEAST_ORDINARY} < {v} < {MOST_ORDINARY}")
         elif kind is str:
-            checks.append(f"(len({v}) <= longest or len({v}) <= {longest_ascii} and {v}.isascii())")
+            checks.append(
+                f"(len({v}) <= {longest} or len({v}) <= {longest_ascii} and {v}.isascii())"
+            )
         elif kind not in _IMMUTABLE:
             written = _keyvalue.text_of if position >= count else _argument
             late.append(f"{v} = {source.name(written)}({v})")
-            late.append(f"if len({v}) > longest: return None")
+            late.append(f"if len({v}) > {longest}: return None")
     source.statements.append(f"if not ({' and '.join(checks)}): return None")
     source.statements += late
     source.statements.append(f"return ({number}, d['created'], {_variables(len(types))})")
-    return source.function(f"d, longest={longest}, least={LEAST_ORDINARY}, most={MOST_ORDINARY}")
+    return source.function("d")
 
 
 def _argument(value: object) -> str:

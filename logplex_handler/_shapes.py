@@ -29,8 +29,6 @@ _MAX_SHAPES_OF_A_KIND = 8
 # time, and does not come again.
 _MAX_COUNTED = 1024
 _MAX_TEMPLATE = 1000
-# In place of the limits of a light entry.
-_NO_LIMITS = (math.inf, -math.inf, math.inf)
 
 
 class KnownShapes:
@@ -53,7 +51,11 @@ class KnownShapes:
         if len(self.by_number) >= _MAX_SHAPES or not isinstance(record.levelno, int):
             return None
         number = next(self._numbers)
-        new = shape(number, record, form, self._head_of(record.levelno))
+        try:
+            new = shape(number, record, form, self._head_of(record.levelno))
+        except Exception:
+            # A type may be as odd as can be.
+            return None
         if new is not None:
             self.by_number[number] = new
             self.writer_by_number[number] = new.packet
@@ -83,22 +85,25 @@ class Shapes:
     def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
         """The light entry of a record that is like the last one of its template or logger."""
         arguments = record.args
+        message = record.msg
         if (
             type(arguments) is not tuple
+            or type(message) is not str
             or type(record) is not LogRecord
             or formatter is not self.formatter
         ):
             return None
         try:
-            entry = self._last.get(record.msg if arguments else (record.name, record.levelno))
+            entry = self._last.get(message if arguments else (record.name, record.levelno))
             return None if entry is None else entry(record.__dict__)
         except Exception:
             # An attribute is gone or cannot be compared, or there are more arguments than before.
             return None
 
-    def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:
-        """The entry of a record that has a shape, and whether it is light."""
+    def entry(self, record: LogRecord) -> Entry | None:
+        """The light entry of a record that has a shape."""
         arguments = record.args
+        attributes = record.__dict__
         if (
             self._form is None
             or type(arguments) is not tuple
@@ -107,19 +112,17 @@ class Shapes:
         ):
             return None
         try:
-            kind = (_kind_with_arguments if arguments else _kind_without_arguments)(record.__dict__)
-            if any(map(record.__dict__.__getitem__, NOT_STAYING)):
-                return None
+            kind = (_kind_with_arguments if arguments else _kind_without_arguments)(attributes)
             shapes = self._of_kind.get(kind, ())
+            stays = all(attributes[name] is None for name in NOT_STAYING)
         except Exception:
             return None
         for of_kind in shapes:
-            for limits in ((), _NO_LIMITS):
-                entry = _entry(of_kind, record.__dict__, limits)
-                if entry is not None:
-                    self._last[record.msg if arguments else kind[:2]] = of_kind.entry
-                    return entry, not limits
-        if self._is_worth_a_shape(kind, record, len(shapes)):
+            entry = _entry(of_kind, attributes)
+            if entry is not None:
+                self._last[record.msg if arguments else kind[:2]] = of_kind.entry
+                return entry
+        if stays and self._is_worth_a_shape(kind, record, len(shapes)):
             new = self._known.learn(record, self._form)
             self._times[kind] = -math.inf if new is None else 0
             if new is not None:
@@ -135,9 +138,9 @@ class Shapes:
         return times >= _TIMES_WORTH_A_SHAPE
 
 
-def _entry(of: Shape, attributes: Attributes, limits: tuple[float, ...]) -> Entry | None:
+def _entry(of: Shape, attributes: Attributes) -> Entry | None:
     try:
-        return of.entry(attributes, *limits)
+        return of.entry(attributes)
     except Exception:
         # It has other extras, or another number of arguments.
         return None

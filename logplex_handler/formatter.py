@@ -153,7 +153,9 @@ class KeyValueFormatter(logging.Formatter):
 
 def line_form(formatter: logging.Formatter) -> LineForm | None:
     """The form of a KeyValueFormatter's lines; None for one that may write others."""
-    return formatter._form if type(formatter) is KeyValueFormatter else None
+    if type(formatter) is not KeyValueFormatter or "format" in vars(formatter):
+        return None
+    return formatter._form
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:

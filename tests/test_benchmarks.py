@@ -51,17 +51,19 @@ def run(tmp_path_factory):
 
 
 def test_a_figure_a_tenth_over_the_committed_one_passes(instructions):
-    assert instructions.excesses({"plain": 10.9}, {"plain": 10.0}) == []
+    assert instructions.differences({"plain": 10.9}, {"plain": 10.0}) == []
 
 
 def test_a_figure_more_than_a_tenth_over_fails_and_says_how_to_renew(instructions):
-    [problem] = instructions.excesses({"plain": 11.1, "extras": 5.0}, {"plain": 10, "extras": 5})
+    [problem] = instructions.differences({"plain": 11.1, "extras": 5.0}, {"plain": 10, "extras": 5})
     assert problem.startswith("plain: 11.10 is 11% more than 10.00")
     assert "--renew" in problem
 
 
-def test_a_kind_that_became_cheaper_passes(instructions):
-    assert instructions.excesses({"plain": 5.0}, {"plain": 10.0}) == []
+def test_a_figure_more_than_a_tenth_under_fails_too(instructions):
+    [problem] = instructions.differences({"plain": 8.9}, {"plain": 10.0})
+    assert problem.startswith("plain: 8.90 is 11% less than 10.00")
+    assert instructions.differences({"plain": 9.1}, {"plain": 10.0}) == []
 
 
 @pytest.mark.parametrize(("more", "status"), [([], 1), (["--if-available"], 0)])

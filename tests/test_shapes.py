@@ -2,10 +2,12 @@
 
 import decimal
 import enum
+import gc
 import logging
 import re
 import threading
 import uuid
+import weakref
 from fractions import Fraction
 
 import pytest
@@ -370,16 +372,71 @@ def test_templates_made_at_run_time_do_not_fill_the_memory():
     assert not entries._known.by_number
 
 
-def test_a_long_text_is_left_to_the_sender_but_is_not_light():
-    """It counts towards the memory that may be held at once."""
+def test_a_long_text_is_formatted_at_once():
+    """What it will hold must be known, to count towards the memory that may be held."""
     short = make("order %s shipped", ("x",))
     entries = entries_that_know(short)
-    record = make("order %s shipped", ("x" * 3000,))
-    entry, is_light = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
+    entry, is_light = entries.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
     assert not is_light
-    assert entries.weigh(entry)[0] > 3000
+    assert entries.weigh(entry)[0] > 6 * 3000
     assert entries.entry(short, FORMATTER)[1]
+
+
+def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
+    """It takes an argument, though the template does not show it."""
+    record = make('a="\\u0025s" b=%s', ("x",), {"k": "v"})
+    entries = entries_that_know(record)
+    entry, _ = entries.entry(record, FORMATTER)
+    assert frames(entries, entry) == formatted(record)
+
+
+def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
+    """Their values are formatted at once."""
+
+    class Meta(type):
+        def __eq__(cls, other):
+            return cls is other
+
+        __hash__ = None
+
+    class Value(metaclass=Meta):
+        pass
+
+    record = make("shipped", (), {"value": Value()})
+    entry, _ = entries_that_know(record).entry(record, FORMATTER)
+    assert not has_shape(entry)
+
+
+def test_no_value_of_a_record_is_kept():
+    """Not of the one that a shape was made for either."""
+
+    class Connection:
+        pass
+
+    argument, extra = Connection(), Connection()
+    gone = [weakref.ref(argument), weakref.ref(extra)]
+    entries = entries_that_know(make("on %s", (argument,), {"extra": extra}))
+    assert entries._known.by_number
+    del argument, extra
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+
+
+def test_an_exception_that_is_false_is_one():
+    """Its traceback is written as of any other."""
+
+    class Empty(Exception):
+        def __len__(self):
+            return 0
+
+    entries = entries_that_know(make("failed"))
+    record = make("failed")
+    record.exc_info = (Empty, Empty(), None)
+    entry, _ = entries.entry(record, FORMATTER)
+    assert frames(entries, entry) == formatted(record)
+    record.exc_info = Empty()
+    entry, _ = entries.entry(record, FORMATTER)
+    assert frames(entries, entry) == formatted(record)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
