@@ -12,7 +12,7 @@ from logplex_handler._packet import PacketForm, one_line
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
-from logplex_handler._weight import weight
+from logplex_handler._weight import LIGHT, weight
 from logplex_handler.formatter import KeyValueFormatter, line_form
 
 # The last second that a time stamp with a year of four digits can name.
@@ -57,8 +57,12 @@ class Entries:
         shapes = self.shapes
         if shapes.formatter is not formatter:
             shapes = self.shapes = self._shapes_for(formatter)
-        light = shapes.entry(record)
-        return (self._formatted(record, formatter), False) if light is None else (light, True)
+        entry = shapes.entry(record)
+        if entry is not None:
+            return entry, True
+        entry = self._formatted(record, formatter)
+        size, packets = self.weigh(entry)
+        return entry, size <= LIGHT and packets == 1
 
     def _formatted(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Entry:
         if formatter is None:

@@ -344,9 +344,11 @@ def test_another_formatter_has_other_shapes():
 def test_formatters_of_other_classes_are_called_for_every_record(formatter):
     """Nobody knows what they depend on."""
     record = make("order %s shipped", (5,))
-    entry, is_light = entries_that_know(record, formatter=formatter).entry(record, formatter)
+    entries = entries_that_know(record, formatter=formatter)
+    entry, is_light = entries.entry(record, formatter)
     assert not has_shape(entry)
-    assert not is_light
+    assert is_light
+    assert not entries.entry(make("order %s shipped", ("x" * 3000,)), formatter)[1]
 
 
 def test_a_call_that_comes_seldom_has_no_shape():
