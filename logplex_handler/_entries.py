@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 
-from logplex_handler import _packet, metrics
+from logplex_handler import metrics
 from logplex_handler._packet import PacketForm, one_line
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
 from logplex_handler._weight import LIGHT, weight
+from logplex_handler._writing import NO_MILLISECOND
 from logplex_handler.formatter import KeyValueFormatter, line_form
 
 # The last second that a time stamp with a year of four digits can name.
 _LAST_SECOND = 253_402_300_799
-# What a frame begins with: writing a number takes five times as long.
-_LENGTHS = [f"{length} " for length in range(_packet.MAX_PACKET_BYTES + 1)]
 # In place of the number of an entry's shape, where it has none.
 _FORMATTED = 0
 
@@ -37,7 +37,7 @@ class Entries:
         self._packet = packet
         self._default_formatter = default_formatter
         self._by_shape = by_shape
-        self._known = KnownShapes(packet.head)
+        self._known = KnownShapes(packet)
         # Of the formatter that was used last. `shapes.light_entry(record, formatter)` is what has
         # to wait of a record, if that is soon said and light, else None.
         self.shapes = self._shapes_for(None)
@@ -87,33 +87,23 @@ class Entries:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
         return weight(entry), self._packet.count(entry[-1]) if entry[0] == _FORMATTED else 1
 
-    def render(self, entries: Iterable[Entry]) -> Iterator[bytes | list[bytes]]:
+    def render(self, entries: Iterable[Entry]) -> list[bytes | list[bytes]]:
         """The frame of each entry, or its frames where it needs several; none if that fails."""
-        writer_of = self._known.writer_by_number
-        longest = self._packet.max_packet_bytes
-        # The second that the last entry was in; there was none yet.
-        start, date = -math.inf, ""
-        for entry in entries:
-            created = entry[1]
-            rendered: bytes | list[bytes] | None = None
-            try:
-                write = writer_of.get(entry[0])
-                if write is None:
-                    rendered = self._packet.frames(*entry[1:])
-                else:
-                    offset = created - start
-                    if not 0.0 <= offset < 0.999999:
-                        start, date = _packet.second(created)
-                        offset = created - start
-                    microsecond = "%06d" % (offset * 1e6 + 0.5)  # noqa: UP031 (it takes a float)
-                    packet = write(date, microsecond, entry)
-                    length = len(packet)
-                    # In ASCII a character is a byte.
-                    if length <= longest and packet.isascii():
-                        rendered = f"{_LENGTHS[length]}{packet}".encode()
-            except Exception:
-                rendered = None
-            yield self._with_care(entry) if rendered is None else rendered
+        rendered: list[bytes | list[bytes]] = []
+        time = NO_MILLISECOND
+        for number, alike in groupby(entries, itemgetter(0)):
+            if number == _FORMATTED:
+                rendered += map(self._frames_of_text, alike)
+            else:
+                write = self._known.by_number[number].write
+                time = write(alike, rendered.append, time, self._with_care)
+        return rendered
+
+    def _frames_of_text(self, entry: Entry) -> list[bytes]:
+        try:
+            return self._packet.frames(*entry[1:])
+        except Exception:
+            return []
 
     def _with_care(self, entry: Entry) -> list[bytes]:
         """The frames of an entry with arguments that do not fit, or with texts that are not ASCII

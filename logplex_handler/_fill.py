@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from logplex_handler._batch import pieces
@@ -11,7 +11,7 @@ from logplex_handler._buffer import Buffer
 from logplex_handler._queue import Entry
 
 # The frame of each entry, or its frames where it needs several; none of one that cannot be written.
-Render = Callable[[Iterable[Entry]], Iterator[bytes | list[bytes]]]
+Render = Callable[[Iterable[Entry]], Iterable[bytes | list[bytes]]]
 
 # Entries taken at a time: about a millisecond's work.
 _TAKEN_AT_ONCE = 500

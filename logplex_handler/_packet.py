@@ -83,6 +83,13 @@ def second(created: float) -> tuple[int, str]:
     return start, _date(start)
 
 
+def millisecond(created: float) -> tuple[int, int, str]:
+    """The second that a time is in, the first microsecond of its millisecond, and these as text."""
+    start, date = second(created)
+    number = microsecond(created - start) // 1000
+    return start, number * 1000, f"{date}.{number:03d}"
+
+
 def microsecond(offset: float) -> int:
     """Seconds after the start of one as microseconds."""
     return max(0, int(offset * 1e6 + 0.5))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat, starmap
 from typing import Any
 
 from logplex_handler._weight import LIGHT
@@ -82,8 +83,8 @@ class WeighedQueue:
             frames += more_frames
         taken: list[Entry] = []
         try:
-            while len(taken) < number:
-                taken.append(entries.popleft())
+            # As one step, which no signal interrupts.
+            taken.extend(starmap(entries.popleft, repeat((), number)))
         finally:
             self.left += len(taken)
             self.weighed = max(0, self.weighed - len(taken))

@@ -12,31 +12,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
-from logplex_handler import _keyvalue, _record, _template
+from logplex_handler import _keyvalue, _record
 from logplex_handler._line import LineForm
+from logplex_handler._packet import PacketForm
 from logplex_handler._queue import Entry
-from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
+from logplex_handler._taking import Attributes, taking
+from logplex_handler._writing import Write, Writing
 from logplex_handler.metrics import MetricValue
-
-Attributes = dict[str, Any]
 
 # A shape with more would not be light.
 _MAX_VALUES = 32
-_NONE = type(None)
-# Built-ins that cannot change, so that it does not matter when they are written. A value of any
-# other type is turned into text at once.
-_IMMUTABLE = frozenset({int, float, str, bool, _NONE})
-# What a line depends on beside values; and what must not be there, as what a traceback shows may
-# change.
-SHARED = ("name", "levelno", "levelname")
-NOT_STAYING = ("exc_info", "exc_text", "stack_info")
-# Those that never need quotes, and the conversions of them that do not either.
-_NUMBERS = frozenset({int, float})
-_NUMERIC = frozenset("diouxXeEfFgG")
 
 
 @dataclass(frozen=True)
@@ -46,19 +33,19 @@ class Shape:
     Attributes:
         entry: Makes a light entry of a record's attributes: the shape's number, the time, the
             values. None if the record is not of this shape, or not light.
-        packet: Makes a packet of a date, the six digits of its microseconds, and an entry.
+        write: Makes the frames of entries.
         line: Makes the line alone of an entry, step by step, whatever its values are.
         level: The record's level.
     """
 
     entry: Callable[[Attributes], Entry | None]
-    packet: Callable[[str, str, Entry], str]
+    write: Write
     line: Callable[[Entry], str]
     level: int
 
 
 def shape(
-    number: int, record: logging.LogRecord, form: LineForm, head: tuple[str, str]
+    number: int, record: logging.LogRecord, form: LineForm, packet: PacketForm
 ) -> Shape | None:
     """The shape of a record; None if such records are to be formatted one by one.
 
@@ -66,7 +53,7 @@ def shape(
         number: What its entries know it by.
         record: One that is typical.
         form: The form of its line.
-        head: What a packet has before its date, and between its microseconds and its line.
+        packet: The form of its packet.
     """
     template: Any = record.msg
     arguments: Any = record.args or ()
@@ -81,8 +68,9 @@ def shape(
     # What follows lasts, and must not keep this record's values.
     del arguments, values, texts
     start = form.start(record.levelname, record.name)
-    writing = _Writing(types)
-    writing.text(f"{head[1]}{start} ")
+    before_date, after_date = packet.head(record.levelno)
+    writing = Writing(types)
+    writing.text(f"{after_date}{start} ")
     if has_arguments:
         if not writing.filled(template, form, at):
             return None
@@ -101,177 +89,6 @@ def shape(
         pairs = [_keyvalue.pair(*pair) for pair in zip(names, values[at:], strict=True)]
         return " ".join([start, message, *pairs])
 
-    entry = _taking(number, record, names, types)
-    return Shape(entry, writing.compiled(head[0]), line, record.levelno)
-
-
-class _Source:
-    """Statements of a function, and the objects that they name."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-        self._objects: dict[str, object] = {}
-
-    def name(self, thing: object) -> str:
-        """A name for an object."""
-        name = f"c{len(self._objects)}"
-        self._objects[name] = thing
-        return name
-
-    def function(self, parameters: str) -> Callable[..., Any]:
-        """The function that has these parameters."""
-        body = "".join([f"    {statement}\n" for statement in self.statements])
-        exec(f"def function({parameters}):\n{body}", self._objects)
-        function: Any = self._objects["function"]
-        return function  # type: ignore[no-any-return]
-
-
-class _Writing(_Source):
-    """Writes the values `v0`, `v1` and so on into a packet."""
-
-    def __init__(self, types: list[type]) -> None:
-        super().__init__()
-        self._types = types
-        self.statements.append(f"_, _, {_variables(len(types))} = entry")
-        # What is joined in the end: constant texts (true), and expressions.
-        self._parts: list[tuple[bool, str]] = []
-        self._quote = self.name(_keyvalue.quote)
-        self._escape = self.name(_keyvalue.escape)
-
-    def text(self, text: str) -> None:
-        """A constant."""
-        self._parts.append((True, text))
-
-    def expression(self, source: str) -> None:
-        """What is a text, or becomes one as it is."""
-        self._parts.append((False, source))
-
-    def made_by(self, function: Callable[..., str], value: str) -> None:
-        """What a function makes of a value."""
-        self.expression(f"{self.name(function)}({value})")
-
-    def value(self, position: int) -> None:
-        """A value that is all of a pair's."""
-        kind, v = self._types[position], f"v{position}"
-        if kind is bool:
-            self.expression(f"('true' if {v} else 'false')")
-        elif kind is _NONE:
-            self.text("null")
-        else:
-            if kind not in _NUMBERS:
-                self.statements.append(f"if not {v}.isalnum(): {v} = {self._quote}({v})")
-            self.expression(v)
-
-    def filled(self, template: str, form: LineForm, arguments: int) -> bool:
-        """A template with its arguments; False if it cannot be written like this."""
-        parts = _template.parts(template)
-        if parts is None or len(parts[1]) != arguments:
-            return False
-        texts, conversions = parts
-        for kind, conversion in zip(self._types, conversions, strict=False):
-            if kind not in _IMMUTABLE and conversion != "%s":
-                return False
-        pairs = _template.plan(template)
-        if pairs is not None:
-            # An escape in a value may be another conversion.
-            if sum([pair.arguments for pair in pairs]) != arguments:
-                return False
-            self._pairs(pairs)
-        elif any(character in text for text in texts for character in " ="):
-            self._quoted(form, texts, conversions)
-        else:
-            filled = f"{self.name(template)} % ({_variables(arguments)})"
-            self.made_by(form.free_text, filled)
-        return True
-
-    def _pairs(self, pairs: tuple[_template.Value, ...]) -> None:
-        used = 0
-        for number, pair in enumerate(pairs):
-            self.text(f"{' ' if number else ''}{pair.key}=")
-            if pair.template == "%s":
-                self.value(used)
-            else:
-                variables = _variables(pair.arguments, used)
-                self.made_by(_keyvalue.quote, f"{self.name(pair.template)} % ({variables})")
-            used += pair.arguments
-
-    def _quoted(self, form: LineForm, texts: list[str], conversions: list[str]) -> None:
-        """Free text that needs quotes, whatever its arguments are."""
-        self.text(f'{form.message_key}="{_keyvalue.escape(texts[0])}')
-        for position, (conversion, text) in enumerate(zip(conversions, texts[1:], strict=True)):
-            kind, v = self._types[position], f"v{position}"
-            is_plain = conversion == "%s" or (conversion == "%d" and kind is int)
-            if not is_plain:
-                self.statements.append(f"{v} = {self.name(conversion)} % ({v},)")
-            is_safe = kind in _IMMUTABLE - {str} and (is_plain or conversion[-1] in _NUMERIC)
-            if not is_safe:
-                self.statements.append(f"if not {v}.isalnum(): {v} = {self._escape}({v})")
-            self.expression(v)
-            self.text(_keyvalue.escape(text))
-        self.text('"')
-
-    def compiled(self, before_date: str) -> Callable[[str, str, Entry], str]:
-        """The function that writes."""
-        before: list[tuple[bool, str]] = [
-            (True, before_date), (False, "date"), (True, "."), (False, "micros")
-        ]  # fmt: skip
-        joined = ""
-        for are_texts, parts in groupby([*before, *self._parts, (True, "\n")], itemgetter(0)):
-            written = [part for _, part in parts]
-            if are_texts:
-                written = [self.name("".join(written))]
-            joined += "".join([f"{{{expression}}}" for expression in written])
-        self.statements.append(f'return f"{joined}"')
-        return self.function("date, micros, entry")
-
-
-def _taking(
-    number: int, record: logging.LogRecord, extras: list[str], types: list[type]
-) -> Callable[[Attributes], Entry | None]:
-    """The function that makes an entry of a record's attributes."""
-    source = _Source()
-    attributes = [*record.__dict__]
-    count = len(types) - len(extras)
-    source.statements.append(f"{_variables(count)} = d['args']" if record.args else "v0 = d['msg']")
-    checks = [f"len(d) == {len(attributes)}"]
-    for name in SHARED:
-        checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
-    checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
-    names = [source.name(name) for name in extras]
-    for position, name in enumerate(names, count):
-        source.statements.append(f"v{position} = d[{name}]")
-    # Nobody takes away what every record has; so with their number right, and may be missing there,
-    # the extras are these and no others.
-    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
-    # Their order is that of the line.
-    if len(extras) == 2 and attributes[-1] == extras[-1]:
-        checks.append(f"next(d.__reversed__()) == {names[-1]}")
-    elif len(extras) > 1:
-        checks.append(f"[*d] == {source.name(attributes)}")
-    late = []
-    longest, longest_ascii = longest_of_light(len(types))
-    for position, kind in enumerate(types):
-        v = f"v{position}"
-        checks.append(f"type({v}) is {source.name(kind)}")
-        if kind is int:
-            checks.append(f"{LEAST_ORDINARY} < {v} < {MOST_ORDINARY}")
-        elif kind is str:
-            checks.append(
-                f"(len({v}) <= {longest} or len({v}) <= {longest_ascii} and {v}.isascii())"
-            )
-        elif kind not in _IMMUTABLE:
-            written = _keyvalue.text_of if position >= count else _argument
-            late.append(f"{v} = {source.name(written)}({v})")
-            late.append(f"if len({v}) > {longest}: return None")
-    source.statements.append(f"if not ({' and '.join(checks)}): return None")
-    source.statements += late
-    source.statements.append(f"return ({number}, d['created'], {_variables(len(types))})")
-    return source.function("d")
-
-
-def _argument(value: object) -> str:
-    return _keyvalue.exact(str(value))
-
-
-def _variables(number: int, first: int = 0) -> str:
-    return "".join([f"v{position}, " for position in range(first, first + number)])
+    entry = taking(number, record, names, types)
+    write = writing.compiled(before_date, packet.max_packet_bytes)
+    return Shape(entry, write, line, record.levelno)

@@ -10,12 +10,12 @@ from operator import itemgetter
 from typing import Any
 
 from logplex_handler._line import LineForm
+from logplex_handler._packet import PacketForm
 from logplex_handler._queue import Entry
-from logplex_handler._shape import NOT_STAYING, SHARED, Shape, shape
+from logplex_handler._shape import Shape, shape
+from logplex_handler._taking import NOT_STAYING, SHARED, Attributes
 
-Attributes = dict[str, Any]
 Kind = tuple[Any, ...]
-Writer = Callable[[str, str, Entry], str]
 
 _kind_without_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED)
 _kind_with_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED, "msg")
@@ -36,14 +36,11 @@ class KnownShapes:
 
     Attributes:
         by_number: Every shape.
-        writer_by_number: The function of each that writes a packet.
     """
 
-    def __init__(self, head_of: Callable[[int], tuple[str, str]]) -> None:
+    def __init__(self, packet: PacketForm) -> None:
         self.by_number: dict[int, Shape] = {}
-        self.writer_by_number: dict[int, Writer] = {}
-        # What a packet of a level has before its date, and between that and its line.
-        self._head_of = head_of
+        self._packet = packet
         self._numbers = itertools.count(1)
 
     def learn(self, record: LogRecord, form: LineForm) -> Shape | None:
@@ -52,13 +49,12 @@ class KnownShapes:
             return None
         number = next(self._numbers)
         try:
-            new = shape(number, record, form, self._head_of(record.levelno))
+            new = shape(number, record, form, self._packet)
         except Exception:
             # A type may be as odd as can be.
             return None
         if new is not None:
             self.by_number[number] = new
-            self.writer_by_number[number] = new.packet
         return new
 
 

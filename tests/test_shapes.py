@@ -23,6 +23,8 @@ from tests.logs import balanced, logging_to
 
 PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
 FORMATTER = KeyValueFormatter(source="us-east", static={"team": "a%b"})
+# One that is longer is formatted at once.
+INTEGERS = st.integers(-(2**119), 2**119)
 TYPICAL = logging.LogRecord("", 0, "", 0, "", (), None)
 
 
@@ -177,7 +179,13 @@ def test_lines_with_extras_are_those_of_the_formatter(typical):
     name=st.text(max_size=10),
     extras=st.dictionaries(
         st.text(max_size=6).filter(lambda key: key not in {"message", *TYPICAL.__dict__}),
-        st.one_of(st.text(max_size=20), st.integers(), st.floats(), st.booleans(), st.none()),
+        st.one_of(
+            st.text(max_size=20),
+            st.integers(-(2**119), 2**119),
+            st.floats(),
+            st.booleans(),
+            st.none(),
+        ),
         max_size=4,
     ),
     created=st.floats(0, 4e9),
@@ -278,6 +286,43 @@ def test_extras_are_written_in_the_order_given(extras):
         record = make("shipped", (), dict.fromkeys(given_extras, 1))
         entry, _ = entries.entry(record, FORMATTER)
         assert frames(entries, entry) == formatted(record)
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments"),
+    [
+        ("status=sent", ()),
+        ("at=%s:%d took=%.1f", ("here", 5, 0.25)),
+        ("a=%s b=%s", ("x y", None)),
+        ("order %s, %d %%", ("é", True)),
+        ("%s", ("one",)),
+        ("%x=%s", (255, "b")),
+    ],
+)
+def test_templates_of_all_kinds_have_shapes(template, arguments):
+    """Pairs with several arguments in one value, too."""
+    record = make(template, arguments, {"x": 2**31})
+    entries = entries_that_know(record)
+    entry, _ = entries.entry(record, FORMATTER)
+    assert has_shape(entry)
+    assert frames(entries, entry) == formatted(record)
+
+
+@given(st.lists(st.tuples(st.integers(-3000, 3000), st.booleans()), min_size=2, max_size=20))
+def test_times_in_any_order_are_written_each_by_itself(steps):
+    """Back and forth across milliseconds and seconds, between records of two shapes."""
+    one, other = make("order %s", (1,)), make("shipped", (), {"a": 1})
+    entries = entries_that_know(one, other)
+    waiting, expected = [], []
+    created = 1_700_000_000.0
+    for microseconds, is_one in steps:
+        created += microseconds * 1e-6
+        record = one if is_one else other
+        record.created = created
+        waiting.append(entries.entry(record, FORMATTER)[0])
+        expected += formatted(record)
+    assert all(map(has_shape, waiting))
+    assert [*entries.render(waiting)] == expected
 
 
 def test_what_other_handlers_leave_in_a_record_is_no_extra():

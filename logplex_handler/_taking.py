@@ -1,0 +1,70 @@
+"""Code that takes what has to wait out of the records of one shape, in the application's thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from logplex_handler import _keyvalue, _record
+from logplex_handler._queue import Entry
+from logplex_handler._source import Source, variables
+from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
+from logplex_handler._writing import IMMUTABLE
+
+Attributes = dict[str, Any]
+
+# What a line depends on beside values; and what must not be there, as what a traceback shows may
+# change.
+SHARED = ("name", "levelno", "levelname")
+NOT_STAYING = ("exc_info", "exc_text", "stack_info")
+# Numbers of one digit, of which CPython has 2**30: these are compared fastest.
+_SHORT = 2**30
+
+
+def taking(
+    number: int, record: logging.LogRecord, extras: list[str], types: list[type]
+) -> Callable[[Attributes], Entry | None]:
+    """The function that makes an entry of a record's attributes."""
+    source = Source()
+    attributes = [*record.__dict__]
+    count = len(types) - len(extras)
+    source.statements.append(f"{variables(count)} = d['args']" if record.args else "v0 = d['msg']")
+    checks = [f"len(d) == {len(attributes)}"]
+    for name in SHARED:
+        checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
+    checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
+    names = [source.name(name) for name in extras]
+    for position, name in enumerate(names, count):
+        source.statements.append(f"v{position} = d[{name}]")
+    # Nobody takes away what every record has; so with their number right, and may be missing there,
+    # the extras are these and no others.
+    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
+    # Their order is that of the line.
+    if len(extras) == 2 and attributes[-1] == extras[-1]:
+        checks.append(f"next(d.__reversed__()) == {names[-1]}")
+    elif len(extras) > 1:
+        checks.append(f"[*d] == {source.name(attributes)}")
+    late = []
+    longest, longest_ascii = longest_of_light(len(types))
+    for position, kind in enumerate(types):
+        v = f"v{position}"
+        checks.append(f"type({v}) is {source.name(kind)}")
+        if kind is int:
+            checks.append(f"(0 <= {v} < {_SHORT} or {LEAST_ORDINARY} < {v} < {MOST_ORDINARY})")
+        elif kind is str:
+            checks.append(
+                f"(len({v}) <= {longest} or len({v}) <= {longest_ascii} and {v}.isascii())"
+            )
+        elif kind not in IMMUTABLE:
+            written = _keyvalue.text_of if position >= count else _argument
+            late.append(f"{v} = {source.name(written)}({v})")
+            late.append(f"if len({v}) > {longest}: return None")
+    source.statements.append(f"if not ({' and '.join(checks)}): return None")
+    source.statements += late
+    source.statements.append(f"return ({number}, d['created'], {variables(len(types))})")
+    return source.function("d")
+
+
+def _argument(value: object) -> str:
+    return _keyvalue.exact(str(value))
