@@ -15,8 +15,8 @@ from logplex_handler import (
     LogplexHandler,
     _entries,
     _forks,
+    _lane,
     _outlet,
-    _pipeline,
 )
 from logplex_handler._buffer import Buffer
 from subjects import Subject, ours
@@ -54,7 +54,7 @@ def without_rest(url: str) -> Subject:
 
 def without_giving_way(url: str) -> Subject:
     """Nobody waits for the sender, however many records wait."""
-    _change(_pipeline, "_GIVE_WAY", 0.0)
+    _change(_lane, "_GIVE_WAY", 0.0)
     return ours(url)
 
 

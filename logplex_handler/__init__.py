@@ -1,20 +1,25 @@
 """A logging handler that delivers what a program logs to a Heroku app's log stream."""
 
+from logplex_handler._choice import use_stream
 from logplex_handler.errors import ConfigurationError, LogplexError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.metrics import count, measure, sample
 from logplex_handler.sigterm import flush_on_sigterm
-from logplex_handler.stats import Stats
+from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams import Destination
 
 __all__ = [
     "ConfigurationError",
+    "Destination",
     "KeyValueFormatter",
     "LogplexError",
     "LogplexHandler",
+    "SetAside",
     "Stats",
     "count",
     "flush_on_sigterm",
     "measure",
     "sample",
+    "use_stream",
 ]

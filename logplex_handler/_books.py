@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CAUSES = ("buffer_full", "refused", "inactive", "closed", "shutdown", "format_error")
+from collections import defaultdict
 
 
 class Books:
@@ -12,13 +12,15 @@ class Books:
     call between.
     """
 
+    __slots__ = ("delivered", "dropped", "never_queued", "to_be_told", "unheard")
+
     def __init__(self) -> None:
         self.delivered = 0
         # Those that were dropped without ever being queued, or from the midst of the queue.
         self.never_queued = 0
-        self.dropped = dict.fromkeys(CAUSES, 0)
+        self.dropped = defaultdict[str, int](int)
         # Those of them to be told of, which are all but those turned away.
-        self.to_be_told = dict.fromkeys(CAUSES, 0)
+        self.to_be_told = defaultdict[str, int](int)
         self.unheard = False
 
     def drop(self, cause: str, records: int = 1, *, never_queued: int = 0) -> None:
@@ -36,12 +38,8 @@ class Books:
     def hear(self) -> dict[str, int]:
         """All drops to be told of, by cause, for whoever tells of them."""
         self.unheard = False
-        return _without_zeros(self.to_be_told)
+        return dict(self.to_be_told)
 
     def dropped_by_cause(self) -> dict[str, int]:
         """All drops."""
-        return _without_zeros(self.dropped)
-
-
-def _without_zeros(counts: dict[str, int]) -> dict[str, int]:
-    return {cause: number for cause, number in counts.items() if number}
+        return dict(self.dropped)

@@ -7,12 +7,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from logplex_handler._books import Books
 from logplex_handler._crowd import NO_CROWD, Crowd
+from logplex_handler._memory import Memory
 from logplex_handler._queue import Entry, Weigh, WeighedQueue
 from logplex_handler._weight import LIGHT
 
@@ -50,7 +51,6 @@ class Waiting:
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
         somebody_waits: Whether somebody waits for them at this moment.
-        unheard_drops: Whether there were drops since `drops` was last called.
     """
 
     records: int
@@ -59,22 +59,33 @@ class Waiting:
     since: float
     flushing: bool
     somebody_waits: bool
-    unheard_drops: bool
 
 
 class Buffer:
     """A queue of entries with a bound in bytes. Every method may be called from any thread."""
 
-    def __init__(self, limits: BufferLimits, weigh: Weigh) -> None:
+    __slots__ = (
+        "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
+        "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_queue", "_quiet",
+        "_room_wanted", "_sending", "_sending_bytes", "_sending_from", "_taken_first_at",
+        "_turned_away", "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
+        "allowed",
+    )  # fmt: skip
+
+    def __init__(self, limits: BufferLimits, weigh: Weigh, memory: Memory | None = None) -> None:
         self._limits = limits
         self._weigh = weigh
+        # Where the bound is one for several buffers; and how much this one may hold.
+        self._memory = memory
+        self.allowed = limits.max_bytes if memory is None else 0
         # Guards every attribute below, but for appending to the queue, and is held for a few
         # operations only. It is re-entrant because a garbage collection or a signal may strike
         # under it, and what they run may log: that entry is appended, and for as long as `_busy`
         # says so, all else is left to the operation that was interrupted.
         self._lock = threading.RLock()
-        # Notified when records leave: for those who flush, and for those who wait for room.
-        self._changed = threading.Condition(self._lock)
+        # Notified when records leave: for those who flush, and for those who wait for room. There
+        # is none until somebody waits.
+        self._changed: threading.Condition | None = None
         self._busy = False
         self._books = Books()
         self._queue = WeighedQueue(weigh)
@@ -139,6 +150,11 @@ class Buffer:
             self._books.drop(cause, never_queued=1)
             return self._news()
 
+    @property
+    def has_unheard_drops(self) -> bool:
+        """Whether there were drops since `drops` was last called."""
+        return self._books.unheard
+
     def turn_down(self) -> None:
         """Count a record of which nobody is told: there is no stream any more, or none yet."""
         with self._lock:
@@ -152,7 +168,7 @@ class Buffer:
         """
         with self._lock:
             self._turned_away = cause
-            self._changed.notify_all()
+            self._notify()
 
     @property
     def is_crowded(self) -> bool:
@@ -188,7 +204,6 @@ class Buffer:
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
                 somebody_waits=self._flushers > 0,
-                unheard_drops=self._books.unheard,
             )
 
     def take(self, most: int) -> list[Entry]:
@@ -251,7 +266,7 @@ class Buffer:
             if not self._sending:
                 self._sending_bytes = 0
             self._tidy()
-            self._changed.notify_all()
+            self._notify()
 
     def abandon(self, cause: str) -> int:
         """Drop all that is left, for good; how many. What was being sent is not waited for."""
@@ -262,7 +277,7 @@ class Buffer:
             if left:
                 self._books.drop(cause, left)
             self._tidy()
-            self._changed.notify_all()
+            self._notify()
             return left
 
     def ever_dropped(self) -> int:
@@ -275,6 +290,11 @@ class Buffer:
         with self._lock:
             self._woken_for_drops = False
             return self._books.hear()
+
+    def shrink(self) -> None:
+        """See to it that no more is held than is allowed now."""
+        with self._lock:
+            self._tidy()
 
     def begin_flush(self) -> int:
         """Have what is queued now sent at once; the mark for `wait_until_removed`."""
@@ -295,14 +315,12 @@ class Buffer:
     def wait_until_removed(self, mark: int, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
         with self._lock:
-            return self._changed.wait_for(lambda: self._removed() >= mark, seconds)
+            return self._wait_for(lambda: self._removed() >= mark, seconds)
 
     def wait_for_room(self, size: int, seconds: float) -> None:
         """Wait until an entry of this size fits or is turned away, or the time is over."""
         with self._lock:
-            self._changed.wait_for(
-                lambda: self._turned_away is not None or self._fits(size), seconds
-            )
+            self._wait_for(lambda: self._turned_away is not None or self._fits(size), seconds)
 
     def books(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
@@ -321,9 +339,18 @@ class Buffer:
             self._tidy(weigh=weigh)
             news = self._news()
             self._look_at = self._next_look()
-            return news
+            return news or (self._memory is not None and self._memory.is_squeezed)
 
     # The methods below are called with the lock held.
+
+    def _wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        if self._changed is None:
+            self._changed = threading.Condition(self._lock)
+        return self._changed.wait_for(condition, seconds)
+
+    def _notify(self) -> None:
+        if self._changed is not None:
+            self._changed.notify_all()
 
     def _tidy(self, *, weigh: bool = False) -> None:
         """See to what was appended; weigh it if that is asked for, or a limit may be reached.
@@ -341,6 +368,8 @@ class Buffer:
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
             self._weigh_some(len(self._queue) if weigh else 0)
+            if self._memory is not None and not self._queue:
+                self._memory.give_back(self, self._sending_bytes)
         finally:
             self._busy = False
         self._look_at = self._next_look()
@@ -351,7 +380,7 @@ class Buffer:
             return 0
         limits = self._limits
         queued = len(self._queue)
-        room = limits.max_bytes - self._queue.at_most_bytes - self._sending_bytes
+        room = self.allowed - self._queue.at_most_bytes - self._sending_bytes
         if not self._woken_for_batch:
             room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
         look_at = min(self._crowd.at, queued + max(0, room // LIGHT) + 1)
@@ -361,13 +390,16 @@ class Buffer:
 
     def _may_reach_a_limit(self) -> bool:
         at_most = self._queue.at_most_bytes
-        return at_most + self._sending_bytes > self._limits.max_bytes or (
+        return at_most + self._sending_bytes > self.allowed or (
             at_most >= self._limits.batch_bytes and not self._woken_for_batch
         )
 
     def _fits(self, size: int) -> bool:
         """Whether there is room for it beside what was weighed."""
-        return self._queue.weighed_bytes + self._sending_bytes + size <= self._limits.max_bytes
+        needed = self._queue.weighed_bytes + self._sending_bytes + size
+        if needed > self.allowed and self._memory is not None:
+            self._memory.ask(self, needed)
+        return needed <= self.allowed
 
     def _weigh_some(self, enough: int) -> None:
         """Weigh until so many are weighed and no limit may be reached; then some more."""
@@ -386,8 +418,7 @@ class Buffer:
 
     def _make_room(self, size: int) -> None:
         """Have the oldest give way, if they may, and if that is enough."""
-        limits = self._limits
-        if limits.on_full != "drop_oldest" or self._sending_bytes + size > limits.max_bytes:
+        if self._limits.on_full != "drop_oldest" or self._sending_bytes + size > self.allowed:
             return
         while self._queue.weighed and not self._fits(size):
             self._books.drop("buffer_full")

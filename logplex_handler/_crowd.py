@@ -23,6 +23,8 @@ _PATIENCE = 0.03
 class Crowd:
     """Whether a queue is crowded. Whoever owns it guards it."""
 
+    __slots__ = ("_patience", "_until", "at")
+
     def __init__(self) -> None:
         # How many are queued when it is.
         self.at = _CROWD

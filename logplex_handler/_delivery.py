@@ -1,4 +1,4 @@
-"""The worker: who delivers, and when. The only place with threads."""
+"""The workers: who delivers, and when. The only place with threads."""
 
 from __future__ import annotations
 
@@ -6,68 +6,81 @@ import contextlib
 import queue
 import threading
 import time
+from collections.abc import Callable
 
-from logplex_handler._buffer import Buffer
-from logplex_handler._outlet import Outlet
+from logplex_handler._agenda import Agenda, Task
+from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
-from logplex_handler._telling import Telling
-from logplex_handler._transport import Transport
+from logplex_handler._stream import Job, Stream
 
 # Seconds after which one who waits for a delivery sees whether anybody is at it.
 _LOOK = 0.1
 # Seconds: with less time left, one who flushes begins no request. It would likely be cut off, and
 # sent again.
 _LEAST_REQUEST = 1.0
-# Seconds that the thread rests after an error of this package's own, so as not to spin.
+# Seconds that a thread rests after an error of this package's own, so as not to spin.
 _AFTER_ERROR = 1.0
 
 
 class Delivery:
-    """Has one stream's outlet deliver: in a thread of its own, or in one that flushes or closes."""
+    """Does what the streams need: in threads of its own, or in one that flushes or closes.
+
+    Args:
+        agenda: What is to be done; guarded here.
+        streams: All streams in use.
+        take_back: Called with a stream that has news, as it may have been let go of.
+        most_threads: How many there may be. With one, there is one stream.
+    """
 
     def __init__(
         self,
-        buffer: Buffer,
-        outlet: Outlet,
-        transport: Transport,
-        telling: Telling,
+        agenda: Agenda,
+        pool: Pool,
         stderr: Stderr,
+        *,
+        streams: Callable[[], list[Stream]],
+        take_back: Callable[[Stream], object],
+        most_threads: int,
     ) -> None:
-        self._buffer = buffer
-        self._outlet = outlet
-        self._transport = transport
-        self._telling = telling
+        self._agenda = agenda
+        self._pool = pool
         self._stderr = stderr
-
-        # A queue of C rather than an event: its `put` may be interrupted by a garbage collection or
-        # a signal whose own logging ends here again.
-        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Guards `_thread`: who starts it. Re-entrant for the same reason.
+        self._streams = streams
+        self._take_back = take_back
+        self._most_threads = most_threads
+        # Streams with news, or None to have somebody look. A queue of C rather than an event: its
+        # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
+        # again.
+        self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
+        # Guards `_threads` and `_asleep`: who starts one. Re-entrant for the same reason.
         self._starting = threading.RLock()
-        self._thread: threading.Thread | None = None
-        # Held by whoever delivers: guards the outlet, the transport and `_deliverer`.
-        self._turn = threading.RLock()
-        self._deliverer: int | None = None
+        self._threads: list[threading.Thread] = []
+        self._asleep = 0
+        # Guards the agenda. Nothing that waits is called under it.
+        self._lock = threading.RLock()
+        # The threads that deliver just now, those of others included.
+        self._deliverers: set[int] = set()
+        self._done = 0
         # Set once, by whoever closes.
         self._closing = False
         self._stopped = False
 
-    @property
     def is_here(self) -> bool:
-        """Whether the calling thread is the one that delivers: it must not wait for itself."""
+        """Whether the calling thread is one that delivers: it must not wait for itself."""
         here = threading.get_ident()
-        return here == self._deliverer or (self._thread is not None and here == self._thread.ident)
+        return here in self._deliverers or here in [thread.ident for thread in self._threads]
 
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
-        self._buffer.begin_flush()
-        self._buffer.end_flush()
-        self._wake_up()
+        for stream in self._streams():
+            stream.buffer.begin_flush()
+            stream.buffer.end_flush()
+            self._tell_of(stream)
 
-    def wake(self) -> None:
-        """There is news in the buffer; starts the thread if there is none yet."""
-        self._wake_up()
-        if self._thread is None and not self._closing:
+    def wake(self, stream: Stream) -> None:
+        """There is news in a stream's buffer; starts a thread if there is none yet."""
+        self._tell_of(stream)
+        if not self._threads and not self._closing:
             self._start()
 
     def flush(self, seconds: float) -> bool:
@@ -77,126 +90,174 @@ class Delivery:
         """
         if self._stopped:
             return True
-        if self.is_here:
+        if self.is_here():
             return False
         return self._see_through(time.monotonic() + seconds, least_request=_LEAST_REQUEST)
 
     def close(self, seconds: float) -> int:
         """Deliver what is left, then stop; how many records were left when the time was over."""
         deadline = time.monotonic() + seconds
-        self._outlet.try_once_more()
-        self._closing = True
-        if not self.is_here:
+        streams = self._streams()
+        for stream in streams:
+            stream.outlet.try_once_more()
+        self._closing = self._agenda.closing = True
+        if not self.is_here():
             self._see_through(deadline, least_request=0.0)
-        left = self._buffer.abandon("shutdown")
+        left = sum([stream.buffer.abandon("shutdown") for stream in streams])
         self._stopped = True
-        self._wake_up()
-        # Without the turn if need be: who has it is waiting for an answer then.
-        self._telling.tell(at_last=True)
-        if self._turn.acquire(blocking=False):
-            try:
-                self._transport.close()
-            finally:
-                self._turn.release()
+        for _ in self._threads:
+            self._news.put(None)
+        for stream in streams:
+            stream.telling.tell(at_last=True)
+        # A connection that is waited for just now is closed when it is given back.
+        self._pool.close()
         return left
 
     def _see_through(self, deadline: float, *, least_request: float) -> bool:
         """Wait until what is queued now has left and its drops are told; False when time is over.
 
-        The thread delivers. Where there is none, or it is kept from its work, perhaps by a lock
-        that this very caller holds, the caller does so itself, if there is time for a request.
+        The threads deliver. Where there is none, or they are kept from their work, perhaps by a
+        lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        mark = self._buffer.begin_flush()
-        self._wake_up()
+        marks = [(stream, stream.buffer.begin_flush()) for stream in self._streams()]
+        with self._lock:
+            self._agenda.flushing += 1
+        for stream, _ in marks:
+            self._tell_of(stream)
         try:
-            return self._wait_for(mark, deadline, least_request)
+            for stream, mark in marks:
+                if not self._wait_for(stream, mark, deadline, least_request):
+                    return False
+            return True
         finally:
-            self._buffer.end_flush()
+            with self._lock:
+                self._agenda.flushing -= 1
+            for stream, _ in marks:
+                stream.buffer.end_flush()
 
-    def _wait_for(self, mark: int, deadline: float, least_request: float) -> bool:
+    def _wait_for(self, stream: Stream, mark: int, deadline: float, least_request: float) -> bool:
         drops: int | None = None
-        requests = -1
+        done, since = self._done, time.monotonic()
         while True:
-            is_idle = self._thread is None or self._outlet.sent.requests == requests
-            requests = self._outlet.sent.requests
-            has_time = deadline - time.monotonic() > least_request
-            if is_idle and has_time:
-                self._deliver_if_idle(deadline)
-            left = max(0.0, deadline - time.monotonic())
+            now = time.monotonic()
+            if self._done != done:
+                done, since = self._done, now
+            has_time = deadline - now > least_request
             # Alone, the caller goes on as long as there is something to do.
-            alone = self._thread is None and has_time
-            look = 0.0 if alone and self._pause() == 0 else min(_LOOK, left)
-            if drops is None and self._buffer.wait_until_removed(mark, look):
+            alone = not self._threads and has_time
+            did = False
+            if alone or (has_time and now - since >= _LOOK):
+                did = self.help_out(deadline)
+            left = max(0.0, deadline - time.monotonic())
+            look = 0.0 if alone and did else min(_LOOK, left)
+            if drops is None and stream.buffer.wait_until_removed(mark, look):
                 # Only now it is known how many of them were dropped.
-                drops = self._buffer.ever_dropped()
-            if drops is not None and self._telling.told_in_stream >= drops:
+                drops = stream.buffer.ever_dropped()
+            if stream.ended or (drops is not None and stream.telling.told_in_stream >= drops):
                 return True
-            if left == 0 or self._stopped or self._outlet.asked_to_wait_until > deadline:
+            if left == 0 or self._stopped or stream.outlet.asked_to_wait_until > deadline:
                 return False
             if drops is not None:
                 time.sleep(min(left, _LOOK / 10))
 
+    def help_out(self, deadline: float) -> bool:
+        """Do what is due in the calling thread, if there is something; whether there was."""
+        task = self._take(look_ups=False)
+        if task is None:
+            return False
+        try:
+            self._do(task, deadline - time.monotonic())
+        finally:
+            # What is begun here, or was interrupted, may be left to a thread.
+            self._news.put(None)
+        return True
+
+    def _tell_of(self, stream: Stream) -> None:
+        # Once is enough: who looks sees everything.
+        if not stream.has_news:
+            stream.has_news = True
+            self._news.put(stream)
+
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None:
+            if self._asleep or len(self._threads) >= self._most_threads:
                 return
-            thread = self._thread = threading.Thread(
-                target=self._work, name="logplex_handler", daemon=True
-            )
+            thread = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
+            self._threads.append(thread)
         try:
             thread.start()
         except RuntimeError:
             # The interpreter is about to exit, or there is no thread left to be had. What waits is
             # delivered by whoever flushes or closes.
-            self._thread = None
+            self._threads.remove(thread)
 
     def _work(self) -> None:
         while not self._stopped:
             try:
-                pause = self._pause()
-                if pause == 0:
-                    self._deliver(float("inf"))
+                task = self._take(look_ups=True)
+                if task is None:
+                    self._sleep()
                 else:
-                    self._sleep(pause)
+                    if self._most_threads > 1:
+                        self._leave_somebody_watching()
+                    self._do(task, float("inf"))
             except BaseException as error:
                 # Whatever the application's own callbacks raise here: without this thread nothing
                 # would leave any more.
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
-        with self._turn:
-            self._transport.close()
 
-    def _deliver_if_idle(self, deadline: float) -> None:
-        """Deliver what is due in the calling thread, unless somebody is at it."""
-        if self._turn.acquire(blocking=False):
-            try:
-                self._deliver(deadline - time.monotonic())
-            finally:
-                self._turn.release()
-                # What is begun here, or was interrupted, may be left to the thread.
-                self._wake_up()
+    def _take(self, *, look_ups: bool) -> Task | None:
+        with self._lock:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._look_at(self._news.get_nowait())
+            return None if self._stopped else self._agenda.take(look_ups=look_ups)
 
-    def _deliver(self, seconds: float) -> None:
-        with self._turn:
-            self._deliverer = threading.get_ident()
-            try:
-                # Whoever had the turn before may have left nothing to do.
-                if not self._stopped and self._pause() == 0:
-                    self._telling.tell()
-                # Drops may have been all there was to do: a batch may have to wait on.
-                if not self._stopped and self._pause() == 0:
-                    self._outlet.deliver(seconds)
-            finally:
-                self._deliverer = None
+    def _look_at(self, stream: Stream | None) -> None:
+        if stream is not None:
+            stream.has_news = False
+            if stream.is_let_go:
+                self._take_back(stream)
+            self._agenda.plan(stream)
 
-    def _pause(self) -> float | None:
-        return self._outlet.pause(closing=self._closing)
+    def _do(self, task: Task, seconds: float) -> None:
+        stream = task.stream
+        here = threading.get_ident()
+        self._deliverers.add(here)
+        try:
+            if task.job is Job.TELL:
+                stream.telling.tell()
+            elif task.job is Job.DELIVER:
+                stream.deliver(self._pool, seconds)
+            else:
+                found = stream.look_up()
+                if not task.given_up:
+                    stream.end_look_up(found)
+        finally:
+            self._deliverers.discard(here)
+            self._done += 1
+            with self._lock:
+                self._agenda.end(task)
 
-    def _wake_up(self) -> None:
-        # One is enough: who takes it looks at everything.
-        if self._wakeups.empty():
-            self._wakeups.put(None)
+    def _leave_somebody_watching(self) -> None:
+        """While this thread is busy, others are to see what else comes, and what takes too long."""
+        if self._asleep:
+            self._news.put(None)
+        else:
+            self._start()
 
-    def _sleep(self, seconds: float | None) -> None:
-        with contextlib.suppress(queue.Empty):
-            self._wakeups.get(timeout=seconds)
+    def _sleep(self) -> None:
+        self._pool.close_idle()
+        with self._lock:
+            pause = self._agenda.pause()
+        with self._starting:
+            self._asleep += 1
+        try:
+            with contextlib.suppress(queue.Empty):
+                news = self._news.get(timeout=pause)
+                with self._lock:
+                    self._look_at(news)
+        finally:
+            with self._starting:
+                self._asleep -= 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -16,6 +18,7 @@ from logplex_handler._telling import in_words
 from logplex_handler._weight import LIGHT, weight
 from logplex_handler._writing import NO_MILLISECOND
 from logplex_handler.formatter import KeyValueFormatter, line_form
+from logplex_handler.streams import Destination
 
 # The last second that a time stamp with a year of four digits can name.
 _LAST_SECOND = 253_402_300_799
@@ -32,9 +35,15 @@ class Entries:
     """
 
     def __init__(
-        self, packet: PacketForm, default_formatter: KeyValueFormatter, *, by_shape: bool = True
+        self,
+        packet: PacketForm,
+        default_formatter: KeyValueFormatter,
+        *,
+        by_shape: bool = True,
+        token_as_appname: bool = False,
     ) -> None:
         self._packet = packet
+        self._token_as_appname = token_as_appname
         self._default_formatter = default_formatter
         self._by_shape = by_shape
         self._known = KnownShapes(packet)
@@ -87,34 +96,44 @@ class Entries:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
         return weight(entry), self._packet.count(entry[-1]) if entry[0] == _FORMATTED else 1
 
-    def render(self, entries: Iterable[Entry]) -> list[bytes | list[bytes]]:
+    def render(
+        self, entries: Iterable[Entry], destination: Destination
+    ) -> list[bytes | list[bytes]]:
         """The frame of each entry, or its frames where it needs several; none if that fails."""
+        packet = self._packet_for(destination)
+        with_care = partial(self._with_care, packet)
         rendered: list[bytes | list[bytes]] = []
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
             if number == _FORMATTED:
-                rendered += map(self._frames_of_text, alike)
+                rendered += map(with_care, alike)
             else:
                 write = self._known.by_number[number].write
-                time = write(alike, rendered.append, time, self._with_care)
+                time = write(alike, rendered.append, with_care, packet.after_time, time)
         return rendered
 
-    def _frames_of_text(self, entry: Entry) -> list[bytes]:
-        try:
-            return self._packet.frames(*entry[1:])
-        except Exception:
-            return []
+    def _packet_for(self, destination: Destination) -> PacketForm:
+        packet = self._packet
+        if destination.hostname is not None:
+            packet = replace(packet, hostname=destination.hostname)
+        if self._token_as_appname:
+            packet = replace(packet, appname=destination.token)
+        return packet
 
-    def _with_care(self, entry: Entry) -> list[bytes]:
-        """The frames of an entry with arguments that do not fit, or with texts that are not ASCII
-        or long."""
+    def _with_care(self, packet: PacketForm, entry: Entry) -> list[bytes]:
+        """The frames of an entry that was formatted, or has arguments that do not fit, or texts
+        that are not ASCII or long."""
         try:
+            if entry[0] == _FORMATTED:
+                return packet.frames(*entry[1:])
             shape = self._known.by_number[entry[0]]
-            return self._packet.frames(entry[1], shape.level, shape.line(entry))
+            return packet.frames(entry[1], shape.level, shape.line(entry))
         except Exception:
             return []
 
-    def notice(self, dropped: Counter[str], formatter: logging.Formatter | None) -> list[bytes]:
+    def notice(
+        self, dropped: Counter[str], formatter: logging.Formatter | None, destination: Destination
+    ) -> list[bytes]:
         """The frames that tell a stream of the records dropped, by cause.
 
         In the application's own form if that is key=value, so with its source.
@@ -125,4 +144,5 @@ class Entries:
         record.__dict__.update(metrics.count("logplex_handler.dropped", dropped.total()))
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
-        return self._packet.frames(record.created, record.levelno, formatter.format(record))
+        packet = self._packet_for(destination)
+        return packet.frames(record.created, record.levelno, formatter.format(record))

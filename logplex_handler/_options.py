@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from logplex_handler import _packet
 from logplex_handler._buffer import BufferLimits, OnFull
+from logplex_handler._lookup import Lookup
 from logplex_handler._outlet import OutletOptions
 from logplex_handler._packet import PacketForm
 from logplex_handler._telling import OnDrop
@@ -26,6 +27,8 @@ from logplex_handler.streams import Destination
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
 MAX_BATCH_BYTES = 8_000_000
+# Each may be a thread or two.
+_MAX_WORKERS = 64
 
 _OWN_NAME = f"logplex_handler/{__version__}"
 # Set for every request, so not to be given: in lower case.
@@ -59,6 +62,9 @@ class Options:
         source: The environment's `source=` for the formatter that is used if none is set.
         shutdown_timeout: Seconds that flushing and closing may take together.
         on_drop: Called with the number and cause of drops.
+        lookup: Where the application's streams go; None if there are none.
+        workers: Requests at a time, where there are several streams.
+        token_as_appname: Whether each stream's token is its packets' appname.
     """
 
     destination: Destination | None
@@ -69,6 +75,9 @@ class Options:
     source: str | None
     shutdown_timeout: float
     on_drop: OnDrop | None
+    lookup: Lookup | None
+    workers: int
+    token_as_appname: bool
 
 
 def resolve(
@@ -124,7 +133,22 @@ def resolve(
         source=source and checked_source("LOGPLEX_SOURCE", source),
         shutdown_timeout=shutdown_timeout,
         on_drop=_callable(given, "on_drop"),
+        lookup=_lookup(given),
+        workers=_whole(given, "workers", 1, _MAX_WORKERS),
+        token_as_appname=given["token_as_appname"],
     )
+
+
+def _lookup(given: Mapping[str, Any]) -> Lookup | None:
+    streams = given["streams"]
+    if streams is None:
+        return None
+    check = _token_as_appname if given["token_as_appname"] else _any_will_do
+    return Lookup(streams, allow_http=given["allow_http"], check=check)
+
+
+def _any_will_do(destination: Destination) -> None:
+    """It was checked already."""
 
 
 def _destination(given: Mapping[str, Any], environ: Mapping[str, str]) -> Destination | None:
@@ -136,7 +160,7 @@ def _destination(given: Mapping[str, Any], environ: Mapping[str, str]) -> Destin
     if url := given["url"] or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None
         return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
-    if required:
+    if required and given["streams"] is None:
         raise ConfigurationError("url: required, but neither url nor LOGPLEX_URL is set")
     return None
 
@@ -157,7 +181,7 @@ def _packet_form(
     if _flag(given, "token_as_appname"):
         if given["appname"]:
             raise ConfigurationError("appname: cannot be given together with token_as_appname")
-        appname = _token_as_appname(destination)
+        appname = _token_as_appname(destination) if destination is not None else "app"
     else:
         appname = _field(given, environ, "appname", _packet.MAX_APPNAME) or "app"
     procid = _field(given, environ, "procid", _packet.MAX_PROCID)
@@ -198,9 +222,7 @@ def _field(
     return field
 
 
-def _token_as_appname(destination: Destination | None) -> str:
-    if destination is None:
-        return "app"
+def _token_as_appname(destination: Destination) -> str:
     token = destination.token
     if len(token) > _packet.MAX_APPNAME or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ConfigurationError(

@@ -10,13 +10,18 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 from logplex_handler import _retry
+from logplex_handler._backoff import Backoff
 from logplex_handler._batch import Batch, OwnFrame
 from logplex_handler._buffer import Buffer
-from logplex_handler._fill import Render, fill
+from logplex_handler._fill import fill
+from logplex_handler._host import Host
+from logplex_handler._queue import Entry
 from logplex_handler._retry import Action, Answer
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._telling import Telling
@@ -24,7 +29,17 @@ from logplex_handler._transport import Transport
 from logplex_handler.stats import Stats
 from logplex_handler.streams import Destination
 
-Notice = Callable[[Counter[str]], list[bytes]]
+
+class RenderFor(Protocol):
+    """The frames of entries, for their destination."""
+
+    def __call__(
+        self, entries: Iterable[Entry], destination: Destination
+    ) -> Iterable[bytes | list[bytes]]: ...
+
+
+# The frames that tell a stream of drops.
+Notice = Callable[[Counter[str], Destination], list[bytes]]
 
 # Seconds between two full batches. Where records come faster than so many in that time, the batches
 # become larger, and each record's share of a request smaller.
@@ -34,6 +49,8 @@ _FAILURES_TO_TELL = 3
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
 # from then on each is followed by a wait.
 _REFUSALS_TO_SLOW_DOWN = 8
+# The status that says what is wrong with a batch.
+_TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
@@ -52,49 +69,76 @@ class OutletOptions:
 class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
+    __slots__ = (
+        "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
+        "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
+        "set_aside_since", "wants_look_up",
+    )  # fmt: skip
+
     def __init__(
         self,
+        name: Hashable,
         buffer: Buffer,
-        transport: Transport,
-        destination: Destination,
         options: OutletOptions,
         *,
-        render: Render,
+        render: RenderFor,
         notice: Notice,
         stderr: Stderr,
         telling: Telling,
     ) -> None:
+        self._name = name
         self._buffer = buffer
-        self._transport = transport
-        self._destination = destination
         self._options = options
         self._render = render
         self._notice = notice
         self._stderr = stderr
         self._telling = telling
+        self._destination: Destination | None = None
+        self._host: Host | None = None
         self._batch: Batch | None = None
+        # Requests in a row that did not deliver what they carried.
         self._failures = 0
-        self._failed_at = 0.0
-        self._not_before = 0.0
+        # For what is the matter with this stream alone; the host has one for what is with it.
+        self.backoff = Backoff()
         self._sent_at = 0.0
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
         self.problem = ""
-        # Until when the receiver has asked to be left alone, on the monotonic clock.
-        self.asked_to_wait_until = 0.0
+        # Since when the stream is refused, in seconds since the epoch; None if it is not.
+        self.set_aside_since: float | None = None
+        # Whether the destination may be looked up if it is refused, and whether it is to be.
+        self.may_look_up = self.wants_look_up = False
+
+    @property
+    def host(self) -> Host | None:
+        """The destination's host; None without one."""
+        return self._host
+
+    def go_to(self, destination: Destination, host: Host) -> None:
+        """From now on this is the destination. It is tried at once if it is another one."""
+        if destination != self._destination:
+            self._destination = destination
+            self._host = host
+            self._failures = 0
+            self.backoff.succeed()
+
+    @property
+    def asked_to_wait_until(self) -> float:
+        """Until when the receiver has asked to be left alone, on the monotonic clock."""
+        asked = self.backoff.asked_to_wait_until
+        return asked if self._host is None else max(asked, self._host.backoff.asked_to_wait_until)
 
     def pause(self, *, closing: bool) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
         now = time.monotonic()
         waiting = self._buffer.waiting()
-        if waiting.unheard_drops:
-            return 0.0
         if self._batch is not None:
-            not_before = self._not_before
-            if (closing or waiting.somebody_waits) and self.asked_to_wait_until <= now:
-                not_before = min(not_before, self._failed_at + _retry.FIRST_WAIT)
-            return max(0.0, not_before - now)
+            in_a_hurry = closing or waiting.somebody_waits
+            pause = self.backoff.remaining(now, in_a_hurry=in_a_hurry)
+            if self._host is not None and not self._host.is_well:
+                pause = max(pause, self._host.backoff.remaining(now, in_a_hurry=in_a_hurry))
+            return pause
         is_asked_for = closing or waiting.flushing
         if self._telling.is_due_in_stream or (is_asked_for and waiting.records):
             return 0.0
@@ -106,20 +150,25 @@ class Outlet:
 
     def try_once_more(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
-        self.asked_to_wait_until = 0.0
+        self.backoff.asked_to_wait_until = 0.0
+        if self._host is not None:
+            self._host.backoff.asked_to_wait_until = 0.0
 
-    def deliver(self, seconds: float) -> None:
+    def deliver(self, transport: Transport, seconds: float) -> None:
         """Send one part of one batch, within the seconds."""
         batch = self._batch
+        destination = self._destination
+        if destination is None:
+            return
         if batch is None or batch.all_refused:
-            batch = self._filled(batch)
+            batch = self._filled(batch, destination)
         part = batch.next_part if batch is not None else None
         if batch is not None and part is not None:
             tried, maybe_delivered = part.tried, part.maybe_delivered
             # Unless an answer says otherwise: a signal may end this without one.
             part.tried = part.maybe_delivered = True
-            answer = self._transport.post(
-                self._destination,
+            answer = transport.post(
+                destination,
                 part.body,
                 frames=len(part.frames),
                 frame_id=part.frame_id,
@@ -131,15 +180,16 @@ class Outlet:
                 self._count(answer, again=tried, maybe_twice=maybe_delivered)
             self._follow(batch, answer)
 
-    def _filled(self, batch: Batch | None) -> Batch | None:
+    def _filled(self, batch: Batch | None, destination: Destination) -> Batch | None:
         """A new batch, or one that is begun again with more in it; None if there is nothing."""
         frames: list[bytes] = []
         held = batch.size if batch is not None else 0
         room = self._options.max_batch_bytes - held
         try:
             if room > 0:
-                self._add_notice(frames)
-                fill(frames, room, self._buffer, self._render, held=held)
+                self._add_notice(frames, destination)
+                render = partial(self._render, destination=destination)
+                fill(frames, room, self._buffer, render, held=held)
         finally:
             # What was taken is sent in any case, even if a signal has interrupted this.
             if batch is not None:
@@ -148,11 +198,12 @@ class Outlet:
                 self._batch = Batch(frames, self._options.max_batch_bytes)
         return self._batch
 
-    def _add_notice(self, frames: list[bytes]) -> None:
+    def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
         """The handler's own lines, if there are drops to tell of."""
         if self._telling.is_due_in_stream:
             try:
-                frames += map(OwnFrame, self._notice(self._telling.begin_notice()))
+                notice = self._notice(self._telling.begin_notice(), destination)
+                frames += map(OwnFrame, notice)
             except BaseException:
                 self._telling.end_notice(delivered=False)
                 raise
@@ -169,8 +220,11 @@ class Outlet:
     def _follow(self, batch: Batch, answer: Answer) -> None:
         """Do what the answer asks for."""
         action = _retry.decide(answer)
+        is_hosts = self._host is not None and self._host.take_note(
+            self._name, answer, self._sent_at
+        )
         if action is Action.AGAIN:
-            self._fail(answer, _retry.LONGEST_WAIT)
+            self._fail(answer, _retry.LONGEST_WAIT, waits=not is_hosts)
             if self._failures >= _FAILURES_TO_TELL:
                 self._say_kept("unreachable", answer, "not delivering")
             return
@@ -181,19 +235,25 @@ class Outlet:
         if action is Action.FORGET:
             delivered, broken = batch.part_accepted()
             self._failures = 0
-            self._not_before = 0.0
+            self.backoff.succeed()
             self.problem = ""
+            self.set_aside_since = None
+        elif self.may_look_up and answer.status != _TOO_LARGE:
+            # Perhaps it is not the batch that is refused.
+            self.problem = str(answer)
+            self.backoff.go_on()
+            self.wants_look_up = True
+            return
         else:
             alone = batch.part_refused()
-            self._not_before = 0.0
+            self.backoff.go_on()
             self.problem = str(answer)
             if batch.all_refused:
                 self._refuse(answer)
                 return
             if alone and batch.refused_alone >= _REFUSALS_TO_SLOW_DOWN:
                 wait = _retry.wait(1, random.random(), _retry.LONGEST_REFUSED_WAIT)
-                self._failed_at = time.monotonic()
-                self._not_before = self._failed_at + wait
+                self.backoff.rest(time.monotonic(), wait)
                 return
         if batch.next_part is None:
             more_delivered, more_broken = batch.drop_refused()
@@ -205,26 +265,23 @@ class Outlet:
     def _refuse(self, answer: Answer) -> None:
         """The stream is refused: keep its records, and wait longer each time."""
         self._fail(answer, _retry.LONGEST_REFUSED_WAIT)
-        self._say_kept("refused", answer, "not accepted (is the URL with its token still good?)")
+        self.wants_look_up = self.may_look_up
+        if self.set_aside_since is None:
+            self.set_aside_since = time.time()
+        if not self.may_look_up:
+            what = "not accepted (is the URL with its token still good?)"
+            self._say_kept("refused", answer, what)
 
-    def _fail(self, answer: Answer, longest: float) -> None:
+    def _fail(self, answer: Answer, longest: float, *, waits: bool = True) -> None:
         self._failures += 1
         self.problem = str(answer)
-        self._failed_at = now = time.monotonic()
-        if answer.stale_connection and self._failures == 1:
-            # It had been closed while nothing was sent. That is no sign of trouble.
-            self._not_before = now
-            return
-        wait = _retry.wait(self._failures, random.random(), longest)
-        if answer.retry_after is not None:
-            wait = max(answer.retry_after, _retry.FIRST_WAIT)
-            self.asked_to_wait_until = now + wait
-        self._not_before = now + wait
+        if waits:
+            self.backoff.fail(time.monotonic(), answer, longest)
 
     def _say_kept(self, kind: str, answer: Answer, what: str) -> None:
         _, _, pending, _ = self._buffer.books()
+        host = self._destination.host if self._destination is not None else ""
         self._stderr.say(
             kind,
-            f"{self._destination.host}: {what}: {answer}; "
-            f"{records_in_words(pending)} kept, to be tried again",
+            f"{host}: {what}: {answer}; {records_in_words(pending)} kept, to be tried again",
         )

@@ -22,6 +22,7 @@ MAX_HOSTNAME = 255
 MAX_APPNAME = 48
 MAX_PROCID = 128
 
+_UTC = "+00:00"
 _NEEDS_CARE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOM = "\ufeff"
 _BOM_BYTES = _BOM.encode()
@@ -73,7 +74,7 @@ def severity(level: int) -> int:
 def timestamp(created: float) -> str:
     """Seconds since the epoch as UTC with microseconds, in the one form that all readers take."""
     start, date = second(created)
-    return f"{date}.{microsecond(created - start):06d}+00:00"
+    return f"{date}.{microsecond(created - start):06d}{_UTC}"
 
 
 def second(created: float) -> tuple[int, str]:
@@ -124,16 +125,18 @@ class PacketForm:
         fields = f"{self.hostname} {self.appname} {self.procid} -"
         return f" {fields} - " if self.structured_data else f" {fields} "
 
+    @property
+    def after_time(self) -> str:
+        """What a packet has between its microseconds and its text."""
+        return f"{_UTC}{self._fields}"
+
     @cached_property
     def room(self) -> int:
         """How many bytes of text fit one packet, whatever its severity."""
         return self.max_packet_bytes - len(f"<191>1 {timestamp(0)}{self._fields}\n")
 
-    def head(self, level: int) -> tuple[str, str]:
-        """What a packet of a level has before its date, and between its microseconds and a text."""
-        return self._priority(level), f"+00:00{self._fields}"
-
-    def _priority(self, level: int) -> str:
+    def priority(self, level: int) -> str:
+        """What a packet of a level begins with."""
         return f"<{self.facility * 8 + severity(level)}>1 "
 
     def count(self, text: str) -> int:
@@ -148,7 +151,7 @@ class PacketForm:
         Every packet ends with the one newline that line-based readers need, and each frame begins
         with its packet's length in bytes.
         """
-        header = f"{self._priority(level)}{timestamp(created)}{self._fields}".encode()
+        header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
         frames = []
         for line in text.split("\n"):
             body = one_line(line).encode()

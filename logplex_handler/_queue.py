@@ -26,6 +26,8 @@ class WeighedQueue:
     between.
     """
 
+    __slots__ = ("_weigh", "_weighed_frames", "entries", "left", "weighed", "weighed_bytes")
+
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
         # All that ever left at the front, less what was put back.

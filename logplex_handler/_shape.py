@@ -53,7 +53,7 @@ def shape(
         number: What its entries know it by.
         record: One that is typical.
         form: The form of its line.
-        packet: The form of its packet.
+        packet: The form of its packet; the header's fields are those of each stream.
     """
     template: Any = record.msg
     arguments: Any = record.args or ()
@@ -68,9 +68,8 @@ def shape(
     # What follows lasts, and must not keep this record's values.
     del arguments, values, texts
     start = form.start(record.levelname, record.name)
-    before_date, after_date = packet.head(record.levelno)
     writing = Writing(types)
-    writing.text(f"{after_date}{start} ")
+    writing.text(f"{start} ")
     if has_arguments:
         if not writing.filled(template, form, at):
             return None
@@ -90,5 +89,5 @@ def shape(
         return " ".join([start, message, *pairs])
 
     entry = taking(number, record, names, types)
-    write = writing.compiled(before_date, packet.max_packet_bytes)
+    write = writing.compiled(packet.priority(record.levelno), packet.max_packet_bytes)
     return Shape(entry, write, line, record.levelno)

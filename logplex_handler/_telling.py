@@ -13,9 +13,17 @@ from logplex_handler._stderr import Stderr, records_in_words
 
 OnDrop = Callable[[int, str], object]
 
+# Most streams never drop anything. It is not changed; others stand in its place.
+_NONE: Counter[str] = Counter()
+
 
 class Telling:
     """Compares the buffer's drops with what each of the three was told so far."""
+
+    __slots__ = (
+        "_buffer", "_called_for", "_in_stream", "_lock", "_on_drop", "_said", "_stderr",
+        "_under_way",
+    )  # fmt: skip
 
     def __init__(self, buffer: Buffer, stderr: Stderr, on_drop: OnDrop | None) -> None:
         self._buffer = buffer
@@ -24,9 +32,9 @@ class Telling:
         # Guards the four below: whoever closes tells beside the one who delivers. Re-entrant
         # because a garbage collection under it may log.
         self._lock = threading.RLock()
-        self._called_for: Counter[str] = Counter()
-        self._said: Counter[str] = Counter()
-        self._in_stream: Counter[str] = Counter()
+        self._called_for = _NONE
+        self._said = _NONE
+        self._in_stream = _NONE
         self._under_way: Counter[str] | None = None
 
     @property
@@ -61,7 +69,7 @@ class Telling:
     def leave_out(self, cause: str) -> None:
         """One drop of this cause is about to come that is not to be called back for."""
         with self._lock:
-            self._called_for[cause] += 1
+            self._called_for = self._called_for + Counter({cause: 1})
 
     def begin_notice(self) -> Counter[str]:
         """What the stream is to be told now."""

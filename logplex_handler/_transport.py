@@ -59,15 +59,14 @@ class TransportOptions:
 
 
 class Transport:
-    """A session and the destination's credentials. Used by one thread at a time."""
+    """A session for one host. Used by one thread at a time."""
 
     def __init__(self, options: TransportOptions) -> None:
-        _free_library_loggers()
         self._options = options
         self._session: requests.Session | None = None
         # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
-        self._prepared: tuple[Destination, requests.PreparedRequest, dict[str, Any]] | None = None
+        self._prepared: tuple[str, requests.PreparedRequest, dict[str, Any]] | None = None
 
     def post(
         self,
@@ -112,6 +111,11 @@ class Transport:
         else:
             self._last_used = time.monotonic()
         return answer
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it was not used for so long that its connection will not be used again."""
+        return time.monotonic() - self._last_used > _MAX_IDLE
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -176,25 +180,26 @@ class Transport:
         This is half of what a request costs, so it is done once for a connection; but each time for
         a session of the application's, which may be changed at any time.
         """
-        if self._prepared is not None and self._prepared[0] == destination and self._last_used:
+        endpoint = destination.endpoint
+        if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:
             return self._prepared[1:]
         request = session.prepare_request(
             # Given with the request, nothing in ~/.netrc comes before these credentials.
-            requests.Request("POST", destination.endpoint, auth=_credentials_come_later)
+            requests.Request("POST", endpoint, auth=_credentials_come_later)
         )
         # The environment's proxy stands elsewhere, and has a loopback of its own.
-        proxies = {"no_proxy": destination.hostname} if destination.is_loopback else {}
+        proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
         # A session may name a CA of its own, but not leave the check out.
         verify = session.verify if isinstance(session.verify, str) else True
         settings: dict[str, Any] = dict(
             session.merge_environment_settings(request.url, proxies, True, verify, None)
         )
         if self._options.session_factory is None:
-            self._prepared = (destination, request, settings)
+            self._prepared = (endpoint, request, settings)
         return request, settings
 
 
-def _free_library_loggers() -> None:
+def free_library_loggers() -> None:
     """Have the HTTP libraries' loggers take no lock while a request of ours is made.
 
     `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger

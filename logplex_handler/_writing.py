@@ -14,14 +14,16 @@ from logplex_handler._source import Source, variables
 # A millisecond as `_packet.millisecond` gives it.
 Millisecond = tuple[int, int, str]
 # Adds the frames of entries, all of them of one shape, by calling the second argument with each:
-# what the last one returns, for an entry that does not make one frame of ASCII. Given and returned
-# is the millisecond that the last entry was in.
+# what the third one returns, for an entry that does not make one frame of ASCII. Then what stands
+# behind the time in the packets' headers. Given and returned is the millisecond that the last entry
+# was in.
 Write = Callable[
     [
         Iterable[Entry],
         Callable[[bytes | list[bytes]], None],
-        Millisecond,
         Callable[[Entry], list[bytes]],
+        str,
+        Millisecond,
     ],
     Millisecond,
 ]
@@ -124,10 +126,10 @@ class Writing(Source):
             self.text(_keyvalue.escape(text))
         self.text('"')
 
-    def compiled(self, before_date: str, longest: int) -> Write:
+    def compiled(self, priority: str, longest: int) -> Write:
         """The function that writes."""
         before: list[tuple[bool, str]] = [
-            (True, before_date), (False, "date"), (False, "digits[micros]")
+            (True, priority), (False, "date"), (False, "digits[micros]"), (False, "fields")
         ]  # fmt: skip
         joined = ""
         for are_texts, parts in groupby([*before, *self._parts, (True, "\n")], itemgetter(0)):
@@ -163,4 +165,4 @@ class Writing(Source):
             "        append(with_care(entry))",
             "return second, first, date",
         ]
-        return self.function("entries, append, time, with_care")
+        return self.function("entries, append, with_care, fields, time")

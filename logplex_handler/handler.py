@@ -7,12 +7,14 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from typing import Literal
 
 from logplex_handler import _forks, _options
+from logplex_handler._choice import ever_used, stream_of
 from logplex_handler._entries import Entries
+from logplex_handler._lookup import Streams
 from logplex_handler._own_doing import Doing, own_doing
 from logplex_handler._pipeline import Active, Inactive, Pipeline
 from logplex_handler._stderr import Stderr
@@ -20,7 +22,7 @@ from logplex_handler._telling import OnDrop
 from logplex_handler._transport import LIBRARIES, SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import KeyValueFormatter
-from logplex_handler.stats import Stats
+from logplex_handler.stats import SetAside, Stats
 
 __all__ = ["LogplexHandler"]
 
@@ -84,6 +86,15 @@ class LogplexHandler(logging.Handler):
         on_drop: Called as `on_drop(records, cause)` after records were dropped, with one of the
             causes of `Stats.dropped`, in the thread that delivers or closes; it may log. Not
             called for records that an inactive or closed handler is given. Default: none.
+        streams: Where streams beside the handler's own go, for records that name one by
+            `extra={"logplex_stream": ID}` or `use_stream`: a mapping of ids to URLs, a callable
+            that returns one, or an object with `url_for(ID)` and, if you like,
+            `refresh(ID, REJECTED_URL)` for a URL that was refused. A `Destination` in place of a
+            URL may carry the stream's own hostname. They are called in threads of the handler's,
+            seldom, and may take their time. None (or a KeyError of `url_for`) says that there is
+            no such stream (any more). Default: there is none beside the handler's own.
+        workers: Requests under way at a time, where there are `streams`; as many more to hosts
+            that do not answer, and as many look-ups. Default: 4.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
@@ -116,6 +127,8 @@ class LogplexHandler(logging.Handler):
         shutdown_timeout: float = 5.0,
         required: bool = False,
         on_drop: OnDrop | None = None,
+        streams: Streams | None = None,
+        workers: int = 4,
     ) -> None:
         # The first statement, so these are the arguments and nothing else.
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -136,32 +149,37 @@ class LogplexHandler(logging.Handler):
                 problem = "level: is not a level that logging knows"
         if problem:
             # From here, so that no frame of the traceback holds the URL or a header.
-            del given, url, headers
+            del given, url, headers, streams
             raise ConfigurationError(problem)
         self._entries = Entries(
             self._options.packet,
             KeyValueFormatter(source=self._options.source),
             # A class that has an `emit` of its own is to get every record there.
             by_shape=type(self).emit is LogplexHandler.emit,
+            token_as_appname=self._options.token_as_appname,
         )
+        # Whether records may go to one stream or another.
+        self._has_streams = self._options.lookup is not None
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
         # By process id, for forks of which Python was not told.
         self._renewed: dict[int, Pipeline] = {}
         _forks.register(self)
-        if self._options.destination is None:
+        if not self._is_active:
             self._stderr.say("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
+    @property
+    def _is_active(self) -> bool:
+        return self._options.destination is not None or self._options.lookup is not None
+
     def _new_pipeline(self) -> Pipeline:
-        options = self._options
-        if options.destination is None:
-            return Inactive(options.buffer)
+        if not self._is_active:
+            return Inactive(self._options)
         return Active(
-            options,
-            options.destination,
+            self._options,
             weigh=self._entries.weigh,
             render=self._entries.render,
-            notice=lambda dropped: self._entries.notice(dropped, self.formatter),
+            notice=lambda dropped, to: self._entries.notice(dropped, self.formatter, to),
             stderr=self._stderr,
         )
 
@@ -172,7 +190,7 @@ class LogplexHandler(logging.Handler):
         """
         # It may have been forked by a callback, whose doing is the parent's alone.
         own_doing.set(None)
-        was_closed = self._options.destination is not None and not self._pipeline.takes_entries
+        was_closed = self._is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()
         if was_closed:
             renewed.close()
@@ -201,8 +219,11 @@ class LogplexHandler(logging.Handler):
             if pipeline.here[0] and pipeline.takes_entries and own_doing.get() is None:
                 entry = self._entries.shapes.light_entry(record, self.formatter)
                 if entry is not None:
-                    if pipeline.put_light(entry):
-                        pipeline.wake()
+                    lane = pipeline.own
+                    if self._has_streams or ever_used[0]:
+                        lane = pipeline.lane(stream_of(record))
+                    if lane.put_light(entry):
+                        lane.wake()
                     return True
         except Exception as error:
             self._say_internal(error)
@@ -220,18 +241,22 @@ class LogplexHandler(logging.Handler):
                 return
             pipeline = self._current()
             if not pipeline.takes_entries:
-                pipeline.turn_down()
+                pipeline.own.turn_down()
+                return
+            lane = pipeline.lane(stream_of(record))
+            if not lane.takes_entries:
+                lane.turn_down()
                 return
             try:
                 entry, is_light = self._entries.entry(record, self.formatter)
             except Exception:
-                pipeline.refuse("format_error")
+                lane.refuse("format_error")
                 self.handleError(record)
                 return
             if not is_light or doing is not None:
-                pipeline.put(entry, quiet=doing is not None)
-            elif pipeline.put_light(entry):
-                pipeline.wake()
+                lane.put(entry, quiet=doing is not None)
+            elif lane.put_light(entry):
+                lane.wake()
         except Exception as error:
             self._say_internal(error)
 
@@ -271,13 +296,28 @@ class LogplexHandler(logging.Handler):
         super().close()
         self._current().close()
 
-    def stats(self) -> Stats:
-        """What has happened to every record so far, in this process."""
-        return self._current().stats()
+    def stats(self, stream: Hashable = None) -> Stats:
+        """What has happened to every record so far, in this process.
+
+        Args:
+            stream: The id of a stream, for its records alone; what is not known is all zero.
+                Default: those of all streams together.
+        """
+        pipeline = self._current()
+        return pipeline.stats() if stream is None else pipeline.stats_of(stream)
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """The streams that are not written to just now, with why and since when.
+
+        Their URL was refused, or its look-up fails; their lines are kept meanwhile.
+        """
+        return self._current().set_aside()
 
     def __repr__(self) -> str:
         if not hasattr(self, "_pipeline"):
             return "<LogplexHandler that could not be made>"
         destination = self._options.destination
         where = "inactive" if destination is None else destination.shown
+        if self._has_streams:
+            where = "streams" if destination is None else f"{where} and streams"
         return f"<LogplexHandler {where} ({logging.getLevelName(self.level)})>"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit, urlunsplit
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
 
+from logplex_handler._packet import MAX_HOSTNAME, field
 from logplex_handler.errors import ConfigurationError
 
 __all__ = ["Destination"]
@@ -20,7 +21,7 @@ _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Destination:
     """One receiver and what it takes to be let in; its repr shows neither user nor token.
 
@@ -28,33 +29,72 @@ class Destination:
         endpoint: The URL to POST to, without credentials.
         user: The user name for Basic authentication; Heroku's URLs have `token`.
         token: The password for Basic authentication.
+        hostname: The hostname in the stream's packets, such as the id of the customer's app; None
+            for the handler's own.
     """
 
     endpoint: str
     user: str
     token: str
+    hostname: str | None = None
 
     @classmethod
     def from_url(
-        cls, url: str, *, token: str | None = None, allow_http: bool = False, option: str = "url"
+        cls,
+        url: str,
+        *,
+        hostname: str | None = None,
+        token: str | None = None,
+        allow_http: bool = False,
+        option: str = "url",
     ) -> Destination:
         """Take a URL apart, so that nothing needs to keep it whole.
 
         Args:
             url: `https://USER:TOKEN@HOST[:PORT][/PATH]`; without a path, `/logs`.
+            hostname: The hostname in the stream's packets. Default: the handler's own.
             token: The token for a URL that carries no credentials. Default: none.
             allow_http: Whether `http://` may go beyond this machine. Default: False.
             option: The name that errors give.
 
         Raises:
-            ConfigurationError: (a ValueError) The URL cannot be used. It is never shown.
+            ConfigurationError: (a ValueError) The URL or the hostname cannot be used. Neither is
+                ever shown.
         """
         parsed = _parse(url, token, allow_http)
         # So that this frame of a traceback holds no secret.
         del url, token
         if isinstance(parsed, str):
             raise ConfigurationError(f"{option}: {parsed}")
-        return parsed
+        if hostname is None:
+            return parsed
+        safe = field(hostname, MAX_HOSTNAME) if isinstance(hostname, str) else ""
+        if not safe:
+            raise ConfigurationError("hostname: must be a string with a letter or digit (a-z, 0-9)")
+        return replace(parsed, hostname=safe)
+
+    def checked(self, *, allow_http: bool = False) -> Destination:
+        """The same, if it can be used: one that was not made by `from_url` may hold anything.
+
+        Raises:
+            ConfigurationError: (a ValueError) It cannot be. Nothing of it is shown.
+        """
+        if not isinstance(self.endpoint, str) or "@" in urlsplit(self.endpoint).netloc:
+            raise ConfigurationError("destination: its endpoint must be a URL without credentials")
+        if not isinstance(self.user, str) or not isinstance(self.token, str):
+            raise ConfigurationError("destination: user and token must be strings")
+        scheme, slashes, rest = self.endpoint.partition("://")
+        credentials = f"{quote(self.user, safe='')}:{quote(self.token, safe='')}@"
+        url = f"{scheme}{slashes}{credentials if slashes else ''}{rest}"
+        try:
+            return Destination.from_url(
+                url, hostname=self.hostname, allow_http=allow_http, option="destination"
+            )
+        except ConfigurationError as error:
+            problem = str(error)
+        # From here, so that no frame of the traceback holds a secret.
+        del url, credentials, rest
+        raise ConfigurationError(problem)
 
     @property
     def host(self) -> str:
@@ -63,14 +103,14 @@ class Destination:
         return f"{scheme}://{netloc}"
 
     @property
-    def hostname(self) -> str:
+    def address(self) -> str:
         """The host's name or address alone."""
         return urlsplit(self.endpoint).hostname or ""
 
     @property
     def is_loopback(self) -> bool:
         """Whether the receiver is on this machine."""
-        return _is_loopback(self.hostname)
+        return _is_loopback(self.address)
 
     def __repr__(self) -> str:
         return f"<Destination {self.shown}>"

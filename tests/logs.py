@@ -4,8 +4,10 @@ import itertools
 import logging
 import time
 from contextlib import contextmanager
+from typing import Any
 
 from logplex_handler import LogplexHandler, Stats
+from logplex_handler._stream import Stream
 
 _numbers = itertools.count()
 
@@ -27,6 +29,13 @@ def logging_to(url, *, formatter=None, **options):
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+def own_stream(handler: LogplexHandler) -> Stream:
+    """What the handler has for its own URL."""
+    pipeline: Any = handler._pipeline
+    stream: Stream = pipeline._directory.own
+    return stream
 
 
 def balanced(stats: Stats) -> bool:

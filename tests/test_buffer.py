@@ -184,13 +184,13 @@ def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
     for name in "abc":
         queue.put(entry(name))
     queue.refuse("format_error")
-    assert queue.waiting().unheard_drops
+    assert queue.has_unheard_drops
     assert queue.drops() == {"buffer_full": 1, "format_error": 1}
-    assert not queue.waiting().unheard_drops
+    assert not queue.has_unheard_drops
     queue.turn_away("closed")
     assert not queue.put(entry("d"))
     queue.turn_down()
-    assert not queue.waiting().unheard_drops
+    assert not queue.has_unheard_drops
     assert queue.ever_dropped() == 2
     assert books(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
 

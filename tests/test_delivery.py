@@ -11,7 +11,7 @@ import requests
 
 from logplex_handler import _retry
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, hang_up, refusing, reset, serving, texts
 
 # Batches.
@@ -650,13 +650,13 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
             handler,
         ),
     ):
-        real = handler._pipeline._outlet._render
+        real = own_stream(handler).outlet._render
 
-        def render(entries):
+        def render(entries, destination):
             for entry in entries:
-                yield from [[]] if entry[-1] == "bad" else real([entry])
+                yield from [[]] if entry[-1] == "bad" else real([entry], destination)
 
-        monkeypatch.setattr(handler._pipeline._outlet, "_render", render)
+        monkeypatch.setattr(own_stream(handler).outlet, "_render", render)
         for text in ("one", "bad", "two"):
             logger.info(text)
         assert handler.flush()

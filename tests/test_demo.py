@@ -46,7 +46,7 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
         if lost:
             emit(handler, record)
         else:
-            handler._pipeline._buffer.refuse("format_error")
+            handler._pipeline.own.refuse("format_error")
             lost.append(record)
 
     monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)

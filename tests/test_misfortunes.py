@@ -12,7 +12,7 @@ import requests
 
 from logplex_handler import _retry
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, serving, texts
 
 # The last chance.
@@ -41,7 +41,7 @@ def test_closing_does_not_sleep_through_a_recovery():
     with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 3)
-        handler._pipeline._outlet._failures = 20
+        own_stream(handler).outlet.backoff.failures = 20
         threading.Timer(1.0, back.set).start()
         handler.close()
         assert handler.stats().delivered == 1
@@ -288,16 +288,16 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
             handler,
         ),
     ):
-        outlet = handler._pipeline._outlet
+        outlet = own_stream(handler).outlet
         real = outlet._render
         interrupted = []
 
-        def render(entries):
+        def render(entries, destination):
             for entry in entries:
                 if entry[-1] == "line 3" and not interrupted:
                     interrupted.append(entry)
                     raise KeyboardInterrupt
-                yield from real([entry])
+                yield from real([entry], destination)
 
         monkeypatch.setattr(outlet, "_render", render)
         for number in range(6):
@@ -312,18 +312,26 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
 def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards():
     """The thread does so when the answer is there."""
     answered = threading.Event()
+    read = []
+
+    def step(connection):
+        answered.wait(5)
+        accept(connection)
+        connection.settimeout(5)
+        read.append(connection.recv(1))
+
     with (
-        serving(lambda connection: (answered.wait(5), accept(connection))) as server,
+        serving(step) as server,
         logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, handler),
     ):
         logger.info("line")
         assert wait_until(lambda: server.received)
         handler.close()
-        thread = handler._pipeline._delivery._thread
+        (thread,) = handler._pipeline._delivery._threads
         answered.set()
         thread.join(5)
         assert not thread.is_alive()
-        assert handler._pipeline._delivery._transport._session is None
+        assert wait_until(lambda: read == [b""])
 
 
 def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch):
@@ -337,21 +345,23 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
     ):
         logger.info("one")
         assert handler.flush()
-        pipeline = handler._pipeline
-        real = pipeline._outlet._render
+        pipeline, stream = handler._pipeline, own_stream(handler)
+        outlet = stream.outlet
+        real = outlet._render
 
-        def render(entries):
+        def render(entries, destination):
             if threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
-            return real(entries)
+            return real(entries, destination)
 
-        monkeypatch.setattr(pipeline._outlet, "_render", render)
+        monkeypatch.setattr(outlet, "_render", render)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
-        pipeline._buffer.put(handler._entries.entry(record, handler.formatter)[0])
-        pipeline._buffer.begin_flush()
+        stream.buffer.put(handler._entries.entry(record, handler.formatter)[0])
+        stream.buffer.begin_flush()
+        pipeline._delivery._agenda.plan(stream)
         with pytest.raises(KeyboardInterrupt):
-            pipeline._delivery._deliver_if_idle(time.monotonic() + 5)
-        pipeline._buffer.end_flush()
+            pipeline._delivery.help_out(time.monotonic() + 5)
+        stream.buffer.end_flush()
         assert logplex.wait_for(2, 3.0)

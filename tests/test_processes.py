@@ -15,7 +15,7 @@ import pytest
 
 from logplex_handler import _forks
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to
+from tests.logs import balanced, logging_to, own_stream
 from tests.servers import accept, serving
 
 PREAMBLE = """
@@ -364,11 +364,10 @@ def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up
             def __del__(self):
                 logger.info("collected")
 
-        buffer = handler._pipeline._buffer
-        with buffer._changed:
+        with own_stream(handler).buffer._lock:
             noisy = Noisy()
             del noisy
-        with handler._pipeline._delivery._turn, handler._pipeline._delivery._starting:
+        with handler._pipeline._delivery._lock, handler._pipeline._delivery._starting:
             noisy = Noisy()
             del noisy
         assert handler.flush()

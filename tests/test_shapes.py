@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler import KeyValueFormatter, count
+from logplex_handler import Destination, KeyValueFormatter, count
 from logplex_handler._entries import Entries
 from logplex_handler._packet import PacketForm
 from logplex_handler._shapes import _TIMES_WORTH_A_SHAPE
@@ -22,6 +22,7 @@ from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
 
 PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
+DESTINATION = Destination("http://127.0.0.1/logs", "token", "t.0")
 FORMATTER = KeyValueFormatter(source="us-east", static={"team": "a%b"})
 # One that is longer is formatted at once.
 INTEGERS = st.integers(-(2**119), 2**119)
@@ -47,7 +48,7 @@ def entries_that_know(*records, formatter=FORMATTER):
 
 
 def frames(entries, entry):
-    (rendered,) = entries.render([entry])
+    (rendered,) = entries.render([entry], DESTINATION)
     return [rendered] if isinstance(rendered, bytes) else rendered
 
 
@@ -322,7 +323,7 @@ def test_times_in_any_order_are_written_each_by_itself(steps):
         waiting.append(entries.entry(record, FORMATTER)[0])
         expected += formatted(record)
     assert all(map(has_shape, waiting))
-    assert [*entries.render(waiting)] == expected
+    assert [*entries.render(waiting, DESTINATION)] == expected
 
 
 def test_what_other_handlers_leave_in_a_record_is_no_extra():

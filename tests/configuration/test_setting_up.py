@@ -69,6 +69,8 @@ JSON_OPTIONS = {
     "on_full": "drop_newest",
     "shutdown_timeout": 2,
     "required": True,
+    "streams": {"customer": "https://token:t.1@logplex.example/logs"},
+    "workers": 2,
 }
 
 

@@ -1,0 +1,163 @@
+"""All streams of a handler by id: those in use, and what is kept of those that were."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from logplex_handler._buffer import Buffer
+from logplex_handler._lane import DeadEnd, Lane
+from logplex_handler._lookup import Found
+from logplex_handler._stream import Rooms, Stream
+from logplex_handler.stats import SetAside, Stats
+
+# Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.
+_FORGET = 3600.0
+# Seconds that a stream is not looked up again after nobody knew it, or it had ended.
+_ENDED = {"unknown_stream": 30.0, "stream_gone": 600.0}
+# What is said of records that are dropped where no stream is open.
+_DROPPED = {
+    "closed": "records are logged after close, and dropped",
+    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
+    "stream_gone": "records for a stream that has ended are dropped",
+}
+
+
+class _Asleep(NamedTuple):
+    """What is kept of a stream that is not used."""
+
+    found: Found | None
+    stats: Stats
+    ended: str
+    since: float
+
+
+class Directory:
+    """Finds, opens and lets go of streams. Any thread may ask it.
+
+    Args:
+        rooms: What all streams share.
+        own: The handler's own stream, if it has one.
+    """
+
+    def __init__(self, rooms: Rooms, own: Stream | None) -> None:
+        self.own = own
+        self._rooms = rooms
+        # Guards the three below. Re-entrant because a garbage collection under it may log.
+        self._lock = threading.RLock()
+        self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
+        # The one that has slept longest comes first.
+        self._asleep: dict[Hashable, _Asleep] = {}
+        self._forgotten = Stats()
+        self._is_closed = False
+        self._dead_ends = {cause: self._dead_end(cause) for cause in ("closed", *_ENDED)}
+
+    def _dead_end(self, cause: str) -> DeadEnd:
+        def say() -> None:
+            self._rooms.stderr.say(cause, f"{_DROPPED[cause]} ({cause})")
+
+        return DeadEnd(Buffer(self._rooms.limits, self._rooms.weigh), cause, say)
+
+    def lane(self, stream_id: Hashable) -> Lane:
+        """Where the records of a stream are put; it is opened if need be."""
+        try:
+            stream = self._streams.get(stream_id)
+            if stream is None:
+                return self._open(stream_id)
+        except Exception:
+            # It cannot be a key, perhaps.
+            return self.unknown_lane
+        return stream.lane
+
+    @property
+    def unknown_lane(self) -> Lane:
+        """Where records go that name no stream, or none that anybody knows."""
+        return self._dead_ends["unknown_stream"]
+
+    def _open(self, stream_id: Hashable) -> Lane:
+        if self._rooms.lookup is None:
+            return self.unknown_lane
+        with self._lock:
+            if self._is_closed:
+                return self._dead_ends["closed"]
+            asleep = self._asleep.get(stream_id)
+            if asleep is None:
+                opened = Stream(stream_id, self._rooms)
+            elif asleep.ended and time.monotonic() - asleep.since < _ENDED[asleep.ended]:
+                return self._dead_ends[asleep.ended]
+            else:
+                opened = Stream(stream_id, self._rooms, found=asleep.found, before=asleep.stats)
+                del self._asleep[stream_id]
+            return self._streams.setdefault(stream_id, opened).lane
+
+    def let_go(self, stream: Stream) -> None:
+        """Keep of an idle stream only what it takes to open it again.
+
+        A record that comes at this very moment is still delivered; `take_back` sees to its books.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if self._streams.get(stream.id) is not stream or stream is self.own:
+                return
+            del self._streams[stream.id]
+            stream.is_let_go = True
+            found = None if stream.ended else stream.found
+            self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.ended, now)
+            for stream_id, asleep in list(self._asleep.items())[:2]:
+                if now - asleep.since > _FORGET:
+                    self._forgotten += asleep.stats
+                    del self._asleep[stream_id]
+
+    def take_back(self, stream: Stream) -> None:
+        """It has news, though it may have been let go of."""
+        with self._lock:
+            if stream.is_let_go and self._streams.setdefault(stream.id, stream) is stream:
+                stream.is_let_go = False
+                self._asleep.pop(stream.id, None)
+
+    def close(self) -> None:
+        """From now on all records are turned down, and no stream is opened."""
+        with self._lock:
+            self._is_closed = True
+            streams = list(self._streams.values())
+        for stream in streams:
+            stream.lane.close("closed")
+
+    def streams(self) -> list[Stream]:
+        """All that are in use."""
+        with self._lock:
+            return list(self._streams.values())
+
+    def stats(self) -> Stats:
+        """The books of all of them."""
+        with self._lock:
+            total = self._forgotten
+            for asleep in self._asleep.values():
+                total += asleep.stats
+            for stream in self._streams.values():
+                total += stream.stats()
+        for dead_end in self._dead_ends.values():
+            total += counted(dead_end.buffer)
+        return total
+
+    def stats_of(self, stream_id: Hashable) -> Stats:
+        """The books of one; all zero if nothing is known of it."""
+        with self._lock:
+            stream = self._streams.get(stream_id)
+            if stream is not None:
+                return stream.stats()
+            asleep = self._asleep.get(stream_id)
+            return Stats() if asleep is None else asleep.stats
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Those whose lines are kept while nothing is written to them."""
+        aside = [stream.set_aside for stream in self.streams()]
+        return tuple([one for one in aside if one is not None])
+
+
+def counted(buffer: Buffer) -> Stats:
+    """The books of a buffer alone."""
+    accepted, delivered, pending, dropped = buffer.books()
+    return Stats(accepted, delivered, pending, dropped)

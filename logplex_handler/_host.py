@@ -1,0 +1,72 @@
+"""Whether a host answers: known from all streams that go there."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from weakref import WeakValueDictionary
+
+from logplex_handler import _retry
+from logplex_handler._backoff import Backoff
+from logplex_handler._retry import Answer
+
+# Streams in a row whose requests have failed at the host, after which it is the host that fails.
+_STREAMS_IN_A_ROW = 3
+
+
+class Host:
+    """What is up or down together: a scheme, a name and a port. Whoever owns it guards it.
+
+    Attributes:
+        is_well: Whether it has answered the last request, so that several may be made at a time;
+            a new one has not yet.
+        under_way: How many requests there are at this moment.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_failed_last",
+        "_in_a_row",
+        "backoff",
+        "is_well",
+        "name",
+        "under_way",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.backoff = Backoff()
+        self.is_well = False
+        self.under_way = 0
+        self._in_a_row = 0
+        self._failed_last: Hashable = self
+
+    def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
+        """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
+        if answer.status is not None and answer.status < 500:
+            self.is_well = True
+            self._in_a_row = 0
+            self._failed_last = self
+            self.backoff.succeed()
+            return False
+        if answer.stale_connection or not answer.was_tried:
+            return False
+        if answer.status is not None:
+            # An answer, so nobody has to wait for one. It may be for this stream alone.
+            self._in_a_row += stream != self._failed_last
+            self._failed_last = stream
+            if self._in_a_row < _STREAMS_IN_A_ROW:
+                self.is_well = True
+                return False
+        self.is_well = False
+        self.backoff.fail(now, answer, _retry.LONGEST_WAIT)
+        return True
+
+
+class Hosts:
+    """The hosts that some stream goes to, by name."""
+
+    def __init__(self) -> None:
+        self._hosts: WeakValueDictionary[str, Host] = WeakValueDictionary()
+
+    def __getitem__(self, name: str) -> Host:
+        return self._hosts.setdefault(name, Host(name))
