@@ -9,7 +9,7 @@ sends, waits or locks.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -133,6 +133,12 @@ class Batch:
         parts = sum(len(frame) for part in self._parts for frame in part.frames)
         return parts + sum(map(len, self._refused))
 
+    def rewrite(self, rewritten: Callable[[bytes], bytes]) -> None:
+        """Change each frame that is left; what belongs together still does."""
+        for part in self._parts:
+            part.frames = [_like(frame, rewritten(frame)) for frame in part.frames]
+        self._refused = [_like(frame, rewritten(frame)) for frame in self._refused]
+
     def restart(self, more: Iterable[bytes] = ()) -> None:
         """Begin again with the frames that were refused, and with more behind them.
 
@@ -145,6 +151,14 @@ class Batch:
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
         return _settle(refused, delivered=False)
+
+
+def _like(frame: bytes, rewritten: bytes) -> bytes:
+    if isinstance(frame, PieceFrame):
+        piece = PieceFrame(rewritten)
+        piece.record = frame.record
+        return piece
+    return OwnFrame(rewritten) if isinstance(frame, OwnFrame) else rewritten
 
 
 def _packed(frames: Iterable[bytes], max_bytes: int) -> list[list[bytes]]:

@@ -292,9 +292,19 @@ class Buffer:
             return self._books.hear()
 
     def shrink(self) -> None:
-        """See to it that no more is held than is allowed now."""
+        """Have the oldest give way until no more is held than is allowed now."""
         with self._lock:
-            self._tidy()
+            if self._busy:
+                # Whoever was interrupted sees to it with the next entry.
+                return
+            self._tidy(weigh=True)
+            self._busy = True
+            try:
+                while self._queue.weighed and not self._fits(0):
+                    self._drop_oldest()
+            finally:
+                self._busy = False
+            self._look_at = self._next_look()
 
     def begin_flush(self) -> int:
         """Have what is queued now sent at once; the mark for `wait_until_removed`."""
@@ -421,9 +431,12 @@ class Buffer:
         if self._limits.on_full != "drop_oldest" or self._sending_bytes + size > self.allowed:
             return
         while self._queue.weighed and not self._fits(size):
-            self._books.drop("buffer_full")
-            self._quiet = max(0, self._quiet - 1)
-            self._queue.drop_first()
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._books.drop("buffer_full")
+        self._quiet = max(0, self._quiet - 1)
+        self._queue.drop_first()
 
     def _clock_runs(self) -> bool:
         return bool(self._queue) and self._first_at != math.inf

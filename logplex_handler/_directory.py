@@ -117,13 +117,17 @@ class Directory:
                 stream.is_let_go = False
                 self._asleep.pop(stream.id, None)
 
-    def close(self) -> None:
-        """From now on all records are turned down, and no stream is opened."""
+    def close(self) -> Lane:
+        """From now on all records are turned down, and no stream is opened.
+
+        What is returned turns down those that name none.
+        """
         with self._lock:
             self._is_closed = True
             streams = list(self._streams.values())
         for stream in streams:
             stream.lane.close("closed")
+        return self._dead_ends["closed"] if self.own is None else self.own.lane
 
     def streams(self) -> list[Stream]:
         """All that are in use."""

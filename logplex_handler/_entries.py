@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from logplex_handler import metrics
-from logplex_handler._packet import PacketForm, one_line
+from logplex_handler._packet import PacketForm, one_line, readdressed
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
 from logplex_handler._telling import in_words
@@ -111,6 +111,10 @@ class Entries:
                 write = self._known.by_number[number].write
                 time = write(alike, rendered.append, with_care, packet.after_time, time)
         return rendered
+
+    def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
+        """A frame for one destination as it is for another."""
+        return readdressed(frame, self._packet_for(old), self._packet_for(new))
 
     def _packet_for(self, destination: Destination) -> PacketForm:
         packet = self._packet

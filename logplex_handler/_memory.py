@@ -23,9 +23,16 @@ class Holder(Protocol):
 
 
 class Memory:
-    """Bytes that are shared out among holders, never more than there are."""
+    """Bytes that are shared out among holders, never more than there are.
 
-    def __init__(self, max_bytes: int) -> None:
+    Args:
+        max_bytes: How many there are.
+        may_squeeze: Whether one that holds much can give way. Otherwise nobody gets more than half
+            of what nobody has, so that there is always something left for another.
+    """
+
+    def __init__(self, max_bytes: int, *, may_squeeze: bool) -> None:
+        self._may_squeeze = may_squeeze
         # Guards all below, and each holder's `allowed`. It is taken under a buffer's lock, and
         # nothing is called under it.
         self._lock = threading.RLock()
@@ -40,7 +47,11 @@ class Memory:
         """
         with self._lock:
             more = needed - holder.allowed
-            if more <= self._left:
+            if not self._may_squeeze:
+                if needed > self._left + holder.allowed - needed:
+                    return
+                self._left -= more
+            elif more <= self._left:
                 more = max(more, self._left // _SHARE)
                 self._left -= more
             else:

@@ -38,6 +38,8 @@ class RenderFor(Protocol):
     ) -> Iterable[bytes | list[bytes]]: ...
 
 
+# A frame for one destination as it is for another.
+Readdress = Callable[[bytes, Destination, Destination], bytes]
 # The frames that tell a stream of drops.
 Notice = Callable[[Counter[str], Destination], list[bytes]]
 
@@ -71,7 +73,7 @@ class Outlet:
 
     __slots__ = (
         "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
-        "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
+        "_readdress",        "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
         "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
@@ -82,6 +84,7 @@ class Outlet:
         options: OutletOptions,
         *,
         render: RenderFor,
+        readdress: Readdress,
         notice: Notice,
         stderr: Stderr,
         telling: Telling,
@@ -90,6 +93,7 @@ class Outlet:
         self._buffer = buffer
         self._options = options
         self._render = render
+        self._readdress = readdress
         self._notice = notice
         self._stderr = stderr
         self._telling = telling
@@ -118,6 +122,9 @@ class Outlet:
     def go_to(self, destination: Destination, host: Host) -> None:
         """From now on this is the destination. It is tried at once if it is another one."""
         if destination != self._destination:
+            if self._batch is not None and self._destination is not None:
+                old = self._destination
+                self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
             self._destination = destination
             self._host = host
             self._failures = 0

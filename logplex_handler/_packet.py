@@ -161,6 +161,15 @@ class PacketForm:
         return frames
 
 
+def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
+    """The frame with another hostname and appname; as it was if it would be too long so."""
+    before = f" {old.hostname} {old.appname} ".encode()
+    after = f" {new.hostname} {new.appname} ".encode()
+    # Nothing before them in a header holds a space but the octet count's end.
+    packet = frame.partition(b" ")[2].replace(before, after, 1)
+    return frame if len(packet) > MAX_PACKET_BYTES else b"%d %b" % (len(packet), packet)
+
+
 def _pieces(body: bytes, room: int) -> list[bytes]:
     """The UTF-8 text in pieces of at most `room` bytes, cut between characters."""
     pieces = []

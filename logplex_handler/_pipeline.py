@@ -15,7 +15,7 @@ from logplex_handler._host import Hosts
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._memory import Memory
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, RenderFor
+from logplex_handler._outlet import Notice, Readdress, RenderFor
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Entry, Weigh
 from logplex_handler._stderr import Stderr, records_in_words
@@ -97,26 +97,36 @@ class Active:
     """A pipeline to the handler's own URL, to the application's streams, or to both."""
 
     def __init__(
-        self, options: Options, *, weigh: Weigh, render: RenderFor, notice: Notice, stderr: Stderr
+        self,
+        options: Options,
+        *,
+        weigh: Weigh,
+        render: RenderFor,
+        readdress: Readdress,
+        notice: Notice,
+        stderr: Stderr,
     ) -> None:
         self.here = _forks.here()
         self.takes_entries = True
         self._shutdown_timeout = options.shutdown_timeout
         self._stderr = stderr
         many = options.lookup is not None
-        self._memory = Memory(options.buffer.max_bytes) if many else None
+        limits = options.buffer
+        may_squeeze = limits.on_full == "drop_oldest"
+        self._memory = Memory(limits.max_bytes, may_squeeze=may_squeeze) if many else None
         rooms = Rooms(
-            limits=options.buffer,
+            limits=limits,
             memory=self._memory,
             outlet=options.outlet,
             weigh=weigh,
             render=render,
+            readdress=readdress,
             notice=notice,
             stderr=stderr,
             on_drop=options.on_drop,
             hosts=Hosts(),
             lookup=options.lookup,
-            may_wait=options.shutdown_timeout if options.buffer.on_full == "block" else None,
+            may_wait=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_deliverer=self._is_deliverer,
         )
@@ -184,7 +194,7 @@ class Active:
         if not self.takes_entries or not self.here[0]:
             return
         self.takes_entries = False
-        self._directory.close()
+        self.own = self._directory.close()
         if self._take_back_exit is not None:
             self._take_back_exit()
         now = time.monotonic()

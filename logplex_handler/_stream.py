@@ -16,7 +16,7 @@ from logplex_handler._host import Host, Hosts
 from logplex_handler._lane import OpenLane
 from logplex_handler._lookup import Found, Lookup, LookupFailed
 from logplex_handler._memory import Memory
-from logplex_handler._outlet import Notice, Outlet, OutletOptions, RenderFor
+from logplex_handler._outlet import Notice, Outlet, OutletOptions, Readdress, RenderFor
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._retry import Answer
@@ -53,6 +53,7 @@ class Rooms:
     outlet: OutletOptions
     weigh: Weigh
     render: RenderFor
+    readdress: Readdress
     notice: Notice
     stderr: Stderr
     on_drop: OnDrop | None
@@ -111,6 +112,7 @@ class Stream:
             self.buffer,
             rooms.outlet,
             render=rooms.render,
+            readdress=rooms.readdress,
             notice=rooms.notice,
             stderr=rooms.stderr,
             telling=self.telling,

@@ -179,6 +179,7 @@ class LogplexHandler(logging.Handler):
             self._options,
             weigh=self._entries.weigh,
             render=self._entries.render,
+            readdress=self._entries.readdress,
             notice=lambda dropped, to: self._entries.notice(dropped, self.formatter, to),
             stderr=self._stderr,
         )
