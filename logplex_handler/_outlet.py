@@ -73,8 +73,8 @@ class Outlet:
 
     __slots__ = (
         "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
-        "_readdress", "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem",
-        "sent", "set_aside_since", "wants_look_up",
+        "_readdress", "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up",
+        "problem", "sent", "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
     def __init__(
