@@ -181,12 +181,18 @@ class Agenda:
         self.plan(task.stream)
 
     def pause(self) -> float | None:
-        """Seconds until `take` may have something else to say, if nothing happens before."""
+        """Seconds until `take` may have something to say, if nothing happens before."""
         now = time.monotonic()
+        if self._tells or (self._look_ups and self._may_look_up()):
+            return 0.0
         times = [self._timed[0][0]] if self._timed else []
-        if self._requests(apart=True) < self._workers:
-            ill = [host for host in self._turns if not host.is_well]
-            times += [now + self._probe_in(host, now) for host in ill]
+        may_work = self._requests(apart=False) < self._workers
+        may_probe = self._requests(apart=True) < self._workers
+        for host in self._turns:
+            if host.is_well and may_work:
+                return 0.0
+            if may_probe and not host.is_well:
+                times.append(now + self._probe_in(host, now))
         for task in self._under_way.values():
             if task.job is Job.LOOK_UP:
                 times.append(task.began + _LOOK_UP_PATIENCE)

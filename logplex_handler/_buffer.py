@@ -251,6 +251,8 @@ class Buffer:
                 self._first_at = min(self._first_at, self._taken_first_at, time.monotonic())
                 self._woken_for_first = self._clock_runs()
             self._sending_bytes = size if self._sending else 0
+            if self._memory is not None and not self._fits(0):
+                self.shrink()
             self._tidy()
 
     def settle(self, *, delivered: int = 0, dropped: int = 0, cause: str = "refused") -> None:
@@ -300,8 +302,7 @@ class Buffer:
             self._tidy(weigh=True)
             self._busy = True
             try:
-                while self._queue.weighed and not self._fits(0):
-                    self._drop_oldest()
+                self._make_room(0)
             finally:
                 self._busy = False
             self._look_at = self._next_look()
@@ -428,7 +429,9 @@ class Buffer:
 
     def _make_room(self, size: int) -> None:
         """Have the oldest give way, if they may, and if that is enough."""
-        if self._limits.on_full != "drop_oldest" or self._sending_bytes + size > self.allowed:
+        if self._limits.on_full != "drop_oldest":
+            return
+        if self._sending_bytes + size > self.allowed and size:
             return
         while self._queue.weighed and not self._fits(size):
             self._drop_oldest()

@@ -52,12 +52,15 @@ class Delivery:
         # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
         # again.
         self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # Guards `_threads` and `_asleep`: who starts one. Re-entrant for the same reason.
+        # Guards `_threads`: who starts one. Re-entrant for the same reason.
         self._starting = threading.RLock()
         self._threads: list[threading.Thread] = []
-        self._asleep = 0
-        # Guards the agenda. Nothing that waits is called under it.
+        # Guards the agenda and the two below. Nothing that waits is called under it.
         self._lock = threading.RLock()
+        # Threads that do something just now; and when each of those that sleep wakes by itself, on
+        # the monotonic clock.
+        self._busy = 0
+        self._wakes: dict[int, float] = {}
         # The threads that deliver just now, those of others included.
         self._deliverers: set[int] = set()
         self._done = 0
@@ -180,7 +183,7 @@ class Delivery:
 
     def _start(self) -> None:
         with self._starting:
-            if self._asleep or len(self._threads) >= self._most_threads:
+            if self._busy < len(self._threads) or len(self._threads) >= self._most_threads:
                 return
             thread = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
             self._threads.append(thread)
@@ -198,14 +201,35 @@ class Delivery:
                 if task is None:
                     self._sleep()
                 else:
-                    if self._most_threads > 1:
-                        self._leave_somebody_watching()
-                    self._do(task, float("inf"))
+                    self._work_at(task)
             except BaseException as error:
                 # Whatever the application's own callbacks raise here: without this thread nothing
                 # would leave any more.
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
+
+    def _work_at(self, task: Task) -> None:
+        with self._lock:
+            self._busy += 1
+        try:
+            if self._most_threads > 1:
+                self._leave_somebody_watching()
+            self._do(task, float("inf"))
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def _leave_somebody_watching(self) -> None:
+        """While this thread is busy, another one is to see what comes, and what takes too long."""
+        with self._lock:
+            pause = self._agenda.pause()
+            if pause is None:
+                return
+            wakes = min(self._wakes.values(), default=None)
+        if wakes is None:
+            self._start()
+        elif time.monotonic() + pause < wakes:
+            self._news.put(None)
 
     def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:
@@ -240,24 +264,17 @@ class Delivery:
             with self._lock:
                 self._agenda.end(task)
 
-    def _leave_somebody_watching(self) -> None:
-        """While this thread is busy, others are to see what else comes, and what takes too long."""
-        if self._asleep:
-            self._news.put(None)
-        else:
-            self._start()
-
     def _sleep(self) -> None:
         self._pool.close_idle()
+        here = threading.get_ident()
         with self._lock:
             pause = self._agenda.pause()
-        with self._starting:
-            self._asleep += 1
+            self._wakes[here] = float("inf") if pause is None else time.monotonic() + pause
         try:
             with contextlib.suppress(queue.Empty):
                 news = self._news.get(timeout=pause)
                 with self._lock:
                     self._look_at(news)
         finally:
-            with self._starting:
-                self._asleep -= 1
+            with self._lock:
+                del self._wakes[here]

@@ -193,6 +193,8 @@ class Stream:
             self.outlet.deliver(transport, seconds)
         finally:
             pool.give_back(host.name, transport)
+            if self._rooms.memory is not None:
+                self._rooms.memory.relieve()
 
     def look_up(self) -> Found | LookupFailed | None:
         """Ask the application where it goes; for `end_look_up`."""
