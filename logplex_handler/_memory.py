@@ -25,6 +25,8 @@ class Holder(Protocol):
 class Memory:
     """Bytes that are shared out among holders, never more than there are.
 
+    What a holder is sending just now cannot give way: by so much more may be held for a while.
+
     Args:
         max_bytes: How many there are.
         may_squeeze: Whether one that holds much can give way. Otherwise nobody gets more than half
