@@ -17,12 +17,17 @@ Polled: TypeAlias = Callable[[], Number | timedelta | None]
 # Names whose unit is remembered, so that each has one. A program that makes its names of ids may
 # have any number.
 _MAX_UNITS = 10_000
+# A count up to it is added without a closer look.
+_ORDINARY = 2**63
 # With its longest part behind it, a summary's name is still one.
 _LONGEST_SUMMARY = metrics.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 
 
 class Owner(Protocol):
     """Who reports for many meters, and logs what is not to wait for a report."""
+
+    # The unit of each name, in all streams. No lock: at worst two slip in at the same moment.
+    units: dict[str, str]
 
     def begin(self, meter: Meter) -> None:
         """The meter has something to report."""
@@ -45,11 +50,9 @@ class Meter:
     one that a name had before.
     """
 
-    def __init__(self, owner: Owner, stream: object, units: dict[str, str]) -> None:
+    def __init__(self, owner: Owner, stream_id: object) -> None:
         self._owner = owner
-        self.stream_id = stream
-        # Shared by all streams. No lock: at worst two units slip in at the same moment.
-        self._units = units
+        self.stream_id = stream_id
         # The functions that are polled; a forked child has them too.
         self._polled: dict[str, tuple[Polled, str]] = {}
         self._closed = False
@@ -77,7 +80,7 @@ class Meter:
             TypeError, ValueError: as `logplex_handler.count` does.
         """
         # Nearly every call ends here: a known name, and a whole number.
-        if type(n) is int and n >= 0 and self._here[0]:
+        if type(n) is int and 0 <= n <= _ORDINARY and self._here[0]:
             try:
                 with self._lock:
                     self._counts[name] += n
@@ -88,11 +91,9 @@ class Meter:
         number = _own_number("count", name, n, "")[0]
         self._renew_if_forked()
         with self._lock:
-            if self._closed:
-                return self._owner.turn_down()
-            self._counts[name] = self._counts.get(name, 0) + number
-        # Behind the entry: who reports takes the meter off its list before it empties it.
-        return self._owner.begin(self)
+            if not self._closed:
+                self._counts[name] = self._counts.get(name, 0) + number
+        self._begin()
 
     def sample(self, name: str, value: Number | timedelta | Polled | None, unit: str = "") -> None:
         """Report a value once per interval, until it is given another: `sample#queue.depth=12`.
@@ -117,14 +118,13 @@ class Meter:
             self._keep_unit("sample", name, unit)
         self._renew_if_forked()
         with self._lock:
-            if self._closed:
-                return self._owner.turn_down()
             self._polled.pop(name, None)
             self._held.pop(f"sample#{name}", None)
-            if callable(value):
-                self._polled[name] = (value, unit)
-            self._held.update(pair)
-        return self._owner.begin(self)
+            if not self._closed:
+                self._held.update(pair)
+                if callable(value):
+                    self._polled[name] = (value, unit)
+        self._begin()
 
     def measure(
         self, name: str, value: Number | timedelta, unit: str = "", *, aggregate: bool = False
@@ -146,17 +146,19 @@ class Meter:
             ConfigurationError: (a ValueError) percentiles without their extra.
         """
         if aggregate:
-            return self._observe(name, value, unit)
+            self._observe(name, value, unit)
+            return
         pair = metrics.measure(name, value, unit)
         self._keep_unit("measure", name, "ms" if isinstance(value, timedelta) else unit)
-        return self._owner.log(self.stream_id, pair)
+        self._owner.log(self.stream_id, pair)
 
     def timer(self, name: str, *, aggregate: bool = False) -> Timer:
-        """Measure how long something takes, in ms: `with metrics.timer("job"):` or `@metrics.timer("job")`.
+        """Measure how long something takes, in ms.
 
-        A function is measured from the beginning of each call to its end, with an exception or
-        without; a coroutine with all that it waits for; a generator from its first value to its
-        last, with what its user does between them. Make a timer of its own for each block.
+        `with metrics.timer("job"):` measures a block, `@metrics.timer("job")` each call of a
+        function from its beginning to its end, with an exception or without: of a coroutine with
+        all that it waits for, of a generator from its first value to its last, with what its user
+        does between them. Make a timer of its own for each block.
 
         Args:
             name: As for `measure`.
@@ -184,34 +186,42 @@ class Meter:
                 with self._lock:
                     summary = self._summaries[name]
                     if summary.unit == unit:
-                        return summary.add(value)
+                        summary.add(value)
+                        return
             except KeyError:
                 pass
         number, unit = _own_number("measure", name, value, unit)
         self._check_summary(name, unit)
         self._renew_if_forked()
         with self._lock:
-            if self._closed:
-                return self._owner.turn_down()
-            if name not in self._summaries:
-                self._summaries[name] = Summary(unit)
-            self._summaries[name].add(number)
-        return self._owner.begin(self)
+            if not self._closed:
+                if name not in self._summaries:
+                    self._summaries[name] = Summary(unit)
+                self._summaries[name].add(number)
+        self._begin()
 
     def _check_summary(self, name: str, unit: str) -> None:
         metrics.check("measure", name, unit, _LONGEST_SUMMARY)
-        self._keep_unit("measure", name, unit)
         _summary.require()
+        self._keep_unit("measure", name, unit)
 
     def _keep_unit(self, kind: str, name: str, unit: str) -> None:
         """Refuse a second unit for a name: to a consumer it is another metric."""
-        known = self._units.get(name)
-        if known is None and len(self._units) < _MAX_UNITS:
-            self._units[name] = unit
+        units = self._owner.units
+        known = units.get(name)
+        if known is None and len(units) < _MAX_UNITS:
+            units[name] = unit
         elif known is not None and known != unit:
             raise ValueError(
                 f"{kind} {name}: the unit {unit!r} must be {known!r}, as it was before"
             )
+
+    def _begin(self) -> None:
+        """Behind what was recorded: who reports takes a meter off its list before emptying it."""
+        if self._closed:
+            self._owner.turn_down()
+        else:
+            self._owner.begin(self)
 
     def _renew_if_forked(self) -> None:
         if not self._here[0]:

@@ -59,7 +59,7 @@ def _of_decimal(value: Decimal) -> Plain:
         return 0
     if value.is_infinite() or value.adjusted() > sys.float_info.max_10_exp:
         return -math.inf if value.is_signed() else math.inf
-    return Fraction(value) if value.adjusted() >= -_DECIMALS - 1 else 0
+    return Fraction(value) if value.adjusted() >= sys.float_info.min_10_exp else 0
 
 
 def written(value: object) -> str:

@@ -32,27 +32,27 @@ class Periodic:
         # Of this process alone: the state of `random` itself may be the same in all that were
         # forked from one.
         self._offset = random.SystemRandom().uniform(0, interval * _SPREAD)
-        # Guards `_thread`: who starts it. Re-entrant because a garbage collection or a signal under
-        # it may come here again.
+        # Guards `_thread`, which is there once it is started. Re-entrant because a garbage
+        # collection or a signal under it may come here again.
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def start(self) -> None:
         """Begin, unless it has begun, is stopped, or there is no thread to be had."""
-        if self._thread is not None or self._stopped.is_set():
+        if self._thread is not None:
             return
         with self._starting:
-            if self._thread is not None:
+            if self._thread is not None or self._stopped.is_set():
                 return
-            thread = self._thread = threading.Thread(
+            self._thread = threading.Thread(
                 target=self._work, name="logplex_handler.periodic", daemon=True
             )
-        try:
-            thread.start()
-        except RuntimeError:
-            # The interpreter is about to exit, or the system has no thread left.
-            self._thread = None
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # The interpreter is about to exit, or the system has no thread left.
+                self._thread = None
 
     def stop(self, seconds: float) -> bool | None:
         """Stop, and wait for the last call; whether it has ended within so many seconds.
@@ -60,7 +60,8 @@ class Periodic:
         None if there is no thread that would make it.
         """
         self._stopped.set()
-        thread = self._thread
+        with self._starting:
+            thread = self._thread
         if thread is None or thread is threading.current_thread():
             return None
         thread.join(seconds)

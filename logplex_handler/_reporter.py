@@ -31,11 +31,11 @@ class Reporter:
         self._stderr = Stderr()
         # Called for more before each report; a forked child has them too.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []
-        # All meters that somebody has in hand, by stream.
+        # All meters that somebody has in hand, by stream; that of no stream is a `Metrics`.
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
         # Those that have something to report, which are kept whoever has them in hand.
         self._active: set[Meter] = set()
-        self._units: dict[str, str] = {}
+        self.units: dict[str, str] = {}
         self._told: set[str] = set()
         self._closed = False
         self._begin_anew()
@@ -52,18 +52,24 @@ class Reporter:
         self._take_back_exit: Callable[[], None] | None = None
         self._here = _forks.here()
 
+    def adopt(self, meter: Meter) -> None:
+        """The meter is the one of its stream."""
+        self._meters[meter.stream_id] = meter
+
     def meter(self, stream: object) -> Meter:
         """The one meter of a stream."""
+        self._renew_if_forked()
         with self._lock:
             meter = self._meters.get(stream)
             if meter is None:
-                meter = self._meters[stream] = Meter(self, stream, self._units)
+                meter = self._meters[stream] = Meter(self, stream)
                 if self._closed:
                     meter.end()
             return meter
 
     def collect(self, name: str, function: Callable[[], Mapping[str, str]]) -> None:
         """Have a function called for more before each report."""
+        self._renew_if_forked()
         with self._lock:
             self._collectors.append((name, function))
         self._begin()
@@ -74,9 +80,12 @@ class Reporter:
         with self._lock:
             self._active.add(meter)
 
-    def _begin(self) -> None:
+    def _renew_if_forked(self) -> None:
         if not self._here[0]:
             self._begin_anew()
+
+    def _begin(self) -> None:
+        self._renew_if_forked()
         if self._closed:
             return
         if self._take_back_exit is None:
@@ -124,9 +133,12 @@ class Reporter:
 
     def close(self) -> None:
         """Make a last report, and stop."""
+        if not self._here[0]:
+            # Nothing was recorded since the fork.
+            return
         with self._lock:
             was_closed, self._closed = self._closed, True
-        if was_closed or not self._here[0]:
+        if was_closed:
             return
         atexit.unregister(self.close)
         if self._take_back_exit is not None:

@@ -77,5 +77,5 @@ class Timer:
                 with Timer(observe):
                     return function(*args, **kwargs)
 
-        wrapped: _F = functools.wraps(function)(wrapper)
-        return wrapped
+        wrapped: Any = functools.wraps(function)(wrapper)
+        return wrapped  # type: ignore[no-any-return]

@@ -52,7 +52,8 @@ class Metrics(Meter):
         if source is not None:
             checked_source("source", source)
         self._reporter = Reporter(logger, float(interval), source)
-        super().__init__(self._reporter, None, {})
+        super().__init__(self._reporter, None)
+        self._reporter.adopt(self)
 
     def stream(self, stream_id: object) -> Meter:
         """The same for one customer, whose stream it is logged to.

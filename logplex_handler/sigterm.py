@@ -16,11 +16,12 @@ __all__ = ["flush_on_sigterm"]
 def flush_on_sigterm() -> None:
     """From now on SIGTERM, by which Heroku stops a process, delivers what waits first.
 
-    What any `Metrics` has recorded is logged. Every handler is flushed, together for at most the longest `shutdown_timeout` of them (Heroku
-    kills after 30 seconds). Then what was there before goes on: another signal handler is called;
-    otherwise the process ends as it would have. Call it once, after other signal handlers are set.
-    Forked children inherit it. A signal that strikes the main thread while it is itself inside
-    `flush` or `close` cannot wait for these, and goes on at once.
+    What any `Metrics` has recorded is logged. Every handler is flushed, together for at most the
+    longest `shutdown_timeout` of them (Heroku kills after 30 seconds). Then what was there before
+    goes on: another signal handler is called; otherwise the process ends as it would have. Call it
+    once, after other signal handlers are set. Forked children inherit it. A signal that strikes the
+    main thread while it is itself inside `flush` or `close` cannot wait for these, and goes on at
+    once.
 
     Nothing installs this by itself. Servers that turn SIGTERM into an orderly exit, such as
     gunicorn or Celery, do not need it.
