@@ -81,6 +81,6 @@ def written(value: object) -> str:
 
 def short(value: float) -> float:
     """A number that has been calculated, to six digits; more if it has more before the point."""
-    if value == 0:
+    if not 0 < value < math.inf:
         return value
     return round(value, max(0, _DIGITS - 1 - math.floor(math.log10(value))))

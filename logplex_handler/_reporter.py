@@ -124,12 +124,29 @@ class Reporter:
 
     def report(self) -> None:
         """Log what has come together, after asking for what is polled and collected."""
-        if self._is_enabled():
-            self._guarded(self._report_all)
+        if not self._is_enabled():
+            return
+        # What may take long comes first, while nothing is in hand.
+        polled = {meter: meter.poll() for meter in list(self._active)}
+        collected: dict[str, str] = {}
+        for name, function in list(self._collectors):
+            try:
+                collected |= function()
+            except Exception as error:
+                self.leave_out(name, error)
+        self.report_recorded(polled, collected)
 
-    def report_recorded(self) -> None:
-        """The same without asking anybody, as in a signal handler."""
-        self._guarded(self._report_recorded)
+    def report_recorded(
+        self,
+        polled: Mapping[Meter, Mapping[str, str]] | None = None,
+        collected: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log what has come together, and what else is given, without asking anybody for more."""
+        try:
+            self._log_all(polled or {}, collected or {})
+        except Exception as error:
+            # A filter of the application's has failed: the next report may fare better.
+            self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")
 
     def close(self) -> None:
         """Make a last report, and stop."""
@@ -161,38 +178,18 @@ class Reporter:
             self._stderr.say("level", f"metrics are not logged: {name} is not enabled for INFO")
         return is_enabled
 
-    def _guarded(self, report: Callable[[], object]) -> None:
-        try:
-            report()
-        except Exception as error:
-            # A filter of the application's has failed: the next report may fare better.
-            self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")
-
-    def _report_all(self) -> None:
-        # What may take long comes first, while nothing is in hand.
-        polled = {meter: meter.poll() for meter in list(self._active)}
-        collected: dict[str, str] = {}
-        for name, function in list(self._collectors):
-            try:
-                collected |= function()
-            except Exception as error:
-                self.leave_out(name, error)
-        self._report_recorded(polled, collected)
-
-    def _report_recorded(
-        self,
-        polled: Mapping[Meter, Mapping[str, str]] | None = None,
-        collected: Mapping[str, str] | None = None,
+    def _log_all(
+        self, polled: Mapping[Meter, Mapping[str, str]], collected: Mapping[str, str]
     ) -> None:
         with self._lock:
             active, self._active = self._active, set()
             failed, self._failed = self._failed, 0
-        own = dict(collected or {})
+        own = dict(collected)
         if failed:
             own |= metrics.count("logplex_handler.metrics.failed", failed)
         for meter in active:
             # Behind it being taken off: what is recorded from here on puts it there again.
-            pairs = meter.drain() | dict((polled or {}).get(meter, {}))
+            pairs = meter.drain() | dict(polled.get(meter, {}))
             if meter.is_lasting:
                 with self._lock:
                     self._active.add(meter)
