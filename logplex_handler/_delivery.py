@@ -129,7 +129,8 @@ class Delivery:
             if drops is None and self._buffer.wait_until_removed(mark, look):
                 # Only now it is known how many of them were dropped.
                 drops = self._buffer.ever_dropped()
-            if drops is not None and self._telling.told_in_stream >= drops:
+            is_told = drops is not None and self._telling.told_in_stream >= drops
+            if is_told and not (self._closing and self._outlet.is_telling):
                 return True
             if left == 0 or self._stopped or self._outlet.asked_to_wait_until > deadline:
                 return False

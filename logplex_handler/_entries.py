@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from logplex_handler import _packet, metrics
 from logplex_handler._packet import PacketForm, one_line
@@ -129,10 +129,22 @@ class Entries:
 
         In the application's own form if that is key=value, so with its source.
         """
-        record = logging.LogRecord(
-            "logplex_handler", logging.WARNING, __file__, 0, "%s", (in_words(dropped),), None
-        )
-        record.__dict__.update(metrics.count("logplex_handler.dropped", dropped.total()))
+        count = metrics.count("logplex_handler.dropped", dropped.total())
+        return self._own_line(logging.WARNING, in_words(dropped), count, formatter)
+
+    def health(self, pairs: Mapping[str, str], formatter: logging.Formatter | None) -> list[bytes]:
+        """The frames of metrics on the handler itself, in the same form."""
+        return self._own_line(logging.INFO, "", pairs, formatter)
+
+    def _own_line(
+        self,
+        level: int,
+        message: str,
+        pairs: Mapping[str, str],
+        formatter: logging.Formatter | None,
+    ) -> list[bytes]:
+        record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
+        record.__dict__.update(pairs)
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
         return self._packet.frames(record.created, record.levelno, formatter.format(record))

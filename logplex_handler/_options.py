@@ -59,6 +59,7 @@ class Options:
         source: The environment's `source=` for the formatter that is used if none is set.
         shutdown_timeout: Seconds that flushing and closing may take together.
         on_drop: Called with the number and cause of drops.
+        health_interval: Seconds between two lines on the handler's own health; None for none.
     """
 
     destination: Destination | None
@@ -69,6 +70,7 @@ class Options:
     source: str | None
     shutdown_timeout: float
     on_drop: OnDrop | None
+    health_interval: float | None
 
 
 def resolve(
@@ -124,6 +126,9 @@ def resolve(
         source=source and checked_source("LOGPLEX_SOURCE", source),
         shutdown_timeout=shutdown_timeout,
         on_drop=_callable(given, "on_drop"),
+        health_interval=(
+            None if given["health_interval"] is None else _seconds(given, "health_interval")
+        ),
     )
 
 

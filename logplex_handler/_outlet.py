@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from logplex_handler import _retry
-from logplex_handler._batch import Batch, OwnFrame
+from logplex_handler._batch import Batch, HealthFrame, OwnFrame
 from logplex_handler._buffer import Buffer
 from logplex_handler._fill import Render, fill
 from logplex_handler._retry import Action, Answer
@@ -31,6 +31,8 @@ Notice = Callable[[Counter[str]], list[bytes]]
 _REST = 0.015
 # Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
 _FAILURES_TO_TELL = 3
+# Lines on the handler's health that wait while nothing can be sent; then the oldest give way.
+_MOST_HEALTH_LINES = 60
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
 # from then on each is followed by a wait.
 _REFUSALS_TO_SLOW_DOWN = 8
@@ -77,8 +79,11 @@ class Outlet:
         self._failed_at = 0.0
         self._not_before = 0.0
         self._sent_at = 0.0
+        self._health_lines: deque[bytes] = deque(maxlen=_MOST_HEALTH_LINES)
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
+        # Seconds that these requests have taken together.
+        self.requests_took = 0.0
         # Why the last request did not deliver what it carried; empty if it did.
         self.problem = ""
         # Until when the receiver has asked to be left alone, on the monotonic clock.
@@ -98,11 +103,22 @@ class Outlet:
         is_asked_for = closing or waiting.flushing
         if self._telling.is_due_in_stream or (is_asked_for and waiting.records):
             return 0.0
+        if self._health_lines:
+            return 0.0
         if waiting.full_batch:
             return 0.0 if waiting.pressing else max(0.0, self._sent_at + _REST - now)
         if waiting.since == math.inf:
             return None
         return max(0.0, waiting.since + self._options.flush_interval - now)
+
+    def add_health(self, frames: list[bytes]) -> None:
+        """Send these with the next batch. Any thread may call it, and then wakes who delivers."""
+        self._health_lines.extend(frames)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether lines on health have not left yet, once all records have."""
+        return bool(self._health_lines) or self._batch is not None
 
     def try_once_more(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
@@ -118,6 +134,7 @@ class Outlet:
             tried, maybe_delivered = part.tried, part.maybe_delivered
             # Unless an answer says otherwise: a signal may end this without one.
             part.tried = part.maybe_delivered = True
+            began = time.monotonic()
             answer = self._transport.post(
                 self._destination,
                 part.body,
@@ -128,6 +145,7 @@ class Outlet:
             self._sent_at = time.monotonic()
             part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
             if answer.was_tried:
+                self.requests_took += self._sent_at - began
                 self._count(answer, again=tried, maybe_twice=maybe_delivered)
             self._follow(batch, answer)
 
@@ -149,7 +167,9 @@ class Outlet:
         return self._batch
 
     def _add_notice(self, frames: list[bytes]) -> None:
-        """The handler's own lines, if there are drops to tell of."""
+        """The handler's own lines, if there are drops to tell of, or its health is asked for."""
+        while self._health_lines:
+            frames.append(HealthFrame(self._health_lines.popleft()))
         if self._telling.is_due_in_stream:
             try:
                 frames += map(OwnFrame, self._notice(self._telling.begin_notice()))

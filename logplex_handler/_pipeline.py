@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -12,6 +12,7 @@ from logplex_handler import _exits, _forks
 from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._delivery import Delivery
 from logplex_handler._fill import Render
+from logplex_handler._health import Health, Vitals
 from logplex_handler._options import Options
 from logplex_handler._outlet import Notice, Outlet
 from logplex_handler._queue import Entry, Weigh
@@ -121,6 +122,7 @@ class Active:
         weigh: Weigh,
         render: Render,
         notice: Notice,
+        health: Callable[[Mapping[str, str]], list[bytes]],
         stderr: Stderr,
     ) -> None:
         self.here = _forks.here()
@@ -147,6 +149,10 @@ class Active:
             telling=self._telling,
         )
         self._delivery = Delivery(self._buffer, self._outlet, transport, self._telling, stderr)
+        self._render_health = health
+        self._health: Health | None = None
+        if options.health_interval is not None:
+            self._health = Health(options.health_interval, self._vitals, self._say_health)
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
         # When the last flush without a time-out of its own was begun and ended, and whether it was
@@ -194,6 +200,8 @@ class Active:
     def wake(self) -> None:
         if not self._started:
             self._started = True
+            if self._health is not None:
+                self._health.start()
             self._take_back_exit = _exits.call_at_exit(self.close)
             if not _exits.threads_run():
                 self._stderr.say(
@@ -231,6 +239,8 @@ class Active:
     def close(self) -> None:
         if not self.takes_entries or not self.here[0]:
             return
+        if self._health is not None:
+            self._health.stop()
         self.takes_entries = False
         self._buffer.turn_away("closed")
         if self._take_back_exit is not None:
@@ -244,6 +254,13 @@ class Active:
 
     def stats(self) -> Stats:
         return _books(self._buffer, self._outlet.sent)
+
+    def _vitals(self) -> Vitals:
+        return Vitals(self.stats(), self._outlet.requests_took, self._buffer.fill())
+
+    def _say_health(self, pairs: Mapping[str, str]) -> None:
+        self._outlet.add_health(self._render_health(pairs))
+        self._delivery.wake()
 
 
 def _books(buffer: Buffer, sent: Stats) -> Stats:

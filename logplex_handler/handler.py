@@ -84,6 +84,10 @@ class LogplexHandler(logging.Handler):
         on_drop: Called as `on_drop(records, cause)` after records were dropped, with one of the
             causes of `Stats.dropped`, in the thread that delivers or closes; it may log. Not
             called for records that an inactive or closed handler is given. Default: none.
+        health_interval: Seconds between two lines of metrics on the handler itself in its stream,
+            from its first record on: `sample#logplex_handler.delivered=119` and what else is in
+            `Stats`, each since the last line, with `.request_time` (the mean, ms), `.pending` and
+            `.buffer_fill` (from 0 to 1). Default: no such lines.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
@@ -116,6 +120,7 @@ class LogplexHandler(logging.Handler):
         shutdown_timeout: float = 5.0,
         required: bool = False,
         on_drop: OnDrop | None = None,
+        health_interval: float | None = None,
     ) -> None:
         # The first statement, so these are the arguments and nothing else.
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -162,6 +167,7 @@ class LogplexHandler(logging.Handler):
             weigh=self._entries.weigh,
             render=self._entries.render,
             notice=lambda dropped: self._entries.notice(dropped, self.formatter),
+            health=lambda pairs: self._entries.health(pairs, self.formatter),
             stderr=self._stderr,
         )
 

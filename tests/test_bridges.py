@@ -360,7 +360,7 @@ def test_without_the_sdk_the_error_names_the_extra():
 
 def test_an_exporter_checks_its_arguments():
     """As Metrics does."""
-    with pytest.raises(ConfigurationError, match="^source: "):
+    with pytest.raises(ConfigurationError, match=r"^source: "):
         LogplexMetricExporter(logging.getLogger("x"), source="a b")
-    with pytest.raises(ConfigurationError, match="^logger: "):
+    with pytest.raises(ConfigurationError, match=r"^logger: "):
         Metrics("x")

@@ -179,7 +179,7 @@ def test_without_a_loop_there_is_no_lag(process):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_reports_itself(process):
     """Not the process that made it."""
-    watched, metrics, lines = process
+    watched, _, _ = process
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:

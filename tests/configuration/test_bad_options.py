@@ -57,6 +57,7 @@ BAD: dict[str, list[Any]] = {
     "shutdown_timeout": [-1, float("nan"), float("inf"), 86_401, HUGE, "5", None, True],
     "required": [None, 1, "yes"],
     "on_drop": ["print", 5, []],
+    "health_interval": [0, -1, float("nan"), float("inf"), 86_401, HUGE, "5", True],
 }
 
 

@@ -69,6 +69,7 @@ JSON_OPTIONS = {
     "on_full": "drop_newest",
     "shutdown_timeout": 2,
     "required": True,
+    "health_interval": 3600,
 }
 
 
