@@ -168,7 +168,9 @@ class Meter:
             TypeError, ValueError, ConfigurationError: as `measure` does.
         """
         if aggregate:
-            self._check_summary(name, "ms")
+            known = self._summaries.get(name)
+            if known is None or known.unit != "ms":
+                self._check_summary(name, "ms")
             return Timer(lambda taken: self._observe(name, taken, "ms"))
         metrics.check("measure", name)
         self._keep_unit("measure", name, "ms")

@@ -21,19 +21,17 @@ LONGEST_PART = ".count"
 
 def require() -> None:
     """Raise the error of a missing library while the program can still be mended."""
-    _sketch()
+    _sketch_class()
 
 
-def _sketch() -> Any:
+def _sketch_class() -> Any:
     try:
         from ddsketch import LogCollapsingLowestDenseDDSketch
     except ImportError:
         raise ConfigurationError(
             "aggregate: percentiles need an extra: pip install 'logplex-handler[percentiles]'"
         ) from None
-    # Of at most 2,048 counters. They reach over 17 orders of magnitude; of values that are spread
-    # further than that, the least are taken for larger than they are.
-    return LogCollapsingLowestDenseDDSketch(relative_accuracy=ERROR)
+    return LogCollapsingLowestDenseDDSketch
 
 
 class Summary:
@@ -43,7 +41,9 @@ class Summary:
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
-        self._sketch = _sketch()
+        # Of at most 2,048 counters. They reach over 17 orders of magnitude; of values that are
+        # spread further than that, the least are taken for larger than they are.
+        self._sketch = _sketch_class()(relative_accuracy=ERROR)
         self._add = self._sketch.add
         self._least = math.inf
         self._most = 0.0
