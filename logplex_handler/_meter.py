@@ -35,7 +35,7 @@ class Owner(Protocol):
     def log(self, stream: object, pairs: Mapping[str, str]) -> None:
         """Log metrics as a line of their own."""
 
-    def leave_out(self, name: str, error: Exception) -> None:
+    def leave_out(self, name: str, error: BaseException) -> None:
         """A metric could not be had; tell it, if it is the first time."""
 
     def turn_down(self) -> None:
@@ -89,7 +89,7 @@ class Meter:
                 pass
         metrics.check("count", name)
         number = _own_number("count", name, n, "")[0]
-        self._renew_if_forked()
+        self.renew_if_forked()
         with self._lock:
             if not self._closed:
                 self._counts[name] = self._counts.get(name, 0) + number
@@ -114,9 +114,10 @@ class Meter:
         pair = {} if value is None or callable(value) else metrics.sample(name, value, unit)
         if isinstance(value, timedelta):
             unit = "ms"
-        if value is not None:
+        # What a function says may be a time.
+        if unit or pair:
             self._keep_unit("sample", name, unit)
-        self._renew_if_forked()
+        self.renew_if_forked()
         with self._lock:
             self._polled.pop(name, None)
             self._held.pop(f"sample#{name}", None)
@@ -194,7 +195,7 @@ class Meter:
                 pass
         number, unit = _own_number("measure", name, value, unit)
         self._check_summary(name, unit)
-        self._renew_if_forked()
+        self.renew_if_forked()
         with self._lock:
             if not self._closed:
                 if name not in self._summaries:
@@ -225,7 +226,8 @@ class Meter:
         else:
             self._owner.begin(self)
 
-    def _renew_if_forked(self) -> None:
+    def renew_if_forked(self) -> None:
+        """Begin anew where Python was not told of the fork."""
         if not self._here[0]:
             self._begin_anew()
 
@@ -238,10 +240,9 @@ class Meter:
             try:
                 value = function()
                 if value is not None:
-                    if isinstance(value, timedelta):
-                        self._keep_unit("sample", name, "ms")
+                    self._keep_unit("sample", name, "ms" if isinstance(value, timedelta) else unit)
                     pairs |= metrics.sample(name, value, unit)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._owner.leave_out(name, error)
         return pairs
 

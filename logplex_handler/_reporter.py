@@ -46,7 +46,10 @@ class Reporter:
         # Guards the attributes above, and `_failed`. Re-entrant for garbage collections and signals
         # that strike under it.
         self._lock = threading.RLock()
-        self._active = {meter for meter in list(self._active) if meter.is_lasting}
+        for meter in self._active:
+            # Python may not have been told of the fork, nor it then.
+            meter.renew_if_forked()
+        self._active = {meter for meter in self._active if meter.is_lasting}
         self._failed = 0
         self._periodic = Periodic(self._interval, self.report)
         self._take_back_exit: Callable[[], None] | None = None
@@ -107,7 +110,7 @@ class Reporter:
             # The text is for formatters other than ours, and says what the extras do.
             self._logger.log(_LEVEL, metrics.metrics_text(group, source), extra=extra)
 
-    def leave_out(self, name: str, error: Exception) -> None:
+    def leave_out(self, name: str, error: BaseException) -> None:
         """Count a metric that could not be had, and tell why the first time."""
         with self._lock:
             self._failed += 1
@@ -127,12 +130,14 @@ class Reporter:
         if not self._is_enabled():
             return
         # What may take long comes first, while nothing is in hand.
-        polled = {meter: meter.poll() for meter in list(self._active)}
+        with self._lock:
+            active, collectors = list(self._active), list(self._collectors)
+        polled = {meter: meter.poll() for meter in active}
         collected: dict[str, str] = {}
-        for name, function in list(self._collectors):
+        for name, function in collectors:
             try:
                 collected |= function()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
 
@@ -142,11 +147,25 @@ class Reporter:
         collected: Mapping[str, str] | None = None,
     ) -> None:
         """Log what has come together, and what else is given, without asking anybody for more."""
-        try:
-            self._log_all(polled or {}, collected or {})
-        except Exception as error:
-            # A filter of the application's has failed: the next report may fare better.
-            self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")
+        with self._lock:
+            active = list(self._active)
+            failed, self._failed = self._failed, 0
+        own = dict(collected or {})
+        if failed:
+            own |= metrics.count("logplex_handler.metrics.failed", failed)
+        for meter in active:
+            with self._lock:
+                self._active.discard(meter)
+            # Only then is it emptied: what is recorded from here on puts it there again.
+            pairs = meter.drain() | dict((polled or {}).get(meter, {}))
+            if meter.is_lasting:
+                with self._lock:
+                    self._active.add(meter)
+            if meter.stream_id is None and not own.keys() & pairs.keys():
+                pairs |= own
+                own = {}
+            self._log_or_say(meter.stream_id, pairs)
+        self._log_or_say(None, own)
 
     def close(self) -> None:
         """Make a last report, and stop."""
@@ -157,19 +176,22 @@ class Reporter:
             was_closed, self._closed = self._closed, True
         if was_closed:
             return
-        atexit.unregister(self.close)
         if self._take_back_exit is not None:
             self._take_back_exit()
-        reported = self._periodic.stop(_PATIENCE)
-        if reported is None:
-            self.report()
-        elif not reported:
-            self._stderr.say("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
+            atexit.unregister(self.close)
+            self._report_last()
         with self._lock:
             meters = {*self._active, *self._meters.values()}
         for meter in meters:
             meter.end()
         self.report_recorded()
+
+    def _report_last(self) -> None:
+        reported = self._periodic.stop(_PATIENCE)
+        if reported is None:
+            self.report()
+        elif not reported:
+            self._stderr.say("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
 
     def _is_enabled(self) -> bool:
         is_enabled = self._logger.isEnabledFor(_LEVEL)
@@ -178,23 +200,10 @@ class Reporter:
             self._stderr.say("level", f"metrics are not logged: {name} is not enabled for INFO")
         return is_enabled
 
-    def _log_all(
-        self, polled: Mapping[Meter, Mapping[str, str]], collected: Mapping[str, str]
-    ) -> None:
-        with self._lock:
-            active, self._active = self._active, set()
-            failed, self._failed = self._failed, 0
-        own = dict(collected)
-        if failed:
-            own |= metrics.count("logplex_handler.metrics.failed", failed)
-        for meter in active:
-            # Behind it being taken off: what is recorded from here on puts it there again.
-            pairs = meter.drain() | dict(polled.get(meter, {}))
-            if meter.is_lasting:
-                with self._lock:
-                    self._active.add(meter)
-            if meter.stream_id is None and not own.keys() & pairs.keys():
-                pairs |= own
-                own = {}
-            self.log(meter.stream_id, pairs)
-        self.log(None, own)
+    def _log_or_say(self, stream: object, pairs: Mapping[str, str]) -> None:
+        try:
+            self.log(stream, pairs)
+        except Exception as error:
+            # A filter of the application's has failed: other streams, and later reports, may fare
+            # better.
+            self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")

@@ -10,7 +10,7 @@ from logplex_handler._reporter import Reporter
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import checked_source
 
-__all__ = ["Metrics"]
+__all__ = ["Meter", "Metrics"]
 
 
 class Metrics(Meter):

@@ -133,9 +133,11 @@ def test_a_function_is_polled_for_each_report():
 def test_a_function_may_say_a_time():
     """It is in ms."""
     with recording() as (metrics, lines):
-        metrics.sample("lag", lambda: timedelta(seconds=2), "ms")
+        metrics.sample("lag", lambda: timedelta(seconds=2))
         metrics.report()
         assert lines.lines == ["sample#lag=2000ms"]
+        with pytest.raises(ValueError, match="the unit 's' must be 'ms'"):
+            metrics.sample("lag", lambda: 2, "s")
 
 
 def test_a_measure_is_a_line_for_each_event():
@@ -675,6 +677,17 @@ def test_a_function_that_fails_is_left_out_counted_and_told_once():
         assert sum(one.name == "fine" for one in lines.read) == 3
 
 
+def test_a_function_that_wants_to_exit_does_not_end_the_reports():
+    """It is in a thread that is not its own."""
+    with recording(interval=0.05) as (metrics, lines):
+        metrics.sample("exiting", sys.exit)
+        metrics.collect(sys.exit)
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums()["x"] == 1)
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums()["x"] == 2)
+
+
 def test_what_is_collected_is_in_the_report():
     """Functions that give many metrics at once; one that fails does not cost the others."""
     with recording(source="s") as (metrics, lines):
@@ -707,6 +720,28 @@ def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
         metrics._reporter._logger.setLevel(logging.INFO)
         metrics.report()
         assert lines.sums() == {"x": 1}
+
+
+def test_a_stream_that_cannot_be_logged_costs_no_other(capsys):
+    """Each is a record of its own; what is lost is said."""
+    with recording() as (metrics, lines):
+
+        def fail(record):
+            if getattr(record, "logplex_stream", None) == "bad":
+                raise RuntimeError
+            return True
+
+        metrics._reporter._logger.addFilter(fail)
+        for stream in ("a", "bad", "b", "c", None):
+            metrics.stream(stream).count("x")
+        metrics.report()
+        assert lines.sums() == {"x": 4}
+        assert "metrics could not be logged: RuntimeError" in capsys.readouterr().err
+        metrics._reporter._logger.removeFilter(fail)
+        for stream in ("a", "bad", "b", "c", None):
+            metrics.stream(stream).count("x")
+        metrics.report()
+        assert lines.sums() == {"x": 9}
 
 
 def test_what_a_filter_raises_does_not_end_the_reports(capsys):
@@ -842,8 +877,9 @@ def program(text, url, **variables):
     return subprocess.run(
         [
             sys.executable,
+            # Of forks beside threads, which is what is tested.
             "-W",
-            "error::UserWarning",
+            "ignore::DeprecationWarning",
             "-c",
             textwrap.dedent(start) + textwrap.dedent(text),
         ],
@@ -912,11 +948,29 @@ def test_a_forked_child_starts_at_zero_and_keeps_what_is_polled():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_that_records_nothing_reports_nothing():
+    """Not even what is polled, as it ends."""
+    text = """
+        metrics.sample('pid', os.getpid)
+        if not os.fork():
+            sys.exit()
+        os.wait()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(logplex.lines) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
     """uWSGI forks without the hook, and perhaps while a lock is held."""
     text = """
         from logplex_handler import _forks
         metrics.count('x', 3)
+        other = metrics.stream('other')
+        other.sample('polled', lambda: None)
+        other.count('z', 5)
         _forks._forkables.clear()
         held = threading.Event()
         def hold():
@@ -937,7 +991,7 @@ def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
     with LogplexReceiver() as logplex:
         done = program(text, logplex.url)
         assert (done.returncode, done.stderr) == (0, "")
-        assert sums(logplex) == {"x": 43, "y": 1}
+        assert sums(logplex) == {"x": 43, "y": 1, "z": 5}
 
 
 @pytest.mark.parametrize("library", ["multiprocessing", "billiard"])
