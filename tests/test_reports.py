@@ -1092,6 +1092,24 @@ def test_a_customers_report_reaches_the_handler(tmp_path):
         ]
 
 
+def test_records_of_one_shape_keep_their_sources_apart():
+    """What the handler learns of records without a source of their own does not hold for others."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter(source="here")) as (logger, handler),
+    ):
+        expected = []
+        for number in range(20):
+            own = {"logplex_source": f"s{number}"} if number % 3 == 2 else {}
+            logger.info("order %s", number, extra={"city": "berlin"} | own)
+            source = own.get("logplex_source", "here")
+            expected.append(
+                f'source={source} level=info logger={logger.name} msg="order {number}" city=berlin'
+            )
+        handler.flush()
+        assert [line.text for line in logplex.lines] == expected
+
+
 def test_meters_are_forgotten_by_the_fork_hook():
     """A Metrics that nobody has any more is not kept alive by it."""
     before = len(_forks.registered())
