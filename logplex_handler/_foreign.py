@@ -31,17 +31,10 @@ def letters(unit: str) -> str:
 
 
 class Increments:
-    """Totals that only grow become what was added since the last time.
-
-    The first total of a key counts from zero, unless `start` has seen it.
-    """
+    """Totals that only grow become what was added since the last time; the first all of it."""
 
     def __init__(self) -> None:
         self._totals: dict[Hashable, float] = {}
-
-    def start(self, key: Hashable, total: float) -> None:
-        """What there is already is no increment."""
-        self._totals[key] = total
 
     def of(self, key: Hashable, total: float) -> float:
         """What was added; all of a total that has begun anew."""

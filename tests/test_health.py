@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from logplex_handler import KeyValueFormatter
+from logplex_handler._batch import Batch, HealthFrame, OwnFrame
 from logplex_handler._health import Vitals, pairs
 from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
@@ -125,6 +126,17 @@ def test_a_health_line_that_is_refused_costs_nothing():
             assert handler.flush()
             stats = handler.stats()
             assert (stats.delivered, dict(stats.dropped)) == (20, {})
+
+
+def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
+    """The line that tells of them has arrived all the same."""
+    for kind, accepted in ((HealthFrame, True), (OwnFrame, False)):
+        batch = Batch([b"record", kind(b"own")], 1000)
+        batch.part_refused()
+        batch.part_accepted()
+        assert batch.part_refused()
+        assert batch.drop_refused() == (0, 0)
+        assert batch.notice_accepted is accepted
 
 
 def test_a_hanging_outage_does_not_pile_up_lines():

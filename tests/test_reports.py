@@ -1000,8 +1000,8 @@ def test_a_child_of_multiprocessing_reports_what_is_left(library):
     text = f"""
         import {library} as library
         def work():
-            logging.info("hello")
             metrics.count('x', 40)
+            logging.info("hello")
         metrics.count('x', 3)
         logging.info("hello")
         child = library.get_context("fork").Process(target=work)
@@ -1099,8 +1099,8 @@ def test_records_of_one_shape_keep_their_sources_apart():
         logging_to(logplex.url, formatter=KeyValueFormatter(source="here")) as (logger, handler),
     ):
         expected = []
-        for number in range(20):
-            own = {"logplex_source": f"s{number}"} if number % 3 == 2 else {}
+        for number in range(120):
+            own = {"logplex_source": f"s{number}"} if number // 30 % 2 else {}
             logger.info("order %s", number, extra={"city": "berlin"} | own)
             source = own.get("logplex_source", "here")
             expected.append(
