@@ -5,6 +5,7 @@ from logplex_handler.errors import ConfigurationError, LogplexError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.metrics import count, measure, sample
+from logplex_handler.reports import Metrics
 from logplex_handler.sigterm import flush_on_sigterm
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
@@ -15,6 +16,7 @@ __all__ = [
     "KeyValueFormatter",
     "LogplexError",
     "LogplexHandler",
+    "Metrics",
     "SetAside",
     "Stats",
     "count",

@@ -39,6 +39,10 @@ class OwnFrame(bytes):
     """A frame of the handler's own lines, which are no records of the application's."""
 
 
+class HealthFrame(OwnFrame):
+    """One of them that nobody misses if it is refused."""
+
+
 def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
     """The frames of one record, which know of each other if there are several."""
     if len(rendered) == 1:
@@ -158,7 +162,7 @@ def _like(frame: bytes, rewritten: bytes) -> bytes:
         piece = PieceFrame(rewritten)
         piece.record = frame.record
         return piece
-    return OwnFrame(rewritten) if isinstance(frame, OwnFrame) else rewritten
+    return type(frame)(rewritten)
 
 
 def _packed(frames: Iterable[bytes], max_bytes: int) -> list[list[bytes]]:

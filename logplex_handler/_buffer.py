@@ -282,6 +282,12 @@ class Buffer:
             self._notify()
             return left
 
+    def fill(self) -> float:
+        """The part of its memory that is in use, from 0 to 1."""
+        with self._lock:
+            self._tidy(weigh=True)
+            return (self._queue.weighed_bytes + self._sending_bytes) / self._limits.max_bytes
+
     def ever_dropped(self) -> int:
         """How many drops there ever were that are to be told of."""
         with self._lock:

@@ -156,7 +156,8 @@ class Delivery:
             if drops is None and stream.buffer.wait_until_removed(mark, look):
                 # Only now it is known how many of them were dropped.
                 drops = stream.buffer.ever_dropped()
-            if stream.ended or (drops is not None and stream.telling.told_in_stream >= drops):
+            is_told = drops is not None and stream.telling.told_in_stream >= drops
+            if stream.ended or (is_told and not (self._closing and stream.outlet.is_telling)):
                 return True
             if left == 0 or self._stopped or stream.outlet.asked_to_wait_until > deadline:
                 return False

@@ -146,6 +146,10 @@ class Directory:
             total += counted(dead_end.buffer)
         return total
 
+    def fill(self) -> float:
+        """The part of the memory that is in use, from 0 to 1."""
+        return sum([stream.buffer.fill() for stream in self.streams()])
+
     def stats_of(self, stream_id: Hashable) -> Stats:
         """The books of one; all zero if nothing is known of it."""
         with self._lock:

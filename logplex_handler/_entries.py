@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -142,10 +142,28 @@ class Entries:
 
         In the application's own form if that is key=value, so with its source.
         """
-        record = logging.LogRecord(
-            "logplex_handler", logging.WARNING, __file__, 0, "%s", (in_words(dropped),), None
-        )
-        record.__dict__.update(metrics.count("logplex_handler.dropped", dropped.total()))
+        count = metrics.count("logplex_handler.dropped", dropped.total())
+        return self._own_line(logging.WARNING, in_words(dropped), count, formatter, destination)
+
+    def health(
+        self,
+        pairs: Mapping[str, str],
+        formatter: logging.Formatter | None,
+        destination: Destination,
+    ) -> list[bytes]:
+        """The frames of metrics on the handler itself, in the same form."""
+        return self._own_line(logging.INFO, "", pairs, formatter, destination)
+
+    def _own_line(
+        self,
+        level: int,
+        message: str,
+        pairs: Mapping[str, str],
+        formatter: logging.Formatter | None,
+        destination: Destination,
+    ) -> list[bytes]:
+        record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
+        record.__dict__.update(pairs)
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
         packet = self._packet_for(destination)

@@ -10,14 +10,20 @@ from typing import Any
 # with finalizers of its own. These run in the order of their priorities, the highest first.
 _LIBRARIES = ("multiprocessing", "billiard")
 _LAST = -100
+_BEFORE_LAST = -99
 
 
-def call_at_exit(function: Callable[[], object]) -> Callable[[], None]:
+def call_at_exit(
+    function: Callable[[], object], *, before_handlers: bool = False
+) -> Callable[[], None]:
     """Have it called when this process ends, if it is a child of one of these libraries.
+
+    `before_handlers` is for what still logs then.
 
     To be called in the child itself, after its start: finalizers from before are forgotten there.
     What is returned takes it back.
     """
+    priority = _BEFORE_LAST if before_handlers else _LAST
     finalizers: list[Any] = []
     for library in _LIBRARIES:
         # Only a library that is loaded can have made this process.
@@ -26,7 +32,7 @@ def call_at_exit(function: Callable[[], object]) -> Callable[[], None]:
         if process is not None and util is not None:
             is_child = getattr(process.current_process(), "_parent_pid", None) is not None
             if is_child:
-                finalizers.append(util.Finalize(None, function, exitpriority=_LAST))
+                finalizers.append(util.Finalize(None, function, exitpriority=priority))
 
     def take_back() -> None:
         for finalizer in finalizers:

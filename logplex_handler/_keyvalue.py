@@ -1,4 +1,4 @@
-"""The grammar of a key=value line: how keys, values and numbers are written.
+"""The grammar of a key=value line: how keys and values are written.
 
 Everything here is a pure function of its arguments. The rules are the ones that the known readers
 of such lines (l2met, logfmt in several languages, Promtail, syslog-ng) agree on.
@@ -6,7 +6,6 @@ of such lines (l2met, logfmt in several languages, Promtail, syslog-ng) agree on
 
 from __future__ import annotations
 
-import math
 import re
 
 # U+0080 to U+009F are control characters too: terminals act on some, and some readers take U+0085
@@ -103,24 +102,3 @@ def unprintable(value: object) -> str:
 def pair(name: object, value: object) -> str:
     """`name=value`, both made safe."""
     return f"{key(name)}={quote(text_of(value))}"
-
-
-def number(value: float) -> str:
-    """A finite number that is not negative, in fixed point with at most six decimals.
-
-    l2met reads `1e3` as 1 and ignores what is negative, infinite or no number.
-
-    Raises:
-        TypeError: for anything but an int or a float; a bool is no number here.
-        ValueError: for a number that is negative, not finite, or of more than 310 digits
-            (the largest float has 309).
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"must be an int or a float, not {type(value).__name__}")
-    if not 0 <= value < math.inf:
-        raise ValueError("must be finite and not negative")
-    if isinstance(value, int):
-        if value >= 10**310:
-            raise ValueError("must have at most 310 digits")
-        return str(int(value))
-    return f"{abs(float(value)):.6f}".rstrip("0").rstrip(".")

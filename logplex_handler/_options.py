@@ -65,6 +65,7 @@ class Options:
         lookup: Where the application's streams go; None if there are none.
         workers: Requests at a time, where there are several streams.
         token_as_appname: Whether each stream's token is its packets' appname.
+        health_interval: Seconds between two lines on the handler's own health; None for none.
     """
 
     destination: Destination | None
@@ -78,6 +79,7 @@ class Options:
     lookup: Lookup | None
     workers: int
     token_as_appname: bool
+    health_interval: float | None
 
 
 def resolve(
@@ -136,6 +138,9 @@ def resolve(
         lookup=_lookup(given),
         workers=_whole(given, "workers", 1, _MAX_WORKERS),
         token_as_appname=given["token_as_appname"],
+        health_interval=(
+            None if given["health_interval"] is None else _seconds(given, "health_interval")
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Protocol
 
 from logplex_handler import _retry
 from logplex_handler._backoff import Backoff
-from logplex_handler._batch import Batch, OwnFrame
+from logplex_handler._batch import Batch, HealthFrame, OwnFrame
 from logplex_handler._buffer import Buffer
 from logplex_handler._fill import fill
 from logplex_handler._host import Host
@@ -48,6 +48,8 @@ Notice = Callable[[Counter[str], Destination], list[bytes]]
 _REST = 0.015
 # Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
 _FAILURES_TO_TELL = 3
+# Lines on the handler's health that wait while nothing can be sent; then the oldest give way.
+_MOST_HEALTH_LINES = 60
 # Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
 # from then on each is followed by a wait.
 _REFUSALS_TO_SLOW_DOWN = 8
@@ -72,9 +74,9 @@ class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
     __slots__ = (
-        "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
-        "_readdress", "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up",
-        "problem", "sent", "set_aside_since", "wants_look_up",
+        "_batch", "_buffer", "_destination", "_failures", "_health_lines", "_host", "_name",
+        "_notice", "_options", "_readdress", "_render", "_sent_at", "_stderr", "_telling",
+        "backoff", "may_look_up", "problem", "sent", "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +107,8 @@ class Outlet:
         # For what is the matter with this stream alone; the host has one for what is with it.
         self.backoff = Backoff()
         self._sent_at = 0.0
+        # There is none until there is a line.
+        self._health_lines: deque[bytes] | None = None
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
@@ -149,11 +153,24 @@ class Outlet:
         is_asked_for = closing or waiting.flushing
         if self._telling.is_due_in_stream or (is_asked_for and waiting.records):
             return 0.0
+        if self._health_lines:
+            return 0.0
         if waiting.full_batch:
             return 0.0 if waiting.pressing else max(0.0, self._sent_at + _REST - now)
         if waiting.since == math.inf:
             return None
         return max(0.0, waiting.since + self._options.flush_interval - now)
+
+    def add_health(self, frames: list[bytes]) -> None:
+        """Send these with the next batch. Any thread may call it, and then wakes who delivers."""
+        if self._health_lines is None:
+            self._health_lines = deque(maxlen=_MOST_HEALTH_LINES)
+        self._health_lines.extend(frames)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether lines on health have not left yet, once all records have."""
+        return bool(self._health_lines) or self._batch is not None
 
     def try_once_more(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
@@ -206,7 +223,9 @@ class Outlet:
         return self._batch
 
     def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
-        """The handler's own lines, if there are drops to tell of."""
+        """The handler's own lines, if there are drops to tell of, or its health is asked for."""
+        while self._health_lines:
+            frames.append(HealthFrame(self._health_lines.popleft()))
         if self._telling.is_due_in_stream:
             try:
                 notice = self._notice(self._telling.begin_notice(), destination)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
 
 from logplex_handler import _exits, _forks
@@ -11,6 +11,7 @@ from logplex_handler._agenda import Agenda
 from logplex_handler._buffer import Buffer
 from logplex_handler._delivery import Delivery
 from logplex_handler._directory import Directory, counted
+from logplex_handler._health import Health, Vitals
 from logplex_handler._host import Hosts
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._memory import Memory
@@ -21,6 +22,7 @@ from logplex_handler._queue import Entry, Weigh
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._stream import Rooms, Stream
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
@@ -104,6 +106,7 @@ class Active:
         render: RenderFor,
         readdress: Readdress,
         notice: Notice,
+        health: Callable[[Mapping[str, str], Destination], list[bytes]],
         stderr: Stderr,
     ) -> None:
         self.here = _forks.here()
@@ -136,9 +139,10 @@ class Active:
             own.go_to(options.destination)
         self._directory = Directory(rooms, own)
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
+        self._pool = Pool(options.transport)
         self._delivery = Delivery(
             Agenda(options.workers, self._directory.let_go),
-            Pool(options.transport),
+            self._pool,
             stderr,
             streams=self._directory.streams,
             take_back=self._directory.take_back,
@@ -146,6 +150,13 @@ class Active:
             # not, and one to see to all of them.
             most_threads=4 * options.workers + 1 if many else 1,
         )
+
+        self._health: Health | None = None
+        if options.health_interval is not None and own is not None:
+            self._health = Health(options.health_interval, self._vitals, self._say_health)
+        self._own = own
+        self._destination = options.destination
+        self._render_health = health
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
         # When the last flush without a time-out of its own was begun and ended, and whether it was
@@ -159,6 +170,8 @@ class Active:
     def _on_news(self, stream: Stream) -> None:
         if not self._started:
             self._started = True
+            if self._health is not None:
+                self._health.start()
             self._take_back_exit = _exits.call_at_exit(self.close)
             if not _exits.threads_run():
                 self._stderr.say(
@@ -193,6 +206,8 @@ class Active:
     def close(self) -> None:
         if not self.takes_entries or not self.here[0]:
             return
+        if self._health is not None:
+            self._health.stop()
         self.takes_entries = False
         self.own = self._directory.close()
         if self._take_back_exit is not None:
@@ -210,6 +225,15 @@ class Active:
 
     def stats_of(self, stream: Hashable) -> Stats:
         return self._directory.stats_of(stream)
+
+    def _vitals(self) -> Vitals:
+        took = self._pool.requests_took
+        return Vitals(self.stats(), took, self._directory.fill())
+
+    def _say_health(self, pairs: Mapping[str, str]) -> None:
+        if self._own is not None and self._destination is not None:
+            self._own.outlet.add_health(self._render_health(pairs, self._destination))
+            self._delivery.wake(self._own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._directory.set_aside()

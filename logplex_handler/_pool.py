@@ -14,10 +14,12 @@ class Pool:
         # Now, for it asks for a lock that may be held while a delivery is waited for.
         free_library_loggers()
         self._options = options
-        # Guards the two below. Re-entrant because a garbage collection under it may log.
+        # Guards the three below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._idle: dict[str, list[Transport]] = {}
         self._closed = False
+        # Seconds that all requests have taken together, as far as they are over.
+        self.requests_took = 0.0
 
     def take(self, host: str) -> Transport:
         """The one that was used last, or a new one."""
@@ -30,6 +32,8 @@ class Pool:
     def give_back(self, host: str, transport: Transport) -> None:
         """It is not used any more."""
         with self._lock:
+            self.requests_took += transport.requests_took
+            transport.requests_took = 0.0
             if not self._closed:
                 self._idle.setdefault(host, []).append(transport)
                 return

@@ -12,9 +12,9 @@ from typing import Any
 from logplex_handler import _keyvalue
 from logplex_handler.metrics import is_metric
 
-# Those that some records have: which formatters add, which chooses where a record goes, and which
-# Python has had since 3.12.
-MAY_BE_MISSING = frozenset({"asctime", "logplex_stream", "message", "taskName"})
+# Those that some records have: which formatters add, which choose where a record goes and whose
+# source it has, and which Python has had since 3.12.
+MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "message", "taskName"})
 # With those that a record always has. All others came through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
@@ -34,6 +34,12 @@ def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], l
         else:
             pairs.append(_keyvalue.pair(name, value))
     return pairs, metrics
+
+
+def source(record: logging.LogRecord) -> str:
+    """The pair of a source of the record's own; empty if it has none."""
+    own = record.__dict__.get("logplex_source")
+    return _keyvalue.pair("source", own) if own else ""
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:

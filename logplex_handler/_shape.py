@@ -61,6 +61,9 @@ def shape(
     names = [name for name, _ in _record.extras(record)]
     types = [type(value) for value in values]
     texts = [template, record.name, record.levelname, *names]
+    if _record.source(record):
+        # The others have the formatter's.
+        return None
     if set(map(type, texts)) != {str} or len(types) > _MAX_VALUES or MetricValue in types:
         return None
     at = len(types) - len(names)

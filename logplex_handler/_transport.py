@@ -64,6 +64,8 @@ class Transport:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session: requests.Session | None = None
+        # Seconds that all requests have taken together.
+        self.requests_took = 0.0
         # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
         self._prepared: tuple[str, requests.PreparedRequest, dict[str, Any]] | None = None
@@ -93,6 +95,7 @@ class Transport:
         except Exception as error:
             return Answer(failure=f"session_factory: {type(error).__name__}", was_tried=False)
         kept_open = self._last_used > 0
+        began = time.monotonic()
         try:
             with marked(Doing.REQUEST):
                 answer = self._post(session, destination, body, headers, seconds)
@@ -110,6 +113,7 @@ class Transport:
             _failures.dissolve(error)
         else:
             self._last_used = time.monotonic()
+        self.requests_took += time.monotonic() - began
         return answer
 
     @property

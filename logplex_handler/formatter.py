@@ -9,13 +9,11 @@ from typing import Literal
 from logplex_handler import _keyvalue, _record
 from logplex_handler._line import LineForm
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.metrics import MAX_LINE_BYTES, in_lines, metrics_text
 
 __all__ = ["KeyValueFormatter"]
 
 _MAX_SOURCE_BYTES = 200
-# With a header of at most 480 bytes, a line of metrics then fits the smallest packet allowed
-# (2,048 bytes), so it is never cut.
-_MAX_METRICS_LINE_BYTES = 1000
 # Characters: pairs that are repeated for each line of a traceback make no more than this together.
 # An exception's own text may have any number of lines.
 _MAX_REPEATED = 1_000_000
@@ -88,24 +86,33 @@ class KeyValueFormatter(logging.Formatter):
             )
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
-        pairs = [self._source] if source else []
-        pairs += [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
-        self._form = LineForm("".join([pair + " " for pair in pairs]), message_key)
+        self._static = [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
+        self._message_key = message_key
+        self._form = self._form_with(self._source)
         self._one_line_each = exceptions == "lines"
+
+    def _form_with(self, source: str) -> LineForm:
+        pairs = [source, *self._static] if source else self._static
+        return LineForm("".join([pair + " " for pair in pairs]), self._message_key)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line; more than one, joined by newlines, only as the class says."""
+        source, form = self._source, self._form
+        own_source = _record.source(record)
+        if own_source:
+            source = own_source
+            form = self._form_with(source)
         extras, metrics = _record.pairs_and_metrics(_record.extras(record))
         message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
         if message is None:
-            message = self._message(record, bool(metrics))
+            message = self._message(record, metrics, own_source)
         error = _record.error_pairs(record)
         texts = _record.long_texts(record, self)
         if metrics and not (message or extras or error or texts):
-            return "\n".join(_metric_lines(self._source, metrics))
+            return "\n".join(_metric_lines(source, metrics))
 
         shared = [
-            self._form.start(record.levelname, record.name),
+            form.start(record.levelname, record.name),
             *([message] if message else []),
             *extras,
             *error,
@@ -114,11 +121,11 @@ class KeyValueFormatter(logging.Formatter):
         if not lines:
             quoted = [f"{name}={_keyvalue.quote(text)}" for name, text in texts]
             line = " ".join([*shared, *metrics, *quoted])
-            if not metrics or len(line.encode("utf-8", "replace")) <= _MAX_METRICS_LINE_BYTES:
+            if not metrics or len(line.encode("utf-8", "replace")) <= MAX_LINE_BYTES:
                 return line
             lines = [" ".join([*shared, *quoted])]
         # In one line only, or they would count more than once; and in one that is never cut.
-        return "\n".join([*lines, *_metric_lines(self._source, metrics)] if metrics else lines)
+        return "\n".join([*lines, *_metric_lines(source, metrics)] if metrics else lines)
 
     def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
         """A mapping's pairs, its metrics put to the others; None if the message is no mapping."""
@@ -131,9 +138,11 @@ class KeyValueFormatter(logging.Formatter):
         metrics += more
         return " ".join(pairs)
 
-    def _message(self, record: logging.LogRecord, has_metrics: bool) -> str:
-        """The message's pairs; empty for an empty message beside metrics."""
+    def _message(self, record: logging.LogRecord, metrics: list[str], own_source: str) -> str:
+        """The message's pairs; empty beside metrics for one that is empty, or says just these."""
         message = record.msg
+        if metrics and type(message) is str and message == metrics_text(metrics, own_source):
+            return ""
         # A record class with formatting of its own decides what its message is; the text is free
         # then, as it is for an object: its arguments are in it already. A QueueHandler or
         # SocketHandler in front merges them too, and leaves None in their place.
@@ -148,7 +157,7 @@ class KeyValueFormatter(logging.Formatter):
                 pairs = self._form.free_text(_keyvalue.exact(str(record.getMessage())))
             except Exception as failure:
                 pairs = self._form.failed_message(message, failure)
-        return "" if has_metrics and pairs == self._form.free_text("") else pairs
+        return "" if metrics and pairs == self._form.free_text("") else pairs
 
 
 def line_form(formatter: logging.Formatter) -> LineForm | None:
@@ -181,15 +190,4 @@ def checked_source(option: str, source: object) -> str:
 
 
 def _metric_lines(source: str, metrics: list[str]) -> Iterator[str]:
-    """Lines of at most 1,000 bytes (one metric at least), each with the source."""
-    start = [source] if source else []
-    line = list(start)
-    length = used = len(source.encode())
-    for metric in metrics:
-        size = len(metric.encode("utf-8", "replace")) + 1
-        if used + size > _MAX_METRICS_LINE_BYTES and len(line) > len(start):
-            yield " ".join(line)
-            line, used = list(start), length
-        line.append(metric)
-        used += size
-    yield " ".join(line)
+    return (metrics_text(group, source) for group in in_lines(metrics, source))

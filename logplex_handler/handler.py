@@ -23,6 +23,7 @@ from logplex_handler._transport import LIBRARIES, SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams import Destination
 
 __all__ = ["LogplexHandler"]
 
@@ -95,6 +96,10 @@ class LogplexHandler(logging.Handler):
             no such stream (any more). Default: there is none beside the handler's own.
         workers: Requests under way at a time, where there are `streams`; as many more to hosts
             that do not answer, and as many look-ups. Default: 4.
+        health_interval: Seconds between two lines of metrics on the handler itself in its stream,
+            from its first record on: `sample#logplex_handler.delivered=119` and what else is in
+            `Stats`, each since the last line, with `.request_time` (the mean, ms), `.pending` and
+            `.buffer_fill` (from 0 to 1). It goes to the handler's own URL. Default: no such lines.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
@@ -129,6 +134,7 @@ class LogplexHandler(logging.Handler):
         on_drop: OnDrop | None = None,
         streams: Streams | None = None,
         workers: int = 4,
+        health_interval: float | None = None,
     ) -> None:
         # The first statement, so these are the arguments and nothing else.
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -181,8 +187,12 @@ class LogplexHandler(logging.Handler):
             render=self._entries.render,
             readdress=self._entries.readdress,
             notice=lambda dropped, to: self._entries.notice(dropped, self.formatter, to),
+            health=self._health_lines,
             stderr=self._stderr,
         )
+
+    def _health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
+        return self._entries.health(pairs, self.formatter, destination)
 
     def _begin_anew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.

@@ -7,6 +7,7 @@ import signal
 from types import FrameType
 
 from logplex_handler import _forks
+from logplex_handler._reporter import Reporter
 from logplex_handler.handler import LogplexHandler
 
 __all__ = ["flush_on_sigterm"]
@@ -15,11 +16,12 @@ __all__ = ["flush_on_sigterm"]
 def flush_on_sigterm() -> None:
     """From now on SIGTERM, by which Heroku stops a process, delivers what waits first.
 
-    Every handler is flushed, together for at most the longest `shutdown_timeout` of them (Heroku
-    kills after 30 seconds). Then what was there before goes on: another signal handler is called;
-    otherwise the process ends as it would have. Call it once, after other signal handlers are set.
-    Forked children inherit it. A signal that strikes the main thread while it is itself inside
-    `flush` or `close` cannot wait for these, and goes on at once.
+    What any `Metrics` has recorded is logged. Every handler is flushed, together for at most the
+    longest `shutdown_timeout` of them (Heroku kills after 30 seconds). Then what was there before
+    goes on: another signal handler is called; otherwise the process ends as it would have. Call it
+    once, after other signal handlers are set. Forked children inherit it. A signal that strikes the
+    main thread while it is itself inside `flush` or `close` cannot wait for these, and goes on at
+    once.
 
     Nothing installs this by itself. Servers that turn SIGTERM into an orderly exit, such as
     gunicorn or Celery, do not need it.
@@ -38,6 +40,9 @@ class _FlushFirst:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        for one in _forks.registered():
+            if isinstance(one, Reporter):
+                one.report_recorded()
         handlers = [one for one in _forks.registered() if isinstance(one, LogplexHandler)]
         # All of them at once, so that one whose receiver hangs takes no time from the others.
         for handler in handlers:

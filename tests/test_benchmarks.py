@@ -94,3 +94,17 @@ def test_the_tables_are_printed_and_written_where_asked_and_nowhere_else(run):
     assert "caller's overhead" in printed
     assert (folder / "out.md").read_text() == printed.removesuffix("\n")
     assert sorted(path.name for path in folder.iterdir()) == ["out.json", "out.md"]
+
+
+def test_the_costs_of_metrics_are_measured_beside_others():
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "metrics.py", "--calls=50", "--rounds=2"],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for row in ("| `count` | **Metrics** |", "| prometheus_client |", "| statsd |"):
+        assert row in done.stdout
+    assert "÷ a locked `d[k] += n`" in done.stdout

@@ -14,11 +14,14 @@ import logplex_handler
 from logplex_handler.testing import LogplexReceiver
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+DOCS = EXAMPLES.with_name("docs")
 PACKAGE_HOME = str(Path(logplex_handler.__file__).parents[1])
 OWN_VARIABLES = ("LOGPLEX_", "HEROKU_APP_ID", "DYNO")
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 "
 A_TOKEN = re.compile(r"t\.[0-9a-f]{8}-")
+
+SUMMARY = r"sample#{0}\.count={1} sample#{0}\..*"
 
 # What the customer sees of each, behind the time.
 LINES = {
@@ -33,6 +36,22 @@ LINES = {
         r'msg="Retrying .*/stock/teapot".*',
         r"app\[existing\.loggers\]: level=error logger=shop\.stock "
         r'msg="no answer" item=teapot error=MaxRetryError',
+    ],
+    "metrics": [
+        r"app\[web\.1\]: source=us-east measure#backup=61500ms",
+        r"app\[web\.1\]: source=us-east count#orders=3 count#items=6 "
+        + SUMMARY.format("checkout", 3)
+        + r" sample#carts=2 sample#memory_total=[0-9.]+MB .*",
+    ],
+    "opentelemetry_metrics": [
+        r"app\[web\.1\]: source=us-east sample#carts=4 "
+        + SUMMARY.format("latency", 1)
+        + r" sample#latency\.p99=250ms count#http\.requests\.GET\.200=17",
+    ],
+    "prometheus_metrics": [
+        r"app\[web\.1\]: source=us-east sample#carts=4 "
+        + SUMMARY.format("latency_seconds", 4)
+        + r" count#http_requests\.get\.200=17 count#http_requests\.post\.500=1",
     ],
     "plain": [
         r'app\[web\.1\]: level=info logger=shop msg="order shipped" '
@@ -53,16 +72,24 @@ WORDS = {
         r"ERROR   shop\.stock: no answer",
     ],
     "plain": [r"5 of 5 records delivered"],
+    "metrics": [],
+    "opentelemetry_metrics": [],
+    "prometheus_metrics": [],
 }
 
 
 def run(name, **variables):
-    """Run an example with warnings as errors, in an environment that names no Logplex but these."""
+    """Run an example as a program of its own."""
+    return run_program(EXAMPLES / f"{name}.py", **variables)
+
+
+def run_program(path, **variables):
+    """Run with warnings as errors, in an environment that names no Logplex but these."""
     environ = {name: value for name, value in os.environ.items() if OWN_VARIABLES[0] not in name}
     for variable in OWN_VARIABLES[1:]:
         environ.pop(variable, None)
     return subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        [sys.executable, "-W", "error", path],
         env=environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables,
         capture_output=True,
         encoding="utf-8",
@@ -108,3 +135,34 @@ def test_an_example_without_a_url_shows_what_the_customer_would_see(name):
     printed = [line for line in finished.stdout.splitlines() if line]
     printed = [line for line in printed if line != "The customer sees:"]
     assert not matches(WORDS[name] + [TIME + line for line in LINES[name]], printed)
+
+
+def test_the_page_on_metrics_runs(tmp_path):
+    """Its blocks make one program, and the lines are those that it shows."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "metrics.md").read_text(), re.DOTALL)
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(blocks))
+    with LogplexReceiver() as logplex:
+        finished = run_program(program, LOGPLEX_URL=logplex.url)
+        assert (finished.returncode, finished.stderr) == (0, "")
+        texts = [line.text for line in logplex.lines]
+    assert texts[:4] == [
+        "measure#web.latency=4ms",
+        'level=info logger=shop msg="order shipped" order_id=42 count#orders=1',
+        "sample#db.size=21.5MB sample#db.age=3600000ms",
+        "source=us-east measure#backup=61.5s",
+    ]
+    assert re.fullmatch(r"source=us-east measure#checkout=[0-9.]+ms", texts[4])
+    assert texts[5] == "source=us-east count#http.requests.GET=17"
+    assert "source=us-east count#orders=1" in texts[6:]
+    reports = " ".join(texts[6:])
+    for metric in (
+        "count#items=3",
+        "sample#carts=4",
+        "sample#db.size=21.5MB",
+        "sample#query.p99=0.8ms",
+        "sample#price.count=2",
+        "sample#memory_total=",
+        "count#http_requests.get.200=17",
+    ):
+        assert f" {metric}" in reports

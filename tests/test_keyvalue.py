@@ -1,4 +1,4 @@
-"""The grammar of a line: what is quoted, escaped and stripped, and how numbers are written."""
+"""The grammar of a line: what is quoted, escaped and stripped."""
 
 from __future__ import annotations
 
@@ -182,53 +182,6 @@ def test_a_pair_is_safe_on_both_sides():
     assert _keyvalue.pair("a b", "c d") == 'ab="c d"'
 
 
-@pytest.mark.parametrize(
-    ("value", "digits"),
-    [
-        (0, "0"),
-        (-0.0, "0"),
-        (4, "4"),
-        (10**309, "1" + "0" * 309),
-        (0.5, "0.5"),
-        (4.0, "4"),
-        (100.0, "100"),
-        (21.50, "21.5"),
-        (0.1 + 0.2, "0.3"),
-        (1e-6, "0.000001"),
-        (1e-7, "0"),
-        (0.0000005001, "0.000001"),
-        (1e3, "1000"),
-        (1e21, "1" + "0" * 21),
-        (1e300, str(int(1e300))),
-        (1.7976931348623157e308, str(int(1.7976931348623157e308))),
-    ],
-)
-def test_numbers_are_fixed_point_with_at_most_six_decimals(value, digits):
-    """No exponent, no trailing zeros, no sign: the digits that l2met reads as they are meant."""
-    assert _keyvalue.number(value) == digits
-
-
-@pytest.mark.parametrize("value", [True, False, None, "4", b"4", 4j, Decimal(4), [4]])
-def test_what_is_no_int_or_float_is_no_number(value):
-    """Bools and strings of digits are refused too."""
-    with pytest.raises(TypeError, match="must be an int or a float, not "):
-        _keyvalue.number(value)
-
-
-@pytest.mark.parametrize("value", [-1, -0.1, -(10**310), float("nan"), float("inf"), -float("inf")])
-def test_what_l2met_drops_is_no_number(value):
-    """Negative, infinite and undefined values are refused."""
-    with pytest.raises(ValueError, match="must be finite and not negative"):
-        _keyvalue.number(value)
-
-
-@pytest.mark.parametrize("value", [10**310, 10**5000], ids=["310 zeros", "5,000 zeros"])
-def test_an_int_of_too_many_digits_is_no_number(value):
-    """The limit lies above every float, and below what Python refuses to print."""
-    with pytest.raises(ValueError, match="must have at most 310 digits"):
-        _keyvalue.number(value)
-
-
 @settings(deadline=None, database=None, max_examples=500)
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
 def test_what_is_written_is_what_a_strict_reader_reads(pairs):
@@ -245,12 +198,3 @@ def test_unescape_undoes_quote(text):
     """Any text comes back from its quoted form."""
     written = _keyvalue.quote(f" {text}")
     assert _keyvalue.unescape(written[1:-1]) == f" {text}"
-
-
-@settings(deadline=None, database=None, max_examples=300)
-@given(st.floats(min_value=0, allow_infinity=False) | st.integers(0, 10**310 - 1))
-def test_l2met_reads_the_number_that_was_meant(value):
-    """Any number that is accepted is read back within half of the sixth decimal."""
-    digits = _keyvalue.number(value)
-    assert set(digits) <= set("0123456789.")
-    assert abs(Decimal(digits) - Decimal(value)) <= Decimal("0.0000005")

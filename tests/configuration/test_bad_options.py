@@ -59,6 +59,7 @@ BAD: dict[str, list[Any]] = {
     "on_drop": ["print", 5, []],
     "streams": ["https://t:t0ken@logplex.example", 5, [], type("", (), {"url_for": 5})()],
     "workers": [0, -1, 65, 1.5, "4", None, True],
+    "health_interval": [0, -1, float("nan"), float("inf"), 86_401, HUGE, "5", True],
 }
 
 

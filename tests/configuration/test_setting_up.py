@@ -71,6 +71,7 @@ JSON_OPTIONS = {
     "required": True,
     "streams": {"customer": "https://token:t.1@logplex.example/logs"},
     "workers": 2,
+    "health_interval": 3600,
 }
 
 

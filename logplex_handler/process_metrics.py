@@ -1,0 +1,202 @@
+"""`ProcessMetrics`: what the process itself uses, once per interval.
+
+It needs `psutil`: `pip install 'logplex-handler[psutil]'`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from logplex_handler import metrics
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.reports import Metrics
+
+__all__ = ["ProcessMetrics"]
+
+_MEGABYTE = 1024 * 1024
+# Seconds between two looks at whether the event loop is late.
+_TICK = 0.5
+
+
+class ProcessMetrics:
+    """Reports memory, CPU, threads, open files, garbage collections and the event loop's lag.
+
+    Under Heroku's own names where it has them, so that the same charts show both:
+    `sample#memory_total=21MB`, `sample#memory_rss`, `sample#memory_swap`, `sample#load_avg_1m=2.46`
+    (also `_5m`, `_15m`; of the machine). The rest is `sample#process.cpu_percent` (of one core,
+    since the last report), `sample#process.threads`, `sample#process.open_files`,
+    `count#process.gc.collections`, `sample#process.gc.longest` (the longest pause, ms) and
+    `sample#process.loop_lag` (by how much the event loop was late at most, ms). What a platform
+    does not have is left out.
+
+        ProcessMetrics(metrics)
+
+    A forked child reports its own once something is recorded there.
+
+    Args:
+        metrics: Where they are reported.
+        loop: The event loop whose lag is reported. Default: the one that runs where this is called,
+            if any does.
+
+    Raises:
+        ConfigurationError: (a ValueError) psutil is not installed.
+    """
+
+    def __init__(self, metrics: Metrics, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        try:
+            import psutil
+        except ImportError:
+            raise ConfigurationError(
+                "ProcessMetrics needs an extra: pip install 'logplex-handler[psutil]'"
+            ) from None
+        self._make = psutil.Process
+        self._gone: tuple[type[Exception], ...] = (psutil.Error, OSError, AttributeError)
+        self._process = self._make()
+        self._process.cpu_percent()
+        self._pauses = _Pauses()
+        self._lag = _Lag(loop or _running_loop())
+        metrics.collect(self._collect)
+
+    def close(self) -> None:
+        """Stop watching garbage collections and the event loop; what is polled stays."""
+        self._pauses.close()
+        self._lag.close()
+
+    def _collect(self) -> dict[str, str]:
+        if self._process.pid != os.getpid():
+            self._process = self._make()
+            self._process.cpu_percent()
+        found: dict[str, str] = {}
+        for look in (self._memory, _load, self._cpu, self._threads, self._open_files):
+            try:
+                found |= look()
+            except self._gone:
+                # Not on this platform, or not allowed here.
+                continue
+        return found | self._pauses.take() | self._lag.take()
+
+    def _memory(self) -> dict[str, str]:
+        rss = self._process.memory_info().rss
+        try:
+            swap = self._process.memory_full_info().swap
+        except self._gone:
+            swap = 0
+        values = {"memory_total": rss + swap, "memory_rss": rss, "memory_swap": swap}
+        return _samples({name: round(value / _MEGABYTE, 2) for name, value in values.items()}, "MB")
+
+    def _cpu(self) -> dict[str, str]:
+        return metrics.sample("process.cpu_percent", self._process.cpu_percent())
+
+    def _threads(self) -> dict[str, str]:
+        return metrics.sample("process.threads", self._process.num_threads())
+
+    def _open_files(self) -> dict[str, str]:
+        # Sockets and pipes among them: what the limit of open files counts.
+        return metrics.sample("process.open_files", self._process.num_fds())
+
+
+def _load() -> dict[str, str]:
+    averages = zip(("load_avg_1m", "load_avg_5m", "load_avg_15m"), os.getloadavg(), strict=True)
+    return _samples({name: round(value, 2) for name, value in averages})
+
+
+def _samples(values: dict[str, float], unit: str = "") -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for name, value in values.items():
+        pairs |= metrics.sample(name, value, unit)
+    return pairs
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class _Pauses:
+    """Garbage collections since the last report: how many, and the longest.
+
+    No lock: a collection is over before the thread goes on that it has stopped.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0
+        self._longest = 0
+        self._reported = self._collections()
+        self._callback = self._watch
+        gc.callbacks.append(self._callback)
+
+    def close(self) -> None:
+        if self._callback in gc.callbacks:
+            gc.callbacks.remove(self._callback)
+
+    def _watch(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter_ns()
+        else:
+            self._longest = max(self._longest, time.perf_counter_ns() - self._began)
+
+    @staticmethod
+    def _collections() -> int:
+        return sum(generation["collections"] for generation in gc.get_stats())
+
+    def take(self) -> dict[str, str]:
+        longest, self._longest = self._longest, 0
+        collections = self._collections()
+        new, self._reported = collections - self._reported, collections
+        longest_ms = round(longest / 1_000_000, 3)
+        return metrics.count("process.gc.collections", new) | metrics.sample(
+            "process.gc.longest", longest_ms, "ms"
+        )
+
+
+class _Lag:
+    """By how much an event loop was late since the last report, at most."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._loop = loop
+        self._closed = False
+        self._due = 0.0
+        self._most: float | None = None
+        if loop is not None:
+            _call(loop, self._wait)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _wait(self) -> None:
+        # In the loop's own thread.
+        loop: Any = self._loop
+        if not self._closed:
+            self._due = loop.time() + _TICK
+            loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        loop: Any = self._loop
+        self._most = max(self._most or 0.0, loop.time() - self._due)
+        self._wait()
+
+    def take(self) -> dict[str, str]:
+        loop = self._loop
+        if loop is None or loop.is_closed() or self._closed:
+            return {}
+        most, self._most = self._most, None
+        # It may be late at this very moment.
+        if loop.is_running() and self._due:
+            most = max(most or 0.0, loop.time() - self._due)
+        return (
+            {} if most is None else metrics.sample("process.loop_lag", round(most * 1000, 3), "ms")
+        )
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    if loop is _running_loop():
+        function()
+    else:
+        loop.call_soon_threadsafe(function)

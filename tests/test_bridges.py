@@ -1,0 +1,366 @@
+"""What prometheus_client and OpenTelemetry count becomes lines: with the real libraries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import numpy
+import prometheus_client
+import pytest
+from opentelemetry.metrics import Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+
+from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
+from logplex_handler.opentelemetry import LogplexMetricExporter
+from logplex_handler.prometheus import PrometheusBridge
+from logplex_handler.testing import LogplexReceiver
+from tests import strict
+from tests.logs import logging_to
+from tests.test_reports import Lines, recording, values
+
+# prometheus_client
+
+
+@pytest.fixture
+def registry():
+    return prometheus_client.CollectorRegistry()
+
+
+@pytest.fixture
+def bridged(registry):
+    """A Metrics that reports the registry, and what it logs."""
+    with recording(source="web.1") as (metrics, lines):
+        yield metrics, lines, PrometheusBridge(metrics, registry)
+
+
+def test_a_counter_becomes_increments(registry, bridged):
+    """With the values of its labels behind the name; nothing where nothing was counted."""
+    metrics, lines, _ = bridged
+    requests = prometheus_client.Counter(
+        "http_requests", "d", ["method", "path"], registry=registry
+    )
+    requests.labels("get", "/a.html b").inc(3)
+    requests.labels("post", "/").inc(0.5)
+    metrics.report()
+    assert lines.sums() == {"http_requests.get./a_html_b": 3, "http_requests.post./": 0.5}
+    requests.labels("get", "/a.html b").inc(4)
+    metrics.report()
+    metrics.report()
+    assert lines.sums() == {"http_requests.get./a_html_b": 7, "http_requests.post./": 0.5}
+    assert len(lines.lines) == 2
+    assert all(line.startswith("source=web.1 count#") for line in lines.lines)
+
+
+def test_what_was_counted_before_the_bridge_is_no_increment(registry):
+    """Nor is all of a counter that has begun anew lost."""
+    jobs = prometheus_client.Counter("jobs", "d", registry=registry)
+    jobs.inc(1000)
+    with recording() as (metrics, lines):
+        PrometheusBridge(metrics, registry)
+        jobs.inc(3)
+        metrics.report()
+        assert lines.sums() == {"jobs": 3}
+        jobs.reset()
+        jobs.inc(5)
+        metrics.report()
+        assert lines.sums() == {"jobs": 8}
+
+
+def test_labels_that_no_name_can_tell_apart_are_added(registry, bridged):
+    """So no count is lost."""
+    metrics, lines, _ = bridged
+    requests = prometheus_client.Counter("r", "d", ["path"], registry=registry)
+    requests.labels("a.b").inc(1)
+    requests.labels("a b").inc(2)
+    metrics.report()
+    assert lines.sums() == {"r.a_b": 3}
+
+
+def test_gauges_and_states_become_samples(registry, bridged):
+    """With a unit where the metric has one."""
+    metrics, lines, _ = bridged
+    prometheus_client.Gauge("queue_depth", "d", registry=registry).set(12)
+    prometheus_client.Gauge("heap_bytes", "d", registry=registry).set(2**40)
+    prometheus_client.Gauge("weight", "d", unit="grams", registry=registry).set(1.5)
+    prometheus_client.Enum("phase", "d", states=["a", "b"], registry=registry).state("b")
+    prometheus_client.Info("build", "d", registry=registry).info({"version": "1"})
+    metrics.report()
+    assert values(lines) == {
+        "queue_depth": (12, ""),
+        "heap_bytes": (2**40, "bytes"),
+        "weight_grams": (1.5, "grams"),
+        "phase.a": (0, ""),
+        "phase.b": (1, ""),
+    }
+
+
+def test_a_histogram_becomes_percentiles_of_the_interval(registry, bridged):
+    """As exact as its buckets; the next report begins anew."""
+    metrics, lines, _ = bridged
+    histogram = prometheus_client.Histogram(
+        "latency_seconds", "d", ["route"], registry=registry, buckets=[n / 100 for n in range(101)]
+    )
+    data = numpy.random.default_rng(1).uniform(0, 1, 10_000)
+    for value in data:
+        histogram.labels("home").observe(value)
+    metrics.report()
+    read = values(lines)
+    assert read["latency_seconds.home.count"] == (10_000, "")
+    assert read["latency_seconds.home.mean"][0] == pytest.approx(data.mean(), rel=1e-4)
+    for percent in (50, 95, 99):
+        value, unit = read[f"latency_seconds.home.p{percent}"]
+        assert unit == "s"
+        assert value == pytest.approx(numpy.percentile(data, percent), abs=0.01)
+    lines.records.clear()
+    histogram.labels("home").observe(0.001)
+    metrics.report()
+    assert values(lines)["latency_seconds.home.count"] == (1, "")
+    assert values(lines)["latency_seconds.home.p99"][0] <= 0.01
+    lines.records.clear()
+    metrics.report()
+    assert lines.lines == []
+
+
+def test_values_beyond_the_last_bucket_are_where_it_begins(registry, bridged):
+    """More is not known of them."""
+    metrics, lines, _ = bridged
+    histogram = prometheus_client.Histogram("x", "d", registry=registry, buckets=[1, 10])
+    histogram.observe(500)
+    metrics.report()
+    assert values(lines)["x.p50"] == (10, "")
+
+
+def test_a_summary_becomes_count_and_mean(registry, bridged):
+    """It has nothing else."""
+    metrics, lines, _ = bridged
+    summary = prometheus_client.Summary("body_bytes", "d", registry=registry)
+    summary.observe(10)
+    summary.observe(20)
+    metrics.report()
+    assert values(lines) == {"body_bytes.count": (2, ""), "body_bytes.mean": (15, "bytes")}
+
+
+def test_what_l2met_could_not_read_is_left_out_counted_and_told_once(registry, bridged):
+    """All else is reported."""
+    metrics, lines, _ = bridged
+    prometheus_client.Gauge("temperature", "d", registry=registry).set(-4)
+    prometheus_client.Gauge("unknown", "d", registry=registry).set(float("nan"))
+    prometheus_client.Gauge("fine", "d", registry=registry).set(1)
+    metrics.report()
+    metrics.report()
+    warnings = [one.metric for one in lines.records if one.levelno == logging.WARNING]
+    assert sorted(warnings) == ["temperature", "unknown"]
+    assert lines.sums() == {"logplex_handler.metrics.failed": 4}
+    assert values(lines) == {"fine": (1, "")}
+
+
+def test_the_librarys_own_registry_is_the_default():
+    """With what it knows of the process."""
+    with recording() as (metrics, lines):
+        PrometheusBridge(metrics)
+        metrics.report()
+        assert values(lines)["process_resident_memory_bytes"][1] == "bytes"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_behind_a_fork_nothing_is_counted_twice(registry, bridged):
+    """What the parent has counted is the parent's; the child's first report is its beginning."""
+    _, _, bridge = bridged
+    jobs = prometheus_client.Counter("jobs", "d", registry=registry)
+    jobs.inc(1000)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            first = bridge._collect()
+            jobs.inc(3)
+            os.write(writer, repr([first, bridge._collect()]).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(reader, 1000).decode() == "[{}, {'count#jobs': '3'}]"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_without_prometheus_client_the_error_names_the_extra(monkeypatch):
+    """When the bridge is made."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with (
+        recording() as (metrics, _),
+        pytest.raises(ConfigurationError, match=r"logplex-handler\[prometheus\]"),
+    ):
+        PrometheusBridge(metrics)
+
+
+# OpenTelemetry
+
+
+class Exported:
+    """A meter of the real SDK, whose reader exports when it is told."""
+
+    def __init__(self, **options):
+        self.lines = Lines()
+        self.logger = logging.getLogger(f"test.otel{id(self)}")
+        self.logger.propagate = False
+        self.logger.setLevel(logging.INFO)
+        self.logger.addHandler(self.lines)
+        self.reader = PeriodicExportingMetricReader(
+            LogplexMetricExporter(self.logger, source="web.1"), export_interval_millis=3_600_000
+        )
+        self.provider = MeterProvider([self.reader], shutdown_on_exit=False, **options)
+        self.meter = self.provider.get_meter("test")
+
+    def report(self):
+        self.lines.records.clear()
+        assert self.reader.force_flush()
+        return self.lines
+
+
+@pytest.fixture
+def exported():
+    made = []
+
+    def make(**options):
+        made.append(Exported(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.provider.shutdown()
+
+
+def test_otel_counters_become_increments(exported):
+    """Also those that are observed; with their attributes behind the name."""
+    one = exported()
+    requests = one.meter.create_counter("http.requests", unit="{request}")
+    total = [100]
+    one.meter.create_observable_counter(
+        "bytes", callbacks=[lambda _: [Observation(total[0])]], unit="By"
+    )
+    requests.add(3, {"method": "GET", "status": 200})
+    requests.add(1, {"method": "GET", "status": 500})
+    assert one.report().sums() == {
+        "http.requests.GET.200": 3,
+        "http.requests.GET.500": 1,
+        "bytes": 100,
+    }
+    assert all(line.startswith("source=web.1 ") for line in one.lines.lines)
+    requests.add(4, {"method": "GET", "status": 200})
+    total[0] = 130
+    assert one.report().sums() == {"http.requests.GET.200": 4, "bytes": 30}
+
+
+def test_otel_gauges_become_samples(exported):
+    """And counters that go down too."""
+    one = exported()
+    one.meter.create_gauge("temperature", unit="Cel").set(21.5)
+    one.meter.create_observable_gauge("load", callbacks=[lambda _: [Observation(0.5)]], unit="1")
+    open_now = one.meter.create_up_down_counter("connections")
+    open_now.add(5)
+    open_now.add(-2)
+    assert values(one.report()) == {
+        "temperature": (21.5, "Cel"),
+        "load": (0.5, ""),
+        "connections": (3, ""),
+    }
+    open_now.add(-1)
+    assert values(one.report())["connections"] == (2, "")
+
+
+@pytest.mark.parametrize("name", ["uniform", "lognormal"])
+def test_otel_histograms_become_percentiles_of_the_interval(exported, name):
+    """Within five percent of numpy's; the next report begins anew."""
+    one = exported()
+    histogram = one.meter.create_histogram("latency", unit="ms")
+    generator = numpy.random.default_rng(1)
+    data = {
+        "uniform": generator.uniform(1, 100, 20_000),
+        "lognormal": generator.lognormal(3, 1, 20_000),
+    }[name]
+    for value in data.tolist():
+        histogram.record(value, {"route": "home"})
+    read = values(one.report())
+    assert read["latency.home.count"] == (20_000, "")
+    assert read["latency.home.min"][0] == pytest.approx(data.min(), rel=1e-5)
+    assert read["latency.home.max"][0] == pytest.approx(data.max(), rel=1e-5)
+    assert read["latency.home.mean"] == (pytest.approx(data.mean(), rel=1e-5), "ms")
+    for percent in (50, 95, 99):
+        assert read[f"latency.home.p{percent}"][0] == pytest.approx(
+            numpy.percentile(data, percent), rel=0.05
+        )
+    histogram.record(7, {"route": "home"})
+    read = values(one.report())
+    assert read["latency.home.count"] == (1, "")
+    assert read["latency.home.p99"] == (7, "ms")
+
+
+def test_otel_histograms_with_buckets_of_their_own_work_too(exported):
+    """As a view of the application may ask for."""
+    view = View(
+        instrument_name="latency", aggregation=ExplicitBucketHistogramAggregation([10, 20, 30])
+    )
+    one = exported(views=[view])
+    histogram = one.meter.create_histogram("latency", unit="ms")
+    for value in (5, 15, 15, 25, 99):
+        histogram.record(value)
+    read = values(one.report())
+    assert read["latency.count"] == (5, "")
+    assert 10 <= read["latency.p50"][0] <= 20
+    assert read["latency.max"] == (99, "ms")
+    assert 30 <= read["latency.p99"][0] <= 99
+
+
+def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
+    """All else is reported."""
+    one = exported()
+    one.meter.create_gauge("temperature").set(-4)
+    one.meter.create_gauge("fine").set(1)
+    lines = one.report()
+    assert [r.metric for r in lines.records if r.levelno == logging.WARNING] == ["temperature"]
+    assert lines.sums() == {"logplex_handler.metrics.failed": 1}
+    assert values(lines) == {"fine": (1, "")}
+    lines = one.report()
+    assert not [r for r in lines.records if r.levelno == logging.WARNING]
+
+
+def test_otel_metrics_arrive_at_the_receiver_at_shutdown():
+    """The provider's shutdown exports what is left."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter(source="elsewhere")) as (
+            logger,
+            handler,
+        ),
+    ):
+        reader = PeriodicExportingMetricReader(LogplexMetricExporter(logger, source="web.1"))
+        provider = MeterProvider([reader], shutdown_on_exit=False)
+        provider.get_meter("shop").create_counter("orders").add(17)
+        provider.shutdown()
+        handler.flush()
+        assert [line.text for line in logplex.lines] == ["source=web.1 count#orders=17"]
+        assert strict.metrics(strict.pairs(logplex.lines[0].text))[0].source == "web.1"
+
+
+def test_without_the_sdk_the_error_names_the_extra():
+    """When the module is imported."""
+    text = (
+        "import sys; sys.modules['opentelemetry.sdk'] = None\nimport logplex_handler.opentelemetry"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert "pip install 'logplex-handler[opentelemetry]'" in done.stderr
+
+
+def test_an_exporter_checks_its_arguments():
+    """As Metrics does."""
+    with pytest.raises(ConfigurationError, match=r"^source: "):
+        LogplexMetricExporter(logging.getLogger("x"), source="a b")
+    with pytest.raises(ConfigurationError, match=r"^logger: "):
+        Metrics("x")

@@ -1,0 +1,194 @@
+"""`health_interval`: the handler says in its own stream how it is."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from logplex_handler import KeyValueFormatter
+from logplex_handler._batch import Batch, HealthFrame, OwnFrame
+from logplex_handler._health import Vitals, pairs
+from logplex_handler.stats import Stats
+from logplex_handler.testing import LogplexReceiver
+from tests import strict
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, refusing, serving
+
+PREFIX = "logplex_handler."
+
+
+def health(texts):
+    """The lines on health, each as its samples by name."""
+    read = [strict.metrics(strict.pairs(text)) for text in texts if f"#{PREFIX}pending" in text]
+    assert all(one.kind == "sample" for line in read for one in line)
+    return [{one.name.removeprefix(PREFIX): (one.value, one.unit) for one in line} for line in read]
+
+
+def total(lines, name):
+    """What a number comes to over all lines."""
+    return sum(line.get(name, (0, ""))[0] for line in lines)
+
+
+def test_a_line_once_per_interval_says_how_the_handler_is():
+    """In its own stream and form, metrics alone, and beside the books."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(
+            logplex.url, formatter=KeyValueFormatter(source="here"), health_interval=0.1
+        ) as (logger, handler),
+    ):
+        for _ in range(5):
+            logger.info("hello")
+        handler.flush()
+
+        def lines():
+            return [line.text for line in logplex.lines]
+
+        assert wait_until(lambda: total(health(lines()), "delivered") == 5)
+        assert wait_until(lambda: len(health(lines())) >= 3)
+        handler.close()
+        found = health(lines())
+        assert total(found, "accepted") == total(found, "delivered") == 5
+        assert total(found, "dropped") == total(found, "retries") == 0
+        assert found[-1]["pending"] == found[-1]["buffer_fill"] == (0, "")
+        assert any(line.get("request_time", (0, ""))[0] > 0 for line in found)
+        assert found[0]["bytes_sent"][1] == "bytes"
+        assert next(text for text in lines() if f"#{PREFIX}" in text).startswith(
+            "source=here sample#logplex_handler.accepted="
+        )
+        stats = handler.stats()
+        assert (stats.accepted, stats.delivered) == (5, 5)
+        assert balanced(stats)
+        assert not logplex.violations
+
+
+def test_without_it_there_is_no_line_and_no_thread():
+    """Nothing is said that was not asked for."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (logger, handler):
+        logger.info("hello")
+        handler.flush()
+        assert not [one for one in threading.enumerate() if one.name.endswith("periodic")]
+        handler.close()
+        assert [line.text for line in logplex.lines] == ["hello"]
+
+
+def test_the_last_line_leaves_when_the_handler_is_closed():
+    """However long the interval is."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, health_interval=3600) as (logger, handler),
+    ):
+        logger.info("hello")
+        handler.flush()
+        assert health(line.text for line in logplex.lines) == []
+        handler.close()
+        (found,) = health(line.text for line in logplex.lines)
+        assert found["delivered"] == (1, "")
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_failures_show(capsys):
+    """Retries, what was dropped by cause, and how full the buffer is."""
+    with (
+        serving(answer(503), answer(503), accept) as server,
+        logging_to(
+            server.url,
+            health_interval=0.05,
+            max_buffer_bytes=20_000,
+            flush_interval=0.01,
+        ) as (logger, handler),
+    ):
+        for _ in range(10):
+            logger.info("x" * 5000)
+        handler.flush()
+        assert wait_until(lambda: handler.stats().pending == 0)
+        handler.close()
+        found = health(text.decode() for text in server.frames())
+        stats = handler.stats()
+        assert stats.dropped["buffer_full"] >= 6
+        assert total(found, "dropped") == total(found, "dropped.buffer_full")
+        assert total(found, "dropped.buffer_full") == stats.dropped["buffer_full"]
+        assert total(found, "retries") == stats.retries >= 2
+        assert balanced(stats)
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_health_line_that_is_refused_costs_nothing():
+    """All records are delivered, and no drop is told."""
+    with serving(accept) as server:
+        server.steps[:] = [refusing(b"logplex_handler.pending", 400)(server)]
+        with logging_to(server.url, health_interval=0.05, flush_interval=0.02) as (logger, handler):
+            for number in range(20):
+                logger.info("number %d", number)
+                wait_until(lambda: False, 0.01)
+            assert handler.flush()
+            stats = handler.stats()
+            assert (stats.delivered, dict(stats.dropped)) == (20, {})
+
+
+def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
+    """The line that tells of them has arrived all the same."""
+    for kind, accepted in ((HealthFrame, True), (OwnFrame, False)):
+        batch = Batch([b"record", kind(b"own")], 1000)
+        batch.part_refused()
+        batch.part_accepted()
+        assert batch.part_refused()
+        assert batch.drop_refused() == (0, 0)
+        assert batch.notice_accepted is accepted
+
+
+def test_a_hanging_outage_does_not_pile_up_lines():
+    """The newest of them wait, and no more than sixty."""
+    with (
+        serving(lambda connection: server.stopped.wait(20)) as server,
+        logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
+    ):
+        logger.info("hello")
+        waiting = handler._pipeline._outlet._health_lines
+        assert wait_until(lambda: len(waiting) == 60)
+        newest = waiting[-1]
+        assert wait_until(lambda: waiting[-1] != newest)
+        assert len(waiting) <= 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_says_how_its_own_handler_is():
+    """From its first record on, and from zero."""
+    with LogplexReceiver() as logplex:
+        with logging_to(logplex.url, health_interval=3600) as (logger, handler):
+            logger.info("parent")
+            handler.flush()
+            pid = os.fork()
+            if not pid:
+                try:
+                    logger.info("child")
+                    logger.info("child")
+                    handler.close()
+                finally:
+                    os._exit(0)
+            os.waitpid(pid, 0)
+        found = health(line.text for line in logplex.lines)
+        assert sorted(line["accepted"][0] for line in found) == [1, 2]
+
+
+def test_what_is_said_is_what_has_changed():
+    """But for what waits now; a cause without new drops is left out."""
+    before = Vitals(
+        Stats(10, 5, 3, {"buffer_full": 2}, requests=4, retries=1, bytes_sent=1000), 2.0, 0.5
+    )
+    now = Vitals(Stats(30, 20, 4, {"buffer_full": 2, "refused": 4}, 6, 3, 1, 3500), 2.25, 0.123456)
+    assert pairs(now, before) == {
+        "sample#logplex_handler.accepted": "20",
+        "sample#logplex_handler.delivered": "15",
+        "sample#logplex_handler.pending": "4",
+        "sample#logplex_handler.dropped": "4",
+        "sample#logplex_handler.dropped.refused": "4",
+        "sample#logplex_handler.requests": "2",
+        "sample#logplex_handler.retries": "2",
+        "sample#logplex_handler.possible_duplicates": "1",
+        "sample#logplex_handler.bytes_sent": "2500bytes",
+        "sample#logplex_handler.request_time": "125ms",
+        "sample#logplex_handler.buffer_fill": "0.1235",
+    }

@@ -1,0 +1,223 @@
+"""`ProcessMetrics`: what is reported of this very process, beside what it really uses."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from logplex_handler import ConfigurationError
+from logplex_handler.process_metrics import ProcessMetrics
+from tests.logs import wait_until
+from tests.test_reports import recording, values
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the names are Linux's")
+
+
+@pytest.fixture
+def process():
+    """A ProcessMetrics, its Metrics, and what that logs."""
+    with recording(source="web.1") as (metrics, lines):
+        watched = ProcessMetrics(metrics)
+        yield watched, metrics, lines
+        watched.close()
+
+
+@LINUX
+def test_one_line_has_it_all_under_herokus_names(process):
+    """With their units, and the source."""
+    _, metrics, lines = process
+    metrics.report()
+    (line,) = lines.lines
+    assert line.startswith("source=web.1 sample#memory_total=")
+    read = values(lines)
+    assert {name: unit for name, (_, unit) in read.items()} == {
+        "memory_total": "MB",
+        "memory_rss": "MB",
+        "memory_swap": "MB",
+        "load_avg_1m": "",
+        "load_avg_5m": "",
+        "load_avg_15m": "",
+        "process.cpu_percent": "",
+        "process.threads": "",
+        "process.open_files": "",
+        "process.gc.longest": "ms",
+    }
+    with open("/proc/self/statm") as statm:
+        rss = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024**2
+    assert read["memory_rss"][0] == pytest.approx(rss, rel=0.1)
+    assert read["memory_total"][0] >= read["memory_rss"][0]
+    assert read["load_avg_1m"][0] == pytest.approx(os.getloadavg()[0], abs=2)
+
+
+@LINUX
+def test_threads_and_open_files_are_those_of_now(process, tmp_path):
+    """One more of each is one more."""
+    _, metrics, lines = process
+    metrics.report()
+    before = values(lines)
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    with open(tmp_path / "file", "w"):
+        metrics.report()
+    end.set()
+    thread.join()
+    now = values(lines)
+    for name in ("process.threads", "process.open_files"):
+        assert now[name][0] == before[name][0] + 1
+
+
+@LINUX
+def test_cpu_is_that_since_the_last_report(process):
+    """In percent of one core."""
+    _, metrics, lines = process
+    metrics.report()
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    metrics.report()
+    assert values(lines)["process.cpu_percent"][0] > 10
+    time.sleep(0.3)
+    metrics.report()
+    assert values(lines)["process.cpu_percent"][0] < 50
+
+
+def test_garbage_collections_are_counted_with_the_longest_pause(process):
+    """Since the last report."""
+    _, metrics, lines = process
+    gc.disable()
+    try:
+        metrics.report()
+        before = lines.sums()["process.gc.collections"]
+        gc.collect()
+        gc.collect()
+        metrics.report()
+        assert lines.sums()["process.gc.collections"] == before + 2
+        assert values(lines)["process.gc.longest"][0] > 0
+        metrics.report()
+        assert values(lines)["process.gc.longest"][0] == 0
+    finally:
+        gc.enable()
+
+
+def test_closing_leaves_no_callback_behind():
+    """Garbage collections are watched no longer."""
+    before = list(gc.callbacks)
+    with recording() as (metrics, _):
+        watched = ProcessMetrics(metrics)
+        assert len(gc.callbacks) == len(before) + 1
+        watched.close()
+        watched.close()
+        assert gc.callbacks == before
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_lag_of_an_event_loop_is_what_blocks_it(inside):
+    """Of the loop that runs, or of one that is given."""
+    with recording() as (metrics, lines):
+
+        async def main():
+            watched = ProcessMetrics(metrics) if inside else given
+            await asyncio.sleep(0.01)
+            time.sleep(1.2)
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(metrics.report)
+            assert values(lines)["process.loop_lag"][0] >= 600
+            await asyncio.sleep(0.6)
+            await asyncio.to_thread(metrics.report)
+            assert values(lines)["process.loop_lag"][0] < 500
+            watched.close()
+
+        loop = asyncio.new_event_loop()
+        given = None if inside else ProcessMetrics(metrics, loop=loop)
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
+
+
+def test_a_loop_that_is_blocked_now_is_late_already():
+    """The report does not wait for it."""
+    with recording() as (metrics, lines):
+        loop = asyncio.new_event_loop()
+        watched = ProcessMetrics(metrics, loop=loop)
+        block, blocked = threading.Event(), threading.Event()
+
+        async def main():
+            await asyncio.sleep(0.01)
+            blocked.set()
+            block.wait(10)
+
+        thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
+        thread.start()
+        blocked.wait(10)
+
+        def late():
+            metrics.report()
+            return values(lines).get("process.loop_lag", (0, ""))[0] > 100
+
+        assert wait_until(late)
+        block.set()
+        thread.join()
+        watched.close()
+        loop.close()
+
+
+def test_without_a_loop_there_is_no_lag(process):
+    """And no line of it."""
+    _, metrics, lines = process
+    metrics.report()
+    assert "loop_lag" not in lines.lines[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_reports_itself(process):
+    """Not the process that made it."""
+    watched, _, _ = process
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            watched._collect()
+            os.write(writer, str(watched._process.pid).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert int(os.read(reader, 100)) == pid
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_a_platform_does_not_have_is_left_out(process, monkeypatch):
+    """Without a warning: it is nobody's mistake."""
+    _, metrics, lines = process
+    monkeypatch.delattr(os, "getloadavg")
+    monkeypatch.delattr("psutil.Process.num_fds")
+    monkeypatch.setattr("psutil.Process.memory_full_info", _denied)
+    metrics.report()
+    read = values(lines)
+    assert not {"load_avg_1m", "process.open_files"} & set(read)
+    assert read["memory_swap"][0] == 0
+    assert "left out" not in " ".join(lines.lines)
+
+
+def _denied(self):
+    import psutil
+
+    raise psutil.AccessDenied(self.pid)
+
+
+def test_without_psutil_the_error_names_the_extra(monkeypatch):
+    """When it is made, not a minute later."""
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    with (
+        recording() as (metrics, _),
+        pytest.raises(ConfigurationError, match=r"logplex-handler\[psutil\]"),
+    ):
+        ProcessMetrics(metrics)
