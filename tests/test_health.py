@@ -13,7 +13,7 @@ from logplex_handler._health import Vitals, pairs
 from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, refusing, serving
 
 PREFIX = "logplex_handler."
@@ -146,8 +146,9 @@ def test_a_hanging_outage_does_not_pile_up_lines():
         logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
     ):
         logger.info("hello")
-        waiting = handler._pipeline._outlet._health_lines
-        assert wait_until(lambda: len(waiting) == 60)
+        outlet = own_stream(handler).outlet
+        assert wait_until(lambda: len(outlet._health_lines or ()) == 60)
+        waiting = outlet._health_lines
         newest = waiting[-1]
         assert wait_until(lambda: waiting[-1] != newest)
         assert len(waiting) <= 60

@@ -869,7 +869,8 @@ def program(text, url, **variables):
         import logging, os, signal, sys, threading, time
         import logplex_handler
         from logplex_handler import LogplexHandler, Metrics
-        logging.getLogger().addHandler(LogplexHandler())
+        url = os.environ["LOGPLEX_URL"]
+        logging.getLogger().addHandler(LogplexHandler(streams=lambda stream: url))
         logging.getLogger().setLevel(logging.INFO)
         metrics = Metrics(logging.getLogger("shop"), interval=3600, source="s")
     """
