@@ -15,8 +15,6 @@ from logplex_handler._telling import in_words
 from logplex_handler._weight import LIGHT, weight
 from logplex_handler.formatter import KeyValueFormatter, line_form
 
-# The last second that a time stamp with a year of four digits can name.
-_LAST_SECOND = 253_402_300_799
 # What a frame begins with: writing a number takes five times as long.
 _LENGTHS = [f"{length} " for length in range(_packet.MAX_PACKET_BYTES + 1)]
 # In place of the number of an entry's shape, where it has none.
@@ -77,11 +75,12 @@ class Entries:
             if not isinstance(formatter, KeyValueFormatter):
                 # A line break in it is no end of a line, as it is in the text of ours.
                 text = one_line(text)
-        if not 0 <= record.created <= _LAST_SECOND:
-            raise ValueError("the record's time is none that a packet can hold")
+        created = _packet.in_calendar(record.created)
+        if math.isnan(created):
+            raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
-        return (_FORMATTED, record.created, record.levelno, text)
+        return (_FORMATTED, created, record.levelno, text)
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
@@ -103,6 +102,7 @@ class Entries:
                 else:
                     offset = created - start
                     if not 0.0 <= offset < 0.999999:
+                        created = _packet.in_calendar(created)
                         start, date = _packet.second(created)
                         offset = created - start
                     microsecond = "%06d" % (offset * 1e6 + 0.5)  # noqa: UP031 (it takes a float)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import traceback
 
 import requests
 import urllib3.exceptions
+
+from logplex_handler._connection import HandshakeFailed
 
 
 def dissolve(error: BaseException | None) -> None:
@@ -29,6 +32,12 @@ def _reason(error: Exception) -> object:
     return getattr(reason, "reason", reason)
 
 
+def _causes(error: Exception) -> list[object]:
+    """That, and what it was made of."""
+    reason = _reason(error)
+    return [reason, *getattr(reason, "args", ())]
+
+
 def name(error: Exception) -> str:
     """The kind of failure, and nothing that could hold a URL."""
     reason = _reason(error)
@@ -39,17 +48,14 @@ def name(error: Exception) -> str:
 
 def maybe_sent(error: Exception) -> bool:
     """Whether the request may have arrived: unless it failed before it could be sent."""
-    # That a certificate is not trusted is found before anything is sent.
-    before = (
-        requests.ConnectTimeout,
-        requests.exceptions.ProxyError,
-        requests.exceptions.SSLError,
-    )
+    before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,
         urllib3.exceptions.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+        HandshakeFailed,
     )
-    if isinstance(error, before) or isinstance(_reason(error), never_connected):
+    if isinstance(error, before) or any(isinstance(c, never_connected) for c in _causes(error)):
         return False
     if isinstance(error, requests.RequestException):
         return isinstance(error, requests.ConnectionError | requests.Timeout)
@@ -58,6 +64,5 @@ def maybe_sent(error: Exception) -> bool:
 
 def is_closed_connection(error: Exception) -> bool:
     """Whether the other side had closed or reset the connection."""
-    reason = _reason(error)
-    causes = [reason, *getattr(reason, "args", ())]
-    return any(isinstance(cause, ConnectionError) for cause in causes)
+    closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, closed) for cause in _causes(error))

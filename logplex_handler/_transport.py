@@ -162,6 +162,9 @@ class Transport:
                 request, timeout=timeout, allow_redirects=False, **settings
             ) as response:
                 _read_out(response)
+                if response.status_code < 200:
+                    # It is not the last word, and what follows belongs to no other request.
+                    raise urllib3.exceptions.ProtocolError("no final answer")
                 return Answer(
                     status=response.status_code,
                     retry_after=retry_after(response.headers.get("Retry-After"), time.time()),

@@ -4,6 +4,7 @@ import base64
 import gc
 import gzip
 import socket
+import ssl
 import time
 from unittest.mock import Mock
 
@@ -76,7 +77,16 @@ _REASONS = urllib3.exceptions
     [
         (requests.ConnectTimeout(), "ConnectTimeout", False),
         (requests.ReadTimeout(), "ReadTimeout", True),
-        (requests.exceptions.SSLError(), "SSLError", False),
+        (requests.exceptions.SSLError(), "SSLError", True),
+        (
+            requests.exceptions.SSLError(
+                _REASONS.MaxRetryError(
+                    Mock(), URL, _REASONS.SSLError(ssl.SSLCertVerificationError(TOKEN))
+                )
+            ),
+            "SSLError",
+            False,
+        ),
         (requests.exceptions.ProxyError(), "ProxyError", False),
         (requests.exceptions.InvalidHeader(), "InvalidHeader", False),
         (
