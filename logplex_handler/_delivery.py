@@ -8,6 +8,7 @@ import threading
 import time
 
 from logplex_handler._buffer import Buffer
+from logplex_handler._forks import Here
 from logplex_handler._outlet import Outlet
 from logplex_handler._stderr import Stderr
 from logplex_handler._telling import Telling
@@ -32,12 +33,14 @@ class Delivery:
         transport: Transport,
         telling: Telling,
         stderr: Stderr,
+        here: Here,
     ) -> None:
         self._buffer = buffer
         self._outlet = outlet
         self._transport = transport
         self._telling = telling
         self._stderr = stderr
+        self._here = here
 
         # A queue of C rather than an event: its `put` may be interrupted by a garbage collection or
         # a signal whose own logging ends here again.
@@ -151,7 +154,8 @@ class Delivery:
             self._thread = None
 
     def _work(self) -> None:
-        while not self._stopped:
+        # A greenlet, unlike a thread, lives on in a forked child; there it has nothing to deliver.
+        while not self._stopped and self._here[0]:
             try:
                 pause = self._pause()
                 if pause == 0:

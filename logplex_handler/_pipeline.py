@@ -146,7 +146,9 @@ class Active:
             stderr=stderr,
             telling=self._telling,
         )
-        self._delivery = Delivery(self._buffer, self._outlet, transport, self._telling, stderr)
+        self._delivery = Delivery(
+            self._buffer, self._outlet, transport, self._telling, stderr, self.here
+        )
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
         # When the last flush without a time-out of its own was begun and ended, and whether it was

@@ -54,7 +54,7 @@ def _books(seen: Seen) -> Iterator[str]:
         yield f"{seen.most_pending} records waited, in more memory than allowed"
 
 
-def _distinct(routed: list[Routed]) -> dict[str, bytes]:
+def first_bodies(routed: list[Routed]) -> dict[str, bytes]:
     """The first body under each frame id, in order."""
     bodies: dict[str, bytes] = {}
     for one in routed:
@@ -63,7 +63,7 @@ def _distinct(routed: list[Routed]) -> dict[str, bytes]:
 
 
 def _told(routed: list[Routed]) -> Iterator[int]:
-    for body in _distinct(routed).values():
+    for body in first_bodies(routed).values():
         for line, _ in texts_and_frames(body):
             if match := _TOLD.search(line):
                 yield int(match[1])
@@ -72,7 +72,7 @@ def _told(routed: list[Routed]) -> Iterator[int]:
 def _lines(seen: Seen) -> Iterator[str]:
     """Each line is there as it was logged, once, in order; or it was counted as dropped."""
     scenario, stats = seen.scenario, seen.stats
-    bodies = _distinct(seen.routed)
+    bodies = first_bodies(seen.routed)
     if any(one.body != bodies[one.frame_id] for one in seen.routed):
         yield "two bodies under one frame id"
     unexplained = len(seen.routed) - len(bodies)

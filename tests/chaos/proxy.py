@@ -110,6 +110,8 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._sockets += [client, server]
             ends = _Ends(client, server)
