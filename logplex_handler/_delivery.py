@@ -140,17 +140,18 @@ class Delivery:
                 time.sleep(min(left, _LOOK / 10))
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is not None:
-                return
-            thread = self._thread = threading.Thread(
-                target=self._work, name="logplex_handler", daemon=True
-            )
         try:
+            with self._starting:
+                if self._thread is not None:
+                    return
+                thread = self._thread = threading.Thread(
+                    target=self._work, name="logplex_handler", daemon=True
+                )
             thread.start()
         except RuntimeError:
-            # The interpreter is about to exit, or there is no thread left to be had. What waits is
-            # delivered by whoever flushes or closes.
+            # The interpreter is about to exit, or is one of several, where no such threads may be;
+            # or there is no thread left to be had. What waits is delivered by whoever flushes or
+            # closes.
             self._thread = None
 
     def _work(self) -> None:
