@@ -53,22 +53,24 @@ def _gunicorn(tmp_path, logplex, *arguments):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     said: list[str] = []
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}"),
-            *("--graceful-timeout", "8", *arguments),
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "LOGPLEX_URL": logplex.url},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield server, f"http://127.0.0.1:{port}", said
-    finally:
-        server.send_signal(signal.SIGTERM)
-        said.append(server.communicate(timeout=25)[1])
+    # Not to a pipe, which would have to be read meanwhile.
+    with (tmp_path / "stderr").open("w+") as stderr:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}"),
+                *("--graceful-timeout", "8", *arguments),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "LOGPLEX_URL": logplex.url},
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+        try:
+            yield server, f"http://127.0.0.1:{port}", said
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(25)
+            said.append((tmp_path / "stderr").read_text())
     assert server.returncode == 0, said
 
 
