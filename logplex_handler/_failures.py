@@ -11,19 +11,31 @@ import urllib3.exceptions
 from logplex_handler._connection import HandshakeFailed
 
 
-def dissolve(error: BaseException | None) -> None:
+def dissolve(error: BaseException) -> None:
     """Take an exception apart: the requests that its tracebacks hold carry the credentials.
 
     They hold one another in circles, so they would stay until a garbage collection.
     """
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
-        error.__traceback__ = None
-        if isinstance(error, requests.RequestException):
-            error.request = error.response = None
-        error = error.__cause__ or error.__context__
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+        one.__traceback__ = None
+        if isinstance(one, requests.RequestException):
+            one.request = one.response = None
+
+
+def clear_variables(error: BaseException) -> None:
+    """Empty the frames behind an exception that goes on: who reports it may show variables."""
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: dict[int, BaseException] = {}
+    one: BaseException | None = error
+    while one is not None and id(one) not in chain:
+        chain[id(one)] = one
+        one = one.__cause__ or one.__context__
+    return list(chain.values())
 
 
 def _reason(error: Exception) -> object:

@@ -109,6 +109,12 @@ class Transport:
             )
             self._last_used = 0.0
             _failures.dissolve(error)
+        except BaseException as error:
+            # A signal, perhaps, in the depth of the HTTP libraries, where variables hold credentials.
+            session.close()
+            self._last_used = 0.0
+            _failures.clear_variables(error)
+            raise
         else:
             self._last_used = time.monotonic()
         return answer

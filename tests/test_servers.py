@@ -59,7 +59,7 @@ def texts(logplex):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_process_pool_delivers_every_line_once(run, method):
-    """Of `concurrent.futures`, however it makes its processes, and with nothing called at the end."""
+    """Of `concurrent.futures`, however it makes its processes, with nothing called at the end."""
     with LogplexReceiver() as logplex:
         run(
             logplex.url,

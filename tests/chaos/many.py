@@ -38,7 +38,9 @@ def outcome(seed: int) -> tuple[int, list[str], Counter[str], float, int]:
 
 def main() -> int:
     """Play the scenarios, say what does not hold in any of them, and what they came to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Play scenarios, and say what does not hold.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Play scenarios, and say what does not hold."
+    )
     parser.add_argument("--seeds", type=int, default=500, help="how many scenarios (500)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--jobs", type=int, default=4, help="how many at a time (4)")
@@ -68,4 +70,3 @@ def main() -> int:
     if growth > _MOST_GROWTH:
         print(f"a process grew by {growth / 2**20:.0f} MiB")
     return 1 if failed or growth > _MOST_GROWTH else 0
-

@@ -82,8 +82,13 @@ def broken_by(ending: str, seed: int) -> list[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
     # Its end falls into the storm, or into what comes after it.
-    calm = threading.Timer(dice.choice((0.5, 1.0)), lambda: (receiver.calm(), proxy.calm()))
+    def end_the_storm() -> None:
+        receiver.calm()
+        proxy.calm()
+
+    calm = threading.Timer(dice.choice((0.5, 1.0)), end_the_storm)
     calm.start()
     try:
         _, said = program.communicate(timeout=60)

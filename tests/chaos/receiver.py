@@ -191,7 +191,9 @@ class Receiver:
                 self._over.wait(0.02)
             what = what[40:]
         connection.sendall(what)
-        return how.startswith(("ok", "refused", "status")) and "last" not in how and "1.0" not in how
+        return (
+            how.startswith(("ok", "refused", "status")) and "last" not in how and "1.0" not in how
+        )
 
     def _refusal(self, frame_id: str, sent: bytes, body: bytes) -> bytes:
         if frame_id in self._routed_ids:

@@ -153,9 +153,11 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         session_factory=session if tls else None,
         **scenario.options,
     )
-    # The logger that others may have would hand on to the root's handlers.
-    logger = logging.Logger("chaos", logging.DEBUG)
+    logger = logging.getLogger("chaos")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
+    context.callback(logger.removeHandler, handler)
     handler.setFormatter(logging.Formatter("%(message)s"))
     try:
         _log(scenario, seen, logger, handler, metronome)
@@ -170,18 +172,13 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         seen.closing_took = time.perf_counter() - started
         seen.stats = handler.stats()
         over.set()
-    thread = handler._pipeline._delivery._thread
-    if thread is not None:
-        thread.join(_RECOVERY)
     receiver.close()
     seen.routed, seen.faults = receiver.routed, sum(proxy.struck.values())
     seen.faults += sum(n for how, n in receiver.answers.items() if not how.startswith("ok"))
     seen.wrong += receiver.wrong
 
 
-def _surround(
-    scenario: Scenario, port: int, over: threading.Event, context: ExitStack
-) -> None:
+def _surround(scenario: Scenario, port: int, over: threading.Event, context: ExitStack) -> None:
     seed, failing = scenario.seed, scenario.surroundings
     if "failing_names" in failing:
         context.enter_context(surroundings.failing_names(seed, port, over))

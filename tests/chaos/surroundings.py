@@ -37,7 +37,9 @@ def failing_names(seed: int, port: int, over: threading.Event) -> Iterator[None]
             return good
         # Nothing listens on the second one.
         dead = real("127.0.0.66", *args, **kwargs)
-        outcome = dice.choice((again, unknown, UnicodeError("label"), [], dead, dead + good, "late"))
+        outcome = dice.choice(
+            (again, unknown, UnicodeError("label"), [], dead, dead + good, "late")
+        )
         if outcome == "late":
             over.wait(0.2)
             return good
