@@ -110,7 +110,7 @@ class Transport:
             self._last_used = 0.0
             _failures.dissolve(error)
         except BaseException as error:
-            # A signal, perhaps, in the depth of the HTTP libraries, where variables hold credentials.
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials.
             session.close()
             self._last_used = 0.0
             _failures.clear_variables(error)

@@ -25,7 +25,8 @@ MAX_BODY = 60_000
 _HEADS = {
     "ok": NO_CONTENT,
     "ok, 200 with a body": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-    "ok, 202 in chunks": b"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "ok, 202 in chunks": b"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n0\r\n\r\n",
     "ok, and it was the last": b"HTTP/1.1 204 X\r\nConnection: close\r\n\r\n",
     "ok, after a hint": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + NO_CONTENT,
     # As proxies do when they close an idle connection. (No client can tell an answer that nobody
