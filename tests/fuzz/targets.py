@@ -28,7 +28,7 @@ _FORM = PacketForm("host", "app", "web.1", 23, True, 2_048)
 _RESERVED = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "logplex_stream"}
 _METRIC = re.compile("(measure|sample|count)#")
 # The defaults of the handler's options.
-_GIVEN = {"url": None, **LogplexHandler.__init__.__kwdefaults__}
+_GIVEN = {"url": None, **(LogplexHandler.__init__.__kwdefaults__ or {})}
 _TOKEN = "t.fuzzed-token"
 
 
