@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 
 from logplex_handler import KeyValueFormatter, LogplexHandler
+from logplex_handler._entries import Entries
 from logplex_handler._options import resolve
 from logplex_handler._packet import PacketForm
 from logplex_handler._transport import retry_after
@@ -56,6 +57,11 @@ def formatter(data: bytes) -> None:
         assert pairs[:2] == [("level", "info"), ("logger", "fuzz")]
         own = len(set(extra))
         assert len(pairs) >= 2 + own
+        # Written from its values, later, it is the same.
+        entries = Entries(_FORM, KeyValueFormatter(exceptions=exceptions))  # type: ignore[arg-type]
+        (rendered,) = entries.render([entries.entry(record, None)[0]])
+        later = rendered if isinstance(rendered, list) else [rendered]
+        assert later == _FORM.frames(record.created, 20, line)
         # A template may hold pairs, and metrics, of its own; what is given beside it, none.
         assert not [key for key, _ in pairs[len(pairs) - own :] if _METRIC.match(key)]
 
