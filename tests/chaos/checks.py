@@ -17,6 +17,8 @@ from tests.chaos.scenario import Scenario, text
 LONGEST_CALL = 0.05
 _MOST_LONG_CALLS = 2
 _LONGEST_OF_ALL = 2.0
+# Seconds that a call which may wait for room may take beyond `shutdown_timeout`, by the same reason.
+_BLOCKING = 0.25
 # Seconds that closing may take beyond `shutdown_timeout`, on a loaded machine.
 _CLOSING = 3.0
 # Bytes that any record which waits holds beside its text: a string and what it stands in.
@@ -124,7 +126,7 @@ def _calls(seen: Seen) -> Iterator[str]:
     scenario = seen.scenario
     longest = LONGEST_CALL
     if scenario.options["on_full"] == "block":
-        longest += scenario.options["shutdown_timeout"]
+        longest = scenario.options["shutdown_timeout"] + _BLOCKING
     calls = [wall - late for wall, _, late in seen.calls]
     long = sum(call > longest for call in calls)
     busy = sum(cpu > LONGEST_CALL for _, cpu, _ in seen.calls)
