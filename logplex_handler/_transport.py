@@ -110,9 +110,11 @@ class Transport:
             self._last_used = 0.0
             _failures.dissolve(error)
         except BaseException as error:
-            # A signal, perhaps, in the depth of libraries whose variables hold credentials.
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials. (Headers
+            # of the application's may be some, too.)
             session.close()
             self._last_used = 0.0
+            del headers
             _failures.clear_variables(error)
             raise
         else:

@@ -379,7 +379,12 @@ def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
     assert took < 2.5
 
 
-@pytest.mark.parametrize("breaks", [reset, hang_up])
+def garble(connection):
+    """Answer what TLS cannot decipher."""
+    os.write(connection.fileno(), b"\x17\x03\x03\0\x40" + b"x" * 64)
+
+
+@pytest.mark.parametrize("breaks", [reset, hang_up, garble])
 def test_a_tls_connection_that_breaks_in_its_answer_may_have_delivered(
     authority, monkeypatch, breaks, short_waits
 ):

@@ -17,7 +17,7 @@ from tests.chaos.scenario import Scenario, text
 LONGEST_CALL = 0.05
 _MOST_LONG_CALLS = 2
 _LONGEST_OF_ALL = 2.0
-# Seconds that a call which may wait for room may take beyond `shutdown_timeout`, by the same reason.
+# Seconds beyond `shutdown_timeout` that a call which may wait for room may take, for that reason.
 _BLOCKING = 0.25
 # Seconds that closing may take beyond `shutdown_timeout`, on a loaded machine.
 _CLOSING = 3.0
