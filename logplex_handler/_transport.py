@@ -110,8 +110,8 @@ class Transport:
             self._last_used = 0.0
             _failures.dissolve(error)
         except BaseException as error:
-            # A signal, perhaps, in the depth of libraries whose variables hold credentials. (Headers
-            # of the application's may be some, too.)
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials; as may
+            # the application's own headers.
             session.close()
             self._last_used = 0.0
             del headers
