@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tests import strict
 from tests.chaos.receiver import Routed, texts_and_frames
 from tests.chaos.run import TOKEN, Seen
-from tests.chaos.scenario import Scenario, text
+from tests.chaos.scenario import Scenario, line
 
 # Seconds that a call of the application may take, and how many of a scenario's may take longer:
 # the system may keep a thread from the processor for as long as it likes. One that has waited for
@@ -24,7 +24,7 @@ _CLOSING = 3.0
 # Bytes that any record which waits holds beside its text: a string and what it stands in.
 _LEAST_BYTES = 100
 
-_BEGINNING = re.compile(r"<([0-9]+) ([0-9]+)>")
+_BEGINNING = re.compile(r'(?:level=info logger=chaos msg=")?<([0-9]+) ([0-9]+)>')
 _TOLD = re.compile(r"count#logplex_handler\.dropped=([0-9]+)$")
 
 
@@ -66,8 +66,8 @@ def first_bodies(routed: list[Routed]) -> dict[str, bytes]:
 
 def _told(routed: list[Routed]) -> Iterator[int]:
     for body in first_bodies(routed).values():
-        for line, _ in texts_and_frames(body):
-            if match := _TOLD.search(line):
+        for told, _ in texts_and_frames(body):
+            if match := _TOLD.search(told):
                 yield int(match[1])
 
 
@@ -90,11 +90,11 @@ def _lines(seen: Seen) -> Iterator[str]:
             yield f"a packet is wrong: {error}"
     whole: Counter[tuple[int, int]] = Counter()
     last: dict[int, int] = {}
-    for thread, number, found in _joined(scenario, (line for line, _ in frames)):
+    for thread, number, found in _joined(scenario, (found for found, _ in frames)):
         if thread in last and last[thread] >= number:
             yield f"thread {thread}: {number} after {last[thread]}"
         last[thread] = number
-        whole[thread, number] += found == text(scenario, thread, number)
+        whole[thread, number] += found == line(scenario, thread, number)
     if whole and max(whole.values()) > 1:
         yield "lines came twice under different frame ids"
     arrived = sum(whole.values())
@@ -111,13 +111,13 @@ def _joined(scenario: Scenario, lines: Iterator[str]) -> Iterator[tuple[int, int
     Where its first packet was refused, the others belong to none.
     """
     thread, number, found = -1, -1, ""
-    for line in lines:
-        if match := _BEGINNING.match(line):
+    for one in lines:
+        if match := _BEGINNING.match(one):
             if found:
                 yield thread, number, found
-            thread, number, found = int(match[1]), int(match[2]), line
-        elif found and not _TOLD.search(line) and found != text(scenario, thread, number):
-            found += line
+            thread, number, found = int(match[1]), int(match[2]), one
+        elif found and not _TOLD.search(one) and found != line(scenario, thread, number):
+            found += one
     if found:
         yield thread, number, found
 
@@ -144,7 +144,7 @@ def _ends(seen: Seen) -> Iterator[str]:
     if TOKEN in seen.stderr:
         yield "the token was said on stderr"
     if other := [
-        line for line in seen.stderr.splitlines() if not line.startswith("logplex_handler: ")
+        said for said in seen.stderr.splitlines() if not said.startswith("logplex_handler: ")
     ]:
         yield f"on stderr: {other[:3]}"
     if "internal error" in seen.stderr:

@@ -158,7 +158,8 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
     logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
     context.callback(logger.removeHandler, handler)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    if not scenario.key_value:
+        handler.setFormatter(logging.Formatter("%(message)s"))
     try:
         _log(scenario, seen, logger, handler, metronome)
         if not scenario.ends_in_the_storm:

@@ -27,6 +27,7 @@ class Scenario:
         surroundings: What fails besides.
         ends_in_the_storm: Whether the handler is closed before things are well again.
         options: Of the handler.
+        key_value: Whether its formatter is the package's own, which it formats for later.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class Scenario:
     surroundings: tuple[str, ...]
     ends_in_the_storm: bool
     options: dict[str, Any]
+    key_value: bool
 
 
 def of_seed(seed: int) -> Scenario:
@@ -72,6 +74,7 @@ def of_seed(seed: int) -> Scenario:
         surroundings=tuple(name for name in SURROUNDINGS if dice.random() < 0.3),
         ends_in_the_storm=ends_in_the_storm,
         options=options,
+        key_value=dice.random() < 0.5,
     )
 
 
@@ -81,3 +84,9 @@ def text(scenario: Scenario, thread: int, number: int) -> str:
     poison = "poison" if dice.random() < scenario.poisoned else ""
     filling = scenario.longest if dice.random() < 0.02 else dice.randrange(60)
     return f"<{thread} {number}>{poison}{dice.choice('xé日🎉') * filling}"
+
+
+def line(scenario: Scenario, thread: int, number: int) -> str:
+    """The line of that record, as it should arrive."""
+    logged = text(scenario, thread, number)
+    return f'level=info logger=chaos msg="{logged}"' if scenario.key_value else logged
