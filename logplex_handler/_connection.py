@@ -10,6 +10,7 @@ import http.client
 import io
 import os
 import socket
+import ssl
 import time
 import weakref
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ _deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=fl
 
 # A body is sent in pieces of this many bytes, so that the deadline is seen between them.
 _PIECE = 524_288
+
+
+class HandshakeFailed(ssl.SSLError):
+    """TLS was not agreed on, so nothing of a request was sent.
+
+    An `ssl.SSLError` may as well come from a connection that breaks when all of it was.
+    """
 
 
 class _Sockets:
@@ -123,6 +131,18 @@ class _BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_BoundedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status of the answer, whatever hints (103) come before it.
+
+        The standard library knows of 100 alone; the answer behind another one would be read as that
+        of the next request on the connection.
+        """
+        while True:
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 101 < status[1] < 200:
+                return status
+            http.client.parse_headers(self.fp)
+
 
 class _BoundedConnection:
     """A mix-in for the connections of urllib3."""
@@ -155,7 +175,12 @@ class _BoundedConnection:
         raise failure or NewConnectionError(connection, "the name has no address")
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
+        try:
+            super().connect()  # type: ignore[misc]
+        except ssl.SSLError as error:
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise
+            raise HandshakeFailed(*error.args) from error
         sock: socket.socket | None = getattr(self, "sock", None)
         if sock is not None:
             _sockets.sockets.add(sock)

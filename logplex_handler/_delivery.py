@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from logplex_handler._agenda import Agenda, Task
+from logplex_handler._forks import Here
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
@@ -30,6 +31,7 @@ class Delivery:
         streams: All streams in use.
         take_back: Called with a stream that has news, as it may have been let go of.
         most_threads: How many there may be. With one, there is one stream.
+        here: Whether this is still the process that it was made in.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Delivery:
         streams: Callable[[], list[Stream]],
         take_back: Callable[[Stream], object],
         most_threads: int,
+        here: Here,
     ) -> None:
         self._agenda = agenda
         self._pool = pool
@@ -48,6 +51,7 @@ class Delivery:
         self._streams = streams
         self._take_back = take_back
         self._most_threads = most_threads
+        self._here = here
         # Streams with news, or None to have somebody look. A queue of C rather than an event: its
         # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
         # again.
@@ -183,20 +187,24 @@ class Delivery:
             self._news.put(stream)
 
     def _start(self) -> None:
-        with self._starting:
-            if self._busy < len(self._threads) or len(self._threads) >= self._most_threads:
-                return
-            thread = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
-            self._threads.append(thread)
+        thread = None
         try:
+            with self._starting:
+                if self._busy < len(self._threads) or len(self._threads) >= self._most_threads:
+                    return
+                thread = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
+                self._threads.append(thread)
             thread.start()
         except RuntimeError:
-            # The interpreter is about to exit, or there is no thread left to be had. What waits is
-            # delivered by whoever flushes or closes.
-            self._threads.remove(thread)
+            # The interpreter is about to exit, or is one of several, where no such threads may be;
+            # or there is no thread left to be had. What waits is delivered by whoever flushes or
+            # closes.
+            if thread is not None:
+                self._threads.remove(thread)
 
     def _work(self) -> None:
-        while not self._stopped:
+        # A greenlet, unlike a thread, lives on in a forked child; there it has nothing to deliver.
+        while not self._stopped and self._here[0]:
             try:
                 task = self._take(look_ups=True)
                 if task is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
-from logplex_handler import metrics
+from logplex_handler import _packet, metrics
 from logplex_handler._packet import PacketForm, one_line, readdressed
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
@@ -20,8 +21,6 @@ from logplex_handler._writing import NO_MILLISECOND
 from logplex_handler.formatter import KeyValueFormatter, line_form
 from logplex_handler.streams import Destination
 
-# The last second that a time stamp with a year of four digits can name.
-_LAST_SECOND = 253_402_300_799
 # In place of the number of an entry's shape, where it has none.
 _FORMATTED = 0
 
@@ -86,11 +85,12 @@ class Entries:
             if not isinstance(formatter, KeyValueFormatter):
                 # A line break in it is no end of a line, as it is in the text of ours.
                 text = one_line(text)
-        if not 0 <= record.created <= _LAST_SECOND:
-            raise ValueError("the record's time is none that a packet can hold")
+        created = _packet.in_calendar(record.created)
+        if math.isnan(created):
+            raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
-        return (_FORMATTED, record.created, record.levelno, text)
+        return (_FORMATTED, created, record.levelno, text)
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""

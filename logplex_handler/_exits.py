@@ -16,7 +16,7 @@ _BEFORE_LAST = -99
 def call_at_exit(
     function: Callable[[], object], *, before_handlers: bool = False
 ) -> Callable[[], None]:
-    """Have it called when this process ends, if it is a child of one of these libraries.
+    """Have it called when this process ends, if it is a child of one of these libraries, or Celery.
 
     `before_handlers` is for what still logs then.
 
@@ -34,9 +34,21 @@ def call_at_exit(
             if is_child:
                 finalizers.append(util.Finalize(None, function, exitpriority=priority))
 
+    # The children of Celery's own pool end without even these, but for a signal of Celery's. In any
+    # other process it is never sent.
+    signals: Any = sys.modules.get("celery.signals")
+
+    def at_signal(**_: object) -> None:
+        function()
+
+    if signals is not None:
+        signals.worker_process_shutdown.connect(at_signal, weak=False)
+
     def take_back() -> None:
         for finalizer in finalizers:
             finalizer.cancel()
+        if signals is not None:
+            signals.worker_process_shutdown.disconnect(at_signal)
 
     return take_back
 

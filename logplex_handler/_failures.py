@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import ssl
 import traceback
 
 import requests
 import urllib3.exceptions
 
+from logplex_handler._connection import HandshakeFailed
 
-def dissolve(error: BaseException | None) -> None:
+
+def dissolve(error: BaseException) -> None:
     """Take an exception apart: the requests that its tracebacks hold carry the credentials.
 
     They hold one another in circles, so they would stay until a garbage collection.
     """
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
-        error.__traceback__ = None
-        if isinstance(error, requests.RequestException):
-            error.request = error.response = None
-        error = error.__cause__ or error.__context__
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+        one.__traceback__ = None
+        if isinstance(one, requests.RequestException):
+            one.request = one.response = None
+
+
+def clear_variables(error: BaseException) -> None:
+    """Empty the frames behind an exception that goes on: who reports it may show variables."""
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: dict[int, BaseException] = {}
+    one: BaseException | None = error
+    while one is not None and id(one) not in chain:
+        chain[id(one)] = one
+        one = one.__cause__ or one.__context__
+    return list(chain.values())
 
 
 def _reason(error: Exception) -> object:
     """What urllib3 says behind an error of requests."""
     reason = error.args[0] if error.args else None
     return getattr(reason, "reason", reason)
+
+
+def _causes(error: Exception) -> list[object]:
+    """That, and what it was made of."""
+    reason = _reason(error)
+    return [reason, *getattr(reason, "args", ())]
 
 
 def name(error: Exception) -> str:
@@ -39,17 +60,14 @@ def name(error: Exception) -> str:
 
 def maybe_sent(error: Exception) -> bool:
     """Whether the request may have arrived: unless it failed before it could be sent."""
-    # That a certificate is not trusted is found before anything is sent.
-    before = (
-        requests.ConnectTimeout,
-        requests.exceptions.ProxyError,
-        requests.exceptions.SSLError,
-    )
+    before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,
         urllib3.exceptions.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+        HandshakeFailed,
     )
-    if isinstance(error, before) or isinstance(_reason(error), never_connected):
+    if isinstance(error, before) or any(isinstance(c, never_connected) for c in _causes(error)):
         return False
     if isinstance(error, requests.RequestException):
         return isinstance(error, requests.ConnectionError | requests.Timeout)
@@ -58,6 +76,5 @@ def maybe_sent(error: Exception) -> bool:
 
 def is_closed_connection(error: Exception) -> bool:
     """Whether the other side had closed or reset the connection."""
-    reason = _reason(error)
-    causes = [reason, *getattr(reason, "args", ())]
-    return any(isinstance(cause, ConnectionError) for cause in causes)
+    closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, closed) for cause in _causes(error))

@@ -22,6 +22,9 @@ MAX_HOSTNAME = 255
 MAX_APPNAME = 48
 MAX_PROCID = 128
 
+# The last second that a time stamp with a year of four digits can name.
+_LAST_SECOND = 253_402_300_799.0
+
 _UTC = "+00:00"
 _NEEDS_CARE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOM = "\ufeff"
@@ -71,8 +74,17 @@ def severity(level: int) -> int:
     return 6 if level >= 20 else 7
 
 
+def in_calendar(created: float) -> float:
+    """The time, or the nearest that a time stamp of a packet can name: 1970 to 9999.
+
+    A clock may be off; that is no reason to lose the record. NaN stays as it is.
+    """
+    return min(max(created, 0.0), _LAST_SECOND)
+
+
 def timestamp(created: float) -> str:
     """Seconds since the epoch as UTC with microseconds, in the one form that all readers take."""
+    created = in_calendar(created)
     start, date = second(created)
     return f"{date}.{microsecond(created - start):06d}{_UTC}"
 

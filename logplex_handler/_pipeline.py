@@ -149,6 +149,7 @@ class Active:
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, and one to see to all of them.
             most_threads=4 * options.workers + 1 if many else 1,
+            here=self.here,
         )
 
         self._health: Health | None = None

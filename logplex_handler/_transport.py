@@ -111,6 +111,14 @@ class Transport:
             )
             self._last_used = 0.0
             _failures.dissolve(error)
+        except BaseException as error:
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials; as may
+            # the application's own headers.
+            session.close()
+            self._last_used = 0.0
+            del headers
+            _failures.clear_variables(error)
+            raise
         else:
             self._last_used = time.monotonic()
         self.requests_took += time.monotonic() - began
@@ -170,6 +178,9 @@ class Transport:
                 request, timeout=timeout, allow_redirects=False, **settings
             ) as response:
                 _read_out(response)
+                if response.status_code < 200:
+                    # It is not the last word, and what follows belongs to no other request.
+                    raise urllib3.exceptions.ProtocolError("no final answer")
                 return Answer(
                     status=response.status_code,
                     retry_after=retry_after(response.headers.get("Retry-After"), time.time()),

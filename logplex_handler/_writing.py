@@ -143,6 +143,7 @@ class Writing(Source):
             f"micros = {micros}",
             # What is before its second would be rounded towards it.
             "if not (0 <= micros < 1000 and created >= second):",
+            f"    created = {self.name(_packet.in_calendar)}(created)",
             f"    second, first, date = {self.name(_packet.millisecond)}(created)",
             f"    micros = {micros}",
             *self.statements,

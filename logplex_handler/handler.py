@@ -168,7 +168,7 @@ class LogplexHandler(logging.Handler):
         self._has_streams = self._options.lookup is not None
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
-        # By process id, for forks of which Python was not told.
+        # By process id, for forked children.
         self._renewed: dict[int, Pipeline] = {}
         _forks.register(self)
         if not self._is_active:
@@ -195,22 +195,28 @@ class LogplexHandler(logging.Handler):
         return self._entries.health(pairs, self.formatter, destination)
 
     def _begin_anew(self) -> None:
+        """In a forked child: it may have been forked by a callback, which is the parent's doing.
+
+        The rest is left to the first use, as what comes before that may change what threads and
+        locks are: gunicorn has gevent do so in each worker.
+        """
+        own_doing.set(None)
+
+    def _renew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.
 
         What the parent had not delivered yet is the parent's to deliver.
         """
-        # It may have been forked by a callback, whose doing is the parent's alone.
-        own_doing.set(None)
         was_closed = self._is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()
         if was_closed:
             renewed.close()
-        # Several threads may come here, in a process that uWSGI has forked; the first one's holds.
+        # Several threads may come here; the first one's holds.
         self._pipeline = self._renewed.setdefault(os.getpid(), renewed)
 
     def _current(self) -> Pipeline:
         if not self._pipeline.here[0]:
-            self._begin_anew()
+            self._renew()
         return self._pipeline
 
     def handle(self, record: logging.LogRecord) -> bool:

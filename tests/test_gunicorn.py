@@ -1,12 +1,16 @@
 """A server that forks its workers, with and without the application loaded before."""
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -38,49 +42,115 @@ def app(environ, start_response):
 """
 
 
-@pytest.mark.parametrize("preload", [False, True], ids=["loaded-by-workers", "preloaded"])
-@pytest.mark.parametrize("workers", ["sync", "gthread"])
-def test_workers_deliver_every_request_once(tmp_path, preload, workers):
-    """They fork while other threads log, and an orderly stop delivers what waits."""
+# Graceful restarts under load; a hundred of them by hand: `RESTARTS=100 pytest -k restarts`.
+RESTARTS = int(os.environ.get("RESTARTS", "3"))
+
+
+@contextmanager
+def _gunicorn(tmp_path, logplex, *arguments):
+    """A running server of `APP`; its process, its address, and what it has said at the end."""
     (tmp_path / "shop.py").write_text(textwrap.dedent(APP))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}"),
-        *("--workers", "3", "--worker-class", workers, "--threads", "2"),
-        *("--graceful-timeout", "8"),
-    ]
-    with LogplexReceiver(max_requests=10_000) as logplex:
+    said: list[str] = []
+    # Not to a pipe, which would have to be read meanwhile.
+    with (tmp_path / "stderr").open("w+") as stderr:
         server = subprocess.Popen(
-            [*command, *(["--preload"] if preload else [])],
+            [
+                *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}"),
+                *("--graceful-timeout", "8", *arguments),
+            ],
             cwd=tmp_path,
             env={**os.environ, "LOGPLEX_URL": logplex.url},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=stderr,
         )
         try:
-            for number in range(60):
-                deadline = time.monotonic() + 10
-                while True:
-                    try:
-                        requests.get(f"http://127.0.0.1:{port}/{number}", timeout=5)
-                        break
-                    except requests.ConnectionError:
-                        assert time.monotonic() < deadline
-                        time.sleep(0.05)
+            yield server, f"http://127.0.0.1:{port}", said
         finally:
             server.send_signal(signal.SIGTERM)
-            _, said = server.communicate(timeout=15)
-        assert server.returncode == 0, said
-        # The background thread goes on after the end, and that is said; nothing else is lost.
-        assert "not delivered" not in said
-        assert "records dropped" not in said
-        lines = [line.text for line in logplex.lines]
-    requested = [line for line in lines if line.startswith("request")]
-    assert sorted(requested) == sorted(f"request /{number}" for number in range(60))
-    loaded = [line for line in lines if line.startswith("loaded")]
-    assert len(loaded) == len(set(loaded)) == (1 if preload else 3)
+            server.wait(25)
+            said.append((tmp_path / "stderr").read_text())
+    assert server.returncode == 0, said
+
+
+def _get(url, seconds=10.0):
+    """Ask until there is an answer: the server may be about to start."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def _check_what_arrived(logplex, requested, said):
+    """Each request's line once, as each other line."""
+    # The background thread goes on after the end, and that is said; nothing else is lost.
+    assert "not delivered" not in said[0]
+    assert "records dropped" not in said[0]
+    lines = [line.text for line in logplex.lines]
+    of_requests = [line for line in lines if line.startswith("request")]
+    assert sorted(of_requests) == sorted(f"request /{number}" for number in requested)
     background = [line for line in lines if line.startswith("background")]
     assert len(background) == len(set(background))
     assert background
+    return [line for line in lines if line.startswith("loaded")]
+
+
+@pytest.mark.parametrize("preload", [False, True], ids=["loaded-by-workers", "preloaded"])
+@pytest.mark.parametrize("workers", ["sync", "gthread", "gevent"])
+def test_workers_deliver_every_request_once(tmp_path, preload, workers):
+    """They fork while other threads log, and an orderly stop delivers what waits."""
+    arguments = ["--workers", "3", "--worker-class", workers, "--threads", "2"]
+    if preload:
+        arguments.append("--preload")
+    with LogplexReceiver(max_requests=10_000) as logplex:
+        with _gunicorn(tmp_path, logplex, *arguments) as (_, url, said):
+            for number in range(60):
+                _get(f"{url}/{number}")
+        loaded = _check_what_arrived(logplex, range(60), said)
+    assert len(loaded) == len(set(loaded)) == (1 if preload else 3)
+
+
+def _children(pid):
+    return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+@pytest.mark.timeout(60 + 10 * RESTARTS)
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+@pytest.mark.parametrize("workers", ["sync", "gthread"])
+def test_graceful_restarts_under_load_lose_nothing(tmp_path, workers):
+    """Eight workers of a preloaded application are replaced again and again."""
+    arguments = ["--workers", "8", "--worker-class", workers, "--threads", "2", "--preload"]
+    numbers = itertools.count()
+    answered: list[int] = []
+    over = threading.Event()
+    with LogplexReceiver(max_requests=100_000) as logplex:
+        with _gunicorn(tmp_path, logplex, *arguments) as (server, url, said):
+            _get(f"{url}/first")
+
+            def ask():
+                while not over.is_set():
+                    number = next(numbers)
+                    assert requests.get(f"{url}/{number}", timeout=10).status_code == 200
+                    answered.append(number)
+
+            clients = [threading.Thread(target=ask) for _ in range(2)]
+            for client in clients:
+                client.start()
+            try:
+                for _ in range(RESTARTS):
+                    before = _children(server.pid)
+                    server.send_signal(signal.SIGHUP)
+                    deadline = time.monotonic() + 20
+                    while (now := _children(server.pid)) & before or len(now) < 8:
+                        assert time.monotonic() < deadline
+                        time.sleep(0.02)
+            finally:
+                over.set()
+                for client in clients:
+                    client.join()
+        _check_what_arrived(logplex, ["first", *answered], said)
+    assert len(answered) == next(numbers) > 10 * RESTARTS

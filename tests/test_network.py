@@ -13,10 +13,11 @@ import pytest
 import requests
 import trustme
 
+from logplex_handler import _retry
 from logplex_handler._transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to
-from tests.servers import TOKEN, accept, serving
+from tests.servers import NO_CONTENT, TOKEN, accept, answer, hang_up, reset, serving
 
 
 @pytest.fixture(scope="module")
@@ -376,3 +377,104 @@ def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
     assert answer.failure == "ConnectTimeout"
     assert not answer.maybe_delivered
     assert took < 2.5
+
+
+def garble(connection):
+    """Answer what TLS cannot decipher."""
+    os.write(connection.fileno(), b"\x17\x03\x03\0\x40" + b"x" * 64)
+
+
+@pytest.mark.parametrize("breaks", [reset, hang_up, garble])
+def test_a_tls_connection_that_breaks_in_its_answer_may_have_delivered(
+    authority, monkeypatch, breaks, short_waits
+):
+    """The whole body was sent, so its retry may be a duplicate, as it would be without TLS."""
+    path, context = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", path)
+    with (
+        serving(breaks, accept, tls=context) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.retries, stats.possible_duplicates) == (1, 1, 1)
+    assert server.received[0].frame_id == server.received[1].frame_id
+
+
+def test_a_kept_tls_connection_that_dies_under_a_request_is_tried_again_at_once(
+    authority, monkeypatch
+):
+    """The first wait, of half a second, is not for a connection that had been closed."""
+    path, context = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", path)
+    with (
+        serving(accept, reset, accept, tls=context) as server,
+        logging_to(server.url, flush_interval=0) as (logger, handler),
+    ):
+        logger.info("one")
+        assert handler.flush()
+        monkeypatch.setattr(_retry, "FIRST_WAIT", 60)
+        logger.info("two")
+        assert handler.flush(4)
+    assert server.connections == 2
+
+
+def test_tls_that_is_not_agreed_on_has_delivered_nothing(short_waits):
+    """What answers does not speak it: no retry can be a duplicate."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"220 this is something else\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    url = f"https://token:{TOKEN}@127.0.0.1:{listener.getsockname()[1]}/logs"
+    try:
+        with logging_to(url, shutdown_timeout=0.1) as (logger, handler):
+            logger.info("line")
+            deadline = time.monotonic() + 5
+            while handler.stats().requests < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            stats = handler.stats()
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+    assert stats.retries >= 2
+    assert stats.possible_duplicates == 0
+
+
+def test_hints_before_an_answer_are_skipped():
+    """Else the answer behind them would be taken for that of the next request."""
+
+    def hinting(connection):
+        connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+        time.sleep(0.05)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + NO_CONTENT)
+
+    with serving(hinting) as server, logging_to(server.url, flush_interval=0) as (logger, handler):
+        for number in range(3):
+            logger.info("line %d", number)
+            assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.requests, stats.retries) == (3, 3, 0)
+    assert server.connections == 1
+
+
+def test_an_answer_that_is_not_the_last_word_is_none(short_waits):
+    """101 leaves HTTP: what follows belongs to no request."""
+    with (
+        serving(answer(101, "Upgrade: x"), accept) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.possible_duplicates) == (1, 1)
+    assert server.connections == 2

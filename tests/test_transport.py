@@ -4,6 +4,7 @@ import base64
 import gc
 import gzip
 import socket
+import ssl
 import time
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ import requests
 import responses
 import urllib3.exceptions
 
-from logplex_handler import _transport
+from logplex_handler import _failures, _transport
 from logplex_handler._own_doing import Doing, own_doing
 from logplex_handler._transport import Transport, TransportOptions, retry_after
 from logplex_handler.streams import Destination
@@ -76,7 +77,16 @@ _REASONS = urllib3.exceptions
     [
         (requests.ConnectTimeout(), "ConnectTimeout", False),
         (requests.ReadTimeout(), "ReadTimeout", True),
-        (requests.exceptions.SSLError(), "SSLError", False),
+        (requests.exceptions.SSLError(), "SSLError", True),
+        (
+            requests.exceptions.SSLError(
+                _REASONS.MaxRetryError(
+                    Mock(), URL, _REASONS.SSLError(ssl.SSLCertVerificationError(TOKEN))
+                )
+            ),
+            "SSLError",
+            False,
+        ),
         (requests.exceptions.ProxyError(), "ProxyError", False),
         (requests.exceptions.InvalidHeader(), "InvalidHeader", False),
         (
@@ -105,6 +115,21 @@ def test_an_exception_becomes_an_answer_that_names_its_kind_alone(error, name, m
     answer = post()
     assert (answer.status, answer.failure, answer.maybe_delivered) == (None, name, maybe)
     assert TOKEN not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "closed"),
+    [
+        (ssl.SSLEOFError(), True),
+        (ssl.SSLZeroReturnError(), True),
+        (ssl.SSLError(), False),
+        (ssl.SSLCertVerificationError(), False),
+    ],
+)
+def test_the_end_of_a_tls_connection_is_one(error, closed):
+    """As where there is no TLS: a kept one that had been closed is no sign of trouble."""
+    wrapped = _REASONS.MaxRetryError(Mock(), URL, _REASONS.SSLError(error))
+    assert _failures.is_closed_connection(requests.exceptions.SSLError(wrapped)) == closed
 
 
 @responses.activate

@@ -178,8 +178,12 @@ class Conversation:
             if len(body) + size > MAX_BODY_BYTES:
                 raise Refused(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
             if size == 0:
-                while self._read_line():
-                    pass
+                # What may follow are headers, in as many bytes as those at the beginning may have.
+                left = MAX_HEAD_BYTES
+                while line := self._read_line():
+                    left -= len(line)
+                    if left < 0:
+                        raise Refused(400, "the headers behind the chunks are too long", headers)
                 return bytes(body)
             self._need(size + 2)
             body += self._take(size)
@@ -188,6 +192,8 @@ class Conversation:
 
     def _read_line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                raise Refused(400, "a line between chunks is too long", Headers())
             self._receive(self._body_timeout)
         return self._take(end + 2)[:end]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Collection, Iterator
@@ -24,6 +25,9 @@ from logplex_handler.testing._parse import (
 )
 
 CONTENT_TYPE = "application/logplex-1"
+
+# Bytes. A few kilobytes can be gigabytes when they are decompressed.
+_MAX_DECOMPRESSED = 64 * 1024 * 1024
 
 # Enough to see what is wrong, without a thousand lines of it in a failed test's output.
 _MAX_TOLD_FRAMES = 10
@@ -81,9 +85,13 @@ def _decoded(request: HttpRequest) -> tuple[bytes | None, str]:
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "gzip":
         try:
-            return gzip.decompress(request.body), ""
+            with gzip.GzipFile(fileobj=io.BytesIO(request.body)) as compressed:
+                body = compressed.read(_MAX_DECOMPRESSED + 1)
         except (OSError, EOFError, zlib.error):
             return None, "the body is not what Content-Encoding: gzip says"
+        if len(body) > _MAX_DECOMPRESSED:
+            return None, f"the body is over {_MAX_DECOMPRESSED} bytes when it is decompressed"
+        return body, ""
     if encoding != "identity":
         return None, f"lines lost: Content-Encoding {encoding} is not understood"
     if request.body.startswith(b"\x1f\x8b"):

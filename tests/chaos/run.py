@@ -1,0 +1,247 @@
+"""One scenario, played: from its seed to what was seen of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import ssl
+import threading
+import time
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import requests
+import trustme
+import urllib3.exceptions
+
+from logplex_handler import LogplexHandler, Stats, _retry, _transport
+from tests.chaos import surroundings
+from tests.chaos.proxy import Proxy
+from tests.chaos.receiver import Receiver, Routed
+from tests.chaos.scenario import Scenario, text
+from tests.logs import balanced
+
+TOKEN = "t.chaos-01234567-89ab-cdef"
+# Seconds that a storm lasts at least, and that recovery from it may take on a loaded machine.
+_STORM = 0.5
+_RECOVERY = 30.0
+
+# What the package holds for seconds and minutes, as seconds in a scenario.
+_WAITS = {
+    (_retry, "FIRST_WAIT"): 0.02,
+    (_retry, "LONGEST_WAIT"): 0.1,
+    (_retry, "LONGEST_REFUSED_WAIT"): 0.1,
+    (_transport, "_MAX_RETRY_AFTER"): 0.15,
+}
+
+
+@dataclass
+class Seen:
+    """What was seen of a scenario, for `checks`."""
+
+    scenario: Scenario
+    stats: Stats = field(default_factory=Stats)
+    flushed: bool = False
+    closing_took: float = 0.0
+    routed: list[Routed] = field(default_factory=list)
+    # Of each call of the application: its seconds on the wall and on the processor, and how long
+    # nobody else had the processor meanwhile.
+    calls: list[tuple[float, float, float]] = field(default_factory=list)
+    # Causes and numbers that `on_drop` was called with.
+    dropped: dict[str, int] = field(default_factory=dict)
+    most_pending: int = 0
+    stderr: str = ""
+    faults: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+class _Metronome:
+    """Wakes up every other millisecond, and notes when it was late: the machine is loaded then."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._late: list[tuple[float, float]] = []
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._over.is_set():
+            slept_at = time.perf_counter()
+            time.sleep(0.002)
+            woke_at = time.perf_counter()
+            if woke_at - slept_at > 0.01:
+                self._late.append((slept_at, woke_at))
+
+    def late(self, start: float, end: float) -> float:
+        """Seconds between the two moments in which it was late."""
+        return sum(max(0.0, min(end, b) - max(start, a)) for a, b in list(self._late))
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+_authority = trustme.CA()
+
+
+def _tls(context: ExitStack) -> tuple[ssl.SSLContext, str]:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority.issue_cert(surroundings.HOST).configure_cert(server)
+    return server, context.enter_context(_authority.cert_pem.tempfile())
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def play(scenario: Scenario) -> Seen:
+    """Play it, and tear all of it down."""
+    seen = Seen(scenario)
+    before = (threading.active_count(), descriptors())
+    real_hook = threading.excepthook
+    threading.excepthook = lambda args: seen.wrong.append(
+        f"a thread ended by {args.exc_type.__name__}: {args.exc_value}"
+    )
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), warnings.catch_warnings(), ExitStack() as context:
+            # That a clock is off is known.
+            warnings.simplefilter("ignore", urllib3.exceptions.SystemTimeWarning)
+            for (module, name), seconds in _WAITS.items():
+                context.callback(setattr, module, name, getattr(module, name))
+                setattr(module, name, seconds)
+            _play(scenario, seen, context)
+    finally:
+        threading.excepthook = real_hook
+    seen.stderr = said.getvalue()
+    _wait_for_the_end(before, seen)
+    return seen
+
+
+def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
+    tls, ca = _tls(context) if scenario.tls else (None, "")
+    receiver = Receiver(scenario.seed, TOKEN, tls)
+    context.callback(receiver.close)
+    proxy = Proxy(("127.0.0.1", receiver.port), scenario.seed, corrupts=scenario.tls)
+    context.callback(proxy.close)
+    if not scenario.proxy_rages:
+        proxy.raging = False
+    if not scenario.receiver_rages:
+        receiver.calm()
+    over = threading.Event()
+    _surround(scenario, proxy.port, over, context)
+    metronome = _Metronome()
+    context.callback(metronome.close)
+
+    def on_drop(records: int, cause: str) -> None:
+        seen.dropped[cause] = seen.dropped.get(cause, 0) + records
+
+    def session() -> requests.Session:
+        made = requests.Session()
+        made.verify = ca
+        return made
+
+    handler = LogplexHandler(
+        f"http{'s' if tls else ''}://token:{TOKEN}@{surroundings.HOST}:{proxy.port}/logs",
+        hostname="host",
+        procid="web.1",
+        on_drop=on_drop,
+        session_factory=session if tls else None,
+        **scenario.options,
+    )
+    logger = logging.getLogger("chaos")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    context.callback(logger.removeHandler, handler)
+    if not scenario.key_value:
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    try:
+        _log(scenario, seen, logger, handler, metronome)
+        if not scenario.ends_in_the_storm:
+            over.set()
+            receiver.calm()
+            proxy.calm()
+            seen.flushed = handler.flush(_RECOVERY)
+    finally:
+        started = time.perf_counter()
+        handler.close()
+        seen.closing_took = time.perf_counter() - started
+        seen.stats = handler.stats()
+        over.set()
+    receiver.close()
+    seen.routed, seen.faults = receiver.routed, sum(proxy.struck.values())
+    seen.faults += sum(n for how, n in receiver.answers.items() if not how.startswith("ok"))
+    seen.wrong += receiver.wrong
+
+
+def _surround(scenario: Scenario, port: int, over: threading.Event, context: ExitStack) -> None:
+    seed, failing = scenario.seed, scenario.surroundings
+    if "failing_names" in failing:
+        context.enter_context(surroundings.failing_names(seed, port, over))
+    else:
+        context.enter_context(surroundings.named(port))
+    if "jumping_clock" in failing:
+        context.enter_context(surroundings.jumping_clock(seed, over))
+    if "full_disk" in failing:
+        context.enter_context(surroundings.full_disk())
+    if "few_descriptors" in failing:
+        context.enter_context(surroundings.few_descriptors(seed, port, over))
+
+
+def _log(
+    scenario: Scenario,
+    seen: Seen,
+    logger: logging.Logger,
+    handler: LogplexHandler,
+    metronome: _Metronome,
+) -> None:
+    """Have all threads log, and watch the books meanwhile."""
+    texts = [
+        [text(scenario, thread, number) for number in range(scenario.records)]
+        for thread in range(scenario.threads)
+    ]
+    spans: list[tuple[float, float, float]] = []
+
+    def work(thread: int) -> None:
+        for one in texts[thread]:
+            cpu = time.thread_time()
+            started = time.perf_counter()
+            logger.info("%s", one)
+            ended = time.perf_counter()
+            spans.append((started, ended, time.thread_time() - cpu))
+            if scenario.pace:
+                time.sleep(scenario.pace)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(scenario.threads)]
+    until = time.perf_counter() + _STORM
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads) or time.perf_counter() < until:
+        stats = handler.stats()
+        if not balanced(stats):
+            seen.wrong.append(f"the books do not balance: {stats}")
+            break
+        seen.most_pending = max(seen.most_pending, stats.pending)
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    for started, ended, cpu in spans:
+        seen.calls.append((ended - started, cpu, metronome.late(started, ended)))
+
+
+def _wait_for_the_end(before: tuple[int, int], seen: Seen) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        now = (threading.active_count(), descriptors())
+        if now[0] <= before[0] and now[1] <= before[1]:
+            return
+        if time.monotonic() > deadline:
+            names = sorted(thread.name for thread in threading.enumerate())
+            seen.wrong.append(f"threads and descriptors: {before} before, {now} after: {names}")
+            return
+        time.sleep(0.01)
