@@ -86,7 +86,8 @@ class Delivery:
     def flush(self, seconds: float) -> bool:
         """Whether all that is queued now is delivered, or dropped and told, within the seconds.
 
-        A receiver that has asked for a longer wait is not disturbed: then it is False at once.
+        A receiver that has asked for a longer wait is not disturbed: then it is False, as soon as
+        all that goes to others has left.
         """
         if self._stopped:
             return True
@@ -125,10 +126,11 @@ class Delivery:
         for stream, _ in marks:
             self._tell_of(stream)
         try:
-            for stream, mark in marks:
-                if not self._wait_for(stream, mark, deadline, least_request):
-                    return False
-            return True
+            # For each of them: one that has to be left alone does not keep the others from leaving.
+            seen_through = [
+                self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
+            ]
+            return all(seen_through)
         finally:
             with self._lock:
                 self._agenda.flushing -= 1

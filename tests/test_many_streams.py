@@ -790,3 +790,23 @@ def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
             assert handler.stats().requests > len(times) >= 2
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert min(gaps) >= 0.5
+
+
+def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_end():
+    """What goes to others is still delivered by `close`."""
+
+    def slow(connection):
+        time.sleep(0.05)
+        accept(connection)
+
+    with serving(answer(429, "Retry-After: 100")) as busy, serving(slow) as server:
+
+        def url_for(stream):
+            return server.url if stream else busy.url
+
+        with logging_to(None, streams=url_for, flush_interval=60) as (logger, handler):
+            for stream in range(21):
+                logger.info("line", extra=to(stream))
+            handler.close()
+            stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (20, {"shutdown": 1})
