@@ -200,7 +200,7 @@ class Agenda:
             when, _, stream = heapq.heappop(self._timed)
             if when == stream.planned_at:
                 stream.planned_at = math.inf
-                if stream.next_job(closing=self.closing) is None:
+                if stream.next_job(closing=self.closing) is None and stream.is_idle:
                     self._let_go(stream)
                 else:
                     self.plan(stream)

@@ -176,6 +176,12 @@ class Stream:
         now = time.monotonic()
         return Job.LOOK_UP, self._lookup_backoff.remaining(now, in_a_hurry=in_a_hurry)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left of it but its books: it may be let go of."""
+        _, _, pending, _ = self.buffer.books()
+        return not (pending or self.is_looking_up or self.is_telling)
+
     def deliver(self, pool: Pool, seconds: float) -> None:
         """Send one request, within the seconds."""
         host = self.host

@@ -810,3 +810,48 @@ def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_en
             handler.close()
             stats = handler.stats()
     assert (stats.delivered, stats.dropped) == (20, {"shutdown": 1})
+
+
+def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
+    """Its lines are in the books of `close`, and its next one goes behind them."""
+    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    released = threading.Event()
+    with receiving("t.1") as logplex:
+
+        def url_for(stream):
+            released.wait(20)
+            return logplex.url_for("t.1")
+
+        with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
+            logger.info("one", extra=to(1))
+            time.sleep(0.5)
+            assert not handler.flush(0.1)
+            (aside,) = handler.set_aside()
+            assert aside.stream == 1
+            logger.info("two", extra=to(1))
+            released.set()
+            assert wait_until(lambda: handler.stats(stream=1).delivered == 2)
+            assert balanced(handler.stats())
+    assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
+    """What `on_drop` logs waits for the next batch, however long that takes."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    with receiving("t.1") as logplex:
+
+        def on_drop(records, cause):
+            logger.info("dropped", extra=to(1))
+
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, on_drop=on_drop) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: handler.stats(stream=1).accepted == 2)
+            time.sleep(0.5)
+            logger.info("two", extra=to(1))
+            assert handler.flush()
+            assert handler.stats().pending == 0
+    assert [line.text for line in logplex.lines] == ["one", "dropped", "two"]
