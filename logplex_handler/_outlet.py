@@ -161,6 +161,11 @@ class Outlet:
         if self._host is not None:
             self._host.backoff.asked_to_wait_until = 0.0
 
+    def give_up(self) -> None:
+        """Nothing goes anywhere any more."""
+        self._batch = None
+        self.set_aside_since = None
+
     def deliver(self, transport: Transport, seconds: float) -> None:
         """Send one part of one batch, within the seconds."""
         batch = self._batch

@@ -166,6 +166,8 @@ class Stream:
 
     def next_job(self, *, closing: bool) -> tuple[Job, float] | None:
         """What there is to do, and in how many seconds; None if nothing waits."""
+        if self.ended:
+            return None
         if self.host is not None and not self.outlet.wants_look_up:
             pause = self.outlet.pause(closing=closing)
             return None if pause is None else (Job.DELIVER, pause)
@@ -236,6 +238,7 @@ class Stream:
     def _end(self, cause: str) -> None:
         self.ended = cause
         self.lane.close(cause)
+        self.outlet.give_up()
         left = self.buffer.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self._rooms.stderr.say(

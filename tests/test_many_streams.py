@@ -372,6 +372,21 @@ def test_a_stream_that_has_ended_is_counted_as_gone():
     assert balanced(stats)
 
 
+def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
+    """No request goes to it any more, and it is let go of."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    with serving(answer(401)) as server:
+        source = Record({1: server.url})
+        source.refresh = lambda stream, rejected: None
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            assert handler.set_aside() == ()
+            assert wait_until(lambda: not handler._pipeline._directory._streams)
+            time.sleep(1)
+            assert len(server.received) == handler.stats().requests == 1
+
+
 def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
     """The oldest give way within its share; the customer reads how many."""
     with LogplexReceiver(tokens=["new"]) as logplex:
