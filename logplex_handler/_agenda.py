@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logplex_handler._host import Host
-from logplex_handler._lookup import LookupFailed
+from logplex_handler._lookup import Found, LookupFailed
 from logplex_handler._stream import Job, Stream
 
 # When a stream is due that waits for its turn.
@@ -114,9 +114,13 @@ class Agenda:
         self._see_to_time(now)
         if self._tells:
             return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
-        if look_ups and self._look_ups and self._may_look_up():
+        while look_ups and self._look_ups and self._may_look_up():
             stream = self._look_ups.popleft()
-            return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
+            stream.planned_at = math.inf
+            if stream.next_job(closing=self.closing) == (Job.LOOK_UP, 0.0):
+                return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
+            # A late answer has come meanwhile.
+            self.plan(stream)
         may_work = self._requests(apart=False) < self._workers
         may_probe = self._requests(apart=True) < self._workers
         for _ in range(len(self._turns)):
@@ -137,9 +141,10 @@ class Agenda:
             if not streams:
                 self._turns.remove(host)
                 del self._due[host]
-            if stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0):
+            is_due = stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0)
+            if is_due and stream.host is host:
                 return stream
-            # It was due when it came here.
+            # It was when it came here.
             self.plan(stream)
         return None
 
@@ -179,6 +184,11 @@ class Agenda:
         if task.host is not None:
             task.host.under_way -= 1
         self.plan(task.stream)
+
+    def take_late_answer(self, task: Task, found: Found | None) -> None:
+        """A look-up that was given up has come back; while a request is made it is of no use."""
+        if task.stream not in self._under_way and not task.stream.ended:
+            task.stream.end_look_up(found)
 
     def pause(self) -> float | None:
         """Seconds until `take` may have something else to say, if nothing happens before."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from logplex_handler._agenda import Agenda, Task
+from logplex_handler._lookup import LookupFailed
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
@@ -236,6 +237,9 @@ class Delivery:
                 found = stream.look_up()
                 if not task.given_up:
                     stream.end_look_up(found)
+                elif not isinstance(found, LookupFailed):
+                    with self._lock:
+                        self._agenda.take_late_answer(task, found)
         finally:
             self._deliverers.discard(here)
             self._done += 1

@@ -483,6 +483,26 @@ def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
             assert wait_until(lambda: handler.stats().delivered == 21)
 
 
+def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch):
+    """Its answer is taken when it comes, and not asked for again."""
+    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
+    asked = []
+    with receiving("t.1") as logplex:
+
+        def url_for(stream):
+            asked.append(stream)
+            time.sleep(0.4)
+            return logplex.url_for("t.1") if stream == 1 else None
+
+        with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
+            logger.info("line", extra=to(1))
+            logger.info("line", extra=to(2))
+            assert logplex.wait_for(1)
+            assert wait_until(lambda: handler.stats().dropped == {"unknown_stream": 1})
+            assert wait_until(lambda: handler.set_aside() == ())
+    assert sorted(asked) == [1, 2]
+
+
 def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
     """Other threads deliver."""
     monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.05)
