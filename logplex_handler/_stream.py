@@ -250,7 +250,7 @@ class Stream:
         """Why and since when nothing is written to it, while its lines are kept."""
         since = self.outlet.set_aside_since
         reason = self.problem or self.outlet.problem
-        if since is None:
+        if since is None and self.host is None:
             since = self._lookup_failing_since
         return None if since is None else SetAside(self.id, reason, since)
 

@@ -357,6 +357,22 @@ def test_a_refused_stream_is_set_aside_with_its_lines_and_told_of(capsys):
     assert "rotated" not in capsys.readouterr().err
 
 
+def test_a_stream_that_is_taken_again_is_not_set_aside():
+    """Though the look-up has failed meanwhile, and nobody asks again."""
+
+    def refresh(stream, rejected):
+        raise RuntimeError
+
+    with serving(answer(401), accept) as server:
+        source = Record({1: server.url})
+        source.refresh = refresh
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert wait_until(handler.set_aside)
+            assert handler.flush()
+            assert handler.set_aside() == ()
+
+
 def test_a_stream_that_has_ended_is_counted_as_gone():
     """`refresh` says None; what comes later is counted as well."""
     with receiving("other") as logplex:
