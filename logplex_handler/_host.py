@@ -52,7 +52,8 @@ class Host:
             return False
         if answer.status is not None:
             # An answer, so nobody has to wait for one. It may be for this stream alone.
-            self._in_a_row += stream != self._failed_last
+            # Not compared: the application's ids may raise.
+            self._in_a_row += stream is not self._failed_last
             self._failed_last = stream
             if self._in_a_row < _STREAMS_IN_A_ROW:
                 self.is_well = True

@@ -906,3 +906,27 @@ def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
             assert handler.flush()
             assert handler.stats().pending == 0
     assert [line.text for line in logplex.lines] == ["one", "dropped", "two"]
+
+
+class Naive:
+    """An id as people write them: it cannot be compared with what is of another class."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def __eq__(self, other):
+        return self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+
+def test_an_id_that_cannot_be_compared_is_an_id(capsys):
+    """A failing request of its stream waits as any other does."""
+    with serving(answer(503)) as server:
+        options = {"flush_interval": 0.01, "shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            logger.info("line", extra=to(Naive(1)))
+            assert wait_until(lambda: handler.stats().requests == 2)
+            assert handler.stats(stream=Naive(1)).pending == 1
+    assert "internal" not in capsys.readouterr().err
