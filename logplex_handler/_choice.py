@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 __all__ = ["use_stream"]
@@ -31,7 +31,9 @@ def use_stream(stream: Hashable) -> Iterator[None]:
     try:
         yield
     finally:
-        _chosen.reset(token)
+        # One who closes a generator may be in another context, where nothing is to be undone.
+        with suppress(ValueError):
+            _chosen.reset(token)
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:

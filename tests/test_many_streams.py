@@ -1,6 +1,7 @@
 """Many streams in one process: each line in its own, whatever becomes of the others."""
 
 import asyncio
+import contextvars
 import itertools
 import logging
 import logging.config
@@ -160,6 +161,18 @@ def test_the_context_holds_for_each_task_by_itself():
             assert handler.flush()
     found = by_token(logplex)
     assert found == {token(n): [f"task {n}"] * 3 + [f"thread {n}"] for n in range(3)}
+
+
+def test_a_generator_may_be_ended_in_another_context():
+    """As frameworks do that run a dependency's two halves in two threads."""
+
+    def dependency():
+        with use_stream(1):
+            yield
+
+    generator = dependency()
+    contextvars.copy_context().run(next, generator)
+    generator.close()
 
 
 def test_a_destination_carries_a_hostname_of_its_own():
