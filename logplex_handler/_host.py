@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from weakref import WeakValueDictionary
 
@@ -67,7 +68,11 @@ class Hosts:
     """The hosts that some stream goes to, by name."""
 
     def __init__(self) -> None:
+        # Guards the one below, as several look-ups may bring a new host at the same time.
+        # Re-entrant because a garbage collection under it may log.
+        self._lock = threading.RLock()
         self._hosts: WeakValueDictionary[str, Host] = WeakValueDictionary()
 
     def __getitem__(self, name: str) -> Host:
-        return self._hosts.setdefault(name, Host(name))
+        with self._lock:
+            return self._hosts.setdefault(name, Host(name))

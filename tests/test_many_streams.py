@@ -6,6 +6,7 @@ import itertools
 import logging
 import logging.config
 import re
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -23,6 +24,7 @@ from logplex_handler import (
     _stream,
     use_stream,
 )
+from logplex_handler._host import Hosts
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import accept, answer, hang_up, serving, texts
@@ -943,3 +945,27 @@ def test_an_id_that_cannot_be_compared_is_an_id(capsys):
             assert wait_until(lambda: handler.stats().requests == 2)
             assert handler.stats(stream=Naive(1)).pending == 1
     assert "internal" not in capsys.readouterr().err
+
+
+def test_a_host_is_one_host_however_many_find_it_at_a_time():
+    """Otherwise it would be tried by several requests at a time while it hangs."""
+    hosts = Hosts()
+    found = defaultdict(list)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for name in map(str, range(500)):
+            barrier = threading.Barrier(4)
+
+            def find(name=name, barrier=barrier):
+                barrier.wait()
+                found[name].append(hosts[name])
+
+            threads = [threading.Thread(target=find) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(len(set(map(id, same))) == 1 for same in found.values())
