@@ -72,7 +72,10 @@ class Agenda:
         self._due: dict[Host, deque[Stream]] = {}
         self._turns: deque[Host] = deque()
         self._look_ups: deque[Stream] = deque()
+        # Those with drops that nobody was told of. One at a time is: the application's callback may
+        # take long, and expect no other call of it meanwhile.
         self._tells: deque[Stream] = deque()
+        self._is_telling = False
         self._under_way: dict[Stream, Task] = {}
         self._hung_look_ups = 0
 
@@ -112,7 +115,8 @@ class Agenda:
         """What to do now; `end` is to be called when it is done. None if that has to wait."""
         now = time.monotonic()
         self._see_to_time(now)
-        if self._tells:
+        if self._tells and not self._is_telling:
+            self._is_telling = True
             return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
         while look_ups and self._look_ups and self._may_look_up():
             stream = self._look_ups.popleft()
@@ -176,7 +180,7 @@ class Agenda:
     def end(self, task: Task) -> None:
         """It is done."""
         if task.job is Job.TELL:
-            task.stream.is_telling = False
+            self._is_telling = task.stream.is_telling = False
         elif task.given_up:
             self._hung_look_ups -= 1
         else:

@@ -143,8 +143,8 @@ class Active:
             streams=self._directory.streams,
             take_back=self._directory.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
-            # not, and one to see to all of them.
-            most_threads=4 * options.workers + 1 if many else 1,
+            # not, one that tells of drops, and one to see to all of them.
+            most_threads=4 * options.workers + 2 if many else 1,
         )
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None

@@ -969,3 +969,27 @@ def test_a_host_is_one_host_however_many_find_it_at_a_time():
     finally:
         sys.setswitchinterval(interval)
     assert all(len(set(map(id, same))) == 1 for same in found.values())
+
+
+def test_a_callback_that_takes_its_time_holds_up_no_stream():
+    """It is called for one stream at a time."""
+    released = threading.Event()
+    at_a_time = []
+
+    def on_drop(records, cause):
+        at_a_time.append(1)
+        released.wait(20)
+        at_a_time.pop()
+
+    with receiving("own") as logplex:
+        options = {"on_drop": on_drop, "flush_interval": 0.01}
+        with logging_to(logplex.url, streams=lambda _: None, **options) as (logger, handler):
+            for stream in range(40):
+                logger.info("line", extra=to(stream))
+                handler._pipeline.lane(stream).refuse("format_error")
+            assert wait_until(lambda: at_a_time)
+            time.sleep(0.2)
+            assert len(at_a_time) == 1
+            logger.info("own")
+            assert logplex.wait_for(1)
+            released.set()
