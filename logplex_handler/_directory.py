@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Hashable
+from itertools import islice
 from typing import NamedTuple
 
 from logplex_handler._buffer import Buffer
@@ -105,7 +106,7 @@ class Directory:
             stream.is_let_go = True
             found = None if stream.ended else stream.found
             self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.ended, now)
-            for stream_id, asleep in list(self._asleep.items())[:2]:
+            for stream_id, asleep in list(islice(self._asleep.items(), 2)):
                 if now - asleep.since > _FORGET:
                     self._forgotten += asleep.stats
                     del self._asleep[stream_id]
