@@ -11,6 +11,8 @@ from typing import Protocol
 
 # Of what is left, one asks for this share in advance, so as to ask seldom.
 _SHARE = 64
+# Seconds that one waits for the lock at most; then it is as if there were nothing left.
+_PATIENCE = 0.05
 
 
 class Holder(Protocol):
@@ -34,7 +36,9 @@ class Memory:
     def __init__(self, max_bytes: int, *, may_squeeze: bool) -> None:
         self._may_squeeze = may_squeeze
         # Guards all below, and each holder's `allowed`. It is taken under a buffer's lock, and
-        # nothing is called under it.
+        # nothing is called under it. But what runs there may be interrupted by a signal or a
+        # garbage collection that logs, and so wants another buffer's lock, whose owner waits for
+        # this one: so nobody waits for it long.
         self._lock = threading.RLock()
         self._left = max_bytes
         self._holders: set[Holder] = set()
@@ -45,31 +49,44 @@ class Memory:
 
         Or some more, or no more than before.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
+            self._ask(holder, needed)
+        finally:
+            self._lock.release()
+
+    def _ask(self, holder: Holder, needed: int) -> None:
+        more = needed - holder.allowed
+        if not self._may_squeeze:
+            if needed > self._left + holder.allowed - needed:
+                return
+            self._left -= more
+        elif more <= self._left:
+            more = max(more, self._left // _SHARE)
+            self._left -= more
+        else:
+            # A copy: who interrupts this may add one.
+            largest = max(list(self._holders), key=_allowed, default=holder)
             more = needed - holder.allowed
-            if not self._may_squeeze:
-                if needed > self._left + holder.allowed - needed:
-                    return
-                self._left -= more
-            elif more <= self._left:
-                more = max(more, self._left // _SHARE)
-                self._left -= more
-            else:
-                largest = max(self._holders, key=_allowed, default=holder)
-                if largest.allowed - more < needed:
-                    return
-                largest.allowed -= more
-                self._squeezed.add(largest)
-            holder.allowed += more
-            self._holders.add(holder)
+            if largest.allowed - more < needed:
+                return
+            largest.allowed -= more
+            self._squeezed.add(largest)
+        holder.allowed += more
+        self._holders.add(holder)
 
     def give_back(self, holder: Holder, kept: int) -> None:
-        """It needs no more than this."""
-        with self._lock:
+        """It needs no more than this. To be called again, as it may come to nothing once."""
+        if holder.allowed <= kept or not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
             self._left += max(0, holder.allowed - kept)
             holder.allowed = min(kept, holder.allowed)
             if not holder.allowed:
                 self._holders.discard(holder)
+        finally:
+            self._lock.release()
 
     @property
     def is_squeezed(self) -> bool:
@@ -81,9 +98,11 @@ class Memory:
 
         Not to be called under a lock.
         """
-        if self._squeezed:
-            with self._lock:
+        if self._squeezed and self._lock.acquire(timeout=_PATIENCE):
+            try:
                 squeezed, self._squeezed = self._squeezed, set()
+            finally:
+                self._lock.release()
             for holder in squeezed:
                 holder.shrink()
 

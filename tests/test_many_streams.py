@@ -993,3 +993,36 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
             logger.info("own")
             assert logplex.wait_for(1)
             released.set()
+
+
+def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
+    """It wants another stream's buffer, whose owner just then wants memory."""
+    with serving(answer(503)) as server:
+        options = {"shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            for stream in (1, 2):
+                logger.info("line", extra=to(stream))
+            memory = handler._pipeline._memory
+            one, other = (stream.buffer for stream in handler._pipeline._directory.streams())
+            holds_other = threading.Event()
+            interrupted = threading.Event()
+
+            def put():
+                with other._lock:
+                    holds_other.set()
+                    interrupted.wait(5)
+                    memory.ask(other, other.allowed + 1)
+
+            def put_and_be_interrupted():
+                with one._lock, memory._lock:
+                    interrupted.set()
+                    other.books()
+
+            threads = [threading.Thread(target=put, daemon=True)]
+            threads[0].start()
+            assert holds_other.wait(5)
+            threads.append(threading.Thread(target=put_and_be_interrupted, daemon=True))
+            threads[1].start()
+            for thread in threads:
+                thread.join(5)
+            assert not any(thread.is_alive() for thread in threads)
