@@ -224,7 +224,8 @@ class Agenda:
                     self._give_up(task)
             elif task.host is not None and not task.apart and now - task.began >= _PATIENCE:
                 task.apart = True
-                task.host.is_well = False
+                if not task.stream.outlet.fails_alone:
+                    task.host.is_well = False
 
     def _give_up(self, task: Task) -> None:
         task.given_up = True

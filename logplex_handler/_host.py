@@ -21,12 +21,14 @@ class Host:
         is_well: Whether it has answered the last request, so that several may be made at a time;
             a new one has not yet.
         under_way: How many requests there are at this moment.
+        answers: How many there were.
     """
 
     __slots__ = (
         "__weakref__",
         "_failed_last",
         "_in_a_row",
+        "answers",
         "backoff",
         "is_well",
         "name",
@@ -38,11 +40,13 @@ class Host:
         self.backoff = Backoff()
         self.is_well = False
         self.under_way = 0
+        self.answers = 0
         self._in_a_row = 0
         self._failed_last: Hashable = self
 
     def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
         """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
+        self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
             self.is_well = True
             self._in_a_row = 0

@@ -72,7 +72,7 @@ class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
     __slots__ = (
-        "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
+        "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
         "_readdress",        "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
         "set_aside_since", "wants_look_up",
     )  # fmt: skip
@@ -105,6 +105,8 @@ class Outlet:
         # For what is the matter with this stream alone; the host has one for what is with it.
         self.backoff = Backoff()
         self._sent_at = 0.0
+        # How often the host had answered when it last gave this stream no answer; None if it did.
+        self._answers_before: int | None = None
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
@@ -127,8 +129,18 @@ class Outlet:
                 self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
             self._destination = destination
             self._host = host
+            self._answers_before = None
             self._failures = 0
             self.backoff.succeed()
+
+    @property
+    def fails_alone(self) -> bool:
+        """Whether the host has answered others since it last gave this stream no answer.
+
+        Then it is not the host that fails.
+        """
+        before, host = self._answers_before, self._host
+        return before is not None and host is not None and host.answers > before
 
     @property
     def asked_to_wait_until(self) -> float:
@@ -232,9 +244,15 @@ class Outlet:
     def _follow(self, batch: Batch, answer: Answer) -> None:
         """Do what the answer asks for."""
         action = _retry.decide(answer)
-        is_hosts = self._host is not None and self._host.take_note(
-            self._name, answer, self._sent_at
+        is_hosts = (
+            self._host is not None
+            and not (answer.status is None and self.fails_alone)
+            and self._host.take_note(self._name, answer, self._sent_at)
         )
+        if answer.status is not None or self._host is None:
+            self._answers_before = None
+        elif answer.was_tried:
+            self._answers_before = self._host.answers
         if action is Action.AGAIN:
             self._fail(answer, _retry.LONGEST_WAIT, waits=not is_hosts)
             if self._failures >= _FAILURES_TO_TELL:

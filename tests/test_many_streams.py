@@ -27,7 +27,7 @@ from logplex_handler import (
 from logplex_handler._host import Hosts
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
-from tests.servers import accept, answer, hang_up, serving, texts
+from tests.servers import ScriptedServer, _read, accept, answer, hang_up, serving, texts
 
 
 class Record:
@@ -1026,3 +1026,37 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
             for thread in threads:
                 thread.join(5)
             assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
+    """All the streams of one host share its health, but this is the stream's own."""
+    monkeypatch.setattr(_agenda, "_PATIENCE", 0.05)
+
+    class Server(ScriptedServer):
+        def _serve(self, connection, number):
+            with connection.makefile("rb") as stream:
+                while (received := _read(stream, number)) is not None:
+                    self.received.append(received)
+                    if b"bad" in received.body:
+                        self.stopped.wait(20)
+                        return
+                    accept(connection)
+
+    server = Server([accept])
+    options = {"timeout": 0.5, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+    with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+        logger.info("bad", extra=to("bad"))
+        assert wait_until(lambda: handler.stats(stream="bad").requests == 1)
+        waits = []
+        for _ in range(60):
+            began = time.monotonic()
+            logger.info("line", extra=to("good"))
+            accepted = len(waits) + 1
+            assert wait_until(
+                lambda accepted=accepted: handler.stats(stream="good").delivered == accepted
+            )
+            waits.append(time.monotonic() - began)
+            time.sleep(0.05)
+        assert handler.stats(stream="bad").requests > 2
+    server.close()
+    assert sum(wait > 0.3 for wait in waits) <= 1
