@@ -248,6 +248,8 @@ class Stream:
     @property
     def set_aside(self) -> SetAside | None:
         """Why and since when nothing is written to it, while its lines are kept."""
+        if self.ended:
+            return None
         since = self.outlet.set_aside_since
         reason = self.problem or self.outlet.problem
         if since is None and self.host is None:

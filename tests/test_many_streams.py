@@ -1060,3 +1060,20 @@ def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
         assert handler.stats(stream="bad").requests > 2
     server.close()
     assert sum(wait > 0.3 for wait in waits) <= 1
+
+
+def test_a_stream_that_nobody_knows_is_not_set_aside():
+    """Though its look-up had failed before."""
+    answers = [RuntimeError(), None]
+
+    def url_for(stream):
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    with logging_to(None, streams=url_for) as (logger, handler):
+        logger.info("line", extra=to(1))
+        assert handler.flush()
+        assert handler.stats().dropped == {"unknown_stream": 1}
+        assert handler.set_aside() == ()
