@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -1077,3 +1077,23 @@ def test_a_stream_that_nobody_knows_is_not_set_aside():
         assert handler.flush()
         assert handler.stats().dropped == {"unknown_stream": 1}
         assert handler.set_aside() == ()
+
+
+def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(monkeypatch):
+    """The first drop of a cause takes a call more."""
+
+    def at(depth, stream):
+        if depth:
+            return at(depth - 1, stream)
+        return logger.info("deep", extra=to(stream))
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    with receiving("t.1") as logplex:
+        url = logplex.url_for("t.1")
+        with logging_to(None, streams=lambda _: url) as (logger, handler):
+            depths = range(sys.getrecursionlimit() - 200, sys.getrecursionlimit())
+            for depth in depths:
+                with suppress(RecursionError):
+                    at(depth, depth)
+            assert handler.flush()
+            assert balanced(handler.stats())
