@@ -24,7 +24,9 @@ from logplex_handler import (
     _stream,
     use_stream,
 )
+from logplex_handler._backoff import Backoff
 from logplex_handler._host import Hosts
+from logplex_handler._retry import Answer
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import ScriptedServer, _read, accept, answer, hang_up, serving, texts
@@ -1097,3 +1099,12 @@ def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(
                     at(depth, depth)
             assert handler.flush()
             assert balanced(handler.stats())
+
+
+def test_a_longer_wait_that_was_asked_for_ends_with_the_next_success():
+    """Otherwise a flush would give up at once, long after."""
+    backoff = Backoff()
+    backoff.fail(10.0, Answer(status=503, retry_after=600.0), 30.0)
+    assert backoff.asked_to_wait_until == 610.0
+    backoff.succeed()
+    assert backoff.asked_to_wait_until == 0.0
