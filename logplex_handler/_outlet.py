@@ -72,9 +72,9 @@ class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
     __slots__ = (
-        "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_host", "_name", "_notice", "_options",
-        "_readdress",        "_render", "_sent_at", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
-        "set_aside_since", "wants_look_up",
+        "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_host", "_name",
+        "_notice", "_options", "_readdress", "_render", "_sent_at", "_stderr", "_telling",
+        "backoff", "may_look_up", "problem", "sent", "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
     def __init__(

@@ -1095,6 +1095,9 @@ def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(
         with logging_to(None, streams=lambda _: url) as (logger, handler):
             depths = range(sys.getrecursionlimit() - 200, sys.getrecursionlimit())
             for depth in depths:
+                logger.info("open", extra=to(depth))
+            assert handler.flush(20)
+            for depth in depths:
                 with suppress(RecursionError):
                     at(depth, depth)
             assert handler.flush()
