@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logplex_handler._host import Host
-from logplex_handler._lookup import LookupFailed
+from logplex_handler._lookup import Found, LookupFailed
 from logplex_handler._stream import Job, Stream
 
 # When a stream is due that waits for its turn.
@@ -72,7 +72,10 @@ class Agenda:
         self._due: dict[Host, deque[Stream]] = {}
         self._turns: deque[Host] = deque()
         self._look_ups: deque[Stream] = deque()
+        # Those with drops that nobody was told of. One at a time is: the application's callback may
+        # take long, and expect no other call of it meanwhile.
         self._tells: deque[Stream] = deque()
+        self._is_telling = False
         self._under_way: dict[Stream, Task] = {}
         self._hung_look_ups = 0
 
@@ -112,20 +115,27 @@ class Agenda:
         """What to do now; `end` is to be called when it is done. None if that has to wait."""
         now = time.monotonic()
         self._see_to_time(now)
-        if self._tells:
+        if self._tells and not self._is_telling:
+            self._is_telling = True
             return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
-        if look_ups and self._look_ups and self._may_look_up():
+        while look_ups and self._look_ups and self._may_look_up():
             stream = self._look_ups.popleft()
-            return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
+            stream.planned_at = math.inf
+            if stream.next_job(closing=self.closing) == (Job.LOOK_UP, 0.0):
+                return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
+            # A late answer has come meanwhile.
+            self.plan(stream)
         may_work = self._requests(apart=False) < self._workers
         may_probe = self._requests(apart=True) < self._workers
         for _ in range(len(self._turns)):
             host = self._turns[0]
             self._turns.rotate(-1)
-            if may_work if host.is_well else (may_probe and self._probe_in(host, now) == 0):
+            is_apart = not (host.is_well or host.is_new)
+            may_begin = may_probe if is_apart else may_work
+            if may_begin and (host.is_well or self._probe_in(host, now) == 0):
                 due = self._next_due(host)
                 if due is not None:
-                    return self._begin(due, Job.DELIVER, host, now, apart=not host.is_well)
+                    return self._begin(due, Job.DELIVER, host, now, apart=is_apart)
         return None
 
     def _next_due(self, host: Host) -> Stream | None:
@@ -137,9 +147,10 @@ class Agenda:
             if not streams:
                 self._turns.remove(host)
                 del self._due[host]
-            if stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0):
+            is_due = stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0)
+            if is_due and stream.host is host:
                 return stream
-            # It was due when it came here.
+            # It was when it came here.
             self.plan(stream)
         return None
 
@@ -171,7 +182,7 @@ class Agenda:
     def end(self, task: Task) -> None:
         """It is done."""
         if task.job is Job.TELL:
-            task.stream.is_telling = False
+            self._is_telling = task.stream.is_telling = False
         elif task.given_up:
             self._hung_look_ups -= 1
         else:
@@ -180,10 +191,17 @@ class Agenda:
             task.host.under_way -= 1
         self.plan(task.stream)
 
+    def take_late_answer(self, task: Task, found: Found | None) -> None:
+        """A look-up that was given up has come back; while a request is made it is of no use."""
+        if task.stream not in self._under_way and not task.stream.ended:
+            task.stream.end_look_up(found)
+
     def pause(self) -> float | None:
         """Seconds until `take` may have something to say, if nothing happens before."""
         now = time.monotonic()
-        if self._tells or (self._look_ups and self._may_look_up()):
+        if self._tells and not self._is_telling:
+            return 0.0
+        if self._look_ups and self._may_look_up():
             return 0.0
         times = [self._timed[0][0]] if self._timed else []
         may_work = self._requests(apart=False) < self._workers
@@ -191,7 +209,7 @@ class Agenda:
         for host in self._turns:
             if host.is_well and may_work:
                 return 0.0
-            if may_probe and not host.is_well:
+            if not host.is_well and (may_work if host.is_new else may_probe):
                 times.append(now + self._probe_in(host, now))
         for task in self._under_way.values():
             if task.job is Job.LOOK_UP:
@@ -206,7 +224,7 @@ class Agenda:
             when, _, stream = heapq.heappop(self._timed)
             if when == stream.planned_at:
                 stream.planned_at = math.inf
-                if stream.next_job(closing=self.closing) is None:
+                if stream.next_job(closing=self.closing) is None and stream.is_idle:
                     self._let_go(stream)
                 else:
                     self.plan(stream)
@@ -216,7 +234,8 @@ class Agenda:
                     self._give_up(task)
             elif task.host is not None and not task.apart and now - task.began >= _PATIENCE:
                 task.apart = True
-                task.host.is_well = False
+                if not task.stream.outlet.fails_alone:
+                    task.host.is_well = False
 
     def _give_up(self, task: Task) -> None:
         task.given_up = True

@@ -46,7 +46,7 @@ class Backoff:
     def succeed(self) -> None:
         """A try has not failed."""
         self.failures = 0
-        self.not_before = 0.0
+        self.not_before = self.asked_to_wait_until = 0.0
 
     def remaining(self, now: float, *, in_a_hurry: bool) -> float:
         """Seconds until the next try.

@@ -25,6 +25,9 @@ class Books:
 
     def drop(self, cause: str, records: int = 1, *, never_queued: int = 0) -> None:
         """Records are dropped, and somebody is to be told."""
+        # The first of a cause makes an entry, and that is a call.
+        self.dropped[cause] += 0
+        self.to_be_told[cause] += 0
         self.never_queued += never_queued
         self.dropped[cause] += records
         self.to_be_told[cause] += records
@@ -32,6 +35,7 @@ class Books:
 
     def turn_down(self, cause: str) -> None:
         """A record is dropped of which nobody is told: there is no stream any more, or none yet."""
+        self.dropped[cause] += 0
         self.never_queued += 1
         self.dropped[cause] += 1
 

@@ -66,15 +66,23 @@ class Buffer:
 
     __slots__ = (
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
-        "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_queue", "_quiet",
-        "_room_wanted", "_sending", "_sending_bytes", "_sending_from", "_taken_first_at",
-        "_turned_away", "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
-        "allowed",
+        "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
+        "_queue", "_quiet", "_room_wanted", "_sending", "_sending_bytes", "_sending_from",
+        "_taken_first_at", "_turned_away", "_weigh", "_woken_for_batch", "_woken_for_drops",
+        "_woken_for_first", "allowed",
     )  # fmt: skip
 
-    def __init__(self, limits: BufferLimits, weigh: Weigh, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        limits: BufferLimits,
+        weigh: Weigh,
+        memory: Memory | None = None,
+        on_squeezed: Callable[[], None] | None = None,
+    ) -> None:
         self._limits = limits
         self._weigh = weigh
+        # Called without a lock when entries had to give way to those of another buffer.
+        self._on_squeezed = on_squeezed
         # Where the bound is one for several buffers; and how much this one may hold.
         self._memory = memory
         self.allowed = limits.max_bytes if memory is None else 0
@@ -149,6 +157,11 @@ class Buffer:
                 return False
             self._books.drop(cause, never_queued=1)
             return self._news()
+
+    @property
+    def in_flight(self) -> int:
+        """Bytes of what was taken, and is being sent."""
+        return self._sending_bytes
 
     @property
     def has_unheard_drops(self) -> bool:
@@ -252,7 +265,7 @@ class Buffer:
                 self._woken_for_first = self._clock_runs()
             self._sending_bytes = size if self._sending else 0
             if self._memory is not None and not self._fits(0):
-                self.shrink()
+                self._give_way()
             self._tidy()
 
     def settle(self, *, delivered: int = 0, dropped: int = 0, cause: str = "refused") -> None:
@@ -302,16 +315,9 @@ class Buffer:
     def shrink(self) -> None:
         """Have the oldest give way until no more is held than is allowed now."""
         with self._lock:
-            if self._busy:
-                # Whoever was interrupted sees to it with the next entry.
-                return
-            self._tidy(weigh=True)
-            self._busy = True
-            try:
-                self._make_room(0)
-            finally:
-                self._busy = False
-            self._look_at = self._next_look()
+            self._give_way()
+        if self._on_squeezed is not None and self._books.unheard:
+            self._on_squeezed()
 
     def begin_flush(self) -> int:
         """Have what is queued now sent at once; the mark for `wait_until_removed`."""
@@ -441,6 +447,18 @@ class Buffer:
             return
         while self._queue.weighed and not self._fits(size):
             self._drop_oldest()
+
+    def _give_way(self) -> None:
+        if self._busy:
+            # Whoever was interrupted sees to it with the next entry.
+            return
+        self._tidy(weigh=True)
+        self._busy = True
+        try:
+            self._make_room(0)
+        finally:
+            self._busy = False
+        self._look_at = self._next_look()
 
     def _drop_oldest(self) -> None:
         self._books.drop("buffer_full")

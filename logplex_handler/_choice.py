@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 __all__ = ["use_stream"]
@@ -20,7 +20,9 @@ ever_used = [False]
 def use_stream(stream: Hashable) -> Iterator[None]:
     """Within it, what is logged goes to this stream, unless a record names another.
 
-    It holds for this thread, or this asyncio task and those that it starts. Also a decorator.
+    It holds for this thread, or this asyncio task and those that it starts; threads that are
+    started within it do not have it. Also a decorator, of functions that are neither coroutines
+    nor generators. A generator must not yield within it: its caller would have it meanwhile.
 
     Args:
         stream: The stream's id, as the handler's `streams` knows it; None for the handler's own
@@ -31,7 +33,9 @@ def use_stream(stream: Hashable) -> Iterator[None]:
     try:
         yield
     finally:
-        _chosen.reset(token)
+        # One who closes a generator may be in another context, where nothing is to be undone.
+        with suppress(ValueError):
+            _chosen.reset(token)
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:

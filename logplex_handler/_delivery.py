@@ -6,13 +6,16 @@ import contextlib
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from logplex_handler._agenda import Agenda, Task
 from logplex_handler._forks import Here
+from logplex_handler._lookup import LookupFailed
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
+from logplex_handler._telling import in_words
 
 # Seconds after which one who waits for a delivery sees whether anybody is at it.
 _LOOK = 0.1
@@ -93,7 +96,8 @@ class Delivery:
     def flush(self, seconds: float) -> bool:
         """Whether all that is queued now is delivered, or dropped and told, within the seconds.
 
-        A receiver that has asked for a longer wait is not disturbed: then it is False at once.
+        A receiver that has asked for a longer wait is not disturbed: then it is False, as soon as
+        all that goes to others has left.
         """
         if self._stopped:
             return True
@@ -114,8 +118,9 @@ class Delivery:
         self._stopped = True
         for _ in self._threads:
             self._news.put(None)
-        for stream in streams:
-            stream.telling.tell(at_last=True)
+        unsaid = sum([stream.telling.tell(at_last=True) for stream in streams], Counter[str]())
+        if unsaid:
+            self._stderr.say("dropped at last", in_words(unsaid))
         # A connection that is waited for just now is closed when it is given back.
         self._pool.close()
         return left
@@ -132,10 +137,11 @@ class Delivery:
         for stream, _ in marks:
             self._tell_of(stream)
         try:
-            for stream, mark in marks:
-                if not self._wait_for(stream, mark, deadline, least_request):
-                    return False
-            return True
+            # For each of them: one that has to be left alone does not keep the others from leaving.
+            seen_through = [
+                self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
+            ]
+            return all(seen_through)
         finally:
             with self._lock:
                 self._agenda.flushing -= 1
@@ -232,12 +238,10 @@ class Delivery:
         """While this thread is busy, another one is to see what comes, and what takes too long."""
         with self._lock:
             pause = self._agenda.pause()
-            if pause is None:
-                return
             wakes = min(self._wakes.values(), default=None)
         if wakes is None:
             self._start()
-        elif time.monotonic() + pause < wakes:
+        elif pause is not None and time.monotonic() + pause < wakes:
             self._news.put(None)
 
     def _take(self, *, look_ups: bool) -> Task | None:
@@ -267,6 +271,9 @@ class Delivery:
                 found = stream.look_up()
                 if not task.given_up:
                     stream.end_look_up(found)
+                elif not isinstance(found, LookupFailed):
+                    with self._lock:
+                        self._agenda.take_late_answer(task, found)
         finally:
             self._deliverers.discard(here)
             self._done += 1

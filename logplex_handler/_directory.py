@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Hashable
+from itertools import islice
 from typing import NamedTuple
 
 from logplex_handler._buffer import Buffer
@@ -15,6 +16,8 @@ from logplex_handler.stats import SetAside, Stats
 
 # Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.
 _FORGET = 3600.0
+# How many there may be of those; each takes less than a kilobyte.
+_MOST_ASLEEP = 100_000
 # Seconds that a stream is not looked up again after nobody knew it, or it had ended.
 _ENDED = {"unknown_stream": 30.0, "stream_gone": 600.0}
 # What is said of records that are dropped where no stream is open.
@@ -105,8 +108,8 @@ class Directory:
             stream.is_let_go = True
             found = None if stream.ended else stream.found
             self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.ended, now)
-            for stream_id, asleep in list(self._asleep.items())[:2]:
-                if now - asleep.since > _FORGET:
+            for stream_id, asleep in list(islice(self._asleep.items(), 2)):
+                if now - asleep.since > _FORGET or len(self._asleep) > _MOST_ASLEEP:
                     self._forgotten += asleep.stats
                     del self._asleep[stream_id]
 
@@ -152,12 +155,16 @@ class Directory:
 
     def stats_of(self, stream_id: Hashable) -> Stats:
         """The books of one; all zero if nothing is known of it."""
-        with self._lock:
-            stream = self._streams.get(stream_id)
-            if stream is not None:
-                return stream.stats()
-            asleep = self._asleep.get(stream_id)
-            return Stats() if asleep is None else asleep.stats
+        try:
+            with self._lock:
+                stream = self._streams.get(stream_id)
+                if stream is not None:
+                    return stream.stats()
+                asleep = self._asleep.get(stream_id)
+        except TypeError:
+            # It cannot be a key.
+            return Stats()
+        return Stats() if asleep is None else asleep.stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
         """Those whose lines are kept while nothing is written to them."""

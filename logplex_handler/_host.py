@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from weakref import WeakValueDictionary
 
@@ -14,34 +15,36 @@ _STREAMS_IN_A_ROW = 3
 
 
 class Host:
-    """What is up or down together: a scheme, a name and a port. Whoever owns it guards it.
+    """What is up or down together: a scheme, a name and a port.
+
+    Workers take note at any time: at worst a wait is not as long as it should be.
 
     Attributes:
-        is_well: Whether it has answered the last request, so that several may be made at a time;
-            a new one has not yet.
+        is_well: Whether it has answered the last request, so that several may be made at a time.
+        is_new: Whether there was no request yet.
         under_way: How many requests there are at this moment.
+        answers: How many there were.
     """
 
     __slots__ = (
-        "__weakref__",
-        "_failed_last",
-        "_in_a_row",
-        "backoff",
-        "is_well",
-        "name",
-        "under_way",
-    )
+        "__weakref__", "_failed_last", "_in_a_row", "answers", "backoff", "is_new", "is_well",
+        "name", "under_way",
+    )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.backoff = Backoff()
         self.is_well = False
+        self.is_new = True
         self.under_way = 0
+        self.answers = 0
         self._in_a_row = 0
         self._failed_last: Hashable = self
 
     def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
         """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
+        self.is_new = False
+        self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
             self.is_well = True
             self._in_a_row = 0
@@ -52,7 +55,8 @@ class Host:
             return False
         if answer.status is not None:
             # An answer, so nobody has to wait for one. It may be for this stream alone.
-            self._in_a_row += stream != self._failed_last
+            # Not compared: the application's ids may raise.
+            self._in_a_row += stream is not self._failed_last
             self._failed_last = stream
             if self._in_a_row < _STREAMS_IN_A_ROW:
                 self.is_well = True
@@ -66,7 +70,11 @@ class Hosts:
     """The hosts that some stream goes to, by name."""
 
     def __init__(self) -> None:
+        # Guards the one below, as several look-ups may bring a new host at the same time.
+        # Re-entrant because a garbage collection under it may log.
+        self._lock = threading.RLock()
         self._hosts: WeakValueDictionary[str, Host] = WeakValueDictionary()
 
     def __getitem__(self, name: str) -> Host:
-        return self._hosts.setdefault(name, Host(name))
+        with self._lock:
+            return self._hosts.setdefault(name, Host(name))

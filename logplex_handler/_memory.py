@@ -6,17 +6,31 @@ memory.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 from typing import Protocol
 
 # Of what is left, one asks for this share in advance, so as to ask seldom.
 _SHARE = 64
+# Where nobody can give way, this part of all is kept for those that hold little; and what is
+# little.
+_KEPT = 4
+_LITTLE = 256
+# Seconds that one waits for the lock at most; then it is as if there were nothing left.
+_PATIENCE = 0.05
+# Of those that may hold most, how many are asked to give way at a time.
+_TRIES = 8
 
 
 class Holder(Protocol):
     """What may hold as many bytes as it says."""
 
     allowed: int
+
+    @property
+    def in_flight(self) -> int:
+        """How many of them it is sending, and so cannot do without."""
 
     def shrink(self) -> None:
         """See to it that no more is held than is allowed now."""
@@ -25,21 +39,26 @@ class Holder(Protocol):
 class Memory:
     """Bytes that are shared out among holders, never more than there are.
 
-    What a holder is sending just now cannot give way: by so much more may be held for a while.
-
     Args:
         max_bytes: How many there are.
         may_squeeze: Whether one that holds much can give way. Otherwise nobody gets more than half
-            of what nobody has, so that there is always something left for another.
+            of what nobody has, and something is kept for those that hold little.
     """
 
     def __init__(self, max_bytes: int, *, may_squeeze: bool) -> None:
+        self._max_bytes = max_bytes
         self._may_squeeze = may_squeeze
         # Guards all below, and each holder's `allowed`. It is taken under a buffer's lock, and
-        # nothing is called under it.
+        # nothing is called under it. But what runs there may be interrupted by a signal or a
+        # garbage collection that logs, and so wants another buffer's lock, whose owner waits for
+        # this one: so nobody waits for it long.
         self._lock = threading.RLock()
         self._left = max_bytes
-        self._holders: set[Holder] = set()
+        # How many have something, and these by how much that is, the most first; entries that are
+        # not what their holder is allowed are of no use any more.
+        self._holders = 0
+        self._most: list[tuple[int, int, Holder]] = []
+        self._numbers = itertools.count()
         self._squeezed: set[Holder] = set()
 
     def ask(self, holder: Holder, needed: int) -> None:
@@ -47,31 +66,73 @@ class Memory:
 
         Or some more, or no more than before.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
             more = needed - holder.allowed
             if not self._may_squeeze:
-                if needed > self._left + holder.allowed - needed:
-                    return
-                self._left -= more
+                if self._may_have(holder, needed):
+                    self._allow(holder, more)
             elif more <= self._left:
-                more = max(more, self._left // _SHARE)
-                self._left -= more
+                self._allow(holder, max(more, self._left // _SHARE))
             else:
-                largest = max(self._holders, key=_allowed, default=holder)
-                if largest.allowed - more < needed:
-                    return
-                largest.allowed -= more
+                self._squeeze(holder, needed)
+        finally:
+            self._lock.release()
+
+    def _may_have(self, holder: Holder, needed: int) -> bool:
+        left = self._left - (needed - holder.allowed)
+        if needed <= self._max_bytes // _LITTLE:
+            return left >= 0
+        return needed <= left - self._max_bytes // _KEPT
+
+    def _squeeze(self, holder: Holder, needed: int) -> None:
+        """Have one of those that may hold most give it what it needs, if that leaves it as much."""
+        passed = []
+        for _ in range(_TRIES):
+            largest = self._largest()
+            if largest is None:
+                break
+            passed.append(largest)
+            more = needed - holder.allowed
+            spare = largest.allowed - max(needed, largest.in_flight)
+            if largest is not holder and spare >= more:
+                self._allow(largest, -more)
                 self._squeezed.add(largest)
-            holder.allowed += more
-            self._holders.add(holder)
+                self._allow(holder, more)
+                break
+        for one in passed:
+            self._note(one)
+
+    def _allow(self, holder: Holder, more: int) -> None:
+        self._left -= more
+        self._holders += not holder.allowed
+        holder.allowed += more
+        self._holders -= not holder.allowed
+        self._note(holder)
+
+    def _note(self, holder: Holder) -> None:
+        if self._may_squeeze and holder.allowed:
+            heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
+            if len(self._most) > 64 + 4 * self._holders:
+                valid = {entry[2]: entry for entry in self._most if -entry[0] == entry[2].allowed}
+                self._most = list(valid.values())
+                heapq.heapify(self._most)
+
+    def _largest(self) -> Holder | None:
+        while self._most:
+            allowed, _, holder = heapq.heappop(self._most)
+            if -allowed == holder.allowed:
+                return holder
+        return None
 
     def give_back(self, holder: Holder, kept: int) -> None:
-        """It needs no more than this."""
-        with self._lock:
-            self._left += max(0, holder.allowed - kept)
-            holder.allowed = min(kept, holder.allowed)
-            if not holder.allowed:
-                self._holders.discard(holder)
+        """It needs no more than this. To be called again, as it may come to nothing once."""
+        if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
+            try:
+                self._allow(holder, min(0, kept - holder.allowed))
+            finally:
+                self._lock.release()
 
     @property
     def is_squeezed(self) -> bool:
@@ -83,12 +144,10 @@ class Memory:
 
         Not to be called under a lock.
         """
-        if self._squeezed:
-            with self._lock:
+        if self._squeezed and self._lock.acquire(timeout=_PATIENCE):
+            try:
                 squeezed, self._squeezed = self._squeezed, set()
+            finally:
+                self._lock.release()
             for holder in squeezed:
                 holder.shrink()
-
-
-def _allowed(holder: Holder) -> int:
-    return holder.allowed

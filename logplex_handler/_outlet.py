@@ -74,9 +74,10 @@ class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
     __slots__ = (
-        "_batch", "_buffer", "_destination", "_failures", "_health_lines", "_host", "_name",
-        "_notice", "_options", "_readdress", "_render", "_sent_at", "_stderr", "_telling",
-        "backoff", "may_look_up", "problem", "sent", "set_aside_since", "wants_look_up",
+        "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_health_lines",
+        "_host", "_is_filling", "_name", "_notice", "_options", "_readdress", "_render", "_sent_at",
+        "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent", "set_aside_since",
+        "wants_look_up",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +110,9 @@ class Outlet:
         self._sent_at = 0.0
         # There is none until there is a line.
         self._health_lines: deque[bytes] | None = None
+        self._is_filling = False
+        # How often the host had answered when it last gave this stream no answer; None if it did.
+        self._answers_before: int | None = None
         # What is known of requests; the rest of it is the buffer's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
@@ -131,8 +135,18 @@ class Outlet:
                 self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
             self._destination = destination
             self._host = host
+            self._answers_before = None
             self._failures = 0
             self.backoff.succeed()
+
+    @property
+    def fails_alone(self) -> bool:
+        """Whether the host has answered others since it last gave this stream no answer.
+
+        Then it is not the host that fails.
+        """
+        before, host = self._answers_before, self._host
+        return before is not None and host is not None and host.answers > before
 
     @property
     def asked_to_wait_until(self) -> float:
@@ -170,13 +184,18 @@ class Outlet:
     @property
     def is_telling(self) -> bool:
         """Whether lines on health have not left yet, once all records have."""
-        return bool(self._health_lines) or self._batch is not None
+        return bool(self._health_lines) or self._is_filling or self._batch is not None
 
     def try_once_more(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
         self.backoff.asked_to_wait_until = 0.0
         if self._host is not None:
             self._host.backoff.asked_to_wait_until = 0.0
+
+    def give_up(self) -> None:
+        """Nothing goes anywhere any more."""
+        self._batch = None
+        self.set_aside_since = None
 
     def deliver(self, transport: Transport, seconds: float) -> None:
         """Send one part of one batch, within the seconds."""
@@ -210,6 +229,7 @@ class Outlet:
         held = batch.size if batch is not None else 0
         room = self._options.max_batch_bytes - held
         try:
+            self._is_filling = True
             if room > 0:
                 self._add_notice(frames, destination)
                 render = partial(self._render, destination=destination)
@@ -220,6 +240,7 @@ class Outlet:
                 batch.restart(frames)
             elif frames:
                 self._batch = Batch(frames, self._options.max_batch_bytes)
+            self._is_filling = False
         return self._batch
 
     def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
@@ -246,9 +267,15 @@ class Outlet:
     def _follow(self, batch: Batch, answer: Answer) -> None:
         """Do what the answer asks for."""
         action = _retry.decide(answer)
-        is_hosts = self._host is not None and self._host.take_note(
-            self._name, answer, self._sent_at
+        is_hosts = (
+            self._host is not None
+            and not (answer.status is None and self.fails_alone)
+            and self._host.take_note(self._name, answer, self._sent_at)
         )
+        if answer.status is not None or self._host is None:
+            self._answers_before = None
+        elif answer.was_tried:
+            self._answers_before = self._host.answers
         if action is Action.AGAIN:
             self._fail(answer, _retry.LONGEST_WAIT, waits=not is_hosts)
             if self._failures >= _FAILURES_TO_TELL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from logplex_handler import _exits, _forks
@@ -16,7 +17,7 @@ from logplex_handler._host import Hosts
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._memory import Memory
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, Readdress, RenderFor
+from logplex_handler._outlet import Notice, OutletOptions, Readdress, RenderFor
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Entry, Weigh
 from logplex_handler._stderr import Stderr, records_in_words
@@ -26,6 +27,8 @@ from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
+# Bytes of one request: more than the longest packet.
+_LEAST_BATCH = 65_536
 
 
 class Pipeline(Protocol):
@@ -95,6 +98,12 @@ def _weightless(entry: Entry) -> tuple[int, int]:
     return 0, 0
 
 
+def _smaller(options: OutletOptions, max_bytes: int) -> OutletOptions:
+    """Where many streams share a bound, none is to hold much of it with one request."""
+    share = max(_LEAST_BATCH, max_bytes // 64)
+    return replace(options, max_batch_bytes=min(options.max_batch_bytes, share))
+
+
 class Active:
     """A pipeline to the handler's own URL, to the application's streams, or to both."""
 
@@ -120,7 +129,7 @@ class Active:
         rooms = Rooms(
             limits=limits,
             memory=self._memory,
-            outlet=options.outlet,
+            outlet=options.outlet if not many else _smaller(options.outlet, limits.max_bytes),
             weigh=weigh,
             render=render,
             readdress=readdress,
@@ -147,8 +156,8 @@ class Active:
             streams=self._directory.streams,
             take_back=self._directory.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
-            # not, and one to see to all of them.
-            most_threads=4 * options.workers + 1 if many else 1,
+            # not, one that tells of drops, and one to see to all of them.
+            most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
         )
 

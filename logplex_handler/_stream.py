@@ -105,7 +105,8 @@ class Stream:
         self.id = stream_id
         self.before = before
         self._rooms = rooms
-        self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory)
+        on_news = partial(rooms.on_news, self)
+        self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory, on_news)
         self.telling = Telling(self.buffer, rooms.stderr, rooms.on_drop)
         self.outlet = Outlet(
             stream_id,
@@ -122,7 +123,7 @@ class Stream:
             weigh=rooms.weigh,
             telling=self.telling,
             stderr=rooms.stderr,
-            on_news=partial(rooms.on_news, self),
+            on_news=on_news,
             is_deliverer=rooms.is_deliverer,
             may_wait=rooms.may_wait,
         )
@@ -166,6 +167,8 @@ class Stream:
 
     def next_job(self, *, closing: bool) -> tuple[Job, float] | None:
         """What there is to do, and in how many seconds; None if nothing waits."""
+        if self.ended:
+            return None
         if self.host is not None and not self.outlet.wants_look_up:
             pause = self.outlet.pause(closing=closing)
             return None if pause is None else (Job.DELIVER, pause)
@@ -175,6 +178,12 @@ class Stream:
         in_a_hurry = closing or waiting.somebody_waits
         now = time.monotonic()
         return Job.LOOK_UP, self._lookup_backoff.remaining(now, in_a_hurry=in_a_hurry)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left of it but its books: it may be let go of."""
+        _, _, pending, _ = self.buffer.books()
+        return not (pending or self.is_looking_up or self.is_telling)
 
     def deliver(self, pool: Pool, seconds: float) -> None:
         """Send one request, within the seconds."""
@@ -232,6 +241,7 @@ class Stream:
     def _end(self, cause: str) -> None:
         self.ended = cause
         self.lane.close(cause)
+        self.outlet.give_up()
         left = self.buffer.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self._rooms.stderr.say(
@@ -241,9 +251,11 @@ class Stream:
     @property
     def set_aside(self) -> SetAside | None:
         """Why and since when nothing is written to it, while its lines are kept."""
+        if self.ended:
+            return None
         since = self.outlet.set_aside_since
         reason = self.problem or self.outlet.problem
-        if since is None:
+        if since is None and self.host is None:
             since = self._lookup_failing_since
         return None if since is None else SetAside(self.id, reason, since)
 

@@ -47,8 +47,11 @@ class Telling:
         """Whether the stream does not know of some drop yet, nor is being told."""
         return self._under_way is None and self._called_for.total() > self.told_in_stream
 
-    def tell(self, *, at_last: bool = False) -> None:
-        """Call back and say what is new; on stderr not too often, but at last in any case."""
+    def tell(self, *, at_last: bool = False) -> Counter[str]:
+        """Call back and say what is new on stderr, but not too often; what was not said.
+
+        At last nothing is said: it is for the caller to say, together with that of other streams.
+        """
         with self._lock:
             drops = Counter(self._buffer.drops())
             new = drops - self._called_for
@@ -56,15 +59,15 @@ class Telling:
             unsaid = drops - self._said
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
-        if unsaid and self._stderr.say(
-            "dropped at last" if at_last else "dropped", in_words(unsaid)
-        ):
-            with self._lock:
-                self._said = drops
+        if unsaid and not at_last and self._stderr.say("dropped", in_words(unsaid)):
+            unsaid = Counter()
+        with self._lock:
+            self._said = drops - unsaid
         if self._on_drop is not None:
             for cause, number in new.items():
                 with contextlib.suppress(Exception), marked(Doing.CALLBACK):
                     self._on_drop(number, cause)
+        return unsaid
 
     def leave_out(self, cause: str) -> None:
         """One drop of this cause is about to come that is not to be called back for."""

@@ -300,7 +300,8 @@ class LogplexHandler(logging.Handler):
             timeout: Seconds to wait at most. Default: `shutdown_timeout`.
 
         Returns:
-            Whether it is. False also, at once, where a receiver has asked for a longer wait.
+            Whether it is. False also where a receiver has asked for a longer wait, as soon as what
+            goes to others is delivered.
         """
         return self._current().flush(timeout)
 

@@ -46,8 +46,8 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
         if lost:
             emit(handler, record)
         else:
-            handler._pipeline.own.refuse("format_error")
             lost.append(record)
+            handler._pipeline.own.refuse("format_error")
 
     monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)
     assert _demo.demo(0.3) == 1

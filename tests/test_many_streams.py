@@ -1,14 +1,16 @@
 """Many streams in one process: each line in its own, whatever becomes of the others."""
 
 import asyncio
+import contextvars
 import itertools
 import logging
 import logging.config
 import re
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -22,9 +24,12 @@ from logplex_handler import (
     _stream,
     use_stream,
 )
+from logplex_handler._backoff import Backoff
+from logplex_handler._host import Hosts
+from logplex_handler._retry import Answer
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
-from tests.servers import accept, answer, hang_up, serving, texts
+from tests.servers import ScriptedServer, _read, accept, answer, hang_up, serving, texts
 
 
 class Record:
@@ -160,6 +165,18 @@ def test_the_context_holds_for_each_task_by_itself():
             assert handler.flush()
     found = by_token(logplex)
     assert found == {token(n): [f"task {n}"] * 3 + [f"thread {n}"] for n in range(3)}
+
+
+def test_a_generator_may_be_ended_in_another_context():
+    """As frameworks do that run a dependency's two halves in two threads."""
+
+    def dependency():
+        with use_stream(1):
+            yield
+
+    generator = dependency()
+    contextvars.copy_context().run(next, generator)
+    generator.close()
 
 
 def test_a_destination_carries_a_hostname_of_its_own():
@@ -357,6 +374,22 @@ def test_a_refused_stream_is_set_aside_with_its_lines_and_told_of(capsys):
     assert "rotated" not in capsys.readouterr().err
 
 
+def test_a_stream_that_is_taken_again_is_not_set_aside():
+    """Though the look-up has failed meanwhile, and nobody asks again."""
+
+    def refresh(stream, rejected):
+        raise RuntimeError
+
+    with serving(answer(401), accept) as server:
+        source = Record({1: server.url})
+        source.refresh = refresh
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert wait_until(handler.set_aside)
+            assert handler.flush()
+            assert handler.set_aside() == ()
+
+
 def test_a_stream_that_has_ended_is_counted_as_gone():
     """`refresh` says None; what comes later is counted as well."""
     with receiving("other") as logplex:
@@ -370,6 +403,21 @@ def test_a_stream_that_has_ended_is_counted_as_gone():
             stats = handler.stats()
     assert stats.dropped == {"stream_gone": 4}
     assert balanced(stats)
+
+
+def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
+    """No request goes to it any more, and it is let go of."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    with serving(answer(401)) as server:
+        source = Record({1: server.url})
+        source.refresh = lambda stream, rejected: None
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            assert handler.set_aside() == ()
+            assert wait_until(lambda: not handler._pipeline._directory._streams)
+            time.sleep(1)
+            assert len(server.received) == handler.stats().requests == 1
 
 
 def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
@@ -466,6 +514,26 @@ def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
             )
             released.set()
             assert wait_until(lambda: handler.stats().delivered == 21)
+
+
+def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch):
+    """Its answer is taken when it comes, and not asked for again."""
+    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
+    asked = []
+    with receiving("t.1") as logplex:
+
+        def url_for(stream):
+            asked.append(stream)
+            time.sleep(0.4)
+            return logplex.url_for("t.1") if stream == 1 else None
+
+        with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
+            logger.info("line", extra=to(1))
+            logger.info("line", extra=to(2))
+            assert logplex.wait_for(1)
+            assert wait_until(lambda: handler.stats().dropped == {"unknown_stream": 1})
+            assert wait_until(lambda: handler.set_aside() == ())
+    assert sorted(asked) == [1, 2]
 
 
 def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
@@ -791,3 +859,319 @@ def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
             assert handler.stats().requests > len(times) >= 2
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert min(gaps) >= 0.5
+
+
+def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_end():
+    """What goes to others is still delivered by `close`."""
+
+    def slow(connection):
+        time.sleep(0.05)
+        accept(connection)
+
+    with serving(answer(429, "Retry-After: 100")) as busy, serving(slow) as server:
+
+        def url_for(stream):
+            return server.url if stream else busy.url
+
+        with logging_to(None, streams=url_for, flush_interval=60) as (logger, handler):
+            for stream in range(21):
+                logger.info("line", extra=to(stream))
+            handler.close()
+            stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (20, {"shutdown": 1})
+
+
+def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
+    """Its lines are in the books of `close`, and its next one goes behind them."""
+    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    released = threading.Event()
+    with receiving("t.1") as logplex:
+
+        def url_for(stream):
+            released.wait(20)
+            return logplex.url_for("t.1")
+
+        with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
+            logger.info("one", extra=to(1))
+            time.sleep(0.5)
+            assert not handler.flush(0.1)
+            (aside,) = handler.set_aside()
+            assert aside.stream == 1
+            logger.info("two", extra=to(1))
+            released.set()
+            assert wait_until(lambda: handler.stats(stream=1).delivered == 2)
+            assert balanced(handler.stats())
+    assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
+    """What `on_drop` logs waits for the next batch, however long that takes."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    with receiving("t.1") as logplex:
+
+        def on_drop(records, cause):
+            logger.info("dropped", extra=to(1))
+
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, on_drop=on_drop) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: handler.stats(stream=1).accepted == 2)
+            time.sleep(0.5)
+            logger.info("two", extra=to(1))
+            assert handler.flush()
+            assert handler.stats().pending == 0
+    assert [line.text for line in logplex.lines] == ["one", "dropped", "two"]
+
+
+class Naive:
+    """An id as people write them: it cannot be compared with what is of another class."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def __eq__(self, other):
+        return self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+
+def test_an_id_that_cannot_be_compared_is_an_id(capsys):
+    """A failing request of its stream waits as any other does."""
+    with serving(answer(503)) as server:
+        options = {"flush_interval": 0.01, "shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            logger.info("line", extra=to(Naive(1)))
+            assert wait_until(lambda: handler.stats().requests == 2)
+            assert handler.stats(stream=Naive(1)).pending == 1
+    assert "internal" not in capsys.readouterr().err
+
+
+def test_a_host_is_one_host_however_many_find_it_at_a_time():
+    """Otherwise it would be tried by several requests at a time while it hangs."""
+    hosts = Hosts()
+    found = defaultdict(list)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for name in map(str, range(500)):
+            barrier = threading.Barrier(4)
+
+            def find(name=name, barrier=barrier):
+                barrier.wait()
+                found[name].append(hosts[name])
+
+            threads = [threading.Thread(target=find) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(len(set(map(id, same))) == 1 for same in found.values())
+
+
+def test_a_callback_that_takes_its_time_holds_up_no_stream():
+    """It is called for one stream at a time."""
+    released = threading.Event()
+    at_a_time = []
+
+    def on_drop(records, cause):
+        at_a_time.append(1)
+        released.wait(20)
+        at_a_time.pop()
+
+    with receiving("own") as logplex:
+        options = {"on_drop": on_drop, "flush_interval": 0.01}
+        with logging_to(logplex.url, streams=lambda _: None, **options) as (logger, handler):
+            for stream in range(40):
+                logger.info("line", extra=to(stream))
+                handler._pipeline.lane(stream).refuse("format_error")
+            assert wait_until(lambda: at_a_time)
+            time.sleep(0.2)
+            assert len(at_a_time) == 1
+            logger.info("own")
+            assert logplex.wait_for(1)
+            released.set()
+
+
+def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
+    """It wants another stream's buffer, whose owner just then wants memory."""
+    with serving(answer(503)) as server:
+        options = {"shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            for stream in (1, 2):
+                logger.info("line", extra=to(stream))
+            memory = handler._pipeline._memory
+            one, other = (stream.buffer for stream in handler._pipeline._directory.streams())
+            holds_other = threading.Event()
+            interrupted = threading.Event()
+
+            def put():
+                with other._lock:
+                    holds_other.set()
+                    interrupted.wait(5)
+                    memory.ask(other, other.allowed + 1)
+
+            def put_and_be_interrupted():
+                with one._lock, memory._lock:
+                    interrupted.set()
+                    other.books()
+
+            threads = [threading.Thread(target=put, daemon=True)]
+            threads[0].start()
+            assert holds_other.wait(5)
+            threads.append(threading.Thread(target=put_and_be_interrupted, daemon=True))
+            threads[1].start()
+            for thread in threads:
+                thread.join(5)
+            assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
+    """All the streams of one host share its health, but this is the stream's own."""
+    monkeypatch.setattr(_agenda, "_PATIENCE", 0.05)
+
+    class Server(ScriptedServer):
+        def _serve(self, connection, number):
+            with connection.makefile("rb") as stream:
+                while (received := _read(stream, number)) is not None:
+                    self.received.append(received)
+                    if b"bad" in received.body:
+                        self.stopped.wait(20)
+                        return
+                    accept(connection)
+
+    server = Server([accept])
+    options = {"timeout": 0.5, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+    with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+        logger.info("bad", extra=to("bad"))
+        assert wait_until(lambda: handler.stats(stream="bad").requests == 1)
+        waits = []
+        for _ in range(60):
+            began = time.monotonic()
+            logger.info("line", extra=to("good"))
+            accepted = len(waits) + 1
+            assert wait_until(
+                lambda accepted=accepted: handler.stats(stream="good").delivered == accepted
+            )
+            waits.append(time.monotonic() - began)
+            time.sleep(0.05)
+        assert handler.stats(stream="bad").requests > 2
+    server.close()
+    assert sum(wait > 0.3 for wait in waits) <= 1
+
+
+def test_a_stream_that_nobody_knows_is_not_set_aside():
+    """Though its look-up had failed before."""
+    answers = [RuntimeError(), None]
+
+    def url_for(stream):
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    with logging_to(None, streams=url_for) as (logger, handler):
+        logger.info("line", extra=to(1))
+        assert handler.flush()
+        assert handler.stats().dropped == {"unknown_stream": 1}
+        assert handler.set_aside() == ()
+
+
+def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(monkeypatch):
+    """The first drop of a cause takes a call more."""
+
+    def at(depth, stream):
+        if depth:
+            return at(depth - 1, stream)
+        return logger.info("deep", extra=to(stream))
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    with receiving("t.1") as logplex:
+        url = logplex.url_for("t.1")
+        with logging_to(None, streams=lambda _: url) as (logger, handler):
+            depths = range(sys.getrecursionlimit() - 200, sys.getrecursionlimit())
+            for depth in depths:
+                logger.info("open", extra=to(depth))
+            assert handler.flush(20)
+            for depth in depths:
+                with suppress(RecursionError):
+                    at(depth, depth)
+            assert handler.flush()
+            assert balanced(handler.stats())
+
+
+def test_a_longer_wait_that_was_asked_for_ends_with_the_next_success():
+    """Otherwise a flush would give up at once, long after."""
+    backoff = Backoff()
+    backoff.fail(10.0, Answer(status=503, retry_after=600.0), 30.0)
+    assert backoff.asked_to_wait_until == 610.0
+    backoff.succeed()
+    assert backoff.asked_to_wait_until == 0.0
+
+
+def test_floods_one_after_the_other_leave_something_for_those_that_hold_little():
+    """Where the newest lines are dropped, and nobody gives way."""
+    with receiving("t.1") as logplex, serving(answer(503)) as broken:
+
+        def url_for(stream):
+            return logplex.url_for("t.1") if stream == "well" else broken.url
+
+        options = {"max_buffer_bytes": 1_000_000, "shutdown_timeout": 0.2, "on_full": "drop_newest"}
+        with logging_to(None, streams=url_for, **options) as (logger, handler):
+            for stream in range(8):
+                for number in range(6000):
+                    logger.info("line %d", number, extra=to(stream))
+            for number in range(10):
+                logger.info("line %d", number, extra=to("well"))
+            assert wait_until(lambda: handler.stats(stream="well").delivered == 10)
+            assert min(handler.stats(stream=stream).pending for stream in range(8)) >= 15
+
+
+def test_a_new_host_does_not_wait_for_hosts_that_hang():
+    """However many of these there are."""
+    with ExitStack() as stack:
+        hanging = [
+            stack.enter_context(serving(lambda connection: released.wait(30))) for _ in range(6)
+        ]
+        released = threading.Event()
+        stack.callback(released.set)
+        logplex = stack.enter_context(receiving("t.1"))
+        urls = dict(enumerate([server.url for server in hanging]))
+        options = {"workers": 2, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+        logger, _ = stack.enter_context(
+            logging_to(None, streams={**urls, "new": logplex.url_for("t.1")}, **options)
+        )
+        for stream in urls:
+            logger.info("line", extra=to(stream))
+        time.sleep(2.0)
+        logger.info("line", extra=to("new"))
+        assert logplex.wait_for(1, 2.0)
+
+
+def test_what_gives_way_to_others_is_told_though_nothing_else_happens():
+    """The callback hears of it at once."""
+    told = Counter()
+    with serving(answer(401)) as broken:
+        options = {"max_buffer_bytes": 100_000, "shutdown_timeout": 0.1}
+        with logging_to(
+            None,
+            streams=lambda stream: broken.url,
+            on_drop=lambda number, cause: told.update({cause: number}),
+            **options,
+        ) as (logger, handler):
+            for number in range(300):
+                logger.info("line %d", number, extra=to("large"))
+            assert wait_until(handler.set_aside)
+            assert not told
+            for stream in range(100):
+                for number in range(5):
+                    logger.info("line %d", number, extra=to(stream))
+            assert wait_until(lambda: told["buffer_full"] > 0, 3.0)
+            assert wait_until(
+                lambda: told["buffer_full"] == handler.stats().dropped["buffer_full"], 3.0
+            )
