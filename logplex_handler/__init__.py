@@ -1,5 +1,6 @@
 """A logging handler that delivers what a program logs to a Heroku app's log stream."""
 
+from logplex_handler._together import flush_all
 from logplex_handler.errors import ConfigurationError, LogplexError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.handler import LogplexHandler
@@ -14,6 +15,7 @@ __all__ = [
     "LogplexHandler",
     "Stats",
     "count",
+    "flush_all",
     "flush_on_sigterm",
     "measure",
     "sample",

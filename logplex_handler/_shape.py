@@ -70,21 +70,29 @@ def shape(
     """
     template: Any = record.msg
     arguments: Any = record.args or ()
-    values = [*(arguments or (template,)), *[value for _, value in _record.extras(record)]]
+    asked = [pair.ask() for pair in form.live]
+    values = [*(arguments or (template,)), *asked, *[value for _, value in _record.extras(record)]]
     names = [name for name, _ in _record.extras(record)]
     types = [type(value) for value in values]
     texts = [template, record.name, record.levelname, *names]
     if set(map(type, texts)) != {str} or len(types) > _MAX_VALUES or MetricValue in types:
         return None
+    # Where the values of extras begin, and before these those that were asked for.
     at = len(types) - len(names)
+    live_at = at - len(form.live)
     has_arguments = bool(arguments)
     # What follows lasts, and must not keep this record's values.
-    del arguments, values, texts
+    del arguments, asked, values, texts
     start = form.start(record.levelname, record.name)
     writing = _Writing(types)
     writing.text(f"{head[1]}{start} ")
+    for position, pair in enumerate(form.live, live_at):
+        if types[position] is not _NONE:
+            writing.text(f"{pair.key}=")
+            writing.value(position)
+            writing.text(" ")
     if has_arguments:
-        if not writing.filled(template, form, at):
+        if not writing.filled(template, form, live_at):
             return None
     else:
         writing.made_by(lambda text: form.message(text, ()), "v0")
@@ -95,13 +103,15 @@ def shape(
     def line(entry: Entry) -> str:
         values = entry[2:]
         if has_arguments:
-            message = form.message(template, values[:at])
+            message = form.message(template, values[:live_at])
         else:
             message = form.message(values[0], ())
+        live = zip(form.live, values[live_at:at], strict=True)
+        before = [_keyvalue.pair(pair.key, value) for pair, value in live if value is not None]
         pairs = [_keyvalue.pair(*pair) for pair in zip(names, values[at:], strict=True)]
-        return " ".join([start, message, *pairs])
+        return " ".join([start, *before, message, *pairs])
 
-    entry = _taking(number, record, names, types)
+    entry = _taking(number, record, form, names, types)
     return Shape(entry, writing.compiled(head[0]), line, record.levelno)
 
 
@@ -226,19 +236,26 @@ class _Writing(_Source):
 
 
 def _taking(
-    number: int, record: logging.LogRecord, extras: list[str], types: list[type]
+    number: int,
+    record: logging.LogRecord,
+    form: LineForm,
+    extras: list[str],
+    types: list[type],
 ) -> Callable[[Attributes], Entry | None]:
     """The function that makes an entry of a record's attributes."""
     source = _Source()
     attributes = [*record.__dict__]
-    count = len(types) - len(extras)
+    first_extra = len(types) - len(extras)
+    count = first_extra - len(form.live)
     source.statements.append(f"{_variables(count)} = d['args']" if record.args else "v0 = d['msg']")
+    for position, pair in enumerate(form.live, count):
+        source.statements.append(f"v{position} = {source.name(pair.ask)}()")
     checks = [f"len(d) == {len(attributes)}"]
     for name in SHARED:
         checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
     checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
     names = [source.name(name) for name in extras]
-    for position, name in enumerate(names, count):
+    for position, name in enumerate(names, first_extra):
         source.statements.append(f"v{position} = d[{name}]")
     # Nobody takes away what every record has; so with their number right, and may be missing there,
     # the extras are these and no others.

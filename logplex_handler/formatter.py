@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from logplex_handler import _keyvalue, _record
-from logplex_handler._line import LineForm
+from logplex_handler._line import LineForm, live
 from logplex_handler.errors import ConfigurationError
 
 __all__ = ["KeyValueFormatter"]
@@ -25,8 +25,9 @@ class KeyValueFormatter(logging.Formatter):
     r"""Writes a record as `source=us-east level=info logger=shop msg="order shipped" order_id=42`.
 
     The pairs are, in this order: `source` and the `static` pairs if there are any, `level`,
-    `logger`, the message, the extras in the order given, and for an exception `error`, `error_msg`
-    and `traceback`, for stack info `stack`. A key that stands twice stands twice, ours first.
+    `logger`, those `static` pairs that are callables, the message, the extras in the order given,
+    and for an exception `error`, `error_msg` and `traceback`, for stack info `stack`. A key that
+    stands twice stands twice, ours first.
 
     The message is one quoted value, `msg="…"`; a message that is key=value by itself stays pairs,
     each argument quoted by itself; a mapping as message gives its pairs. No argument and no extra
@@ -51,7 +52,10 @@ class KeyValueFormatter(logging.Formatter):
         source: The value of `source=` on every line: which machine or environment this is. At
             most 200 bytes without spaces, quotes or `=`. Default: no such pair; the formatter that
             `LogplexHandler` uses if none is set has the environment's `LOGPLEX_SOURCE`.
-        static: Pairs for every line but those of metrics alone. Default: none.
+        static: Pairs for every line but those of metrics alone. A value that can be called, such
+            as the `get` of a `contextvars.ContextVar`, is called without arguments for each record,
+            in the thread that formats it (for `LogplexHandler`, the one that logs); there is no
+            such pair where it returns None or raises a LookupError. Default: none.
         message_key: The key of a message that is free text. Default: `msg`.
         exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
             escaped. `lines` writes one line for each of their lines, which repeats all other pairs
@@ -89,8 +93,14 @@ class KeyValueFormatter(logging.Formatter):
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
         pairs = [self._source] if source else []
-        pairs += [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
-        self._form = LineForm("".join([pair + " " for pair in pairs]), message_key)
+        # By key: the `items` of what `dictConfig` passes know nothing of its `ext://` values.
+        given = [(name, static[name]) for name in static] if static else []
+        pairs += [_keyvalue.pair(name, value) for name, value in given if not callable(value)]
+        self._form = LineForm(
+            "".join([pair + " " for pair in pairs]),
+            message_key,
+            tuple([live(name, value) for name, value in given if callable(value)]),
+        )
         self._one_line_each = exceptions == "lines"
 
     def format(self, record: logging.LogRecord) -> str:
@@ -106,6 +116,7 @@ class KeyValueFormatter(logging.Formatter):
 
         shared = [
             self._form.start(record.levelname, record.name),
+            *self._form.live_pairs(),
             *([message] if message else []),
             *extras,
             *error,

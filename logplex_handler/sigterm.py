@@ -6,8 +6,7 @@ import os
 import signal
 from types import FrameType
 
-from logplex_handler import _forks
-from logplex_handler.handler import LogplexHandler
+from logplex_handler._together import all_handlers
 
 __all__ = ["flush_on_sigterm"]
 
@@ -38,7 +37,7 @@ class _FlushFirst:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        handlers = [one for one in _forks.registered() if isinstance(one, LogplexHandler)]
+        handlers = all_handlers()
         # All of them at once, so that one whose receiver hangs takes no time from the others.
         for handler in handlers:
             handler._current().begin_shutdown()
