@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logplex_handler import _keyvalue, _template
+from logplex_handler import _keyvalue, _record, _template
 
 
 class Live(NamedTuple):
@@ -42,11 +42,13 @@ class LineForm:
         head: The pairs that each line but those of metrics begins with, each with a blank after it.
         message_key: The key of a message that is free text.
         live: The pairs that stand before the message.
+        omitted: The attributes of a record that make no pairs.
     """
 
     head: str
     message_key: str
     live: tuple[Live, ...] = ()
+    omitted: frozenset[str] = _record.NOT_EXTRAS
 
     def start(self, level_name: object, logger_name: object) -> str:
         """The pairs that each line begins with."""

@@ -71,8 +71,9 @@ def shape(
     template: Any = record.msg
     arguments: Any = record.args or ()
     asked = [pair.ask() for pair in form.live]
-    values = [*(arguments or (template,)), *asked, *[value for _, value in _record.extras(record)]]
-    names = [name for name, _ in _record.extras(record)]
+    extras = _record.extras(record, form.omitted)
+    values = [*(arguments or (template,)), *asked, *[value for _, value in extras]]
+    names = [name for name, _ in extras]
     types = [type(value) for value in values]
     texts = [template, record.name, record.levelname, *names]
     if set(map(type, texts)) != {str} or len(types) > _MAX_VALUES or MetricValue in types:
@@ -82,7 +83,7 @@ def shape(
     live_at = at - len(form.live)
     has_arguments = bool(arguments)
     # What follows lasts, and must not keep this record's values.
-    del arguments, asked, values, texts
+    del arguments, asked, extras, values, texts
     start = form.start(record.levelname, record.name)
     writing = _Writing(types)
     writing.text(f"{head[1]}{start} ")
@@ -259,7 +260,8 @@ def _taking(
         source.statements.append(f"v{position} = d[{name}]")
     # Nobody takes away what every record has; so with their number right, and may be missing there,
     # the extras are these and no others.
-    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
+    may_be_missing = _record.MAY_BE_MISSING | (form.omitted - _record.NOT_EXTRAS)
+    checks += [f"{source.name(name)} in d" for name in attributes if name in may_be_missing]
     # Their order is that of the line.
     if len(extras) == 2 and attributes[-1] == extras[-1]:
         checks.append(f"next(d.__reversed__()) == {names[-1]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from logplex_handler import _keyvalue, _record
@@ -61,6 +61,8 @@ class KeyValueFormatter(logging.Formatter):
             escaped. `lines` writes one line for each of their lines, which repeats all other pairs
             but the metrics: easier to read in a terminal. Where the repeated pairs would come to
             more than 1,000,000 characters, it is `inline` all the same.
+        omit: Names of extras that make no pairs, such as the `data` that Celery adds to its
+            records. Default: none.
 
     Raises:
         ConfigurationError: (a ValueError) an argument that cannot be used, by name.
@@ -76,6 +78,7 @@ class KeyValueFormatter(logging.Formatter):
         static: Mapping[str, object] | None = None,
         message_key: str = "msg",
         exceptions: Literal["inline", "lines"] = "inline",
+        omit: Collection[str] = (),
     ) -> None:
         if fmt is not None:
             raise ConfigurationError(
@@ -90,6 +93,9 @@ class KeyValueFormatter(logging.Formatter):
             raise ConfigurationError(
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
+        is_list = isinstance(omit, Collection) and not isinstance(omit, str)
+        if not is_list or not all([isinstance(name, str) for name in omit]):
+            raise ConfigurationError("omit: must be a list of names of extras")
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
         pairs = [self._source] if source else []
@@ -100,12 +106,13 @@ class KeyValueFormatter(logging.Formatter):
             "".join([pair + " " for pair in pairs]),
             message_key,
             tuple([live(name, value) for name, value in given if callable(value)]),
+            _record.NOT_EXTRAS.union(omit),
         )
         self._one_line_each = exceptions == "lines"
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line; more than one, joined by newlines, only as the class says."""
-        extras, metrics = _record.pairs_and_metrics(_record.extras(record))
+        extras, metrics = _record.pairs_and_metrics(_record.extras(record, self._form.omitted))
         message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
         if message is None:
             message = self._message(record, bool(metrics))
