@@ -260,8 +260,9 @@ def _taking(
         source.statements.append(f"v{position} = d[{name}]")
     # Nobody takes away what every record has; so with their number right, and may be missing there,
     # the extras are these and no others.
-    may_be_missing = _record.MAY_BE_MISSING | (form.omitted - _record.NOT_EXTRAS)
-    checks += [f"{source.name(name)} in d" for name in attributes if name in may_be_missing]
+    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
+    omitted = [name for name in attributes if name in form.omitted - _record.NOT_EXTRAS]
+    checks += [f"{source.name(name)} in d" for name in omitted]
     # Their order is that of the line.
     if len(extras) == 2 and attributes[-1] == extras[-1]:
         checks.append(f"next(d.__reversed__()) == {names[-1]}")

@@ -94,7 +94,7 @@ class KeyValueFormatter(logging.Formatter):
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
         is_list = isinstance(omit, Collection) and not isinstance(omit, str)
-        if not is_list or not all([isinstance(name, str) for name in omit]):
+        if not is_list or not all(isinstance(name, str) for name in omit):
             raise ConfigurationError("omit: must be a list of names of extras")
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""

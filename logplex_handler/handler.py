@@ -138,9 +138,11 @@ class LogplexHandler(logging.Handler):
             # From here, so that no frame of the traceback holds the URL or a header.
             del given, url, headers
             raise ConfigurationError(problem)
+        # Here from the start: `basicConfig` gives its own to a handler that has none.
+        self.formatter = KeyValueFormatter(source=self._options.source)
         self._entries = Entries(
             self._options.packet,
-            KeyValueFormatter(source=self._options.source),
+            self.formatter,
             # A class that has an `emit` of its own is to get every record there.
             by_shape=type(self).emit is LogplexHandler.emit,
         )
