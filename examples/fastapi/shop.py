@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging.config
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
@@ -44,7 +44,7 @@ log = logging.getLogger("shop")
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     log.info("the shop opens")
     yield
     log.info("the shop closes")

@@ -9,7 +9,7 @@ access_log_format = (
     "request_id=%({x-request-id}i)s"
 )
 
-logconfig_dict = {
+logconfig_dict: dict[str, object] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {

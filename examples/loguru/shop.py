@@ -26,8 +26,10 @@ def to_logplex(message: Message) -> None:
         lineno=said["line"],
         msg={"msg": said["message"], **said["extra"]},
         args=(),
-        exc_info=(error.type, error.value, error.traceback) if error and error.type else None,
+        exc_info=None,
     )
+    if error and error.value:
+        record.exc_info = (type(error.value), error.value, error.traceback)
     record.levelname = said["level"].name
     record.created = said["time"].timestamp()
     logplex.handle(record)

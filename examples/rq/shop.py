@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from rq import Queue, Worker, get_current_job
 from rq.job import Job
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, flush_all
-
-log = logging.getLogger("shop")
 
 
 def job_id() -> str | None:
@@ -18,18 +15,14 @@ def job_id() -> str | None:
     return job.id if job else None
 
 
-def configure_logging() -> None:
-    handler = LogplexHandler()
-    handler.setFormatter(KeyValueFormatter(static={"job_id": job_id}))
-    logging.basicConfig(level=logging.INFO, handlers=[logging.StreamHandler(), handler])
+logplex = LogplexHandler()
+logplex.setFormatter(KeyValueFormatter(static={"job_id": job_id}))
+logging.basicConfig(level=logging.INFO, handlers=[logging.StreamHandler(), logplex])
+log = logging.getLogger("shop")
 
 
 class FlushingWorker(Worker):
     """A worker whose jobs deliver their lines before their process ends in `os._exit`."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        configure_logging()
-        super().__init__(*args, **options)
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         try:

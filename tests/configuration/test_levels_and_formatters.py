@@ -144,10 +144,3 @@ def test_an_object_with_a_format_method_is_a_formatter(logplex, make):
     handler = make(logplex.url)
     handler.setFormatter(Json())
     assert packet(handler, logplex).text == '{"msg": "hello"}'
-
-
-def test_basic_config_leaves_the_default_formatter(logplex, make):
-    """It gives its own to handlers that have none, and that one knows no extras."""
-    logging.basicConfig(handlers=[make(logplex.url)], level="INFO", force=True)
-    logging.getLogger().info("hello", extra={"order": 1})
-    assert delivered(logplex, 1) == ["level=info logger=root msg=hello order=1"]

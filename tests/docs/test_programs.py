@@ -9,16 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import fakeredis
 import pytest
 from _pytest.mark.structures import ParameterSet
 
 from logplex_handler.testing import LogplexReceiver
 from tests.docs.blocks import EXAMPLES, Block, blocks, name, pages, pattern
+from tests.docs.broker import redis
 from tests.logs import wait_until
 
 PORT = "8000"
@@ -112,14 +111,9 @@ def _missing(expected: list[str], logplex: LogplexReceiver) -> list[str]:
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    """A Redis in this process."""
-    server = fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    server.shutdown()
-    server.server_close()
+    """The URL of a Redis."""
+    with redis() as url:
+        yield url
 
 
 def _environ(logplex: LogplexReceiver, port: str, broker: str) -> dict[str, str]:
