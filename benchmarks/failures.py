@@ -1,7 +1,8 @@
 """What becomes of records when the receiver fails: ours beside others', as a Markdown table.
 
 Each case is a process of its own: it logs 500 numbered records, one each millisecond, to a server
-on loopback that fails first and is well afterwards, and ends as the handler's documents say.
+on loopback that fails first and is well afterwards; lives on until all have arrived, or for 20
+seconds; and ends as the handler's documents say.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from peers import PEERS, installed
 from subjects import ours
 
 RECORDS = 500
-# Seconds that a case may last.
-PATIENCE = 60
+# Seconds that a handler has for trying again, and then for its end.
+LIFE = 20
+PATIENCE = 30
 RESET = 0
 # What the server does with its first requests, or None where it only comes up after two seconds.
 FAILURES: dict[str, list[int] | None] = {
@@ -106,6 +108,9 @@ def _case(handler: str, failure: str) -> dict[str, int]:
     for number in range(RECORDS):
         logger.info("record number %06d.", number)
         time.sleep(0.001)
+    until = time.monotonic() + LIFE
+    while time.monotonic() < until and not (receivers and len(receivers[0].seen) == RECORDS):
+        time.sleep(0.1)
     ending = threading.Thread(target=subject.finish, daemon=True)
     ending.start()
     ending.join(PATIENCE)
@@ -117,7 +122,7 @@ def _in_a_process(handler: str, failure: str) -> str:
     command = [sys.executable, __file__, "--case", handler, failure]
     with contextlib.suppress(subprocess.TimeoutExpired):
         finished = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE + 30, check=False
+            command, capture_output=True, text=True, timeout=LIFE + PATIENCE + 10, check=False
         )
         with contextlib.suppress(IndexError, ValueError):
             found = json.loads(finished.stdout.splitlines()[-1])
