@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import logplex_handler.testing
 from logplex_handler.testing import LogplexReceiver
-from tests.docs.blocks import EXAMPLES, Block, blocks, name, pages, pattern
+from tests.docs.blocks import DOCS, EXAMPLES, Block, blocks, name, pages, pattern
 
 # What `test_programs` and `.ci/run` run.
 RUN_ELSEWHERE = ("server", "worker", "client", "demo command", "test command", "not run: ")
@@ -112,6 +114,15 @@ def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
         if block.title is not None:
             source = (_example(page) / block.title).read_text(encoding="utf-8")
             assert f"\n{block.text}" in f"\n{source}", f"line {block.line} is not in {block.title}"
+
+
+@pytest.mark.parametrize("module", [logplex_handler, logplex_handler.testing])
+def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
+    """With what its docstring says."""
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    for public in module.__all__:
+        assert f"::: {module.__name__}.{public}\n" in reference, public
+        assert getattr(module, public).__doc__, public
 
 
 @pytest.mark.parametrize("page", _all_pages())

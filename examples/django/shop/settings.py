@@ -8,6 +8,7 @@ SECRET_KEY = "only-an-example"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "shop.urls"
+# Before all others, so that their lines have the id too.
 MIDDLEWARE = ["shop.request_id.RequestIdMiddleware"]
 
 LOGGING = {
