@@ -54,8 +54,9 @@ class KeyValueFormatter(logging.Formatter):
             `LogplexHandler` uses if none is set has the environment's `LOGPLEX_SOURCE`.
         static: Pairs for every line but those of metrics alone. A value that can be called, such
             as the `get` of a `contextvars.ContextVar`, is called without arguments for each record,
-            in the thread that formats it (for `LogplexHandler`, the one that logs); there is no
-            such pair where it returns None or raises a LookupError. Default: none.
+            in the thread that formats it (for `LogplexHandler`, the one that logs), perhaps more
+            than once; there is no such pair where it returns None or raises a LookupError.
+            Default: none.
         message_key: The key of a message that is free text. Default: `msg`.
         exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
             escaped. `lines` writes one line for each of their lines, which repeats all other pairs

@@ -1,4 +1,4 @@
-"""The smallest WSGI application that logs."""
+"""A web dyno: the smallest application that logs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from logplex_handler import LogplexHandler
+
+logging.basicConfig(level=logging.INFO, handlers=[LogplexHandler()])
 log = logging.getLogger("shop")
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    log.info("order shipped", extra={"path": environ["PATH_INFO"]})
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"shipped\n"]
+    log.info("page=%s", environ["PATH_INFO"])
+    start_response("204 No Content", [])
+    return []

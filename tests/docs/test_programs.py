@@ -153,3 +153,19 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
         missing = _missing(expected, logplex)
         assert not missing, "\n".join(_shown(logplex))
         assert not logplex.violations
+
+
+def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
+    """What stands there for `web` serves at the port that Heroku names, and logs."""
+    directory = EXAMPLES / "heroku"
+    processes = dict(
+        line.split(": ", 1) for line in (directory / "Procfile").read_text().splitlines()
+    )
+    assert set(processes) == {"web", "worker"}
+    port = _free_port()
+    with LogplexReceiver() as logplex:
+        environ = _environ(logplex, port, broker)
+        with _running(Block("sh", None, "server", processes["web"], 0), port, directory, environ):
+            _run(f"curl --silent --fail http://127.0.0.1:{port}/orders/42", directory, environ)
+        expected = "app[web.1]: level=info logger=shop page=/orders/42"
+        assert not _missing([expected], logplex)
