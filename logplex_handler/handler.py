@@ -33,7 +33,8 @@ class LogplexHandler(logging.Handler):
 
     `logging` calls it like any other handler: attach it to the root logger or to loggers that
     exist already, from code, `dictConfig` or `fileConfig`. Without a formatter it writes the lines
-    of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is.
+    of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is. The
+    `format` of `basicConfig` is for handlers without a formatter, so not for this one.
 
     What a line needs is taken out of a record in the calling thread, and queued; that thread never
     waits for the network and never sees an exception of this handler. What cannot be delivered is

@@ -20,6 +20,9 @@ from tests.docs.blocks import EXAMPLES, Block, blocks, name, pages, pattern
 from tests.docs.broker import redis
 from tests.logs import wait_until
 
+# Seconds: real servers, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(90)
+
 PORT = "8000"
 BIN = Path(sys.executable).parent
 
