@@ -8,6 +8,7 @@ A block that is not code to be run has a comment of its own:
 - `<!-- client -->`: commands that are run while the server or worker runs
 - `<!-- arrives -->`: lines that the receiver gets, as `heroku logs` shows them but for the time;
   `…` stands for any text
+- `<!-- sends -->`: texts of lines that the page's Python has sent
 - `<!-- prints -->`: what the block before it prints; `…` as above
 - `<!-- not run: WHY -->`: needs an account, or is no program
 

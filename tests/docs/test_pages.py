@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -50,13 +51,19 @@ def _example(page: Path) -> Path:
 
 
 @pytest.fixture
-def environ() -> object:
-    """An environment with a stream."""
-    with LogplexReceiver() as logplex:
-        environ = {key: value for key, value in os.environ.items() if "LOGPLEX_" not in key}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        yield environ | {"LOGPLEX_URL": logplex.url, "PATH": path, "PYTHONUTF8": "1"}
-        assert not logplex.violations
+def logplex() -> Iterator[LogplexReceiver]:
+    """The stream that a page's blocks send to, by the rules."""
+    with LogplexReceiver() as receiver:
+        yield receiver
+        assert not receiver.violations
+
+
+@pytest.fixture
+def environ(logplex: LogplexReceiver) -> dict[str, str]:
+    """An environment with that stream."""
+    environ = {key: value for key, value in os.environ.items() if "LOGPLEX_" not in key}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return environ | {"LOGPLEX_URL": logplex.url, "PATH": path, "PYTHONUTF8": "1"}
 
 
 def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str = "") -> str:
@@ -75,8 +82,10 @@ def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str =
 
 
 @pytest.mark.parametrize("page", _all_pages())
-def test_every_block_is_run(page: Path, environ: dict[str, str], tmp_path: Path) -> None:
-    """And prints what the page says."""
+def test_every_block_is_run(
+    page: Path, environ: dict[str, str], logplex: LogplexReceiver, tmp_path: Path
+) -> None:
+    """And prints and sends what the page says."""
     of_page = blocks(page)
     has_example = _example(page).is_dir()
     for block in of_page:
@@ -101,6 +110,8 @@ def test_every_block_is_run(page: Path, environ: dict[str, str], tmp_path: Path)
         elif block.says == "prints":
             expected = pattern(block.text.strip())
             assert re.fullmatch(expected, output.strip(), re.DOTALL), output
+        elif block.says == "sends":
+            assert set(block.text.splitlines()) <= {line.text for line in logplex.lines}
         elif block.language in CODE and block.title is None:
             assert _is_elsewhere(block), f"nobody runs the block at line {block.line}"
 
