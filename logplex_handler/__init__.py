@@ -1,6 +1,7 @@
 """A logging handler that delivers what a program logs to a Heroku app's log stream."""
 
 from logplex_handler._choice import use_stream
+from logplex_handler._together import flush_all
 from logplex_handler.errors import ConfigurationError, LogplexError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.handler import LogplexHandler
@@ -20,6 +21,7 @@ __all__ = [
     "SetAside",
     "Stats",
     "count",
+    "flush_all",
     "flush_on_sigterm",
     "measure",
     "sample",

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from logplex_handler import _keyvalue, _template
+from logplex_handler import _keyvalue, _record, _template
+
+
+class Live(NamedTuple):
+    """A pair whose value is asked for at each record: its key, made safe, and who is asked.
+
+    `ask` raises nothing; where it returns None, there is no such pair.
+    """
+
+    key: str
+    ask: Callable[[], object]
+
+
+def live(name: object, call: Callable[[], object]) -> Live:
+    """A pair of what a callable of the application's returns."""
+
+    def ask() -> object:
+        try:
+            return call()
+        except LookupError:
+            # A ContextVar without a value, as it is outside of a request.
+            return None
+        except Exception as error:
+            return f"<failed: {type(error).__name__}>"
+
+    return Live(_keyvalue.key(name), ask)
 
 
 @dataclass(frozen=True)
@@ -14,16 +41,25 @@ class LineForm:
     Attributes:
         head: The pairs that each line but those of metrics begins with, each with a blank after it.
         message_key: The key of a message that is free text.
+        live: The pairs that stand before the message.
+        omitted: The attributes of a record that make no pairs.
     """
 
     head: str
     message_key: str
+    live: tuple[Live, ...] = ()
+    omitted: frozenset[str] = _record.NOT_EXTRAS
 
     def start(self, level_name: object, logger_name: object) -> str:
-        """The pairs before the message."""
+        """The pairs that each line begins with."""
         level = _keyvalue.quote(_keyvalue.text_of(level_name).lower())
         name = _keyvalue.quote(_keyvalue.text_of(logger_name))
         return f"{self.head}level={level} logger={name}"
+
+    def live_pairs(self) -> list[str]:
+        """The pairs that are asked for now."""
+        asked = [(pair.key, pair.ask()) for pair in self.live]
+        return [_keyvalue.pair(key, value) for key, value in asked if value is not None]
 
     def message(self, template: str, arguments: object) -> str:
         """A template's pairs with its arguments, if there are any.

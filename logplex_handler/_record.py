@@ -19,9 +19,11 @@ MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "mess
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
 
-def extras(record: logging.LogRecord) -> list[tuple[str, object]]:
-    """What came through `extra=`, in the order given."""
-    return [item for item in record.__dict__.items() if item[0] not in NOT_EXTRAS]
+def extras(
+    record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
+) -> list[tuple[str, object]]:
+    """What came through `extra=`, in the order given, without attributes of these names."""
+    return [item for item in record.__dict__.items() if item[0] not in omitted]
 
 
 def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], list[str]]:

@@ -57,8 +57,10 @@ def shape(
     """
     template: Any = record.msg
     arguments: Any = record.args or ()
-    values = [*(arguments or (template,)), *[value for _, value in _record.extras(record)]]
-    names = [name for name, _ in _record.extras(record)]
+    asked = [pair.ask() for pair in form.live]
+    extras = _record.extras(record, form.omitted)
+    values = [*(arguments or (template,)), *asked, *[value for _, value in extras]]
+    names = [name for name, _ in extras]
     types = [type(value) for value in values]
     texts = [template, record.name, record.levelname, *names]
     if _record.source(record):
@@ -66,15 +68,22 @@ def shape(
         return None
     if set(map(type, texts)) != {str} or len(types) > _MAX_VALUES or MetricValue in types:
         return None
+    # Where the values of extras begin, and before these those that were asked for.
     at = len(types) - len(names)
+    live_at = at - len(form.live)
     has_arguments = bool(arguments)
     # What follows lasts, and must not keep this record's values.
-    del arguments, values, texts
+    del arguments, asked, extras, values, texts
     start = form.start(record.levelname, record.name)
     writing = Writing(types)
     writing.text(f"{start} ")
+    for position, pair in enumerate(form.live, live_at):
+        if types[position] is not type(None):
+            writing.text(f"{pair.key}=")
+            writing.value(position)
+            writing.text(" ")
     if has_arguments:
-        if not writing.filled(template, form, at):
+        if not writing.filled(template, form, live_at):
             return None
     else:
         writing.made_by(lambda text: form.message(text, ()), "v0")
@@ -85,12 +94,14 @@ def shape(
     def line(entry: Entry) -> str:
         values = entry[2:]
         if has_arguments:
-            message = form.message(template, values[:at])
+            message = form.message(template, values[:live_at])
         else:
             message = form.message(values[0], ())
+        live = zip(form.live, values[live_at:at], strict=True)
+        before = [_keyvalue.pair(pair.key, value) for pair, value in live if value is not None]
         pairs = [_keyvalue.pair(*pair) for pair in zip(names, values[at:], strict=True)]
-        return " ".join([start, message, *pairs])
+        return " ".join([start, *before, message, *pairs])
 
-    entry = taking(number, record, names, types)
+    entry = taking(number, record, form, names, types)
     write = writing.compiled(packet.priority(record.levelno), packet.max_packet_bytes)
     return Shape(entry, write, line, record.levelno)

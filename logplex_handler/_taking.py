@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from logplex_handler import _keyvalue, _record
+from logplex_handler._line import LineForm
 from logplex_handler._queue import Entry
 from logplex_handler._source import Source, variables
 from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
@@ -23,23 +24,32 @@ _SHORT = 2**30
 
 
 def taking(
-    number: int, record: logging.LogRecord, extras: list[str], types: list[type]
+    number: int,
+    record: logging.LogRecord,
+    form: LineForm,
+    extras: list[str],
+    types: list[type],
 ) -> Callable[[Attributes], Entry | None]:
     """The function that makes an entry of a record's attributes."""
     source = Source()
     attributes = [*record.__dict__]
-    count = len(types) - len(extras)
+    first_extra = len(types) - len(extras)
+    count = first_extra - len(form.live)
     source.statements.append(f"{variables(count)} = d['args']" if record.args else "v0 = d['msg']")
+    for position, pair in enumerate(form.live, count):
+        source.statements.append(f"v{position} = {source.name(pair.ask)}()")
     checks = [f"len(d) == {len(attributes)}"]
     for name in SHARED:
         checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
     checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
     names = [source.name(name) for name in extras]
-    for position, name in enumerate(names, count):
+    for position, name in enumerate(names, first_extra):
         source.statements.append(f"v{position} = d[{name}]")
     # Nobody takes away what every record has; so with their number right, and may be missing there,
     # the extras are these and no others.
     checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
+    omitted = [name for name in attributes if name in form.omitted - _record.NOT_EXTRAS]
+    checks += [f"{source.name(name)} in d" for name in omitted]
     # Their order is that of the line.
     if len(extras) == 2 and attributes[-1] == extras[-1]:
         checks.append(f"next(d.__reversed__()) == {names[-1]}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
 
 from logplex_handler import _keyvalue, _record
-from logplex_handler._line import LineForm
+from logplex_handler._line import LineForm, live
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import MAX_LINE_BYTES, in_lines, metrics_text
 
@@ -23,8 +23,9 @@ class KeyValueFormatter(logging.Formatter):
     r"""Writes a record as `source=us-east level=info logger=shop msg="order shipped" order_id=42`.
 
     The pairs are, in this order: `source` and the `static` pairs if there are any, `level`,
-    `logger`, the message, the extras in the order given, and for an exception `error`, `error_msg`
-    and `traceback`, for stack info `stack`. A key that stands twice stands twice, ours first.
+    `logger`, those `static` pairs that are callables, the message, the extras in the order given,
+    and for an exception `error`, `error_msg` and `traceback`, for stack info `stack`. A key that
+    stands twice stands twice, ours first.
 
     The message is one quoted value, `msg="…"`; a message that is key=value by itself stays pairs,
     each argument quoted by itself; a mapping as message gives its pairs. No argument and no extra
@@ -49,12 +50,18 @@ class KeyValueFormatter(logging.Formatter):
         source: The value of `source=` on every line: which machine or environment this is. At
             most 200 bytes without spaces, quotes or `=`. Default: no such pair; the formatter that
             `LogplexHandler` uses if none is set has the environment's `LOGPLEX_SOURCE`.
-        static: Pairs for every line but those of metrics alone. Default: none.
+        static: Pairs for every line but those of metrics alone. A value that can be called, such
+            as the `get` of a `contextvars.ContextVar`, is called without arguments for each record,
+            in the thread that formats it (for `LogplexHandler`, the one that logs), perhaps more
+            than once; there is no such pair where it returns None or raises a LookupError.
+            Default: none.
         message_key: The key of a message that is free text. Default: `msg`.
         exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
             escaped. `lines` writes one line for each of their lines, which repeats all other pairs
             but the metrics: easier to read in a terminal. Where the repeated pairs would come to
             more than 1,000,000 characters, it is `inline` all the same.
+        omit: Names of extras that make no pairs, such as the `data` that Celery adds to its
+            records. Default: none.
 
     Raises:
         ConfigurationError: (a ValueError) an argument that cannot be used, by name.
@@ -70,6 +77,7 @@ class KeyValueFormatter(logging.Formatter):
         static: Mapping[str, object] | None = None,
         message_key: str = "msg",
         exceptions: Literal["inline", "lines"] = "inline",
+        omit: Collection[str] = (),
     ) -> None:
         if fmt is not None:
             raise ConfigurationError(
@@ -84,16 +92,25 @@ class KeyValueFormatter(logging.Formatter):
             raise ConfigurationError(
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
+        is_list = isinstance(omit, Collection) and not isinstance(omit, str)
+        if not is_list or not all(isinstance(name, str) for name in omit):
+            raise ConfigurationError("omit: must be a list of names of extras")
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
-        self._static = [_keyvalue.pair(name, value) for name, value in (static or {}).items()]
+        # By key: the `items` of what `dictConfig` passes know nothing of its `ext://` values.
+        given = [(name, static[name]) for name in static] if static else []
+        pairs = [_keyvalue.pair(name, value) for name, value in given if not callable(value)]
+        self._static = pairs
+        self._live = tuple([live(name, value) for name, value in given if callable(value)])
+        self._omitted = _record.NOT_EXTRAS.union(omit)
         self._message_key = message_key
         self._form = self._form_with(self._source)
         self._one_line_each = exceptions == "lines"
 
     def _form_with(self, source: str) -> LineForm:
         pairs = [source, *self._static] if source else self._static
-        return LineForm("".join([pair + " " for pair in pairs]), self._message_key)
+        start = "".join([pair + " " for pair in pairs])
+        return LineForm(start, self._message_key, self._live, self._omitted)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line; more than one, joined by newlines, only as the class says."""
@@ -102,7 +119,7 @@ class KeyValueFormatter(logging.Formatter):
         if own_source:
             source = own_source
             form = self._form_with(source)
-        extras, metrics = _record.pairs_and_metrics(_record.extras(record))
+        extras, metrics = _record.pairs_and_metrics(_record.extras(record, form.omitted))
         message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
         if message is None:
             message = self._message(record, metrics, own_source)
@@ -113,6 +130,7 @@ class KeyValueFormatter(logging.Formatter):
 
         shared = [
             form.start(record.levelname, record.name),
+            *form.live_pairs(),
             *([message] if message else []),
             *extras,
             *error,

@@ -36,7 +36,8 @@ class LogplexHandler(logging.Handler):
 
     `logging` calls it like any other handler: attach it to the root logger or to loggers that
     exist already, from code, `dictConfig` or `fileConfig`. Without a formatter it writes the lines
-    of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is.
+    of `KeyValueFormatter`; the text of any other formatter is made safe and sent as it is. The
+    `format` of `basicConfig` is for handlers without a formatter, so not for this one.
 
     What a line needs is taken out of a record in the calling thread, and queued; that thread never
     waits for the network and never sees an exception of this handler. What cannot be delivered is
@@ -157,9 +158,11 @@ class LogplexHandler(logging.Handler):
             # From here, so that no frame of the traceback holds the URL or a header.
             del given, url, headers, streams
             raise ConfigurationError(problem)
+        # Here from the start: `basicConfig` gives its own to a handler that has none.
+        self.formatter = KeyValueFormatter(source=self._options.source)
         self._entries = Entries(
             self._options.packet,
-            KeyValueFormatter(source=self._options.source),
+            self.formatter,
             # A class that has an `emit` of its own is to get every record there.
             by_shape=type(self).emit is LogplexHandler.emit,
             token_as_appname=self._options.token_as_appname,

@@ -8,7 +8,7 @@ from types import FrameType
 
 from logplex_handler import _forks
 from logplex_handler._reporter import Reporter
-from logplex_handler.handler import LogplexHandler
+from logplex_handler._together import all_handlers
 
 __all__ = ["flush_on_sigterm"]
 
@@ -43,7 +43,7 @@ class _FlushFirst:
         for one in _forks.registered():
             if isinstance(one, Reporter):
                 one.report_recorded()
-        handlers = [one for one in _forks.registered() if isinstance(one, LogplexHandler)]
+        handlers = all_handlers()
         # All of them at once, so that one whose receiver hangs takes no time from the others.
         for handler in handlers:
             handler._current().begin_shutdown()

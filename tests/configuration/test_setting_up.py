@@ -26,10 +26,10 @@ def test_a_handler_is_added_to_a_logger_like_any_other(logplex, make):
 
 
 def test_a_handler_is_given_to_basic_config(logplex, make):
-    """`basicConfig(handlers=…, force=True)` gives it a formatter of its own, which is honoured."""
+    """`basicConfig` gives a formatter to handlers that have none; this one has, and keeps it."""
     logging.basicConfig(handlers=[make(logplex.url)], level="INFO", force=True)
-    logging.getLogger("tests.basic").info("hello")
-    assert delivered(logplex, 1) == ["INFO:tests.basic:hello"]
+    logging.getLogger("tests.basic").info("hello", extra={"order": 1})
+    assert delivered(logplex, 1) == ["level=info logger=tests.basic msg=hello order=1"]
 
 
 @pytest.mark.parametrize("key", ["class", "()"])

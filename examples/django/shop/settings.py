@@ -1,0 +1,34 @@
+"""Settings of a small shop; what matters here is LOGGING."""
+
+from __future__ import annotations
+
+from shop.request_id import request_id
+
+SECRET_KEY = "only-an-example"
+DEBUG = True
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "shop.urls"
+# Before all others, so that their lines have the id too.
+MIDDLEWARE = ["shop.request_id.RequestIdMiddleware"]
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "keyvalue": {
+            "()": "logplex_handler.KeyValueFormatter",
+            "static": {"request_id": request_id.get},
+            # Django's own records carry the request itself as an extra.
+            "omit": ["request"],
+        },
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler"},
+        "logplex": {"class": "logplex_handler.LogplexHandler", "formatter": "keyvalue"},
+    },
+    "root": {"handlers": ["console", "logplex"], "level": "INFO"},
+    "loggers": {
+        # The access log of `runserver`, which goes nowhere else by itself.
+        "django.server": {"handlers": ["logplex"], "level": "INFO", "propagate": False},
+    },
+}

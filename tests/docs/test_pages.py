@@ -1,0 +1,143 @@
+"""Every code block of the pages is run, or is part of a file that is; no link leads nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import logplex_handler.testing
+from logplex_handler.testing import LogplexReceiver
+from tests.docs.blocks import DOCS, EXAMPLES, Block, blocks, name, pages, pattern
+
+# What `test_programs` and `.ci/run` run.
+RUN_ELSEWHERE = ("server", "worker", "client", "demo command", "test command", "not run: ")
+CODE = ("python", "sh", "console", "bash", "shell", "")
+
+# Runs a page's blocks in one namespace, as in an interpreter, and writes what each prints.
+INTERPRETER = """
+import contextlib, io, json, sys
+printed, names = [], {"__name__": "__main__"}
+for line, source in json.load(sys.stdin):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile("\\n" * line + source, PAGE, "exec"), names)
+    printed.append(output.getvalue())
+print(json.dumps(printed))
+"""
+
+
+def _all_pages() -> list[object]:
+    return [pytest.param(page, id=name(page)) for page in pages()]
+
+
+def _is_python(block: Block) -> bool:
+    return block.language == "python" and block.title is None and not _is_elsewhere(block)
+
+
+def _is_elsewhere(block: Block) -> bool:
+    return str(block.says).startswith(RUN_ELSEWHERE)
+
+
+def _example(page: Path) -> Path:
+    return EXAMPLES / page.stem.replace("-", "_")
+
+
+@pytest.fixture
+def logplex() -> Iterator[LogplexReceiver]:
+    """The stream that a page's blocks send to, by the rules."""
+    with LogplexReceiver() as receiver:
+        yield receiver
+        assert not receiver.violations
+
+
+@pytest.fixture
+def environ(logplex: LogplexReceiver) -> dict[str, str]:
+    """An environment with that stream."""
+    environ = {key: value for key, value in os.environ.items() if "LOGPLEX_" not in key}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return environ | {"LOGPLEX_URL": logplex.url, "PATH": path, "PYTHONUTF8": "1"}
+
+
+def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str = "") -> str:
+    finished = subprocess.run(
+        command,
+        input=stdin,
+        env=environ,
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=25,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.parametrize("page", _all_pages())
+def test_every_block_is_run(
+    page: Path, environ: dict[str, str], logplex: LogplexReceiver, tmp_path: Path
+) -> None:
+    """And prints and sends what the page says."""
+    of_page = blocks(page)
+    has_example = _example(page).is_dir()
+    for block in of_page:
+        if block.title is not None and not has_example:
+            path = tmp_path / block.title
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    python = [block for block in of_page if _is_python(block)]
+    program = INTERPRETER.replace("PAGE", repr(name(page)))
+    sources = json.dumps([(block.line, block.text) for block in python])
+    printed: list[str] = []
+    if python:
+        last = _output([sys.executable, "-c", program], environ, tmp_path, sources)
+        printed = json.loads(last.splitlines()[-1])
+    outputs = iter(printed)
+    output = ""
+    for block in of_page:
+        if _is_python(block):
+            output = next(outputs)
+        elif block.says == "run":
+            output = _output(["bash", "-euc", block.text], environ, tmp_path)
+        elif block.says == "prints":
+            expected = pattern(block.text.strip())
+            assert re.fullmatch(expected, output.strip(), re.DOTALL), output
+        elif block.says == "sends":
+            assert set(block.text.splitlines()) <= {line.text for line in logplex.lines}
+        elif block.language in CODE and block.title is None:
+            assert _is_elsewhere(block), f"nobody runs the block at line {block.line}"
+
+
+@pytest.mark.parametrize("page", _all_pages())
+def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
+    """What the page shows of a file is what the tests run."""
+    if not _example(page).is_dir():
+        return
+    for block in blocks(page):
+        if block.title is not None:
+            source = (_example(page) / block.title).read_text(encoding="utf-8")
+            assert f"\n{block.text}" in f"\n{source}", f"line {block.line} is not in {block.title}"
+
+
+@pytest.mark.parametrize("module", [logplex_handler, logplex_handler.testing])
+def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
+    """With what its docstring says."""
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    for public in module.__all__:
+        assert f"::: {module.__name__}.{public}\n" in reference, public
+        assert getattr(module, public).__doc__, public
+
+
+@pytest.mark.parametrize("page", _all_pages())
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    """Those within the repository; headings are checked when the site is built."""
+    for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (page.parent / link).exists(), link

@@ -1,0 +1,68 @@
+"""Flushing without a reference to a handler."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+from logplex_handler import flush_all
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import logging_to
+from tests.servers import accept, serving
+
+
+def test_every_handler_is_flushed():
+    """All that was logged before has arrived when it returns."""
+    with (
+        LogplexReceiver() as one,
+        LogplexReceiver() as other,
+        logging_to(one.url, flush_interval=60) as (logger, _),
+        logging_to(other.url, flush_interval=60) as (other_logger, _),
+    ):
+        logger.info("a")
+        other_logger.info("b")
+        assert flush_all()
+        assert [line.text for line in (*one.lines, *other.lines)] == ["a", "b"]
+
+
+def test_a_receiver_that_hangs_takes_no_time_from_the_others():
+    """Together they have the time given; what can be delivered is."""
+    with (
+        serving(lambda connection: hung.stopped.wait(20)) as hung,
+        serving(accept) as well,
+        logging_to(hung.url, shutdown_timeout=0.1) as (logger, _),
+        logging_to(well.url, flush_interval=60) as (other_logger, _),
+    ):
+        logger.info("a")
+        other_logger.info("b")
+        began = time.monotonic()
+        assert not flush_all(1.5)
+        assert time.monotonic() - began < 3
+        assert well.frames() == [b"b"]
+
+
+def test_a_process_that_ends_at_once_loses_nothing_after_it():
+    """`os._exit` runs no exit functions."""
+    program = """
+    import logging, os
+    from logplex_handler import LogplexHandler, flush_all
+    logging.getLogger().addHandler(LogplexHandler())
+    logging.warning("last words")
+    assert flush_all()
+    os._exit(0)
+    """
+    with LogplexReceiver() as logplex:
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)],
+            env=os.environ | {"LOGPLEX_URL": logplex.url},
+            check=True,
+            timeout=20,
+        )
+        assert [dict(line.pairs)["msg"] for line in logplex.lines] == ["last words"]
+
+
+def test_without_a_handler_there_is_nothing_to_wait_for():
+    """It is True at once, in a process that has none."""
+    program = "from logplex_handler import flush_all; assert flush_all() and flush_all(1)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)

@@ -1,0 +1,51 @@
+"""Extras that a formatter is told to leave out."""
+
+import pytest
+
+from logplex_handler import ConfigurationError, KeyValueFormatter
+from tests.test_shapes import entries_that_know, formatted, frames, has_shape, make
+
+FORMATTER = KeyValueFormatter(omit=["data", "o'dd"])
+
+
+@pytest.mark.parametrize(
+    ("extra", "shown"),
+    [
+        ({"data": 1}, ""),
+        ({"data": object(), "a": 1}, " a=1"),
+        ({"a": 1, "data": 1, "b": 2}, " a=1 b=2"),
+        ({"o'dd": 1, "b": 2, "c": 3}, " b=2 c=3"),
+        ({"b": 2}, " b=2"),
+    ],
+)
+def test_an_omitted_extra_makes_no_pair(extra, shown):
+    """The others keep their order."""
+    line = FORMATTER.format(make("hello", extra=extra))
+    assert line == f"level=info logger=shop msg=hello{shown}"
+
+
+def test_a_shape_is_not_taken_for_another():
+    """Records that differ in which extras are omitted, and in which are not, keep their pairs."""
+    extras = [
+        {"data": 1, "a": 1},
+        {"data": 1, "b": 1},
+        {"other": 1, "a": 1},
+        {"a": 1, "data": 1},
+        {"a": 1},
+        {"data": 1, "a": 1, "b": 2},
+        {"data": 1, "b": 1, "a": 2},
+        {"other": 1, "b": 1, "a": 2},
+    ]
+    records = [make("hello", extra=extra) for extra in extras]
+    entries = entries_that_know(*records, formatter=FORMATTER)
+    for record in records:
+        entry, _ = entries.entry(record, FORMATTER)
+        assert has_shape(entry)
+        assert frames(entries, entry) == formatted(record, FORMATTER)
+
+
+@pytest.mark.parametrize("omit", ["data", [1], [None], 7])
+def test_omit_must_be_names(omit):
+    """One name alone is likely a mistake: it would be taken letter by letter."""
+    with pytest.raises(ConfigurationError, match=r"^omit: "):
+        KeyValueFormatter(omit=omit)
