@@ -11,6 +11,9 @@ It answers over real sockets as Logplex does, keeps what arrived, and says what 
 """
 
 from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._misbehaviour import Misbehaviour
+from logplex_handler.testing._parse import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
+from logplex_handler.testing._violations import Violation
 
-__all__ = ["Line", "LogplexReceiver", "Request"]
+__all__ = ["Line", "LogplexReceiver", "Metric", "Misbehaviour", "Request", "Violation"]
