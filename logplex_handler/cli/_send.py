@@ -111,8 +111,8 @@ def _account(stats: Stats, problem: str, *, verbose: bool) -> int:
         _say(f"{lost:,} of {stats.accepted:,} lines not delivered ({causes}{waiting})")
     elif verbose:
         _say(
-            f"{stats.delivered:,} lines delivered in {stats.requests:,} requests, "
-            f"{stats.retries:,} of them retries, {stats.bytes_sent:,} bytes"
+            f"lines delivered: {stats.delivered:,}; requests: {stats.requests:,}, "
+            f"retries: {stats.retries:,}; bytes: {stats.bytes_sent:,}"
         )
     if problem:
         _say(problem)

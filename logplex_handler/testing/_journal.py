@@ -74,7 +74,8 @@ class Request:
     """One request and its answer; `frames` counts what is in the body, routed or not.
 
     `status` is 0 where there was no answer on purpose. `is_retry` says whether a batch of the same
-    frame id and content came before. `time` is when it was read, in seconds since the epoch.
+    frame id and content came before. `on_purpose`: whether the answer was planned, or came of a
+    `Misbehaviour`. `time` is when it was read, in seconds since the epoch.
     """
 
     status: int
@@ -86,7 +87,9 @@ class Request:
     connection: int
     violations: tuple[Violation, ...]
     is_retry: bool = False
+    on_purpose: bool = False
     time: float = 0.0
+    token: str = field(default="", repr=False)
 
 
 Arrival = Callable[[Request, "tuple[Line, ...]"], object]

@@ -224,6 +224,8 @@ class LogplexReceiver:
             connection,
             violations,
             is_retry=seen == "again",
+            on_purpose=planned is not None,
+            token=verdict.token,
         )
         self._journal.add(kept, routed, verdict.token)
         return answer, close
@@ -244,6 +246,8 @@ def _kept(
     violations: tuple[Violation, ...],
     *,
     is_retry: bool = False,
+    on_purpose: bool = False,
+    token: str = "",
 ) -> Request:
     return Request(
         answer.status,
@@ -255,7 +259,9 @@ def _kept(
         connection,
         violations,
         is_retry,
+        on_purpose,
         time.time(),
+        token,
     )
 
 
