@@ -105,6 +105,7 @@ function drawNow() {
     if (!row.element.hidden) fill(row, line, first + index);
   });
   find("#empty").hidden = counts.total > 0;
+  find("#no-match").hidden = counts.total === 0 || shown.length > 0;
   const filtered = shown.length !== all.length;
   find("#matches").textContent = filtered ? `${grouped(shown.length)} of ${grouped(all.length)}` : "";
   newer.hidden = following || last >= shown.length - 1;

@@ -28,6 +28,7 @@ function steps(most) {
 export const number = (value) =>
   value >= 1e6 ? +(value / 1e6).toPrecision(3) + "M" : value >= 1e4 ? +(value / 1e3).toPrecision(3) + "k"
     : String(+value.toPrecision(3));
+export const bytes = (value) => value >= 1e6 ? +(value / 1e6).toPrecision(3) + " MB" : value >= 1e3 ? +(value / 1e3).toPrecision(3) + " kB" : value + " B";
 export const clock = (second, long) => new Date(second * 1000).toISOString().slice(11, long ? 19 : 16);
 
 // `series`: [{name, colour, points: Map(second → value)}]; `from`, `to`, `step`: seconds.
@@ -56,7 +57,8 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
   const every = Math.max(1, Math.ceil(seconds.length / 5));
   seconds.forEach((second, index) => {
     if (index % every === 0) {
-      draw(svg, "text", { x: x(second), y: HEIGHT - 6, "text-anchor": "middle" }, clock(second, (to - from) < 600));
+      const atEnd = WIDTH - x(second) < 30;
+      draw(svg, "text", { x: atEnd ? WIDTH - 2 : x(second), y: HEIGHT - 6, "text-anchor": atEnd ? "end" : "middle" }, clock(second, to - from < 600));
     }
   });
 

@@ -1,7 +1,7 @@
 // The requests behind the lines: batch sizes, retries, refusals, and what was wrong with them.
 
 import { find, grouped, make, visible, violationCard } from "./dom.js";
-import { bucket, card, widthIn } from "./plot.js";
+import { bucket, bytes, card, widthIn } from "./plot.js";
 
 const SHOWN = 200;
 const KEPT = 20_000;
@@ -42,7 +42,7 @@ export function draw(force) {
     ["requests", grouped(totals.requests)],
     ["lines taken", grouped(totals.lines)],
     ["median batch", frames.length ? grouped(frames[Math.ceil(frames.length / 2) - 1]) + " lines" : "–"],
-    ["largest body", totals.largest ? grouped(totals.largest) + " B" : "–"],
+    ["largest body", totals.largest ? bytes(totals.largest) : "–"],
     ["retries", grouped(totals.retries)],
     ["refused", grouped(totals.refused), totals.refused > 0],
     ["on purpose", grouped(totals.meant)],
