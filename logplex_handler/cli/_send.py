@@ -8,6 +8,7 @@ The lines take the way of every record: the same batches, retries and drop repor
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -67,19 +68,16 @@ def send(options: SendOptions) -> int:
         _say(str(error))
         return 2
     handler.setFormatter(logging.Formatter("%(message)s"))
-    unread = ""
     with Stop() as stop:
         try:
-            unread = _send_all(handler, options, stop)
-        except KeyboardInterrupt:
-            unread = "interrupted"
-        try:
+            problem = _send_all(handler, options, stop)
             handler.flush()
             handler.close()
         except KeyboardInterrupt:
-            # Whoever asks twice does not want to wait.
-            unread = "interrupted"
-    return _account(handler.stats(), unread, verbose=options.verbose)
+            _account(handler.stats(), "interrupted", verbose=options.verbose)
+            # Whoever asks twice does not want to wait, as `logging` would at an ordinary exit.
+            os._exit(1)
+    return _account(handler.stats(), problem, verbose=options.verbose)
 
 
 def _send_all(handler: LogplexHandler, options: SendOptions, stop: Stop) -> str:

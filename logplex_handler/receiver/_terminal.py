@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from logplex_handler.cli._style import Style, harmless
 from logplex_handler.receiver._feed import Arrived, Seen
-from logplex_handler.testing import Request, Violation
+from logplex_handler.testing import Line, Request, Violation
 
 # Explanations are for reading, so not wider than a page.
 _WIDTH = 96
@@ -52,6 +52,15 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def shown_line(line: Line, style: Style) -> str:
+    """A line as `heroku logs` shows it, in the colour of its process and harmless to terminals."""
+    packet = line.packet
+    if not line.shown:
+        return style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
+    name = harmless(f"{packet.timestamp} {packet.appname}[{packet.procid}]:")
+    return f"{style.of_process(name, packet.procid)} {harmless(packet.text)}"
+
+
 class Terminal:
     """Prints what arrives to stdout; a viewer."""
 
@@ -84,18 +93,11 @@ class Terminal:
             yield from self._explained(violation)
         for seen in arrived.lines:
             if not self._quiet and self._chosen.passes(seen):
-                yield self._line(seen)
+                yield shown_line(seen.line, self._style)
             for violation in seen.violations:
                 if self._quiet:
-                    yield self._line(seen)
+                    yield shown_line(seen.line, self._style)
                 yield from self._explained(violation)
-
-    def _line(self, seen: Seen) -> str:
-        packet = seen.line.packet
-        if not seen.line.shown:
-            return self._style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
-        name = harmless(f"{packet.timestamp} {packet.appname}[{packet.procid}]:")
-        return f"{self._style.of_process(name, packet.procid)} {harmless(packet.text)}"
 
     def _explained(self, violation: Violation) -> Iterator[str]:
         self.violations += 1
