@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pty
 import re
@@ -263,7 +262,7 @@ def test_whoever_has_seen_enough_ends_it(tmp_path):
     ) as process:
         assert wait_until(url_file.exists, 10)
         url = url_file.read_text().strip()
-        with logging_to(url) as (logger, handler):
+        with logging_to(url, shutdown_timeout=0.2) as (logger, handler):
             deadline = time.monotonic() + 10
             number = 0
             while process.poll() is None and time.monotonic() < deadline:
@@ -271,7 +270,6 @@ def test_whoever_has_seen_enough_ends_it(tmp_path):
                 handler.flush(0.2)
                 number += 1
             handler.flush(0)
-            logging.getLogger().info("the receiver is gone")
         assert process.stdout.read().count(b"\n") == 1
         assert b"Traceback" not in process.stderr.read()
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -219,9 +220,13 @@ def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path)
     count = 6_000
     trouble = ("--token", "t.one-for-all", "--fail", "503:0.2", "--delay", "0.05")
 
+    @contextmanager
     def receiver(port, *more):
-        with shown.open("ab") as file:
-            return started("receive", "--port", port, *trouble, *more, stdout=file)
+        with (
+            shown.open("ab") as file,
+            started("receive", "--port", port, *trouble, *more, stdout=file) as process,
+        ):
+            yield process
 
     with receiver("0", "--url-file", str(url_file)) as first:
         assert wait_until(url_file.exists, 10)
