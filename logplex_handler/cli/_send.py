@@ -68,6 +68,8 @@ def send(options: SendOptions) -> int:
         _say(str(error))
         return 2
     handler.setFormatter(logging.Formatter("%(message)s"))
+    # Nobody asks a line for these, and they are a tenth of what it costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     with Stop() as stop:
         try:
             problem = _send_all(handler, options, stop)

@@ -14,7 +14,7 @@ With pytest, the fixture `logplex` does all of it; `LogplexCapture` is what it g
 from logplex_handler.testing._capture import LogplexCapture
 from logplex_handler.testing._journal import Line, Request
 from logplex_handler.testing._misbehaviour import Misbehaviour
-from logplex_handler.testing._parse import Metric
+from logplex_handler.testing._pairs import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
 from logplex_handler.testing._violations import Violation
 

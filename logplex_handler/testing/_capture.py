@@ -10,7 +10,7 @@ from typing import Any
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.testing import _words
 from logplex_handler.testing._journal import Line, Request
-from logplex_handler.testing._parse import Metric
+from logplex_handler.testing._pairs import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
 
 # Seconds, shorter than the handler's own so that tests are quick.

@@ -11,15 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from logplex_handler.testing._parse import (
-    Malformed,
-    Metric,
-    Packet,
-    is_metric,
-    parse_metric,
-    parse_packet,
-    parse_pairs,
-)
+from logplex_handler.testing._pairs import Metric, is_metric, parse_metric, parse_pairs
+from logplex_handler.testing._parse import Malformed, Packet, parse_packet
 from logplex_handler.testing._violations import Violation
 
 MAX_CONVENIENT_BYTES = 10_000

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from logplex_handler.testing._conventions import line_violations, metrics, packet_violations
-from logplex_handler.testing._parse import Metric, Packet, parse_pairs
+from logplex_handler.testing._pairs import Metric, parse_pairs
+from logplex_handler.testing._parse import Packet
 from logplex_handler.testing._rules import as_shown
 from logplex_handler.testing._violations import Violation
 

@@ -9,7 +9,7 @@ import time
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from logplex_handler.testing._conversation import (
@@ -23,6 +23,7 @@ from logplex_handler.testing._journal import Arrival, Journal, Line, Request
 from logplex_handler.testing._listener import Listener
 from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
 from logplex_handler.testing._rules import judge, msg_count
+from logplex_handler.testing._tokens import AllBut
 from logplex_handler.testing._violations import Violation
 
 
@@ -197,7 +198,7 @@ class LogplexReceiver:
                 return
 
     def _take(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
-        let_in = _AllBut(self._retired) if self._any_token else self.tokens
+        let_in = AllBut(self._retired) if self._any_token else self.tokens
         verdict = judge(request, let_in, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
         if self._any_token and verdict.token:
@@ -263,22 +264,6 @@ def _kept(
         time.time(),
         token,
     )
-
-
-class _AllBut(Collection[str]):
-    """Every token there is, but for some."""
-
-    def __init__(self, tokens: frozenset[str]) -> None:
-        self._tokens = tokens
-
-    def __contains__(self, token: object) -> bool:
-        return token not in self._tokens
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 # A forked child gets the sockets and locks, but not the threads that used them.
