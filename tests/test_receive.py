@@ -199,6 +199,16 @@ def test_what_is_recorded_can_be_sent_again(tmp_path):
         assert [line.text for line in logplex.lines] == [f"n={number}" for number in range(5)]
 
 
+def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path):
+    """It is told once, and lines are still taken and shown."""
+    with receiving(tmp_path, "--record", "/dev/full") as local:
+        for name in ("a", "b"):
+            assert local.post(body(name), Logplex_Frame_Id=name).status_code == 204
+        shown, said = local.end()
+    assert len(shown.splitlines()) == 2
+    assert said.count("the record ends here: No space left on device") == 1
+
+
 def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
     """Or as many times faster as asked for."""
     record = tmp_path / "record"

@@ -86,7 +86,7 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--level",
         choices=_values.LEVELS,
         default="info",
-        help="the lines' severity (default: info)",
+        help="the lines' severity",
     )
     command.add_argument("--hostname", help="default: LOGPLEX_HOSTNAME, else as in the README")
     command.add_argument("--appname", help="default: LOGPLEX_APPNAME, else app")

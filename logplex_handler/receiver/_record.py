@@ -7,8 +7,10 @@ that the octet counts stay as they were.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ class Recorder:
         """Raises OSError if the file cannot be written."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._is_broken = False
 
     def __call__(self, arrived: Arrived) -> None:
         """Write a request, unless it was refused on purpose: the sender sends it again."""
@@ -57,12 +60,20 @@ class Recorder:
             "headers": kept,
             "body": base64.b64encode(body).decode("ascii"),
         }
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        if self._is_broken:
+            return
+        try:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+        except OSError as error:
+            # Such as a full disk: what is received is still shown.
+            self._is_broken = True
+            print(f"the record ends here: {error.strerror}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """No more requests come."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def read(path: Path) -> Iterator[Recorded]:

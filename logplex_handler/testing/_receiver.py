@@ -77,7 +77,7 @@ class LogplexReceiver:
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._journal = Journal(on_arrival)
         self._closing = threading.Event()
-        # Guards `_planned`, so that one failure is not given to two requests.
+        # Guards `_planned`, so that one failure is not given to two requests, and `_seen_tokens`.
         self._planning = threading.Lock()
         self._planned: deque[HttpAnswer] = deque()
         self._listener: Listener | None = None
@@ -127,7 +127,8 @@ class LogplexReceiver:
 
     def rotate(self) -> str:
         """Retire every token so far and let in a new one, as Heroku does; the new URL."""
-        self._retired |= {*self.tokens, *self._seen_tokens}
+        with self._planning:
+            self._retired |= {*self.tokens, *self._seen_tokens}
         self.tokens = (f"t.{uuid.uuid4()}",)
         return self.url
 
@@ -201,8 +202,6 @@ class LogplexReceiver:
         let_in = AllBut(self._retired) if self._any_token else self.tokens
         verdict = judge(request, let_in, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
-        if self._any_token and verdict.token:
-            self._seen_tokens.add(verdict.token)
         frame_id = request.headers.get("Logplex-Frame-Id")
         seen = self._journal.seen(verdict.token, frame_id, verdict.frames) if frame_id else "new"
         if self._strict and seen == "other":
@@ -210,6 +209,8 @@ class LogplexReceiver:
             violations += (Violation(told, "http.frame-id-reused"),)
         with self._planning:
             planned = self._planned.popleft() if self._planned else None
+            if self._any_token and verdict.token:
+                self._seen_tokens.add(verdict.token)
         if planned is None and answer.status == 204:
             planned = self._misbehaviour.next()
         if planned is not None:
