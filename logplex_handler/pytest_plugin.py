@@ -10,17 +10,15 @@ A test that sends anything malformed fails, and one that fails shows the lines t
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-# Loaded with every run of pytest, so the package itself is left for the test that asks for it.
-if TYPE_CHECKING:
-    from logplex_handler.testing import LogplexCapture
+from logplex_handler.testing import LogplexCapture
 
 __all__ = ["logplex"]
 
-_captures = pytest.StashKey["LogplexCapture"]()
+_captures = pytest.StashKey[LogplexCapture]()
 
 _MARKER = (
     "logplex(logger='', level='INFO', strict=True, formatter=None, **options): how the fixture "
@@ -43,8 +41,6 @@ def logplex(
     The mark `logplex` sets it up otherwise. `LOGPLEX_URL` is its URL meanwhile, for handlers that
     the program makes itself and for its subprocesses.
     """
-    from logplex_handler.testing import LogplexCapture
-
     options: dict[str, Any] = {}
     # The nearest mark is the first, and its word the last.
     for mark in reversed(list(request.node.iter_markers("logplex"))):

@@ -92,6 +92,7 @@ APART = {
     "http.too-large",
     "http.unreadable",
     "metric.two-units",
+    "packet.token",
 }
 
 
@@ -174,6 +175,18 @@ def test_a_frame_id_of_another_batch_is_explained(logplex):
     post(logplex, frame("foo"), **GOOD)
     post(logplex, frame("bar"), **GOOD)
     assert [one.rule for one in logplex.violations] == ["http.frame-id-reused"]
+
+
+def test_a_token_in_a_text_is_explained_and_one_as_appname_is_good(logplex):
+    """Logplex takes it out once only, so whoever reads the log could read it."""
+    token = logplex.token
+    form_of_2013 = HEADER.replace(" app ", f" {token} ")
+    post(logplex, frame("foo", header=form_of_2013), **GOOD)
+    post(logplex, frame(f"url={token}"), **GOOD)
+    post(logplex, frame(f"url={token}", header=form_of_2013), **GOOD)
+    found = [[one.rule for one in line.violations] for line in logplex.lines]
+    assert found == [[], ["packet.token"], ["packet.token"]]
+    assert token not in "".join(one.explained for one in logplex.lines[1].violations)
 
 
 def test_what_cannot_be_read_is_explained(logplex):

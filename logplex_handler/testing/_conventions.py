@@ -18,6 +18,7 @@ from logplex_handler.testing._violations import Violation
 MAX_CONVENIENT_BYTES = 10_000
 """What a packet should not exceed: less than Logplex's limit, so that a drain can add to it."""
 
+_SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
 _FIELD = re.compile(r"[a-z0-9.-]*")
 _BEGINS_WITH_PAIR = re.compile(r'[^\s="]+=')
@@ -37,6 +38,20 @@ def packet_violations(packet: bytes, frame: int) -> tuple[Violation, ...]:
         told = f"frame {frame}: l2met gives the procid {parsed.procid} a meaning of its own"
         return (Violation(told, "packet.reserved", frame=frame),)
     return ()
+
+
+def token_violations(packet: bytes, token: str, frame: int) -> Iterator[Violation]:
+    """Whether a packet shows the stream's token: as appname it may stand there, nowhere else."""
+    secret = token.encode("latin-1")
+    # A made-up one as short as `x` is in any text.
+    if len(secret) < _SHORTEST_TOKEN or secret not in packet:
+        return
+    fields = packet.split(b" ", 4)
+    allowed = len(fields) > 3 and fields[3] == secret
+    place = packet.find(secret, len(b" ".join(fields[:4])) if allowed else 0)
+    if place >= 0:
+        told = f"frame {frame}: byte {place}: the stream's token stands in the packet"
+        yield Violation(told, "packet.token", frame=frame)
 
 
 def line_violations(packet: Packet, size: int, frame: int) -> Iterator[Violation]:

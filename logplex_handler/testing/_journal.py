@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from logplex_handler.testing._conventions import line_violations, metrics, packet_violations
+from logplex_handler.testing._conventions import (
+    line_violations,
+    metrics,
+    packet_violations,
+    token_violations,
+)
 from logplex_handler.testing._pairs import Metric, parse_pairs
 from logplex_handler.testing._parse import Packet
 from logplex_handler.testing._rules import as_shown
@@ -54,6 +59,7 @@ class Line:
         """What is wrong with the packet, or misleads those who read its text."""
         return (
             *packet_violations(self.frame, self.number),
+            *token_violations(self.frame, self.token, self.number),
             *line_violations(self.packet, len(self.frame), self.number),
         )
 

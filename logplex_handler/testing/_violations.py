@@ -234,6 +234,11 @@ RULES: dict[str, Rule] = {
         "It becomes a part of the first key, which then nobody finds.",
         "Leave the byte order mark out.",
     ),
+    "packet.token": Rule(
+        "Logplex writes `app` over it, but only the first time; where it stands again, customers "
+        "and drains see the secret.",
+        "Keep the token out of what is logged: it opens the stream to whoever reads it.",
+    ),
     "packet.size": Rule(
         "Logplex takes up to 10,240 bytes, one more loses the batch; go-syslog takes 8,192.",
         "Cut messages between characters so that no packet has more than 10,000 bytes.",
