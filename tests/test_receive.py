@@ -357,6 +357,17 @@ def test_nothing_that_was_logged_reaches_the_terminal_raw():
     assert harmless("a\x1b[2J\u202e\x9b\ttab") == "a\\u001b[2J\\u202e\\u009b\ttab"
 
 
+def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
+    """What it cannot show is an escape."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with receiving(tmp_path) as local:
+        local.post(body("zwölf €"))
+        local.post(body("measure#x=1e3"), Logplex_Frame_Id="b")
+        shown, _ = local.end()
+    assert "zw\\xf6lf \\u20ac" in shown
+    assert "\\u2192 Write fixed point" in shown
+
+
 def test_a_process_has_one_colour(monkeypatch):
     """The same in every run, and none where colours are off."""
     import io

@@ -102,8 +102,10 @@ class Terminal:
     def _explained(self, violation: Violation) -> Iterator[str]:
         self.violations += 1
         yield self._style.paint(f"  ! {harmless(violation.finding)}", "yellow")
-        for text in (violation.consequence, violation.cure):
-            yield from textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+        for mark, text in (("", violation.consequence), ("→ ", violation.cure)):
+            yield from textwrap.wrap(
+                text, _WIDTH, initial_indent=f"    {mark}", subsequent_indent="    "
+            )
 
 
 def _of_answer(request: Request) -> str | None:
