@@ -210,6 +210,25 @@ def test_metrics_are_drawn_with_the_right_points(tab, local):
     expect(tab.locator('[data-metric="measure#web.latency@eu"]')).to_have_count(1)
 
 
+def test_names_without_end_do_not_stop_the_page(tab, local):
+    """A program that makes up metrics, sources and processes is drawn in part."""
+    local.post(
+        b"".join(
+            body(f"source=s{number} count#n{number}=1 measure#x=1ms", process=f"p{number}")
+            for number in range(600)
+        ),
+        600,
+    )
+    opened(tab, local)
+    assert tab.evaluate("document.querySelector('#process').options.length") == 501
+    tab.keyboard.press("2")
+    expect(tab.locator("#plots .card")).to_have_count(60)
+    expect(tab.locator("#more-metrics")).to_contain_text("more metrics are not drawn")
+    tab.fill("#metric-name", "n599")
+    expect(tab.locator('[data-metric="count#n599"]')).to_be_visible()
+    expect(tab.locator("#more-metrics")).to_be_hidden()
+
+
 def test_plots_go_on_while_metrics_arrive(tab, local):
     """Without a click, and a value is told under the pointer."""
     opened(tab, local, rows=False)
@@ -281,6 +300,7 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     expect(tab.locator("#matches")).to_have_text("11 of 100,000")
     assert time.monotonic() - began < 3
     tab.fill("#search", "")
+    expect(tab.locator("#matches")).to_have_text("")
     tab.evaluate("document.querySelector('#list').scrollTop = 50000 * 22")
     expect(tab.locator(ROWS).filter(has_text="n=50005")).to_be_visible()
 

@@ -13,9 +13,12 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+const MOST_CHOICES = 500; // A program that makes up names without end must not stop the page.
+
 export function offer(select, value) {
   // One more choice, in its place of the alphabet.
   const options = [...select.options].slice(1);
+  if (options.length >= MOST_CHOICES) return;
   if (options.some((option) => option.value === value)) return;
   const next = options.find((option) => option.value > value) ?? null;
   select.insertBefore(make("option", { value, textContent: value || "none" }), next);

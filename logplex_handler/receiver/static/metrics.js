@@ -5,6 +5,8 @@ import { find, offer } from "./dom.js";
 import { bucket, card, colourOf, number, widthIn } from "./plot.js";
 
 const KEPT = 3600; // seconds
+const MOST_PLOTS = 60; // that are drawn; a filter finds the others
+const MOST_SOURCES = 12; // in one plot
 const PERCENTILES = [["p99", 0.99, "var(--high)"], ["p95", 0.95, "var(--mid)"], ["p50", 0.5, "var(--low)"]];
 
 // By kind, name and unit: {kind, name, unit, sources: Map(source → Map(second → [values]))}.
@@ -66,6 +68,7 @@ export function draw(force) {
   const from = Math.floor(Math.max(newest - range, Math.min(oldest, newest - 20 * step)) / step) * step;
   const cards = [];
   const width = widthIn(place);
+  let left = 0;
   const put = (metric, series, kind, title, suffix) => {
     const id = `${metric.kind}#${metric.name}${suffix}`;
     const all = series[0]?.points;
@@ -81,21 +84,25 @@ export function draw(force) {
   for (const metric of metrics) {
     const sources = [...metric.sources].filter(([source]) => !wanted || source === wanted).sort((a, b) => (a[0] < b[0] ? -1 : 1));
     if (!sources.length) continue;
+    if (cards.length >= MOST_PLOTS) { left += 1; continue; }
     if (metric.kind === "measure") {
       // A plot for each source: three lines of each are enough.
       for (const [source, values] of sources) {
+        if (cards.length >= MOST_PLOTS) break;
         const sorted = mapped(gathered(values, from, to, step), (list) => list.sort((a, b) => a - b));
         const series = PERCENTILES.map(([name, share, colour]) => ({ name, colour, points: mapped(sorted, (list) => percentile(list, share)) }));
         put(metric, series, "lines", metric.name + (source ? ` · ${source}` : ""), source ? `@${source}` : "");
       }
     } else {
       const what = metric.kind === "count" ? (list) => list.reduce((a, b) => a + b, 0) : (list) => list.at(-1);
-      const series = sources.map(([source, values], index) => ({
+      const series = sources.slice(0, MOST_SOURCES).map(([source, values], index) => ({
         name: source, colour: colourOf(index), points: mapped(gathered(values, from, to, step), what),
       }));
       put(metric, series, metric.kind === "count" ? "bars" : "lines", metric.name, "");
     }
   }
   place.replaceChildren(...cards);
+  find("#more-metrics").hidden = left === 0;
+  find("#more-metrics").textContent = `${left} more metrics are not drawn: filter by name or source.`;
   find("#no-metrics").hidden = known.size > 0;
 }
