@@ -139,6 +139,27 @@ def test_a_signal_sends_what_is_there_and_ends(logplex, number):
     assert texts(logplex) == ["before", "after"]
 
 
+@pytest.mark.parametrize("end", ["a signal", "the end of input"])
+def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
+    """Not each for its time: what is left is counted when all have had that."""
+    lines = tmp_path / "lines"
+    lines.write_bytes((b"x" * 1_000 + b"\n") * 25_000)
+    with (
+        LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex,
+        subprocess.Popen(["cat", str(lines)], stdout=subprocess.PIPE) as cat,
+        started("send", "--wait", "1", url=logplex.url, stdin=cat.stdout) as process,
+    ):
+        cat.stdout.close()
+        time.sleep(3)
+        if end == "a signal":
+            process.send_signal(signal.SIGTERM)
+        else:
+            cat.kill()
+        assert process.wait(15) == 1
+        assert b"lines not delivered" in process.stderr.read()
+        cat.kill()
+
+
 def test_a_second_signal_does_not_wait():
     """Even where nothing can be delivered; what is lost is counted."""
     with (

@@ -99,9 +99,9 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--wait",
         type=_values.wait,
-        default=30.0,
+        default=20.0,
         metavar="SECONDS",
-        help="how long a line may wait for room in memory, and the end for delivery (default: 30)",
+        help="how long a line may wait for room in memory, and the end for delivery (default: 20)",
     )
     command.add_argument(
         "--drop",

@@ -16,7 +16,7 @@ _CHUNK = 65_536
 # Bytes. A longer line goes on as several records, so that one without an end needs no memory.
 _LONGEST = 1_048_576
 # Seconds after a signal in which the program before the pipe may say its last.
-_GRACE = 5.0
+GRACE = 5.0
 # Seconds between looks at a file that grows.
 _LOOK_AGAIN = 0.2
 
@@ -101,7 +101,7 @@ def of_descriptor(descriptor: int, stop: Stop) -> Iterator[list[str]]:
     while True:
         left = None
         if stop.asked_at is not None:
-            left = stop.asked_at + _GRACE - time.monotonic()
+            left = stop.asked_at + GRACE - time.monotonic()
             if left <= 0:
                 break
         if not stop.wait(left, descriptor):

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from logplex_handler.cli._input import Stop, of_descriptor, of_growing_file
+from logplex_handler.cli._input import GRACE, Stop, of_descriptor, of_growing_file
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.stats import Stats
 
 _STDIN = 0
+# Seconds between looks at whether it is time to end.
+_LOOK = 0.25
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ def send(options: SendOptions) -> int:
     # Nobody asks a line for these, and they are a tenth of what it costs.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     with Stop() as stop:
+        watch = threading.Thread(target=_end_in_time, args=(handler, options, stop), daemon=True)
+        watch.start()
         try:
             problem = _send_all(handler, options, stop)
             handler.flush()
@@ -93,6 +100,29 @@ def _send_all(handler: LogplexHandler, options: SendOptions, stop: Stop) -> str:
     except OSError as error:
         return f"the input cannot be read: {error.strerror or type(error).__name__}"
     return ""
+
+
+def _end_in_time(handler: LogplexHandler, options: SendOptions, stop: Stop) -> None:
+    """Close the handler where lines that wait for room would put the end off, each for its time.
+
+    That is some seconds after a signal; or when whoever wrote the input is gone, and a line that
+    was read has waited in vain. Those that are left are counted as lost.
+    """
+    input_ends = select.poll()
+    if options.message is None and options.follow is None:
+        # Only what is always told: that nobody writes any more.
+        input_ends.register(_STDIN, 0)
+    ended_at: float | None = None
+    while True:
+        time.sleep(_LOOK)
+        now = time.monotonic()
+        if ended_at is None and input_ends.poll(0):
+            ended_at = now
+        in_vain = ended_at is not None and now > ended_at + options.wait
+        asked = stop.asked_at is not None and now > stop.asked_at + GRACE
+        if asked or (in_vain and "buffer_full" in handler.stats().dropped and not options.drop):
+            handler.close()
+            return
 
 
 def _input(options: SendOptions, stop: Stop) -> Iterator[list[str]]:
