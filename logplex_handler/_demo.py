@@ -7,12 +7,20 @@ import logging
 import logging.config
 import os
 import random
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from logplex_handler import LogplexHandler, count, measure, sample
-from logplex_handler.testing import LogplexReceiver
+from logplex_handler.cli._style import Style
+from logplex_handler.receiver._terminal import shown_line
+from logplex_handler.testing import Line, LogplexReceiver
+
+# What takes a terminal back to the start of its line, and empties that.
+_CLEAR = "\r\x1b[K"
+# Characters of the bar.
+_BAR = 30
 
 _CITIES = ("berlin", "lisbon", "oslo", "porto")
 
@@ -48,11 +56,13 @@ def demo(seconds: float) -> int:
             for handler in logging.getLogger("shop").handlers
             if isinstance(handler, LogplexHandler)
         )
+        screen = _Screen(seconds)
         try:
-            shown = _log_and_show(logplex, seconds)
+            shown = _log_and_show(logplex, seconds, screen)
         finally:
             handler.close()
-        shown = _show(logplex, shown)
+        shown = _show(logplex, shown, screen)
+        screen.close()
         stats = handler.stats()
 
     dropped = sum(stats.dropped.values())
@@ -64,7 +74,7 @@ def demo(seconds: float) -> int:
     return 0 if everything_arrived and not logplex.violations else 1
 
 
-def _log_and_show(logplex: LogplexReceiver, seconds: float) -> int:
+def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> int:
     """Have the shop log for so long; how many lines were shown meanwhile."""
     closed = threading.Event()
     activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
@@ -79,7 +89,7 @@ def _log_and_show(logplex: LogplexReceiver, seconds: float) -> int:
     try:
         while time.monotonic() < until:
             time.sleep(0.1)
-            shown = _show(logplex, shown)
+            shown = _show(logplex, shown, screen)
     finally:
         closed.set()
         for thread in threads:
@@ -87,12 +97,37 @@ def _log_and_show(logplex: LogplexReceiver, seconds: float) -> int:
     return shown
 
 
-def _show(logplex: LogplexReceiver, shown: int) -> int:
+def _show(logplex: LogplexReceiver, shown: int, screen: _Screen) -> int:
     """Print what the customer sees of the lines that are new; how many there are by now."""
     lines = logplex.lines
-    for line in lines[shown:]:
-        print(line, flush=True)
+    screen.show(lines[shown:], len(lines))
     return len(lines)
+
+
+class _Screen:
+    """Where lines are printed; in a terminal in colours, above a bar that says how far it is."""
+
+    def __init__(self, seconds: float) -> None:
+        self._style = Style(sys.stdout)
+        self._seconds = seconds
+        self._began = time.monotonic()
+
+    def show(self, lines: Sequence[Line], count: int) -> None:
+        text = "".join(f"{shown_line(line, self._style)}\n" for line in lines)
+        if self._style.is_terminal:
+            text = f"{_CLEAR}{text}{self._bar(count)}"
+        if text:
+            print(text, end="", flush=True)
+
+    def _bar(self, count: int) -> str:
+        share = min(1.0, (time.monotonic() - self._began) / self._seconds)
+        done = round(share * _BAR)
+        bar = self._style.paint("━" * done, "cyan") + self._style.paint("━" * (_BAR - done), "dim")
+        return f"{bar} {share * self._seconds:.1f} of {self._seconds:g} s, {count} lines"
+
+    def close(self) -> None:
+        if self._style.is_terminal:
+            print(_CLEAR, end="", flush=True)
 
 
 def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:

@@ -16,7 +16,8 @@ from logplex_handler import LogplexHandler
 from logplex_handler._transport import retry_after
 from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
-from logplex_handler.testing._parse import Malformed, parse_pairs
+from logplex_handler.testing._pairs import parse_pairs
+from logplex_handler.testing._parse import Malformed
 from logplex_handler.testing._rules import as_shown, judge
 from tests.fuzz.targets import TARGETS
 from tests.logs import logging_to

@@ -8,9 +8,22 @@
         assert not logplex.violations
 
 It answers over real sockets as Logplex does, keeps what arrived, and says what a sender did wrong.
+With pytest, the fixture `logplex` does all of it; `LogplexCapture` is what it gives.
 """
 
+from logplex_handler.testing._capture import LogplexCapture
 from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._misbehaviour import Misbehaviour
+from logplex_handler.testing._pairs import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
+from logplex_handler.testing._violations import Violation
 
-__all__ = ["Line", "LogplexReceiver", "Request"]
+__all__ = [
+    "Line",
+    "LogplexCapture",
+    "LogplexReceiver",
+    "Metric",
+    "Misbehaviour",
+    "Request",
+    "Violation",
+]

@@ -131,6 +131,12 @@ class Conversation:
         self._socket.settimeout(self._body_timeout)
         self._socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
+    def wait_for_the_end(self) -> None:
+        """Say nothing until the other side closes the connection."""
+        self._socket.settimeout(None)
+        while self._socket.recv(262_144):
+            pass
+
     def _read_head(self) -> bytes | None:
         deadline = monotonic() + self._idle_timeout
         seen = bool(self._buffer)

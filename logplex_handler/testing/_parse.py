@@ -1,4 +1,4 @@
-"""A strict reader of the wire: frames, RFC 5424 packets, key=value pairs and metrics.
+"""A strict reader of the wire: frames and RFC 5424 packets.
 
 Pure functions. They accept only what every known reader of such lines understands, so what passes
 here is safe to send. Errors tell the place and the rule and never quote what was read, because
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 
 MAX_PACKET_BYTES = 10_240
@@ -18,7 +17,14 @@ MAX_PACKET_BYTES = 10_240
 
 
 class Malformed(ValueError):
-    """What was read breaks a rule; the message names the offset, counted from 0, and the rule."""
+    """What was read breaks a rule; the message names the offset, counted from 0, and the rule.
+
+    `rule` is the rule's name, by which it is explained.
+    """
+
+    def __init__(self, message: str, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,6 @@ class Packet:
         return self.priority & 7
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric: `kind` is measure, sample or count; `unit` is letters or empty."""
-
-    kind: str
-    name: str
-    value: Decimal
-    unit: str
-
-
 _LENGTH = re.compile(rb"([0-9]*)( ?)")
 
 
@@ -70,20 +66,31 @@ def split_frames(body: bytes) -> list[bytes]:
         match = _LENGTH.match(body, position)
         digits, space = match.groups() if match else (b"", b"")
         if not digits:
-            raise Malformed(f"byte {position}: a frame must begin with its length in digits")
+            raise Malformed(
+                f"byte {position}: a frame must begin with its length in digits", "frame.length"
+            )
         if digits.startswith(b"0"):
-            raise Malformed(f"byte {position}: a frame length must not begin with a zero")
+            raise Malformed(
+                f"byte {position}: a frame length must not begin with a zero", "frame.zero"
+            )
         if not space:
-            raise Malformed(f"byte {position + len(digits)}: one space must follow a frame length")
+            raise Malformed(
+                f"byte {position + len(digits)}: one space must follow a frame length",
+                "frame.length",
+            )
         # Six digits are too many in any case, and int() is slow or fails on very long ones.
         length = int(digits) if len(digits) < 6 else MAX_PACKET_BYTES + 1
         if length > MAX_PACKET_BYTES:
-            raise Malformed(f"byte {position}: a packet is longer than {MAX_PACKET_BYTES} bytes")
+            raise Malformed(
+                f"byte {position}: a packet is longer than {MAX_PACKET_BYTES} bytes",
+                "frame.too-long",
+            )
         start = position + len(digits) + 1
         position = start + length
         if position > end:
             raise Malformed(
-                f"byte {start}: the frame length is {length}, but only {end - start} bytes follow"
+                f"byte {start}: the frame length is {length}, but only {end - start} bytes follow",
+                "frame.count",
             )
         frames.append(body[start:position])
     return frames
@@ -137,16 +144,22 @@ def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
     """
     match = (_PACKET if structured_data else _PACKET_OR_BARE).fullmatch(packet)
     if match is None:
-        raise Malformed(_fault(packet, structured_data))
+        raise Malformed(*_fault(packet, structured_data))
     priority, timestamp, hostname, appname, procid, msgid, data, text = match.groups()
     if not _is_date(timestamp[:10]):
-        raise Malformed(f"byte {match.start(2)}: time must be a date of the calendar")
+        raise Malformed(
+            f"byte {match.start(2)}: time must be a date of the calendar", "packet.calendar"
+        )
     if text.startswith(_BOM):
-        raise Malformed(f"byte {match.start(8)}: text must not begin with a byte order mark")
+        raise Malformed(
+            f"byte {match.start(8)}: text must not begin with a byte order mark", "packet.bom"
+        )
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Malformed(f"byte {match.start(8) + error.start}: text must be UTF-8") from None
+        raise Malformed(
+            f"byte {match.start(8) + error.start}: text must be UTF-8", "packet.utf-8"
+        ) from None
     return Packet(
         int(priority),
         timestamp.decode("ascii"),
@@ -159,7 +172,8 @@ def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
     )
 
 
-def _fault(packet: bytes, structured_data: bool) -> str:
+def _fault(packet: bytes, structured_data: bool) -> tuple[str, str]:
+    """The first fault of a packet in words, and the name of the rule that it breaks."""
     position = 0
     for name, form, rule in _ELEMENTS:
         match = re.compile(form).match(packet, position)
@@ -167,90 +181,11 @@ def _fault(packet: bytes, structured_data: bool) -> str:
             position = match.end()
         elif name == "text":
             control = _CONTROL.search(packet, position)
-            if control is not None:
-                code = ord(control.group())
-                return f"byte {control.start()}: text must not hold the control 0x{code:02x}"
-            return f"byte {len(packet)}: text {rule}"
+            if control is None:
+                return f"byte {len(packet)}: text {rule}", "packet.end"
+            code = ord(control.group())
+            told = f"byte {control.start()}: text must not hold the control 0x{code:02x}"
+            return told, "packet.control"
         elif name != "structured data" or structured_data:
-            return f"byte {position}: {name} {rule}"
-    return f"byte {position - 1}: text must end with the only newline"
-
-
-_KEY = r'[^\x00-\x20="\x7f]+'
-_PLAIN = r'[^"\\\x00-\x1f\x7f]*'
-_ESCAPE = r'\\(?:["\\nrt]|u00[0-9a-fA-F]{2})'
-_PAIR = re.compile(
-    rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|([^\x00-\x20="\\\x7f]+))(?= |\Z)'
-)
-_ESCAPED = re.compile(_ESCAPE)
-_MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
-
-
-def parse_pairs(text: str) -> list[tuple[str, str]]:
-    r"""The key=value pairs of a text in order, with escapes undone; an empty text has none.
-
-    Pairs stand one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`,
-    `\t` and `\u00XX` only. Raises Malformed, with the offset in characters.
-    """
-    pairs: list[tuple[str, str]] = []
-    position = 0
-    while text:
-        match = _PAIR.match(text, position)
-        if match is None:
-            raise Malformed(_pair_fault(text, position))
-        key, quoted, bare = match.groups()
-        pairs.append((key, bare if quoted is None else _ESCAPED.sub(_unescaped, quoted)))
-        position = match.end()
-        if position == len(text):
-            break
-        position += 1
-    return pairs
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    escape = match.group()
-    return _MEANING.get(escape) or chr(int(escape[2:], 16))
-
-
-def _pair_fault(text: str, position: int) -> str:
-    key = re.compile(rf"({_KEY})=").match(text, position)
-    if key is None:
-        return f"character {position}: a pair must begin with a key and ="
-    start = key.end()
-    if text[start : start + 1] != '"':
-        return f"character {start}: a bare value must not be empty or hold what needs quotes"
-    good = re.compile(rf"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*").match(text, start + 1)
-    stop = good.end() if good else start + 1
-    if stop == len(text):
-        return f"character {start}: a quoted value must end with a quote"
-    if text[stop] == "\\":
-        return f"character {stop}: a quoted value holds an unknown escape"
-    if text[stop] == '"':
-        return f"character {stop + 1}: one space or the end must follow a quoted value"
-    return f"character {stop}: a quoted value must not hold a raw control character"
-
-
-_METRIC_KEY = re.compile(rf"(measure|sample|count)#({_KEY})")
-_METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
-
-
-def is_metric(key: str) -> bool:
-    """Whether a key names a metric: `measure#NAME`, `sample#NAME` or `count#NAME`."""
-    return _METRIC_KEY.fullmatch(key) is not None
-
-
-def parse_metric(key: str, value: str) -> Metric:
-    """The metric that a pair stands for, as l2met reads it.
-
-    The number is not negative, fixed point, with at most six decimals; the unit is letters glued
-    to it. Raises Malformed.
-    """
-    name = _METRIC_KEY.fullmatch(key)
-    if name is None:
-        raise Malformed("character 0: the key must be measure#NAME, sample#NAME or count#NAME")
-    number = _METRIC_VALUE.fullmatch(value)
-    if number is None:
-        raise Malformed(
-            "character 0: the value must be digits, at most six decimals and a unit of letters"
-        )
-    return Metric(name.group(1), name.group(2), Decimal(number.group(1)), number.group(2))
+            return f"byte {position}: {name} {rule}", f"packet.{name.replace(' ', '-')}"
+    return f"byte {position - 1}: text must end with the only newline", "packet.newline"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 import weakref
 from collections import deque
@@ -18,9 +19,12 @@ from logplex_handler.testing._conversation import (
     HttpRequest,
     Refused,
 )
-from logplex_handler.testing._journal import Journal, Line, Request
+from logplex_handler.testing._journal import Arrival, Journal, Line, Request
 from logplex_handler.testing._listener import Listener
+from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
 from logplex_handler.testing._rules import judge, msg_count
+from logplex_handler.testing._tokens import AllBut
+from logplex_handler.testing._violations import Violation
 
 
 class LogplexReceiver:
@@ -35,6 +39,9 @@ class LogplexReceiver:
         port: int = 0,
         idle_timeout: float = 5.0,
         max_requests: int = 100,
+        any_token: bool = False,
+        misbehaviour: Misbehaviour | None = None,
+        on_arrival: Arrival | None = None,
     ) -> None:
         """Nothing is opened before `start()`.
 
@@ -46,6 +53,10 @@ class LogplexReceiver:
         `idle_timeout`: patience with an idle connection and with half a header, in seconds; a
         stalled body is given three times that.
         `max_requests`: how many requests a connection takes before it is closed.
+        `any_token`: let in every token but those that `rotate` has retired.
+        `misbehaviour`: what goes wrong on purpose, by default nothing.
+        `on_arrival`: called with each request and the lines of it that were routed, one at a time
+        and before the answer, in the thread of the connection; nothing is kept then.
 
         Raises ValueError if `tokens` is empty or one is not printable ASCII.
         """
@@ -60,8 +71,13 @@ class LogplexReceiver:
         self._address = (host, port)
         self._idle_timeout = idle_timeout
         self._max_requests = max_requests
-        self._journal = Journal()
-        # Guards `_planned`, so that one failure is not given to two requests.
+        self._any_token = any_token
+        self._seen_tokens: set[str] = set()
+        self._retired: frozenset[str] = frozenset()
+        self._misbehaviour = misbehaviour or Misbehaviour()
+        self._journal = Journal(on_arrival)
+        self._closing = threading.Event()
+        # Guards `_planned`, so that one failure is not given to two requests, and `_seen_tokens`.
         self._planning = threading.Lock()
         self._planned: deque[HttpAnswer] = deque()
         self._listener: Listener | None = None
@@ -78,6 +94,7 @@ class LogplexReceiver:
 
         What was received stays to be read.
         """
+        self._closing.set()
         if self._listener is not None:
             self._listener.close()
 
@@ -108,6 +125,13 @@ class LogplexReceiver:
         host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
         return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
 
+    def rotate(self) -> str:
+        """Retire every token so far and let in a new one, as Heroku does; the new URL."""
+        with self._planning:
+            self._retired |= {*self.tokens, *self._seen_tokens}
+        self.tokens = (f"t.{uuid.uuid4()}",)
+        return self.url
+
     @property
     def lines(self) -> tuple[Line, ...]:
         """Every line that was routed, in that order."""
@@ -119,7 +143,7 @@ class LogplexReceiver:
         return self._journal.requests
 
     @property
-    def violations(self) -> tuple[str, ...]:
+    def violations(self) -> tuple[Violation, ...]:
         """What senders did wrong, in words, over all requests."""
         return tuple(violation for request in self.requests for violation in request.violations)
 
@@ -143,8 +167,7 @@ class LogplexReceiver:
         `headers` go with the answer, such as `{"Retry-After": "1"}`. Raises ValueError if the
         status is not 200 to 599 or `times` is negative.
         """
-        if not 200 <= status <= 599:
-            raise ValueError(f"status must be 200 to 599, not {status}")
+        check_status(status)
         if times < 0:
             raise ValueError(f"times must not be negative, not {times}")
         with self._planning:
@@ -157,7 +180,8 @@ class LogplexReceiver:
                 request = conversation.read()
             except Refused as refused:
                 answer = HttpAnswer(refused.status, str(refused).encode())
-                why = f"{refused.status}: {refused}"
+                rule = "http.too-large" if refused.status == 500 else "http.unreadable"
+                why = Violation(f"{refused.status}: {refused}", rule)
                 kept = _kept(answer, refused.headers, refused.body, 0, number, (why,))
                 self._journal.add(kept, [], "")
                 conversation.answer(answer, close=True)
@@ -165,29 +189,46 @@ class LogplexReceiver:
             if request is None:
                 return
             answer, close = self._take(request, number)
+            if answer is HANG:
+                conversation.wait_for_the_end()
+                return
+            self._closing.wait(self._misbehaviour.delay)
             close = close or request.is_last or count == self._max_requests
             conversation.answer(answer, close=close)
             if close:
                 return
 
     def _take(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
-        verdict = judge(request, self.tokens, strict=self._strict)
+        let_in = AllBut(self._retired) if self._any_token else self.tokens
+        verdict = judge(request, let_in, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
         frame_id = request.headers.get("Logplex-Frame-Id")
-        if (
-            self._strict
-            and frame_id
-            and self._journal.is_reused(verdict.token, frame_id, verdict.frames)
-        ):
-            violations += ("header Logplex-Frame-Id is that of another batch",)
+        seen = self._journal.seen(verdict.token, frame_id, verdict.frames) if frame_id else "new"
+        if self._strict and seen == "other":
+            told = "header Logplex-Frame-Id is that of another batch"
+            violations += (Violation(told, "http.frame-id-reused"),)
         with self._planning:
             planned = self._planned.popleft() if self._planned else None
+            if self._any_token and verdict.token:
+                self._seen_tokens.add(verdict.token)
+        if planned is None and answer.status == 204:
+            planned = self._misbehaviour.next()
         if planned is not None:
             answer = planned
             close = Headers(planned.headers).get("Connection", "").lower() == "close"
         routed = verdict.frames if planned is None and answer.status == 204 else []
         frames = len(verdict.frames)
-        kept = _kept(answer, request.headers, request.body, frames, connection, violations)
+        kept = _kept(
+            answer,
+            request.headers,
+            request.body,
+            frames,
+            connection,
+            violations,
+            is_retry=seen == "again",
+            on_purpose=planned is not None,
+            token=verdict.token,
+        )
         self._journal.add(kept, routed, verdict.token)
         return answer, close
 
@@ -204,7 +245,11 @@ def _kept(
     body: bytes,
     frames: int,
     connection: int,
-    violations: tuple[str, ...],
+    violations: tuple[Violation, ...],
+    *,
+    is_retry: bool = False,
+    on_purpose: bool = False,
+    token: str = "",
 ) -> Request:
     return Request(
         answer.status,
@@ -215,6 +260,10 @@ def _kept(
         frames,
         connection,
         violations,
+        is_retry,
+        on_purpose,
+        time.time(),
+        token,
     )
 
 

@@ -15,14 +15,16 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from logplex_handler.testing._conventions import packet_violations
 from logplex_handler.testing._conversation import Headers, HttpAnswer, HttpRequest
+from logplex_handler.testing._framing import wrong_count
 from logplex_handler.testing._parse import (
     MAX_PACKET_BYTES,
     Malformed,
     Packet,
-    parse_packet,
     split_frames,
 )
+from logplex_handler.testing._violations import Violation
 
 CONTENT_TYPE = "application/logplex-1"
 
@@ -33,6 +35,23 @@ _MAX_DECOMPRESSED = 64 * 1024 * 1024
 _MAX_TOLD_FRAMES = 10
 
 
+# What the answers say, and the rules that were broken.
+_NO_POST = b"Not a POST to /logs"
+_NO_BASE64 = b"Credentials are not base64"
+_OTHER_TYPE = f"Content-Type is not {CONTENT_TYPE}".encode()
+_NO_GZIP = b"Body is not gzip"
+_MALFORMED = b"Malformed log messages"
+_MISCOUNTED = b"Message count mismatch"
+_RULE_OF_ANSWER = {
+    _NO_POST: "http.path",
+    _NO_BASE64: "http.base64",
+    _OTHER_TYPE: "http.type",
+    _NO_GZIP: "http.gzip",
+    _MALFORMED: "frame.malformed",
+    _MISCOUNTED: "http.count",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What to answer, and the frames that Logplex finds; it routes them if the answer is a 204."""
@@ -41,29 +60,35 @@ class Verdict:
     close: bool
     token: str
     frames: list[bytes]
-    violations: tuple[str, ...]
+    violations: tuple[Violation, ...]
 
 
 def judge(request: HttpRequest, tokens: Collection[str], *, strict: bool) -> Verdict:
     """Decide on one request. Without `strict` only what costs lines is a violation."""
     token, answer = _authenticated(request, tokens)
     body, unread = _decoded(request)
-    frames, malformed, lost = ([], False, unread) if body is None else _found(body)
+    frames, malformed, lost = ([], False, None) if body is None else _found(body)
+    lost = unread or lost
     if answer is None:
         answer = _verdict_on_body(request.headers, frames, malformed, body)
     violations = [lost] if lost else []
-    if answer.status in (400, 415, 500):
-        violations.append(f"{answer.status}: {answer.body.decode('ascii')}")
+    if answer.status in (400, 404, 415, 500):
+        told = f"{answer.status}: {answer.body.decode('ascii')}"
+        violations.append(Violation(told, _RULE_OF_ANSWER[answer.body]))
     if strict:
         violations += _form(request)
-        violations += _contents(frames)
+        contents = list(_contents(frames))
+        if contents and not lost and body and (counted := wrong_count(body)):
+            # Every length was there, but not where the packets are.
+            contents.insert(0, _wrong_count(*counted))
+        violations += contents
     return Verdict(answer, answer.status == 500, token, frames, tuple(violations))
 
 
 def _authenticated(request: HttpRequest, tokens: Collection[str]) -> tuple[str, HttpAnswer | None]:
     """The token of the request, and the answer if its headers alone decide that."""
     if request.method != "POST" or request.target.partition("?")[0] != "/logs":
-        return "", HttpAnswer(404)
+        return "", HttpAnswer(404, _NO_POST)
     refusal = HttpAnswer(401, headers={"WWW-Authenticate": "Basic realm=Logplex"})
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Basic":
@@ -71,16 +96,16 @@ def _authenticated(request: HttpRequest, tokens: Collection[str]) -> tuple[str, 
     try:
         credentials = base64.b64decode(encoded, validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
-        return "", HttpAnswer(500, b"Credentials are not base64")
+        return "", HttpAnswer(500, _NO_BASE64)
     user, _, token = credentials.partition(":")
     if user != "token" or token not in tokens:
         return "", refusal
     if request.headers.get("Content-Type") != CONTENT_TYPE:
-        return token, HttpAnswer(415, f"Content-Type is not {CONTENT_TYPE}".encode())
+        return token, HttpAnswer(415, _OTHER_TYPE)
     return token, None
 
 
-def _decoded(request: HttpRequest) -> tuple[bytes | None, str]:
+def _decoded(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
     """The body without its content encoding, or None and why Logplex cannot read it."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "gzip":
@@ -88,28 +113,33 @@ def _decoded(request: HttpRequest) -> tuple[bytes | None, str]:
             with gzip.GzipFile(fileobj=io.BytesIO(request.body)) as compressed:
                 body = compressed.read(_MAX_DECOMPRESSED + 1)
         except (OSError, EOFError, zlib.error):
-            return None, "the body is not what Content-Encoding: gzip says"
+            told = "the body is not what Content-Encoding: gzip says"
+            return None, Violation(told, "http.gzip")
         if len(body) > _MAX_DECOMPRESSED:
-            return None, f"the body is over {_MAX_DECOMPRESSED} bytes when it is decompressed"
-        return body, ""
+            told = f"the body is over {_MAX_DECOMPRESSED} bytes when it is decompressed"
+            return None, Violation(told, "http.too-large")
+        return body, None
     if encoding != "identity":
-        return None, f"lines lost: Content-Encoding {encoding} is not understood"
+        told = f"lines lost: Content-Encoding {encoding} is not understood"
+        return None, Violation(told, "http.encoding")
     if request.body.startswith(b"\x1f\x8b"):
-        return None, "lines lost: the body is gzip, but Content-Encoding does not say so"
+        told = "lines lost: the body is gzip, but Content-Encoding does not say so"
+        return None, Violation(told, "http.gzip-unnamed")
     if not any(name in request.headers for name in ("Content-Length", "Transfer-Encoding")):
-        return b"", "lines lost: neither Content-Length nor chunks, so the body was not read"
-    return request.body, ""
+        told = "lines lost: neither Content-Length nor chunks, so the body was not read"
+        return b"", Violation(told, "http.no-length")
+    return request.body, None
 
 
 _LENGTH = re.compile(rb"([1-9][0-9]{0,9})( |\Z)")
 
 
-def _found(body: bytes) -> tuple[list[bytes], bool, str]:
+def _found(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
     """The frames Logplex finds, whether it finds malformed ones, and why it drops the rest."""
     try:
-        return split_frames(body), False, ""
+        return split_frames(body), False, None
     except Malformed as error:
-        fault = f"framing: {error}"
+        fault = _framing_fault(error, body)
     frames: list[bytes] = []
     malformed = False
     position = 0
@@ -133,16 +163,29 @@ def _found(body: bytes) -> tuple[list[bytes], bool, str]:
     return frames, malformed, fault
 
 
+def _framing_fault(error: Malformed, body: bytes) -> Violation:
+    told = f"framing: {error}"
+    counted = None if error.rule == "frame.too-long" else wrong_count(body)
+    if counted is None:
+        return Violation(told, error.rule)
+    finding = f"{_wrong_count(*counted)} ({told})"
+    return Violation(told, "frame.count", frame=counted[0], finding=finding)
+
+
+def _wrong_count(number: int, words: str) -> Violation:
+    return Violation(f"frame {number}: {words}", "frame.count", frame=number)
+
+
 def _verdict_on_body(
     headers: Headers, frames: list[bytes], malformed: bool, body: bytes | None
 ) -> HttpAnswer:
     if body is None and headers.get("Content-Encoding", "").lower() == "gzip":
-        return HttpAnswer(500, b"Body is not gzip")
+        return HttpAnswer(500, _NO_GZIP)
     if malformed:
-        return HttpAnswer(400, b"Malformed log messages")
+        return HttpAnswer(400, _MALFORMED)
     count = headers.get("Logplex-Msg-Count")
     if count is not None and msg_count(headers) != len(frames):
-        return HttpAnswer(400, b"Message count mismatch")
+        return HttpAnswer(400, _MISCOUNTED)
     return HttpAnswer(204)
 
 
@@ -152,30 +195,32 @@ def msg_count(headers: Headers) -> int | None:
     return int(count) if re.fullmatch(r"[0-9]{1,9}", count) else None
 
 
-def _form(request: HttpRequest) -> Iterator[str]:
-    for name in ("Authorization", "User-Agent", "Logplex-Msg-Count", "Logplex-Frame-Id"):
+_NEEDED = {
+    "Authorization": "http.credentials",
+    "User-Agent": "http.user-agent-missing",
+    "Logplex-Msg-Count": "http.count-missing",
+    "Logplex-Frame-Id": "http.frame-id-missing",
+}
+
+
+def _form(request: HttpRequest) -> Iterator[Violation]:
+    for name, rule in _NEEDED.items():
         if not request.headers.get(name):
-            yield f"header {name} is missing"
+            yield Violation(f"header {name} is missing", rule)
     if "Content-Length" not in request.headers:
-        yield "header Content-Length is missing"
+        yield Violation("header Content-Length is missing", "http.length-missing")
 
 
-def _contents(frames: list[bytes]) -> Iterator[str]:
+def _contents(frames: list[bytes]) -> Iterator[Violation]:
     told = 0
     for number, frame in enumerate(frames, 1):
-        try:
-            packet = parse_packet(frame)
-        except Malformed as error:
-            fault = str(error)
-        else:
-            if packet.procid not in ("router", "logplex"):
-                continue
-            fault = f"l2met gives the procid {packet.procid} a meaning of its own"
-        told += 1
-        if told <= _MAX_TOLD_FRAMES:
-            yield f"frame {number}: {fault}"
+        for violation in packet_violations(frame, number):
+            told += 1
+            if told <= _MAX_TOLD_FRAMES:
+                yield violation
     if told > _MAX_TOLD_FRAMES:
-        yield f"and {told - _MAX_TOLD_FRAMES} more frames like these"
+        more = told - _MAX_TOLD_FRAMES
+        yield Violation(f"and {more} more frames like these", "frame.more")
 
 
 _LOOSE = re.compile(

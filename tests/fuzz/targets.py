@@ -15,13 +15,8 @@ from logplex_handler._transport import retry_after
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.streams import Destination
 from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
-from logplex_handler.testing._parse import (
-    Malformed,
-    parse_metric,
-    parse_packet,
-    parse_pairs,
-    split_frames,
-)
+from logplex_handler.testing._pairs import parse_metric, parse_pairs
+from logplex_handler.testing._parse import Malformed, parse_packet, split_frames
 from logplex_handler.testing._rules import as_shown, judge
 from tests import strict
 

@@ -1,0 +1,230 @@
+"""Looks at the configuration and the URL, step by step, and says in words what is wrong.
+
+The token is never shown. A step that fails ends the check: what comes after it could not work.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import socket
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+
+from logplex_handler._options import Options, resolve
+from logplex_handler._packet import PacketForm
+from logplex_handler._transport import Transport
+from logplex_handler.cli._style import Style
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler import LogplexHandler
+from logplex_handler.streams import Destination
+
+_LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One step: `good` is None for a hint that is no fault; `cure` says what to do."""
+
+    good: bool | None
+    step: str
+    words: str
+    cure: str = ""
+
+
+def check(*, send_line: bool, timeout: float, style: Style) -> int:
+    """Print what is found: 0 if logs would arrive, 1 if not."""
+    findings = []
+    for finding in _findings(send_line, timeout):
+        findings.append(finding)
+        print(_shown(finding, style), flush=True)
+    works = all(finding.good is not False for finding in findings)
+    words = "logs would arrive" if works else "logs would not arrive"
+    print(style.paint(words, "green" if works else "red"))
+    return 0 if works else 1
+
+
+def _shown(finding: Finding, style: Style) -> str:
+    mark, colour = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("hint", "yellow")}[
+        finding.good
+    ]
+    text = f"{style.paint(mark, colour)} {style.paint(finding.step, 'bold')}: {finding.words}"
+    return f"{text}\n     {finding.cure}" if finding.cure else text
+
+
+def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
+    options = _configured(timeout)
+    if isinstance(options, Finding):
+        yield options
+        return
+    destination = options.destination
+    if destination is None:
+        yield Finding(
+            False,
+            "URL",
+            "LOGPLEX_URL is not set",
+            "Set it to the stream's URL, https://token:TOKEN@HOST/logs; "
+            "`logplex-handler receive` prints one to try with.",
+        )
+        return
+    yield Finding(True, "URL", f"{destination.shown}, with credentials")
+    yield from _hints(urlsplit(destination.endpoint).path, options.packet)
+    if proxy := _proxy(destination):
+        yield Finding(None, "proxy", f"requests go through {proxy}, so only that is tried")
+    else:
+        for finding in _connected(destination, timeout):
+            yield finding
+            if not finding.good:
+                return
+    if send_line:
+        yield _line_sent(options, destination)
+
+
+def _configured(timeout: float) -> Options | Finding:
+    """What a handler without arguments takes from the environment."""
+    parameters = inspect.signature(LogplexHandler).parameters
+    given = {name: parameter.default for name, parameter in parameters.items()}
+    try:
+        return resolve(
+            given | {"timeout": timeout},
+            os.environ,
+            machine=socket.gethostname(),
+            program=str(sys.argv[0]),
+        )
+    except ConfigurationError as error:
+        option, _, words = str(error).partition(": ")
+        variable = option if option.isupper() else f"LOGPLEX_{option.upper()}"
+        cure = f"Correct {variable}."
+        if variable == "LOGPLEX_URL":
+            cure = "It has the form https://token:TOKEN@HOST/logs, as Heroku gives it."
+        return Finding(False, variable, words, cure)
+
+
+def _hints(path: str, packet: PacketForm) -> Iterator[Finding]:
+    shown = f"{packet.appname}[{packet.procid}] of {packet.hostname}"
+    yield Finding(True, "packets", f"come from {shown}")
+    if path.rstrip("/") != "/logs":
+        words = f"the path is {path}; Logplex knows only /logs"
+        yield Finding(None, "path", words, "Other receivers may have another; take Heroku's whole.")
+    if not (os.environ.get("LOGPLEX_HOSTNAME") or os.environ.get("HEROKU_APP_ID")):
+        yield Finding(
+            None,
+            "hostname",
+            "neither LOGPLEX_HOSTNAME nor HEROKU_APP_ID is set, so it is this machine's name",
+            "Heroku asks for the id of the app that the stream belongs to.",
+        )
+    if not os.environ.get("LOGPLEX_USER_AGENT"):
+        yield Finding(
+            None,
+            "user agent",
+            "LOGPLEX_USER_AGENT is not set, so it is the library's name alone",
+            "Heroku asks add-ons to name themselves: MyAddon (https://elements.heroku.com/…).",
+        )
+
+
+def _proxy(destination: Destination) -> str:
+    if destination.is_loopback:
+        return ""
+    proxies = requests.utils.get_environ_proxies(destination.endpoint)
+    proxy = requests.utils.select_proxy(destination.endpoint, proxies)
+    # A proxy's URL may hold credentials of its own.
+    return str(urlsplit(proxy).hostname) if proxy else ""
+
+
+def _connected(destination: Destination, timeout: float) -> Iterator[Finding]:
+    parts = urlsplit(destination.endpoint)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        words = f"{host} has no address ({error.strerror or type(error).__name__})"
+        cure = "Is the host's name right, and is there a network and a name server?"
+        yield Finding(False, "DNS", words, cure)
+        return
+    addresses = ", ".join(dict.fromkeys(str(one[4][0]) for one in found))
+    yield Finding(True, "DNS", f"{host} is {addresses}")
+    try:
+        connection = socket.create_connection((host, port), timeout=timeout)
+    except OSError as error:
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        words = f"cannot connect to {host} port {port} ({why})"
+        cure = "Is the receiver running there, is the port right, and does a firewall let you out?"
+        yield Finding(False, "connection", words, cure)
+        return
+    with connection:
+        yield Finding(True, "connection", f"to {host} port {port}")
+        if parts.scheme == "https":
+            yield _tls(connection, host)
+
+
+def _tls(connection: socket.socket, host: str) -> Finding:
+    bundle = (
+        os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    )
+    try:
+        is_directory = os.path.isdir(bundle)
+        context = ssl.create_default_context(
+            cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+        )
+    except OSError:
+        words = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
+        return Finding(False, "TLS", words, "Correct or unset it.")
+    try:
+        with context.wrap_socket(connection, server_hostname=host) as secured:
+            return Finding(True, "TLS", f"{secured.version()}, the certificate is trusted")
+    except ssl.SSLCertVerificationError as error:
+        words = f"the certificate is not trusted: {error.verify_message}"
+        cure = (
+            "Is the host's name right? For a CA of your own set REQUESTS_CA_BUNDLE; "
+            "certificates are always verified."
+        )
+    except OSError as error:
+        words = f"the other side does not speak TLS as it should ({type(error).__name__})"
+        cure = "Is it a port for https? For a receiver on this machine the URL begins with http://."
+    return Finding(False, "TLS", words, cure)
+
+
+def _line_sent(options: Options, destination: Destination) -> Finding:
+    (frame,) = options.packet.frames(time.time(), logging.INFO, _LINE)
+    transport = Transport(options.transport)
+    answer = transport.post(destination, frame, frames=1, frame_id=str(uuid.uuid4()))
+    transport.close()
+    if answer.status is None:
+        words = f"no answer ({answer.failure})"
+        return Finding(False, "test line", words, "Try again; is a proxy or firewall in between?")
+    if 200 <= answer.status < 300:
+        return Finding(True, "test line", f"answered {answer.status}: {_LINE}")
+    words, cure = _OF_STATUS.get(answer.status) or _OF_CLASS.get(answer.status // 100, _UNKNOWN)
+    return Finding(False, "test line", f"answered {answer.status}: {words}", cure)
+
+
+_LOOK_UP = "Look the URL up again (log_input_url); it changes when Heroku rotates credentials."
+_OF_STATUS = {
+    401: ("the credentials are not, or no longer, good", _LOOK_UP),
+    403: ("the credentials do not open this stream", _LOOK_UP),
+    404: ("there is no log stream at this path", _LOOK_UP),
+    405: ("this path takes no POST", _LOOK_UP),
+    410: ("the stream is gone", _LOOK_UP),
+    413: ("even one line is too large for it", "Is that a receiver of application/logplex-1?"),
+    415: ("it does not take application/logplex-1", "Is the path that of Logplex, /logs?"),
+    429: ("too many requests", "Wait, then try again; the handler does that by itself."),
+    400: (
+        "it does not understand the request",
+        "Vector wants a drain token: see `headers` in the README; a proxy may change the request.",
+    ),
+}
+_OF_CLASS = {
+    3: ("it redirects, which the handler does not follow", _LOOK_UP),
+    5: ("it is in trouble", "Try again later; the handler retries by itself."),
+}
+_UNKNOWN = ("an answer that Logplex does not give", "Is that a receiver of application/logplex-1?")

@@ -1,0 +1,150 @@
+"""The commands of the local Logplex on the command line: `receive` and `replay`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from logplex_handler.cli import _values
+
+
+def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "receive",
+        help="run a local Logplex: shows lines as customers see them, and explains what is wrong",
+        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, and shows what it "
+        "is sent as `heroku logs --tail` does, with every violation of the format explained.",
+    )
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
+    command.add_argument(
+        "--port", type=_values.port, default=8601, help="default: 8601; 0: any free one"
+    )
+    command.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        help="let in this token alone; may be repeated (default: any)",
+    )
+    command.add_argument(
+        "--web",
+        type=_values.port,
+        nargs="?",
+        const=8602,
+        metavar="PORT",
+        help="also show a page, on loopback (default port: 8602)",
+    )
+    command.add_argument(
+        "--keep",
+        type=_values.whole,
+        default=100_000,
+        metavar="LINES",
+        help="lines that the page keeps (default: 100000)",
+    )
+    shown = command.add_argument_group("what is printed")
+    shown.add_argument(
+        "--stream",
+        action="append",
+        default=[],
+        help="only this stream: a packet's hostname, with * for any text; may be repeated",
+    )
+    shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
+    shown.add_argument(
+        "--level", choices=_values.LEVELS, default="debug", help="only this level or worse"
+    )
+    shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
+    shown.add_argument("--quiet", action="store_true", help="only what is wrong")
+    bad = command.add_argument_group("misbehave on purpose")
+    bad.add_argument(
+        "--fail",
+        type=_values.failure,
+        action="append",
+        default=[],
+        metavar="STATUS[:SHARE]",
+        help="answer so many requests with this: 503:0.2 is every fifth; may be repeated",
+    )
+    bad.add_argument(
+        "--hang",
+        type=_values.share,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="SHARE",
+        help="never answer (default share: 1, all of them)",
+    )
+    bad.add_argument(
+        "--delay",
+        type=_values.wait,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait before every answer",
+    )
+    bad.add_argument(
+        "--rotate",
+        type=_values.seconds,
+        metavar="SECONDS",
+        help="retire all tokens every so often, as "
+        "when Heroku rotates credentials, and print the new URL",
+    )
+    command.add_argument(
+        "--record", type=Path, metavar="FILE", help="append requests to a file, for `replay`"
+    )
+    command.add_argument(
+        "--url-file", type=Path, metavar="FILE", help="keep the URL in a file, for scripts"
+    )
+    command.set_defaults(run=_receive, parser=command)
+
+
+def _receive(options: argparse.Namespace) -> int:
+    from logplex_handler._packet import severity
+    from logplex_handler.cli._receive import ReceiveOptions, receive
+    from logplex_handler.receiver._terminal import Filter
+    from logplex_handler.testing import Misbehaviour
+
+    try:
+        misbehaviour = Misbehaviour(tuple(options.fail), options.hang, options.delay)
+    except ValueError as error:
+        options.parser.error(f"--fail, --hang: {error}")
+    if not all(token.isascii() and token.isprintable() and token for token in options.token):
+        options.parser.error("--token: must be printable ASCII")
+    return receive(
+        ReceiveOptions(
+            host=options.host,
+            port=options.port,
+            tokens=tuple(options.token),
+            misbehaviour=misbehaviour,
+            rotate=options.rotate,
+            chosen=Filter(
+                streams=tuple(options.stream),
+                processes=tuple(options.process),
+                severity=severity(getattr(logging, options.level.upper())),
+                text=options.grep,
+            ),
+            quiet=options.quiet,
+            record=options.record,
+            url_file=options.url_file,
+            web=options.web,
+            keep=options.keep,
+        )
+    )
+
+
+def add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "replay", help="send recorded requests again, as they were, to LOGPLEX_URL"
+    )
+    command.add_argument("file", type=Path, help="what `receive --record FILE` has written")
+    command.add_argument(
+        "--speed",
+        type=_values.wait,
+        default=0.0,
+        metavar="TIMES",
+        help="how many times faster than they came; 1: as they came (default: without waits)",
+    )
+    command.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from logplex_handler.cli._replay import replay
+
+    return replay(options.file, speed=options.speed)

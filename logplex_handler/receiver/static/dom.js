@@ -1,0 +1,42 @@
+// Elements out of text only: nothing that was logged is ever read as HTML.
+
+export const find = (selector) => document.querySelector(selector);
+
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") element.className = value;
+    else if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const MOST_CHOICES = 500; // A program that makes up names without end must not stop the page.
+
+export function offer(select, value) {
+  // One more choice, in its place of the alphabet.
+  const options = [...select.options].slice(1);
+  if (options.length >= MOST_CHOICES) return;
+  if (options.some((option) => option.value === value)) return;
+  const next = options.find((option) => option.value > value) ?? null;
+  select.insertBefore(make("option", { value, textContent: value || "none" }), next);
+}
+
+// Control characters and those that turn the reading direction are made visible.
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+export const visible = (text) =>
+  text.replace(UNSAFE, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+
+export const grouped = (number) => number.toLocaleString("en-US");
+
+// What stands between backticks is code.
+const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
+
+export function violationCard(violation) {
+  return make("div", { class: "violation" },
+    make("b", { textContent: visible(violation.finding) }),
+    make("p", {}, ...prose(violation.consequence)),
+    make("p", { class: "cure" }, ...prose(violation.cure)));
+}

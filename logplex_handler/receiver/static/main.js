@@ -1,0 +1,133 @@
+// The page: listens to what arrives, and gives it to the three views.
+
+import { find, grouped } from "./dom.js";
+import * as lines from "./lines.js";
+import * as metrics from "./metrics.js";
+import * as requests from "./requests.js";
+
+const status = find("#status");
+let run = null;
+
+const source = new EventSource("/api/events");
+source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
+source.addEventListener("error", () => { status.textContent = "receiver is gone, trying again"; status.className = "status lost"; });
+source.addEventListener("run", (event) => {
+  // Another run of the receiver counts from the start again.
+  if (run !== null && run !== event.data) clear();
+  run = event.data;
+});
+source.addEventListener("message", (event) => {
+  const { items } = JSON.parse(event.data);
+  const found = [];
+  for (const item of items) {
+    if (item.q) requests.add({ n: item.n, ...item.q });
+    else {
+      found.push(item);
+      if (item.m) metrics.add(item);
+    }
+  }
+  lines.add(found);
+  count();
+});
+
+function count() {
+  find("#count-lines").textContent = grouped(lines.counts.total);
+  find("#count-metrics").textContent = grouped(metrics.count());
+  find("#count-requests").textContent = grouped(requests.count());
+  const all = lines.counts.violations + requests.violations();
+  const chip = find("#violations");
+  chip.hidden = all === 0;
+  chip.textContent = all === 1 ? "⚠ 1 violation" : `⚠ ${grouped(all)} violations`;
+}
+
+function clear() {
+  lines.clear();
+  metrics.clear();
+  requests.clear();
+  count();
+  redraw(true);
+}
+
+// Views.
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+const current = () => tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+
+function open(tab, focus) {
+  for (const one of tabs) {
+    const is = one === tab;
+    one.setAttribute("aria-selected", String(is));
+    one.tabIndex = is ? 0 : -1;
+    find("#" + one.getAttribute("aria-controls")).hidden = !is;
+  }
+  find("#tip").hidden = true;
+  if (focus) tab.focus();
+  redraw(true);
+}
+
+function redraw(force) {
+  const view = current().getAttribute("aria-controls");
+  if (view === "lines") lines.draw();
+  else if (view === "metrics") metrics.draw(force);
+  else requests.draw(force);
+}
+
+for (const tab of tabs) {
+  tab.addEventListener("click", () => open(tab, false));
+  tab.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (by) open(tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length], true);
+  });
+}
+addEventListener("resize", () => redraw(true));
+// What is under the pointer stays while it is looked at.
+setInterval(() => { if (!document.hidden && find("#tip").hidden) redraw(false); }, 1000);
+
+// Filters.
+const filters = find("#filters");
+filters.addEventListener("submit", (event) => event.preventDefault());
+filters.addEventListener("input", lines.refilter);
+find("#follow").addEventListener("click", () => lines.follow(!lines.isFollowing()));
+find("#clear").addEventListener("click", clear);
+find("#violations").addEventListener("click", () => {
+  const inLines = lines.counts.violations > 0;
+  open(tabs[inLines ? 0 : 2], false);
+  if (inLines) { find("#only-violations").checked = true; lines.refilter(); }
+});
+for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => metrics.draw(true));
+for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
+
+// Themes.
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+let theme = null;
+try { theme = localStorage.getItem("theme"); } catch { /* Nothing is kept then. */ }
+const apply = () => { document.documentElement.dataset.theme = theme ?? (prefersDark.matches ? "dark" : "light"); };
+apply();
+prefersDark.addEventListener("change", apply);
+function switchTheme() {
+  theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("theme", theme); } catch { /* For this visit only. */ }
+  apply();
+}
+find("#theme").addEventListener("click", switchTheme);
+
+// Keys, where nothing is being written.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const writing = event.target.matches("input, select, textarea");
+  if (event.key === "Escape") {
+    if (event.target.id === "search" && event.target.value) { event.target.value = ""; lines.refilter(); return; }
+    lines.close();
+    if (writing) event.target.blur();
+    if (!find("#lines").hidden) find("#list").focus();
+    return;
+  }
+  if (writing) {
+    if (event.target.id === "search" && (event.key === "Enter" || event.key === "ArrowDown")) { event.preventDefault(); find("#list").focus(); }
+    return;
+  }
+  if (event.key === "/") { event.preventDefault(); open(tabs[0], false); find("#search").focus(); find("#search").select(); }
+  else if (event.key in { 1: 0, 2: 0, 3: 0 }) open(tabs[event.key - 1], true);
+  else if (event.key === "f") lines.follow(!lines.isFollowing());
+  else if (event.key === "c") clear();
+  else if (event.key === "t") switchTheme();
+});

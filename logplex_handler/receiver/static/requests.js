@@ -1,0 +1,112 @@
+// The requests behind the lines: batch sizes, retries, refusals, and what was wrong with them.
+
+import { find, grouped, make, visible, violationCard } from "./dom.js";
+import { bucket, bytes, card, widthIn } from "./plot.js";
+
+const SHOWN = 200;
+const KEPT = 20_000;
+const SPAN = 900; // seconds
+
+let requests = [];
+const totals = { requests: 0, lines: 0, retries: 0, refused: 0, meant: 0, violations: 0, largest: 0 };
+let changed = true;
+export const count = () => totals.requests;
+export const violations = () => totals.violations;
+
+export function add(request) {
+  requests.push(request);
+  if (requests.length > KEPT * 1.25) requests = requests.slice(-KEPT);
+  totals.requests += 1;
+  totals.retries += request.retry;
+  if (taken(request)) totals.lines += request.frames;
+  else if (request.on_purpose) totals.meant += 1;
+  else totals.refused += 1;
+  totals.violations += request.violations.length;
+  totals.largest = Math.max(totals.largest, request.bytes);
+  changed = true;
+}
+
+export function clear() {
+  requests = [];
+  for (const name of Object.keys(totals)) totals[name] = 0;
+  changed = true;
+}
+
+const taken = (request) => request.status >= 200 && request.status < 300 && !request.on_purpose;
+
+export function draw(force) {
+  if (!changed && !force) return;
+  changed = false;
+  const frames = requests.filter(taken).map((one) => one.frames).sort((a, b) => a - b);
+  const tiles = [
+    ["requests", grouped(totals.requests)],
+    ["lines taken", grouped(totals.lines)],
+    ["median batch", frames.length ? grouped(frames[Math.ceil(frames.length / 2) - 1]) + " lines" : "–"],
+    ["largest body", totals.largest ? bytes(totals.largest) : "–"],
+    ["retries", grouped(totals.retries)],
+    ["refused", grouped(totals.refused), totals.refused > 0],
+    ["on purpose", grouped(totals.meant)],
+    ["violations", grouped(totals.violations), totals.violations > 0],
+  ];
+  find("#tiles").replaceChildren(...tiles.map(([name, value, alert]) =>
+    make("div", { class: alert ? "alert" : "" }, make("dt", { textContent: name }), make("dd", { textContent: value }))));
+  drawPlots();
+  const open = new Set([...document.querySelectorAll("#request-table details[open]")].map((one) => one.dataset.number));
+  find("#request-table tbody").replaceChildren(...requests.slice(-SHOWN).reverse().map((one) => row(one, open)));
+}
+
+function drawPlots() {
+  const place = find("#health");
+  if (!requests.length) { place.replaceChildren(); return; }
+  const newest = Math.floor(requests.at(-1).time);
+  const recent = requests.filter((one) => one.time >= newest - SPAN);
+  const step = bucket(Math.max(20, newest - Math.floor(recent[0].time)));
+  const to = Math.floor(newest / step) * step;
+  const from = Math.floor(Math.min(recent[0].time, newest - 20 * step) / step) * step;
+  const kinds = [
+    ["taken", "var(--green)", taken],
+    ["on purpose", "var(--faint)", (one) => one.on_purpose],
+    ["refused", "var(--red)", (one) => !taken(one) && !one.on_purpose],
+  ];
+  const at = (one) => Math.floor(one.time / step) * step;
+  const answers = kinds.map(([name, colour, is]) => {
+    const points = new Map();
+    for (const one of recent) if (is(one)) points.set(at(one), (points.get(at(one)) ?? 0) + 1);
+    return { name, colour, points };
+  });
+  const sizes = new Map();
+  for (const one of recent) if (taken(one)) sizes.set(at(one), [...(sizes.get(at(one)) ?? []), one.frames]);
+  const of = (what) => new Map([...sizes].map(([second, list]) => [second, what(list.sort((a, b) => a - b))]));
+  const batches = [
+    { name: "largest", colour: "var(--high)", points: of((list) => list.at(-1)) },
+    { name: "median", colour: "var(--mid)", points: of((list) => list[Math.ceil(list.length / 2) - 1]) },
+  ];
+  const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.closest("article").dataset.metric));
+  const shared = { from, to, step, now: "", unit: "", width: widthIn(place) };
+  place.replaceChildren(
+    card({ ...shared, id: "requests", open: open.has("requests"), title: "Requests", kindName: step === 1 ? "a second" : `in ${step} s`, series: answers, kind: "bars" }),
+    card({ ...shared, id: "batches", open: open.has("batches"), title: "Lines in a request", kindName: "taken", series: batches, kind: "lines" }));
+}
+
+function row(request, open) {
+  const how = taken(request) ? "good" : request.on_purpose ? "meant" : "bad";
+  const remarks = make("td");
+  if (request.on_purpose) remarks.append("on purpose ");
+  if (request.retry) remarks.append("retry ");
+  if (request.status === 401) remarks.append("not let in: unknown or rotated token ");
+  if (request.violations.length) {
+    const details = make("details", { open: open.has(String(request.n)), "data-number": String(request.n) },
+      make("summary", { textContent: request.violations.length === 1 ? "1 violation" : `${request.violations.length} violations` }),
+      ...request.violations.map(violationCard));
+    details.dataset.number = request.n;
+    remarks.append(details);
+  }
+  return make("tr", {},
+    make("td", { textContent: new Date(request.time * 1000).toISOString().slice(11, 23) }),
+    make("td", {}, make("span", { class: "answer " + how, textContent: request.status || "none" })),
+    make("td", { class: "number", textContent: grouped(request.frames) }),
+    make("td", { class: "number", textContent: grouped(request.bytes) }),
+    make("td", { textContent: visible(request.stream) }),
+    make("td", { class: "mono", textContent: visible((request.frame_id ?? "").slice(0, 40)) }),
+    remarks);
+}

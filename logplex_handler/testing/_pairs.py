@@ -1,0 +1,123 @@
+"""A strict reader of a line's text: key=value pairs and metrics.
+
+Pure functions, as those for the wire, and with the same errors.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from logplex_handler.testing._parse import Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: `kind` is measure, sample or count; `unit` is letters or empty.
+
+    `source` is that of the line that holds it, and empty where there is none.
+    """
+
+    kind: str
+    name: str
+    value: Decimal
+    unit: str
+    source: str = ""
+
+
+_KEY = r'[^\x00-\x20="\x7f]+'
+_PLAIN = r'[^"\\\x00-\x1f\x7f]*'
+_ESCAPE = r'\\(?:["\\nrt]|u00[0-9a-fA-F]{2})'
+_PAIR = re.compile(
+    rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|([^\x00-\x20="\\\x7f]+))(?= |\Z)'
+)
+_ESCAPED = re.compile(_ESCAPE)
+_MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
+
+
+def parse_pairs(text: str) -> list[tuple[str, str]]:
+    r"""The key=value pairs of a text in order, with escapes undone; an empty text has none.
+
+    Pairs stand one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`,
+    `\t` and `\u00XX` only. Raises Malformed, with the offset in characters.
+    """
+    pairs: list[tuple[str, str]] = []
+    position = 0
+    while text:
+        match = _PAIR.match(text, position)
+        if match is None:
+            raise Malformed(*_pair_fault(text, position))
+        key, quoted, bare = match.groups()
+        pairs.append((key, bare if quoted is None else _ESCAPED.sub(_unescaped, quoted)))
+        position = match.end()
+        if position == len(text):
+            break
+        position += 1
+    return pairs
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match.group()
+    return _MEANING.get(escape) or chr(int(escape[2:], 16))
+
+
+def _pair_fault(text: str, position: int) -> tuple[str, str]:
+    key = re.compile(rf"({_KEY})=").match(text, position)
+    if key is None:
+        return f"character {position}: a pair must begin with a key and =", "pair.key"
+    start = key.end()
+    if text[start : start + 1] != '"':
+        told = f"character {start}: a bare value must not be empty or hold what needs quotes"
+        return told, "pair.bare"
+    good = re.compile(rf"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*").match(text, start + 1)
+    stop = good.end() if good else start + 1
+    if stop == len(text):
+        return f"character {start}: a quoted value must end with a quote", "pair.unterminated"
+    if text[stop] == "\\":
+        return f"character {stop}: a quoted value holds an unknown escape", "pair.escape"
+    if text[stop] == '"':
+        told = f"character {stop + 1}: one space or the end must follow a quoted value"
+        return told, "pair.after-quote"
+    return f"character {stop}: a quoted value must not hold a raw control character", "pair.control"
+
+
+_METRIC_KEY = re.compile(rf"(measure|sample|count)#({_KEY})")
+_METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
+
+
+def is_metric(key: str) -> bool:
+    """Whether a key names a metric: `measure#NAME`, `sample#NAME` or `count#NAME`."""
+    return _METRIC_KEY.fullmatch(key) is not None
+
+
+def parse_metric(key: str, value: str) -> Metric:
+    """The metric that a pair stands for, as l2met reads it.
+
+    The number is not negative, fixed point, with at most six decimals; the unit is letters glued
+    to it. Raises Malformed.
+    """
+    name = _METRIC_KEY.fullmatch(key)
+    if name is None:
+        raise Malformed(
+            "character 0: the key must be measure#NAME, sample#NAME or count#NAME", "metric.name"
+        )
+    number = _METRIC_VALUE.fullmatch(value)
+    if number is None:
+        raise Malformed(
+            "character 0: the value must be digits, at most six decimals and a unit of letters",
+            next(rule for rule, form in _MISREAD if form.match(value)),
+        )
+    return Metric(name.group(1), name.group(2), Decimal(number.group(1)), number.group(2))
+
+
+# What a value is that is no number for l2met, by the first form that fits.
+_MISREAD = (
+    ("metric.sign", re.compile(r"[+-]")),
+    ("metric.hex", re.compile(r"0[xX]")),
+    ("metric.exponent", re.compile(r"[0-9.]+[eE][+-]?[0-9]")),
+    ("metric.separator", re.compile(r"[0-9]+,")),
+    ("metric.decimals", re.compile(r"[0-9]*\.[0-9]*[a-zA-Z]*\Z")),
+    ("metric.unit", re.compile(r"[0-9]")),
+    ("metric.number", re.compile(r"")),
+)

@@ -1,0 +1,349 @@
+"""The page as a person uses it: what is seen, clicked and typed."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page import body, shown
+
+ROWS = ".row:not([hidden])"
+
+
+@pytest.fixture
+def local():
+    with shown() as one:
+        yield one
+
+
+def opened(tab, local, *, rows=True):
+    tab.goto(local.page.url)
+    if rows:
+        tab.wait_for_selector(ROWS)
+    return tab
+
+
+def texts(tab):
+    return tab.locator(f"{ROWS} .text").all_inner_texts()
+
+
+def test_lines_appear_as_they_arrive(tab, local):
+    """Before the first there is a word on how to send one."""
+    opened(tab, local, rows=False)
+    expect(tab.get_by_text("Nothing has arrived yet")).to_be_visible()
+    expect(tab.locator("#status")).to_have_text("live")
+    local.send("level=info msg=first", process="web.1")
+    expect(tab.locator(ROWS)).to_have_count(1)
+    local.send("level=info msg=second", process="worker.1")
+    shown_texts = tab.locator(f"{ROWS} .text")
+    expect(shown_texts).to_have_text(["level=info msg=first", "level=info msg=second"])
+    expect(tab.locator(".row .name").nth(1)).to_have_text("app[worker.1]")
+    expect(tab.get_by_text("Nothing has arrived yet")).to_be_hidden()
+
+
+def test_filters_leave_what_passes_all_of_them(tab, local):
+    """By text, stream, process, level and violations; new lines are held to them too."""
+    local.send("msg=apple", "msg=banana", process="web.1", hostname="shop")
+    local.send("msg=APPLE", process="worker.1", hostname="other", priority=187)
+    local.send("a=b=c", process="worker.1", hostname="other")
+    opened(tab, local)
+    tab.fill("#search", "apple")
+    expect(tab.locator(ROWS)).to_have_count(2)
+    expect(tab.locator("#matches")).to_have_text("2 of 4")
+    assert tab.locator(f"{ROWS} mark").all_inner_texts() == ["apple", "APPLE"]
+    tab.select_option("#stream", "shop")
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=apple"])
+    local.send("msg=pineapple", hostname="shop")
+    expect(tab.locator(ROWS)).to_have_count(2)
+    tab.select_option("#stream", "")
+    tab.select_option("#level", "3")
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=APPLE"])
+    tab.fill("#search", "")
+    tab.select_option("#level", "7")
+    tab.select_option("#process", "worker.1")
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=APPLE", "a=b=c"])
+    tab.check("#only-violations")
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(["a=b=c"])
+    tab.fill("#search", "nowhere")
+    expect(tab.get_by_text("No line matches")).to_be_visible()
+
+
+def test_a_click_shows_pairs_and_explains_violations(tab, local):
+    """The parts of the line, and what to do about what is wrong."""
+    local.send('source=us msg="a \\"b\\"\\nc" order_id=42', "measure#x=1e3ms")
+    opened(tab, local)
+    tab.locator(ROWS).nth(0).click()
+    detail = tab.locator("#detail")
+    expect(detail.locator("table").first).to_contain_text("order_id")
+    cells = detail.locator("table").first.locator("td").all_inner_texts()
+    assert cells == ["source", "us", "msg", 'a "b"\nc', "order_id", "42"]
+    bad = tab.locator(ROWS).nth(1)
+    expect(bad).to_contain_text("1 violation")
+    bad.click()
+    expect(detail).to_contain_text("1e3 is 1")
+    expect(detail).to_contain_text("Write fixed point with at most six decimals.")
+    tab.keyboard.press("Escape")
+    expect(detail).to_be_hidden()
+
+
+def test_everything_can_be_done_with_the_keyboard(tab, local):
+    """Search, move, open, close, and change views."""
+    local.send(*[f"msg=line n={number}" for number in range(50)])
+    opened(tab, local)
+    tab.keyboard.press("/")
+    expect(tab.locator("#search")).to_be_focused()
+    tab.keyboard.type("n=1")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#list")).to_be_focused()
+    tab.keyboard.press("Home")
+    tab.keyboard.press("ArrowDown")
+    chosen = tab.locator('.row[aria-selected="true"]')
+    expect(chosen).to_contain_text("n=10")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#detail")).to_contain_text("msg=line n=10")
+    tab.keyboard.press("End")
+    expect(tab.locator("#detail")).to_contain_text("msg=line n=19")
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#detail")).to_be_hidden()
+    tab.keyboard.press("2")
+    expect(tab.locator("#metrics")).to_be_visible()
+    expect(tab.locator("#tab-metrics")).to_be_focused()
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator("#requests")).to_be_visible()
+    tab.keyboard.press("1")
+    expect(tab.locator("#lines")).to_be_visible()
+
+
+NASTY = [
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror=window.hacked=1>",
+    'msg="<b onmouseover=alert(1)>" </pre></div><iframe src=/>',
+    "\x1b[31mred\x1b]0;title\x07",
+    "javascript:window.hacked=1",
+    "\u202egnp.exe",
+    "&lt;b&gt; ${1+1} {{7*7}}",
+]
+
+
+def test_whatever_a_line_holds_is_shown_as_text(tab, local):
+    """HTML, scripts, escape codes: in the row, in the details, in names and in metrics."""
+    evil = "<img/src=x/onerror=window.hacked=1>"
+    local.post(
+        b"".join(body(text, hostname="<i>host</i>", process="<b>p</b>") for text in NASTY), 7
+    )
+    local.send(f"source=<u>s</u> count#<b>x</b>=1 measure#{evil[:9]}=1ms")
+    opened(tab, local)
+    expect(tab.locator(ROWS)).to_have_count(8)
+    assert texts(tab)[:3] == NASTY[:3]
+    assert texts(tab)[3] == "\\u001b[31mred\\u001b]0;title\\u0007"
+    assert texts(tab)[5] == "\\u202egnp.exe"
+    for number in range(8):
+        tab.locator(ROWS).nth(number).click()
+        tab.wait_for_selector("#detail:not([hidden])")
+    for key in ("2", "3", "1"):
+        tab.keyboard.press(key)
+        tab.wait_for_timeout(50)
+    assert tab.evaluate("window.hacked") is None
+    assert (
+        tab.locator("main script, main img, main iframe, main i:not(.legend i), main u").count()
+        == 0
+    )
+
+
+def test_a_field_of_ten_million_bytes_does_no_harm(tab, local):
+    """It is refused whole or comes in packets; either way the page goes on."""
+    local.post(b"10000000 " + b"x" * 7_000_000, 1)
+    local.send("x" * 9_900)
+    local.send("msg=after")
+    opened(tab, local)
+    expect(tab.locator(ROWS)).to_have_count(2)
+    assert len(texts(tab)[0]) < 2_000
+    tab.locator(ROWS).nth(0).click()
+    expect(tab.locator("#detail .raw")).to_contain_text("x" * 9_900)
+    tab.keyboard.press("3")
+    expect(tab.locator("#request-table")).to_contain_text("2 violations")
+
+
+def points(tab, metric):
+    """The numbers of a plot, the oldest first, as its table has them."""
+    card = tab.locator(f'[data-metric="{metric}"]')
+    if not card.locator("details[open]").count():
+        card.locator("summary").click()
+    head = card.locator("th").all_inner_texts()[1:]
+    rows = [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
+    return head, [(row[0], *[float(cell) if cell else None for cell in row[1:]]) for row in rows][
+        ::-1
+    ]
+
+
+def test_metrics_are_drawn_with_the_right_points(tab, local):
+    """Percentiles of a measure by source, the sums of a count, the last value of a sample."""
+    latencies = [f"source=us measure#web.latency={number}ms" for number in range(1, 101)]
+    local.send(*latencies, second=0)
+    local.send("source=us measure#web.latency=7ms", second=1)
+    local.send("source=eu measure#web.latency=5ms", second=1)
+    local.send("source=us count#orders=2", "source=us count#orders=3", second=0)
+    local.send("source=eu count#orders=4", second=0)
+    local.send("source=us sample#depth=9", "source=us sample#depth=4", second=0)
+    local.send("source=us sample#depth=6", second=2)
+    opened(tab, local)
+    tab.keyboard.press("2")
+    expect(tab.locator("#count-metrics")).to_have_text("3")
+    assert points(tab, "measure#web.latency@us") == (
+        ["p99", "p95", "p50"],
+        [("12:00:00", 99, 95, 50), ("12:00:01", 7, 7, 7)],
+    )
+    assert points(tab, "measure#web.latency@eu")[1] == [("12:00:01", 5, 5, 5)]
+    assert points(tab, "count#orders") == (["eu", "us"], [("12:00:00", 4, 5)])
+    assert points(tab, "sample#depth") == (["us"], [("12:00:00", 4), ("12:00:02", 6)])
+    bars = tab.locator('[data-metric="count#orders"] rect')
+    heights = [float(bar.get_attribute("height")) for bar in bars.all()]
+    assert heights[0] / heights[1] == pytest.approx(4 / 5, abs=0.01)
+    # A bar of 9 on an axis that ends at 10 or more has its top where its scale says.
+    labels = tab.locator('[data-metric="count#orders"] text[text-anchor="end"]').all_text_contents()
+    assert "10" in labels
+    tab.select_option("#source", "eu")
+    expect(tab.locator('[data-metric="measure#web.latency@us"]')).to_have_count(0)
+    expect(tab.locator('[data-metric="measure#web.latency@eu"]')).to_have_count(1)
+
+
+def test_names_without_end_do_not_stop_the_page(tab, local):
+    """A program that makes up metrics, sources and processes is drawn in part."""
+    local.post(
+        b"".join(
+            body(f"source=s{number} count#n{number}=1 measure#x=1ms", process=f"p{number}")
+            for number in range(600)
+        ),
+        600,
+    )
+    opened(tab, local)
+    assert tab.evaluate("document.querySelector('#process').options.length") == 501
+    tab.keyboard.press("2")
+    expect(tab.locator("#plots .card")).to_have_count(60)
+    expect(tab.locator("#more-metrics")).to_contain_text("more metrics are not drawn")
+    tab.fill("#metric-name", "n599")
+    expect(tab.locator('[data-metric="count#n599"]')).to_be_visible()
+    expect(tab.locator("#more-metrics")).to_be_hidden()
+
+
+def test_plots_go_on_while_metrics_arrive(tab, local):
+    """Without a click, and a value is told under the pointer."""
+    opened(tab, local, rows=False)
+    tab.keyboard.press("2")
+    expect(tab.get_by_text("No metrics yet")).to_be_visible()
+    local.send("count#orders=1", second=0)
+    expect(tab.locator('[data-metric="count#orders"]')).to_be_visible()
+    local.send("count#orders=6", second=3)
+    expect(tab.locator('[data-metric="count#orders"] rect')).to_have_count(2)
+    box = tab.locator('[data-metric="count#orders"] rect').nth(1).bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+    expect(tab.locator("#tip")).to_have_text(re.compile("12:00:03.*6", re.DOTALL))
+
+
+def test_request_health_shows_batches_retries_and_errors(tab, local):
+    """Tiles, plots and a table with every refused request explained."""
+    local.receiver.fail_next(503)
+    assert local.send("msg=a", "msg=b") == 503
+    assert local.send("msg=a", "msg=b") == 204
+    assert local.post(body("msg=c"), 2) == 400
+    opened(tab, local)
+    tab.keyboard.press("3")
+    tiles = dict(
+        zip(
+            tab.locator("#tiles dt").all_inner_texts(),
+            tab.locator("#tiles dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert tiles["requests"] == "3"
+    assert tiles["lines taken"] == "2"
+    assert tiles["median batch"] == "2 lines"
+    assert (tiles["retries"], tiles["refused"], tiles["on purpose"]) == ("1", "1", "1")
+    assert tab.locator("#request-table .answer").all_inner_texts() == ["400", "204", "503"]
+    tab.locator("#request-table summary").first.click()
+    expect(tab.locator("#request-table .violation")).to_contain_text(
+        "Set Logplex-Msg-Count to the number of frames in the body"
+    )
+
+
+def test_a_hundred_thousand_lines_stay_smooth(tab, local):
+    """Few rows exist; scrolling and searching answer within a frame or some."""
+    for start in range(0, 100_000, 10_000):
+        local.send(*[f"level=info msg=line n={start + n}" for n in range(10_000)])
+    opened(tab, local)
+    expect(tab.locator("#count-lines")).to_have_text("100,000", timeout=20_000)
+    expect(tab.locator(ROWS).last).to_contain_text("n=99999")
+    assert tab.locator(".row").count() < 80
+    # The longest gap between two frames while it scrolls all the way, in milliseconds.
+    gaps = tab.evaluate(
+        """async () => {
+            const list = document.querySelector("#list");
+            const gaps = [];
+            let before = performance.now();
+            for (let step = 0; step <= 60; step += 1) {
+                list.scrollTop = list.scrollHeight * step / 60;
+                await new Promise(requestAnimationFrame);
+                const now = performance.now();
+                gaps.push(now - before);
+                before = now;
+            }
+            return gaps;
+        }"""
+    )
+    # A smooth page has 17 here, one that draws every line has seconds.
+    assert sorted(gaps)[len(gaps) // 2] < 100
+    began = time.monotonic()
+    tab.fill("#search", "n=4242")
+    expect(tab.locator("#matches")).to_have_text("11 of 100,000")
+    assert time.monotonic() - began < 3
+    tab.fill("#search", "")
+    expect(tab.locator("#matches")).to_have_text("")
+    tab.evaluate("document.querySelector('#list').scrollTop = 50000 * 22")
+    expect(tab.locator(ROWS).filter(has_text="n=50005")).to_be_visible()
+
+
+def test_it_follows_new_lines_until_it_is_scrolled_up(tab, local):
+    """And again at the press of a button."""
+    local.send(*[f"n={number}" for number in range(200)])
+    opened(tab, local)
+    expect(tab.locator(ROWS).last).to_have_text(re.compile("n=199"))
+    tab.locator("#list").hover()
+    tab.mouse.wheel(0, -1000)
+    expect(tab.locator("#follow")).to_have_attribute("aria-pressed", "false")
+    local.send("n=new")
+    expect(tab.locator("#newer")).to_be_visible()
+    expect(tab.locator(ROWS).filter(has_text="n=new")).to_have_count(0)
+    tab.locator("#newer").click()
+    expect(tab.locator(ROWS).filter(has_text="n=new")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_follow_the_system_and_the_reader(tab, local, scheme):
+    """The reader's choice holds for the next visit."""
+    tab.emulate_media(color_scheme=scheme)
+    opened(tab, local, rows=False)
+    other = {"light": "dark", "dark": "light"}[scheme]
+    expect(tab.locator("html")).to_have_attribute("data-theme", scheme)
+    tab.locator("#theme").click()
+    tab.reload()
+    expect(tab.locator("html")).to_have_attribute("data-theme", other)
+
+
+def test_a_receiver_that_starts_again_is_found_again(tab):
+    """The page says that it is gone, and shows only the new run afterwards."""
+    with shown() as first:
+        first.send("msg=old")
+        opened(tab, first)
+        port = first.page.port
+    expect(tab.locator("#status")).to_contain_text("gone")
+    tab.complaints.clear()
+    from logplex_handler.receiver._page import Page
+
+    with shown() as second, Page(second.store, port):
+        second.send("msg=new")
+        expect(tab.locator("#status")).to_have_text("live", timeout=15_000)
+        expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=new"])
+        tab.complaints.clear()

@@ -1,0 +1,49 @@
+"""The command in a process of its own, with warnings as errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+COMMAND = [sys.executable, "-W", "error", "-m", "logplex_handler"]
+ROOT = Path(__file__).parents[1]
+# What a developer's own environment must not change.
+_OWN = re.compile("LOGPLEX_|HEROKU_|DYNO|NO_COLOR|FORCE_COLOR|.*_PROXY|PYTEST", re.IGNORECASE)
+
+
+def environment(url="", **more):
+    """That of this process without what the package reads, and with a URL."""
+    plain = {name: value for name, value in os.environ.items() if not _OWN.match(name)}
+    return plain | ({"LOGPLEX_URL": url} if url else {}) | {"PYTHONPATH": str(ROOT)} | more
+
+
+def run(*arguments, url="", stdin=b"", environ=None, **options):
+    """The finished command."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        env=environment(url, **(environ or {})),
+        timeout=25,
+        check=False,
+        **options,
+    )
+
+
+@contextmanager
+def started(*arguments, url="", **options):
+    """The command while it runs; it is ended at the end."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*COMMAND, *arguments], env=environment(url), **(pipes | options))
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+    finally:
+        process.wait(5)

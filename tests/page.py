@@ -1,0 +1,54 @@
+"""A receiver with its page, in the process of a test."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+
+import requests
+
+from logplex_handler.receiver._feed import Feed
+from logplex_handler.receiver._page import Page
+from logplex_handler.receiver._store import Store
+from logplex_handler.testing import LogplexReceiver
+
+START = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
+
+
+class Shown:
+    """A page and the receiver behind it."""
+
+    def __init__(self, page, receiver, store):
+        self.page = page
+        self.receiver = receiver
+        self.store = store
+
+    def send(self, *texts, **options):
+        """One request with these texts, as `body` makes it; its status."""
+        return self.post(body(*texts, **options), len(texts))
+
+    def post(self, data, count):
+        headers = {
+            "Content-Type": "application/logplex-1",
+            "Logplex-Msg-Count": str(count),
+            "Logplex-Frame-Id": str(zlib.crc32(data)),
+        }
+        return requests.post(self.receiver.url, data=data, headers=headers, timeout=10).status_code
+
+
+def body(*texts, second=0.0, process="web.1", hostname="shop", priority=190):
+    """Good frames of a time after the start."""
+    time = (START + timedelta(seconds=second)).isoformat(timespec="microseconds")
+    head = f"<{priority}>1 {time} {hostname} app {process} - - ".encode()
+    packets = [head + text.encode() + b"\n" for text in texts]
+    return b"".join(b"%d %b" % (len(packet), packet) for packet in packets)
+
+
+@contextmanager
+def shown(keep=100_000, **options):
+    """A page on a free port, and a receiver that feeds it."""
+    store = Store(keep)
+    receiver = LogplexReceiver(on_arrival=Feed([store.add]), **options)
+    with Page(store, 0) as page, receiver:
+        yield Shown(page, receiver, store)

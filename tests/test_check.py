@@ -1,0 +1,151 @@
+"""`logplex-handler check`: each thing that can be wrong, said in words, and never the token."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+import trustme
+
+from logplex_handler.testing import LogplexReceiver
+from tests.commands import run
+from tests.servers import NO_CONTENT, ScriptedServer, answer
+
+SECRET = "t.01234567-89ab-cdef-0123-456789abcdef"
+
+
+def check(url, *arguments, **environ):
+    done = run("check", "--timeout", "2", *arguments, url=url, environ=environ)
+    shown = done.stdout.decode() + done.stderr.decode()
+    assert SECRET not in shown
+    assert "Traceback" not in shown
+    return done.returncode, shown
+
+
+def test_a_good_url_is_tried_with_a_line():
+    """Every step is told, and the line arrives."""
+    with LogplexReceiver(tokens=[SECRET]) as logplex:
+        status, shown = check(logplex.url, LOGPLEX_HOSTNAME="shop", LOGPLEX_PROCID="web.1")
+        assert logplex.wait_for(1, timeout=1)
+        assert not logplex.violations
+    assert status == 0, shown
+    assert shown.splitlines()[-1] == "logs would arrive"
+    for step in (
+        "ok   URL",
+        "ok   packets: come from app[web.1] of shop",
+        "ok   DNS",
+        "answered 204",
+    ):
+        assert step in shown
+    assert "hostname:" not in shown
+    assert "hint user agent" in shown
+
+
+def test_without_a_line_nothing_is_sent():
+    """For a stream that a customer looks at."""
+    with LogplexReceiver() as logplex:
+        assert check(logplex.url, "--no-line")[0] == 0
+        assert not logplex.requests
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "LOGPLEX_URL is not set"),
+        (f"token:{SECRET}@host", "must begin with https://"),
+        (f"http://token:{SECRET}@logs.example.com", "unencrypted"),
+        ("https://logs.example.com/logs", "carries no credentials"),
+        (f"https://token:{SECRET}@no-such-host.invalid/logs", "has no address"),
+    ],
+)
+def test_a_url_that_cannot_work_is_told_by_its_fault(url, words):
+    """With what to do about it."""
+    status, shown = check(url)
+    assert status == 1
+    assert words in shown
+    assert shown.splitlines()[-1] == "logs would not arrive"
+
+
+def test_other_variables_are_looked_at_too():
+    """The variable is named."""
+    status, shown = check(f"http://token:{SECRET}@127.0.0.1:1", LOGPLEX_PROCID="router")
+    assert status == 1
+    assert "FAIL LOGPLEX_PROCID: 'router'" in shown
+
+
+def test_a_port_where_nobody_listens():
+    """It is told by host and port."""
+    with socket.socket() as bound:
+        # Taken, so that nobody else may listen there meanwhile.
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        status, shown = check(f"http://token:{SECRET}@127.0.0.1:{port}")
+    assert status == 1
+    assert f"cannot connect to 127.0.0.1 port {port}" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "cure"),
+    [
+        (401, "not, or no longer, good", "Look the URL up again"),
+        (410, "the stream is gone", "Look the URL up again"),
+        (302, "it redirects", "Look the URL up again"),
+        (400, "does not understand", "drain token"),
+        (415, "does not take application/logplex-1", "/logs"),
+        (429, "too many requests", "Wait"),
+        (503, "in trouble", "Try again later"),
+        (418, "does not give", "application/logplex-1"),
+    ],
+)
+def test_each_answer_is_explained(code, words, cure):
+    """With a cure."""
+    server = ScriptedServer([answer(code)])
+    try:
+        status, shown = check(f"http://token:{SECRET}@127.0.0.1:{server.port}/logs")
+    finally:
+        server.close()
+    assert status == 1
+    assert f"answered {code}" in shown
+    assert words in shown
+    assert cure in shown
+
+
+def tls_server(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return ScriptedServer([lambda connection: connection.sendall(NO_CONTENT)], tls=context)
+
+
+def test_tls_is_tried_apart(tmp_path):
+    """A CA that is not trusted, one that is, and a port that speaks no TLS."""
+    ca = trustme.CA()
+    bundle = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(bundle))
+    server = tls_server(ca.issue_cert("127.0.0.1"))
+    url = f"https://token:{SECRET}@127.0.0.1:{server.port}/logs"
+    try:
+        status, shown = check(url, "--no-line")
+        assert status == 1
+        assert "FAIL TLS: the certificate is not trusted" in shown
+        assert "REQUESTS_CA_BUNDLE" in shown
+        status, shown = check(url, "--no-line", REQUESTS_CA_BUNDLE=str(bundle))
+        assert (status, "ok   TLS: TLSv1" in shown) == (0, True), shown
+        status, shown = check(url, REQUESTS_CA_BUNDLE=str(tmp_path / "none"))
+        assert "cannot be read" in shown
+    finally:
+        server.close()
+    with LogplexReceiver(tokens=[SECRET]) as logplex:
+        status, shown = check(logplex.url.replace("http://", "https://"))
+    assert status == 1
+    assert "does not speak TLS" in shown
+
+
+def test_behind_a_proxy_only_the_line_is_tried():
+    """Names and connections are the proxy's affair then, and its credentials stay hidden."""
+    url = f"https://token:{SECRET}@logs.example.com/logs"
+    proxy = f"http://user:{SECRET}@127.0.0.1:9"
+    status, shown = check(url, HTTPS_PROXY=proxy)
+    assert status == 1
+    assert "requests go through 127.0.0.1" in shown
+    assert "no answer (ProxyError)" in shown

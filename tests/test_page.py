@@ -1,0 +1,194 @@
+"""The page's server: who may ask it, what it gives, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+import requests
+
+from tests.page import body, shown
+
+
+@pytest.fixture(scope="module")
+def local():
+    with shown() as one:
+        one.send("level=info msg=first", "a=b=c measure#x=4ms", hostname="shop")
+        yield one
+
+
+def get(local, path="", **headers):
+    return requests.get(f"{local.page.url}{path}", headers=headers, timeout=5)
+
+
+def events(local, count=1, **headers):
+    """The first messages of the stream, and the identity of each."""
+    found = []
+    with requests.get(
+        f"{local.page.url}api/events", headers=headers, stream=True, timeout=5
+    ) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        identity = None
+        for line in answer.iter_lines():
+            name, _, value = line.decode().partition(": ")
+            if name == "id":
+                identity = value
+            elif name == "data" and identity:
+                found.append((identity, json.loads(value)))
+                if len(found) == count:
+                    return found
+    return found
+
+
+@pytest.mark.parametrize("path", ["", "static/main.js", "static/style.css"])
+def test_the_page_and_its_files_are_there(local, path):
+    """All of it comes from the package."""
+    assert get(local, path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["", "api/events", "api/lines/0", "static/main.js"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+    ],
+)
+def test_other_sites_get_nothing(local, path, headers):
+    """Neither under another name for this machine, nor from a page of another origin."""
+    answer = get(local, path, **{k: v.format(port=local.page.port) for k, v in headers.items()})
+    assert answer.status_code == 403
+    assert "first" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Host": "localhost:{port}"},
+        {"Origin": "http://127.0.0.1:{port}"},
+        {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    ],
+)
+def test_the_page_itself_gets_what_it_asks_for(local, headers):
+    """A link on another site may lead to it, too."""
+    formatted = {k: v.format(port=local.page.port) for k, v in headers.items()}
+    assert get(local, "api/lines/0", **formatted).status_code == 200
+
+
+def test_nothing_but_the_page_may_run_in_it(local):
+    """The browser is told so with every answer, refusals included."""
+    for answer in (get(local), get(local, "nothing"), get(local, Host="evil.example")):
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["static/../_page.py", "static/%2e%2e/_page.py", "docs", "api"])
+def test_no_other_file_is_given_out(local, path):
+    """Only what is in the folder of the page."""
+    assert get(local, path).status_code == 404
+
+
+def test_the_page_listens_on_loopback_alone(local):
+    """Not on the machine's other addresses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: it only says which address would be used.
+        try:
+            probe.connect(("192.0.2.1", 9))
+            address = probe.getsockname()[0]
+        except OSError:
+            address = "127.0.0.2"
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((address, local.page.port), timeout=2)
+
+
+def test_the_stream_has_lines_metrics_and_requests_in_order(local):
+    """Each line with what is drawn of it, and the request behind its lines."""
+    ((_, data),) = events(local)
+    first, second, request = data["items"]
+    assert (first["x"], first["s"], first["p"], first["v"]) == (
+        "level=info msg=first",
+        "shop",
+        "web.1",
+        6,
+    )
+    assert "w" not in first
+    assert (second["w"], second["m"]) == (1, [["measure", "x", 4.0, "ms", ""]])
+    assert (request["q"]["status"], request["q"]["frames"]) == (204, 2)
+    assert [item["n"] for item in data["items"]] == [0, 1, 2]
+
+
+def test_the_details_of_a_line_have_its_pairs_and_violations(local):
+    """With the words of the explanation."""
+    assert get(local, "api/lines/0").json()["pairs"] == [["level", "info"], ["msg", "first"]]
+    known = get(local, "api/lines/1").json()
+    assert known["pairs"] == []
+    assert known["violations"][0]["rule"] == "pair.bare"
+    assert known["violations"][0]["cure"].startswith("Quote")
+    assert get(local, "api/lines/2").status_code == 404
+    assert get(local, "api/lines/99").status_code == 404
+
+
+def test_no_answer_holds_the_token(local):
+    """The page has no use for it."""
+    text = json.dumps(events(local)) + get(local, "api/lines/0").text
+    assert local.receiver.token not in text
+
+
+def test_a_page_that_comes_back_goes_on_where_it_was():
+    """And one of another run begins anew."""
+    with shown() as one:
+        one.send("a=1")
+        ((identity, _),) = events(one)
+        one.send("a=2")
+        ((_, data),) = events(one, **{"Last-Event-ID": identity})
+        assert [item.get("x") for item in data["items"]] == ["a=2", None]
+        ((_, data),) = events(one, **{"Last-Event-ID": "other:1"})
+        assert data["items"][0]["x"] == "a=1"
+
+
+def test_only_so_many_lines_are_kept():
+    """The oldest go, and the page is told how many it missed."""
+    with shown(keep=10) as one:
+        for number in range(30):
+            one.send(f"a={number}")
+        first, items = one.store.since(0)
+        assert 10 <= len(items) <= 20
+        assert first == 60 - len(items)
+        assert one.store.details(0) is None
+
+
+def test_streams_are_told_apart_by_hostname_and_token():
+    """Two tokens that share a hostname are two streams."""
+    with shown(tokens=["t.first-stream", "t.other-stream"]) as one:
+        for token in one.receiver.tokens:
+            requests.post(
+                one.receiver.url_for(token),
+                data=body("a=1"),
+                headers={"Content-Type": "application/logplex-1"},
+                timeout=5,
+            )
+        _, items = one.store.since(0)
+        assert [item["s"] for item in items if "x" in item] == ["shop", "shop#2"]
+
+
+def test_the_end_does_not_wait_for_open_pages():
+    """A page that listens is told to come back, not waited for."""
+    with shown() as one:
+        one.send("a=1")
+        listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=5)
+        next(listening.iter_lines())
+    listening.close()
+    with pytest.raises(requests.ConnectionError):
+        get(one)

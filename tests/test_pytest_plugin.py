@@ -1,0 +1,192 @@
+"""The fixture `logplex`, in runs of pytest of their own: what passes, what fails, and its words."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from logplex_handler.testing import LogplexCapture
+
+ROOT = Path(__file__).parents[1]
+
+FAILING = """
+import logging
+import pytest
+
+log = logging.getLogger("shop")
+
+
+@pytest.mark.logplex(formatter=logging.Formatter("%(message)s"))
+def test_malformed(logplex):
+    log.info("fine")
+    log.info("size=1 path=a=b")
+
+
+def test_misread_metric(logplex):
+    log.info("measure#web.latency=1e3ms")
+
+
+def test_two_units(logplex):
+    log.info("measure#web.latency=1ms")
+    log.info("measure#web.latency=1s")
+
+
+def test_missing(logplex):
+    log.info("order shipped", extra={"order_id": 41, "city": "berlin"})
+    log.info("another")
+    logplex.wait_for("shipped", order_id=42, city="berlin", paid=True, timeout=0.1)
+
+
+def test_nothing_came(logplex):
+    logplex.wait_for(timeout=0.05)
+
+
+def test_refused(logplex):
+    logplex.fail_next(503, times=99)
+    log.info("hello")
+    logplex.wait_for("hello", timeout=0.2)
+
+
+def test_an_assertion_of_its_own(logplex):
+    log.info("first")
+    assert len(logplex.lines) == 2
+
+
+@pytest.mark.logplex("shop")
+def test_misused_mark(logplex):
+    pass
+
+
+def test_forged_wire(logplex):
+    import requests
+    packet = "<190>1 2013-03-27T20:02:24.000000+00:00 host app web.1 - - foo\\n"
+    requests.post(
+        logplex.url,
+        data=f"{len(packet) + 1} {packet}",
+        headers={"Content-Type": "application/logplex-1", "Logplex-Msg-Count": "1",
+                 "Logplex-Frame-Id": "a"},
+        timeout=5,
+    )
+"""
+
+
+def run(directory, *arguments):
+    """pytest in a process of its own, with warnings as errors."""
+    environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """What pytest says of each failing test."""
+    directory = tmp_path_factory.mktemp("failing")
+    (directory / "test_failing.py").write_text(FAILING)
+    (directory / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    done = run(directory, "-q")
+    assert done.returncode == 1, done.stdout
+    parts = re.split(r"^_+ (?:ERROR at setup of )?(test_\w+) _+$", done.stdout, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)), done.stdout
+
+
+def test_every_failing_test_fails(reports):
+    """None passes, and what is malformed is a failure of the test and not of its end."""
+    _, output = reports
+    assert "8 failed, 1 error" in output
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        ("test_malformed", ["character 12: a bare value must not be empty", "path=a=b", "Quote a"]),
+        ("test_misread_metric", ["1e3 is 1", "in: 2", "fixed point with at most six decimals"]),
+        ("test_two_units", ["unit was ms and is s", "one unit for one name"]),
+        (
+            "test_missing",
+            [
+                "no line with the text 'shipped' and with order_id=42 city=berlin paid=true came",
+                "within 0.1 s",
+                "the nearest that came:",
+                "order_id is '41', wanted: '42'",
+                "it has no paid, wanted: true",
+                "2 lines came:",
+                "msg=another",
+            ],
+        ),
+        ("test_nothing_came", ["no line number 1 came within 0.05 s; none came at all"]),
+        ("test_refused", ["requests that were refused: 503", "none came at all"]),
+        ("test_an_assertion_of_its_own", ["1 line came:", "msg=first"]),
+        ("test_misused_mark", ["the mark logplex takes keyword arguments only"]),
+        ("test_forged_wire", ["octet count 64, but the packet ends after 63 bytes", "Count bytes"]),
+    ],
+)
+def test_a_failure_says_what_was_wanted_and_what_came(reports, test, words):
+    """So that nobody needs to run it again to understand it."""
+    shown, _ = reports
+    assert [word for word in words if word not in shown[test]] == [], shown[test]
+
+
+def test_a_failure_shows_no_token(reports):
+    """Local tokens are made up, but a test's output is no place for any."""
+    _, output = reports
+    assert not re.search(r"t\.[0-9a-f]{8}-", output)
+
+
+def test_the_example_of_the_documentation_passes():
+    """It is the one that docs/testing.md shows."""
+    done = run(ROOT / "examples" / "testing", "-q", "-c", os.devnull, "--rootdir", ".")
+    assert done.returncode == 0, done.stdout
+    assert "6 passed" in done.stdout
+    page = (ROOT / "docs" / "testing.md").read_text()
+    shown = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    example = (ROOT / "examples" / "testing" / "test_shop.py").read_text()
+    assert shown
+    assert all(part.strip() in example for part in shown[:1])
+
+
+def test_the_fixture_leaves_everything_as_it_was(logplex):
+    """This run has the plugin as well, so the fixture is there by its entry point alone."""
+    import logging
+
+    assert os.environ["LOGPLEX_URL"] == logplex.url
+    assert logplex.handler in logging.getLogger().handlers
+    logging.getLogger("x").info("a")
+    assert logplex.pairs == [{"level": "info", "logger": "x", "msg": "a"}]
+    logplex.clear()
+    assert logplex.lines == ()
+
+
+@pytest.mark.logplex(logger=None)
+def test_without_a_handler_the_program_uses_the_url(logplex):
+    """A subprocess, or a handler of the program's own, finds it in the environment."""
+    program = (
+        "import logging, logplex_handler as l; log = logging.getLogger('sub');"
+        "log.addHandler(l.LogplexHandler()); log.warning('hello')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+    assert logplex.wait_for(logger="sub").pairs[-1] == ("msg", "hello")
+    assert logplex.handler is None
+
+
+def test_without_pytest_the_capture_is_a_context_manager():
+    """unittest can use it, and handlers and levels are as before at its end."""
+    import logging
+
+    logger = logging.getLogger("captured")
+    with LogplexCapture(["captured"], level="DEBUG") as logplex:
+        logger.debug({"a": True})
+        assert logplex.wait_for(a=True).text == "level=debug logger=captured a=true"
+        assert logplex.wait_for({"logger": "captured"}) == logplex.lines[0]
+    assert (logger.handlers, logger.level) == ([], logging.NOTSET)

@@ -1,0 +1,381 @@
+"""`logplex-handler receive` and `replay`: what is shown, what misbehaves, what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from logplex_handler.cli._style import Style, harmless
+from logplex_handler.testing import LogplexReceiver
+from tests.commands import COMMAND, environment, run, started
+from tests.logs import logging_to, wait_until
+from tests.page import body
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
+
+
+class Receiving:
+    """A running `receive`: its URL, and what it has printed so far."""
+
+    def __init__(self, process, url, shown):
+        self.process = process
+        self.url = url
+        self._shown = shown
+
+    @property
+    def shown(self):
+        return self._shown.read_text()
+
+    def shows(self, words, seconds=5.0):
+        """Whether it prints these words soon."""
+        return wait_until(lambda: words in self.shown, seconds)
+
+    def post(self, data, count=1, **headers):
+        given = {"Content-Type": "application/logplex-1", "Logplex-Msg-Count": str(count)}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.post(
+            self.url, data=data, headers={**given, "Logplex-Frame-Id": "a", **named}, timeout=5
+        )
+
+    def end(self):
+        """What it has printed, and said, when told to stop."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0
+        return self.shown, self.process.stderr.read().decode()
+
+
+@contextmanager
+def receiving(tmp_path, *arguments):
+    url_file, shown = tmp_path / "url", tmp_path / "shown"
+    with (
+        shown.open("wb") as file,
+        started(
+            *("receive", "--port", "0", "--url-file", str(url_file), *arguments), stdout=file
+        ) as process,
+    ):
+        assert wait_until(url_file.exists, 10), process.poll()
+        yield Receiving(process, url_file.read_text().strip(), shown)
+
+
+def test_lines_are_shown_as_heroku_logs_shows_them(tmp_path):
+    """With any token, and the URL is printed ready to copy."""
+    with receiving(tmp_path) as local:
+        with logging_to(local.url, procid="web.1") as (logger, handler):
+            logger.info("level=info msg=hello")
+            assert handler.flush()
+        with logging_to(local.url.replace("token:", "token:another-"), procid="b") as (logger, one):
+            logger.info("another")
+            assert one.flush()
+        shown, said = local.end()
+    first, second = shown.splitlines()
+    assert re.fullmatch(rf"{TIME} app\[web\.1\]: level=info msg=hello", first)
+    assert second.endswith(" app[b]: another")
+    assert f"export LOGPLEX_URL='{local.url}'" in said
+    assert "2 lines in 2 requests, 0 violations" in said
+
+
+def test_violations_are_explained_below_their_line(tmp_path):
+    """By place, consequence and cure: of requests, packets and texts."""
+    with receiving(tmp_path) as local:
+        packet = body("foo").partition(b" ")[2]
+        local.post(b"%d %b" % (len(packet) + 1, packet))
+        local.post(body("size=1 path=a=b"), Logplex_Frame_Id="b")
+        local.post(packet, Content_Type="text/plain")
+        shown, said = local.end()
+    count = len(packet)
+    assert f"octet count {count + 1}, but the packet ends after {count} bytes" in shown
+    assert "silently drop" in shown
+    assert "Count bytes, not characters" in shown
+    assert "! text: character 12: a bare value" in shown
+    assert "Logplex answers 415" in shown
+    assert "  - 415: 0 lines were not taken" in shown
+    assert re.search(r"[3-9] violations", said)
+
+
+def test_filters_choose_what_is_printed(tmp_path):
+    """By stream, process, level and text; what is wrong is told in any case."""
+    chosen = ["--stream", "sh*", "--process", "web.*", "--level", "warning", "--grep", "PAID"]
+    with receiving(tmp_path, *chosen) as local:
+        local.post(
+            body("yes paid", priority=188)
+            + body("not this", priority=188)
+            + body("paid info")
+            + body("paid worker", process="worker.1", priority=188)
+            + body("paid elsewhere", hostname="other", priority=188),
+            5,
+        )
+        local.post(body("measure#x=-1", hostname="other"), Logplex_Frame_Id="b")
+        shown, _ = local.end()
+    assert [line.partition("]: ")[2] for line in shown.splitlines() if "]: " in line] == [
+        "yes paid"
+    ]
+    assert "a number with a sign" in shown
+
+
+def test_given_tokens_are_the_only_ones(tmp_path):
+    """Anything else is not let in, and told."""
+    with receiving(tmp_path, "--token", "t.mine") as local:
+        assert "t.mine" in local.url
+        assert local.post(body("a")).status_code == 204
+        local.url = local.url.replace("t.mine", "t.other")
+        assert local.post(body("b")).status_code == 401
+        shown, _ = local.end()
+    assert "401: not let in" in shown
+    assert "t.other" not in shown
+
+
+def test_it_fails_on_purpose_and_the_handler_delivers_all_the_same(tmp_path):
+    """Failures are told apart from those of the sender."""
+    with receiving(tmp_path, "--fail", "503:0.2", "--fail", "429:0.2") as local:
+        with logging_to(local.url, shutdown_timeout=20) as (logger, handler):
+            for number in range(6):
+                logger.info("n=%d", number)
+                assert handler.flush(20)
+            retries = handler.stats().retries
+        shown, _ = local.end()
+    assert shown.count("on purpose") == retries
+    assert re.findall(r" n=(\d)\n", shown) == [str(number) for number in range(6)]
+
+
+def test_it_hangs_and_is_slow_on_purpose(tmp_path):
+    """No answer at all, and one that comes late."""
+    with receiving(tmp_path, "--hang") as local:
+        with pytest.raises(requests.Timeout):
+            requests.post(local.url, data=body("a"), timeout=0.3,
+                          headers={"Content-Type": "application/logplex-1"})  # fmt: skip
+        assert local.shows("no answer on purpose")
+        local.end()
+    (tmp_path / "url").unlink()
+    with receiving(tmp_path, "--delay", "0.4") as local:
+        began = time.monotonic()
+        local.post(body("a"))
+        assert time.monotonic() - began >= 0.4
+
+
+def test_credentials_are_rotated_on_purpose(tmp_path):
+    """The new URL is printed and in the file; the old one is refused."""
+    with receiving(tmp_path, "--rotate", "1") as local:
+        old = local.url
+        assert local.post(body("a")).status_code == 204
+        file = tmp_path / "url"
+        assert wait_until(lambda: file.read_text().strip() != old, 5)
+        new, local.url = file.read_text().strip(), old
+        assert local.post(body("b")).status_code == 401
+        local.url = new
+        assert local.post(body("c")).status_code == 204
+        _, said = local.end()
+    assert "the credentials were rotated" in said
+
+
+def test_what_is_recorded_can_be_sent_again(tmp_path):
+    """Good and bad requests, those that failed on purpose once only, and no token in the file."""
+    record = tmp_path / "record"
+    with receiving(tmp_path, "--record", str(record), "--fail", "503:0.4") as local:
+        token = re.search(r":(t\.[^@]+)@", local.url)[1]
+        with logging_to(local.url, token_as_appname=True) as (logger, handler):
+            for number in range(5):
+                logger.info("n=%d", number)
+                assert handler.flush(10)
+        while local.post(body("wrong count"), 2).status_code == 503:
+            pass
+        local.end()
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert token not in record.read_text()
+    assert "Authorization" not in record.read_text()
+    with LogplexReceiver() as logplex:
+        done = run("replay", str(record), url=logplex.url)
+        assert done.returncode == 1
+        assert b"6 requests sent again, 1 of them refused" in done.stdout
+        assert b"400 Message count mismatch" in done.stdout
+        assert [line.text for line in logplex.lines] == [f"n={number}" for number in range(5)]
+
+
+def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path):
+    """It is told once, and lines are still taken and shown."""
+    with receiving(tmp_path, "--record", "/dev/full") as local:
+        for name in ("a", "b"):
+            assert local.post(body(name), Logplex_Frame_Id=name).status_code == 204
+        shown, said = local.end()
+    assert len(shown.splitlines()) == 2
+    assert said.count("the record ends here: No space left on device") == 1
+
+
+def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
+    """Or as many times faster as asked for."""
+    record = tmp_path / "record"
+    one = {"status": 204, "headers": {"Content-Type": "application/logplex-1"}, "body": ""}
+    record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (10.0, 12.0)))
+    with LogplexReceiver(strict=False) as logplex:
+        run("replay", str(record), "--speed", "4", url=logplex.url)
+        first, second = logplex.requests
+        assert 0.4 <= second.time - first.time < 1.5
+
+
+@pytest.mark.parametrize("content", ["{}", "no json", '{"time": 1, "headers": [], "body": "?"}'])
+def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
+    """Status 2, as for a file that is not there."""
+    record = tmp_path / "record"
+    record.write_text(f"{content}\n")
+    done = run("replay", str(record), url="http://a:b@127.0.0.1:1")
+    assert (done.returncode, done.stderr.decode()) == (
+        2,
+        "logplex-handler: line 1 is no recorded request\n",
+    )
+    done = run("replay", str(tmp_path / "none"), url="http://a:b@127.0.0.1:1")
+    assert done.returncode == 2
+    assert b"No such file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fail", "often"], "must be STATUS or STATUS:SHARE"),
+        (["--fail", "99:0.1"], "must be STATUS or STATUS:SHARE"),
+        (["--fail", "700"], "status must be 200 to 599"),
+        (["--fail", "503:0.7", "--hang", "0.7"], "must not be more than 1 together"),
+        (["--hang", "2"], "must be a share from 0 to 1"),
+        (["--port", "99999"], "must be a port"),
+        (["--token", "tökén"], "printable ASCII"),
+    ],
+)
+def test_a_mistake_is_an_error_of_usage_in_words(arguments, words):
+    """Status 2."""
+    done = run("receive", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+
+
+def test_a_port_that_is_taken_is_told():
+    """Status 2, and no traceback."""
+    with LogplexReceiver() as logplex:
+        port = re.search(r":(\d+)/", logplex.url)[1]
+        done = run("receive", "--port", port)
+    assert done.returncode == 2
+    assert b"ddress already in use" in done.stderr
+
+
+def test_whoever_has_seen_enough_ends_it(tmp_path):
+    """`receive | head -n 1` is clean."""
+    url_file = tmp_path / "url"
+    command = f"{' '.join(COMMAND)} receive --port 0 --url-file {url_file} | head -n 1"
+    with subprocess.Popen(
+        command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        assert wait_until(url_file.exists, 10)
+        url = url_file.read_text().strip()
+        with logging_to(url, shutdown_timeout=0.2) as (logger, handler):
+            deadline = time.monotonic() + 10
+            number = 0
+            while process.poll() is None and time.monotonic() < deadline:
+                logger.info("n=%d", number)
+                handler.flush(0.2)
+                number += 1
+            handler.flush(0)
+        assert process.stdout.read().count(b"\n") == 1
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_the_page_is_served_beside(tmp_path):
+    """Its address is told, and it shows the same lines."""
+    with receiving(tmp_path, "--web", "0") as local:
+        local.post(body("msg=hello"))
+        os.set_blocking(local.process.stderr.fileno(), False)
+        said = ""
+        assert wait_until(lambda: local.process.stderr.peek() or True)
+        said = local.process.stderr.read().decode()
+        page = re.search(r"the page: (http://127\.0\.0\.1:\d+/)", said)[1]
+        assert "logplex" in requests.get(page, timeout=5).text
+        known = requests.get(f"{page}api/lines/0", timeout=5).json()
+        assert known["pairs"] == [["msg", "hello"]]
+        os.set_blocking(local.process.stderr.fileno(), True)
+        local.end()
+
+
+def test_without_the_extra_the_page_says_what_to_install(tmp_path):
+    """Everything else works without it."""
+    (tmp_path / "starlette.py").write_text("raise ModuleNotFoundError(name='starlette')")
+    done = run("receive", "--port", "0", "--web", "0", environ={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert b"pip install 'logplex-handler[cli]'" in done.stderr
+
+
+def in_a_terminal(*arguments, seconds, environ=None):
+    """What the command writes to a terminal."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=child,
+        stderr=child,
+        env=environment(TERM="xterm", **(environ or {})),
+    )
+    os.close(child)
+    written = b""
+    try:
+        while piece := os.read(parent, 65_536):
+            written += piece
+    except OSError:
+        # A terminal whose last program has ended is an error of reading.
+        pass
+    finally:
+        os.close(parent)
+    assert process.wait(seconds) == 0
+    return written.decode()
+
+
+def test_the_demo_has_colours_and_a_bar_in_a_terminal():
+    """Each process in its colour, and how far it is; piped, it is plain."""
+    written = in_a_terminal("demo", "--seconds", "1", seconds=20)
+    assert re.search(rf"\x1b\[\d+m{TIME} app\[web\.1\]:\x1b\[0m source=demo", written)
+    assert re.search(r"━+.* of 1 s, \d+ lines", written)
+    assert written.rstrip().splitlines()[-1].removeprefix("\x1b[K").startswith("accepted=")
+    plain = run("demo", "--seconds", "0.5").stdout.decode()
+    assert "\x1b" not in plain
+    assert "━" not in plain
+
+
+def test_no_color_is_obeyed():
+    """As is FORCE_COLOR where there is no terminal."""
+    written = in_a_terminal("demo", "--seconds", "0.3", seconds=20, environ={"NO_COLOR": "1"})
+    assert "\x1b[3" not in written
+    done = run("check", environ={"FORCE_COLOR": "1"})
+    assert b"\x1b[31mFAIL\x1b[0m" in done.stdout
+    done = run("check", environ={"FORCE_COLOR": "1", "NO_COLOR": "1"})
+    assert b"\x1b" not in done.stdout
+
+
+def test_nothing_that_was_logged_reaches_the_terminal_raw():
+    """Neither codes that move the cursor nor those that turn the reading direction."""
+    assert harmless("a\x1b[2J\u202e\x9b\ttab") == "a\\u001b[2J\\u202e\\u009b\ttab"
+
+
+def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
+    """What it cannot show is an escape."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with receiving(tmp_path) as local:
+        local.post(body("zwölf €"))
+        local.post(body("measure#x=1e3"), Logplex_Frame_Id="b")
+        shown, _ = local.end()
+    assert "zw\\xf6lf \\u20ac" in shown
+    assert "\\u2192 Write fixed point" in shown
+
+
+def test_a_process_has_one_colour(monkeypatch):
+    """The same in every run, and none where colours are off."""
+    import io
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    style = Style(io.StringIO())
+    assert style.of_process("x", "web.1") == style.of_process("x", "web.1") != "x"
+    assert len({style.of_process("x", f"web.{number}") for number in range(30)}) > 5
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Style(io.StringIO()).of_process("x", "web.1") == "x"

@@ -1,0 +1,280 @@
+"""`logplex-handler send`: what arrives, what is said of what does not, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logplex_handler.cli._input import Lines
+from logplex_handler.testing import LogplexReceiver, Misbehaviour
+from tests.commands import COMMAND, environment, run, started
+from tests.logs import wait_until
+
+
+@pytest.fixture
+def logplex():
+    with LogplexReceiver() as receiver:
+        yield receiver
+
+
+def ready(process):
+    """Wait until it listens for signals, which it does before it looks for a file."""
+    bit = 1 << (signal.SIGTERM - 1)
+
+    def listens():
+        with open(f"/proc/{process.pid}/status") as file:
+            caught = re.search(r"SigCgt:\s*([0-9a-f]+)", file.read())
+        return int(caught[1], 16) & bit
+
+    assert wait_until(listens, 15)
+    time.sleep(0.3)
+
+
+def texts(logplex):
+    return [line.text for line in logplex.lines]
+
+
+def test_a_message_of_the_command_line_is_one_line(logplex):
+    """Its words are joined, and its severity is that of the level."""
+    done = run("send", "--level", "error", "deploy", "done", "v=42", url=logplex.url)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    (line,) = logplex.lines
+    assert line.text == "deploy done v=42"
+    assert (line.packet.severity, line.packet.procid) == (3, "send")
+    assert not logplex.violations
+
+
+def test_standard_input_is_sent_line_by_line(logplex):
+    """Ends of lines of every kind, blank lines, and a last line without an end."""
+    stdin = "a=1\r\nzwei €\n\n\x1b[31mrot\nlast".encode() + b"\xff"
+    done = run("send", "--procid", "web.1", "-v", url=logplex.url, stdin=stdin)
+    assert done.returncode == 0
+    assert b"lines delivered: 5; requests: 1, retries: 0" in done.stderr
+    assert texts(logplex) == ["a=1", "zwei €", "", "\\u001b[31mrot", "last\ufffd"]
+    assert {line.packet.procid for line in logplex.lines} == {"web.1"}
+    assert not logplex.violations
+
+
+def test_a_line_of_ten_million_bytes_arrives_whole_and_in_packets(logplex):
+    """Cut between characters, in order, without the memory for all of it at once."""
+    long = "€uro" * 1_700_000
+    done = run("send", url=logplex.url, stdin=f"{long}\nend\n".encode())
+    assert done.returncode == 0
+    assert "".join(texts(logplex)) == long + "end"
+    assert not logplex.violations
+
+
+def test_every_line_arrives_though_requests_fail(logplex):
+    """The same batches and retries as every record has."""
+    logplex.fail_next(503, times=2)
+    stdin = b"".join(b"n=%d\n" % number for number in range(3_000))
+    done = run("send", "-v", url=logplex.url, stdin=stdin)
+    assert done.returncode == 0
+    assert texts(logplex) == [f"n={number}" for number in range(3_000)]
+    assert re.search(rb"retries: [12];", done.stderr)
+
+
+def test_lines_that_are_not_delivered_are_counted_in_words_and_status():
+    """Status 1, and how many of how many."""
+    with LogplexReceiver(misbehaviour=Misbehaviour(fail=((503, 1.0),))) as logplex:
+        done = run("send", "--wait", "0.5", url=logplex.url, stdin=b"a\nb\nc\n")
+    assert done.returncode == 1
+    assert b"logplex-handler: 3 of 3 lines not delivered (shutdown 3)" in done.stderr
+    assert logplex.token.encode() not in done.stderr
+
+
+def test_with_drop_the_input_never_waits():
+    """What memory has no room for is dropped and counted; without, the input would wait."""
+    with LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex:
+        stdin = (b"x" * 1_000 + b"\n") * 40_000
+        began = time.monotonic()
+        done = run("send", "--drop", "--wait", "0.5", url=logplex.url, stdin=stdin)
+        assert time.monotonic() - began < 20
+    assert done.returncode == 1
+    assert b"40,000 of 40,000 lines not delivered (" in done.stderr
+    assert b"buffer_full" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        ([], {}, "LOGPLEX_URL is set"),
+        ([], {"LOGPLEX_URL": "ftp://token:t.secret@host"}, "must begin with https://"),
+        (["--hostname", "!!"], {"LOGPLEX_URL": "http://a:b@127.0.0.1:1"}, "hostname: holds no"),
+        (["--from-start"], {}, "--from-start needs --follow"),
+        (["--follow", "x", "message"], {}, "do not go together"),
+        (["--level", "loud"], {}, "invalid choice"),
+        (["--wait", "-1"], {}, "--wait: must be a number from 0"),
+    ],
+)
+def test_a_mistake_is_an_error_of_usage_in_words(arguments, environ, words):
+    """Status 2, and never the token."""
+    done = run("send", *arguments, environ=environ)
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+    assert b"secret" not in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_sends_what_is_there_and_ends(logplex, number):
+    """The last lines of the program before the pipe, which got the signal too, are sent."""
+    with started("send", url=logplex.url) as process:
+        process.stdin.write(b"before\n")
+        process.stdin.flush()
+        assert logplex.wait_for(1)
+        process.send_signal(number)
+        time.sleep(0.1)
+        process.stdin.write(b"after\n")
+        process.stdin.close()
+        assert process.wait(10) == 0
+        assert process.stderr.read() == b""
+    assert texts(logplex) == ["before", "after"]
+
+
+@pytest.mark.parametrize("end", ["a signal", "the end of input"])
+def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
+    """Not each for its time: what is left is counted when all have had that."""
+    lines = tmp_path / "lines"
+    lines.write_bytes((b"x" * 1_000 + b"\n") * 25_000)
+    with (
+        LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex,
+        subprocess.Popen(["cat", str(lines)], stdout=subprocess.PIPE) as cat,
+        started("send", "--wait", "1", url=logplex.url, stdin=cat.stdout) as process,
+    ):
+        cat.stdout.close()
+        time.sleep(3)
+        if end == "a signal":
+            process.send_signal(signal.SIGTERM)
+        else:
+            cat.kill()
+        assert process.wait(15) == 1
+        assert b"lines not delivered" in process.stderr.read()
+        cat.kill()
+
+
+def test_a_second_signal_does_not_wait():
+    """Even where nothing can be delivered; what is lost is counted."""
+    with (
+        LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex,
+        started("send", "--wait", "60", url=logplex.url) as process,
+    ):
+        process.stdin.write(b"a\n")
+        process.stdin.flush()
+        ready(process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert process.wait(10) == 1
+        assert time.monotonic() - began < 6
+        assert b"1 of 1 lines not delivered" in process.stderr.read()
+
+
+def test_a_program_that_ends_and_a_closed_stderr_are_no_trouble(logplex):
+    """`yes | head | send 2>&-` is as quiet as it should be."""
+    command = f"yes n=1 | head -n 2000 | {' '.join(COMMAND)} send 2>&-"
+    done = subprocess.run(
+        command, shell=True, env=environment(logplex.url), timeout=20, check=False
+    )
+    assert done.returncode == 0
+    assert len(logplex.lines) == 2_000
+
+
+def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_path):
+    """As `tail -F` would print it, from the end of what was there."""
+    log = tmp_path / "app.log"
+    log.write_text("old\n")
+    with started("send", "--follow", str(log), url=logplex.url) as process:
+        ready(process)
+        with log.open("a") as file:
+            file.write("one\ntwo, in p")
+            file.flush()
+            time.sleep(0.5)
+            file.write("arts\n")
+        assert logplex.wait_for(2)
+        log.rename(tmp_path / "app.log.1")
+        with (tmp_path / "app.log.1").open("a") as file:
+            file.write("late\n")
+        log.write_text("three\n")
+        assert logplex.wait_for(4)
+        log.write_text("4\n")
+        assert logplex.wait_for(5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert texts(logplex) == ["one", "two, in parts", "late", "three", "4"]
+
+
+def test_follow_waits_for_a_file_and_reads_it_from_the_start(logplex, tmp_path):
+    """A program that has not logged yet has no file."""
+    log = tmp_path / "later.log"
+    with started("send", "--follow", str(log), url=logplex.url) as process:
+        ready(process)
+        log.write_text("first\nunfinished")
+        assert logplex.wait_for(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert texts(logplex) == ["first", "unfinished"]
+
+
+def test_follow_from_start_sends_what_is_there(logplex, tmp_path):
+    """Not only what is added."""
+    log = tmp_path / "app.log"
+    log.write_text("old\n")
+    with started("send", "--follow", str(log), "--from-start", url=logplex.url) as process:
+        assert logplex.wait_for(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert texts(logplex) == ["old"]
+
+
+def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path):
+    """Each of 6,000 lines is there at least once, or is counted."""
+    shown, url_file = tmp_path / "shown", tmp_path / "url"
+    count = 6_000
+    trouble = ("--token", "t.one-for-all", "--fail", "503:0.2", "--delay", "0.05")
+
+    @contextmanager
+    def receiver(port, *more):
+        with (
+            shown.open("ab") as file,
+            started("receive", "--port", port, *trouble, *more, stdout=file) as process,
+        ):
+            yield process
+
+    with receiver("0", "--url-file", str(url_file)) as first:
+        assert wait_until(url_file.exists, 10)
+        url = url_file.read_text().strip()
+        with started("send", url=url) as sender:
+            sender.stdin.write(b"".join(b"n=%d\n" % n for n in range(count // 2)))
+            sender.stdin.flush()
+            assert wait_until(lambda: b"n=9\n" in shown.read_bytes(), 15)
+            first.kill()
+            first.wait()
+            with receiver(url.rpartition(":")[2].partition("/")[0]):
+                sender.stdin.write(b"".join(b"n=%d\n" % n for n in range(count // 2, count)))
+                sender.stdin.close()
+                assert sender.wait(25) == 0
+    came = [int(number) for number in re.findall(rb" n=(\d+)\n", shown.read_bytes())]
+    assert set(came) == set(range(count))
+
+
+@given(st.lists(st.text("aé€😀\r ", max_size=8)), st.integers(1, 9), st.integers(4, 12))
+def test_lines_come_apart_alike_whatever_the_pieces(lines, size, longest):
+    """Nothing is lost at the edges of pieces, and no character is cut in two."""
+    data = "\n".join(lines).encode()
+    splitter = Lines(longest)
+    found = []
+    for start in range(0, len(data), size):
+        found += splitter.feed(data[start : start + size])
+    found += splitter.end()
+    joined = "".join(found)
+    assert "\ufffd" not in joined
+    assert joined.replace("\r", "") == "".join(lines).replace("\r", "")
