@@ -12,7 +12,7 @@ from logplex_handler import KeyValueFormatter, count
 from logplex_handler._shapes import _TIMES_WORTH_A_SHAPE
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
-from tests.test_shapes import entries_that_know, formatted, frames, has_shape, make
+from tests.test_shapes import PACKET, entries_that_know, formatted, frames, has_shape, make
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id")
 user: contextvars.ContextVar[object] = contextvars.ContextVar("user", default=None)
@@ -116,7 +116,7 @@ def test_a_shape_writes_what_the_formatter_writes(message, value):
         assert entries.shapes.light_entry(record, formatter) == entry
         expected = formatted(record, formatter)
         assert frames(entries, entry) == expected
-        assert entries._with_care(entry) == expected
+        assert entries._with_care(PACKET, entry) == expected
 
     in_context(run, user=value)
 

@@ -151,7 +151,7 @@ def test_the_example_of_the_documentation_passes():
     assert "6 passed" in done.stdout
     page = (ROOT / "docs" / "testing.md").read_text()
     shown = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    example = (ROOT / "examples" / "testing" / "test_shop.py").read_text()
+    example = (ROOT / "examples" / "testing" / "test_warehouse.py").read_text()
     assert shown
     assert all(part.strip() in example for part in shown[:1])
 

@@ -1,4 +1,4 @@
-"""A program that logs, to be tested by `test_shop.py`."""
+"""A program that logs, to be tested by `test_warehouse.py`."""
 
 from __future__ import annotations
 

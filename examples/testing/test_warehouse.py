@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 
 import pytest
-import shop
+import warehouse
 
 from logplex_handler.testing import LogplexCapture
 
 
 def test_an_order_is_logged(logplex: LogplexCapture) -> None:
     """The customer sees the order with its number."""
-    shop.ship(42, "berlin")
+    warehouse.ship(42, "berlin")
     line = logplex.wait_for(order_id=42, city="berlin")
     assert line.text == 'level=info logger=shop msg="order shipped" order_id=42 city=berlin'
 
 
 def test_the_time_is_measured(logplex: LogplexCapture) -> None:
     """Each order has one measurement, in milliseconds."""
-    shop.ship(42, "berlin")
+    warehouse.ship(42, "berlin")
     (metric,) = logplex.metrics
     assert (metric.kind, metric.name, metric.unit) == ("measure", "shipping.time", "ms")
     assert metric.value < 1000
@@ -27,7 +27,7 @@ def test_the_time_is_measured(logplex: LogplexCapture) -> None:
 
 def test_a_city_that_does_not_exist_is_an_error(logplex: LogplexCapture) -> None:
     """It is told once, with the order."""
-    shop.ship(42, "atlantis")
+    warehouse.ship(42, "atlantis")
     errors = [pairs for pairs in logplex.pairs if pairs.get("level") == "error"]
     assert [pairs["order_id"] for pairs in errors] == ["42"]
 
@@ -35,7 +35,7 @@ def test_a_city_that_does_not_exist_is_an_error(logplex: LogplexCapture) -> None
 def test_nothing_is_lost_while_the_receiver_is_down(logplex: LogplexCapture) -> None:
     """The first try is refused, the second is taken."""
     logplex.fail_next(503)
-    shop.ship(42, "berlin")
+    warehouse.ship(42, "berlin")
     logplex.wait_for(order_id=42)
     assert [request.status for request in logplex.requests] == [503, 204]
 
@@ -44,7 +44,7 @@ def test_nothing_is_lost_while_the_receiver_is_down(logplex: LogplexCapture) -> 
 def test_only_errors_of_one_logger(logplex: LogplexCapture) -> None:
     """The mark says which logger, which level, and any option of the handler."""
     logging.getLogger("other").error("not of the shop")
-    shop.ship(42, "atlantis")
+    warehouse.ship(42, "atlantis")
     (line,) = logplex.lines
     assert line.packet.hostname == "shop-app"
 
