@@ -49,7 +49,10 @@ class Authorization(Secret):
 
     @classmethod
     def basic(cls, user: str, password: str) -> Authorization:
-        return cls("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        return cls(
+            "Basic "
+            + base64.b64encode(f"{user}:{password}".encode(errors="surrogatepass")).decode()
+        )
 
     @classmethod
     def bearer(cls, token: str) -> Authorization:

@@ -93,9 +93,9 @@ class PlatformAPI(LookingUp):
         self._on_tokens = on_tokens
         self._api_url = checked_base(api_url, "api_url")
         self._oauth = OAuth(self._http, checked_base(id_url, "id_url"), secret)
-        # By resource: the access token that was on record when newer ones came, and those. Each is
-        # for whoever holds the resource's lock.
-        self._newer: dict[str, tuple[str | None, Tokens]] = {}
+        # By resource: the tokens that were on record when newer ones came, and those. Each is for
+        # whoever holds the resource's lock.
+        self._newer: dict[str, tuple[Tokens, Tokens]] = {}
 
     def exchange(self, grant: Provision | str) -> Tokens:
         """The first tokens of a resource, for the grant of its provision request.
@@ -177,11 +177,12 @@ class PlatformAPI(LookingUp):
 
     def _tokens(self, resource: Resource) -> Tokens:
         """Those on record, or newer ones that are not there yet."""
-        on_record, newer = self._newer.get(resource.id, (None, None))
-        if newer is not None and on_record == resource.access_token:
+        on_record = Tokens(resource.access_token, resource.refresh_token)
+        before, newer = self._newer.get(resource.id, (on_record, on_record))
+        if before == on_record:
             return newer
-        self._newer.pop(resource.id, None)
-        return Tokens(resource.access_token, resource.refresh_token)
+        del self._newer[resource.id]
+        return on_record
 
     def _refreshed(self, stream: Any, resource: Resource, expired: Tokens) -> Tokens | LookupFailed:
         if not expired.refresh_token:
@@ -193,7 +194,8 @@ class PlatformAPI(LookingUp):
             if isinstance(again, Resource) and again.access_token != resource.access_token:
                 return Tokens(again.access_token, again.refresh_token)
             return tokens
-        self._newer[resource.id] = (resource.access_token, tokens)
+        on_record = Tokens(resource.access_token, resource.refresh_token)
+        self._newer[resource.id] = (on_record, tokens)
         self._call_back("on_tokens", self._on_tokens, stream, tokens)
         return tokens
 
