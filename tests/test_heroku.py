@@ -556,6 +556,20 @@ def test_a_code_is_exchanged_for_the_first_tokens():
         assert "no code" in str(refused(api.exchange, Provision.from_json({"uuid": UUID})))
 
 
+def test_an_interrupt_shows_no_secret():
+    """A signal's, in the depth of a request of the main thread."""
+
+    class Interrupted(requests.Session):
+        def send(self, request, **given):
+            raise KeyboardInterrupt
+
+    api = platform(Partner(), session_factory=Interrupted)
+    for ask, arguments in ((api.exchange, ["the-grant's-code"]), (api.refresh, ["one", OLD])):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            ask(*arguments)
+        check_hidden(caught.value)
+
+
 # What the partner gets to store.
 
 

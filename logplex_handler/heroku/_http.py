@@ -109,8 +109,13 @@ class Http:
     @contextmanager
     def bounded(self) -> Iterator[None]:
         """Within it, all requests together take no longer than one request of the handler's may."""
-        with _connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
-            yield
+        try:
+            with _connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
+                yield
+        except BaseException as error:
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials.
+            _failures.clear_variables(error)
+            raise
 
     def get(self, url: str, accept: str, authorization: Authorization) -> Reply | LookupFailed:
         """Ask for a document."""

@@ -102,13 +102,11 @@ class LookingUp:
         Raises:
             LookupFailed: It cannot be told now.
         """
-        if isinstance(rejected, str):
-            found = self._find(stream, destination(rejected, None))
-        else:
-            found = self._find(stream, rejected)
+        refused = destination(rejected, None) if isinstance(rejected, str) else rejected
+        # So that this frame of a traceback holds no secret.
+        del rejected
+        found = self._find(stream, refused)
         if isinstance(found, LookupFailed):
-            # So that this frame of a traceback holds no secret.
-            del rejected
             raise found
         return found
 

@@ -108,13 +108,13 @@ class PlatformAPI(LookingUp):
         Raises:
             LookupFailed: Heroku has refused it, or not answered.
         """
-        code = grant.grant_code if isinstance(grant, Provision) else grant
+        # So that this frame of a traceback holds no secret.
+        code = Secret((grant.grant_code or "") if isinstance(grant, Provision) else grant)
         del grant
-        if not code:
+        if not code.value:
             raise LookupFailed("oauth/token: there is no code to exchange")
         with self._http.bounded():
-            tokens = self._oauth.exchange(code)
-        del code
+            tokens = self._oauth.exchange(code.value)
         if isinstance(tokens, LookupFailed):
             raise tokens
         return tokens
