@@ -20,7 +20,7 @@ from logplex_handler._outlet import Notice, Outlet, OutletOptions, Readdress, Re
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._retry import Answer
-from logplex_handler._stderr import Stderr, records_in_words
+from logplex_handler._stderr import Stderr, records_in_words, shown
 from logplex_handler._telling import OnDrop, Telling
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
@@ -272,12 +272,3 @@ class Stream:
             dropped=MappingProxyType(dropped),
         )
         return stats if self.before is None else self.before + stats
-
-
-def shown(stream_id: Hashable) -> str:
-    """A stream's id as it is said on stderr: it may be of any length, and anything."""
-    try:
-        text = ascii(stream_id)
-    except Exception:
-        text = f"<{type(stream_id).__name__}>"
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -189,3 +189,24 @@ def test_the_page_on_metrics_runs(tmp_path):
         "count#http_requests.get.200=17",
     ):
         assert f" {metric}" in reports
+
+
+def test_the_page_on_streams_runs(tmp_path):
+    """Its blocks make one program, whose lines come to their streams."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "streams.md").read_text(), re.DOTALL)
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(blocks))
+    with LogplexReceiver() as logplex:
+        finished = run_program(program, LOGPLEX_URL=logplex.url, LOGPLEX_HOSTNAME="own")
+        assert (finished.returncode, finished.stderr) == (0, "")
+        lines = [(line.packet.hostname, dict(line.pairs)["msg"]) for line in logplex.lines]
+        assert not logplex.violations
+    assert sorted(lines) == [
+        ("app-of-acme", "with a hostname"),
+        ("own", "add-on started"),
+        ("own", "order paid"),
+        ("own", "order received"),
+        ("own", "order returned"),
+        ("own", "order shipped"),
+        ("own", "welcome"),
+    ]

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from logplex_handler import _forks
-from logplex_handler._stderr import Stderr
-from logplex_handler._stream import shown
+from logplex_handler._stderr import Stderr, shown
 from logplex_handler._transport import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
