@@ -1,7 +1,9 @@
 """Heroku's partner APIs: where a stream goes, and what of it the partner gets to store."""
 
 import base64
+import gc
 import json
+import logging
 import os
 import threading
 import time
@@ -22,7 +24,7 @@ from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
 from tests.heroku import PASSWORD, SECRET, Addon, standing_in
 from tests.logs import balanced, logging_to, wait_until
-from tests.servers import serving
+from tests.servers import hang_up, serving
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 OLD = "https://token:t.old-secret@1.us.logplex.io/logs"
@@ -732,6 +734,50 @@ def test_an_api_that_trickles_is_given_up():
         error = refused(api.refresh, "one", OLD)
         assert time.monotonic() - began < 5
     assert str(error).startswith("127.0.0.1: ")
+
+
+def test_a_failed_request_leaves_nothing_in_memory():
+    """It would wait there, with its credentials, for a garbage collection."""
+    with serving(hang_up) as server:
+        api = platform(Partner(), api_url=f"http://127.0.0.1:{server.port}")
+        gc.collect()
+        gc.disable()
+        try:
+            refused(api.refresh, "one", OLD)
+            left = [one for one in gc.get_objects() if isinstance(one, requests.PreparedRequest)]
+        finally:
+            gc.enable()
+    assert not any("Authorization" in one.headers for one in left)
+
+
+def test_a_stand_in_on_this_machine_is_asked_directly(monkeypatch):
+    """The environment's proxy stands elsewhere."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with standing_in() as heroku:
+        heroku.addons[UUID] = Addon({"app-1": NEW})
+        assert platform(Partner(), **at(heroku)).refresh("one", OLD)
+
+
+def test_what_the_libraries_log_of_a_look_up_is_not_delivered():
+    """Nobody's stream is the place for it."""
+    library = logging.getLogger("urllib3")
+    with standing_in() as heroku, LogplexReceiver() as logplex:
+        heroku.addons[UUID] = Addon({"app-1": logplex.url})
+        api = platform(Partner(log_input_url=None), **at(heroku))
+        with logging_to(logplex.url, streams=api) as (logger, handler):
+            level = library.level
+            library.setLevel(logging.DEBUG)
+            library.addHandler(handler)
+            try:
+                logger.info("line", extra={"logplex_stream": "one"})
+                assert handler.flush()
+            finally:
+                library.removeHandler(handler)
+                library.setLevel(level)
+            assert handler.stats().accepted == 1
+    assert [line.text for line in logplex.lines] == ["line"]
 
 
 # Options.

@@ -59,7 +59,7 @@ class LookingUp:
         self._on_rotate = on_rotate
         self._http = Http(timeout, session_factory)
         self._stderr = Stderr()
-        # The URLs that were good for nothing any more while they were still on record.
+        # By stream, a URL that was good for nothing any more while it was still on record.
         self._outdated: dict[Hashable, Destination] = {}
         # Streams of which it was said that they have ended.
         self._said_ended: set[Hashable] = set()
@@ -110,37 +110,34 @@ class LookingUp:
         return found
 
     def _find(self, stream: Any, rejected: Destination | None) -> Destination | LookupFailed | None:
-        resource = resource_of(self._record, stream)
-        if not isinstance(resource, Resource):
-            return resource
-        recorded = self._good(stream, resource, rejected)
-        if recorded is not None:
-            return recorded
-        with self._lock_of(resource.id), self._http.bounded():
+        known = self._on_record(stream, rejected)
+        if not isinstance(known, Resource):
+            return known
+        with self._lock_of(known.id), self._http.bounded():
             # Another look-up may have just updated it.
-            resource = resource_of(self._record, stream)
-            if not isinstance(resource, Resource):
-                return resource
-            recorded = self._good(stream, resource, rejected)
-            if recorded is not None:
-                return recorded
-            located = self._ask(stream, resource, is_known=rejected is not None)
+            known = self._on_record(stream, rejected)
+            if not isinstance(known, Resource):
+                return known
+            located = self._ask(stream, known, is_known=rejected is not None)
             if isinstance(located, Located):
-                return self._take(stream, resource, rejected, located)
+                return self._take(stream, known, rejected, located)
         if isinstance(located, Ended):
             self._say_ended(stream, located.why)
             return None
         return located
 
-    def _good(
-        self, stream: Hashable, resource: Resource, rejected: Destination | None
-    ) -> Destination | None:
-        """Where the record says it goes, unless it is known not to."""
+    def _on_record(
+        self, stream: Any, rejected: Destination | None
+    ) -> Destination | Resource | LookupFailed | None:
+        """What the record says of a stream; the resource, if Heroku has to be asked."""
+        resource = resource_of(self._record, stream)
+        if not isinstance(resource, Resource):
+            return resource
         recorded = resource.destination
         if _same(recorded, rejected) or _same(recorded, self._outdated.get(stream)):
-            return None
+            return resource
         self._outdated.pop(stream, None)
-        return recorded
+        return recorded or resource
 
     def _take(
         self, stream: Hashable, resource: Resource, rejected: Destination | None, located: Located
@@ -151,7 +148,7 @@ class LookingUp:
         recorded = resource.destination
         if recorded is not None and not _same(recorded, found):
             self._outdated[stream] = recorded
-        elif recorded is not None:
+        else:
             self._outdated.pop(stream, None)
         if not _same(found, recorded or rejected):
             self._call_back("on_rotate", self._on_rotate, stream, located.url)
