@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import threading
 import time
 import traceback
@@ -530,6 +531,8 @@ def test_a_child_forked_during_a_look_up_looks_up_by_itself():
         assert wait_until(lambda: heroku.looked_up)
         pid = os.fork()
         if pid == 0:
+            # If it waits for that lock, it is not to do so for ever.
+            signal.alarm(10)
             os._exit(0 if api.refresh("one", OLD) else 1)
         _, status = os.waitpid(pid, 0)
         release.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,7 +72,7 @@ class LookingUp:
         self._guard = threading.Lock()
         # By resource: each is held for a whole look-up, callbacks and all, so that a second one
         # finds on record what the first has brought. Re-entrant for callbacks that ask again.
-        self._locks: weakref.WeakValueDictionary[str, _Lock] = weakref.WeakValueDictionary()
+        self._locks: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -177,24 +178,12 @@ class LookingUp:
             self._said_ended.add(stream)
             self._stderr.say("ended", f"stream {shown(stream)}: {why}")
 
-    def _lock_of(self, resource_id: str) -> _Lock:
+    def _lock_of(self, resource_id: str) -> AbstractContextManager[object]:
         with self._guard:
-            return self._locks.setdefault(resource_id, _Lock())
-
-
-class _Lock:
-    """One that can be referred to weakly, which those of `threading` cannot everywhere."""
-
-    __slots__ = ("__weakref__", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
+            lock: AbstractContextManager[object] = self._locks.setdefault(
+                resource_id, threading.RLock()
+            )
+            return lock
 
 
 def _same(one: Destination | None, other: Destination | None) -> bool:

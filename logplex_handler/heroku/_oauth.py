@@ -19,7 +19,7 @@ class Tokens:
         expires_in: Seconds for which the access token holds, if Heroku said so.
     """
 
-    access_token: str | None
+    access_token: str
     refresh_token: str | None = None
     expires_in: float | None = None
 

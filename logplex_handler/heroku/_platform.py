@@ -135,6 +135,10 @@ class PlatformAPI(LookingUp):
         if not isinstance(resource, Resource):
             return resource or ()
         with self._lock_of(resource.id), self._http.bounded():
+            # Its tokens may have just been refreshed.
+            resource = resource_of(self._record, stream)
+            if not isinstance(resource, Resource):
+                return resource or ()
             found = self._asked(stream, resource)
         return () if isinstance(found, Ended) else found
 
@@ -169,7 +173,7 @@ class PlatformAPI(LookingUp):
         refreshed = self._refreshed(stream, resource, tokens)
         if isinstance(refreshed, LookupFailed):
             return refreshed
-        return self._get_with(resource, refreshed.access_token or "")
+        return self._get_with(resource, refreshed.access_token)
 
     def _get_with(self, resource: Resource, token: str) -> Reply | LookupFailed:
         url = f"{self._api_url}/addons/{resource.id}/{_WHAT}"
@@ -177,7 +181,7 @@ class PlatformAPI(LookingUp):
 
     def _tokens(self, resource: Resource) -> Tokens:
         """Those on record, or newer ones that are not there yet."""
-        on_record = Tokens(resource.access_token, resource.refresh_token)
+        on_record = _on_record(resource)
         before, newer = self._newer.get(resource.id, (on_record, on_record))
         if before == on_record:
             return newer
@@ -192,12 +196,15 @@ class PlatformAPI(LookingUp):
             # Another process may have used it up, and stored what it got.
             again = resource_of(self._record, stream)
             if isinstance(again, Resource) and again.access_token != resource.access_token:
-                return Tokens(again.access_token, again.refresh_token)
+                return _on_record(again)
             return tokens
-        on_record = Tokens(resource.access_token, resource.refresh_token)
-        self._newer[resource.id] = (on_record, tokens)
+        self._newer[resource.id] = (_on_record(resource), tokens)
         self._call_back("on_tokens", self._on_tokens, stream, tokens)
         return tokens
+
+
+def _on_record(resource: Resource) -> Tokens:
+    return Tokens(resource.access_token or "", resource.refresh_token)
 
 
 def _attachments(document: object) -> tuple[Attachment, ...] | LookupFailed:
