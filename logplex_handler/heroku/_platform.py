@@ -81,7 +81,7 @@ class PlatformAPI(LookingUp):
         api_url: str = "https://api.heroku.com",
         id_url: str = "https://id.heroku.com",
     ) -> None:
-        is_usable = isinstance(client_secret, str) and client_secret != ""
+        is_usable = isinstance(client_secret, str) and bool(client_secret)
         # So that this frame of a traceback holds no secret.
         secret = Secret(client_secret)
         del client_secret
@@ -181,7 +181,7 @@ class PlatformAPI(LookingUp):
 
     def _tokens(self, resource: Resource) -> Tokens:
         """Those on record, or newer ones that are not there yet."""
-        on_record = _on_record(resource)
+        on_record = _recorded(resource)
         before, newer = self._newer.get(resource.id, (on_record, on_record))
         if before == on_record:
             return newer
@@ -196,14 +196,14 @@ class PlatformAPI(LookingUp):
             # Another process may have used it up, and stored what it got.
             again = resource_of(self._record, stream)
             if isinstance(again, Resource) and again.access_token != resource.access_token:
-                return _on_record(again)
+                return _recorded(again)
             return tokens
-        self._newer[resource.id] = (_on_record(resource), tokens)
+        self._newer[resource.id] = (_recorded(resource), tokens)
         self._call_back("on_tokens", self._on_tokens, stream, tokens)
         return tokens
 
 
-def _on_record(resource: Resource) -> Tokens:
+def _recorded(resource: Resource) -> Tokens:
     return Tokens(resource.access_token or "", resource.refresh_token)
 
 
