@@ -19,7 +19,7 @@ import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logplex_handler import ConfigurationError, LogplexHandler, LookupFailed, _stream
+from logplex_handler import ConfigurationError, LogplexHandler, LookupFailed, _stderr, _stream
 from logplex_handler.heroku import AppInfoAPI, PlatformAPI, Provision, Resource, Tokens
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
@@ -272,8 +272,9 @@ def test_so_it_is_with_the_legacy_api(answer, problem):
 
 
 @responses.activate
-def test_what_is_not_there_any_more_has_ended(capsys):
+def test_what_is_not_there_any_more_has_ended(capsys, monkeypatch):
     """And so has what is null, as it is for an app of the Fir generation. Each is said once."""
+    monkeypatch.setattr(_stderr, "_PAUSE", 0.0)
     responses.get(ATTACHMENTS, status=404)
     api = platform(Partner(log_input_url=None))
     assert [api.url_for("one"), api.refresh("one", OLD)] == [None, None]
@@ -475,6 +476,7 @@ def test_tokens_that_could_not_be_stored_are_used_all_the_same(renews, capsys):
         addon.access_token = "access-expired"
         assert api.refresh("one", OLD)
         assert len(heroku.forms) == 2
+        addon.access_token = "access-by-hand"
         partner.resource = replace(partner.resource, access_token=addon.access_token)
         assert api.refresh("one", OLD)
         assert len(heroku.forms) == 2
@@ -619,13 +621,19 @@ def test_a_record_that_could_not_be_updated_is_believed_no_more(capsys):
     said = capsys.readouterr().err
     assert "stream 'one': on_rotate failed: OSError" in said
     assert "t.new" not in said
-    works = True
     found = api.url_for("one")
     assert found
     assert found.token == "t.new-secret"
+    works = True
+    # Now that is refused as well, as a whole host may be for a while.
+    assert api.refresh("one", found) == found
     assert partner.rotated == [("one", NEW)]
     assert api.url_for("one") == Destination.from_url(NEW)
-    assert len(responses.calls) == 2
+    assert len(responses.calls) == 3
+    # And if it comes back to what it was, that is good again.
+    partner.resource = replace(partner.resource, log_input_url=OLD)
+    assert api.url_for("one") == Destination.from_url(OLD)
+    assert len(responses.calls) == 3
 
 
 # With a handler.
@@ -690,7 +698,7 @@ def test_the_handler_asks_no_earlier_than_heroku_wants(monkeypatch, short_waits)
 
 
 @pytest.mark.parametrize("asked", ["soon", float("nan"), -5, None])
-def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits):
+def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits, capsys):
     """What makes no sense is left alone; its words are shown, on one line."""
     calls = []
     with LogplexReceiver() as logplex:
@@ -704,6 +712,9 @@ def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits):
         with logging_to(None, streams=url_for) as (logger, _):
             logger.info("line", extra={"logplex_stream": "one"})
             assert logplex.wait_for(1)
+    problem = "LookupFailed" if asked == "soon" else "the\\nrecord is locked"
+    said = capsys.readouterr().err
+    assert said == f"logplex_handler: stream 'one': look-up failed: {problem}\n"
 
 
 def test_an_app_that_takes_no_logs_any_more_ends_its_stream(monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from logplex_handler.errors import LookupFailed
 from logplex_handler.heroku._http import Http, Secret
@@ -59,12 +60,16 @@ class OAuth:
             return reply.problem("oauth/token")
         answer = reply.document if isinstance(reply.document, dict) else {}
         access_token = answer.get("access_token")
-        refresh_token = answer.get("refresh_token") or grant.get("refresh_token")
+        refresh_token = answer.get("refresh_token")
         expires_in = answer.get("expires_in")
-        if not access_token or not isinstance(access_token, str):
+        if not _is_token(access_token):
             return LookupFailed("oauth/token: the answer holds no access_token")
         return Tokens(
             access_token,
-            refresh_token if isinstance(refresh_token, str) else grant.get("refresh_token"),
+            refresh_token if _is_token(refresh_token) else grant.get("refresh_token"),
             expires_in if isinstance(expires_in, int | float) else None,
         )
+
+
+def _is_token(given: object) -> TypeGuard[str]:
+    return isinstance(given, str) and given != ""
