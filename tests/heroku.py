@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import threading
+import traceback
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,13 @@ from urllib.parse import parse_qs
 
 SECRET = "the-client-secret"
 PASSWORD = "the-manifest's-password"
+
+# A resource, and the URLs of its stream.
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+OLD = "https://token:t.old-secret@1.us.logplex.io/logs"
+NEW = "https://token:t.new-secret@2.us.logplex.io/logs"
+# What is in all that is not to be shown.
+SECRETS = ("secret", "access-", "refresh-", PASSWORD, "the-grant")
 
 
 @dataclass
@@ -166,3 +174,17 @@ def standing_in():
         yield heroku
     finally:
         heroku.close()
+
+
+def check_hidden(error):
+    """Neither its text nor what a debugger sees of the package's frames holds a secret."""
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    shown = [str(error), repr(error)]
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals["__name__"].startswith("logplex_handler"):
+            for value in frame.f_locals.values():
+                if isinstance(value, type):
+                    continue
+                shown += [repr(value), repr(getattr(value, "__dict__", None))]
+    assert not any(secret in text for text in shown for secret in SECRETS)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from logplex_handler.heroku import PlatformAPI
-from tests.heroku import SECRET, Addon, standing_in
+from tests.heroku import SECRET, UUID, Addon, standing_in
 
-UUID = "01234567-89ab-cdef-0123-456789abcdef"
 URL = "https://token:t.01234567@1.us.logplex.io/logs"
 
 
