@@ -2,7 +2,7 @@
 
 from logplex_handler._choice import use_stream
 from logplex_handler._together import flush_all
-from logplex_handler.errors import ConfigurationError, LogplexError
+from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.metrics import count, measure, sample
@@ -17,6 +17,7 @@ __all__ = [
     "KeyValueFormatter",
     "LogplexError",
     "LogplexHandler",
+    "LookupFailed",
     "Metrics",
     "SetAside",
     "Stats",

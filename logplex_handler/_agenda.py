@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logplex_handler._host import Host
-from logplex_handler._lookup import Found, LookupFailed
+from logplex_handler._lookup import Found
 from logplex_handler._stream import Job, Stream
+from logplex_handler.errors import LookupFailed
 
 # When a stream is due that waits for its turn.
 _DUE = -math.inf

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from logplex_handler._agenda import Agenda, Task
 from logplex_handler._forks import Here
-from logplex_handler._lookup import LookupFailed
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
 from logplex_handler._telling import in_words
+from logplex_handler.errors import LookupFailed
 
 # Seconds after which one who waits for a delivery sees whether anybody is at it.
 _LOOK = 0.1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from logplex_handler.errors import ConfigurationError
+from logplex_handler._packet import one_line
+from logplex_handler._retry import within_bounds
+from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.streams import Destination
+
+# Characters of an application's own words that are shown.
+_MAX_PROBLEM = 200
 
 
 class StreamSource(Protocol):
@@ -23,10 +29,6 @@ class StreamSource(Protocol):
 
 
 Streams = Mapping[Any, str | Destination] | Callable[[Any], str | Destination | None] | StreamSource
-
-
-class LookupFailed(Exception):
-    """It has failed, and may be tried again. The text shows no URL."""
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -96,13 +98,14 @@ class Lookup:
         none_for: type[Exception] | tuple[()] = (),
     ) -> Found | None:
         problem = ""
+        retry_after = None
         try:
             given = ask(*arguments)
         except none_for:
             return None
         except BaseException as error:
             # It is the application's, and its text and its frames may hold the URL.
-            problem = type(error).__name__
+            problem, retry_after = _told_by(error)
         else:
             if given is None:
                 return None
@@ -112,7 +115,7 @@ class Lookup:
                 problem = str(error)
             except Exception as error:
                 problem = f"what it gave cannot be used ({type(error).__name__})"
-        raise LookupFailed(problem)
+        raise LookupFailed(problem, retry_after=retry_after)
 
     def _checked(self, given: object) -> Destination:
         if isinstance(given, Destination):
@@ -126,3 +129,12 @@ class Lookup:
             )
         self._check(destination)
         return destination
+
+
+def _told_by(error: BaseException) -> tuple[str, float | None]:
+    """What an error of the application's says that can be shown, and when to ask again."""
+    if isinstance(error, LookupFailed):
+        with contextlib.suppress(Exception):
+            asked: Any = error.retry_after
+            return one_line(str(error))[:_MAX_PROBLEM], within_bounds(asked)
+    return type(error).__name__, None

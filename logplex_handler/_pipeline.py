@@ -27,8 +27,9 @@ from logplex_handler.streams import Destination
 
 # Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
 _SAME_SHUTDOWN = 1.0
-# Bytes of one request: more than the longest packet.
+# Bytes of one request, if that is no more than half of the bound; and of the longest packet.
 _LEAST_BATCH = 65_536
+_LONGEST_FRAME = 10_248
 
 
 class Pipeline(Protocol):
@@ -100,7 +101,7 @@ def _weightless(entry: Entry) -> tuple[int, int]:
 
 def _smaller(options: OutletOptions, max_bytes: int) -> OutletOptions:
     """Where many streams share a bound, none is to hold much of it with one request."""
-    share = max(_LEAST_BATCH, max_bytes // 64)
+    share = max(_LONGEST_FRAME, min(max(_LEAST_BATCH, max_bytes // 64), max_bytes // 2))
     return replace(options, max_batch_bytes=min(options.max_batch_bytes, share))
 
 

@@ -11,6 +11,9 @@ LONGEST_WAIT = 30.0
 # Seconds: the longest wait for a stream that is refused.
 LONGEST_REFUSED_WAIT = 600.0
 
+# Seconds: the longest wait that anybody may ask for.
+LONGEST_ASKED_WAIT = 600.0
+
 # Statuses that pass with time, besides all of 5xx.
 _PASSING = frozenset({408, 425, 429})
 # Statuses that say something about the URL and nothing about the batch.
@@ -74,3 +77,9 @@ def wait(attempt: int, random: float, longest: float) -> float:
     """
     doubled = FIRST_WAIT * 2.0 ** min(attempt - 1, 32)
     return min(doubled, longest) * (0.5 + random / 2)
+
+
+def within_bounds(asked: float | None) -> float | None:
+    """A wait that was asked for, in seconds, as it is obeyed: at most 10 minutes."""
+    # The greater of 0 and no number is 0.
+    return None if asked is None else min(max(0.0, asked), LONGEST_ASKED_WAIT)

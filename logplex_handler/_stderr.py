@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Hashable
 
 # Seconds between two lines of the same kind.
 _PAUSE = 60.0
@@ -37,3 +38,12 @@ class Stderr:
 def records_in_words(number: int) -> str:
     """`1 record`, `2 records`."""
     return "1 record" if number == 1 else f"{number} records"
+
+
+def shown(stream_id: Hashable) -> str:
+    """A stream's id as it is said on stderr: it may be of any length, and anything."""
+    try:
+        text = ascii(stream_id)
+    except Exception:
+        text = f"<{type(stream_id).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -14,14 +14,15 @@ from logplex_handler._backoff import Backoff
 from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._host import Host, Hosts
 from logplex_handler._lane import OpenLane
-from logplex_handler._lookup import Found, Lookup, LookupFailed
+from logplex_handler._lookup import Found, Lookup
 from logplex_handler._memory import Memory
 from logplex_handler._outlet import Notice, Outlet, OutletOptions, Readdress, RenderFor
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._retry import Answer
-from logplex_handler._stderr import Stderr, records_in_words
+from logplex_handler._stderr import Stderr, records_in_words, shown
 from logplex_handler._telling import OnDrop, Telling
+from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
 
@@ -235,7 +236,8 @@ class Stream:
             self.problem = f"look-up failed: {found}"
             if self._lookup_failing_since is None:
                 self._lookup_failing_since = time.time()
-            self._lookup_backoff.fail(time.monotonic(), Answer(), _retry.LONGEST_REFUSED_WAIT)
+            answer = Answer(retry_after=found.retry_after)
+            self._lookup_backoff.fail(time.monotonic(), answer, _retry.LONGEST_REFUSED_WAIT)
             self._rooms.stderr.say("look-up", f"stream {shown(self.id)}: {self.problem}")
 
     def _end(self, cause: str) -> None:
@@ -270,12 +272,3 @@ class Stream:
             dropped=MappingProxyType(dropped),
         )
         return stats if self.before is None else self.before + stats
-
-
-def shown(stream_id: Hashable) -> str:
-    """A stream's id as it is said on stderr: it may be of any length, and anything."""
-    try:
-        text = ascii(stream_id)
-    except Exception:
-        text = f"<{type(stream_id).__name__}>"
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -18,7 +18,7 @@ from requests.auth import HTTPBasicAuth
 
 from logplex_handler import _connection, _failures
 from logplex_handler._own_doing import Doing, marked, own_doing
-from logplex_handler._retry import Answer
+from logplex_handler._retry import Answer, within_bounds
 from logplex_handler.streams import Destination
 
 SessionFactory = Callable[[], requests.Session]
@@ -33,8 +33,6 @@ TOTAL_TIMEOUTS = 4
 _MAX_IDLE = 4.0
 # Bytes: an answer longer than this is not read to its end; its connection is given up instead.
 _MAX_ANSWER = 65_536
-# Seconds: the longest wait that a receiver may ask for.
-_MAX_RETRY_AFTER = 600.0
 
 # Who logs of requests: the top of the names of their loggers.
 LIBRARIES = frozenset({"requests", "urllib3"})
@@ -138,19 +136,7 @@ class Transport:
 
     def _open(self) -> requests.Session:
         if self._session is None:
-            if self._options.session_factory is not None:
-                session = self._options.session_factory()
-                if not isinstance(session, requests.Session):
-                    raise TypeError("session_factory must return a requests.Session")
-            else:
-                session = requests.Session()
-                # What is set for one customer must not be sent for the next.
-                session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            _connection.bound(session)
-            # For `Response.next`, requests reads the body of a redirect even if it is not followed,
-            # however long it is.
-            session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
-            self._session = session
+            self._session = new_session(self._options.session_factory)
             self._last_used = 0.0
         elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
             self._session.close()
@@ -204,14 +190,38 @@ class Transport:
         )
         # The environment's proxy stands elsewhere, and has a loopback of its own.
         proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
-        # A session may name a CA of its own, but not leave the check out.
-        verify = session.verify if isinstance(session.verify, str) else True
         settings: dict[str, Any] = dict(
-            session.merge_environment_settings(request.url, proxies, True, verify, None)
+            session.merge_environment_settings(request.url, proxies, True, verify(session), None)
         )
         if self._options.session_factory is None:
             self._prepared = (endpoint, request, settings)
         return request, settings
+
+
+def new_session(factory: SessionFactory | None) -> requests.Session:
+    """A session of the application's, or an ordinary one; its requests can be held to a deadline.
+
+    Raises:
+        TypeError: What the factory returned is none.
+    """
+    if factory is not None:
+        session = factory()
+        if not isinstance(session, requests.Session):
+            raise TypeError("session_factory must return a requests.Session")
+    else:
+        session = requests.Session()
+        # What is set for one customer must not be sent for the next.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    _connection.bound(session)
+    # For `Response.next`, requests reads the body of a redirect even if it is not followed,
+    # however long it is.
+    session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
+    return session
+
+
+def verify(session: requests.Session) -> str | bool:
+    """A session may name a CA of its own, but not leave the check out."""
+    return session.verify if isinstance(session.verify, str) else True
 
 
 def free_library_loggers() -> None:
@@ -274,4 +284,4 @@ def retry_after(value: str | None, now: float) -> float | None:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
         except (TypeError, ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
+    return within_bounds(seconds)

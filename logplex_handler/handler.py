@@ -94,7 +94,9 @@ class LogplexHandler(logging.Handler):
             `refresh(ID, REJECTED_URL)` for a URL that was refused. A `Destination` in place of a
             URL may carry the stream's own hostname. They are called in threads of the handler's,
             seldom, and may take their time. None (or a KeyError of `url_for`) says that there is
-            no such stream (any more). Default: there is none beside the handler's own.
+            no such stream (any more); an error, that they are to be asked again (`LookupFailed`
+            can say when). `logplex_handler.heroku` has some for Heroku's own APIs. Default: there
+            is none beside the handler's own.
         workers: Requests under way at a time, where there are `streams`; as many more to hosts
             that do not answer, and as many look-ups. Default: 4.
         health_interval: Seconds between two lines of metrics on the handler itself in its stream,

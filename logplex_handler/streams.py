@@ -110,7 +110,7 @@ class Destination:
     @property
     def is_loopback(self) -> bool:
         """Whether the receiver is on this machine."""
-        return _is_loopback(self.address)
+        return is_loopback(self.address)
 
     def __repr__(self) -> str:
         return f"<Destination {self.shown}>"
@@ -144,7 +144,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
         return "has port 0"
     if parts.fragment:
         return "has a fragment (is a '#' in the token not written as %23?)"
-    if parts.scheme == "http" and not allow_http and not _is_loopback(hostname):
+    if parts.scheme == "http" and not allow_http and not is_loopback(hostname):
         return "would send the token unencrypted: use https://, or set allow_http"
     try:
         user = unquote(parts.username or "", errors="strict") or (DEFAULT_USER if token else "")
@@ -185,7 +185,7 @@ def _is_ipv6(hostname: str) -> bool:
         return False
 
 
-def _is_loopback(hostname: str) -> bool:
+def is_loopback(hostname: str) -> bool:
     if hostname == "localhost" or hostname.endswith(".localhost"):
         return True
     try:

@@ -18,6 +18,9 @@ DOCS = EXAMPLES.with_name("docs")
 PACKAGE_HOME = str(Path(logplex_handler.__file__).parents[1])
 OWN_VARIABLES = ("LOGPLEX_", "HEROKU_APP_ID", "DYNO")
 
+# The add-on's customers.
+CUSTOMERS = [f"{number}1234567-89ab-cdef-0123-456789abcdef" for number in range(2)]
+
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 "
 A_TOKEN = re.compile(r"t\.[0-9a-f]{8}-")
 
@@ -25,6 +28,12 @@ SUMMARY = r"sample#{0}\.count={1} sample#{0}\..*"
 
 # What the customer sees of each, behind the time.
 LINES = {
+    "addon_partner": [
+        rf'app\[addon\.1\]: level=info logger=addon msg="customer added" customer={customer} '
+        r"plan=basic"
+        for customer in CUSTOMERS
+    ]
+    + [rf'app\[addon\.1\]: level=info logger=addon msg="URL rotated" customer={CUSTOMERS[0]}'],
     "dictconfig": [
         r"app\[dictconfig\]: source=us-east level=info logger=shop\.orders "
         r'msg="order shipped" order_id=42 carrier="DHL Express"',
@@ -65,6 +74,19 @@ LINES = {
 }
 # What each prints besides.
 WORDS = {
+    "addon_partner": [
+        pattern
+        for customer in CUSTOMERS
+        for pattern in [
+            f"Customer {customer} sees:",
+            TIME + r"app\[addon\.1\]: level=info logger=addon msg=welcome",
+            *[
+                rf'{TIME}app\[addon\.1\]: level=info logger=addon msg="order shipped" order={order}'
+                for order in range(1, 7)
+            ],
+        ]
+    ]
+    + [r"17 of 17 records delivered"],
     "dictconfig": [],
     "existing_loggers": [
         r"INFO    shop\.stock: asking for teapot",
@@ -167,3 +189,24 @@ def test_the_page_on_metrics_runs(tmp_path):
         "count#http_requests.get.200=17",
     ):
         assert f" {metric}" in reports
+
+
+def test_the_page_on_streams_runs(tmp_path):
+    """Its blocks make one program, whose lines come to their streams."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "streams.md").read_text(), re.DOTALL)
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(blocks))
+    with LogplexReceiver() as logplex:
+        finished = run_program(program, LOGPLEX_URL=logplex.url, LOGPLEX_HOSTNAME="own")
+        assert (finished.returncode, finished.stderr) == (0, "")
+        lines = [(line.packet.hostname, dict(line.pairs)["msg"]) for line in logplex.lines]
+        assert not logplex.violations
+    assert sorted(lines) == [
+        ("app-of-acme", "with a hostname"),
+        ("own", "add-on started"),
+        ("own", "order paid"),
+        ("own", "order received"),
+        ("own", "order returned"),
+        ("own", "order shipped"),
+        ("own", "welcome"),
+    ]

@@ -22,9 +22,9 @@ from tests.chaos.run import TOKEN
 
 _PROGRAM = """
 import logging, os, signal, sys, threading, time
-from logplex_handler import LogplexHandler, _retry, _transport, flush_on_sigterm
+from logplex_handler import LogplexHandler, _retry, flush_on_sigterm
 _retry.FIRST_WAIT, _retry.LONGEST_WAIT, _retry.LONGEST_REFUSED_WAIT = 0.02, 0.1, 0.1
-_transport._MAX_RETRY_AFTER = 0.15
+_retry.LONGEST_ASKED_WAIT = 0.15
 FORKS, RECORDS = int(sys.argv[1]), int(sys.argv[2])
 handler = LogplexHandler(timeout=0.2, shutdown_timeout=20, flush_interval=0.01)
 handler.setFormatter(logging.Formatter("%(message)s"))

@@ -17,7 +17,7 @@ import requests
 import trustme
 import urllib3.exceptions
 
-from logplex_handler import LogplexHandler, Stats, _retry, _transport
+from logplex_handler import LogplexHandler, Stats, _retry
 from tests.chaos import surroundings
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver, Routed
@@ -34,7 +34,7 @@ _WAITS = {
     (_retry, "FIRST_WAIT"): 0.02,
     (_retry, "LONGEST_WAIT"): 0.1,
     (_retry, "LONGEST_REFUSED_WAIT"): 0.1,
-    (_transport, "_MAX_RETRY_AFTER"): 0.15,
+    (_retry, "LONGEST_ASKED_WAIT"): 0.15,
 }
 
 

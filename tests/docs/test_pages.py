@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+import logplex_handler.heroku
 import logplex_handler.testing
 from logplex_handler.testing import LogplexReceiver
 from tests.docs.blocks import DOCS, EXAMPLES, Block, blocks, name, pages, pattern
@@ -127,7 +128,9 @@ def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
             assert f"\n{block.text}" in f"\n{source}", f"line {block.line} is not in {block.title}"
 
 
-@pytest.mark.parametrize("module", [logplex_handler, logplex_handler.testing])
+@pytest.mark.parametrize(
+    "module", [logplex_handler, logplex_handler.heroku, logplex_handler.testing]
+)
 def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
     """With what its docstring says."""
     reference = (DOCS / "reference.md").read_text(encoding="utf-8")

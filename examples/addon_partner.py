@@ -1,0 +1,236 @@
+"""An add-on partner: provisions customers, logs into the stream of each, and survives rotations.
+
+What a partner needs comes first: a record in SQLite, a Flask app for Heroku to call, a handler. A
+stand-in plays Heroku's part behind it, rotates a URL in the middle, and shows what each customer
+has seen. The partner's own lines go to LOGPLEX_URL; without one they are shown, too.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import sqlite3
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask, request
+from werkzeug.serving import make_server
+
+from logplex_handler import ConfigurationError, LogplexHandler, LookupFailed, use_stream
+from logplex_handler.heroku import PlatformAPI, Provision, Resource, Tokens
+from logplex_handler.testing import LogplexReceiver
+
+log = logging.getLogger("addon")
+
+# In the add-on's manifest, and in the environment of a real one.
+MANIFEST_ID, PASSWORD, CLIENT_SECRET = "my-addon", "a-password", "a-secret"
+
+
+class Record:
+    """What the partner has on record of its customers."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._run(
+            "CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, plan TEXT,"
+            " log_input_url TEXT, access_token TEXT, refresh_token TEXT)"
+        )
+
+    def _run(self, statement: str, *values: object) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(self._path)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def add(self, asked: Provision) -> None:
+        """Heroku may send the same request again: the customer stays as it is."""
+        self._run(
+            "INSERT INTO customers (id, plan, log_input_url) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO NOTHING",
+            *(asked.id, asked.plan, asked.log_input_url),
+        )
+
+    def resource(self, customer: str) -> Resource | None:
+        rows = self._run(
+            "SELECT log_input_url, access_token, refresh_token FROM customers WHERE id = ?",
+            customer,
+        )
+        for url, access_token, refresh_token in rows:
+            return Resource(customer, url, access_token=access_token, refresh_token=refresh_token)
+        return None
+
+    def store_tokens(self, customer: str, tokens: Tokens) -> None:
+        self._run(
+            "UPDATE customers SET access_token = ?, refresh_token = ? WHERE id = ?",
+            *(tokens.access_token, tokens.refresh_token, customer),
+        )
+
+    def store_url(self, customer: str, url: str) -> None:
+        self._run("UPDATE customers SET log_input_url = ? WHERE id = ?", url, customer)
+        log.info("URL rotated", extra={"customer": customer})
+
+
+def partner_app(record: Record, api: PlatformAPI) -> Flask:
+    """What Heroku calls when somebody adds the add-on to an app."""
+    app = Flask("partner")
+
+    @app.post("/heroku/resources")
+    def provision() -> tuple[dict[str, str], int]:
+        given = request.authorization
+        user, password = (given.username, given.password) if given else ("", "")
+        # Both are compared whole, however early they differ: the time it takes tells nothing.
+        is_user = hmac.compare_digest((user or "").encode(), MANIFEST_ID.encode())
+        is_password = hmac.compare_digest((password or "").encode(), PASSWORD.encode())
+        if not (is_user and is_password):
+            return {"message": "unauthorized"}, 401
+        try:
+            asked = Provision.from_json(request.get_data())
+        except ConfigurationError as error:
+            return {"message": str(error)}, 422
+        record.add(asked)
+        resource = record.resource(asked.id)
+        if resource and not resource.refresh_token:
+            try:
+                record.store_tokens(asked.id, api.exchange(asked))
+            except LookupFailed:
+                # Heroku will ask again.
+                return {"message": "try again"}, 503
+            log.info("customer added", extra={"customer": asked.id, "plan": asked.plan})
+            with use_stream(asked.id):
+                log.info("welcome")
+        return {"id": asked.id}, 200
+
+    return app
+
+
+def ship(customers: list[str], orders: range) -> None:
+    """The add-on at work, for one customer after the other."""
+    for order in orders:
+        for customer in customers:
+            with use_stream(customer):
+                log.info("order shipped", extra={"order": order})
+
+
+def main(logplex: LogplexReceiver, directory: Path) -> None:
+    heroku = StandIn(logplex)
+    with served(heroku.app) as heroku_url:
+        record = Record(directory / "customers.sqlite")
+        api = PlatformAPI(
+            record.resource,
+            client_secret=CLIENT_SECRET,
+            on_tokens=record.store_tokens,
+            on_rotate=record.store_url,
+            api_url=heroku_url,
+            id_url=heroku_url,
+        )
+        handler = LogplexHandler(streams=api, procid="addon.1")
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+
+        with served(partner_app(record, api)) as partner_url:
+            for customer in CUSTOMERS:
+                heroku.provision(partner_url, customer)
+                heroku.provision(partner_url, customer)
+        ship(CUSTOMERS, range(1, 4))
+        handler.flush()
+        heroku.rotate(CUSTOMERS[0])
+        ship(CUSTOMERS, range(4, 7))
+        handler.flush()
+        handler.close()
+        stats = handler.stats()
+    for customer in CUSTOMERS:
+        print(f"\nCustomer {customer} sees:", *heroku.seen_by(customer), sep="\n")
+    print(f"\n{stats.delivered} of {stats.accepted} records delivered\n")
+
+
+# From here on: in place of Heroku.
+
+CUSTOMERS = [f"{number}1234567-89ab-cdef-0123-456789abcdef" for number in range(2)]
+
+
+class StandIn:
+    """Has customers, whose URLs and tokens change."""
+
+    def __init__(self, logplex: LogplexReceiver) -> None:
+        self._logplex = logplex
+        self._tokens = {customer: [_new("t")] for customer in CUSTOMERS}
+        self._access = {customer: _new("access") for customer in CUSTOMERS}
+        self._refresh = {customer: _new("refresh") for customer in CUSTOMERS}
+        self._own = logplex.token
+        self._let_in()
+        self.app = Flask("heroku")
+        self.app.post("/oauth/token")(self._give_tokens)
+        self.app.get("/addons/<customer>/addon-attachments")(self._attachments)
+
+    def _let_in(self) -> None:
+        self._logplex.tokens = (self._own, *[tokens[-1] for tokens in self._tokens.values()])
+
+    def provision(self, partner: str, customer: str) -> None:
+        """Somebody adds the add-on to an app."""
+        requests.post(
+            f"{partner}/heroku/resources",
+            json={
+                "uuid": customer,
+                "plan": "basic",
+                "log_input_url": self._logplex.url_for(self._tokens[customer][-1]),
+                "oauth_grant": {"code": f"code-of-{customer}", "type": "authorization_code"},
+            },
+            auth=(MANIFEST_ID, PASSWORD),
+            timeout=5,
+        ).raise_for_status()
+
+    def rotate(self, customer: str) -> None:
+        """From now on the old URL is refused; and the access token has expired, too."""
+        self._tokens[customer].append(_new("t"))
+        self._access[customer] = _new("access")
+        self._let_in()
+
+    def seen_by(self, customer: str) -> list[str]:
+        return [str(line) for line in self._logplex.lines if line.token in self._tokens[customer]]
+
+    def _give_tokens(self) -> tuple[dict[str, Any], int]:
+        grant = request.form.get("code") or request.form.get("refresh_token")
+        for customer, refresh in self._refresh.items():
+            if grant in (f"code-of-{customer}", refresh):
+                answer = {"access_token": self._access[customer], "refresh_token": refresh}
+                return answer | {"expires_in": 28799}, 200
+        return {}, 401
+
+    def _attachments(self, customer: str) -> tuple[list[dict[str, Any]], int]:
+        if request.headers["Authorization"] != f"Bearer {self._access[customer]}":
+            return [], 401
+        url = self._logplex.url_for(self._tokens[customer][-1])
+        return [{"app": {"id": f"app-of-{customer}"}, "log_input_url": url}], 200
+
+
+def _new(kind: str) -> str:
+    return f"{kind}.{uuid.uuid4()}"
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The app on a loopback port, for a `with` block."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    with LogplexReceiver() as logplex, tempfile.TemporaryDirectory() as directory:
+        own = logplex.token
+        if not os.environ.get("LOGPLEX_URL"):
+            os.environ["LOGPLEX_URL"] = logplex.url
+        main(logplex, Path(directory))
+        print(*[line for line in logplex.lines if line.token == own], sep="\n")

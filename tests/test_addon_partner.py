@@ -1,0 +1,82 @@
+"""The example's provision endpoint, as Heroku may call it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from logplex_handler.heroku import PlatformAPI
+from tests.heroku import SECRET, UUID, Addon, standing_in
+
+URL = "https://token:t.01234567@1.us.logplex.io/logs"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    path = Path(__file__).parents[1] / "examples" / "addon_partner.py"
+    spec = importlib.util.spec_from_file_location("addon_partner_example", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def heroku():
+    with standing_in() as heroku:
+        heroku.addons[UUID] = Addon({"app-1": URL})
+        yield heroku
+
+
+@pytest.fixture
+def record(example, tmp_path):
+    return example.Record(tmp_path / "customers.sqlite")
+
+
+@pytest.fixture
+def client(example, record, heroku):
+    api = PlatformAPI(record.resource, client_secret=SECRET, api_url=heroku.url, id_url=heroku.url)
+    return example.partner_app(record, api).test_client()
+
+
+def provision(client, auth, **change):
+    grant = {"code": "the-grant's-code"}
+    body = {"uuid": UUID, "plan": "basic", "log_input_url": URL, "oauth_grant": grant}
+    return client.post("/heroku/resources", json=body | change, auth=auth)
+
+
+@pytest.mark.parametrize("auth", [None, ("my-addon", "wrong"), ("wrong", "a-password"), ("", "")])
+def test_only_heroku_is_let_in(client, record, auth):
+    """Nothing is put on record for anybody else."""
+    assert provision(client, auth).status_code == 401
+    assert record.resource(UUID) is None
+
+
+def test_the_same_request_twice_is_one_customer(client, record, heroku):
+    """The code is exchanged once, and both answers are the same."""
+    answers = [provision(client, ("my-addon", "a-password")) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json == answers[1].json == {"id": UUID}
+    assert len(heroku.forms) == 1
+    resource = record.resource(UUID)
+    assert (resource.log_input_url, resource.refresh_token) == (URL, "refresh-1")
+
+
+def test_an_exchange_that_fails_is_made_up_for_when_heroku_asks_again(client, record, heroku):
+    """It is told to."""
+    heroku.planned.append((503, {}))
+    assert provision(client, ("my-addon", "a-password")).status_code == 503
+    assert provision(client, ("my-addon", "a-password")).status_code == 200
+    assert record.resource(UUID).access_token == "access-1"
+
+
+def test_a_request_that_cannot_be_used_is_refused_by_name(client, record):
+    """Without what it holds."""
+    answer = provision(client, ("my-addon", "a-password"), log_input_url="t.01234567")
+    assert answer.status_code == 422
+    assert answer.json["message"].startswith("log_input_url: ")
+    assert "t.01234567" not in answer.text
+    assert record.resource(UUID) is None
