@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -213,7 +213,7 @@ def _new(kind: str) -> str:
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
+def served(app: Flask) -> Generator[str, None, None]:
     """The app on a loopback port, for a `with` block."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

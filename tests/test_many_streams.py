@@ -1175,3 +1175,38 @@ def test_what_gives_way_to_others_is_told_though_nothing_else_happens():
             assert wait_until(
                 lambda: told["buffer_full"] == handler.stats().dropped["buffer_full"], 3.0
             )
+
+
+def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
+    """One host hangs, and one stream in ten is rotated: each of these is looked up once."""
+    with ExitStack() as stack:
+        hanging = stack.enter_context(serving(lambda connection: hanging.stopped.wait(30)))
+        good = [token(stream) for stream in range(1000)]
+        hosts = [stack.enter_context(receiving(*good)) for _ in range(2)]
+        refreshed = Counter()
+
+        class Rotated:
+            def url_for(self, stream):
+                if stream % 3 == 2:
+                    return hanging.url
+                rotated = "t.old" if stream % 10 == 0 else good[stream]
+                return hosts[stream % 3].url_for(rotated)
+
+            def refresh(self, stream, rejected):
+                refreshed[stream] += 1
+                return hosts[stream % 3].url_for(good[stream])
+
+        options = {"flush_interval": 0.1, "shutdown_timeout": 0.1}
+        logger, handler = stack.enter_context(logging_to(None, streams=Rotated(), **options))
+        for number in range(3):
+            for stream in range(1000):
+                logger.info("line %d", number, extra=to(stream))
+        for host in hosts:
+            assert host.wait_for(1002 if host is hosts[0] else 999, 25)
+        expected = [f"line {number}" for number in range(3)]
+        healthy = [stream for stream in range(1000) if stream % 3 != 2]
+        found = {**by_token(hosts[0]), **by_token(hosts[1])}
+        assert found == {good[stream]: expected for stream in healthy}
+        assert refreshed == {stream: 1 for stream in healthy if stream % 10 == 0}
+        assert len(hanging.received) <= 4
+        assert balanced(handler.stats())
