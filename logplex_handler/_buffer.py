@@ -69,10 +69,9 @@ class Buffer:
     __slots__ = (
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
         "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_queue", "_quiet",
-        "_recovered", "_recovered_left",
-        "_room_wanted", "_sending", "_sending_bytes", "_sending_from", "_settled", "_taken_first_at",
-        "_turned_away", "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
-        "_woken_for_room",
+        "_recovered", "_recovered_left", "_room_wanted", "_sending", "_sending_bytes",
+        "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_weigh",
+        "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room",
         "allowed",
     )  # fmt: skip
 
@@ -182,7 +181,9 @@ class Buffer:
     @property
     def is_crowded(self) -> bool:
         """Whether entries come faster than they are taken."""
-        return len(self._queue) >= self._crowd.at
+        return len(self._queue) >= self._crowd.at or (
+            self._woken_for_room and self._crowd.has_patience
+        )
 
     def stand_back(self, seconds: float) -> float:
         """For one who has put an entry where it is crowded: how long to wait, at most."""
@@ -200,12 +201,12 @@ class Buffer:
     @property
     def is_pressing(self) -> bool:
         """Whether there may soon be no room."""
-        return self._woken_for_room or self.is_crowded
+        return self._woken_for_room or len(self._queue) >= self._crowd.at
 
     @property
     def is_nearly_empty(self) -> bool:
         """Whether waiting brings no more."""
-        return len(self._queue) < NO_CROWD
+        return len(self._queue) < NO_CROWD and not self._woken_for_room
 
     def waiting(self) -> Waiting:
         """What waits now."""
@@ -538,5 +539,5 @@ class Buffer:
         return first or full or drops or room or self.is_crowded
 
     def _is_half_full(self) -> bool:
-        held = self._queue.weighed_bytes + self._sending_bytes
-        return self._limits.half_is_news and 2 * held > self._limits.max_bytes
+        room = self._limits.max_bytes - self._sending_bytes
+        return self._limits.half_is_news and 2 * self._queue.weighed_bytes > room

@@ -233,12 +233,11 @@ class Outlet:
                 if own:
                     self._batch = Batch(own, self._options.max_batch_bytes)
             if self._batch is None:
-                room = self._options.max_batch_bytes
-                frame_id, frames = shelf.take(destination, room, more=False)
+                frame_id, frames = shelf.take(destination, shelf.max_bytes, more=False)
                 if frames:
-                    self._batch = Batch(frames, room, frame_id)
+                    self._batch = Batch(frames, self._options.max_batch_bytes, frame_id)
         else:
-            room = self._options.max_batch_bytes - batch.size
+            room = shelf.max_bytes - batch.size
             _, frames = shelf.take(destination, room, more=True) if room > 0 else ("", [])
             batch.restart(frames)
             shelf.divided(batch, destination)

@@ -139,7 +139,8 @@ class Active:
             is_deliverer=self._is_deliverer,
             spool=spool,
             shelf=ShelfOptions(
-                max_bytes=options.outlet.max_batch_bytes,
+                # Of a small buffer, a chunk being made and a batch being sent leave most.
+                max_bytes=min(options.outlet.max_batch_bytes, limits.max_bytes // 8),
                 batch_frames=limits.batch_frames,
                 has_token=options.token_as_appname,
             ),

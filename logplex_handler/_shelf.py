@@ -94,6 +94,11 @@ class Shelf:
         self._hostname = hostname
 
     @property
+    def max_bytes(self) -> int:
+        """Of what is sent at a time, unless it was more before."""
+        return self._options.max_bytes
+
+    @property
     def records(self) -> int:
         """How many wait here."""
         return self._written + self._recovered + len(self._unwritten)
