@@ -8,6 +8,7 @@ one frame id, which is on disk before they are sent. Neither a URL nor a token i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
@@ -110,6 +111,7 @@ class Spool:
         self._claim: Claim | None = None
         # Why it cannot be used any more.
         self._broken = ""
+        self._number = next(_numbers)
         self._last_place = 0
         _spools.add(self)
 
@@ -279,7 +281,7 @@ class Spool:
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
-        if any(path == self._path and pid != os.getpid() for path, pid in _inherited.values()):
+        if any(path == self._path and pid != os.getpid() for path, pid, _ in _opened.values()):
             # SQLite would take the parent's locks for its own.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
@@ -308,7 +310,7 @@ class Spool:
         except BaseException:
             db.close()
             raise
-        _inherited[id(self)] = (self._path, os.getpid())
+        _opened[self._number] = (self._path, os.getpid(), db)
         return db
 
     def _disconnect(self) -> None:
@@ -316,7 +318,7 @@ class Spool:
             with contextlib.suppress(sqlite3.Error):
                 self._db.close()
             self._db = None
-            _inherited.pop(id(self), None)
+            _opened.pop(self._number, None)
 
     def _insert(
         self,
@@ -456,9 +458,11 @@ def without_own(frames: Iterable[bytes]) -> list[bytes]:
     return [frame for frame in frames if not isinstance(frame, OwnFrame)]
 
 
-# Those of this process, and what a child may have inherited open: path and process by spool.
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()
-_inherited: dict[int, tuple[str, int]] = {}
+_numbers = itertools.count()
+# What is open, by the spool's number: with its path and process. A child that has inherited one
+# must not close it, which would take it away from the parent; so it is held here.
+_opened: dict[int, tuple[str, int, sqlite3.Connection]] = {}
 # Guards the list, from before a fork until after it.
 _fork_lock = threading.RLock()
 _forking: list[Spool] = []

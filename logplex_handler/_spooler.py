@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -43,13 +45,14 @@ class Spooler:
         self._stream = stream
         self._wake = wake
         self._stderr = stderr
-        # The streams in whose buffers something may wait. Only `add`, and taking all at once.
-        self._noted: set[Stream] = set()
-        self._news = threading.Event()
-        self._hurry = threading.Event()
-        # Guards the start of the thread, and recovery: what is found comes before all else.
-        # Re-entrant as a signal's handler may flush.
-        self._lock = threading.RLock()
+        # The streams in whose buffers something may wait; None to have the thread look whether it
+        # is to stop. Of C, as its `put` may be interrupted by what logs and ends here again.
+        self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
+        # Guards the start of the thread. Re-entrant for the same reason.
+        self._starting = threading.RLock()
+        # Guards recovery: what is found comes before all else. Re-entrant as a signal's handler may
+        # flush.
+        self._recovering = threading.RLock()
         self._thread: threading.Thread | None = None
         self._recover_at = float("-inf")
         self._stopped = False
@@ -58,10 +61,7 @@ class Spooler:
         """There may be something in its buffer. Starts the thread if there is none yet."""
         if stream.shelf is None:
             return
-        self._noted.add(stream)
-        self._news.set()
-        if stream.buffer.is_pressing:
-            self._hurry.set()
+        self._news.put(stream)
         if self._thread is None and not self._stopped:
             self._start()
 
@@ -69,7 +69,7 @@ class Spooler:
         """Take over what dead processes have left, if that was not done yet, or is to be again."""
         if self._recover_at > float("-inf") and not again:
             return
-        with self._lock:
+        with self._recovering:
             if self._recover_at > float("-inf") and not again:
                 return
             try:
@@ -87,11 +87,10 @@ class Spooler:
     def stop(self) -> None:
         """Write no more; what is being written is waited for where the spool is closed."""
         self._stopped = True
-        self._news.set()
-        self._hurry.set()
+        self._news.put(None)
 
     def _start(self) -> None:
-        with self._lock:
+        with self._starting:
             if self._thread is not None or self._stopped:
                 return
             thread = threading.Thread(target=self._work, name="logplex_handler.spool", daemon=True)
@@ -105,31 +104,42 @@ class Spooler:
 
     def _work(self) -> None:
         pid = os.getpid()
+        noted: set[Stream] = set()
         while not self._stopped and os.getpid() == pid:
             try:
                 self.recover()
-                self._news.wait(_BETWEEN_RECOVERIES)
-                self._hurry.wait(self._interval)
-                if self._stopped:
-                    return
-                self._hurry.clear()
-                self._news.clear()
-                noted, self._noted = self._noted, set()
-                for stream in noted:
-                    self._spill(stream)
+                self._wait(noted)
+                # Those for which the disk has had no room are tried again.
+                noted = {stream for stream in noted if self._spill(stream)}
                 if time.monotonic() >= self._recover_at:
                     self.recover(again=True)
             except Exception as error:
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
-    def _spill(self, stream: Stream) -> None:
+    def _wait(self, noted: set[Stream]) -> None:
+        """Note which streams have news, from the first one on for an interval.
+
+        Or until one of them has little room left, unless the disk has no room for them either.
+        """
+        may_hurry = not noted
+        with contextlib.suppress(queue.Empty):
+            if not noted:
+                self._note_in(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
+            deadline = time.monotonic() + self._interval
+            while not self._stopped and (left := deadline - time.monotonic()) > 0:
+                if may_hurry and any(stream.buffer.is_pressing for stream in noted):
+                    return
+                self._note_in(noted, self._news.get(timeout=left))
+
+    @staticmethod
+    def _note_in(noted: set[Stream], stream: Stream | None) -> None:
+        if stream is not None:
+            noted.add(stream)
+
+    def _spill(self, stream: Stream) -> bool:
+        """Write what waits for it; whether something could not be written."""
         shelf = stream.shelf
-        if shelf is None:
-            return
-        while shelf.spill() and not self._stopped:
+        while shelf is not None and not self._stopped and shelf.spill():
             pass
-        if stream.outlet.waiting().records and shelf.has_unwritten:
-            # Once more, when the disk may have room; and those behind it.
-            self._noted.add(stream)
-            self._news.set()
+        return shelf is not None and shelf.has_unwritten

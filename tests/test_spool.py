@@ -513,10 +513,10 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
     """SQLite would take the parent's locks for its own."""
     with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, _):
         logger.info("hello")
-        assert wait_until(lambda: bool(_spool._inherited))
+        assert wait_until(lambda: bool(_spool._opened))
         # As it is seen by a child that has inherited it.
         path = os.path.realpath(spool)
-        monkeypatch.setitem(_spool._inherited, -1, (path, os.getppid()))
+        monkeypatch.setitem(_spool._opened, -1, (path, os.getppid(), None))
         with serving(accept) as server, logging_to(server.url, spool=spool) as (other, handler):
             other.info("hello")
             assert handler.flush(5)
