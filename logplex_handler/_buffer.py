@@ -201,7 +201,7 @@ class Buffer:
     @property
     def is_pressing(self) -> bool:
         """Whether there may soon be no room."""
-        return self._woken_for_room or len(self._queue) >= self._crowd.at
+        return self._woken_for_room
 
     @property
     def is_nearly_empty(self) -> bool:

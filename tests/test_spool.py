@@ -38,7 +38,9 @@ def rows(spool, what="*"):
     with contextlib.closing(sqlite3.connect(spool)) as db:
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             return []
-        return db.execute(f"SELECT {what} FROM chunks ORDER BY place, part").fetchall()
+        return db.execute(
+            f"SELECT {what} FROM chunks JOIN bodies USING (id) ORDER BY place, part"
+        ).fetchall()
 
 
 def leave(spool, messages, *, url=DEAD, stream=None, **options):
@@ -340,7 +342,10 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
         assert wait_until(lambda: len(rows(spool)) > 1)
         with contextlib.closing(sqlite3.connect(spool)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.execute("UPDATE chunks SET body = '5 abc' WHERE frame_id IS NULL")
+            db.execute(
+                "UPDATE bodies SET body = '5 abc' WHERE id IN "
+                "(SELECT id FROM chunks WHERE frame_id IS NULL)"
+            )
             db.commit()
         logger.info("after")
         server.received.clear()
