@@ -228,7 +228,8 @@ class Outlet:
         if batch is None:
             own: list[bytes] = []
             try:
-                self._add_notice(own, destination)
+                if not shelf.has_recovered:
+                    self._add_notice(own, destination)
             finally:
                 if own:
                     self._batch = Batch(own, self._options.max_batch_bytes)
@@ -290,6 +291,7 @@ class Outlet:
             self._refuse(answer)
             return
         delivered = broken = 0
+        recovered = self._shelf is not None and self._shelf.in_flight_recovered
         if action is Action.FORGET:
             delivered, broken = batch.part_accepted()
             self._failures = 0
@@ -325,7 +327,7 @@ class Outlet:
         self._buffer.settle(
             delivered=delivered,
             dropped=broken,
-            recovered=self._shelf is not None and self._shelf.in_flight_recovered,
+            recovered=recovered,
             through=self._batch is None,
         )
 

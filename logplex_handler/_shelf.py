@@ -104,6 +104,11 @@ class Shelf:
         return self._written + self._recovered + len(self._unwritten)
 
     @property
+    def has_recovered(self) -> bool:
+        """Whether some of them are of dead processes, and come before all else."""
+        return self._recovered > 0
+
+    @property
     def has_unwritten(self) -> bool:
         """Whether something waits that could not be written."""
         return bool(self._unwritten)
@@ -157,25 +162,34 @@ class Shelf:
                 return "", []
             frame_id = chunks[0].frame_id if chunks else None
             recovered = bool(chunks) and chunks[0].recovered
-            if more and (frame_id is not None or recovered != self.in_flight_recovered):
+            is_other = frame_id is not None or recovered != self.in_flight_recovered
+            if more and self._in_flight and is_other:
                 return "", []
+            records = sum([chunk.records for chunk in chunks])
             frames: list[bytes] = []
             for chunk in chunks:
                 frames += self._for(destination, chunk.hostname, chunk.frames)
             stored = len(frames)
-            self._written -= 0 if recovered else sum([chunk.records for chunk in chunks])
-            self._recovered -= sum([chunk.records for chunk in chunks]) if recovered else 0
             ids = [chunk.id for chunk in chunks]
             if frame_id is None:
                 frame_id = str(uuid.uuid4())
-                if not recovered and not self._written and not self._recovered:
-                    self._add_fresh(frames, room)
-                ids += self._assign(ids, frame_id, frames[stored:])
+                try:
+                    if not self._recovered and records == self._written:
+                        self._add_fresh(frames, room)
+                    ids += self._assign(ids, frame_id, frames[stored:])
+                except BaseException:
+                    # A signal's: what was taken from the buffer is sent next.
+                    self._unwritten = frames[stored:]
+                    raise
                 frames[stored:] = self._for(destination, self._hostname, frames[stored:])
+            if recovered:
+                self._recovered -= records
+            else:
+                self._written -= records
             self._in_flight += ids
             self._in_flight_bytes += _held(frames)
             self.in_flight_recovered = recovered
-            self._buffer.keep(self._in_flight_bytes)
+            self._keep()
             if not self.records:
                 self._since = math.inf
             return frame_id, frames
@@ -211,12 +225,13 @@ class Shelf:
             self._undeleted += self._in_flight
             self._in_flight = []
             self._in_flight_bytes = self._in_flight_unwritten = 0
+            self.in_flight_recovered = False
             try:
                 self._spool.delete(self._undeleted)
                 self._undeleted = []
             except SpoolError as error:
                 self._say(error)
-            self._buffer.keep(_held(self._unwritten))
+            self._keep()
 
     def park(self) -> int:
         """Write all that is left, as there is no later; how many taken records could not be."""
@@ -244,8 +259,11 @@ class Shelf:
             return False
         self._written += records_in(self._unwritten)
         self._unwritten = []
-        self._buffer.keep(self._in_flight_bytes)
+        self._keep()
         return True
+
+    def _keep(self) -> None:
+        self._buffer.keep(self._in_flight_bytes + _held(self._unwritten))
 
     def _add_fresh(self, frames: list[bytes], room: int) -> None:
         """What is not on disk yet, as nothing on disk comes before it."""

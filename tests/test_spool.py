@@ -133,6 +133,19 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
         assert delivered + server.frames() == [message.encode() for message in messages]
 
 
+def test_records_of_a_dead_process_that_are_refused_are_dropped_and_told(spool):
+    """As this process's own are; the rest is delivered, and the books balance."""
+    leave(spool, [*lines(1, 2), "bad", *lines(3, 4)])
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        server.steps[:] = [refusing(b"bad", 413)(server)]
+        logger.info("new")
+        assert wait_until(lambda: handler.flush(1) and handler.stats().delivered == 5)
+        stats = handler.stats()
+        assert (stats.accepted, stats.recovered, dict(stats.dropped)) == (6, 5, {"refused": 1})
+        assert balanced(stats)
+    assert rows(spool) == []
+
+
 def test_a_record_of_several_packets_is_one_record_on_disk(spool):
     """It is counted once, by both processes."""
     long = "x" * 30_000
