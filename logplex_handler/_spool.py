@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import sqlite3
 import stat
@@ -20,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logplex_handler._batch import OwnFrame, PieceFrame, pieces
+from logplex_handler._chunk import packed, unpacked
 from logplex_handler._claims import Claim
 
 # `user_version` of the file; one of another version is left alone.
@@ -408,66 +407,6 @@ def _make_private(path: str) -> None:
             raise SpoolError("it belongs to another user") from None
         if status.st_mode & 0o077:
             os.chmod(path, 0o600)
-
-
-def records_in(frames: list[bytes]) -> int:
-    """How many records the frames are of."""
-    return len(frames) if set(map(type, frames)) <= {bytes} else len(_sizes(frames))
-
-
-def packed(frames: list[bytes]) -> tuple[bytes, str | None, int]:
-    """A chunk's body, how many frames each record has (None if each has one), and the records."""
-    body = b"".join(frames)
-    if set(map(type, frames)) == {bytes}:
-        return body, None, len(frames)
-    sizes = _sizes(frames)
-    return body, json.dumps(sizes), len(sizes)
-
-
-def _sizes(frames: list[bytes]) -> list[int]:
-    sizes: list[int] = []
-    last = None
-    for frame in frames:
-        record = frame.record if isinstance(frame, PieceFrame) else None
-        if record is not None and record is last:
-            sizes[-1] += 1
-        else:
-            sizes.append(1)
-        last = record
-    return sizes
-
-
-def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
-    """The frames of a body.
-
-    Raises:
-        ValueError: It is none.
-    """
-    frames: list[bytes] = []
-    at = 0
-    while at < len(body):
-        space = body.index(b" ", at)
-        length = body[at:space]
-        if not length.isdigit():
-            raise ValueError("a frame does not begin with its length")
-        end = space + 1 + int(length)
-        frames.append(body[at:end])
-        at = end
-    if at != len(body):
-        raise ValueError("a frame is longer than its chunk")
-    if sizes is None:
-        return frames
-    grouped: list[bytes] = []
-    for size in json.loads(sizes):
-        grouped += pieces(frames[len(grouped) : len(grouped) + max(1, size)])
-    if len(grouped) != len(frames):
-        raise ValueError("its records do not add up")
-    return grouped
-
-
-def without_own(frames: Iterable[bytes]) -> list[bytes]:
-    """The frames of the application's records."""
-    return [frame for frame in frames if not isinstance(frame, OwnFrame)]
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

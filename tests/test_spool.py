@@ -19,7 +19,7 @@ import pytest
 
 from logplex_handler import _spool
 from logplex_handler._batch import pieces
-from logplex_handler._spool import packed, records_in, unpacked
+from logplex_handler._chunk import packed, records_in, unpacked
 from tests import spool_kills
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
