@@ -77,6 +77,7 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
         "growth": (Run("ours", "growth", 10.0, sink="dead"),),
         "level": (Run("ours", "below", 5.0, kind="below_level"),),
         "threads": tuple(Run(s, "threads") for s in ("null", "ours")),
+        "spool": tuple(Run(s, "burst") for s in ("ours", "spool")),
         "sizes": tuple(
             Run(subject, "burst", share, label=f"{subject} {share:g}")
             for share in (*SIZES, LARGEST)[: None if largest else len(SIZES)]

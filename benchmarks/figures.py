@@ -103,6 +103,11 @@ def evenness(part: str) -> Callable[[Round], float]:
     return value
 
 
+def beside_memory(part: str) -> Callable[[Round], float]:
+    """What a record costs with a spool ÷ without one."""
+    return lambda one: one["spool"]["spool"][part] / one["spool"]["ours"][part]
+
+
 def field(case: str, name: str, unit: float, subject: str = "ours") -> Callable[[Round], float]:
     return lambda one: one[case][subject][name] / unit
 
@@ -192,6 +197,10 @@ TARGETS = (
         lambda one: one["level"]["ours"]["caller"] / one["level"]["ours"]["null"],
         1.05,
     ),
+    Target("caller's CPU with a spool ÷ without one", beside_memory("caller"), 1.10),
+    Target("time until all is delivered, with a spool ÷ without one", beside_memory("wall"), 1.25),
+    Target("CPU of the whole process, with a spool ÷ without one", beside_memory("whole")),
+    Target("records lost in the burst with a spool", lost("spool", "spool"), 0, digits=0),
     Target(
         "8 threads' throughput ÷ one's, ÷ the same with NullHandler",
         threads,

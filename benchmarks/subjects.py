@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import queue
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
 
 from logplex_handler import LogplexHandler
 
@@ -43,10 +45,24 @@ def ours(url: str) -> Subject:
     return Subject(handler, lambda: handler.flush(60))
 
 
+def ours_with_spool(url: str) -> Subject:
+    """The same with a spool on disk."""
+    folder = tempfile.TemporaryDirectory()
+    handler = LogplexHandler(url, spool=Path(folder.name, "spool.db"))
+
+    def finish() -> None:
+        handler.flush(60)
+        # Processes end here without exit functions.
+        folder.cleanup()
+
+    return Subject(handler, finish)
+
+
 SUBJECTS: dict[str, Callable[[str], Subject]] = {
     "null": null,
     "queue": queue_listener,
     "ours": ours,
+    "spool": ours_with_spool,
 }
 
 

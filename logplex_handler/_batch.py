@@ -75,10 +75,15 @@ class Part:
 class Batch:
     """What was taken to be sent together, in order."""
 
-    def __init__(self, frames: Iterable[bytes], max_bytes: int) -> None:
+    def __init__(
+        self, frames: Iterable[bytes], max_bytes: int, frame_id: str | None = None
+    ) -> None:
         self._max_bytes = max_bytes
         self._notice_refused = False
         self._start(frames)
+        if frame_id is not None:
+            # They had it before, so they stay together.
+            self._parts = [Part([*frames], frame_id)]
 
     def _start(self, frames: Iterable[bytes]) -> None:
         # The next part stands last.
@@ -137,11 +142,17 @@ class Batch:
         parts = sum(len(frame) for part in self._parts for frame in part.frames)
         return parts + sum(map(len, self._refused))
 
-    def rewrite(self, rewritten: Callable[[bytes], bytes]) -> None:
+    @property
+    def left(self) -> list[tuple[str, list[bytes]]]:
+        """What is not settled: parts with their frame ids. Refused frames come first."""
+        refused = [(str(uuid.uuid4()), self._refused)] if self._refused else []
+        return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
         """Change each frame that is left; what belongs together still does."""
         for part in self._parts:
-            part.frames = [_like(frame, rewritten(frame)) for frame in part.frames]
-        self._refused = [_like(frame, rewritten(frame)) for frame in self._refused]
+            part.frames = rewritten(part.frames, change)
+        self._refused = rewritten(self._refused, change)
 
     def restart(self, more: Iterable[bytes] = ()) -> None:
         """Begin again with the frames that were refused, and with more behind them.
@@ -155,6 +166,11 @@ class Batch:
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
         return _settle(refused, delivered=False)
+
+
+def rewritten(frames: Iterable[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
+    """Each frame changed; what belongs together still does."""
+    return [_like(frame, change(frame)) for frame in frames]
 
 
 def _like(frame: bytes, rewritten: bytes) -> bytes:

@@ -32,12 +32,14 @@ class BufferLimits:
         on_full: Who gives way, or `block` to wait.
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
+        half_is_news: Whether somebody is to be woken when half of the bytes are held.
     """
 
     max_bytes: int
     on_full: OnFull
     batch_frames: int
     batch_bytes: int
+    half_is_news: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class Buffer:
     __slots__ = (
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
         "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
-        "_queue", "_quiet", "_room_wanted", "_sending", "_sending_bytes", "_sending_from",
-        "_taken_first_at", "_turned_away", "_weigh", "_woken_for_batch", "_woken_for_drops",
-        "_woken_for_first", "allowed",
+        "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
+        "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_weigh",
+        "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room", "allowed",
     )  # fmt: skip
 
     def __init__(
@@ -106,10 +108,14 @@ class Buffer:
         # The first entry that is not quiet starts the clock; there are so many before it.
         self._first_at = self._taken_first_at = math.inf
         self._quiet = 0
-        # Of what was taken to be sent: how much there is, and how many entries came before it.
+        # Of what was taken to be sent: how much there is, how many entries came before it, and how
+        # many of it are settled of a batch that is not through yet.
         self._sending = 0
         self._sending_bytes = 0
         self._sending_from = 0
+        self._settled = 0
+        # Records that another process has left on disk: all, and those not settled.
+        self._recovered = self._recovered_left = 0
         self._flush_mark = 0
         self._flushers = 0
         # Why records are dropped as they come, if they are; and whether all are gone.
@@ -118,6 +124,7 @@ class Buffer:
         self._crowd = Crowd()
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
+        self._woken_for_room = False
 
     def put_light(self, entry: Entry) -> bool:
         """Queue a light entry; whether the sender should be woken for it."""
@@ -186,7 +193,9 @@ class Buffer:
     @property
     def is_crowded(self) -> bool:
         """Whether entries come faster than they are taken."""
-        return len(self._queue) >= self._crowd.at
+        return len(self._queue) >= self._crowd.at or (
+            self._woken_for_room and self._crowd.has_patience
+        )
 
     def stand_back(self, seconds: float) -> float:
         """For one who has put an entry where it is crowded: how long to wait, at most."""
@@ -202,9 +211,14 @@ class Buffer:
             self._tidy()
 
     @property
+    def is_pressing(self) -> bool:
+        """Whether there may soon be no room."""
+        return self._woken_for_room
+
+    @property
     def is_nearly_empty(self) -> bool:
         """Whether waiting brings no more."""
-        return len(self._queue) < NO_CROWD
+        return len(self._queue) < NO_CROWD and not self._woken_for_room
 
     def waiting(self) -> Waiting:
         """What waits now."""
@@ -215,7 +229,8 @@ class Buffer:
                 full_batch=self._full_batch(),
                 pressing=self._room_wanted or self.is_crowded,
                 since=self._first_at if self._queue else math.inf,
-                flushing=self._removed() < self._flush_mark,
+                flushing=self._removed() < self._flush_mark
+                or (self._flushers > 0 and self._recovered_left > 0),
                 somebody_waits=self._flushers > 0,
             )
 
@@ -245,6 +260,7 @@ class Buffer:
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
+            self._woken_for_room = False
             self._tidy()
         return taken
 
@@ -268,13 +284,35 @@ class Buffer:
                 self._give_way()
             self._tidy()
 
-    def settle(self, *, delivered: int = 0, dropped: int = 0, cause: str = "refused") -> None:
-        """Count records that were taken. Their memory is free when all of them are counted."""
+    def settle(
+        self,
+        *,
+        delivered: int = 0,
+        dropped: int = 0,
+        cause: str = "refused",
+        recovered: bool = False,
+        through: bool = True,
+    ) -> None:
+        """Count records that were taken. Their memory is free when all of them are counted.
+
+        Args:
+            recovered: Whether they are of those that another process has left.
+            through: Whether no others of their batch are left, so that all before have left too.
+        """
         with self._lock:
-            if not self._sending:
-                # They were abandoned meanwhile, or the batch was a notice alone.
-                return
-            self._sending -= delivered + dropped
+            if recovered:
+                if not self._recovered_left:
+                    return
+                self._recovered_left -= delivered + dropped
+            else:
+                if not self._sending:
+                    # They were abandoned meanwhile, or the batch was a notice alone.
+                    return
+                self._sending -= delivered + dropped
+                self._settled += delivered + dropped
+                if through:
+                    self._sending_from += self._settled
+                    self._settled = 0
             self._books.delivered += delivered
             if dropped:
                 self._books.drop(cause, dropped)
@@ -283,11 +321,30 @@ class Buffer:
             self._tidy()
             self._notify()
 
-    def abandon(self, cause: str) -> int:
-        """Drop all that is left, for good; how many. What was being sent is not waited for."""
+    def recover(self, records: int) -> None:
+        """Accept records that are on disk; they come before all others."""
         with self._lock:
-            left = self._sending + self._queue.clear()
-            self._sending = self._sending_bytes = self._quiet = 0
+            self._recovered += records
+            self._recovered_left += records
+
+    def recovered(self) -> int:
+        """How many were accepted so."""
+        return self._recovered
+
+    def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
+        """Drop all that is left, for good; how many. What was being sent is not waited for.
+
+        What was taken stays, but for so many records, if the rest is on disk.
+        """
+        with self._lock:
+            left = self._queue.clear()
+            if unwritten is None:
+                left += self._sending + self._recovered_left
+                self._sending = self._recovered_left = 0
+            else:
+                left += unwritten
+                self._sending -= unwritten
+            self._sending_bytes = self._quiet = 0
             self._abandoned = True
             if left:
                 self._books.drop(cause, left)
@@ -338,7 +395,9 @@ class Buffer:
     def wait_until_removed(self, mark: int, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
         with self._lock:
-            return self._wait_for(lambda: self._removed() >= mark, seconds)
+            return self._wait_for(
+                lambda: self._removed() >= mark and not self._recovered_left, seconds
+            )
 
     def wait_for_room(self, size: int, seconds: float) -> None:
         """Wait until an entry of this size fits or is turned away, or the time is over."""
@@ -350,8 +409,8 @@ class Buffer:
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._queue.left + queued + self._books.never_queued
-            pending = queued + self._sending
+            accepted = self._queue.left + queued + self._books.never_queued + self._recovered
+            pending = queued + self._sending + self._recovered_left
             return accepted, self._books.delivered, pending, self._books.dropped_by_cause()
 
     def _look(self, *, weigh: bool = False) -> bool:
@@ -483,13 +542,19 @@ class Buffer:
     def _news(self) -> bool:
         """Whether there is something that nobody was woken for yet, or it is crowded.
 
-        Three wake-ups at most for a batch, but for a crowd: the first entry starts the clock, the
-        last one makes it due, and drops are to be told.
+        Three wake-ups at most for a batch, but for a crowd, or where half of the room is taken: the
+        first entry starts the clock, the last one makes it due, and drops are to be told.
         """
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
         drops = not self._woken_for_drops and self._books.unheard
+        room = not self._woken_for_room and self._is_half_full()
+        self._woken_for_room |= room
         self._woken_for_first |= first
         self._woken_for_batch |= full
         self._woken_for_drops |= drops
-        return first or full or drops or self.is_crowded
+        return first or full or drops or room or self.is_crowded
+
+    def _is_half_full(self) -> bool:
+        room = self._limits.max_bytes - self._sending_bytes
+        return self._limits.half_is_news and 2 * self._queue.weighed_bytes > room

@@ -31,6 +31,11 @@ class Crowd:
         self._until = 0.0
         self._patience = _PATIENCE
 
+    @property
+    def has_patience(self) -> bool:
+        """Whether standing back may be of use."""
+        return self._patience > 0
+
     def stand_back(self, now: float, seconds: float) -> float:
         """How long to wait, for one who has met a crowd; who comes meanwhile waits as long."""
         if now >= self._until:

@@ -80,6 +80,11 @@ class Delivery:
         here = threading.get_ident()
         return here in self._deliverers or here in [thread.ident for thread in self._threads]
 
+    @property
+    def is_delivering(self) -> bool:
+        """Whether some thread does so at this moment."""
+        return bool(self._deliverers)
+
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
@@ -114,7 +119,7 @@ class Delivery:
         self._closing = self._agenda.closing = True
         if not self.is_here():
             self._see_through(deadline, least_request=0.0)
-        left = sum([stream.buffer.abandon("shutdown") for stream in streams])
+        left = sum([stream.leave() for stream in streams])
         self._stopped = True
         for _ in self._threads:
             self._news.put(None)

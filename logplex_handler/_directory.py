@@ -74,6 +74,11 @@ class Directory:
             return self.unknown_lane
         return stream.lane
 
+    def stream(self, stream_id: Hashable) -> Stream | None:
+        """The stream of an id; it is opened if need be, and if that can be."""
+        self.lane(stream_id)
+        return self._streams.get(stream_id)
+
     @property
     def unknown_lane(self) -> Lane:
         """Where records go that name no stream, or none that anybody knows."""

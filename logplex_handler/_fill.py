@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from logplex_handler._batch import pieces
 from logplex_handler._buffer import Buffer
 from logplex_handler._queue import Entry
+from logplex_handler.streams import Destination
 
 # The frame of each entry, or its frames where it needs several; none of one that cannot be written.
 Render = Callable[[Iterable[Entry]], Iterable[bytes | list[bytes]]]
 
+
+class RenderFor(Protocol):
+    """The frames of entries, for their destination."""
+
+    def __call__(
+        self, entries: Iterable[Entry], destination: Destination
+    ) -> Iterable[bytes | list[bytes]]: ...
+
+
+# A frame for one destination as it is for another.
+Readdress = Callable[[bytes, Destination, Destination], bytes]
+
 # Entries taken at a time: about a millisecond's work.
 _TAKEN_AT_ONCE = 500
 # Bytes that a frame holds beside its own.
-_FRAME_BYTES = 48
+FRAME_BYTES = 48
 # Seconds of work after which the application's threads get their turn, and how long that is at
 # least. Where there is a global interpreter lock, a thread that logs waits for it meanwhile. More
 # often would disturb more of its calls; rarer, each of them for longer.
@@ -56,10 +69,10 @@ def fill(
                     size += more
                     frames += of_entry
                 else:
-                    buffer.settle(dropped=1, cause="format_error")
+                    buffer.settle(dropped=1, cause="format_error", through=False)
                 added += 1
         finally:
-            buffer.keep(held + size + len(frames) * _FRAME_BYTES, back=entries[added:])
+            buffer.keep(held + size + len(frames) * FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()

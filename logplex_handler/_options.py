@@ -6,6 +6,7 @@ none.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from logging.handlers import SysLogHandler
 from pathlib import PurePath
 from typing import Any, get_args
 
-from logplex_handler import _packet
+from logplex_handler import _claims, _packet
 from logplex_handler._buffer import BufferLimits, OnFull
 from logplex_handler._lookup import Lookup
 from logplex_handler._outlet import OutletOptions
 from logplex_handler._packet import PacketForm
+from logplex_handler._spool import SpoolOptions
 from logplex_handler._telling import OnDrop
 from logplex_handler._transport import TransportOptions
 from logplex_handler._version import __version__
@@ -27,6 +29,8 @@ from logplex_handler.streams import Destination
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
 MAX_BATCH_BYTES = 8_000_000
+# Bytes: a few chunks, and SQLite's own pages.
+_LEAST_SPOOL = 64 * 1024
 # Each may be a thread or two.
 _MAX_WORKERS = 64
 
@@ -66,6 +70,7 @@ class Options:
         workers: Requests at a time, where there are several streams.
         token_as_appname: Whether each stream's token is its packets' appname.
         health_interval: Seconds between two lines on the handler's own health; None for none.
+        spool: Where undelivered batches are kept; None if only in memory.
     """
 
     destination: Destination | None
@@ -80,6 +85,7 @@ class Options:
     workers: int
     token_as_appname: bool
     health_interval: float | None
+    spool: SpoolOptions | None
 
 
 def resolve(
@@ -110,6 +116,7 @@ def resolve(
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
     max_buffer_bytes = _whole(given, "max_buffer_bytes", max_packet_bytes)
     source = environ.get("LOGPLEX_SOURCE") or None
+    spool = _spool(given, environ)
     return Options(
         destination=destination,
         packet=_packet_form(
@@ -121,6 +128,7 @@ def resolve(
             batch_frames=_whole(given, "batch_size", 1),
             # A small buffer is emptied before it is full.
             batch_bytes=min(max_batch_bytes, max_buffer_bytes // 2),
+            half_is_news=spool is not None,
         ),
         outlet=OutletOptions(
             flush_interval=_seconds(given, "flush_interval", may_be_zero=True),
@@ -141,7 +149,26 @@ def resolve(
         health_interval=(
             None if given["health_interval"] is None else _seconds(given, "health_interval")
         ),
+        spool=spool,
     )
+
+
+def _spool(given: Mapping[str, Any], environ: Mapping[str, str]) -> SpoolOptions | None:
+    max_bytes = _whole(given, "max_spool_bytes", _LEAST_SPOOL)
+    interval = _seconds(given, "spool_interval")
+    path = given["spool"] or environ.get("LOGPLEX_SPOOL")
+    if not path:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigurationError(f"spool: must be a path, not {type(path).__name__}")
+    path = os.fspath(path)
+    if not isinstance(path, str) or "\0" in path:
+        raise ConfigurationError("spool: must be a path without a NUL character")
+    if os.path.basename(path) in ("", ".", "..") or path == ":memory:":
+        raise ConfigurationError("spool: must be the path of a file")
+    if not _claims.are_possible():
+        raise ConfigurationError("spool: this system has no POSIX record locks (fcntl)")
+    return SpoolOptions(path, max_bytes, interval)
 
 
 def _lookup(given: Mapping[str, Any]) -> Lookup | None:

@@ -10,36 +10,24 @@ import math
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 from logplex_handler import _retry
 from logplex_handler._backoff import Backoff
 from logplex_handler._batch import Batch, HealthFrame, OwnFrame
-from logplex_handler._buffer import Buffer
-from logplex_handler._fill import fill
+from logplex_handler._buffer import Buffer, Waiting
+from logplex_handler._fill import Readdress, RenderFor, fill
 from logplex_handler._host import Host
-from logplex_handler._queue import Entry
 from logplex_handler._retry import Action, Answer
+from logplex_handler._shelf import Shelf
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._telling import Telling
 from logplex_handler._transport import Transport
 from logplex_handler.stats import Stats
 from logplex_handler.streams import Destination
 
-
-class RenderFor(Protocol):
-    """The frames of entries, for their destination."""
-
-    def __call__(
-        self, entries: Iterable[Entry], destination: Destination
-    ) -> Iterable[bytes | list[bytes]]: ...
-
-
-# A frame for one destination as it is for another.
-Readdress = Callable[[bytes, Destination, Destination], bytes]
 # The frames that tell a stream of drops.
 Notice = Callable[[Counter[str], Destination], list[bytes]]
 
@@ -76,8 +64,8 @@ class Outlet:
     __slots__ = (
         "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_health_lines",
         "_host", "_is_filling", "_name", "_notice", "_options", "_readdress", "_render", "_sent_at",
-        "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent", "set_aside_since",
-        "wants_look_up",
+        "_shelf", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
+        "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +79,7 @@ class Outlet:
         notice: Notice,
         stderr: Stderr,
         telling: Telling,
+        shelf: Shelf | None = None,
     ) -> None:
         self._name = name
         self._buffer = buffer
@@ -100,6 +89,8 @@ class Outlet:
         self._notice = notice
         self._stderr = stderr
         self._telling = telling
+        # Where records go between buffer and batch, if there is a spool.
+        self._shelf = shelf
         self._destination: Destination | None = None
         self._host: Host | None = None
         self._batch: Batch | None = None
@@ -136,6 +127,8 @@ class Outlet:
             self._destination = destination
             self._host = host
             self._answers_before = None
+            if self._shelf is not None:
+                self._shelf.go_to(destination.hostname)
             self._failures = 0
             self.backoff.succeed()
 
@@ -154,10 +147,15 @@ class Outlet:
         asked = self.backoff.asked_to_wait_until
         return asked if self._host is None else max(asked, self._host.backoff.asked_to_wait_until)
 
+    def waiting(self) -> Waiting:
+        """What waits to be sent, on disk and in memory."""
+        waiting = self._buffer.waiting()
+        return waiting if self._shelf is None else self._shelf.with_stored(waiting)
+
     def pause(self, *, closing: bool) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
         now = time.monotonic()
-        waiting = self._buffer.waiting()
+        waiting = self.waiting()
         if self._batch is not None:
             in_a_hurry = closing or waiting.somebody_waits
             pause = self.backoff.remaining(now, in_a_hurry=in_a_hurry)
@@ -225,6 +223,8 @@ class Outlet:
 
     def _filled(self, batch: Batch | None, destination: Destination) -> Batch | None:
         """A new batch, or one that is begun again with more in it; None if there is nothing."""
+        if self._shelf is not None:
+            return self._from(self._shelf, batch, destination)
         frames: list[bytes] = []
         held = batch.size if batch is not None else 0
         room = self._options.max_batch_bytes - held
@@ -242,6 +242,39 @@ class Outlet:
                 self._batch = Batch(frames, self._options.max_batch_bytes)
             self._is_filling = False
         return self._batch
+
+    def _from(self, shelf: Shelf, batch: Batch | None, destination: Destination) -> Batch | None:
+        """As `_filled`, but what is sent is on disk before; but for the handler's own lines, which
+        go apart."""
+        if batch is None:
+            own: list[bytes] = []
+            try:
+                if not shelf.has_recovered:
+                    self._add_notice(own, destination)
+            finally:
+                if own:
+                    self._batch = Batch(own, self._options.max_batch_bytes)
+            if self._batch is None:
+                frame_id, frames = shelf.take(destination, shelf.max_bytes, more=False)
+                if frames:
+                    self._batch = Batch(frames, self._options.max_batch_bytes, frame_id)
+        else:
+            room = shelf.max_bytes - batch.size
+            _, frames = shelf.take(destination, room, more=True) if room > 0 else ("", [])
+            batch.restart(frames)
+            shelf.divided(batch, destination)
+        return self._batch
+
+    def park(self) -> int | None:
+        """Put on disk what is left, as there is no later; how many taken records could not be.
+
+        None if there is no spool.
+        """
+        if self._shelf is None:
+            return None
+        if self._batch is not None and self._destination is not None and self._shelf.is_unsafe:
+            self._shelf.divided(self._batch, self._destination)
+        return self._shelf.park()
 
     def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
         """The handler's own lines, if there are drops to tell of, or its health is asked for."""
@@ -285,6 +318,7 @@ class Outlet:
             self._refuse(answer)
             return
         delivered = broken = 0
+        recovered = self._shelf is not None and self._shelf.in_flight_recovered
         if action is Action.FORGET:
             delivered, broken = batch.part_accepted()
             self._failures = 0
@@ -313,7 +347,16 @@ class Outlet:
             delivered, broken = delivered + more_delivered, broken + more_broken
             self._batch = None
             self._telling.end_notice(delivered=batch.notice_accepted)
-        self._buffer.settle(delivered=delivered, dropped=broken)
+            if self._shelf is not None:
+                self._shelf.settled()
+        elif self._shelf is not None and self._destination is not None:
+            self._shelf.divided(batch, self._destination)
+        self._buffer.settle(
+            delivered=delivered,
+            dropped=broken,
+            recovered=recovered,
+            through=self._batch is None,
+        )
 
     def _refuse(self, answer: Answer) -> None:
         """The stream is refused: keep its records, and wait longer each time."""

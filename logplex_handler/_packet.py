@@ -174,11 +174,19 @@ class PacketForm:
 
 
 def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
-    """The frame with another hostname and appname; as it was if it would be too long so."""
-    before = f" {old.hostname} {old.appname} ".encode()
-    after = f" {new.hostname} {new.appname} ".encode()
-    # Nothing before them in a header holds a space but the octet count's end.
-    packet = frame.partition(b" ")[2].replace(before, after, 1)
+    """The frame with another hostname and appname; as it was if it would be too long so.
+
+    What is the same in both forms stays, also where the frame is another process's and it is not
+    the same there.
+    """
+    parts = frame.split(b" ", 5)
+    if len(parts) < 6:
+        return frame
+    if new.hostname != old.hostname:
+        parts[3] = new.hostname.encode()
+    if new.appname != old.appname:
+        parts[4] = new.appname.encode()
+    packet = b" ".join(parts[1:])
     return frame if len(packet) > MAX_PACKET_BYTES else b"%d %b" % (len(packet), packet)
 
 

@@ -12,14 +12,18 @@ from logplex_handler._agenda import Agenda
 from logplex_handler._buffer import Buffer
 from logplex_handler._delivery import Delivery
 from logplex_handler._directory import Directory, counted
+from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._health import Health, Vitals
 from logplex_handler._host import Hosts
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._memory import Memory
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, OutletOptions, Readdress, RenderFor
+from logplex_handler._outlet import Notice, OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Entry, Weigh
+from logplex_handler._shelf import ShelfOptions
+from logplex_handler._spool import Spool
+from logplex_handler._spooler import Spooler
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._stream import Rooms, Stream
 from logplex_handler.stats import SetAside, Stats
@@ -127,6 +131,7 @@ class Active:
         limits = options.buffer
         may_squeeze = limits.on_full == "drop_oldest"
         self._memory = Memory(limits.max_bytes, may_squeeze=may_squeeze) if many else None
+        spool = None if options.spool is None else Spool(options.spool)
         rooms = Rooms(
             limits=limits,
             memory=self._memory,
@@ -142,6 +147,14 @@ class Active:
             may_wait=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_deliverer=self._is_deliverer,
+            spool=spool,
+            shelf=ShelfOptions(
+                # Of a small buffer, a chunk being made and a batch being sent leave most.
+                max_bytes=min(options.outlet.max_batch_bytes, limits.max_bytes // 8),
+                batch_frames=limits.batch_frames,
+                has_token=options.token_as_appname,
+            ),
+            recover=self._recover,
         )
         own = None
         if options.destination is not None:
@@ -162,6 +175,17 @@ class Active:
             here=self.here,
         )
 
+        self._spool = spool
+        self._spooler: Spooler | None = None
+        if options.spool is not None and spool is not None:
+            self._spooler = Spooler(
+                spool,
+                options.spool.interval,
+                serves=(own is not None, many),
+                stream=self._directory.stream,
+                wake=self._delivery.wake,
+                stderr=stderr,
+            )
         self._health: Health | None = None
         if options.health_interval is not None and own is not None:
             self._health = Health(options.health_interval, self._vitals, self._say_health)
@@ -192,12 +216,19 @@ class Active:
                 )
         if self._memory is not None:
             self._memory.relieve()
+        if self._spooler is not None:
+            self._spooler.note(stream)
         self._delivery.wake(stream)
 
     def _is_deliverer(self) -> bool:
         return self._delivery.is_here()
 
+    def _recover(self) -> None:
+        if self._spooler is not None:
+            self._spooler.recover()
+
     def flush(self, timeout: float | None) -> bool:
+        self._recover()
         if timeout is not None:
             return self._delivery.flush(max(0.0, timeout))
         now = time.monotonic()
@@ -226,10 +257,23 @@ class Active:
         now = time.monotonic()
         began = self._flush_began if now - self._flush_ended < _SAME_SHUTDOWN else now
         left = self._delivery.close(began + self._shutdown_timeout - now)
+        if self._spooler is not None and self._spool is not None:
+            self._spooler.stop()
+            # Where somebody is sending still, nobody else may take that over before the end of the
+            # process.
+            if not self._delivery.is_delivering:
+                self._spool.close()
+            pending = self.stats().pending
+            if pending:
+                why = self._problem() or f"not delivered within {self._shutdown_timeout:g} s"
+                self._stderr.say("left", f"{records_in_words(pending)} left in the spool: {why}")
         if left:
-            problems = [stream.outlet.problem for stream in self._directory.streams()]
-            why = next(filter(None, problems), f"not within {self._shutdown_timeout:g} s")
+            why = self._problem() or f"not within {self._shutdown_timeout:g} s"
             self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def _problem(self) -> str:
+        problems = [stream.outlet.problem for stream in self._directory.streams()]
+        return next(filter(None, problems), "")
 
     def stats(self) -> Stats:
         return self._directory.stats()

@@ -12,14 +12,17 @@ from types import MappingProxyType
 from logplex_handler import _retry
 from logplex_handler._backoff import Backoff
 from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._host import Host, Hosts
 from logplex_handler._lane import OpenLane
 from logplex_handler._lookup import Found, Lookup
 from logplex_handler._memory import Memory
-from logplex_handler._outlet import Notice, Outlet, OutletOptions, Readdress, RenderFor
+from logplex_handler._outlet import Notice, Outlet, OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._retry import Answer
+from logplex_handler._shelf import Shelf, ShelfOptions, is_storable
+from logplex_handler._spool import Spool
 from logplex_handler._stderr import Stderr, records_in_words, shown
 from logplex_handler._telling import OnDrop, Telling
 from logplex_handler.errors import LookupFailed
@@ -47,6 +50,8 @@ class Rooms:
         may_wait: Seconds that a record may wait for room; None if it may not.
         on_news: Called with a stream that has something to deliver.
         is_deliverer: Whether the calling thread is one that delivers.
+        spool: Where what waits is kept on disk; None if it is not.
+        recover: Called before anything is sent: what is on disk comes first.
     """
 
     limits: BufferLimits
@@ -63,6 +68,9 @@ class Rooms:
     may_wait: float | None
     on_news: Callable[[Stream], None]
     is_deliverer: Callable[[], bool]
+    spool: Spool | None
+    shelf: ShelfOptions
+    recover: Callable[[], object]
 
 
 class Stream:
@@ -92,6 +100,7 @@ class Stream:
         "outlet",
         "planned_at",
         "problem",
+        "shelf",
         "telling",
     )  # fmt: skip
 
@@ -109,6 +118,7 @@ class Stream:
         on_news = partial(rooms.on_news, self)
         self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory, on_news)
         self.telling = Telling(self.buffer, rooms.stderr, rooms.on_drop)
+        self.shelf = _shelf_for(stream_id, self.buffer, rooms)
         self.outlet = Outlet(
             stream_id,
             self.buffer,
@@ -118,6 +128,7 @@ class Stream:
             notice=rooms.notice,
             stderr=rooms.stderr,
             telling=self.telling,
+            shelf=self.shelf,
         )
         self.lane = OpenLane(
             self.buffer,
@@ -173,7 +184,7 @@ class Stream:
         if self.host is not None and not self.outlet.wants_look_up:
             pause = self.outlet.pause(closing=closing)
             return None if pause is None else (Job.DELIVER, pause)
-        waiting = self.buffer.waiting()
+        waiting = self.outlet.waiting()
         if self.is_looking_up or not (waiting.records or self.outlet.wants_look_up):
             return None
         in_a_hurry = closing or waiting.somebody_waits
@@ -198,6 +209,7 @@ class Stream:
             and not self.is_looking_up
             and time.monotonic() - self._looked_up_at >= _BETWEEN_LOOKUPS
         )
+        self._rooms.recover()
         transport = pool.take(host.name)
         try:
             self.outlet.deliver(transport, seconds)
@@ -244,11 +256,17 @@ class Stream:
         self.ended = cause
         self.lane.close(cause)
         self.outlet.give_up()
+        if self.shelf is not None:
+            self.shelf.clear()
         left = self.buffer.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self._rooms.stderr.say(
             cause, f"stream {shown(self.id)} {kind}: {records_in_words(left)} dropped ({cause})"
         )
+
+    def leave(self) -> int:
+        """It is over: what is left goes to the spool or is dropped; how many were dropped."""
+        return self.buffer.abandon("shutdown", unwritten=self.outlet.park())
 
     @property
     def set_aside(self) -> SetAside | None:
@@ -270,5 +288,20 @@ class Stream:
             delivered=delivered,
             pending=pending,
             dropped=MappingProxyType(dropped),
+            recovered=self.buffer.recovered(),
         )
         return stats if self.before is None else self.before + stats
+
+
+def _shelf_for(stream_id: Hashable, buffer: Buffer, rooms: Rooms) -> Shelf | None:
+    if rooms.spool is None or not is_storable(stream_id):
+        return None
+    return Shelf(
+        stream_id,
+        rooms.spool,
+        buffer,
+        rooms.shelf,
+        render=rooms.render,
+        readdress=rooms.readdress,
+        stderr=rooms.stderr,
+    )

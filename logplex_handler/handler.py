@@ -103,6 +103,15 @@ class LogplexHandler(logging.Handler):
             from its first record on: `sample#logplex_handler.delivered=119` and what else is in
             `Stats`, each since the last line, with `.request_time` (the mean, ms), `.pending` and
             `.buffer_fill` (from 0 to 1). It goes to the handler's own URL. Default: no such lines.
+        spool: The path of a file that what is not delivered yet is kept in, so that a crash, a
+            restart or an outage longer than the buffer holds loses nothing. Several processes may
+            share it; the next one delivers what a dead one has left (`docs/spool.md`). Only
+            streams whose id is a string or an integer of 64 bits are kept there, and the handler's
+            own. Default: the environment's `LOGPLEX_SPOOL`, else there is none.
+        max_spool_bytes: How large the spool may be. When it is full, `max_buffer_bytes` and
+            `on_full` hold for what comes. Default: 256 MiB.
+        spool_interval: Seconds after which what waits in memory is written to the spool; a crash
+            loses what was logged since. Default: 0.1.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names it, and shows no
@@ -138,6 +147,9 @@ class LogplexHandler(logging.Handler):
         streams: Streams | None = None,
         workers: int = 4,
         health_interval: float | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        max_spool_bytes: int = 256 * 1024 * 1024,
+        spool_interval: float = 0.1,
     ) -> None:
         # The first statement, so these are the arguments and nothing else.
         given = {name: value for name, value in locals().items() if name != "self"}
@@ -313,8 +325,9 @@ class LogplexHandler(logging.Handler):
     def close(self) -> None:
         """Deliver what is left, for at most `shutdown_timeout` seconds, and stop.
 
-        A `flush` just before has used that time already. What is left then is dropped, and said on
-        stderr. Later calls do nothing; later records are counted as dropped (`closed`).
+        A `flush` just before has used that time already. What is left then stays in the spool, or
+        is dropped without one; both is said on stderr. Later calls do nothing; later records are
+        counted as dropped (`closed`).
         """
         super().close()
         self._current().close()

@@ -24,15 +24,16 @@ class Stats:
     Attributes:
         accepted: Records that the handler was given, whatever became of them.
         delivered: Records that the receiver answered for with a 2xx.
-        pending: Records that wait in memory or are being sent.
+        pending: Records that wait in memory or in the spool, or are being sent.
         dropped: Records that will not be delivered, by cause: `buffer_full`, `refused`,
-            `inactive`, `closed`, `shutdown`, `format_error`, `unknown_stream`, `stream_gone`. A
-            cause without records is left out.
+            `inactive`, `closed`, `shutdown`, `format_error`, `unknown_stream`, `stream_gone`,
+            `spool_lost` (the spool's file was damaged). A cause without records is left out.
         requests: HTTP requests that were tried.
         retries: Those of them that sent a batch again.
         possible_duplicates: Those retries before which it was not known whether the batch had
             arrived: the receiver may have taken it twice.
         bytes_sent: Bytes of the bodies of all requests, as they were sent (compressed, if asked).
+        recovered: Those of `accepted` that another process has left in the spool.
     """
 
     accepted: int = 0
@@ -43,6 +44,7 @@ class Stats:
     retries: int = 0
     possible_duplicates: int = 0
     bytes_sent: int = 0
+    recovered: int = 0
 
     def __add__(self, other: Stats) -> Stats:
         """Those of two handlers or streams together."""
@@ -60,6 +62,7 @@ class Stats:
             self.retries + other.retries,
             self.possible_duplicates + other.possible_duplicates,
             self.bytes_sent + other.bytes_sent,
+            self.recovered + other.recovered,
         )
 
 

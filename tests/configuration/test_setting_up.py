@@ -72,12 +72,15 @@ JSON_OPTIONS = {
     "streams": {"customer": "https://token:t.1@logplex.example/logs"},
     "workers": 2,
     "health_interval": 3600,
+    "max_spool_bytes": 1_000_000,
+    "spool_interval": 0.2,
 }
 
 
-def test_dict_config_sets_every_option(logplex):
+def test_dict_config_sets_every_option(logplex, tmp_path):
     """All options together, from JSON, make a handler that delivers."""
-    options = {"url": logplex.url, "level": "INFO", **JSON_OPTIONS}
+    spool = str(tmp_path / "spool.db")
+    options = {"url": logplex.url, "level": "INFO", "spool": spool, **JSON_OPTIONS}
     callables = {"session_factory", "on_drop"}
     assert set(options) | callables == set(inspect.signature(LogplexHandler).parameters)
     logging.config.dictConfig(dict_config(**options))

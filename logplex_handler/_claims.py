@@ -1,0 +1,114 @@
+"""Which owners of a spool are alive: each holds the lock of one byte of a file beside it.
+
+The locks are POSIX record locks. The system lets go of them when their process ends, however it
+ends, and a forked child does not have its parent's (as it would have those of `flock`). A process
+that is merely stopped for a while keeps them, as it would not keep a lease.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # Windows: a spool is refused there
+    fcntl = None  # type: ignore[assignment]
+
+_SUFFIX = ".lock"
+# A byte's place in the file, which need not be that long.
+_OWNER_BITS = 62
+
+
+@dataclass
+class _File:
+    """The file of one spool in this process. It is opened once: closing any descriptor of a file
+    lets go of all locks that the process has in it."""
+
+    descriptor: int
+    pid: int
+    owners: set[int] = field(default_factory=set)
+
+
+_files: dict[str, _File] = {}
+# Guards the files above.
+_lock = threading.RLock()
+
+
+def are_possible() -> bool:
+    """Whether this system has such locks."""
+    return fcntl is not None
+
+
+class Claim:
+    """A new owner of the spool at a path, alive until `end` or the end of the process.
+
+    Raises:
+        OSError: The file of locks cannot be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.owner = secrets.randbits(_OWNER_BITS) + 1
+        with _lock:
+            file = _files.get(path)
+            if file is not None and file.pid != os.getpid():
+                # It is the parent's; closing it here takes no lock away there.
+                os.close(file.descriptor)
+                file = None
+            if file is None:
+                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+                file = _files[path] = _File(os.open(path + _SUFFIX, flags, 0o600), os.getpid())
+            try:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self.owner)
+            except OSError:
+                self._close_if_unused(file)
+                raise
+            file.owners.add(self.owner)
+
+    def take_over(self, owner: int) -> bool:
+        """Whether the owner is dead, and nobody else takes over at this moment.
+
+        If so, nobody else does until `let_go`.
+        """
+        with _lock:
+            file = _files[self._path]
+            if owner in file.owners:
+                # This process has its lock, so that it could have it again.
+                return False
+            try:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+            except OSError:
+                return False
+            return True
+
+    def let_go(self, owner: int) -> None:
+        """It was taken over."""
+        with _lock:
+            fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
+
+    def end(self) -> None:
+        """What this owner has left is anybody's."""
+        with _lock:
+            file = _files.get(self._path)
+            if file is None or file.pid != os.getpid() or self.owner not in file.owners:
+                return
+            file.owners.discard(self.owner)
+            fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, self.owner)
+            self._close_if_unused(file)
+
+    def _close_if_unused(self, file: _File) -> None:
+        if not file.owners:
+            del _files[self._path]
+            os.close(file.descriptor)
+
+
+def _after_in_child() -> None:
+    global _lock  # noqa: PLW0603  # a thread of the parent's may have held it
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_in_child)

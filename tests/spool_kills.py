@@ -1,0 +1,194 @@
+"""Processes that share a spool, one after the other, each killed at a random instant.
+
+`python -m tests.spool_kills --kills 200 --seed 1` says what became of every line. The receiver
+accepts, refuses for a while or cuts the connection after it has read; a line counts as received
+when its request was read whole and not answered with an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from logplex_handler import LogplexHandler
+from tests.servers import Received, accept, answer, reset, serving, texts
+
+INTERVAL = 0.1
+# A line's number and when its call came back, for whoever watches.
+_NOTE = struct.Struct("qd")
+_STREAMS = ("", "a", 7)
+
+
+@dataclass
+class Findings:
+    """What became of the lines of all processes.
+
+    Attributes:
+        logged: Lines that were logged.
+        lost: Those logged earlier than twice the interval before the kill and never received.
+        lost_late: Those logged later, and never received.
+        twice: Those received under two frame ids.
+        changed: Frame ids under which not the same lines were sent each time.
+        disordered: Lines that were received before one of the same process and stream logged
+            earlier.
+        seen_again: Requests under a frame id that was received before.
+    """
+
+    logged: int = 0
+    lost: list[str] = field(default_factory=list)
+    lost_late: int = 0
+    twice: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    seen_again: int = 0
+
+    @property
+    def are_good(self) -> bool:
+        return not (self.lost or self.twice or self.changed or self.disordered)
+
+
+def run(kills: int, seed: int) -> Findings:
+    """Kill so many processes, let one more live, and see what was received."""
+    chance = random.Random(seed)
+    received: list[Received] = []
+    is_over = False
+    steps = {"accept": accept, "refuse": answer(503), "cut": reset}
+    weather = "accept"
+
+    def step(connection):
+        nonlocal weather
+        if not is_over and chance.random() < 0.1:
+            weather = chance.choice(["accept", "accept", "refuse", "cut"])
+        chosen = "accept" if is_over else weather
+        if chosen != "refuse":
+            received.append(server.received[-1])
+        steps[chosen](connection)
+
+    notes: dict[str, float] = {}
+    late: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder, serving(step) as server:
+        path = Path(folder, "spool.db")
+        for number in range(kills):
+            lives = chance.uniform(0.0, 1.2)
+            logged, killed_at = _one(server.url, path, number, chance.randrange(2**32), lives)
+            notes.update(logged)
+            late |= {line for line, at in logged.items() if at > killed_at - 2 * INTERVAL}
+        is_over = True
+        logged, _ = _one(server.url, path, kills, chance.randrange(2**32), None)
+        notes.update(logged)
+    return _compared(notes, late, received)
+
+
+def _compared(notes: dict[str, float], late: set[str], received: list[Received]) -> Findings:
+    findings = Findings(logged=len(notes))
+    bodies: dict[str, list[str]] = {}
+    for request in received:
+        lines = [text.decode() for text in texts(request.body)]
+        before = bodies.setdefault(request.frame_id, lines)
+        if before is not lines:
+            findings.seen_again += 1
+            if before != lines:
+                findings.changed.append(request.frame_id)
+    numbers: dict[tuple[str, str], int] = {}
+    times: Counter[str] = Counter()
+    for lines in bodies.values():
+        for line in lines:
+            times[line] += 1
+            process, stream, number = line.split()
+            if int(number) < numbers.get((process, stream), -1):
+                findings.disordered.append(line)
+            numbers[process, stream] = int(number)
+    missing = notes.keys() - times.keys()
+    findings.lost = sorted(missing - late)
+    findings.lost_late = len(missing & late)
+    findings.twice = [line for line, number in times.items() if number > 1]
+    return findings
+
+
+def _one(
+    url: str, path: Path, number: int, seed: int, lives: float | None
+) -> tuple[dict[str, float], float]:
+    """One process; the lines it has logged with their times, and when it was killed."""
+    ours, theirs = os.pipe()
+    arguments = [url, str(path), str(number), str(seed), str(theirs), str(lives is None)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.spool_kills", "--child", *arguments], pass_fds=[theirs]
+    )
+    os.close(theirs)
+    with open(ours, "rb") as stream:
+        # Its life begins with its first line.
+        data = stream.read(_NOTE.size)
+        killed_at = float("inf")
+        if lives is not None:
+            time.sleep(lives)
+            killed_at = time.monotonic()
+            process.send_signal(signal.SIGKILL)
+        data += stream.read()
+    process.wait(60)
+    logged = {}
+    for line, at in _NOTE.iter_unpack(data[: len(data) // _NOTE.size * _NOTE.size]):
+        logged[_line(number, line)] = at
+    return logged, killed_at
+
+
+def _line(process: int, number: int) -> str:
+    return f"{process} {_STREAMS[number % 3] or 'own'} {number}"
+
+
+def child(url: str, path: str, process: str, seed: str, descriptor: str, may_end: str) -> None:
+    """Log until killed, or for a second."""
+    chance = random.Random(int(seed))
+    handler = LogplexHandler(
+        url, spool=path, spool_interval=INTERVAL, streams={"a": url, 7: url}, shutdown_timeout=30
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("killed")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    number = 0
+    ends = time.monotonic() + 1.0
+    while may_end == "False" or time.monotonic() < ends:
+        for _ in range(chance.choice([1, 3, 30, 300])):
+            stream = _STREAMS[number % 3]
+            extra = {"logplex_stream": stream} if stream else None
+            logger.info(_line(int(process), number), extra=extra)
+            os.write(int(descriptor), _NOTE.pack(number, time.monotonic()))
+            number += 1
+        time.sleep(chance.uniform(0.0, 0.03))
+    logging.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(*given.child)
+        return
+    findings = run(given.kills, given.seed)
+    print(
+        f"{given.kills} kills, seed {given.seed}: {findings.logged} lines logged; "
+        f"{len(findings.lost)} lost that were logged in time, {findings.lost_late} of the last "
+        f"moments; {len(findings.twice)} twice, {len(findings.changed)} requests changed, "
+        f"{len(findings.disordered)} out of order; {findings.seen_again} sent again under the "
+        "same frame id"
+    )
+    sys.exit(not findings.are_good)
+
+
+if __name__ == "__main__":
+    main()
