@@ -46,6 +46,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"A token was printed: {', '.join(places)} (not shown for that reason)"
         report.sections = [section for section in report.sections if not _found_in(section[1])]
+    # One process of pytest tells another what was printed, and cannot do so of lone surrogates.
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
     return report
 
 

@@ -995,14 +995,21 @@ def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
         assert sums(logplex) == {"x": 43, "y": 1, "z": 5}
 
 
+IN_CHILDREN = {
+    "metrics first": "metrics.count('x', 40); logging.info('hello')",
+    "a line first": "logging.info('hello'); metrics.count('x', 40)",
+    "metrics alone": "metrics.count('x', 40)",
+}
+
+
+@pytest.mark.parametrize("work", IN_CHILDREN.values(), ids=IN_CHILDREN)
 @pytest.mark.parametrize("library", ["multiprocessing", "billiard"])
-def test_a_child_of_multiprocessing_reports_what_is_left(library):
+def test_a_child_of_multiprocessing_reports_what_is_left(library, work):
     """Such a child runs no exit functions of its own, and closes the handler at its end."""
     text = f"""
         import {library} as library
         def work():
-            metrics.count('x', 40)
-            logging.info("hello")
+            {work}
         metrics.count('x', 3)
         logging.info("hello")
         child = library.get_context("fork").Process(target=work)

@@ -17,7 +17,7 @@ from tests.servers import serving
 
 SETTING_UP = """
 import logging, os, sys, threading, time
-from logplex_handler import LogplexHandler
+from logplex_handler import LogplexHandler, Metrics
 handler = LogplexHandler(flush_interval=FLUSH_INTERVAL)
 handler.setFormatter(logging.Formatter("%(message)s"))
 log = logging.getLogger("app")
@@ -93,9 +93,12 @@ def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
         app = celery.Celery("shop", broker="filesystem://")
         app.conf.update(broker_transport_options=options, task_ignore_result=True)
 
+        metrics = Metrics(log, interval=3600)
+
         @app.task
         def work(number):
             log.info("task %d", number)
+            metrics.count("tasks")
         """)
     )
     with LogplexReceiver() as logplex:
@@ -127,7 +130,11 @@ def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
         assert worker.returncode == 0, said
         assert "not delivered" not in said
         lines = texts(logplex)
-    assert sorted(lines) == sorted(f"task {number}" for number in range(40))
+    counts = [int(line.partition("count#tasks=")[2]) for line in lines if "count#" in line]
+    assert sum(counts) == 40
+    assert sorted(line for line in lines if "count#" not in line) == sorted(
+        f"task {number}" for number in range(40)
+    )
 
 
 # Where threads are greenlets.
