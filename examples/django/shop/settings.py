@@ -28,7 +28,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console", "logplex"], "level": "INFO"},
     "loggers": {
-        # The access log of `runserver`, which goes nowhere else by itself.
-        "django.server": {"handlers": ["logplex"], "level": "INFO", "propagate": False},
+        # The access log of `runserver`: to name it replaces Django's own handler for the console.
+        "django.server": {"handlers": ["console", "logplex"], "level": "INFO", "propagate": False},
     },
 }
