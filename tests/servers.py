@@ -69,6 +69,8 @@ class ScriptedServer:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        # The `request` that a step is to answer: several are at work at a time.
+        self.current = threading.local()
         self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -128,6 +130,7 @@ class ScriptedServer:
                 with self._lock:
                     self.received.append(received)
                     step = self.steps[0] if len(self.steps) == 1 else self.steps.pop(0)
+                self.current.request = received
                 step(connection)
                 if connection.fileno() < 0:
                     return
@@ -141,9 +144,10 @@ def _read(stream, number: int) -> Received | None:
     while line := stream.readline().strip():
         name, _, value = line.decode().partition(":")
         headers[name.lower()] = value.strip()
-    return Received(
-        number, first.split()[1], headers, stream.read(int(headers.get("content-length", "0")))
-    )
+    length = int(headers.get("content-length", "0"))
+    body = stream.read(length)
+    # Whoever sends may have been killed in the middle.
+    return Received(number, first.split()[1], headers, body) if len(body) == length else None
 
 
 def texts(body: bytes) -> list[bytes]:

@@ -72,7 +72,7 @@ def run(kills: int, seed: int) -> Findings:
             weather = chance.choice(["accept", "accept", "refuse", "cut"])
         chosen = "accept" if is_over else weather
         if chosen != "refuse":
-            received.append(server.received[-1])
+            received.append(server.current.request)
         steps[chosen](connection)
 
     notes: dict[str, float] = {}
