@@ -7,10 +7,12 @@ take for ever.
 from __future__ import annotations
 
 import http.client
+import importlib
 import io
 import os
 import socket
 import ssl
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -144,6 +146,19 @@ class _BoundedResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
+def _addresses(name: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except RuntimeError:
+        # gevent asks in a thread, and Python 3.12 starts none any more once it is about to exit.
+        gevent: Any = sys.modules.get("gevent")
+        if gevent is None:
+            raise
+        blocking: Any = importlib.import_module("gevent.resolver.blocking")
+        gevent.get_hub().resolver = blocking.Resolver()
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+
+
 class _BoundedConnection:
     """A mix-in for the connections of urllib3."""
 
@@ -155,7 +170,7 @@ class _BoundedConnection:
         connection: Any = self
         name, timeout = connection._dns_host, connection.timeout
         try:
-            found = socket.getaddrinfo(name, connection.port, type=socket.SOCK_STREAM)
+            found = _addresses(name, connection.port)
         except OSError as error:
             raise NameResolutionError(name, connection, error) from error  # type: ignore[arg-type]
         failure: Exception | None = None

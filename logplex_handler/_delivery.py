@@ -181,7 +181,8 @@ class Delivery:
 
     def help_out(self, deadline: float) -> bool:
         """Do what is due in the calling thread, if there is something; whether there was."""
-        task = self._take(look_ups=False)
+        # Where no thread is to be had, as at the end of the interpreter, nobody else can look up.
+        task = self._take(look_ups=not self._threads)
         if task is None:
             return False
         try:
