@@ -62,6 +62,8 @@ class Delivery:
         # Guards `_threads`: who starts one. Re-entrant for the same reason.
         self._starting = threading.RLock()
         self._threads: list[threading.Thread] = []
+        # Whether there was none to be had: then nobody but the one who waits can look up either.
+        self._has_no_threads = False
         # Guards the agenda and the two below. Nothing that waits is called under it.
         self._lock = threading.RLock()
         # Threads that do something just now; and when each of those that sleep wakes by itself, on
@@ -181,8 +183,7 @@ class Delivery:
 
     def help_out(self, deadline: float) -> bool:
         """Do what is due in the calling thread, if there is something; whether there was."""
-        # Where no thread is to be had, as at the end of the interpreter, nobody else can look up.
-        task = self._take(look_ups=not self._threads)
+        task = self._take(look_ups=self._has_no_threads)
         if task is None:
             return False
         try:
@@ -211,6 +212,7 @@ class Delivery:
             # The interpreter is about to exit, or is one of several, where no such threads may be;
             # or there is no thread left to be had. What waits is delivered by whoever flushes or
             # closes.
+            self._has_no_threads = True
             if thread is not None:
                 self._threads.remove(thread)
 

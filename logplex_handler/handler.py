@@ -92,7 +92,8 @@ class LogplexHandler(logging.Handler):
             `extra={"logplex_stream": ID}` or `use_stream`: a mapping of ids to URLs, a callable
             that returns one, or an object with `url_for(ID)` and, if you like,
             `refresh(ID, REJECTED_URL)` for a URL that was refused. A `Destination` in place of a
-            URL may carry the stream's own hostname. They are called in threads of the handler's,
+            URL may carry the stream's own hostname. They are called in threads of the handler's
+            (at the end of the interpreter, where none is to be had, in the one that closes),
             seldom, and may take their time. None (or a KeyError of `url_for`) says that there is
             no such stream (any more); an error, that they are to be asked again (`LookupFailed`
             can say when). `logplex_handler.heroku` has some for Heroku's own APIs. Default: there
