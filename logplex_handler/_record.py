@@ -41,7 +41,10 @@ def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], l
 def source(record: logging.LogRecord) -> str:
     """The pair of a source of the record's own; empty if it has none."""
     own = record.__dict__.get("logplex_source")
-    return _keyvalue.pair("source", own) if own else ""
+    # Whether an object that is no text is true may be an error.
+    if own is None or (isinstance(own, str) and not own):
+        return ""
+    return _keyvalue.pair("source", own)
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:

@@ -11,6 +11,16 @@ from logplex_handler._stream import Stream
 
 _numbers = itertools.count()
 
+# The names that are no extras: what a record has, what formatters and newer Pythons add to it, and
+# what says which stream and source are its own.
+RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "asctime",
+    "logplex_source",
+    "logplex_stream",
+    "message",
+    "taskName",
+}
+
 
 @contextmanager
 def logging_to(url, *, formatter=None, **options):

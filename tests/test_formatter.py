@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from logplex_handler import ConfigurationError, KeyValueFormatter, count, measure, sample
 from tests import strict
+from tests.logs import RESERVED
 
 FORGERIES = [
     "bob admin=true",
@@ -760,6 +761,22 @@ def test_without_a_source_there_is_no_such_pair(source):
     assert line(formatter=KeyValueFormatter(source=source)).startswith("level=")
 
 
+def test_a_source_of_the_records_own_can_be_any_object():
+    """Also one that is neither true nor false; none and an empty text are none."""
+
+    class Undecided:
+        def __bool__(self):
+            raise ValueError
+
+        def __str__(self):
+            return "a b"
+
+    assert line(extra={"logplex_source": Undecided()}).startswith('source="a b" level=')
+    assert line(extra={"logplex_source": "eu"}).startswith("source=eu level=")
+    assert line(extra={"logplex_source": None}).startswith("level=")
+    assert line(extra={"logplex_source": ""}).startswith("level=")
+
+
 @pytest.mark.parametrize("static", [[("a", 1)], "a=1", 7])
 def test_static_pairs_must_be_a_mapping(static):
     """Anything else is an error that names the option."""
@@ -794,7 +811,6 @@ def test_exceptions_must_be_inline_or_lines(exceptions):
 
 # Lone surrogates too: what becomes of them is decided in the packet.
 WHOLE = st.text(max_size=60) | st.sampled_from(FORGERIES)
-RESERVED = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "logplex_stream"}
 NAMES = WHOLE.filter(lambda name: name not in RESERVED)
 
 

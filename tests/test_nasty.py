@@ -14,6 +14,7 @@ from logplex_handler import KeyValueFormatter, LogplexHandler, count
 from logplex_handler._packet import PacketForm
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
+from tests.logs import RESERVED
 
 HEADER = "<190>1 2013-03-27T20:02:24.000000+00:00 h app p - - "
 TRACEBACK = (
@@ -69,7 +70,6 @@ TEXTS = [
     *["x" * length for length in range(9_850, 9_960, 7)],
 ]
 assert len(TEXTS) > 300
-RESERVED = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "logplex_stream"}
 
 
 def shown(text):

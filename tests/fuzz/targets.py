@@ -19,9 +19,9 @@ from logplex_handler.testing._pairs import parse_metric, parse_pairs
 from logplex_handler.testing._parse import Malformed, parse_packet, split_frames
 from logplex_handler.testing._rules import as_shown, judge
 from tests import strict
+from tests.logs import RESERVED
 
 _FORM = PacketForm("host", "app", "web.1", 23, True, 2_048)
-_RESERVED = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "logplex_stream"}
 _METRIC = re.compile("(measure|sample|count)#")
 # The defaults of the handler's options.
 _GIVEN = {"url": None, **(LogplexHandler.__init__.__kwdefaults__ or {})}
@@ -45,7 +45,7 @@ def formatter(data: bytes) -> None:
     """Whatever the template, arguments and extras: one line, with as many pairs as there are."""
     template, *rest = _texts(data)
     args, extra = rest[::2], rest[1::2]
-    extra = [name for name in extra if name not in _RESERVED]
+    extra = [name for name in extra if name not in RESERVED]
     record = logging.getLogger("fuzz").makeRecord(
         "fuzz", 20, "x.py", 1, template, tuple(args), None, "f", dict.fromkeys(extra, template)
     )
