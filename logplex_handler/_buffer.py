@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from logplex_handler._books import Books
-from logplex_handler._crowd import NO_CROWD, Crowd
+from logplex_handler._crowd import NO_CROWD, PATIENCE_WITH_A_DISK, Crowd
 from logplex_handler._memory import Memory
 from logplex_handler._queue import Entry, Weigh, WeighedQueue
 from logplex_handler._weight import LIGHT
@@ -21,6 +21,10 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
 # Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
+
+# Where half of the room is taken, looks before the rest would be if nobody took anything: at each
+# of them who puts an entry may stand back. So many that the room lasts longer than their patience.
+_LOOKS_WHILE_HALF_FULL = 64
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Buffer:
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
-        self._crowd = Crowd()
+        self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.half_is_news else Crowd()
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
         self._woken_for_room = False
@@ -465,6 +469,10 @@ class Buffer:
         room = self.allowed - self._queue.at_most_bytes - self._sending_bytes
         if not self._woken_for_batch:
             room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
+        if limits.half_is_news and not self._woken_for_room:
+            room = min(room, self._half() - self._queue.at_most_bytes)
+        elif limits.half_is_news and self._crowd.has_patience:
+            room //= _LOOKS_WHILE_HALF_FULL
         look_at = min(self._crowd.at, queued + max(0, room // LIGHT) + 1)
         if not self._woken_for_batch:
             look_at = min(look_at, queued + limits.batch_frames - self._queue.frames)
@@ -473,7 +481,8 @@ class Buffer:
     def _may_reach_a_limit(self) -> bool:
         at_most = self._queue.at_most_bytes
         return at_most + self._sending_bytes > self.allowed or (
-            at_most >= self._limits.batch_bytes and not self._woken_for_batch
+            (at_most >= self._limits.batch_bytes and not self._woken_for_batch)
+            or (self._limits.half_is_news and not self._woken_for_room and at_most >= self._half())
         )
 
     def _fits(self, size: int) -> bool:
@@ -555,6 +564,9 @@ class Buffer:
         self._woken_for_drops |= drops
         return first or full or drops or room or self.is_crowded
 
+    def _half(self) -> int:
+        """Half of the bytes that may wait beside what is being sent."""
+        return (self._limits.max_bytes - self._sending_bytes) // 2
+
     def _is_half_full(self) -> bool:
-        room = self._limits.max_bytes - self._sending_bytes
-        return self._limits.half_is_news and 2 * self._queue.weighed_bytes > room
+        return self._limits.half_is_news and self._queue.weighed_bytes > self._half()

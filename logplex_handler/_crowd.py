@@ -16,31 +16,36 @@ _CROWD = 6144
 NO_CROWD = 1024
 _MORE = 256
 # Seconds that nobody takes any, after which standing back seems to be of no use: the receiver does
-# not answer, perhaps.
+# not answer, perhaps. A disk may be busy for longer, but it answers.
 _PATIENCE = 0.03
+PATIENCE_WITH_A_DISK = 1.0
 
 
 class Crowd:
-    """Whether a queue is crowded. Whoever owns it guards it."""
+    """Whether a queue is crowded. Whoever owns it guards it.
 
-    __slots__ = ("_patience", "_until", "at")
+    Args:
+        patience: Seconds that nobody takes any, after which standing back is of no use.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_left", "_patience", "_until", "at")
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
         # How many are queued when it is.
         self.at = _CROWD
         self._until = 0.0
-        self._patience = _PATIENCE
+        self._patience = self._left = patience
 
     @property
     def has_patience(self) -> bool:
         """Whether standing back may be of use."""
-        return self._patience > 0
+        return self._left > 0
 
     def stand_back(self, now: float, seconds: float) -> float:
         """How long to wait, for one who has met a crowd; who comes meanwhile waits as long."""
         if now >= self._until:
             self._until = now + seconds
-            self._patience -= seconds
+            self._left -= seconds
             self.at = NO_CROWD
         return self._until - now
 
@@ -48,10 +53,10 @@ class Crowd:
         """The wait is over, for one of them at least."""
         if queued >= NO_CROWD and now < self._until:
             return
-        self.at = max(_CROWD, queued + _MORE) if self._patience > 0 else sys.maxsize
+        self.at = max(_CROWD, queued + _MORE) if self._left > 0 else sys.maxsize
 
     def taken(self, queued: int) -> None:
         """Some were taken, and so many are left."""
-        if self._patience <= 0:
+        if self._left <= 0:
             self.at = max(_CROWD, queued)
-        self._patience = _PATIENCE
+        self._left = self._patience

@@ -20,6 +20,7 @@ import pytest
 from logplex_handler import _spool
 from logplex_handler._batch import pieces
 from logplex_handler._chunk import packed, records_in, unpacked
+from logplex_handler._shelf import Shelf
 from tests import spool_kills
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
@@ -293,6 +294,26 @@ def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
         assert dict(handler.stats().dropped) == {}
         numbers = [int(text.split()[1]) for text in server.frames()]
         assert numbers == list(range(60_000))
+
+
+def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
+    """Those who log stand back for it, a little each, until it has taken what waits."""
+    spill = Shelf.spill
+
+    def slowly(self):
+        time.sleep(0.2)
+        return spill(self)
+
+    monkeypatch.setattr(Shelf, "spill", slowly)
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
+    ):
+        for number in range(20_000):
+            logger.info("line %d %s", number, "x" * 200)
+        assert handler.stats().pending == 20_000
+        server.steps[:] = [accept]
+        assert handler.flush(30)
 
 
 @pytest.mark.parametrize(
