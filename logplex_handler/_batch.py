@@ -1,57 +1,16 @@
 """One batch on its way: its parts, and what became of each record in it.
 
 A batch is a stack of parts, each of which is one request body; a part that is refused as a whole is
-cut in halves until the packets at fault are alone. A frame is its bytes, and most records are one
-frame; those that are more, and the handler's own lines, have a class that says so. Nothing here
-sends, waits or locks.
+cut in halves until the packets at fault are alone. Nothing here sends, waits or locks.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-
-class Record:
-    """A record whose frames are settled one by one; delivered when all of them are."""
-
-    __slots__ = ("_frames_left", "_whole")
-
-    def __init__(self, frames: int) -> None:
-        self._frames_left = frames
-        self._whole = True
-
-    def settle(self, delivered: bool) -> bool | None:
-        """None while frames are left, then whether the record was delivered."""
-        self._frames_left -= 1
-        self._whole = self._whole and delivered
-        return None if self._frames_left else self._whole
-
-
-class PieceFrame(bytes):
-    """A frame of a record that has more than one."""
-
-    record: Record
-
-
-class OwnFrame(bytes):
-    """A frame of the handler's own lines, which are no records of the application's."""
-
-
-class HealthFrame(OwnFrame):
-    """One of them that nobody misses if it is refused."""
-
-
-def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
-    """The frames of one record, which know of each other if there are several."""
-    if len(rendered) == 1:
-        return rendered
-    record = Record(len(rendered))
-    frames = [PieceFrame(frame) for frame in rendered]
-    for frame in frames:
-        frame.record = record
-    return frames
+from logplex_handler._frames import OwnFrame, number, rewritten, settled, singles
 
 
 @dataclass
@@ -70,6 +29,11 @@ class Part:
     def body(self) -> bytes:
         """The frames as they stand in a request, with nothing between them."""
         return b"".join(self.frames)
+
+    @property
+    def number(self) -> int:
+        """How many frames there are."""
+        return number(self.frames)
 
 
 class Batch:
@@ -103,14 +67,14 @@ class Batch:
         """The next part was taken: how many records that delivers, and how many it completes
         without delivering them whole."""
         self._any_accepted = True
-        return _settle(self._parts.pop().frames, delivered=True)
+        return settled(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> bool:
         """The next part was refused as it is: cut it in halves, or keep the one frame apart.
 
         Whether it was a single frame.
         """
-        frames = self._parts.pop().frames
+        frames = [*singles(self._parts.pop().frames)]
         if len(frames) == 1:
             self._refused += frames
             return True
@@ -165,42 +129,16 @@ class Batch:
         """Settle the frames that were refused alone; as `part_accepted` counts them."""
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
-        return _settle(refused, delivered=False)
-
-
-def rewritten(frames: Iterable[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
-    """Each frame changed; what belongs together still does."""
-    return [_like(frame, change(frame)) for frame in frames]
-
-
-def _like(frame: bytes, rewritten: bytes) -> bytes:
-    if isinstance(frame, PieceFrame):
-        piece = PieceFrame(rewritten)
-        piece.record = frame.record
-        return piece
-    return type(frame)(rewritten)
+        return settled(refused, delivered=False)
 
 
 def _packed(frames: Iterable[bytes], max_bytes: int) -> list[list[bytes]]:
     parts: list[list[bytes]] = []
     size = 0
-    for frame in frames:
+    for frame in singles(frames):
         if not parts or size + len(frame) > max_bytes:
             parts.append([])
             size = 0
         parts[-1].append(frame)
         size += len(frame)
     return parts
-
-
-def _settle(frames: Sequence[bytes], *, delivered: bool) -> tuple[int, int]:
-    """How many records are delivered, and how many dropped, with these frames."""
-    others = [frame for frame in frames if type(frame) is not bytes]
-    whole = (len(frames) - len(others)) * delivered
-    broken = (len(frames) - len(others)) * (not delivered)
-    for frame in others:
-        if isinstance(frame, PieceFrame):
-            outcome = frame.record.settle(delivered)
-            whole += outcome is True
-            broken += outcome is False
-    return whole, broken

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from logplex_handler._batch import OwnFrame, PieceFrame, pieces
+from logplex_handler._frames import OwnFrame, PieceFrame, number, pieces, singles, split
 
 
 def records_in(frames: list[bytes]) -> int:
     """How many records the frames are of."""
-    return len(frames) if set(map(type, frames)) <= {bytes} else len(_sizes(frames))
+    return len(_sizes(frames)) if PieceFrame in map(type, frames) else number(frames)
 
 
 def packed(frames: list[bytes]) -> tuple[bytes, str | None, int]:
     """A chunk's body, how many frames each record has (None if each has one), and the records."""
     body = b"".join(frames)
-    if set(map(type, frames)) == {bytes}:
-        return body, None, len(frames)
+    if PieceFrame not in map(type, frames):
+        return body, None, number(frames)
     sizes = _sizes(frames)
     return body, json.dumps(sizes), len(sizes)
 
@@ -25,7 +25,7 @@ def packed(frames: list[bytes]) -> tuple[bytes, str | None, int]:
 def _sizes(frames: list[bytes]) -> list[int]:
     sizes: list[int] = []
     last = None
-    for frame in frames:
+    for frame in singles(frames):
         record = frame.record if isinstance(frame, PieceFrame) else None
         if record is not None and record is last:
             sizes[-1] += 1
@@ -41,18 +41,7 @@ def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
     Raises:
         ValueError: It is none.
     """
-    frames: list[bytes] = []
-    at = 0
-    while at < len(body):
-        space = body.index(b" ", at)
-        length = body[at:space]
-        if not length.isdigit():
-            raise ValueError("a frame does not begin with its length")
-        end = space + 1 + int(length)
-        frames.append(body[at:end])
-        at = end
-    if at != len(body):
-        raise ValueError("a frame is longer than its chunk")
+    frames = [*split(body)]
     if sizes is None:
         return frames
     grouped: list[bytes] = []

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from logplex_handler import _packet, metrics
+from logplex_handler._frames import run
 from logplex_handler._packet import PacketForm, one_line, readdressed
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
@@ -99,10 +101,10 @@ class Entries:
     def render(
         self, entries: Iterable[Entry], destination: Destination
     ) -> list[bytes | list[bytes]]:
-        """The frame of each entry, or its frames where it needs several; none if that fails."""
+        """The frames of each entry, none if that fails; and runs of those that are one in ASCII."""
         packet = self._packet_for(destination)
         with_care = partial(self._with_care, packet)
-        rendered: list[bytes | list[bytes]] = []
+        rendered: list[str | list[bytes]] = []
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
             if number == _FORMATTED:
@@ -110,7 +112,7 @@ class Entries:
             else:
                 write = self._known.by_number[number].write
                 time = write(alike, rendered.append, with_care, packet.after_time, time)
-        return rendered
+        return _with_runs(rendered)
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
         """A frame for one destination as it is for another."""
@@ -168,3 +170,11 @@ class Entries:
             formatter = self._default_formatter
         packet = self._packet_for(destination)
         return packet.frames(record.created, record.levelno, formatter.format(record))
+
+
+def _with_runs(rendered: Sequence[str | list[bytes]]) -> list[bytes | list[bytes]]:
+    joined: list[bytes | list[bytes]] = []
+    for kind, alike in groupby(rendered, type):
+        some: list[Any] = [*alike]
+        joined += [run(some)] if kind is str else some
+    return joined

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
-from logplex_handler._batch import pieces
 from logplex_handler._buffer import Buffer
+from logplex_handler._frames import Run, pieces, split
 from logplex_handler._queue import Entry
 from logplex_handler.streams import Destination
 
-# The frame of each entry, or its frames where it needs several; none of one that cannot be written.
-Render = Callable[[Iterable[Entry]], Iterable[bytes | list[bytes]]]
+# The frame of each entry, or its frames where it needs several, none of one that cannot be written;
+# or the frames of several entries as one run.
+Rendered = bytes | list[bytes]
+Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 
 
 class RenderFor(Protocol):
@@ -20,7 +22,7 @@ class RenderFor(Protocol):
 
     def __call__(
         self, entries: Iterable[Entry], destination: Destination
-    ) -> Iterable[bytes | list[bytes]]: ...
+    ) -> Iterable[Rendered]: ...
 
 
 # A frame for one destination as it is for another.
@@ -53,29 +55,29 @@ def fill(
         done += len(entries)
         added = 0
         try:
-            rendered: list[Any] = [*render(entries)]
-            more = sum(map(len, rendered))
-            if size + more <= max_bytes and set(map(type, rendered)) == {bytes}:
-                # Nearly always.
-                size += more
-                frames += rendered
-                added = len(entries)
-            for one in rendered[added:]:
-                if one:
-                    of_entry = [one] if isinstance(one, bytes) else pieces(one)
-                    more = sum(map(len, of_entry))
+            for one in [*render(entries)]:
+                is_whole = isinstance(one, Run) and size + len(one) <= max_bytes
+                for frame in [one] if is_whole else _singly(one):
+                    of_entries = pieces(frame) if isinstance(frame, list) else [frame]
+                    records = frame.records if isinstance(frame, Run) else 1
+                    more = sum(map(len, of_entries))
                     if size + more > max_bytes and frames:
                         return
+                    if not more:
+                        buffer.settle(dropped=1, cause="format_error", through=False)
+                    # Without a call between, at which a signal could interrupt.
                     size += more
-                    frames += of_entry
-                else:
-                    buffer.settle(dropped=1, cause="format_error", through=False)
-                added += 1
+                    frames += of_entries
+                    added += records
         finally:
             buffer.keep(held + size + len(frames) * FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()
+
+
+def _singly(one: Rendered) -> Iterable[Rendered]:
+    return split(one) if isinstance(one, Run) else [one]
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:

@@ -16,9 +16,10 @@ from functools import partial
 
 from logplex_handler import _retry
 from logplex_handler._backoff import Backoff
-from logplex_handler._batch import Batch, HealthFrame, OwnFrame
+from logplex_handler._batch import Batch
 from logplex_handler._buffer import Buffer, Waiting
 from logplex_handler._fill import Readdress, RenderFor, fill
+from logplex_handler._frames import HealthFrame, OwnFrame
 from logplex_handler._host import Host
 from logplex_handler._retry import Action, Answer
 from logplex_handler._shelf import Shelf
@@ -211,7 +212,7 @@ class Outlet:
             answer = transport.post(
                 destination,
                 part.body,
-                frames=len(part.frames),
+                frames=part.number,
                 frame_id=part.frame_id,
                 seconds=seconds,
             )

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
-from logplex_handler._batch import Batch, rewritten
+from logplex_handler._batch import Batch
 from logplex_handler._buffer import Buffer, Waiting
 from logplex_handler._chunk import records_in, without_own
 from logplex_handler._fill import FRAME_BYTES, Readdress, RenderFor, fill
+from logplex_handler._frames import rewritten
 from logplex_handler._spool import Chunk, Spool, SpoolError, StreamId
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler.streams import Destination
@@ -102,7 +103,7 @@ class Shelf:
     @property
     def records(self) -> int:
         """How many wait here."""
-        return self._written + self._recovered + len(self._unwritten)
+        return self._written + self._recovered + records_in(self._unwritten)
 
     @property
     def has_recovered(self) -> bool:

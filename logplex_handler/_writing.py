@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -13,14 +15,14 @@ from logplex_handler._source import Source, variables
 
 # A millisecond as `_packet.millisecond` gives it.
 Millisecond = tuple[int, int, str]
-# Adds the frames of entries, all of them of one shape, by calling the second argument with each:
+# Adds the frame of each entry, all of them of one shape, by calling the second argument with it; or
 # what the third one returns, for an entry that does not make one frame of ASCII. Then what stands
 # behind the time in the packets' headers. Given and returned is the millisecond that the last entry
 # was in.
 Write = Callable[
     [
         Iterable[Entry],
-        Callable[[bytes | list[bytes]], None],
+        Callable[[str | list[bytes]], None],
         Callable[[Entry], list[bytes]],
         str,
         Millisecond,
@@ -30,9 +32,7 @@ Write = Callable[
 # One that no time is in.
 NO_MILLISECOND: Millisecond = (0, 2**62, "")
 
-# What a frame begins with, and what a packet's microseconds end with: writing a number takes five
-# times as long.
-_LENGTHS = [f"{length} " for length in range(_packet.MAX_PACKET_BYTES + 1)]
+# What a packet's microseconds end with: writing a number takes five times as long.
 _DIGITS = [f"{digits:03d}" for digits in range(1000)]
 
 # Built-ins that cannot change, so that it does not matter when they are written. A value of any
@@ -41,6 +41,12 @@ IMMUTABLE = frozenset({int, float, str, bool, type(None)})
 # Those that never need quotes, and the conversions of them that do not either.
 _NUMBERS = frozenset({int, float})
 _NUMERIC = frozenset("diouxXeEfFgG")
+
+
+@cache
+def _lengths(longest: int) -> list[str]:
+    """What a frame begins with, by the length of its packet. None is longer."""
+    return [f"{length} " for length in range(longest + 1)]
 
 
 class Writing(Source):
@@ -137,28 +143,26 @@ class Writing(Source):
             if are_texts:
                 written = [self.name("".join(written))]
             joined += "".join([f"{{{expression}}}" for expression in written])
-        micros = "int((created - second) * 1e6 + 0.5) - first"
+        micros = f"micros = {self.name(math.floor)}((created - second) * 1e6 + 0.5) - first"
         each = [
             f"_, created, {variables(len(self._types))} = entry",
-            f"micros = {micros}",
-            # What is before its second would be rounded towards it.
-            "if not (0 <= micros < 1000 and created >= second):",
+            micros,
+            "if not 0 <= micros < 1000:",
             f"    created = {self.name(_packet.in_calendar)}(created)",
             f"    second, first, date = {self.name(_packet.millisecond)}(created)",
-            f"    micros = {micros}",
+            f"    {micros}",
             *self.statements,
             f'packet = f"{joined}"',
-            "length = len(packet)",
-            # In ASCII a character is a byte.
-            f"if length <= {longest} and packet.isascii():",
-            '    append(f"{lengths[length]}{packet}".encode())',
+            # In ASCII a character is a byte. What is too long has no length there.
+            "if packet.isascii():",
+            '    append(f"{lengths[len(packet)]}{packet}")',
             "else:",
             "    append(with_care(entry))",
         ]
         self.statements = [
             "second, first, date = time",
             # Locals, which are read faster.
-            f"lengths, digits = {self.name(_LENGTHS)}, {self.name(_DIGITS)}",
+            f"lengths, digits = {self.name(_lengths(longest))}, {self.name(_DIGITS)}",
             "for entry in entries:",
             "    try:",
             *[f"        {statement}" for statement in each],

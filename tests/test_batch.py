@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from logplex_handler._batch import Batch, OwnFrame, Record, pieces
+from logplex_handler import _frames
+from logplex_handler._batch import Batch
+from logplex_handler._frames import OwnFrame, Record, number, pieces, rewritten, run, split
 
 
 def singles(number, *, size=0):
@@ -29,7 +31,7 @@ class Receiver:
         while (part := batch.next_part) is not None:
             self.requests += 1
             self.frame_ids.append(part.frame_id)
-            if self.bad.intersection(part.frames):
+            if self.bad.intersection(_frames.singles(part.frames)):
                 batch.part_refused()
                 continue
             self.taken += part.frames
@@ -67,6 +69,59 @@ def test_pieces_of_one_record_share_it():
     first, second = pieces([b"a", b"b"])
     assert b"".join([first, second]) == b"ab"
     assert first.record is second.record
+
+
+# Runs
+
+
+def frame(index, *, size=0):
+    """A frame with its length."""
+    packet = f"{index:06d}{'x' * size}"
+    return f"{len(packet)} {packet}"
+
+
+def test_a_run_counts_as_its_records():
+    """And is one frame behind the other."""
+    made = run([frame(0), frame(1, size=20), frame(2)])
+    assert made == b"6 00000026 000001xxxxxxxxxxxxxxxxxxxx6 000002"
+    assert number([made, b"1 x"]) == 4
+    assert [*split(made)] == [frame(0).encode(), frame(1, size=20).encode(), frame(2).encode()]
+
+
+@pytest.mark.parametrize("body", [b"3 ab", b"x abc", b"-1 a", b"abc", b" a", b"1 ab"])
+def test_what_is_no_frames_cannot_be_split(body):
+    """It is said, not cut anywhere."""
+    with pytest.raises(ValueError, match=r"frame|subsection"):
+        list(split(body))
+
+
+@pytest.mark.parametrize("bad", [[], [0], [3, 4], [0, 1, 2, 3, 4, 5, 6], [6]])
+@pytest.mark.parametrize("max_bytes", [8, 20, 1000])
+def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
+    """Cut, halved, refused, begun again, settled: the same frames are taken, as many delivered."""
+    whole = [run([frame(index) for index in range(7)])]
+    outcomes = []
+    for frames in (whole, [*split(whole[0])]):
+        receiver = Receiver()
+        receiver.bad = {frame(index).encode() for index in bad}
+        batch = Batch(frames, max_bytes)
+        counts = [receiver.deal_with(batch)]
+        refused = batch.size
+        if batch.all_refused:
+            batch.restart([run([frame(8), frame(9)])])
+            counts.append(receiver.deal_with(batch))
+        counts.append(batch.drop_refused())
+        taken = b"".join(receiver.taken)
+        outcomes.append((counts, refused, taken, receiver.requests, batch.left))
+    assert outcomes[0] == outcomes[1]
+    assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
+
+
+def test_the_frames_of_a_run_are_rewritten_one_by_one():
+    """As what they say of their length changes."""
+    made = rewritten([run([frame(0), frame(1)]), OwnFrame(b"own")], lambda frame: b"<%b>" % frame)
+    assert made == [b"<6 000000>", b"<6 000001>", b"<own>"]
+    assert type(made[2]) is OwnFrame
 
 
 # Parts

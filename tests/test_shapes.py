@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from logplex_handler import Destination, KeyValueFormatter, count
 from logplex_handler._entries import Entries
+from logplex_handler._frames import Run, singles
 from logplex_handler._packet import PacketForm
 from logplex_handler._shapes import _TIMES_WORTH_A_SHAPE
 from logplex_handler.testing import LogplexReceiver
@@ -309,6 +310,33 @@ def test_templates_of_all_kinds_have_shapes(template, arguments):
     assert frames(entries, entry) == formatted(record)
 
 
+@pytest.mark.parametrize("tenths", range(-25, 26))
+@pytest.mark.parametrize("second", [0, 1_700_000_000])
+def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tenths):
+    """Also one before it that is rounded up to it, behind a record that is in it."""
+    known, near = make("shipped"), make("shipped", created=second + tenths * 1e-7)
+    known.created = second + 0.000_5
+    entries = entries_that_know(known)
+    waiting = [entries.entry(record, FORMATTER)[0] for record in (known, near)]
+    assert all(map(has_shape, waiting))
+    expected = formatted(known) + formatted(near)
+    assert [*singles(entries.render(waiting, DESTINATION))] == expected
+
+
+def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
+    """Each other one apart, as it may be several."""
+    records = [make("shipped", (), {"who": who}) for who in ("a", "b", "\xe9", "c", "d")]
+    entries = entries_that_know(records[0])
+    waiting = [entries.entry(record, FORMATTER)[0] for record in records]
+    waiting.append(entries.entry(make("one\ntwo"), FORMATTER)[0])
+    first, accented, second, lines = entries.render(waiting, DESTINATION)
+    expected = [formatted(record) for record in records]
+    assert (type(first), first.records, first) == (Run, 2, b"".join(expected[0] + expected[1]))
+    assert accented == expected[2]
+    assert (type(second), second.records, second) == (Run, 2, b"".join(expected[3] + expected[4]))
+    assert len(lines) == 1
+
+
 @given(st.lists(st.tuples(st.integers(-3000, 3000), st.booleans()), min_size=2, max_size=20))
 def test_times_in_any_order_are_written_each_by_itself(steps):
     """Back and forth across milliseconds and seconds, between records of two shapes."""
@@ -323,7 +351,7 @@ def test_times_in_any_order_are_written_each_by_itself(steps):
         waiting.append(entries.entry(record, FORMATTER)[0])
         expected += formatted(record)
     assert all(map(has_shape, waiting))
-    assert [*entries.render(waiting, DESTINATION)] == expected
+    assert [*singles(entries.render(waiting, DESTINATION))] == expected
 
 
 def test_what_other_handlers_leave_in_a_record_is_no_extra():

@@ -1,0 +1,122 @@
+"""Frames, which are their bytes: most records are one; those that are more, and the handler's own
+lines, have a class that says so. Many records of one frame each are one run, which costs hardly
+more than a single frame does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+class Record:
+    """A record whose frames are settled one by one; delivered when all of them are."""
+
+    __slots__ = ("_frames_left", "_whole")
+
+    def __init__(self, frames: int) -> None:
+        self._frames_left = frames
+        self._whole = True
+
+    def settle(self, delivered: bool) -> bool | None:
+        """None while frames are left, then whether the record was delivered."""
+        self._frames_left -= 1
+        self._whole = self._whole and delivered
+        return None if self._frames_left else self._whole
+
+
+class PieceFrame(bytes):
+    """A frame of a record that has more than one."""
+
+    record: Record
+
+
+class OwnFrame(bytes):
+    """A frame of the handler's own lines, which are no records of the application's."""
+
+
+class HealthFrame(OwnFrame):
+    """One of them that nobody misses if it is refused."""
+
+
+def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
+    """The frames of one record, which know of each other if there are several."""
+    if len(rendered) == 1:
+        return rendered
+    record = Record(len(rendered))
+    frames = [PieceFrame(frame) for frame in rendered]
+    for frame in frames:
+        frame.record = record
+    return frames
+
+
+class Run(bytes):
+    """The frames of several records, one behind the other; each record has one."""
+
+    records: int
+
+
+def run(frames: Sequence[str]) -> Run:
+    """The run of frames that are ASCII."""
+    joined = Run("".join(frames).encode("ascii"))
+    joined.records = len(frames)
+    return joined
+
+
+def number(frames: Iterable[bytes]) -> int:
+    """How many there are, with those of runs."""
+    return sum([frame.records if isinstance(frame, Run) else 1 for frame in frames])
+
+
+def singles(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """One by one, also those of runs."""
+    for frame in frames:
+        if isinstance(frame, Run):
+            yield from split(frame)
+        else:
+            yield frame
+
+
+def split(body: bytes) -> Iterator[bytes]:
+    """The frames that stand in a body, each behind its length.
+
+    Raises:
+        ValueError: It is none.
+    """
+    at = 0
+    while at < len(body):
+        space = body.index(b" ", at)
+        length = body[at:space]
+        if not length.isdigit():
+            raise ValueError("a frame does not begin with its length")
+        end = space + 1 + int(length)
+        if end > len(body):
+            raise ValueError("a frame is longer than its body")
+        yield body[at:end]
+        at = end
+
+
+def rewritten(frames: Iterable[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
+    """Each frame changed; what belongs together still does."""
+    return [_like(frame, change(frame)) for frame in singles(frames)]
+
+
+def _like(frame: bytes, rewritten: bytes) -> bytes:
+    if isinstance(frame, PieceFrame):
+        piece = PieceFrame(rewritten)
+        piece.record = frame.record
+        return piece
+    return type(frame)(rewritten)
+
+
+def settled(frames: Iterable[bytes], *, delivered: bool) -> tuple[int, int]:
+    """How many records are delivered, and how many dropped, with these frames."""
+    whole = broken = 0
+    for frame in frames:
+        if isinstance(frame, PieceFrame):
+            outcome = frame.record.settle(delivered)
+            whole += outcome is True
+            broken += outcome is False
+        elif not isinstance(frame, OwnFrame):
+            whole += number([frame]) * delivered
+            broken += number([frame]) * (not delivered)
+    return whole, broken
