@@ -7,10 +7,10 @@ cut in halves until the packets at fault are alone. Nothing here sends, waits or
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from logplex_handler._frames import OwnFrame, number, rewritten, settled, singles
+from logplex_handler._frames import Frame, OwnFrame, number, rewritten, settled, singles, size
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Part:
     `maybe_delivered` says that the last try may have arrived though no answer came.
     """
 
-    frames: list[bytes]
+    frames: Sequence[Frame]
     frame_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     tried: bool = False
     maybe_delivered: bool = False
@@ -28,7 +28,7 @@ class Part:
     @property
     def body(self) -> bytes:
         """The frames as they stand in a request, with nothing between them."""
-        return b"".join(self.frames)
+        return b"".join(singles(self.frames))
 
     @property
     def number(self) -> int:
@@ -40,7 +40,7 @@ class Batch:
     """What was taken to be sent together, in order."""
 
     def __init__(
-        self, frames: Iterable[bytes], max_bytes: int, frame_id: str | None = None
+        self, frames: Iterable[Frame], max_bytes: int, frame_id: str | None = None
     ) -> None:
         self._max_bytes = max_bytes
         self._notice_refused = False
@@ -49,13 +49,13 @@ class Batch:
             # They had it before, so they stay together.
             self._parts = [Part([*frames], frame_id)]
 
-    def _start(self, frames: Iterable[bytes]) -> None:
+    def _start(self, frames: Iterable[Frame]) -> None:
         # The next part stands last.
         frames = list(frames)
-        fits = sum(map(len, frames)) <= self._max_bytes
+        fits = size(frames) <= self._max_bytes
         packed = [frames] if fits else _packed(frames, self._max_bytes)
         self._parts = [Part(part) for part in reversed(packed) if part]
-        self._refused: list[bytes] = []
+        self._refused: list[Frame] = []
         self._any_accepted = False
 
     @property
@@ -103,11 +103,10 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes of the frames that are left."""
-        parts = sum(len(frame) for part in self._parts for frame in part.frames)
-        return parts + sum(map(len, self._refused))
+        return sum([size(part.frames) for part in self._parts]) + size(self._refused)
 
     @property
-    def left(self) -> list[tuple[str, list[bytes]]]:
+    def left(self) -> list[tuple[str, Sequence[Frame]]]:
         """What is not settled: parts with their frame ids. Refused frames come first."""
         refused = [(str(uuid.uuid4()), self._refused)] if self._refused else []
         return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
@@ -118,7 +117,7 @@ class Batch:
             part.frames = rewritten(part.frames, change)
         self._refused = rewritten(self._refused, change)
 
-    def restart(self, more: Iterable[bytes] = ()) -> None:
+    def restart(self, more: Iterable[Frame] = ()) -> None:
         """Begin again with the frames that were refused, and with more behind them.
 
         Beside frames that are accepted, those at fault show.
@@ -132,8 +131,8 @@ class Batch:
         return settled(refused, delivered=False)
 
 
-def _packed(frames: Iterable[bytes], max_bytes: int) -> list[list[bytes]]:
-    parts: list[list[bytes]] = []
+def _packed(frames: Iterable[Frame], max_bytes: int) -> list[list[Frame]]:
+    parts: list[list[Frame]] = []
     size = 0
     for frame in singles(frames):
         if not parts or size + len(frame) > max_bytes:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from logplex_handler._frames import OwnFrame, PieceFrame, number, pieces, singles, split
+from logplex_handler._frames import Frame, OwnFrame, PieceFrame, number, pieces, singles
 
 
-def records_in(frames: list[bytes]) -> int:
+def records_in(frames: Sequence[Frame]) -> int:
     """How many records the frames are of."""
     return len(_sizes(frames)) if PieceFrame in map(type, frames) else number(frames)
 
 
-def packed(frames: list[bytes]) -> tuple[bytes, str | None, int]:
+def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
     """A chunk's body, how many frames each record has (None if each has one), and the records."""
-    body = b"".join(frames)
+    body = b"".join(singles(frames))
     if PieceFrame not in map(type, frames):
         return body, None, number(frames)
     sizes = _sizes(frames)
     return body, json.dumps(sizes), len(sizes)
 
 
-def _sizes(frames: list[bytes]) -> list[int]:
+def _sizes(frames: Sequence[Frame]) -> list[int]:
     sizes: list[int] = []
     last = None
     for frame in singles(frames):
@@ -41,7 +41,18 @@ def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
     Raises:
         ValueError: It is none.
     """
-    frames = [*split(body)]
+    frames: list[bytes] = []
+    at = 0
+    while at < len(body):
+        space = body.index(b" ", at)
+        length = body[at:space]
+        if not length.isdigit():
+            raise ValueError("a frame does not begin with its length")
+        end = space + 1 + int(length)
+        frames.append(body[at:end])
+        at = end
+    if at != len(body):
+        raise ValueError("a frame is longer than its chunk")
     if sizes is None:
         return frames
     grouped: list[bytes] = []
@@ -52,6 +63,6 @@ def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
     return grouped
 
 
-def without_own(frames: Iterable[bytes]) -> list[bytes]:
+def without_own(frames: Iterable[Frame]) -> list[Frame]:
     """The frames of the application's records."""
     return [frame for frame in frames if not isinstance(frame, OwnFrame)]

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from logplex_handler import _packet, metrics
-from logplex_handler._frames import run
+from logplex_handler._frames import Run
 from logplex_handler._packet import PacketForm, one_line, readdressed
 from logplex_handler._queue import Entry
 from logplex_handler._shapes import KnownShapes, Shapes
@@ -98,13 +98,11 @@ class Entries:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
         return weight(entry), self._packet.count(entry[-1]) if entry[0] == _FORMATTED else 1
 
-    def render(
-        self, entries: Iterable[Entry], destination: Destination
-    ) -> list[bytes | list[bytes]]:
+    def render(self, entries: Iterable[Entry], destination: Destination) -> list[Run | list[bytes]]:
         """The frames of each entry, none if that fails; and runs of those that are one in ASCII."""
         packet = self._packet_for(destination)
         with_care = partial(self._with_care, packet)
-        rendered: list[str | list[bytes]] = []
+        rendered: list[bytes | list[bytes]] = []
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
             if number == _FORMATTED:
@@ -172,9 +170,9 @@ class Entries:
         return packet.frames(record.created, record.levelno, formatter.format(record))
 
 
-def _with_runs(rendered: Sequence[str | list[bytes]]) -> list[bytes | list[bytes]]:
-    joined: list[bytes | list[bytes]] = []
+def _with_runs(rendered: Sequence[bytes | list[bytes]]) -> list[Run | list[bytes]]:
+    runs: list[Run | list[bytes]] = []
     for kind, alike in groupby(rendered, type):
-        some: list[Any] = [*alike]
-        joined += [run(some)] if kind is str else some
-    return joined
+        some: Iterable[Any] = alike
+        runs += [Run(some)] if kind is bytes else some
+    return runs

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from logplex_handler._buffer import Buffer
-from logplex_handler._frames import Run, pieces, split
+from logplex_handler._frames import Frame, Run, number, pieces, size
 from logplex_handler._queue import Entry
 from logplex_handler.streams import Destination
 
 # The frame of each entry, or its frames where it needs several, none of one that cannot be written;
 # or the frames of several entries as one run.
-Rendered = bytes | list[bytes]
+Rendered = Frame | list[bytes]
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 
 
@@ -40,7 +40,7 @@ _BREATH = 0.000_05
 
 
 def fill(
-    frames: list[bytes], max_bytes: int, buffer: Buffer, render: Render, *, held: int = 0
+    frames: list[Frame], max_bytes: int, buffer: Buffer, render: Render, *, held: int = 0
 ) -> None:
     """Add the frames of what waits, in order: as many as fit, and of one entry at least.
 
@@ -48,36 +48,36 @@ def fill(
     interrupts this, what was added stays, and the rest is given back. `held` is how many bytes are
     being sent beside these.
     """
-    size = sum(map(len, frames))
+    filled = size(frames)
     done = 0
     rested = time.perf_counter()
-    while entries := buffer.take(_likely_to_fit(done, size, max_bytes)):
+    while entries := buffer.take(_likely_to_fit(done, filled, max_bytes)):
         done += len(entries)
         added = 0
         try:
             for one in [*render(entries)]:
-                is_whole = isinstance(one, Run) and size + len(one) <= max_bytes
-                for frame in [one] if is_whole else _singly(one):
-                    of_entries = pieces(frame) if isinstance(frame, list) else [frame]
-                    records = frame.records if isinstance(frame, Run) else 1
-                    more = sum(map(len, of_entries))
-                    if size + more > max_bytes and frames:
+                for more, of_entries in _parts(one, max_bytes - filled):
+                    bytes_more = size(more)
+                    if filled + bytes_more > max_bytes and frames:
                         return
                     if not more:
                         buffer.settle(dropped=1, cause="format_error", through=False)
                     # Without a call between, at which a signal could interrupt.
-                    size += more
-                    frames += of_entries
-                    added += records
+                    filled += bytes_more
+                    frames += more
+                    added += of_entries
         finally:
-            buffer.keep(held + size + len(frames) * FRAME_BYTES, back=entries[added:])
+            buffer.keep(held + filled + number(frames) * FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()
 
 
-def _singly(one: Rendered) -> Iterable[Rendered]:
-    return split(one) if isinstance(one, Run) else [one]
+def _parts(one: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
+    """What has to go together, and of how many entries it is: a run as a whole, if it fits."""
+    if not isinstance(one, Run):
+        return [([one] if isinstance(one, bytes) else pieces(one), 1)]
+    return [([one], len(one))] if one.size <= room else [([frame], 1) for frame in one]
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:

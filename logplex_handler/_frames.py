@@ -1,11 +1,12 @@
 """Frames, which are their bytes: most records are one; those that are more, and the handler's own
-lines, have a class that says so. Many records of one frame each are one run, which costs hardly
-more than a single frame does.
+lines, have a class that says so. Many records of one frame each go through as one run, so that
+there is little to do for each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 
 class Record:
@@ -49,53 +50,38 @@ def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
     return frames
 
 
-class Run(bytes):
-    """The frames of several records, one behind the other; each record has one."""
+class Run(list[bytes]):
+    """The frames of several records, each of which has one.
 
-    records: int
-
-
-def run(frames: Sequence[str]) -> Run:
-    """The run of frames that are ASCII."""
-    joined = Run("".join(frames).encode("ascii"))
-    joined.records = len(frames)
-    return joined
-
-
-def number(frames: Iterable[bytes]) -> int:
-    """How many there are, with those of runs."""
-    return sum([frame.records if isinstance(frame, Run) else 1 for frame in frames])
-
-
-def singles(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """One by one, also those of runs."""
-    for frame in frames:
-        if isinstance(frame, Run):
-            yield from split(frame)
-        else:
-            yield frame
-
-
-def split(body: bytes) -> Iterator[bytes]:
-    """The frames that stand in a body, each behind its length.
-
-    Raises:
-        ValueError: It is none.
+    Attributes:
+        size: Bytes of all of them.
     """
-    at = 0
-    while at < len(body):
-        space = body.index(b" ", at)
-        length = body[at:space]
-        if not length.isdigit():
-            raise ValueError("a frame does not begin with its length")
-        end = space + 1 + int(length)
-        if end > len(body):
-            raise ValueError("a frame is longer than its body")
-        yield body[at:end]
-        at = end
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        super().__init__(frames)
+        self.size = sum(map(len, self))
 
 
-def rewritten(frames: Iterable[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
+Frame = bytes | Run
+
+
+def size(frames: Iterable[Frame]) -> int:
+    """Bytes of all of them."""
+    return sum([frame.size if isinstance(frame, Run) else len(frame) for frame in frames])
+
+
+def number(frames: Iterable[Frame]) -> int:
+    """How many there are, with those of runs."""
+    return sum([len(frame) if isinstance(frame, Run) else 1 for frame in frames])
+
+
+def singles(frames: Iterable[Frame]) -> Iterator[bytes]:
+    """One by one, also those of runs."""
+    # A chain is of C, as this is done for every record.
+    return chain.from_iterable([frame if isinstance(frame, Run) else [frame] for frame in frames])
+
+
+def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list[Frame]:
     """Each frame changed; what belongs together still does."""
     return [_like(frame, change(frame)) for frame in singles(frames)]
 
@@ -108,7 +94,7 @@ def _like(frame: bytes, rewritten: bytes) -> bytes:
     return type(frame)(rewritten)
 
 
-def settled(frames: Iterable[bytes], *, delivered: bool) -> tuple[int, int]:
+def settled(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
     """How many records are delivered, and how many dropped, with these frames."""
     whole = broken = 0
     for frame in frames:

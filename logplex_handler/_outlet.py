@@ -19,7 +19,7 @@ from logplex_handler._backoff import Backoff
 from logplex_handler._batch import Batch
 from logplex_handler._buffer import Buffer, Waiting
 from logplex_handler._fill import Readdress, RenderFor, fill
-from logplex_handler._frames import HealthFrame, OwnFrame
+from logplex_handler._frames import Frame, HealthFrame, OwnFrame
 from logplex_handler._host import Host
 from logplex_handler._retry import Action, Answer
 from logplex_handler._shelf import Shelf
@@ -226,7 +226,7 @@ class Outlet:
         """A new batch, or one that is begun again with more in it; None if there is nothing."""
         if self._shelf is not None:
             return self._from(self._shelf, batch, destination)
-        frames: list[bytes] = []
+        frames: list[Frame] = []
         held = batch.size if batch is not None else 0
         room = self._options.max_batch_bytes - held
         try:
@@ -248,7 +248,7 @@ class Outlet:
         """As `_filled`, but what is sent is on disk before; but for the handler's own lines, which
         go apart."""
         if batch is None:
-            own: list[bytes] = []
+            own: list[Frame] = []
             try:
                 if not shelf.has_recovered:
                     self._add_notice(own, destination)
@@ -277,7 +277,7 @@ class Outlet:
             self._shelf.divided(self._batch, self._destination)
         return self._shelf.park()
 
-    def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
+    def _add_notice(self, frames: list[Frame], destination: Destination) -> None:
         """The handler's own lines, if there are drops to tell of, or its health is asked for."""
         while self._health_lines:
             frames.append(HealthFrame(self._health_lines.popleft()))

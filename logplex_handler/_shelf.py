@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
@@ -20,7 +20,7 @@ from logplex_handler._batch import Batch
 from logplex_handler._buffer import Buffer, Waiting
 from logplex_handler._chunk import records_in, without_own
 from logplex_handler._fill import FRAME_BYTES, Readdress, RenderFor, fill
-from logplex_handler._frames import rewritten
+from logplex_handler._frames import Frame, number, rewritten, size
 from logplex_handler._spool import Chunk, Spool, SpoolError, StreamId
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler.streams import Destination
@@ -82,7 +82,7 @@ class Shelf:
         self._recovered = 0
         self._since = math.inf
         # Frames that could not be written.
-        self._unwritten: list[bytes] = []
+        self._unwritten: list[Frame] = []
         # What is being sent.
         self._in_flight: list[int] = []
         self._in_flight_bytes = 0
@@ -151,7 +151,7 @@ class Shelf:
             self._since = min(self._since, since)
             return bool(frames) and self._write() and self._buffer.waiting().records > 0
 
-    def take(self, destination: Destination, room: int, *, more: bool) -> tuple[str, list[bytes]]:
+    def take(self, destination: Destination, room: int, *, more: bool) -> tuple[str, list[Frame]]:
         """The frames to send next, in their order, and their frame id. They are on disk.
 
         Args:
@@ -168,7 +168,7 @@ class Shelf:
             if more and self._in_flight and is_other:
                 return "", []
             records = sum([chunk.records for chunk in chunks])
-            frames: list[bytes] = []
+            frames: list[Frame] = []
             for chunk in chunks:
                 frames += self._for(destination, chunk.hostname, chunk.frames)
             stored = len(frames)
@@ -267,7 +267,7 @@ class Shelf:
     def _keep(self) -> None:
         self._buffer.keep(self._in_flight_bytes + _held(self._unwritten))
 
-    def _add_fresh(self, frames: list[bytes], room: int) -> None:
+    def _add_fresh(self, frames: list[Frame], room: int) -> None:
         """What is not on disk yet, as nothing on disk comes before it."""
         if self._unwritten:
             frames += self._unwritten
@@ -276,7 +276,7 @@ class Shelf:
             render = partial(self._render, destination=self._stored_for(self._hostname))
             fill(frames, room, self._buffer, render, held=self._in_flight_bytes)
 
-    def _assign(self, ids: list[int], frame_id: str, fresh: list[bytes]) -> list[int]:
+    def _assign(self, ids: list[int], frame_id: str, fresh: list[Frame]) -> list[int]:
         """Give what is to be sent its frame id on disk; the ids of the fresh frames there."""
         if not ids and not fresh:
             return []
@@ -326,8 +326,8 @@ class Shelf:
         return Destination("", "", _NO_TOKEN, hostname)
 
     def _for(
-        self, destination: Destination, hostname: str | None, frames: list[bytes]
-    ) -> list[bytes]:
+        self, destination: Destination, hostname: str | None, frames: Sequence[Frame]
+    ) -> Sequence[Frame]:
         """Frames from disk as they are sent."""
         if hostname == destination.hostname and not self._options.has_token:
             return frames
@@ -346,5 +346,5 @@ def is_storable(stream_id: Hashable) -> TypeGuard[StreamId]:
     return stream_id is None or (type(stream_id) is int and -(2**63) <= stream_id < 2**63)
 
 
-def _held(frames: Sequence[bytes]) -> int:
-    return sum(map(len, frames)) + len(frames) * FRAME_BYTES
+def _held(frames: Iterable[Frame]) -> int:
+    return size(frames) + number(frames) * FRAME_BYTES

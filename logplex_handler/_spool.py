@@ -15,12 +15,13 @@ import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from logplex_handler._chunk import packed, unpacked
 from logplex_handler._claims import Claim
+from logplex_handler._frames import Frame
 
 # `user_version` of the file; one of another version is left alone.
 _VERSION = 1
@@ -119,7 +120,7 @@ class Spool:
         self,
         stream: StreamId,
         hostname: str | None,
-        frames: list[bytes],
+        frames: Sequence[Frame],
         frame_id: str | None = None,
         *,
         join: Collection[int] = (),
@@ -138,7 +139,7 @@ class Spool:
         ids: Collection[int],
         stream: StreamId,
         hostname: str | None,
-        parts: Iterable[tuple[str, list[bytes]]],
+        parts: Iterable[tuple[str, Sequence[Frame]]],
         *,
         recovered: bool,
     ) -> list[int]:
@@ -333,7 +334,7 @@ class Spool:
         db: sqlite3.Connection,
         stream: StreamId,
         hostname: str | None,
-        frames: list[bytes],
+        frames: Sequence[Frame],
         frame_id: str | None,
         place: int,
         part: int,

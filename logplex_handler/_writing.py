@@ -22,7 +22,7 @@ Millisecond = tuple[int, int, str]
 Write = Callable[
     [
         Iterable[Entry],
-        Callable[[str | list[bytes]], None],
+        Callable[[bytes | list[bytes]], None],
         Callable[[Entry], list[bytes]],
         str,
         Millisecond,
@@ -155,7 +155,7 @@ class Writing(Source):
             f'packet = f"{joined}"',
             # In ASCII a character is a byte. What is too long has no length there.
             "if packet.isascii():",
-            '    append(f"{lengths[len(packet)]}{packet}")',
+            '    append(f"{lengths[len(packet)]}{packet}".encode())',
             "else:",
             "    append(with_care(entry))",
         ]

@@ -182,8 +182,10 @@ class LogplexHandler(logging.Handler):
             by_shape=type(self).emit is LogplexHandler.emit,
             token_as_appname=self._options.token_as_appname,
         )
-        # Whether records may go to one stream or another.
         self._has_streams = self._options.lookup is not None
+        # Whether a record may be for another stream than the handler's own; what is in the list may
+        # change at any time.
+        self._may_choose = [True] if self._has_streams else ever_used
         self._stderr = Stderr()
         self._pipeline = self._new_pipeline()
         # By process id, for forked children.
@@ -251,12 +253,11 @@ class LogplexHandler(logging.Handler):
         try:
             # What nearly every record takes, in as few steps as can be (`docs/performance.md`).
             pipeline = self._pipeline
-            if pipeline.here[0] and pipeline.takes_entries and own_doing.get() is None:
+            if pipeline.here[0] and own_doing.get() is None:
                 entry = self._entries.shapes.light_entry(record, self.formatter)
                 if entry is not None:
-                    lane = pipeline.own
-                    if self._has_streams or ever_used[0]:
-                        lane = pipeline.lane(stream_of(record))
+                    chosen = self._may_choose[0]
+                    lane = pipeline.lane(stream_of(record)) if chosen else pipeline.own
                     if lane.put_light(entry):
                         lane.wake()
                     return True

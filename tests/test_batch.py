@@ -8,7 +8,7 @@ import pytest
 
 from logplex_handler import _frames
 from logplex_handler._batch import Batch
-from logplex_handler._frames import OwnFrame, Record, number, pieces, rewritten, run, split
+from logplex_handler._frames import OwnFrame, Record, Run, number, pieces, rewritten, size
 
 
 def singles(number, *, size=0):
@@ -74,53 +74,41 @@ def test_pieces_of_one_record_share_it():
 # Runs
 
 
-def frame(index, *, size=0):
-    """A frame with its length."""
-    packet = f"{index:06d}{'x' * size}"
-    return f"{len(packet)} {packet}"
+def frames(*indexes):
+    return [b"%06d" % index for index in indexes]
 
 
 def test_a_run_counts_as_its_records():
-    """And is one frame behind the other."""
-    made = run([frame(0), frame(1, size=20), frame(2)])
-    assert made == b"6 00000026 000001xxxxxxxxxxxxxxxxxxxx6 000002"
-    assert number([made, b"1 x"]) == 4
-    assert [*split(made)] == [frame(0).encode(), frame(1, size=20).encode(), frame(2).encode()]
-
-
-@pytest.mark.parametrize("body", [b"3 ab", b"x abc", b"-1 a", b"abc", b" a", b"1 ab"])
-def test_what_is_no_frames_cannot_be_split(body):
-    """It is said, not cut anywhere."""
-    with pytest.raises(ValueError, match=r"frame|subsection"):
-        list(split(body))
+    """Beside other frames, and one by one in their order."""
+    mixed = [Run(frames(0, 1, 2)), OwnFrame(b"own"), Run(frames(3))]
+    assert (number(mixed), size(mixed)) == (5, 27)
+    assert [*_frames.singles(mixed)] == [*frames(0, 1, 2), b"own", *frames(3)]
 
 
 @pytest.mark.parametrize("bad", [[], [0], [3, 4], [0, 1, 2, 3, 4, 5, 6], [6]])
-@pytest.mark.parametrize("max_bytes", [8, 20, 1000])
+@pytest.mark.parametrize("max_bytes", [6, 20, 1000])
 def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
     """Cut, halved, refused, begun again, settled: the same frames are taken, as many delivered."""
-    whole = [run([frame(index) for index in range(7)])]
     outcomes = []
-    for frames in (whole, [*split(whole[0])]):
-        receiver = Receiver()
-        receiver.bad = {frame(index).encode() for index in bad}
-        batch = Batch(frames, max_bytes)
+    for made in ([Run(singles(7))], singles(7)):
+        receiver = Receiver(*bad)
+        batch = Batch(made, max_bytes)
         counts = [receiver.deal_with(batch)]
         refused = batch.size
         if batch.all_refused:
-            batch.restart([run([frame(8), frame(9)])])
+            batch.restart([Run(frames(8, 9))])
             counts.append(receiver.deal_with(batch))
         counts.append(batch.drop_refused())
-        taken = b"".join(receiver.taken)
+        taken = [*_frames.singles(receiver.taken)]
         outcomes.append((counts, refused, taken, receiver.requests, batch.left))
     assert outcomes[0] == outcomes[1]
     assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
 
 
 def test_the_frames_of_a_run_are_rewritten_one_by_one():
-    """As what they say of their length changes."""
-    made = rewritten([run([frame(0), frame(1)]), OwnFrame(b"own")], lambda frame: b"<%b>" % frame)
-    assert made == [b"<6 000000>", b"<6 000001>", b"<own>"]
+    """What says what they are stays."""
+    made = rewritten([Run(frames(0, 1)), OwnFrame(b"own")], lambda frame: b"<%b>" % frame)
+    assert made == [b"<000000>", b"<000001>", b"<own>"]
     assert type(made[2]) is OwnFrame
 
 

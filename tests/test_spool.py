@@ -19,7 +19,7 @@ import pytest
 
 from logplex_handler import _spool
 from logplex_handler._chunk import packed, records_in, unpacked
-from logplex_handler._frames import pieces, run
+from logplex_handler._frames import Run, pieces
 from logplex_handler._shelf import Shelf
 from tests import spool_kills
 from tests.logs import balanced, logging_to, wait_until
@@ -420,7 +420,7 @@ def test_a_chunk_comes_back_as_it_was():
 
 def test_a_chunk_with_runs_comes_back_frame_by_frame():
     """Beside records of several frames, and without them."""
-    runs = [run(["1 a", "1 b"]), b"1 c"]
+    runs = [Run([b"1 a", b"1 b"]), b"1 c"]
     body, sizes, records = packed(runs)
     assert (unpacked(body, sizes), records, sizes) == ([b"1 a", b"1 b", b"1 c"], 3, None)
     body, sizes, records = packed([*runs, *pieces([b"1 d", b"1 e"])])
