@@ -18,7 +18,7 @@ from logplex_handler import _keyvalue, _record
 from logplex_handler._line import LineForm
 from logplex_handler._packet import PacketForm
 from logplex_handler._queue import Entry
-from logplex_handler._taking import Attributes, taking
+from logplex_handler._taking import Take, taking
 from logplex_handler._writing import Write, Writing
 from logplex_handler.metrics import MetricValue
 
@@ -31,14 +31,14 @@ class Shape:
     """The functions for records of one shape.
 
     Attributes:
-        entry: Makes a light entry of a record's attributes: the shape's number, the time, the
-            values. None if the record is not of this shape, or not light.
+        entry: Makes a light entry of a record: the shape's number, the time, the values. None if
+            the record is not of this shape, or not light.
         write: Makes the frames of entries.
         line: Makes the line alone of an entry, step by step, whatever its values are.
         level: The record's level.
     """
 
-    entry: Callable[[Attributes], Entry | None]
+    entry: Take
     write: Write
     line: Callable[[Entry], str]
     level: int

@@ -13,12 +13,12 @@ from logplex_handler._line import LineForm
 from logplex_handler._packet import PacketForm
 from logplex_handler._queue import Entry
 from logplex_handler._shape import Shape, shape
-from logplex_handler._taking import NOT_STAYING, SHARED, Attributes
+from logplex_handler._taking import NOT_STAYING, SHARED, Take
 
 Kind = tuple[Any, ...]
 
-_kind_without_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED)
-_kind_with_arguments: Callable[[Attributes], Kind] = itemgetter(*SHARED, "msg")
+_kind_without_arguments: Callable[[Any], Kind] = itemgetter(*SHARED)
+_kind_with_arguments: Callable[[Any], Kind] = itemgetter(*SHARED, "msg")
 
 # Compiling a shape costs about as much as it saves on so many records.
 _TIMES_WORTH_A_SHAPE = 50
@@ -75,7 +75,7 @@ class Shapes:
         self._form = form
         self._of_kind: dict[Kind, tuple[Shape, ...]] = {}
         # The functions of those that came last, by template or logger.
-        self._last: dict[Any, Callable[[Attributes], Entry | None]] = {}
+        self._last: dict[Any, Take] = {}
         self._times: dict[Kind, float] = {}
 
     def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
@@ -91,7 +91,7 @@ class Shapes:
             return None
         try:
             entry = self._last.get(message if arguments else (record.name, record.levelno))
-            return None if entry is None else entry(record.__dict__)
+            return None if entry is None else entry(record)
         except Exception:
             # An attribute is gone or cannot be compared, or there are more arguments than before.
             return None
@@ -114,7 +114,7 @@ class Shapes:
         except Exception:
             return None
         for of_kind in shapes:
-            entry = _entry(of_kind, attributes)
+            entry = _entry(of_kind, record)
             if entry is not None:
                 self._last[record.msg if arguments else kind[:2]] = of_kind.entry
                 return entry
@@ -134,9 +134,9 @@ class Shapes:
         return times >= _TIMES_WORTH_A_SHAPE
 
 
-def _entry(of: Shape, attributes: Attributes) -> Entry | None:
+def _entry(of: Shape, record: LogRecord) -> Entry | None:
     try:
-        return of.entry(attributes)
+        return of.entry(record)
     except Exception:
         # It has other extras, or another number of arguments.
         return None

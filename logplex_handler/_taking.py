@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
-from typing import Any
 
 from logplex_handler import _keyvalue, _record
 from logplex_handler._line import LineForm
@@ -13,12 +13,16 @@ from logplex_handler._source import Source, variables
 from logplex_handler._weight import LEAST_ORDINARY, MOST_ORDINARY, longest_of_light
 from logplex_handler._writing import IMMUTABLE
 
-Attributes = dict[str, Any]
+Take = Callable[[logging.LogRecord], Entry | None]
 
 # What a line depends on beside values; and what must not be there, as what a traceback shows may
 # change.
 SHARED = ("name", "levelno", "levelname")
 NOT_STAYING = ("exc_info", "exc_text", "stack_info")
+# How what every record has is read: as an attribute, or out of its dict. From 3.13 on, an object
+# whose `__dict__` was asked for keeps its attributes where they were, so that reading one takes
+# 10 ns less than a lookup. Before, it takes as much more.
+_READ = "r.{0}" if sys.version_info >= (3, 13) else "d[{0!r}]"
 # Numbers of one digit, of which CPython has 2**30: these are compared fastest.
 _SHORT = 2**30
 
@@ -29,19 +33,23 @@ def taking(
     form: LineForm,
     extras: list[str],
     types: list[type],
-) -> Callable[[Attributes], Entry | None]:
-    """The function that makes an entry of a record's attributes."""
+) -> Take:
+    """The function that makes an entry of a record."""
     source = Source()
     attributes = [*record.__dict__]
     first_extra = len(types) - len(extras)
     count = first_extra - len(form.live)
-    source.statements.append(f"{variables(count)} = d['args']" if record.args else "v0 = d['msg']")
+    source.statements.append("d = r.__dict__")
+    if record.args:
+        source.statements.append(f"{variables(count)} = {_READ.format('args')}")
+    else:
+        source.statements.append(f"v0 = {_READ.format('msg')}")
     for position, pair in enumerate(form.live, count):
         source.statements.append(f"v{position} = {source.name(pair.ask)}()")
     checks = [f"len(d) == {len(attributes)}"]
     for name in SHARED:
-        checks.append(f"d[{name!r}] == {source.name(record.__dict__[name])}")
-    checks += [f"d[{name!r}] is None" for name in NOT_STAYING]
+        checks.append(f"{_READ.format(name)} == {source.name(record.__dict__[name])}")
+    checks += [f"{_READ.format(name)} is None" for name in NOT_STAYING]
     names = [source.name(name) for name in extras]
     for position, name in enumerate(names, first_extra):
         source.statements.append(f"v{position} = d[{name}]")
@@ -72,8 +80,10 @@ def taking(
             late.append(f"if len({v}) > {longest}: return None")
     source.statements.append(f"if not ({' and '.join(checks)}): return None")
     source.statements += late
-    source.statements.append(f"return ({number}, d['created'], {variables(len(types))})")
-    return source.function("d")
+    source.statements.append(
+        f"return ({number}, {_READ.format('created')}, {variables(len(types))})"
+    )
+    return source.function("r")
 
 
 def _argument(value: object) -> str:

@@ -8,9 +8,19 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from logplex_handler import _retry
 from logplex_handler.testing import LogplexReceiver
+
+# A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
 
 # Every token of every receiver, as it could be printed.
 _secrets: set[str] = set()

@@ -814,7 +814,7 @@ WHOLE = st.text(max_size=60) | st.sampled_from(FORGERIES)
 NAMES = WHOLE.filter(lambda name: name not in RESERVED)
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(WHOLE, st.dictionaries(NAMES, WHOLE, max_size=4), st.sampled_from(["msg %s", "%s", "a=%s"]))
 def test_whatever_is_logged_comes_back_and_nothing_else(text, extra, template):
     """Arguments and extras of any text are as many pairs, the same when they are read back."""
@@ -826,7 +826,7 @@ def test_whatever_is_logged_comes_back_and_nothing_else(text, extra, template):
     assert "\n" not in written
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(WHOLE, st.lists(WHOLE, max_size=3), st.dictionaries(WHOLE, WHOLE, max_size=2))
 def test_no_template_makes_a_line_unreadable(template, args, mapping):
     """Any text as a template, with any arguments, is one line of pairs."""
@@ -836,7 +836,7 @@ def test_no_template_makes_a_line_unreadable(template, args, mapping):
         strict.pairs(text)
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(

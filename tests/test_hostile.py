@@ -62,7 +62,7 @@ def test_no_input_is_too_hostile(name):
     """What `tests/fuzz` looks for by coverage, with what hypothesis thinks of."""
     target = TARGETS[name]
 
-    @settings(deadline=None, database=None, max_examples=300)
+    @settings(max_examples=300)
     @given(HOSTILE)
     def check(data):
         target(data)
@@ -91,7 +91,7 @@ def test_no_header_option_can_hold_a_line_break(headers):
         LogplexHandler("http://token:t@127.0.0.1:1", user_agent="x\r\nX-Two: 2")
 
 
-@settings(deadline=None, database=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_headers_that_are_taken_arrive_as_they_are(name, value):
     """On the wire there are those that were given, and the handler's own."""

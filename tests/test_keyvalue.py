@@ -182,7 +182,7 @@ def test_a_pair_is_safe_on_both_sides():
     assert _keyvalue.pair("a b", "c d") == 'ab="c d"'
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
 def test_what_is_written_is_what_a_strict_reader_reads(pairs):
     """Any keys and values: as many pairs come back, and every value as it went in."""
@@ -192,7 +192,7 @@ def test_what_is_written_is_what_a_strict_reader_reads(pairs):
     assert strict.metrics(read) == []
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.text())
 def test_unescape_undoes_quote(text):
     """Any text comes back from its quoted form."""

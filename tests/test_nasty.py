@@ -313,7 +313,7 @@ NAMES = ANY.filter(lambda name: name not in RESERVED)
 FORM = PacketForm("host", "app", "web.1", 23, True, 2_048)
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(ANY, ANY, st.dictionaries(NAMES, ANY, max_size=4))
 def test_any_text_comes_back_from_its_packets(first, second, extra):
     """Formatted, packed, and read back by readers that know nothing of the package."""
@@ -333,7 +333,7 @@ def test_any_text_comes_back_from_its_packets(first, second, extra):
     )
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(ANY, st.lists(ANY, max_size=3))
 def test_any_template_makes_packets_that_can_be_read(template, args):
     """With any arguments, whether they fit or not."""
@@ -346,7 +346,7 @@ def test_any_template_makes_packets_that_can_be_read(template, args):
     assert found[:2] == [("level", "info"), ("logger", "nasty")]
 
 
-@settings(deadline=None, database=None, max_examples=5)
+@settings(max_examples=5)
 @given(st.lists(ANY, min_size=50, max_size=100))
 def test_any_batch_of_texts_comes_back_over_sockets(texts):
     """In order, each once, with balanced books."""

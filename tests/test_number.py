@@ -119,7 +119,7 @@ def test_the_decimal_context_of_the_application_does_not_matter():
         assert _number.written(Decimal("12345.678")) == "12345.678"
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.floats(min_value=0, allow_infinity=False)
     | st.integers(0, LARGEST)

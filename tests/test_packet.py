@@ -160,7 +160,7 @@ def test_times_do_not_depend_on_the_local_zone(monkeypatch):
         time.tzset()
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.floats(0, 4e9))
 def test_no_time_is_off_by_more_than_half_a_microsecond(created):
     """But for what the multiplication loses, a quarter at most."""
@@ -211,7 +211,7 @@ def test_fields_are_cut_to_size(text, field):
     assert _packet.field(text, 5) == field
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(), st.integers(1, 50), st.booleans())
 def test_no_field_is_more_than_readers_take(text, longest, dashes):
     """Any text: nothing but what every reader takes, and never only dashes and points."""
@@ -263,7 +263,7 @@ def test_no_character_makes_a_packet_malformed(code):
         assert len(texts(form(), text)) == (2 if chr(code) == "\n" else 1)
 
 
-@settings(deadline=None, database=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.text())
 def test_no_text_makes_a_packet_malformed(text):
     """Any text: one packet for each of its lines."""
@@ -343,7 +343,7 @@ def test_more_byte_order_marks_than_a_packet_holds_come_to_an_end(first, before)
     assert all(pieces)
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from logplex_handler import ConfigurationError
@@ -103,7 +103,6 @@ _ANYTHING = st.recursive(
 _FIELDS = st.sampled_from([*V3, "heroku_id", "logplex_token"])
 
 
-@settings(deadline=None)
 @given(
     change=st.dictionaries(_FIELDS, _ANYTHING),
     missing=st.sets(_FIELDS),
@@ -127,7 +126,6 @@ def test_any_request_is_taken_or_refused_by_name(change, missing, more):
     assert (found.destination is None) == (body.get("log_input_url") is None)
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text() | _ANYTHING)
 def test_any_body_is_taken_or_refused(body):
     """Whatever came."""

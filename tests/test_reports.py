@@ -389,7 +389,7 @@ SOURCES = st.none() | st.from_regex(r"[a-zA-Z0-9._/-]{1,60}", fullmatch=True)
 ONE = st.tuples(st.sampled_from(["measure", "sample", "count"]), NAMES, NUMBERS, UNITS)
 
 
-@settings(deadline=None, database=None, max_examples=1000)
+@settings(max_examples=1000)
 @given(ONE, SOURCES)
 def test_l2met_reads_exactly_what_was_meant(metric, source):
     """Name, number, unit and source of any metric, through Metrics and by itself."""
@@ -415,7 +415,7 @@ def test_l2met_reads_exactly_what_was_meant(metric, source):
         assert abs(Fraction(beside.value) - meant) <= Fraction(6, 10**7) + meant / 2**52
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(max_size=12), st.text(max_size=4), st.integers() | st.floats() | st.decimals())
 def test_anything_else_is_refused_where_it_is_written(name, unit, value):
     """Whatever is given is either read back as it was meant, or an error of the call."""
