@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Generator
 from typing import Any
 from urllib.parse import quote
@@ -73,6 +74,19 @@ def _readouterr(capture: pytest.CaptureFixture[Any]) -> Any:
 
 _original = pytest.CaptureFixture.readouterr
 pytest.CaptureFixture.readouterr = _readouterr  # type: ignore[assignment, method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _loggers_go_on() -> Generator[None, None, None]:
+    """A test whose configuration disables loggers would take them from those that come later."""
+    yield
+    disabled = []
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger) and logger.disabled:
+            logger.disabled = False
+            disabled.append(logger.name)
+    if disabled:
+        pytest.fail(f"Loggers are disabled: {disabled[:3]}", pytrace=False)
 
 
 @pytest.fixture

@@ -216,6 +216,7 @@ def test_streams_come_from_ext_in_dict_config():
         SOURCE.urls = {"one": logplex.url_for("t.1")}
         config = {
             "version": 1,
+            "disable_existing_loggers": False,
             "handlers": {
                 "logplex": {
                     "class": "logplex_handler.LogplexHandler",
