@@ -62,9 +62,9 @@ class Outlet:
     """Takes entries from a buffer to a destination, one request at a time."""
 
     __slots__ = (
-        "_answers_before", "_batch", "_buffer", "_destination", "_failures", "_health_lines",
+        "_answers_before", "_batch", "_buffer", "_failures", "_health_lines",
         "_host", "_is_filling", "_name", "_notice", "_options", "_readdress", "_render", "_sent_at",
-        "_shelf", "_stderr", "_telling", "backoff", "may_look_up", "problem", "sent",
+        "_shelf", "_stderr", "_telling", "backoff", "destination", "may_look_up", "problem", "sent",
         "set_aside_since", "wants_look_up",
     )  # fmt: skip
 
@@ -91,7 +91,8 @@ class Outlet:
         self._telling = telling
         # Where records go between buffer and batch, if there is a spool.
         self._shelf = shelf
-        self._destination: Destination | None = None
+        # Where it goes; None while that is not known.
+        self.destination: Destination | None = None
         self._host: Host | None = None
         self._batch: Batch | None = None
         # Requests in a row that did not deliver what they carried.
@@ -120,11 +121,11 @@ class Outlet:
 
     def go_to(self, destination: Destination, host: Host) -> None:
         """From now on this is the destination. It is tried at once if it is another one."""
-        if destination != self._destination:
-            if self._batch is not None and self._destination is not None:
-                old = self._destination
+        if destination != self.destination:
+            if self._batch is not None and self.destination is not None:
+                old = self.destination
                 self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
-            self._destination = destination
+            self.destination = destination
             self._host = host
             self._answers_before = None
             if self._shelf is not None:
@@ -198,7 +199,7 @@ class Outlet:
     def deliver(self, transport: Transport, seconds: float) -> None:
         """Send one part of one batch, within the seconds."""
         batch = self._batch
-        destination = self._destination
+        destination = self.destination
         if destination is None:
             return
         if batch is None or batch.all_refused:
@@ -272,8 +273,8 @@ class Outlet:
         """
         if self._shelf is None:
             return None
-        if self._batch is not None and self._destination is not None and self._shelf.is_unsafe:
-            self._shelf.divided(self._batch, self._destination)
+        if self._batch is not None and self.destination is not None and self._shelf.is_unsafe:
+            self._shelf.divided(self._batch, self.destination)
         return self._shelf.park()
 
     def _add_notice(self, frames: list[bytes], destination: Destination) -> None:
@@ -349,8 +350,8 @@ class Outlet:
             self._telling.end_notice(delivered=batch.notice_accepted)
             if self._shelf is not None:
                 self._shelf.settled()
-        elif self._shelf is not None and self._destination is not None:
-            self._shelf.divided(batch, self._destination)
+        elif self._shelf is not None and self.destination is not None:
+            self._shelf.divided(batch, self.destination)
         self._buffer.settle(
             delivered=delivered,
             dropped=broken,
@@ -376,7 +377,7 @@ class Outlet:
 
     def _say_kept(self, kind: str, answer: Answer, what: str) -> None:
         _, _, pending, _ = self._buffer.books()
-        host = self._destination.host if self._destination is not None else ""
+        host = self.destination.host if self.destination is not None else ""
         self._stderr.say(
             kind,
             f"{host}: {what}: {answer}; {records_in_words(pending)} kept, to be tried again",
