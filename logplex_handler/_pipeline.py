@@ -25,6 +25,7 @@ from logplex_handler._spool import Spool
 from logplex_handler._spooler import Spooler
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler._stream import Rooms, Stream
+from logplex_handler._workers import Workers
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
 
@@ -125,18 +126,17 @@ class Active:
         self._directory = Directory(rooms, own)
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
         self._pool = Pool(options.transport)
-        self._delivery = Delivery(
+        self._workers = Workers(
             Agenda(options.workers, self._directory.let_go),
             self._pool,
             stderr,
-            streams=self._directory.streams,
             take_back=self._directory.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
         )
-
+        self._delivery = Delivery(self._workers, self._pool, stderr, self._directory.streams)
         self._spool = spool
         self._spooler: Spooler | None = None
         if options.spool is not None and spool is not None:
@@ -145,7 +145,7 @@ class Active:
                 options.spool.interval,
                 serves=(own is not None, many),
                 stream=self._directory.stream,
-                wake=self._delivery.wake,
+                wake=self._workers.wake,
                 stderr=stderr,
             )
         self._health: Health | None = None
@@ -174,10 +174,10 @@ class Active:
             self._memory.relieve()
         if self._spooler is not None:
             self._spooler.note(stream)
-        self._delivery.wake(stream)
+        self._workers.wake(stream)
 
     def _is_deliverer(self) -> bool:
-        return self._delivery.is_here()
+        return self._workers.is_here()
 
     def _recover(self) -> None:
         if self._spooler is not None:
@@ -209,7 +209,7 @@ class Active:
             self._spooler.stop()
             # Where somebody is sending still, nobody else may take that over before the end of the
             # process.
-            if not self._delivery.is_delivering:
+            if not self._workers.are_at_work:
                 self._spool.close()
             pending = self.stats().pending
             if pending:
@@ -237,7 +237,7 @@ class Active:
         own = self._directory.own
         if own is not None and own.outlet.destination is not None:
             own.outlet.add_health(self._render_health(pairs, own.outlet.destination))
-            self._delivery.wake(own)
+            self._workers.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._directory.set_aside()

@@ -615,7 +615,7 @@ def test_where_no_thread_is_to_be_had_whoever_waits_looks_up(monkeypatch):
             logger.info("last words", extra=to(1))
             # The receiver's own threads are to be had.
             patch.setattr(threading.Thread, "start", started)
-            patch.setattr(handler._pipeline._delivery, "_start", lambda: None)
+            patch.setattr(handler._pipeline._workers, "_start", lambda: None)
             assert handler.flush()
     assert [line.text for line in logplex.lines] == ["last words"]
 
