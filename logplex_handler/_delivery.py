@@ -118,7 +118,7 @@ class Delivery:
                 # Only now it is known how many of them were dropped.
                 drops = stream.buffer.ever_dropped()
             is_told = drops is not None and stream.telling.told_in_stream >= drops
-            if stream.ended or (is_told and not (self._closing and stream.outlet.is_telling)):
+            if stream.ended or (is_told and not (self._closing and stream.in_flight.is_telling)):
                 return True
             if left == 0 or self._workers.stopped or stream.outlet.asked_to_wait_until > deadline:
                 return False

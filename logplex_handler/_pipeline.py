@@ -13,10 +13,11 @@ from logplex_handler._directory import Directory
 from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._health import Health, Vitals
 from logplex_handler._host import Hosts
+from logplex_handler._in_flight import Notice
 from logplex_handler._lane import Lane
 from logplex_handler._memory import Memory
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, OutletOptions
+from logplex_handler._outlet import OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._shelf import ShelfOptions
@@ -235,8 +236,8 @@ class Active:
 
     def _say_health(self, pairs: Mapping[str, str]) -> None:
         own = self._directory.own
-        if own is not None and own.outlet.destination is not None:
-            own.outlet.add_health(self._render_health(pairs, own.outlet.destination))
+        if own is not None and own.in_flight.destination is not None:
+            own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))
             self._workers.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:

@@ -14,10 +14,11 @@ from logplex_handler._backoff import Backoff
 from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._host import Host, Hosts
+from logplex_handler._in_flight import InFlight, Notice
 from logplex_handler._lane import OpenLane
 from logplex_handler._lookup import Found, Lookup
 from logplex_handler._memory import Memory
-from logplex_handler._outlet import Notice, Outlet, OutletOptions
+from logplex_handler._outlet import Outlet, OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._retry import Answer
@@ -88,11 +89,13 @@ class Stream:
         "_lookup_backoff",
         "_lookup_failing_since",
         "_rooms",
+        "_wants_look_up",
         "before",
         "buffer",
         "ended",
         "has_news",
         "id",
+        "in_flight",
         "is_let_go",
         "is_looking_up",
         "is_telling",
@@ -119,17 +122,16 @@ class Stream:
         self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory, on_news)
         self.telling = Telling(self.buffer, rooms.stderr, rooms.on_drop)
         self.shelf = _shelf_for(stream_id, self.buffer, rooms)
-        self.outlet = Outlet(
-            stream_id,
+        self.in_flight = InFlight(
             self.buffer,
-            rooms.outlet,
+            rooms.outlet.max_batch_bytes,
             render=rooms.render,
             readdress=rooms.readdress,
             notice=rooms.notice,
-            stderr=rooms.stderr,
             telling=self.telling,
             shelf=self.shelf,
         )
+        self.outlet = Outlet(stream_id, self.in_flight, rooms.outlet.flush_interval, rooms.stderr)
         self.lane = OpenLane(
             self.buffer,
             weigh=rooms.weigh,
@@ -149,6 +151,7 @@ class Stream:
         # Why there is no such stream (any more); empty if there is.
         self.ended = ""
         self._found: Found | None = None
+        self._wants_look_up = False
         # For look-ups that fail; and when the last one was begun for a URL that was refused.
         self._lookup_backoff = Backoff()
         self._looked_up_at = float("-inf")
@@ -181,11 +184,11 @@ class Stream:
         """What there is to do, and in how many seconds; None if nothing waits."""
         if self.ended:
             return None
-        if self.host is not None and not self.outlet.wants_look_up:
+        if self.host is not None and not self._wants_look_up:
             pause = self.outlet.pause(closing=closing)
             return None if pause is None else (Job.DELIVER, pause)
-        waiting = self.outlet.waiting()
-        if self.is_looking_up or not (waiting.records or self.outlet.wants_look_up):
+        waiting = self.in_flight.waiting()
+        if self.is_looking_up or not (waiting.records or self._wants_look_up):
             return None
         in_a_hurry = closing or waiting.somebody_waits
         now = time.monotonic()
@@ -203,7 +206,7 @@ class Stream:
         if host is None:
             return
         lookup = self._rooms.lookup
-        self.outlet.may_look_up = (
+        may_ask = (
             lookup is not None
             and self._found is not None
             and not self.is_looking_up
@@ -212,7 +215,7 @@ class Stream:
         self._rooms.recover()
         transport = pool.take(host.name)
         try:
-            self.outlet.deliver(transport, seconds)
+            self._wants_look_up = self.outlet.deliver(transport, seconds, may_ask=may_ask)
         finally:
             pool.give_back(host.name, transport)
             if self._rooms.memory is not None:
@@ -236,7 +239,7 @@ class Stream:
 
     def end_look_up(self, found: Found | LookupFailed | None) -> None:
         """What the application has answered."""
-        self.outlet.wants_look_up = False
+        self._wants_look_up = False
         if isinstance(found, Found):
             self._lookup_backoff.succeed()
             self._lookup_failing_since = None
@@ -266,7 +269,7 @@ class Stream:
 
     def leave(self) -> int:
         """It is over: what is left goes to the spool or is dropped; how many were dropped."""
-        return self.buffer.abandon("shutdown", unwritten=self.outlet.park())
+        return self.buffer.abandon("shutdown", unwritten=self.in_flight.park())
 
     @property
     def set_aside(self) -> SetAside | None:

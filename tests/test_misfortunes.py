@@ -288,8 +288,8 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
             handler,
         ),
     ):
-        outlet = own_stream(handler).outlet
-        real = outlet._render
+        in_flight = own_stream(handler).in_flight
+        real = in_flight._render
         interrupted = []
 
         def render(entries, destination):
@@ -299,7 +299,7 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
                     raise KeyboardInterrupt
                 yield from real([entry], destination)
 
-        monkeypatch.setattr(outlet, "_render", render)
+        monkeypatch.setattr(in_flight, "_render", render)
         for number in range(6):
             logger.info("line %d", number)
         assert handler.flush()
@@ -346,15 +346,15 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         logger.info("one")
         assert handler.flush()
         pipeline, stream = handler._pipeline, own_stream(handler)
-        outlet = stream.outlet
-        real = outlet._render
+        in_flight = stream.in_flight
+        real = in_flight._render
 
         def render(entries, destination):
             if threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
             return real(entries, destination)
 
-        monkeypatch.setattr(outlet, "_render", render)
+        monkeypatch.setattr(in_flight, "_render", render)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
