@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logplex_handler._backoff import Haste
 from logplex_handler._host import Host
 from logplex_handler._lookup import Found
-from logplex_handler._stream import Job, Stream
+from logplex_handler._stream import Job, Stream, Turn
 from logplex_handler.errors import LookupFailed
 
-# When a stream is due that waits for its turn.
-_DUE = -math.inf
 # Seconds after which a request is one that others do not wait for any more.
 _PATIENCE = 0.5
 # Seconds after which a look-up is given up: it cannot be stopped, but counts as failed.
@@ -35,9 +34,9 @@ class Task:
     """Something that is being done for a stream.
 
     Attributes:
+        began: On the monotonic clock; infinite where nobody is to lose patience with it.
         host: Where the request goes, if it is one.
         apart: Whether it counts apart from the others, as it may take long.
-        given_up: Whether nobody waits for its end any more.
     """
 
     stream: Stream
@@ -45,7 +44,6 @@ class Task:
     host: Host | None
     began: float
     apart: bool
-    given_up: bool = False
 
 
 class Agenda:
@@ -58,15 +56,15 @@ class Agenda:
 
     Attributes:
         closing: Whether all is to be delivered now, as there is no later.
-        flushing: How many wait for what is queued.
     """
 
     def __init__(self, workers: int, let_go: Callable[[Stream], object]) -> None:
         self.closing = False
-        self.flushing = 0
+        # Those who wait for what is queued, until when.
+        self._flushes: dict[object, float] = {}
         self._workers = workers
         self._let_go = let_go
-        # By time; those that are not at their stream's `planned_at` are of no use any more.
+        # By time; those that are not their stream's `turn` are of no use any more.
         self._timed: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
         # The streams that are due, by host; and the hosts that have some, in turn.
@@ -77,32 +75,50 @@ class Agenda:
         # take long, and expect no other call of it meanwhile.
         self._tells: deque[Stream] = deque()
         self._is_telling = False
-        self._under_way: dict[Stream, Task] = {}
-        self._hung_look_ups = 0
+        self._under_way: set[Task] = set()
+        # Look-ups that were given up, and have not come back.
+        self._hung: set[Task] = set()
+
+    def begin_flush(self, flush: object, deadline: float) -> None:
+        """Somebody waits for what is queued; not longer, even if `end_flush` is never called."""
+        self._flushes[flush] = deadline
+
+    def end_flush(self, flush: object) -> None:
+        """He does not any more."""
+        self._flushes.pop(flush, None)
+
+    @property
+    def haste(self) -> Haste:
+        """How much of a hurry there is."""
+        if self.closing:
+            return Haste.CLOSING
+        if self._flushes and max(self._flushes.values()) > time.monotonic():
+            return Haste.FLUSHING
+        return Haste.NONE
 
     def plan(self, stream: Stream) -> None:
         """There is news of a stream, or its time has come."""
         if stream.buffer.has_unheard_drops and not stream.is_telling:
             stream.is_telling = True
             self._tells.append(stream)
-        if stream in self._under_way or stream.planned_at == _DUE:
+        if stream.turn is Turn.DUE or stream.turn is Turn.UNDER_WAY:
             return
-        job = stream.next_job(closing=self.closing)
+        job = stream.next_job(self.haste)
         if job is None:
             if stream.id is not None:
                 self._plan_at(stream, time.monotonic() + _IDLE)
         elif job[1] > 0:
             self._plan_at(stream, time.monotonic() + job[1])
         else:
-            stream.planned_at = _DUE
+            stream.turn = Turn.DUE
             if job[0] is Job.LOOK_UP:
                 self._look_ups.append(stream)
             else:
                 self._queue(stream, stream.host)
 
     def _plan_at(self, stream: Stream, when: float) -> None:
-        if when < stream.planned_at:
-            stream.planned_at = when
+        if not isinstance(stream.turn, float) or when < stream.turn:
+            stream.turn = when
             heapq.heappush(self._timed, (when, next(self._numbers), stream))
 
     def _queue(self, stream: Stream, host: Host | None) -> None:
@@ -121,11 +137,8 @@ class Agenda:
             return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
         while look_ups and self._look_ups and self._may_look_up():
             stream = self._look_ups.popleft()
-            stream.planned_at = math.inf
-            if stream.next_job(closing=self.closing) == (Job.LOOK_UP, 0.0):
+            if self._is_still_due(stream, Job.LOOK_UP):
                 return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
-            # A late answer has come meanwhile.
-            self.plan(stream)
         may_work = self._requests(apart=False) < self._workers
         may_probe = self._requests(apart=True) < self._workers
         for _ in range(len(self._turns)):
@@ -144,38 +157,45 @@ class Agenda:
         streams = self._due[host]
         while streams:
             stream = streams.popleft()
-            stream.planned_at = math.inf
             if not streams:
                 self._turns.remove(host)
                 del self._due[host]
-            is_due = stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0)
-            if is_due and stream.host is host:
+            if self._is_still_due(stream, Job.DELIVER, host):
                 return stream
-            # It was when it came here.
-            self.plan(stream)
         return None
 
+    def _is_still_due(self, stream: Stream, job: Job, host: Host | None = None) -> bool:
+        """Whether it is what it was when it came to wait for its turn; if not, it is planned anew.
+
+        A late answer may have come meanwhile, or others may have had what it waited with.
+        """
+        if stream.turn is not Turn.DUE:
+            return False
+        if stream.next_job(self.haste) == (job, 0.0) and host in (None, stream.host):
+            return True
+        stream.turn = Turn.NONE
+        self.plan(stream)
+        return False
+
     def _may_look_up(self) -> bool:
-        under_way = sum([task.job is Job.LOOK_UP for task in self._under_way.values()])
-        return under_way < self._workers and self._hung_look_ups < self._workers
+        under_way = sum([task.job is Job.LOOK_UP for task in self._under_way])
+        return under_way < self._workers and len(self._hung) < self._workers
 
     def _requests(self, *, apart: bool) -> int:
-        tasks = self._under_way.values()
-        return sum([task.job is Job.DELIVER and task.apart == apart for task in tasks])
+        return sum([t.job is Job.DELIVER and t.apart == apart for t in self._under_way])
 
     def _probe_in(self, host: Host, now: float) -> float:
         """Seconds until a host that is not well may be tried again."""
         if host.under_way:
             return math.inf
-        in_a_hurry = self.closing or self.flushing > 0
-        return host.backoff.remaining(now, in_a_hurry=in_a_hurry)
+        return host.backoff.remaining(now, self.haste)
 
     def _begin(
         self, stream: Stream, job: Job, host: Host | None, now: float, *, apart: bool
     ) -> Task:
-        stream.planned_at = math.inf
+        stream.turn = Turn.UNDER_WAY
         task = Task(stream, job, host, now, apart)
-        self._under_way[stream] = task
+        self._under_way.add(task)
         if host is not None:
             host.under_way += 1
         return task
@@ -184,18 +204,30 @@ class Agenda:
         """It is done."""
         if task.job is Job.TELL:
             self._is_telling = task.stream.is_telling = False
-        elif task.given_up:
-            self._hung_look_ups -= 1
+        elif task in self._hung:
+            self._hung.remove(task)
         else:
-            del self._under_way[task.stream]
+            self._under_way.remove(task)
+            task.stream.turn = Turn.NONE
         if task.host is not None:
             task.host.under_way -= 1
         self.plan(task.stream)
 
-    def take_late_answer(self, task: Task, found: Found | None) -> None:
-        """A look-up that was given up has come back; while a request is made it is of no use."""
-        if task.stream not in self._under_way and not task.stream.ended:
-            task.stream.end_look_up(found)
+    def is_wanted(self, task: Task, found: Found | LookupFailed | None) -> bool:
+        """Whether the answer to a look-up is of use, and so its stream's, before `end` is called.
+
+        One that comes after it was given up is not while a request is made, nor if it has failed.
+        """
+        stream = task.stream
+        if task in self._hung:
+            if stream.turn is Turn.UNDER_WAY or isinstance(found, LookupFailed):
+                return False
+            self._hung.remove(task)
+            self._under_way.add(task)
+            stream.turn = Turn.UNDER_WAY
+        # From now on it is not given up any more.
+        task.began = math.inf
+        return True
 
     def pause(self) -> float | None:
         """Seconds until `take` may have something to say, if nothing happens before."""
@@ -212,7 +244,7 @@ class Agenda:
                 return 0.0
             if not host.is_well and (may_work if host.is_new else may_probe):
                 times.append(now + self._probe_in(host, now))
-        for task in self._under_way.values():
+        for task in self._under_way:
             if task.job is Job.LOOK_UP:
                 times.append(task.began + _LOOK_UP_PATIENCE)
             elif not task.apart and self._turns:
@@ -223,13 +255,13 @@ class Agenda:
     def _see_to_time(self, now: float) -> None:
         while self._timed and self._timed[0][0] <= now:
             when, _, stream = heapq.heappop(self._timed)
-            if when == stream.planned_at:
-                stream.planned_at = math.inf
-                if stream.next_job(closing=self.closing) is None and stream.is_idle:
+            if when == stream.turn:
+                stream.turn = Turn.NONE
+                if stream.next_job(self.haste) is None and stream.is_idle:
                     self._let_go(stream)
                 else:
                     self.plan(stream)
-        for task in list(self._under_way.values()):
+        for task in list(self._under_way):
             if task.job is Job.LOOK_UP:
                 if now - task.began >= _LOOK_UP_PATIENCE:
                     self._give_up(task)
@@ -239,8 +271,8 @@ class Agenda:
                     task.host.is_well = False
 
     def _give_up(self, task: Task) -> None:
-        task.given_up = True
-        self._hung_look_ups += 1
-        del self._under_way[task.stream]
+        self._under_way.remove(task)
+        self._hung.add(task)
+        task.stream.turn = Turn.NONE
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import random
+from enum import IntEnum
 
 from logplex_handler import _retry
 from logplex_handler._retry import Answer
+
+
+class Haste(IntEnum):
+    """How much of a hurry there is: the more, the less is waited for."""
+
+    NONE = 0
+    # Somebody waits for what is queued: the next try is never far off.
+    FLUSHING = 1
+    # There is no later: nothing waits for more to come.
+    CLOSING = 2
 
 
 class Backoff:
@@ -48,12 +59,12 @@ class Backoff:
         self.failures = 0
         self.not_before = self.asked_to_wait_until = 0.0
 
-    def remaining(self, now: float, *, in_a_hurry: bool) -> float:
+    def remaining(self, now: float, haste: Haste) -> float:
         """Seconds until the next try.
 
         In a hurry it is not far off, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
-        if in_a_hurry and self.asked_to_wait_until <= now:
+        if haste and self.asked_to_wait_until <= now:
             not_before = min(not_before, self._failed_at + _retry.FIRST_WAIT)
         return max(0.0, not_before - now)

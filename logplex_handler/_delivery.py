@@ -43,8 +43,7 @@ class Delivery:
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
-            stream.buffer.begin_flush()
-            stream.buffer.end_flush()
+            _mark(stream)
             self._workers.tell_of(stream)
 
     def flush(self, seconds: float) -> bool:
@@ -84,20 +83,19 @@ class Delivery:
         The threads deliver. Where there is none, or they are kept from their work, perhaps by a
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        marks = [(stream, stream.buffer.begin_flush()) for stream in self._streams()]
-        self._workers.begin_flush()
-        for stream, _ in marks:
-            self._workers.tell_of(stream)
+        flush = object()
         try:
+            self._workers.begin_flush(flush, deadline)
+            marks = [(stream, _mark(stream)) for stream in self._streams()]
+            for stream, _ in marks:
+                self._workers.tell_of(stream)
             # For each of them: one that has to be left alone does not keep the others from leaving.
             seen_through = [
                 self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
             ]
             return all(seen_through)
         finally:
-            self._workers.end_flush()
-            for stream, _ in marks:
-                stream.buffer.end_flush()
+            self._workers.end_flush(flush)
 
     def _wait_for(self, stream: Stream, mark: int, deadline: float, least_request: float) -> bool:
         drops: int | None = None
@@ -118,9 +116,20 @@ class Delivery:
                 # Only now it is known how many of them were dropped.
                 drops = stream.buffer.ever_dropped()
             is_told = drops is not None and stream.telling.told_in_stream >= drops
-            if stream.ended or (is_told and not (self._closing and stream.in_flight.is_telling)):
+            is_over = is_told and not (self._closing and stream.in_flight.is_telling)
+            if is_over or stream.address.ended:
                 return True
             if left == 0 or self._workers.stopped or stream.outlet.asked_to_wait_until > deadline:
                 return False
             if drops is not None:
                 time.sleep(min(left, _LOOK / 10))
+
+
+def _mark(stream: Stream) -> int:
+    """Have what it holds now sent at once; the mark behind the last of it.
+
+    That somebody waits is known to the agenda, with an end: here Ctrl-C could make it last.
+    """
+    mark = stream.buffer.begin_flush()
+    stream.buffer.end_flush()
+    return mark

@@ -111,8 +111,8 @@ class Directory:
                 return
             del self._streams[stream.id]
             stream.is_let_go = True
-            found = None if stream.ended else stream.found
-            self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.ended, now)
+            found = None if stream.address.ended else stream.address.found
+            self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.address.ended, now)
             for stream_id, asleep in list(islice(self._asleep.items(), 2)):
                 if now - asleep.since > _FORGET or len(self._asleep) > _MOST_ASLEEP:
                     self._forgotten += asleep.stats

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from logplex_handler import _retry
-from logplex_handler._backoff import Backoff
+from logplex_handler._backoff import Backoff, Haste
 from logplex_handler._host import Host
 from logplex_handler._in_flight import InFlight
 from logplex_handler._retry import Action, Answer
@@ -117,17 +117,16 @@ class Outlet:
         if self._host is not None:
             self._host.backoff.asked_to_wait_until = 0.0
 
-    def pause(self, *, closing: bool) -> float | None:
+    def pause(self, haste: Haste) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
         now = time.monotonic()
         waiting = self.in_flight.waiting()
         if self.in_flight.is_begun:
-            in_a_hurry = closing or waiting.somebody_waits
-            pause = self.backoff.remaining(now, in_a_hurry=in_a_hurry)
+            pause = self.backoff.remaining(now, haste)
             if self._host is not None and not self._host.is_well:
-                pause = max(pause, self._host.backoff.remaining(now, in_a_hurry=in_a_hurry))
+                pause = max(pause, self._host.backoff.remaining(now, haste))
             return pause
-        is_asked_for = closing or waiting.flushing
+        is_asked_for = haste is Haste.CLOSING or waiting.flushing
         if self.in_flight.has_own_lines or (is_asked_for and waiting.records):
             return 0.0
         if waiting.full_batch:

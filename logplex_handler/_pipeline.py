@@ -123,7 +123,7 @@ class Active:
         own = None
         if options.destination is not None:
             own = Stream(None, rooms)
-            own.go_to(options.destination)
+            own.fix(options.destination)
         self._directory = Directory(rooms, own)
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
         self._pool = Pool(options.transport)

@@ -1,16 +1,15 @@
-"""One stream: what waits for it, where it goes, and what there is to do for it next."""
+"""One stream: its rooms from the lane to the outlet, and what there is to do for it next."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
 
-from logplex_handler import _retry
-from logplex_handler._backoff import Backoff
+from logplex_handler._address import Address
+from logplex_handler._backoff import Haste
 from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._host import Host, Hosts
@@ -21,7 +20,6 @@ from logplex_handler._memory import Memory
 from logplex_handler._outlet import Outlet, OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
-from logplex_handler._retry import Answer
 from logplex_handler._shelf import Shelf, ShelfOptions, is_storable
 from logplex_handler._spool import Spool
 from logplex_handler._stderr import Stderr, records_in_words, shown
@@ -30,9 +28,6 @@ from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
 
-# Seconds between two look-ups of one stream whose URL is refused, however often it is.
-_BETWEEN_LOOKUPS = 30.0
-
 
 class Job(Enum):
     """What a stream needs somebody for."""
@@ -40,6 +35,14 @@ class Job(Enum):
     TELL = "somebody is to be told of drops"
     DELIVER = "something is to be sent"
     LOOK_UP = "the application is to be asked where it goes"
+
+
+class Turn(Enum):
+    """What the agenda has for a stream, if it is not to be looked at later."""
+
+    NONE = "nothing"
+    DUE = "it waits for its turn"
+    UNDER_WAY = "its job is being done"
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,27 +87,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_found",
-        "_looked_up_at",
-        "_lookup_backoff",
-        "_lookup_failing_since",
-        "_rooms",
-        "_wants_look_up",
-        "before",
-        "buffer",
-        "ended",
-        "has_news",
-        "id",
-        "in_flight",
-        "is_let_go",
-        "is_looking_up",
-        "is_telling",
-        "lane",
-        "outlet",
-        "planned_at",
-        "problem",
-        "shelf",
-        "telling",
+        "__weakref__", "_rooms", "address", "before", "buffer", "has_news", "id", "in_flight",
+        "is_let_go", "is_telling", "lane", "outlet", "shelf", "telling", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -141,81 +125,59 @@ class Stream:
             is_deliverer=rooms.is_deliverer,
             may_wait=rooms.may_wait,
         )
+        self.address = Address(found)
         # Whether somebody was told of news and has not looked yet.
         self.has_news = False
-        # When it is planned to look next, and whether it was let go of.
-        self.planned_at = float("inf")
-        self.is_let_go = False
+        # What the agenda has for it: a turn, or when it is looked at again, on the monotonic clock.
+        self.turn: Turn | float = Turn.NONE
         # Whether somebody is telling of its drops, or about to.
         self.is_telling = False
-        # Why there is no such stream (any more); empty if there is.
-        self.ended = ""
-        self._found: Found | None = None
-        self._wants_look_up = False
-        # For look-ups that fail; and when the last one was begun for a URL that was refused.
-        self._lookup_backoff = Backoff()
-        self._looked_up_at = float("-inf")
-        self._lookup_failing_since: float | None = None
-        # A look-up that does not come back is given up, but there is no other one beside it.
-        self.is_looking_up = False
-        self.problem = ""
+        # Whether it was let go of.
+        self.is_let_go = False
         if found is not None:
-            self._go_to(found)
+            self._go_to(found.destination)
 
-    def go_to(self, destination: Destination) -> None:
+    def fix(self, destination: Destination) -> None:
         """Go there; it was not looked up, and never will be."""
-        self.outlet.go_to(destination, self._rooms.hosts[destination.host])
+        self.address.fix()
+        self._go_to(destination)
 
-    def _go_to(self, found: Found) -> None:
-        self._found = found
-        self.go_to(found.destination)
+    def _go_to(self, destination: Destination) -> None:
+        self.outlet.go_to(destination, self._rooms.hosts[destination.host])
 
     @property
     def host(self) -> Host | None:
         """Where it goes; None while that is not known."""
         return self.outlet.host
 
-    @property
-    def found(self) -> Found | None:
-        """Where it was looked up to go."""
-        return self._found
-
-    def next_job(self, *, closing: bool) -> tuple[Job, float] | None:
+    def next_job(self, haste: Haste) -> tuple[Job, float] | None:
         """What there is to do, and in how many seconds; None if nothing waits."""
-        if self.ended:
+        if self.address.is_known:
+            job, pause = Job.DELIVER, self.outlet.pause(haste)
+        elif self.address.ended:
             return None
-        if self.host is not None and not self._wants_look_up:
-            pause = self.outlet.pause(closing=closing)
-            return None if pause is None else (Job.DELIVER, pause)
-        waiting = self.in_flight.waiting()
-        if self.is_looking_up or not (waiting.records or self._wants_look_up):
-            return None
-        in_a_hurry = closing or waiting.somebody_waits
-        now = time.monotonic()
-        return Job.LOOK_UP, self._lookup_backoff.remaining(now, in_a_hurry=in_a_hurry)
+        else:
+            has_records = self.in_flight.waiting().records > 0
+            job, pause = Job.LOOK_UP, self.address.pause(haste, has_records=has_records)
+        return None if pause is None else (job, pause)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left of it but its books: it may be let go of."""
         _, _, pending, _ = self.buffer.books()
-        return not (pending or self.is_looking_up or self.is_telling)
+        return not (pending or self.address.is_asking or self.is_telling)
 
     def deliver(self, pool: Pool, seconds: float) -> None:
         """Send one request, within the seconds."""
         host = self.host
         if host is None:
             return
-        lookup = self._rooms.lookup
-        may_ask = (
-            lookup is not None
-            and self._found is not None
-            and not self.is_looking_up
-            and time.monotonic() - self._looked_up_at >= _BETWEEN_LOOKUPS
-        )
+        may_ask = self.address.may_be_asked_again
         self._rooms.recover()
         transport = pool.take(host.name)
         try:
-            self._wants_look_up = self.outlet.deliver(transport, seconds, may_ask=may_ask)
+            if self.outlet.deliver(transport, seconds, may_ask=may_ask):
+                self.address.refused()
         finally:
             pool.give_back(host.name, transport)
             if self._rooms.memory is not None:
@@ -226,37 +188,19 @@ class Stream:
         lookup = self._rooms.lookup
         if lookup is None:
             return LookupFailed("there is nobody to ask")
-        self.is_looking_up = True
-        try:
-            if self._found is None:
-                return lookup.find(self.id)
-            self._looked_up_at = time.monotonic()
-            return lookup.find_again(self.id, self._found.given)
-        except LookupFailed as failed:
-            return failed
-        finally:
-            self.is_looking_up = False
+        return self.address.ask(lookup, self.id)
 
     def end_look_up(self, found: Found | LookupFailed | None) -> None:
         """What the application has answered."""
-        self._wants_look_up = False
+        self.address.answered(found)
         if isinstance(found, Found):
-            self._lookup_backoff.succeed()
-            self._lookup_failing_since = None
-            self.problem = ""
-            self._go_to(found)
-        elif found is None:
-            self._end("unknown_stream" if self._found is None else "stream_gone")
+            self._go_to(found.destination)
+        elif isinstance(found, LookupFailed):
+            self._rooms.stderr.say("look-up", f"stream {shown(self.id)}: {self.address.problem}")
         else:
-            self.problem = f"look-up failed: {found}"
-            if self._lookup_failing_since is None:
-                self._lookup_failing_since = time.time()
-            answer = Answer(retry_after=found.retry_after)
-            self._lookup_backoff.fail(time.monotonic(), answer, _retry.LONGEST_REFUSED_WAIT)
-            self._rooms.stderr.say("look-up", f"stream {shown(self.id)}: {self.problem}")
+            self._end(self.address.ended)
 
     def _end(self, cause: str) -> None:
-        self.ended = cause
         self.lane.close(cause)
         self.outlet.give_up()
         if self.shelf is not None:
@@ -274,12 +218,12 @@ class Stream:
     @property
     def set_aside(self) -> SetAside | None:
         """Why and since when nothing is written to it, while its lines are kept."""
-        if self.ended:
+        if self.address.ended:
             return None
         since = self.outlet.set_aside_since
-        reason = self.problem or self.outlet.problem
+        reason = self.address.problem or self.outlet.problem
         if since is None and self.host is None:
-            since = self._lookup_failing_since
+            since = self.address.failing_since
         return None if since is None else SetAside(self.id, reason, since)
 
     def stats(self) -> Stats:

@@ -13,7 +13,6 @@ from logplex_handler._forks import Here
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
-from logplex_handler.errors import LookupFailed
 
 # Seconds that a thread rests after an error of this package's own, so as not to spin.
 _AFTER_ERROR = 1.0
@@ -98,15 +97,15 @@ class Workers:
             stream.has_news = True
             self._news.put(stream)
 
-    def begin_flush(self) -> None:
-        """Somebody waits for what is queued."""
+    def begin_flush(self, flush: object, deadline: float) -> None:
+        """Somebody waits for what is queued, until then at most."""
         with self._lock:
-            self._agenda.flushing += 1
+            self._agenda.begin_flush(flush, deadline)
 
-    def end_flush(self) -> None:
+    def end_flush(self, flush: object) -> None:
         """He does not any more."""
         with self._lock:
-            self._agenda.flushing -= 1
+            self._agenda.end_flush(flush)
 
     def begin_close(self) -> None:
         """There is no later: nothing is waited for any more, and no thread is started."""
@@ -208,11 +207,10 @@ class Workers:
                 stream.deliver(self._pool, seconds)
             else:
                 found = stream.look_up()
-                if not task.given_up:
+                with self._lock:
+                    is_wanted = self._agenda.is_wanted(task, found)
+                if is_wanted:
                     stream.end_look_up(found)
-                elif not isinstance(found, LookupFailed):
-                    with self._lock:
-                        self._agenda.take_late_answer(task, found)
         finally:
             self._doers.discard(here)
             self.done += 1

@@ -19,9 +19,9 @@ from logplex_handler import (
     Destination,
     KeyValueFormatter,
     LogplexHandler,
+    _address,
     _agenda,
     _directory,
-    _stream,
     use_stream,
 )
 from logplex_handler._backoff import Backoff
@@ -434,7 +434,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
             assert wait_until(handler.set_aside)
             waiting = False
             stream = handler._pipeline._directory._streams[1]
-            stream._looked_up_at = float("-inf")
+            stream.address._asked_again_at = float("-inf")
             assert handler.flush(20)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
@@ -865,7 +865,7 @@ def test_closing_delivers_what_all_streams_have():
 
 def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
     """However often its URL is refused; then it is asked for again."""
-    monkeypatch.setattr(_stream, "_BETWEEN_LOOKUPS", 0.5)
+    monkeypatch.setattr(_address, "_BETWEEN_LOOKUPS", 0.5)
     with receiving("good") as logplex:
         source = Record({1: logplex.url_for("bad")})
         times = []

@@ -1,5 +1,6 @@
 """Ends, other people's code, and servers that mean no good: over real sockets."""
 
+import itertools
 import logging
 import socket
 import sys
@@ -11,6 +12,8 @@ import pytest
 import requests
 
 from logplex_handler import _retry
+from logplex_handler._backoff import Haste
+from logplex_handler._delivery import Delivery
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, serving, texts
@@ -365,3 +368,39 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
             pipeline._workers.help_out(time.monotonic() + 5)
         stream.buffer.end_flush()
         assert logplex.wait_for(2, 3.0)
+
+
+def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
+    """Otherwise a host that fails would be tried twice a second from then on."""
+    code = Delivery._see_through.__code__
+    number, interrupted = 0, True
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        agenda = handler._pipeline._workers._agenda
+        while interrupted:
+            lines = itertools.count()
+            interrupted = False
+
+            def trace(frame, event, _, lines=lines, number=number):
+                nonlocal interrupted
+                if frame.f_code is not code:
+                    return None
+                if event == "line" and next(lines) == number:
+                    interrupted = True
+                    raise KeyboardInterrupt
+                return trace
+
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                with suppress(KeyboardInterrupt):
+                    handler.flush(0.02)
+            finally:
+                sys.settrace(before)
+            assert wait_until(lambda: agenda.haste is Haste.NONE, 1.0)
+            number += 1
+        assert number > 5
