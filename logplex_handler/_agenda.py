@@ -1,6 +1,6 @@
-"""Which stream is next, and what for: so that each gets its share, and none waits for another.
+"""What is done next, for which stream: so that each gets its share, and none waits for another.
 
-The streams of a host that is well take turns, and so do the hosts. A host that has not answered its
+The hosts that are well take turns. A host that has not answered its
 last request yet, or not in time, gets one request at a time, for one stream or the other, and apart
 from the rest: others never wait for it.
 """
@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from logplex_handler._backoff import Haste
 from logplex_handler._host import Host
 from logplex_handler._lookup import Found
+from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream, Turn
+from logplex_handler._turns import Turns
 from logplex_handler.errors import LookupFailed
 
 # Seconds after which a request is one that others do not wait for any more.
@@ -53,23 +55,23 @@ class Agenda:
         workers: How much may be done at a time: so many requests to hosts that are well, as many to
             others, and as many look-ups.
         let_go: Called with a stream that has had nothing to do for a while.
+        stderr: Where it is said that no stream can be looked up.
 
     Attributes:
         closing: Whether all is to be delivered now, as there is no later.
     """
 
-    def __init__(self, workers: int, let_go: Callable[[Stream], object]) -> None:
+    def __init__(self, workers: int, let_go: Callable[[Stream], object], stderr: Stderr) -> None:
         self.closing = False
         # Those who wait for what is queued, until when.
         self._flushes: dict[object, float] = {}
         self._workers = workers
         self._let_go = let_go
+        self._stderr = stderr
         # By time; those that are not their stream's `turn` are of no use any more.
         self._timed: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
-        # The streams that are due, by host; and the hosts that have some, in turn.
-        self._due: dict[Host, deque[Stream]] = {}
-        self._turns: deque[Host] = deque()
+        self._turns = Turns()
         self._look_ups: deque[Stream] = deque()
         # Those with drops that nobody was told of. One at a time is: the application's callback may
         # take long, and expect no other call of it meanwhile.
@@ -109,24 +111,17 @@ class Agenda:
                 self._plan_at(stream, time.monotonic() + _IDLE)
         elif job[1] > 0:
             self._plan_at(stream, time.monotonic() + job[1])
-        else:
+        elif job[0] is Job.LOOK_UP:
             stream.turn = Turn.DUE
-            if job[0] is Job.LOOK_UP:
-                self._look_ups.append(stream)
-            else:
-                self._queue(stream, stream.host)
+            self._look_ups.append(stream)
+        elif stream.host is not None:
+            stream.turn = Turn.DUE
+            self._turns.add(stream, stream.host)
 
     def _plan_at(self, stream: Stream, when: float) -> None:
         if not isinstance(stream.turn, float) or when < stream.turn:
             stream.turn = when
             heapq.heappush(self._timed, (when, next(self._numbers), stream))
-
-    def _queue(self, stream: Stream, host: Host | None) -> None:
-        if host is not None:
-            if host not in self._due:
-                self._due[host] = deque()
-                self._turns.append(host)
-            self._due[host].append(stream)
 
     def take(self, *, look_ups: bool = True) -> Task | None:
         """What to do now; `end` is to be called when it is done. None if that has to wait."""
@@ -141,27 +136,13 @@ class Agenda:
                 return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
         may_work = self._requests(apart=False) < self._workers
         may_probe = self._requests(apart=True) < self._workers
-        for _ in range(len(self._turns)):
-            host = self._turns[0]
-            self._turns.rotate(-1)
+        for host in self._turns.next_hosts():
             is_apart = not (host.is_well or host.is_new)
             may_begin = may_probe if is_apart else may_work
             if may_begin and (host.is_well or self._probe_in(host, now) == 0):
-                due = self._next_due(host)
-                if due is not None:
-                    return self._begin(due, Job.DELIVER, host, now, apart=is_apart)
-        return None
-
-    def _next_due(self, host: Host) -> Stream | None:
-        """The next stream of a host, which has had its turn just now."""
-        streams = self._due[host]
-        while streams:
-            stream = streams.popleft()
-            if not streams:
-                self._turns.remove(host)
-                del self._due[host]
-            if self._is_still_due(stream, Job.DELIVER, host):
-                return stream
+                for stream in self._turns.streams_of(host):
+                    if self._is_still_due(stream, Job.DELIVER, host):
+                        return self._begin(stream, Job.DELIVER, host, now, apart=is_apart)
         return None
 
     def _is_still_due(self, stream: Stream, job: Job, host: Host | None = None) -> bool:
@@ -271,8 +252,21 @@ class Agenda:
                     task.host.is_well = False
 
     def _give_up(self, task: Task) -> None:
+        """It hangs: its stream goes on without an answer, and its thread is lost for look-ups."""
         self._under_way.remove(task)
         self._hung.add(task)
         task.stream.turn = Turn.NONE
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)
+        if len(self._hung) == self._workers:
+            self._say_stuck()
+
+    def _say_stuck(self) -> None:
+        first = min([task.began for task in self._hung])
+        since = time.gmtime(time.time() - (time.monotonic() - first))
+        self._stderr.say(
+            "hung look-ups",
+            f"{len(self._hung)} look-ups hang, the first since "
+            f"{time.strftime('%Y-%m-%d %H:%M:%S', since)} UTC: until one of them comes back, "
+            "no other stream is looked up",
+        )

@@ -128,7 +128,7 @@ class Active:
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
         self._pool = Pool(options.transport)
         self._workers = Workers(
-            Agenda(options.workers, self._directory.let_go),
+            Agenda(options.workers, self._directory.let_go, stderr),
             self._pool,
             stderr,
             take_back=self._directory.take_back,

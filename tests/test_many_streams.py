@@ -538,8 +538,9 @@ def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch
     assert sorted(asked) == [1, 2]
 
 
-def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
-    """Other threads deliver."""
+def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
+    """Other threads deliver; that no other stream can be looked up is said once."""
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.05)
     released = threading.Event()
     with receiving("own") as logplex:
@@ -553,6 +554,10 @@ def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
             logger.info("own")
             assert logplex.wait_for(1)
             assert threading.active_count() < 30
+            (said,) = re.findall(".*look-ups hang.*", capsys.readouterr().err)
+            assert said.startswith("logplex_handler: 4 look-ups hang, the first since ")
+            since = re.findall(r"since (\S+ \S+) UTC", said)
+            assert began <= since[0] <= time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
             released.set()
         assert handler.stats().dropped == {"unknown_stream": 100}
 
