@@ -39,14 +39,15 @@ class Address:
     beside it.
 
     Args:
-        found: What was looked up before.
+        state: What is known from before.
+        found: What was looked up then, if it was found.
     """
 
     __slots__ = ("_asked_again_at", "_backoff", "failing_since", "found", "is_asking", "problem",
                  "state")  # fmt: skip
 
-    def __init__(self, found: Found | None = None) -> None:
-        self.state = State.SOUGHT if found is None else State.FOUND
+    def __init__(self, state: State = State.SOUGHT, found: Found | None = None) -> None:
+        self.state = state
         self.found = found
         # Whether the application is being asked.
         self.is_asking = False

@@ -100,7 +100,7 @@ class Agenda:
 
     def plan(self, stream: Stream) -> None:
         """There is news of a stream, or its time has come."""
-        if stream.buffer.has_unheard_drops and not stream.is_telling:
+        if stream.telling.is_due and not stream.is_telling:
             stream.is_telling = True
             self._tells.append(stream)
         if stream.turn is Turn.DUE or stream.turn is Turn.UNDER_WAY:

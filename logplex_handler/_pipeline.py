@@ -137,7 +137,7 @@ class Active:
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
         )
-        self._delivery = Delivery(self._workers, self._pool, stderr, self._directory.streams)
+        self._delivery = Delivery(self._workers, self._pool, stderr, self._directory.all_streams)
         self._spool = spool
         self._spooler: Spooler | None = None
         if options.spool is not None and spool is not None:

@@ -14,10 +14,11 @@ from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._fill import Readdress, RenderFor
 from logplex_handler._host import Host, Hosts
 from logplex_handler._in_flight import InFlight, Notice
-from logplex_handler._lane import OpenLane
+from logplex_handler._lane import DeadEnd, Lane, OpenLane
 from logplex_handler._lookup import Found, Lookup
 from logplex_handler._memory import Memory
 from logplex_handler._outlet import Outlet, OutletOptions
+from logplex_handler._own_doing import own_doing
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
 from logplex_handler._shelf import Shelf, ShelfOptions, is_storable
@@ -27,6 +28,12 @@ from logplex_handler._telling import OnDrop, Telling
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
+
+# What is said of records that come where a stream has ended.
+_TURNED_DOWN = {
+    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
+    "stream_gone": "records for a stream that has ended are dropped",
+}
 
 
 class Job(Enum):
@@ -82,13 +89,13 @@ class Stream:
 
     Args:
         stream_id: What the application calls it; None for the handler's own URL.
-        found: Where it goes, if that was looked up before.
+        address: What is known of where it goes. Default: nothing yet.
         before: What was counted for it before.
     """
 
     __slots__ = (
-        "__weakref__", "_rooms", "address", "before", "buffer", "has_news", "id", "in_flight",
-        "is_let_go", "is_telling", "lane", "outlet", "shelf", "telling", "turn",
+        "__weakref__", "_open_lane", "_rooms", "address", "before", "buffer", "has_news", "id",
+        "in_flight", "is_let_go", "is_telling", "lane", "outlet", "shelf", "telling", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -96,16 +103,17 @@ class Stream:
         stream_id: Hashable,
         rooms: Rooms,
         *,
-        found: Found | None = None,
+        address: Address | None = None,
         before: Stats | None = None,
     ) -> None:
         self.id = stream_id
         self.before = before
         self._rooms = rooms
+        self.address = Address() if address is None else address
         on_news = partial(rooms.on_news, self)
         self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory, on_news)
         self.telling = Telling(self.buffer, rooms.stderr, rooms.on_drop)
-        self.shelf = _shelf_for(stream_id, self.buffer, rooms)
+        self.shelf = None if self.address.ended else _shelf_for(stream_id, self.buffer, rooms)
         self.in_flight = InFlight(
             self.buffer,
             rooms.outlet.max_batch_bytes,
@@ -116,7 +124,7 @@ class Stream:
             shelf=self.shelf,
         )
         self.outlet = Outlet(stream_id, self.in_flight, rooms.outlet.flush_interval, rooms.stderr)
-        self.lane = OpenLane(
+        self._open_lane = OpenLane(
             self.buffer,
             weigh=rooms.weigh,
             telling=self.telling,
@@ -125,7 +133,7 @@ class Stream:
             is_deliverer=rooms.is_deliverer,
             may_wait=rooms.may_wait,
         )
-        self.address = Address(found)
+        self.lane: Lane = self._open_lane
         # Whether somebody was told of news and has not looked yet.
         self.has_news = False
         # What the agenda has for it: a turn, or when it is looked at again, on the monotonic clock.
@@ -134,8 +142,10 @@ class Stream:
         self.is_telling = False
         # Whether it was let go of.
         self.is_let_go = False
-        if found is not None:
-            self._go_to(found.destination)
+        if self.address.found is not None:
+            self._go_to(self.address.found.destination)
+        elif self.address.ended:
+            self._lead_nowhere()
 
     def fix(self, destination: Destination) -> None:
         """Go there; it was not looked up, and never will be."""
@@ -198,10 +208,11 @@ class Stream:
         elif isinstance(found, LookupFailed):
             self._rooms.stderr.say("look-up", f"stream {shown(self.id)}: {self.address.problem}")
         else:
-            self._end(self.address.ended)
+            self._end()
 
-    def _end(self, cause: str) -> None:
-        self.lane.close(cause)
+    def _end(self) -> None:
+        self._lead_nowhere()
+        cause = self.address.ended
         self.outlet.give_up()
         if self.shelf is not None:
             self.shelf.clear()
@@ -210,6 +221,24 @@ class Stream:
         self._rooms.stderr.say(
             cause, f"stream {shown(self.id)} {kind}: {records_in_words(left)} dropped ({cause})"
         )
+
+    def _lead_nowhere(self) -> None:
+        """From now on its records are turned down; those too that have found their lane before."""
+        cause = self.address.ended
+        self.lane = DeadEnd(self.buffer, cause, self._turned_down)
+        self._open_lane.close(cause)
+
+    def _turned_down(self) -> None:
+        cause = self.address.ended
+        self._rooms.stderr.say(cause, f"{_TURNED_DOWN[cause]} ({cause})")
+        # What is said of drops must not be the reason to say so again.
+        if own_doing.get() is None and self.telling.turned_down(cause):
+            self._rooms.on_news(self)
+
+    def close(self) -> None:
+        """From now on records are turned down, as nothing is delivered any more."""
+        if not self.address.ended:
+            self._open_lane.close("closed")
 
     def leave(self) -> int:
         """It is over: what is left goes to the spool or is dropped; how many were dropped."""

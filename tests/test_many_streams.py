@@ -24,6 +24,7 @@ from logplex_handler import (
     _directory,
     use_stream,
 )
+from logplex_handler._address import State
 from logplex_handler._backoff import Backoff
 from logplex_handler._host import Hosts
 from logplex_handler._retry import Answer
@@ -262,9 +263,67 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
     assert any("'nobody'" in line and "unknown_stream" in line for line in said)
 
 
+@pytest.mark.parametrize("has_url", [False, True])
+def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
+    """Of the first for a stream, of later ones, of those that name none; not of what it logs."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    told = Counter()
+
+    def on_drop(records, cause):
+        told[cause] += records
+        logger.info("dropped", extra=to("nobody"))
+
+    with receiving("own") as logplex:
+        url = logplex.url_for("own") if has_url else None
+        with logging_to(url, streams={}, on_drop=on_drop) as (logger, handler):
+            for _ in range(3):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 3})
+            for _ in range(2):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 5})
+            assert wait_until(lambda: "nobody" not in handler._pipeline._directory._streams)
+            logger.info("line", extra=to("nobody"))
+            logger.info("line", extra=to(["a", "list"]))
+            assert wait_until(lambda: told == {"unknown_stream": 7})
+            time.sleep(0.2)
+            assert told == {"unknown_stream": 7}
+            assert balanced(handler.stats())
+            assert handler.stats().dropped["unknown_stream"] > 7
+
+
+def test_on_drop_hears_of_records_for_a_stream_that_has_ended():
+    """Of each, though it is said on stderr only now and then."""
+    told = Counter()
+    with receiving("other") as logplex:
+        source = Record({1: logplex.url_for("gone")})
+        source.refresh = lambda stream, rejected: None
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(None, streams=source, **options) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            logger.info("late", extra=to(1))
+            assert wait_until(lambda: told == {"stream_gone": 2})
+            logger.info("last", extra=to(1))
+    assert told == {"stream_gone": 3} == handler.stats().dropped
+
+
+def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
+    """The handler has its own URL alone, and no thread for streams."""
+    told = Counter()
+    with receiving(token("own")) as logplex:
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(logplex.url, **options) as (logger, handler):
+            logger.info("line", extra=to("customer"))
+            assert wait_until(lambda: told == {"unknown_stream": 1})
+            logger.info("own")
+            assert handler.flush()
+    assert [line.text for line in logplex.lines] == ["own"]
+
+
 def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
     """A customer may be new."""
-    monkeypatch.setitem(_directory._ENDED, "unknown_stream", 0.0)
+    monkeypatch.setitem(_directory._ENDED, State.UNKNOWN, 0.0)
     monkeypatch.setattr(_agenda, "_IDLE", 0.05)
     with receiving("t.1") as logplex:
         source = Record({})
@@ -834,6 +893,29 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
             assert wait_until(lambda: handler.stats().delivered == 2)
             assert balanced(handler.stats())
             assert pipeline._directory._streams == {1: stream}
+
+
+def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lost():
+    """Both are of one stream, in whose place there is never another one beside it."""
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, flush_interval=60) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            pipeline = handler._pipeline
+            stream = pipeline._directory._streams[1]
+            lane = pipeline.lane(1)
+            pipeline._directory.let_go(stream)
+            logger.info("two", extra=to(1))
+            record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
+            lane.put(handler._entries.entry(record, handler.formatter)[0], quiet=False)
+            logger.info("four", extra=to(1))
+            assert handler.flush()
+            stats = handler.stats()
+            assert stats == handler.stats(stream=1)
+            assert len(pipeline._directory.streams()) == 1
+    assert [line.text for line in logplex.lines] == ["one", "two", "three", "four"]
+    assert (stats.accepted, stats.delivered) == (4, 4)
 
 
 def test_connections_are_shared_by_the_streams_of_a_host():
