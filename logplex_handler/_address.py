@@ -7,7 +7,8 @@ from collections.abc import Hashable
 from enum import Enum
 
 from logplex_handler import _retry
-from logplex_handler._backoff import Backoff, Haste
+from logplex_handler._backoff import Backoff
+from logplex_handler._haste import Haste
 from logplex_handler._lookup import Found, Lookup
 from logplex_handler._retry import Answer
 from logplex_handler.errors import LookupFailed

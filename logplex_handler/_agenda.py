@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from logplex_handler._backoff import Haste
+from logplex_handler._haste import Hurry
 from logplex_handler._host import Host
 from logplex_handler._lookup import Found
 from logplex_handler._stderr import Stderr
@@ -55,18 +55,16 @@ class Agenda:
         workers: How much may be done at a time: so many requests to hosts that are well, as many to
             others, and as many look-ups.
         let_go: Called with a stream that has had nothing to do for a while.
+        hurry: Says how long to wait.
         stderr: Where it is said that no stream can be looked up.
-
-    Attributes:
-        closing: Whether all is to be delivered now, as there is no later.
     """
 
-    def __init__(self, workers: int, let_go: Callable[[Stream], object], stderr: Stderr) -> None:
-        self.closing = False
-        # Those who wait for what is queued, until when.
-        self._flushes: dict[object, float] = {}
+    def __init__(
+        self, workers: int, let_go: Callable[[Stream], object], hurry: Hurry, stderr: Stderr
+    ) -> None:
         self._workers = workers
         self._let_go = let_go
+        self._hurry = hurry
         self._stderr = stderr
         # By time; those that are not their stream's `turn` are of no use any more.
         self._timed: list[tuple[float, int, Stream]] = []
@@ -81,23 +79,6 @@ class Agenda:
         # Look-ups that were given up, and have not come back.
         self._hung: set[Task] = set()
 
-    def begin_flush(self, flush: object, deadline: float) -> None:
-        """Somebody waits for what is queued; not longer, even if `end_flush` is never called."""
-        self._flushes[flush] = deadline
-
-    def end_flush(self, flush: object) -> None:
-        """He does not any more."""
-        self._flushes.pop(flush, None)
-
-    @property
-    def haste(self) -> Haste:
-        """How much of a hurry there is."""
-        if self.closing:
-            return Haste.CLOSING
-        if self._flushes and max(self._flushes.values()) > time.monotonic():
-            return Haste.FLUSHING
-        return Haste.NONE
-
     def plan(self, stream: Stream) -> None:
         """There is news of a stream, or its time has come."""
         if stream.telling.is_due and not stream.is_telling:
@@ -105,7 +86,7 @@ class Agenda:
             self._tells.append(stream)
         if stream.turn is Turn.DUE or stream.turn is Turn.UNDER_WAY:
             return
-        job = stream.next_job(self.haste)
+        job = stream.next_job(self._hurry.haste)
         if job is None:
             if stream.id is not None:
                 self._plan_at(stream, time.monotonic() + _IDLE)
@@ -152,7 +133,7 @@ class Agenda:
         """
         if stream.turn is not Turn.DUE:
             return False
-        if stream.next_job(self.haste) == (job, 0.0) and host in (None, stream.host):
+        if stream.next_job(self._hurry.haste) == (job, 0.0) and host in (None, stream.host):
             return True
         stream.turn = Turn.NONE
         self.plan(stream)
@@ -169,7 +150,7 @@ class Agenda:
         """Seconds until a host that is not well may be tried again."""
         if host.under_way:
             return math.inf
-        return host.backoff.remaining(now, self.haste)
+        return host.backoff.remaining(now, self._hurry.haste)
 
     def _begin(
         self, stream: Stream, job: Job, host: Host | None, now: float, *, apart: bool
@@ -238,7 +219,7 @@ class Agenda:
             when, _, stream = heapq.heappop(self._timed)
             if when == stream.turn:
                 stream.turn = Turn.NONE
-                if stream.next_job(self.haste) is None and stream.is_idle:
+                if stream.next_job(self._hurry.haste) is None and stream.is_idle:
                     self._let_go(stream)
                 else:
                     self.plan(stream)

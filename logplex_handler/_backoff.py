@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import random
-from enum import IntEnum
 
 from logplex_handler import _retry
+from logplex_handler._haste import Haste
 from logplex_handler._retry import Answer
-
-
-class Haste(IntEnum):
-    """How much of a hurry there is: the more, the less is waited for."""
-
-    NONE = 0
-    # Somebody waits for what is queued: the next try is never far off.
-    FLUSHING = 1
-    # There is no later: nothing waits for more to come.
-    CLOSING = 2
 
 
 class Backoff:

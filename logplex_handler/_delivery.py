@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from logplex_handler._haste import Haste, Hurry
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Stream
@@ -31,14 +32,14 @@ class Delivery:
         workers: Workers,
         pool: Pool,
         stderr: Stderr,
+        hurry: Hurry,
         streams: Callable[[], list[Stream]],
     ) -> None:
         self._workers = workers
         self._pool = pool
         self._stderr = stderr
+        self._hurry = hurry
         self._streams = streams
-        # Set once, by whoever closes.
-        self._closing = False
 
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
@@ -64,8 +65,7 @@ class Delivery:
         streams = self._streams()
         for stream in streams:
             stream.outlet.try_once_more()
-        self._closing = True
-        self._workers.begin_close()
+        self._hurry.close()
         if not self._workers.is_here():
             self._see_through(deadline, least_request=0.0)
         left = sum([stream.leave() for stream in streams])
@@ -83,9 +83,7 @@ class Delivery:
         The threads deliver. Where there is none, or they are kept from their work, perhaps by a
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        flush = object()
-        try:
-            self._workers.begin_flush(flush, deadline)
+        with self._hurry.until(deadline):
             marks = [(stream, _mark(stream)) for stream in self._streams()]
             for stream, _ in marks:
                 self._workers.tell_of(stream)
@@ -94,8 +92,6 @@ class Delivery:
                 self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
             ]
             return all(seen_through)
-        finally:
-            self._workers.end_flush(flush)
 
     def _wait_for(self, stream: Stream, mark: int, deadline: float, least_request: float) -> bool:
         drops: int | None = None
@@ -116,7 +112,8 @@ class Delivery:
                 # Only now it is known how many of them were dropped.
                 drops = stream.buffer.ever_dropped()
             is_told = drops is not None and stream.telling.told_in_stream >= drops
-            is_over = is_told and not (self._closing and stream.in_flight.is_telling)
+            is_closing = self._hurry.haste is Haste.CLOSING
+            is_over = is_told and not (is_closing and stream.in_flight.is_telling)
             if is_over or stream.address.ended:
                 return True
             if left == 0 or self._workers.stopped or stream.outlet.asked_to_wait_until > deadline:
@@ -128,7 +125,7 @@ class Delivery:
 def _mark(stream: Stream) -> int:
     """Have what it holds now sent at once; the mark behind the last of it.
 
-    That somebody waits is known to the agenda, with an end: here Ctrl-C could make it last.
+    That somebody waits is not said here, where Ctrl-C could make it last.
     """
     mark = stream.buffer.begin_flush()
     stream.buffer.end_flush()

@@ -13,7 +13,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from logplex_handler import _retry
-from logplex_handler._backoff import Backoff, Haste
+from logplex_handler._backoff import Backoff
+from logplex_handler._haste import Haste
 from logplex_handler._host import Host
 from logplex_handler._in_flight import InFlight
 from logplex_handler._retry import Action, Answer

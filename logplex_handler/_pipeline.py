@@ -11,6 +11,7 @@ from logplex_handler._agenda import Agenda
 from logplex_handler._delivery import Delivery
 from logplex_handler._directory import Directory
 from logplex_handler._fill import Readdress, RenderFor
+from logplex_handler._haste import Hurry
 from logplex_handler._health import Health, Vitals
 from logplex_handler._host import Hosts
 from logplex_handler._in_flight import Notice
@@ -127,17 +128,21 @@ class Active:
         self._directory = Directory(rooms, own)
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
         self._pool = Pool(options.transport)
+        hurry = Hurry()
         self._workers = Workers(
-            Agenda(options.workers, self._directory.let_go, stderr),
+            Agenda(options.workers, self._directory.let_go, hurry, stderr),
             self._pool,
             stderr,
+            hurry,
             take_back=self._directory.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
         )
-        self._delivery = Delivery(self._workers, self._pool, stderr, self._directory.all_streams)
+        self._delivery = Delivery(
+            self._workers, self._pool, stderr, hurry, self._directory.all_streams
+        )
         self._spool = spool
         self._spooler: Spooler | None = None
         if options.spool is not None and spool is not None:

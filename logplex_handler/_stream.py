@@ -9,9 +9,9 @@ from functools import partial
 from types import MappingProxyType
 
 from logplex_handler._address import Address
-from logplex_handler._backoff import Haste
 from logplex_handler._buffer import Buffer, BufferLimits
 from logplex_handler._fill import Readdress, RenderFor
+from logplex_handler._haste import Haste
 from logplex_handler._host import Host, Hosts
 from logplex_handler._in_flight import InFlight, Notice
 from logplex_handler._lane import DeadEnd, Lane, OpenLane

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from logplex_handler._agenda import Agenda, Task
 from logplex_handler._forks import Here
+from logplex_handler._haste import Haste, Hurry
 from logplex_handler._pool import Pool
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Job, Stream
@@ -36,6 +37,7 @@ class Workers:
         agenda: Agenda,
         pool: Pool,
         stderr: Stderr,
+        hurry: Hurry,
         *,
         take_back: Callable[[Stream], object],
         most_threads: int,
@@ -44,6 +46,7 @@ class Workers:
         self._agenda = agenda
         self._pool = pool
         self._stderr = stderr
+        self._hurry = hurry
         self._take_back = take_back
         self._most_threads = most_threads
         self._here = here
@@ -65,8 +68,7 @@ class Workers:
         # The threads that do something just now, those of others included.
         self._doers: set[int] = set()
         self.done = 0
-        # Set once, by whoever closes: no thread is started any more, and then none goes on.
-        self._closing = False
+        # Set once, by whoever closes.
         self.stopped = False
 
     def is_here(self) -> bool:
@@ -87,7 +89,7 @@ class Workers:
     def wake(self, stream: Stream) -> None:
         """There is news in a stream's buffer; starts a thread if there is none yet."""
         self.tell_of(stream)
-        if not self._threads and not self._closing:
+        if not self._threads and self._hurry.haste is not Haste.CLOSING:
             self._start()
 
     def tell_of(self, stream: Stream) -> None:
@@ -96,20 +98,6 @@ class Workers:
         if not stream.has_news:
             stream.has_news = True
             self._news.put(stream)
-
-    def begin_flush(self, flush: object, deadline: float) -> None:
-        """Somebody waits for what is queued, until then at most."""
-        with self._lock:
-            self._agenda.begin_flush(flush, deadline)
-
-    def end_flush(self, flush: object) -> None:
-        """He does not any more."""
-        with self._lock:
-            self._agenda.end_flush(flush)
-
-    def begin_close(self) -> None:
-        """There is no later: nothing is waited for any more, and no thread is started."""
-        self._closing = self._agenda.closing = True
 
     def stop(self) -> None:
         """What is being done is done to its end; nothing else is begun."""

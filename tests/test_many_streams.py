@@ -738,7 +738,7 @@ def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch):
         logger, handler = stack.enter_context(logging_to(None, streams=url_for, **options))
         for stream in range(10):
             logger.info("line", extra=to(stream))
-        assert handler.flush()
+        assert handler.flush(5)
         hangs.set()
         for stream in range(1, 10):
             logger.info("line", extra=to(stream))
