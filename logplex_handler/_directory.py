@@ -13,7 +13,8 @@ from logplex_handler._address import Address, State
 from logplex_handler._buffer import Buffer
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._lookup import Found
-from logplex_handler._stream import Rooms, Stream
+from logplex_handler._rooms import Rooms
+from logplex_handler._stream import Stream
 from logplex_handler.stats import SetAside, Stats
 
 # Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.

@@ -21,12 +21,13 @@ from logplex_handler._options import Options
 from logplex_handler._outlet import OutletOptions
 from logplex_handler._pool import Pool
 from logplex_handler._queue import Weigh
+from logplex_handler._rooms import Rooms
 from logplex_handler._shelf import ShelfOptions
 from logplex_handler._shutdown_clock import ShutdownClock
 from logplex_handler._spool import Spool
 from logplex_handler._spooler import Spooler
 from logplex_handler._stderr import Stderr, records_in_words
-from logplex_handler._stream import Rooms, Stream
+from logplex_handler._stream import Stream
 from logplex_handler._workers import Workers
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
 
 from logplex_handler._address import Address
-from logplex_handler._buffer import Buffer, BufferLimits
-from logplex_handler._fill import Readdress, RenderFor
+from logplex_handler._buffer import Buffer
 from logplex_handler._haste import Haste
-from logplex_handler._host import Host, Hosts
-from logplex_handler._in_flight import InFlight, Notice
-from logplex_handler._lane import DeadEnd, Lane, OpenLane
-from logplex_handler._lookup import Found, Lookup
-from logplex_handler._memory import Memory
-from logplex_handler._outlet import Outlet, OutletOptions
-from logplex_handler._own_doing import own_doing
+from logplex_handler._host import Host
+from logplex_handler._in_flight import InFlight
+from logplex_handler._lane import Lane, OpenLane
+from logplex_handler._lookup import Found
+from logplex_handler._nowhere import Nowhere
+from logplex_handler._outlet import Outlet
 from logplex_handler._pool import Pool
-from logplex_handler._queue import Weigh
-from logplex_handler._shelf import Shelf, ShelfOptions, is_storable
-from logplex_handler._spool import Spool
-from logplex_handler._stderr import Stderr, records_in_words, shown
-from logplex_handler._telling import OnDrop, Telling
+from logplex_handler._rooms import Rooms
+from logplex_handler._stderr import records_in_words, shown
+from logplex_handler._telling import Telling
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
-
-# What is said of records that come where a stream has ended.
-_TURNED_DOWN = {
-    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
-    "stream_gone": "records for a stream that has ended are dropped",
-}
 
 
 class Job(Enum):
@@ -50,38 +40,6 @@ class Turn(Enum):
     NONE = "nothing"
     DUE = "it waits for its turn"
     UNDER_WAY = "its job is being done"
-
-
-@dataclass(frozen=True, repr=False)
-class Rooms:
-    """What all streams of a handler share.
-
-    Attributes:
-        lookup: The application's `streams`; None if there are none.
-        may_wait: Seconds that a record may wait for room; None if it may not.
-        on_news: Called with a stream that has something to deliver.
-        is_deliverer: Whether the calling thread is one that delivers.
-        spool: Where what waits is kept on disk; None if it is not.
-        recover: Called before anything is sent: what is on disk comes first.
-    """
-
-    limits: BufferLimits
-    memory: Memory | None
-    outlet: OutletOptions
-    weigh: Weigh
-    render: RenderFor
-    readdress: Readdress
-    notice: Notice
-    stderr: Stderr
-    on_drop: OnDrop | None
-    hosts: Hosts
-    lookup: Lookup | None
-    may_wait: float | None
-    on_news: Callable[[Stream], None]
-    is_deliverer: Callable[[], bool]
-    spool: Spool | None
-    shelf: ShelfOptions
-    recover: Callable[[], object]
 
 
 class Stream:
@@ -113,7 +71,7 @@ class Stream:
         on_news = partial(rooms.on_news, self)
         self.buffer = Buffer(rooms.limits, rooms.weigh, rooms.memory, on_news)
         self.telling = Telling(self.buffer, rooms.stderr, rooms.on_drop)
-        self.shelf = None if self.address.ended else _shelf_for(stream_id, self.buffer, rooms)
+        self.shelf = None if self.address.ended else rooms.shelf_for(stream_id, self.buffer)
         self.in_flight = InFlight(
             self.buffer,
             rooms.outlet.max_batch_bytes,
@@ -225,15 +183,14 @@ class Stream:
     def _lead_nowhere(self) -> None:
         """From now on its records are turned down; those too that have found their lane before."""
         cause = self.address.ended
-        self.lane = DeadEnd(self.buffer, cause, self._turned_down)
+        self.lane = Nowhere(
+            self.buffer,
+            cause,
+            telling=self.telling,
+            stderr=self._rooms.stderr,
+            on_news=partial(self._rooms.on_news, self),
+        )
         self._open_lane.close(cause)
-
-    def _turned_down(self) -> None:
-        cause = self.address.ended
-        self._rooms.stderr.say(cause, f"{_TURNED_DOWN[cause]} ({cause})")
-        # What is said of drops must not be the reason to say so again.
-        if own_doing.get() is None and self.telling.turned_down(cause):
-            self._rooms.on_news(self)
 
     def close(self) -> None:
         """From now on records are turned down, as nothing is delivered any more."""
@@ -267,17 +224,3 @@ class Stream:
             recovered=self.buffer.recovered(),
         )
         return stats if self.before is None else self.before + stats
-
-
-def _shelf_for(stream_id: Hashable, buffer: Buffer, rooms: Rooms) -> Shelf | None:
-    if rooms.spool is None or not is_storable(stream_id):
-        return None
-    return Shelf(
-        stream_id,
-        rooms.spool,
-        buffer,
-        rooms.shelf,
-        render=rooms.render,
-        readdress=rooms.readdress,
-        stderr=rooms.stderr,
-    )
