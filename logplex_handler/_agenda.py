@@ -1,6 +1,6 @@
-"""Which stream is next, and what for: so that each gets its share, and none waits for another.
+"""What is done next, for which stream: so that each gets its share, and none waits for another.
 
-The streams of a host that is well take turns, and so do the hosts. A host that has not answered its
+The hosts that are well take turns. A host that has not answered its
 last request yet, or not in time, gets one request at a time, for one stream or the other, and apart
 from the rest: others never wait for it.
 """
@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logplex_handler._haste import Hurry
 from logplex_handler._host import Host
 from logplex_handler._lookup import Found
-from logplex_handler._stream import Job, Stream
+from logplex_handler._stderr import Stderr
+from logplex_handler._stream import Job, Stream, Turn
+from logplex_handler._turns import Turns
 from logplex_handler.errors import LookupFailed
 
-# When a stream is due that waits for its turn.
-_DUE = -math.inf
 # Seconds after which a request is one that others do not wait for any more.
 _PATIENCE = 0.5
 # Seconds after which a look-up is given up: it cannot be stopped, but counts as failed.
@@ -35,9 +36,9 @@ class Task:
     """Something that is being done for a stream.
 
     Attributes:
+        began: On the monotonic clock; infinite where nobody is to lose patience with it.
         host: Where the request goes, if it is one.
         apart: Whether it counts apart from the others, as it may take long.
-        given_up: Whether nobody waits for its end any more.
     """
 
     stream: Stream
@@ -45,7 +46,6 @@ class Task:
     host: Host | None
     began: float
     apart: bool
-    given_up: bool = False
 
 
 class Agenda:
@@ -55,62 +55,54 @@ class Agenda:
         workers: How much may be done at a time: so many requests to hosts that are well, as many to
             others, and as many look-ups.
         let_go: Called with a stream that has had nothing to do for a while.
-
-    Attributes:
-        closing: Whether all is to be delivered now, as there is no later.
-        flushing: How many wait for what is queued.
+        hurry: Says how long to wait.
+        stderr: Where it is said that no stream can be looked up.
     """
 
-    def __init__(self, workers: int, let_go: Callable[[Stream], object]) -> None:
-        self.closing = False
-        self.flushing = 0
+    def __init__(
+        self, workers: int, let_go: Callable[[Stream], object], hurry: Hurry, stderr: Stderr
+    ) -> None:
         self._workers = workers
         self._let_go = let_go
-        # By time; those that are not at their stream's `planned_at` are of no use any more.
+        self._hurry = hurry
+        self._stderr = stderr
+        # By time; those that are not their stream's `turn` are of no use any more.
         self._timed: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
-        # The streams that are due, by host; and the hosts that have some, in turn.
-        self._due: dict[Host, deque[Stream]] = {}
-        self._turns: deque[Host] = deque()
+        self._turns = Turns()
         self._look_ups: deque[Stream] = deque()
         # Those with drops that nobody was told of. One at a time is: the application's callback may
         # take long, and expect no other call of it meanwhile.
         self._tells: deque[Stream] = deque()
         self._is_telling = False
-        self._under_way: dict[Stream, Task] = {}
-        self._hung_look_ups = 0
+        self._under_way: set[Task] = set()
+        # Look-ups that were given up, and have not come back.
+        self._hung: set[Task] = set()
 
     def plan(self, stream: Stream) -> None:
         """There is news of a stream, or its time has come."""
-        if stream.buffer.has_unheard_drops and not stream.is_telling:
+        if stream.telling.is_due and not stream.is_telling:
             stream.is_telling = True
             self._tells.append(stream)
-        if stream in self._under_way or stream.planned_at == _DUE:
+        if stream.turn is Turn.DUE or stream.turn is Turn.UNDER_WAY:
             return
-        job = stream.next_job(closing=self.closing)
+        job = stream.next_job(self._hurry.haste)
         if job is None:
             if stream.id is not None:
                 self._plan_at(stream, time.monotonic() + _IDLE)
         elif job[1] > 0:
             self._plan_at(stream, time.monotonic() + job[1])
-        else:
-            stream.planned_at = _DUE
-            if job[0] is Job.LOOK_UP:
-                self._look_ups.append(stream)
-            else:
-                self._queue(stream, stream.host)
+        elif job[0] is Job.LOOK_UP:
+            stream.turn = Turn.DUE
+            self._look_ups.append(stream)
+        elif stream.host is not None:
+            stream.turn = Turn.DUE
+            self._turns.add(stream, stream.host)
 
     def _plan_at(self, stream: Stream, when: float) -> None:
-        if when < stream.planned_at:
-            stream.planned_at = when
+        if not isinstance(stream.turn, float) or when < stream.turn:
+            stream.turn = when
             heapq.heappush(self._timed, (when, next(self._numbers), stream))
-
-    def _queue(self, stream: Stream, host: Host | None) -> None:
-        if host is not None:
-            if host not in self._due:
-                self._due[host] = deque()
-                self._turns.append(host)
-            self._due[host].append(stream)
 
     def take(self, *, look_ups: bool = True) -> Task | None:
         """What to do now; `end` is to be called when it is done. None if that has to wait."""
@@ -121,61 +113,51 @@ class Agenda:
             return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
         while look_ups and self._look_ups and self._may_look_up():
             stream = self._look_ups.popleft()
-            stream.planned_at = math.inf
-            if stream.next_job(closing=self.closing) == (Job.LOOK_UP, 0.0):
+            if self._is_still_due(stream, Job.LOOK_UP):
                 return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
-            # A late answer has come meanwhile.
-            self.plan(stream)
         may_work = self._requests(apart=False) < self._workers
         may_probe = self._requests(apart=True) < self._workers
-        for _ in range(len(self._turns)):
-            host = self._turns[0]
-            self._turns.rotate(-1)
+        for host in self._turns.next_hosts():
             is_apart = not (host.is_well or host.is_new)
             may_begin = may_probe if is_apart else may_work
             if may_begin and (host.is_well or self._probe_in(host, now) == 0):
-                due = self._next_due(host)
-                if due is not None:
-                    return self._begin(due, Job.DELIVER, host, now, apart=is_apart)
+                for stream in self._turns.streams_of(host):
+                    if self._is_still_due(stream, Job.DELIVER, host):
+                        return self._begin(stream, Job.DELIVER, host, now, apart=is_apart)
         return None
 
-    def _next_due(self, host: Host) -> Stream | None:
-        """The next stream of a host, which has had its turn just now."""
-        streams = self._due[host]
-        while streams:
-            stream = streams.popleft()
-            stream.planned_at = math.inf
-            if not streams:
-                self._turns.remove(host)
-                del self._due[host]
-            is_due = stream.next_job(closing=self.closing) == (Job.DELIVER, 0.0)
-            if is_due and stream.host is host:
-                return stream
-            # It was when it came here.
-            self.plan(stream)
-        return None
+    def _is_still_due(self, stream: Stream, job: Job, host: Host | None = None) -> bool:
+        """Whether it is what it was when it came to wait for its turn; if not, it is planned anew.
+
+        A late answer may have come meanwhile, or others may have had what it waited with.
+        """
+        if stream.turn is not Turn.DUE:
+            return False
+        if stream.next_job(self._hurry.haste) == (job, 0.0) and host in (None, stream.host):
+            return True
+        stream.turn = Turn.NONE
+        self.plan(stream)
+        return False
 
     def _may_look_up(self) -> bool:
-        under_way = sum([task.job is Job.LOOK_UP for task in self._under_way.values()])
-        return under_way < self._workers and self._hung_look_ups < self._workers
+        under_way = sum([task.job is Job.LOOK_UP for task in self._under_way])
+        return under_way < self._workers and len(self._hung) < self._workers
 
     def _requests(self, *, apart: bool) -> int:
-        tasks = self._under_way.values()
-        return sum([task.job is Job.DELIVER and task.apart == apart for task in tasks])
+        return sum([t.job is Job.DELIVER and t.apart == apart for t in self._under_way])
 
     def _probe_in(self, host: Host, now: float) -> float:
         """Seconds until a host that is not well may be tried again."""
         if host.under_way:
             return math.inf
-        in_a_hurry = self.closing or self.flushing > 0
-        return host.backoff.remaining(now, in_a_hurry=in_a_hurry)
+        return host.backoff.remaining(now, self._hurry.haste)
 
     def _begin(
         self, stream: Stream, job: Job, host: Host | None, now: float, *, apart: bool
     ) -> Task:
-        stream.planned_at = math.inf
+        stream.turn = Turn.UNDER_WAY
         task = Task(stream, job, host, now, apart)
-        self._under_way[stream] = task
+        self._under_way.add(task)
         if host is not None:
             host.under_way += 1
         return task
@@ -184,18 +166,30 @@ class Agenda:
         """It is done."""
         if task.job is Job.TELL:
             self._is_telling = task.stream.is_telling = False
-        elif task.given_up:
-            self._hung_look_ups -= 1
+        elif task in self._hung:
+            self._hung.remove(task)
         else:
-            del self._under_way[task.stream]
+            self._under_way.remove(task)
+            task.stream.turn = Turn.NONE
         if task.host is not None:
             task.host.under_way -= 1
         self.plan(task.stream)
 
-    def take_late_answer(self, task: Task, found: Found | None) -> None:
-        """A look-up that was given up has come back; while a request is made it is of no use."""
-        if task.stream not in self._under_way and not task.stream.ended:
-            task.stream.end_look_up(found)
+    def is_wanted(self, task: Task, found: Found | LookupFailed | None) -> bool:
+        """Whether the answer to a look-up is of use, and so its stream's, before `end` is called.
+
+        One that comes after it was given up is not while a request is made, nor if it has failed.
+        """
+        stream = task.stream
+        if task in self._hung:
+            if stream.turn is Turn.UNDER_WAY or isinstance(found, LookupFailed):
+                return False
+            self._hung.remove(task)
+            self._under_way.add(task)
+            stream.turn = Turn.UNDER_WAY
+        # From now on it is not given up any more.
+        task.began = math.inf
+        return True
 
     def pause(self) -> float | None:
         """Seconds until `take` may have something to say, if nothing happens before."""
@@ -212,7 +206,7 @@ class Agenda:
                 return 0.0
             if not host.is_well and (may_work if host.is_new else may_probe):
                 times.append(now + self._probe_in(host, now))
-        for task in self._under_way.values():
+        for task in self._under_way:
             if task.job is Job.LOOK_UP:
                 times.append(task.began + _LOOK_UP_PATIENCE)
             elif not task.apart and self._turns:
@@ -223,13 +217,13 @@ class Agenda:
     def _see_to_time(self, now: float) -> None:
         while self._timed and self._timed[0][0] <= now:
             when, _, stream = heapq.heappop(self._timed)
-            if when == stream.planned_at:
-                stream.planned_at = math.inf
-                if stream.next_job(closing=self.closing) is None and stream.is_idle:
+            if when == stream.turn:
+                stream.turn = Turn.NONE
+                if stream.next_job(self._hurry.haste) is None and stream.is_idle:
                     self._let_go(stream)
                 else:
                     self.plan(stream)
-        for task in list(self._under_way.values()):
+        for task in list(self._under_way):
             if task.job is Job.LOOK_UP:
                 if now - task.began >= _LOOK_UP_PATIENCE:
                     self._give_up(task)
@@ -239,8 +233,21 @@ class Agenda:
                     task.host.is_well = False
 
     def _give_up(self, task: Task) -> None:
-        task.given_up = True
-        self._hung_look_ups += 1
-        del self._under_way[task.stream]
+        """It hangs: its stream goes on without an answer, and its thread is lost for look-ups."""
+        self._under_way.remove(task)
+        self._hung.add(task)
+        task.stream.turn = Turn.NONE
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)
+        if len(self._hung) == self._workers:
+            self._say_stuck()
+
+    def _say_stuck(self) -> None:
+        first = min([task.began for task in self._hung])
+        since = time.gmtime(time.time() - (time.monotonic() - first))
+        self._stderr.say(
+            "hung look-ups",
+            f"{len(self._hung)} look-ups hang, the first since "
+            f"{time.strftime('%Y-%m-%d %H:%M:%S', since)} UTC: until one of them comes back, "
+            "no other stream is looked up",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from logplex_handler import _retry
+from logplex_handler._haste import Haste
 from logplex_handler._retry import Answer
 
 
@@ -48,12 +49,12 @@ class Backoff:
         self.failures = 0
         self.not_before = self.asked_to_wait_until = 0.0
 
-    def remaining(self, now: float, *, in_a_hurry: bool) -> float:
+    def remaining(self, now: float, haste: Haste) -> float:
         """Seconds until the next try.
 
         In a hurry it is not far off, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
-        if in_a_hurry and self.asked_to_wait_until <= now:
+        if haste and self.asked_to_wait_until <= now:
             not_before = min(not_before, self._failed_at + _retry.FIRST_WAIT)
         return max(0.0, not_before - now)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Hashable
 from itertools import islice
 from typing import NamedTuple
 
+from logplex_handler._address import Address, State
 from logplex_handler._buffer import Buffer
 from logplex_handler._lane import DeadEnd, Lane
 from logplex_handler._lookup import Found
-from logplex_handler._stream import Rooms, Stream
+from logplex_handler._rooms import Rooms
+from logplex_handler._stream import Stream
 from logplex_handler.stats import SetAside, Stats
 
 # Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.
@@ -19,22 +22,21 @@ _FORGET = 3600.0
 # How many there may be of those; each takes less than a kilobyte.
 _MOST_ASLEEP = 100_000
 # Seconds that a stream is not looked up again after nobody knew it, or it had ended.
-_ENDED = {"unknown_stream": 30.0, "stream_gone": 600.0}
-# What is said of records that are dropped where no stream is open.
-_DROPPED = {
-    "closed": "records are logged after close, and dropped",
-    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
-    "stream_gone": "records for a stream that has ended are dropped",
-}
+_ENDED = {State.UNKNOWN: 30.0, State.GONE: 600.0}
 
 
 class _Asleep(NamedTuple):
-    """What is kept of a stream that is not used."""
+    """What is kept of a stream that is not used.
 
+    Attributes:
+        stream: The stream itself, as long as somebody has it who may put a record there.
+    """
+
+    state: State
     found: Found | None
     stats: Stats
-    ended: str
     since: float
+    stream: weakref.ref[Stream]
 
 
 class Directory:
@@ -48,20 +50,21 @@ class Directory:
     def __init__(self, rooms: Rooms, own: Stream | None) -> None:
         self.own = own
         self._rooms = rooms
-        # Guards the three below. Re-entrant because a garbage collection under it may log.
+        # Guards all below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # The one that has slept longest comes first.
         self._asleep: dict[Hashable, _Asleep] = {}
         self._forgotten = Stats()
         self._is_closed = False
-        self._dead_ends = {cause: self._dead_end(cause) for cause in ("closed", *_ENDED)}
+        # For records that have no stream: one that has ended, for each way to end; and what counts
+        # those that come after the end.
+        self._nowhere: dict[State, Stream] = {}
+        self._closed = DeadEnd(Buffer(rooms.limits, rooms.weigh), "closed", self._say_closed)
 
-    def _dead_end(self, cause: str) -> DeadEnd:
-        def say() -> None:
-            self._rooms.stderr.say(cause, f"{_DROPPED[cause]} ({cause})")
-
-        return DeadEnd(Buffer(self._rooms.limits, self._rooms.weigh), cause, say)
+    def _say_closed(self) -> None:
+        said = "records are logged after close, and dropped (closed)"
+        self._rooms.stderr.say("closed", said)
 
     def lane(self, stream_id: Hashable) -> Lane:
         """Where the records of a stream are put; it is opened if need be."""
@@ -82,23 +85,42 @@ class Directory:
     @property
     def unknown_lane(self) -> Lane:
         """Where records go that name no stream, or none that anybody knows."""
-        return self._dead_ends["unknown_stream"]
+        return self._lane_to_nowhere(State.UNKNOWN)
+
+    def _lane_to_nowhere(self, state: State) -> Lane:
+        with self._lock:
+            if state not in self._nowhere:
+                self._nowhere[state] = Stream(None, self._rooms, address=Address(state))
+            return self._nowhere[state].lane
 
     def _open(self, stream_id: Hashable) -> Lane:
         if self._rooms.lookup is None:
             return self.unknown_lane
         with self._lock:
             if self._is_closed:
-                return self._dead_ends["closed"]
-            asleep = self._asleep.get(stream_id)
-            if asleep is None:
-                opened = Stream(stream_id, self._rooms)
-            elif asleep.ended and time.monotonic() - asleep.since < _ENDED[asleep.ended]:
-                return self._dead_ends[asleep.ended]
-            else:
-                opened = Stream(stream_id, self._rooms, found=asleep.found, before=asleep.stats)
-                del self._asleep[stream_id]
-            return self._streams.setdefault(stream_id, opened).lane
+                return self._closed
+            stream = self._streams.get(stream_id)
+            if stream is None:
+                asleep = self._asleep.get(stream_id)
+                if asleep is not None and _rests(asleep):
+                    return self._lane_to_nowhere(asleep.state)
+                stream = self._opened(stream_id, asleep)
+                self._streams[stream_id] = stream
+                self._asleep.pop(stream_id, None)
+            return stream.lane
+
+    def _opened(self, stream_id: Hashable, asleep: _Asleep | None) -> Stream:
+        if asleep is None:
+            return Stream(stream_id, self._rooms)
+        if asleep.state in _ENDED:
+            return Stream(stream_id, self._rooms, before=asleep.stats)
+        stream = asleep.stream()
+        if stream is not None:
+            # Another one beside it would have its records in no order, and in no books.
+            stream.is_let_go = False
+            return stream
+        address = Address(asleep.state, asleep.found)
+        return Stream(stream_id, self._rooms, address=address, before=asleep.stats)
 
     def let_go(self, stream: Stream) -> None:
         """Keep of an idle stream only what it takes to open it again.
@@ -111,8 +133,10 @@ class Directory:
                 return
             del self._streams[stream.id]
             stream.is_let_go = True
-            found = None if stream.ended else stream.found
-            self._asleep[stream.id] = _Asleep(found, stream.stats(), stream.ended, now)
+            address = stream.address
+            self._asleep[stream.id] = _Asleep(
+                address.state, address.found, stream.stats(), now, weakref.ref(stream)
+            )
             for stream_id, asleep in list(islice(self._asleep.items(), 2)):
                 if now - asleep.since > _FORGET or len(self._asleep) > _MOST_ASLEEP:
                     self._forgotten += asleep.stats
@@ -134,13 +158,18 @@ class Directory:
             self._is_closed = True
             streams = list(self._streams.values())
         for stream in streams:
-            stream.lane.close("closed")
-        return self._dead_ends["closed"] if self.own is None else self.own.lane
+            stream.close()
+        return self._closed if self.own is None else self.own.lane
 
     def streams(self) -> list[Stream]:
         """All that are in use."""
         with self._lock:
             return list(self._streams.values())
+
+    def all_streams(self) -> list[Stream]:
+        """These, and those that lead nowhere, of whose drops somebody may have to be told."""
+        with self._lock:
+            return [*self._streams.values(), *self._nowhere.values()]
 
     def stats(self) -> Stats:
         """The books of all of them."""
@@ -148,11 +177,9 @@ class Directory:
             total = self._forgotten
             for asleep in self._asleep.values():
                 total += asleep.stats
-            for stream in self._streams.values():
+            for stream in self.all_streams():
                 total += stream.stats()
-        for dead_end in self._dead_ends.values():
-            total += counted(dead_end.buffer)
-        return total
+        return total + counted(self._closed.buffer)
 
     def fill(self) -> float:
         """The part of the memory that is in use, from 0 to 1."""
@@ -175,6 +202,12 @@ class Directory:
         """Those whose lines are kept while nothing is written to them."""
         aside = [stream.set_aside for stream in self.streams()]
         return tuple([one for one in aside if one is not None])
+
+
+def _rests(asleep: _Asleep) -> bool:
+    """Whether it has ended just now, and is not to be looked up yet."""
+    pause = _ENDED.get(asleep.state)
+    return pause is not None and time.monotonic() - asleep.since < pause
 
 
 def counted(buffer: Buffer) -> Stats:

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from logplex_handler import _exits, _forks
 from logplex_handler._agenda import Agenda
-from logplex_handler._buffer import Buffer
 from logplex_handler._delivery import Delivery
-from logplex_handler._directory import Directory, counted
+from logplex_handler._directory import Directory
 from logplex_handler._fill import Readdress, RenderFor
+from logplex_handler._haste import Hurry
 from logplex_handler._health import Health, Vitals
 from logplex_handler._host import Hosts
-from logplex_handler._lane import DeadEnd, Lane
+from logplex_handler._in_flight import Notice
+from logplex_handler._lane import Lane
 from logplex_handler._memory import Memory
 from logplex_handler._options import Options
-from logplex_handler._outlet import Notice, OutletOptions
+from logplex_handler._outlet import OutletOptions
 from logplex_handler._pool import Pool
-from logplex_handler._queue import Entry, Weigh
+from logplex_handler._queue import Weigh
+from logplex_handler._rooms import Rooms
 from logplex_handler._shelf import ShelfOptions
+from logplex_handler._shutdown_clock import ShutdownClock
 from logplex_handler._spool import Spool
 from logplex_handler._spooler import Spooler
 from logplex_handler._stderr import Stderr, records_in_words
-from logplex_handler._stream import Rooms, Stream
+from logplex_handler._stream import Stream
+from logplex_handler._workers import Workers
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import Destination
 
-# Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
-_SAME_SHUTDOWN = 1.0
 # Bytes of one request, if that is no more than half of the bound; and of the longest packet.
 _LEAST_BATCH = 65_536
 _LONGEST_FRAME = 10_248
@@ -68,41 +69,6 @@ class Pipeline(Protocol):
         """The streams whose lines are kept while nothing is written to them."""
 
 
-class Inactive:
-    """A pipeline that leads nowhere: every record is counted as dropped."""
-
-    def __init__(self, options: Options) -> None:
-        self.here = _forks.here()
-        self.takes_entries = False
-        self._buffer = Buffer(options.buffer, _weightless)
-        self.own: Lane = DeadEnd(self._buffer, "inactive")
-
-    def lane(self, stream: Hashable) -> Lane:
-        return self.own
-
-    def flush(self, timeout: float | None) -> bool:
-        return True
-
-    def begin_shutdown(self) -> None:
-        """There is nothing to deliver."""
-
-    def close(self) -> None:
-        """There is nothing to close."""
-
-    def stats(self) -> Stats:
-        return counted(self._buffer)
-
-    def stats_of(self, stream: Hashable) -> Stats:
-        return self.stats() if stream is None else Stats()
-
-    def set_aside(self) -> tuple[SetAside, ...]:
-        return ()
-
-
-def _weightless(entry: Entry) -> tuple[int, int]:
-    return 0, 0
-
-
 def _smaller(options: OutletOptions, max_bytes: int) -> OutletOptions:
     """Where many streams share a bound, none is to hold much of it with one request."""
     share = max(_LONGEST_FRAME, min(max(_LEAST_BATCH, max_bytes // 64), max_bytes // 2))
@@ -125,7 +91,7 @@ class Active:
     ) -> None:
         self.here = _forks.here()
         self.takes_entries = True
-        self._shutdown_timeout = options.shutdown_timeout
+        self._clock = ShutdownClock(options.shutdown_timeout)
         self._stderr = stderr
         many = options.lookup is not None
         limits = options.buffer
@@ -159,22 +125,25 @@ class Active:
         own = None
         if options.destination is not None:
             own = Stream(None, rooms)
-            own.go_to(options.destination)
+            own.fix(options.destination)
         self._directory = Directory(rooms, own)
         self.own: Lane = self._directory.unknown_lane if own is None else own.lane
         self._pool = Pool(options.transport)
-        self._delivery = Delivery(
-            Agenda(options.workers, self._directory.let_go),
+        hurry = Hurry()
+        self._workers = Workers(
+            Agenda(options.workers, self._directory.let_go, hurry, stderr),
             self._pool,
             stderr,
-            streams=self._directory.streams,
+            hurry,
             take_back=self._directory.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
         )
-
+        self._delivery = Delivery(
+            self._workers, self._pool, stderr, hurry, self._directory.all_streams
+        )
         self._spool = spool
         self._spooler: Spooler | None = None
         if options.spool is not None and spool is not None:
@@ -183,21 +152,15 @@ class Active:
                 options.spool.interval,
                 serves=(own is not None, many),
                 stream=self._directory.stream,
-                wake=self._delivery.wake,
+                wake=self._workers.wake,
                 stderr=stderr,
             )
         self._health: Health | None = None
         if options.health_interval is not None and own is not None:
             self._health = Health(options.health_interval, self._vitals, self._say_health)
-        self._own = own
-        self._destination = options.destination
         self._render_health = health
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
-        # When the last flush without a time-out of its own was begun and ended, and whether it was
-        # begun with the shutdown of the whole process.
-        self._flush_began = self._flush_ended = float("-inf")
-        self._shutting_down = False
 
     def lane(self, stream: Hashable) -> Lane:
         return self.own if stream is None else self._directory.lane(stream)
@@ -218,10 +181,10 @@ class Active:
             self._memory.relieve()
         if self._spooler is not None:
             self._spooler.note(stream)
-        self._delivery.wake(stream)
+        self._workers.wake(stream)
 
     def _is_deliverer(self) -> bool:
-        return self._delivery.is_here()
+        return self._workers.is_here()
 
     def _recover(self) -> None:
         if self._spooler is not None:
@@ -231,18 +194,12 @@ class Active:
         self._recover()
         if timeout is not None:
             return self._delivery.flush(max(0.0, timeout))
-        now = time.monotonic()
-        if not (self._shutting_down and now - self._flush_ended < _SAME_SHUTDOWN):
-            self._flush_began = now
-        flushed = self._delivery.flush(max(0.0, self._flush_began + self._shutdown_timeout - now))
-        self._flush_ended = time.monotonic()
+        flushed = self._delivery.flush(self._clock.left_to_flush())
+        self._clock.flushed()
         return flushed
 
     def begin_shutdown(self) -> None:
-        self._shutting_down = True
-        self._flush_began = time.monotonic()
-        # It is still to come, however long others take before it.
-        self._flush_ended = float("inf")
+        self._clock.start()
         self._delivery.hurry()
 
     def close(self) -> None:
@@ -254,21 +211,19 @@ class Active:
         self.own = self._directory.close()
         if self._take_back_exit is not None:
             self._take_back_exit()
-        now = time.monotonic()
-        began = self._flush_began if now - self._flush_ended < _SAME_SHUTDOWN else now
-        left = self._delivery.close(began + self._shutdown_timeout - now)
+        left = self._delivery.close(self._clock.left_to_close())
         if self._spooler is not None and self._spool is not None:
             self._spooler.stop()
             # Where somebody is sending still, nobody else may take that over before the end of the
             # process.
-            if not self._delivery.is_delivering:
+            if not self._workers.are_at_work:
                 self._spool.close()
             pending = self.stats().pending
             if pending:
-                why = self._problem() or f"not delivered within {self._shutdown_timeout:g} s"
+                why = self._problem() or f"not delivered within {self._clock.timeout:g} s"
                 self._stderr.say("left", f"{records_in_words(pending)} left in the spool: {why}")
         if left:
-            why = self._problem() or f"not within {self._shutdown_timeout:g} s"
+            why = self._problem() or f"not within {self._clock.timeout:g} s"
             self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def _problem(self) -> str:
@@ -286,9 +241,10 @@ class Active:
         return Vitals(self.stats(), took, self._directory.fill())
 
     def _say_health(self, pairs: Mapping[str, str]) -> None:
-        if self._own is not None and self._destination is not None:
-            self._own.outlet.add_health(self._render_health(pairs, self._destination))
-            self._delivery.wake(self._own)
+        own = self._directory.own
+        if own is not None and own.in_flight.destination is not None:
+            own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))
+            self._workers.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._directory.set_aside()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from logplex_handler._transport import Transport, TransportOptions, free_library_loggers
+from logplex_handler._library_loggers import free_library_loggers
+from logplex_handler._transport import Transport, TransportOptions
 
 
 class Pool:

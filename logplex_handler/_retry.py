@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 from dataclasses import dataclass
 from enum import Enum
 
@@ -83,3 +84,21 @@ def within_bounds(asked: float | None) -> float | None:
     """A wait that was asked for, in seconds, as it is obeyed: at most 10 minutes."""
     # The greater of 0 and no number is 0.
     return None if asked is None else min(max(0.0, asked), LONGEST_ASKED_WAIT)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
+
+    `now` is the time in seconds since the epoch. None for no header or one that says nothing.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:10])
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return within_bounds(seconds)

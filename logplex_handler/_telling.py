@@ -22,20 +22,27 @@ class Telling:
 
     __slots__ = (
         "_buffer", "_called_for", "_in_stream", "_lock", "_on_drop", "_said", "_stderr",
-        "_under_way",
+        "_turned_down", "_under_way",
     )  # fmt: skip
 
     def __init__(self, buffer: Buffer, stderr: Stderr, on_drop: OnDrop | None) -> None:
         self._buffer = buffer
         self._stderr = stderr
         self._on_drop = on_drop
-        # Guards the four below: whoever closes tells beside the one who delivers. Re-entrant
+        # Guards the five below: whoever closes tells beside the one who delivers. Re-entrant
         # because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._called_for = _NONE
         self._said = _NONE
         self._in_stream = _NONE
         self._under_way: Counter[str] | None = None
+        # Of these, the callback alone is to hear.
+        self._turned_down = _NONE
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to `tell`."""
+        return self._buffer.has_unheard_drops or bool(self._turned_down)
 
     @property
     def told_in_stream(self) -> int:
@@ -57,6 +64,7 @@ class Telling:
             new = drops - self._called_for
             self._called_for = drops.copy()
             unsaid = drops - self._said
+            new, self._turned_down = new + self._turned_down, _NONE
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
         if unsaid and not at_last and self._stderr.say("dropped", in_words(unsaid)):
@@ -68,6 +76,14 @@ class Telling:
                 with contextlib.suppress(Exception), marked(Doing.CALLBACK):
                     self._on_drop(number, cause)
         return unsaid
+
+    def turned_down(self, cause: str) -> bool:
+        """One record more leads nowhere, and there is no stream to tell; whether `tell` is due."""
+        if self._on_drop is None:
+            return False
+        with self._lock:
+            self._turned_down = self._turned_down + Counter({cause: 1})
+        return True
 
     def leave_out(self, cause: str) -> None:
         """One drop of this cause is about to come that is not to be called back for."""

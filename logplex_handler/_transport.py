@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import gzip
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -17,11 +13,10 @@ import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
 from logplex_handler import _connection, _failures
-from logplex_handler._own_doing import Doing, marked, own_doing
-from logplex_handler._retry import Answer, within_bounds
+from logplex_handler._own_doing import Doing, marked
+from logplex_handler._retry import Answer, retry_after
+from logplex_handler._session import SessionFactory, new_session, verify
 from logplex_handler.streams import Destination
-
-SessionFactory = Callable[[], requests.Session]
 
 # Logplex answers for the exact type only, without parameters.
 CONTENT_TYPE = "application/logplex-1"
@@ -33,9 +28,6 @@ TOTAL_TIMEOUTS = 4
 _MAX_IDLE = 4.0
 # Bytes: an answer longer than this is not read to its end; its connection is given up instead.
 _MAX_ANSWER = 65_536
-
-# Who logs of requests: the top of the names of their loggers.
-LIBRARIES = frozenset({"requests", "urllib3"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,57 +190,6 @@ class Transport:
         return request, settings
 
 
-def new_session(factory: SessionFactory | None) -> requests.Session:
-    """A session of the application's, or an ordinary one; its requests can be held to a deadline.
-
-    Raises:
-        TypeError: What the factory returned is none.
-    """
-    if factory is not None:
-        session = factory()
-        if not isinstance(session, requests.Session):
-            raise TypeError("session_factory must return a requests.Session")
-    else:
-        session = requests.Session()
-        # What is set for one customer must not be sent for the next.
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    _connection.bound(session)
-    # For `Response.next`, requests reads the body of a redirect even if it is not followed,
-    # however long it is.
-    session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
-    return session
-
-
-def verify(session: requests.Session) -> str | bool:
-    """A session may name a CA of its own, but not leave the check out."""
-    return session.verify if isinstance(session.verify, str) else True
-
-
-def free_library_loggers() -> None:
-    """Have the HTTP libraries' loggers take no lock while a request of ours is made.
-
-    `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger
-    asks for that lock to look up whether it is enabled, whenever any level was set since.
-    """
-    for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
-        logger = logging.getLogger(f"urllib3.{name}")
-        if "isEnabledFor" not in vars(logger):
-            logger.isEnabledFor = partial(_is_enabled, logger)  # type: ignore[method-assign]
-
-
-def _is_enabled(logger: logging.Logger, level: int) -> bool:
-    if own_doing.get() is not Doing.REQUEST:
-        return logging.Logger.isEnabledFor(logger, level)
-    # What the lock guards is a memory of this.
-    if logger.disabled or logger.manager.disable >= level:
-        return False
-    return level >= logger.getEffectiveLevel()
-
-
-def _no_target(response: requests.Response) -> None:
-    """No answer leads anywhere else."""
-
-
 def _read_out(response: requests.Response) -> None:
     """Read the answer's body away: only then its connection can be used again."""
     raw = response.raw
@@ -267,21 +208,3 @@ def _credentials_come_later(request: requests.PreparedRequest) -> requests.Prepa
 
 def _authorize(request: requests.PreparedRequest, destination: Destination) -> None:
     HTTPBasicAuth(destination.user.encode(), destination.token.encode())(request)
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
-
-    `now` is the time in seconds since the epoch. None for no header or one that says nothing.
-    """
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        seconds = float(value[:10])
-    else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return within_bounds(seconds)

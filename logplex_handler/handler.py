@@ -14,12 +14,14 @@ from typing import Literal
 from logplex_handler import _forks, _options
 from logplex_handler._choice import ever_used, stream_of
 from logplex_handler._entries import Entries
+from logplex_handler._inactive import Inactive
+from logplex_handler._library_loggers import LIBRARIES
 from logplex_handler._lookup import Streams
 from logplex_handler._own_doing import Doing, own_doing
-from logplex_handler._pipeline import Active, Inactive, Pipeline
+from logplex_handler._pipeline import Active, Pipeline
+from logplex_handler._session import SessionFactory
 from logplex_handler._stderr import Stderr
 from logplex_handler._telling import OnDrop
-from logplex_handler._transport import LIBRARIES, SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.stats import SetAside, Stats

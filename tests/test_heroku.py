@@ -17,7 +17,7 @@ import pytest
 import requests
 import responses
 
-from logplex_handler import ConfigurationError, LookupFailed, _stderr, _stream
+from logplex_handler import ConfigurationError, LookupFailed, _address, _stderr
 from logplex_handler.heroku import AppInfoAPI, PlatformAPI, Provision, Resource, Tokens
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
@@ -700,7 +700,7 @@ def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits, capsys)
 
 def test_an_app_that_takes_no_logs_any_more_ends_its_stream(monkeypatch, capsys):
     """It has moved to Fir: its lines are counted, and that is said once."""
-    monkeypatch.setattr(_stream, "_BETWEEN_LOOKUPS", 0.0)
+    monkeypatch.setattr(_address, "_BETWEEN_LOOKUPS", 0.0)
     with standing_in() as heroku, LogplexReceiver(tokens=["t.0123-other"]) as logplex:
         heroku.addons[UUID] = Addon({"app-1": None})
         partner = Partner(log_input_url=logplex.url_for("t.0123-old"))

@@ -19,11 +19,12 @@ from logplex_handler import (
     Destination,
     KeyValueFormatter,
     LogplexHandler,
+    _address,
     _agenda,
     _directory,
-    _stream,
     use_stream,
 )
+from logplex_handler._address import State
 from logplex_handler._backoff import Backoff
 from logplex_handler._host import Hosts
 from logplex_handler._retry import Answer
@@ -263,9 +264,67 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
     assert any("'nobody'" in line and "unknown_stream" in line for line in said)
 
 
+@pytest.mark.parametrize("has_url", [False, True])
+def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
+    """Of the first for a stream, of later ones, of those that name none; not of what it logs."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    told = Counter()
+
+    def on_drop(records, cause):
+        told[cause] += records
+        logger.info("dropped", extra=to("nobody"))
+
+    with receiving("own") as logplex:
+        url = logplex.url_for("own") if has_url else None
+        with logging_to(url, streams={}, on_drop=on_drop) as (logger, handler):
+            for _ in range(3):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 3})
+            for _ in range(2):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 5})
+            assert wait_until(lambda: "nobody" not in handler._pipeline._directory._streams)
+            logger.info("line", extra=to("nobody"))
+            logger.info("line", extra=to(["a", "list"]))
+            assert wait_until(lambda: told == {"unknown_stream": 7})
+            time.sleep(0.2)
+            assert told == {"unknown_stream": 7}
+            assert balanced(handler.stats())
+            assert handler.stats().dropped["unknown_stream"] > 7
+
+
+def test_on_drop_hears_of_records_for_a_stream_that_has_ended():
+    """Of each, though it is said on stderr only now and then."""
+    told = Counter()
+    with receiving("other") as logplex:
+        source = Record({1: logplex.url_for("gone")})
+        source.refresh = lambda stream, rejected: None
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(None, streams=source, **options) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            logger.info("late", extra=to(1))
+            assert wait_until(lambda: told == {"stream_gone": 2})
+            logger.info("last", extra=to(1))
+    assert told == {"stream_gone": 3} == handler.stats().dropped
+
+
+def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
+    """The handler has its own URL alone, and no thread for streams."""
+    told = Counter()
+    with receiving(token("own")) as logplex:
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(logplex.url, **options) as (logger, handler):
+            logger.info("line", extra=to("customer"))
+            assert wait_until(lambda: told == {"unknown_stream": 1})
+            logger.info("own")
+            assert handler.flush()
+    assert [line.text for line in logplex.lines] == ["own"]
+
+
 def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
     """A customer may be new."""
-    monkeypatch.setitem(_directory._ENDED, "unknown_stream", 0.0)
+    monkeypatch.setitem(_directory._ENDED, State.UNKNOWN, 0.0)
     monkeypatch.setattr(_agenda, "_IDLE", 0.05)
     with receiving("t.1") as logplex:
         source = Record({})
@@ -435,7 +494,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
             assert wait_until(handler.set_aside)
             waiting = False
             stream = handler._pipeline._directory._streams[1]
-            stream._looked_up_at = float("-inf")
+            stream.address._asked_again_at = float("-inf")
             assert handler.flush(20)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
@@ -539,8 +598,9 @@ def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch
     assert sorted(asked) == [1, 2]
 
 
-def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
-    """Other threads deliver."""
+def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
+    """Other threads deliver; that no other stream can be looked up is said once."""
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.05)
     released = threading.Event()
     with receiving("own") as logplex:
@@ -554,6 +614,10 @@ def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch):
             logger.info("own")
             assert logplex.wait_for(1)
             assert threading.active_count() < 30
+            (said,) = re.findall(".*look-ups hang.*", capsys.readouterr().err)
+            assert said.startswith("logplex_handler: 4 look-ups hang, the first since ")
+            since = re.findall(r"since (\S+ \S+) UTC", said)
+            assert began <= since[0] <= time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
             released.set()
         assert handler.stats().dropped == {"unknown_stream": 100}
 
@@ -616,7 +680,7 @@ def test_where_no_thread_is_to_be_had_whoever_waits_looks_up(monkeypatch):
             logger.info("last words", extra=to(1))
             # The receiver's own threads are to be had.
             patch.setattr(threading.Thread, "start", started)
-            patch.setattr(handler._pipeline._delivery, "_start", lambda: None)
+            patch.setattr(handler._pipeline._workers, "_start", lambda: None)
             assert handler.flush()
     assert [line.text for line in logplex.lines] == ["last words"]
 
@@ -675,7 +739,7 @@ def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch):
         logger, handler = stack.enter_context(logging_to(None, streams=url_for, **options))
         for stream in range(10):
             logger.info("line", extra=to(stream))
-        assert handler.flush()
+        assert handler.flush(5)
         hangs.set()
         for stream in range(1, 10):
             logger.info("line", extra=to(stream))
@@ -832,6 +896,29 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
             assert pipeline._directory._streams == {1: stream}
 
 
+def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lost():
+    """Both are of one stream, in whose place there is never another one beside it."""
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, flush_interval=60) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            pipeline = handler._pipeline
+            stream = pipeline._directory._streams[1]
+            lane = pipeline.lane(1)
+            pipeline._directory.let_go(stream)
+            logger.info("two", extra=to(1))
+            record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
+            lane.put(handler._entries.entry(record, handler.formatter)[0], quiet=False)
+            logger.info("four", extra=to(1))
+            assert handler.flush()
+            stats = handler.stats()
+            assert stats == handler.stats(stream=1)
+            assert len(pipeline._directory.streams()) == 1
+    assert [line.text for line in logplex.lines] == ["one", "two", "three", "four"]
+    assert (stats.accepted, stats.delivered) == (4, 4)
+
+
 def test_connections_are_shared_by_the_streams_of_a_host():
     """No more than `workers` of them, whatever the number of streams."""
     tokens = [f"t.{number}" for number in range(200)]
@@ -866,7 +953,7 @@ def test_closing_delivers_what_all_streams_have():
 
 def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
     """However often its URL is refused; then it is asked for again."""
-    monkeypatch.setattr(_stream, "_BETWEEN_LOOKUPS", 0.5)
+    monkeypatch.setattr(_address, "_BETWEEN_LOOKUPS", 0.5)
     with receiving("good") as logplex:
         source = Record({1: logplex.url_for("bad")})
         times = []

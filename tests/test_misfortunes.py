@@ -1,5 +1,6 @@
 """Ends, other people's code, and servers that mean no good: over real sockets."""
 
+import itertools
 import logging
 import socket
 import sys
@@ -11,6 +12,8 @@ import pytest
 import requests
 
 from logplex_handler import _retry
+from logplex_handler._delivery import Delivery
+from logplex_handler._haste import Haste, Hurry
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, serving, texts
@@ -288,8 +291,8 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
             handler,
         ),
     ):
-        outlet = own_stream(handler).outlet
-        real = outlet._render
+        in_flight = own_stream(handler).in_flight
+        real = in_flight._render
         interrupted = []
 
         def render(entries, destination):
@@ -299,7 +302,7 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
                     raise KeyboardInterrupt
                 yield from real([entry], destination)
 
-        monkeypatch.setattr(outlet, "_render", render)
+        monkeypatch.setattr(in_flight, "_render", render)
         for number in range(6):
             logger.info("line %d", number)
         assert handler.flush()
@@ -327,7 +330,7 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
         logger.info("line")
         assert wait_until(lambda: server.received)
         handler.close()
-        (thread,) = handler._pipeline._delivery._threads
+        (thread,) = handler._pipeline._workers._threads
         answered.set()
         thread.join(5)
         assert not thread.is_alive()
@@ -346,22 +349,58 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         logger.info("one")
         assert handler.flush()
         pipeline, stream = handler._pipeline, own_stream(handler)
-        outlet = stream.outlet
-        real = outlet._render
+        in_flight = stream.in_flight
+        real = in_flight._render
 
         def render(entries, destination):
             if threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
             return real(entries, destination)
 
-        monkeypatch.setattr(outlet, "_render", render)
+        monkeypatch.setattr(in_flight, "_render", render)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
         stream.buffer.put(handler._entries.entry(record, handler.formatter)[0])
         stream.buffer.begin_flush()
-        pipeline._delivery._agenda.plan(stream)
+        pipeline._workers._agenda.plan(stream)
         with pytest.raises(KeyboardInterrupt):
-            pipeline._delivery.help_out(time.monotonic() + 5)
+            pipeline._workers.help_out(time.monotonic() + 5)
         stream.buffer.end_flush()
         assert logplex.wait_for(2, 3.0)
+
+
+def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
+    """Otherwise a host that fails would be tried twice a second from then on."""
+    codes = (Delivery._see_through.__code__, Hurry.until.__wrapped__.__code__)
+    number, interrupted = 0, True
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        hurry = handler._pipeline._delivery._hurry
+        while interrupted:
+            lines = itertools.count()
+            interrupted = False
+
+            def trace(frame, event, _, lines=lines, number=number):
+                nonlocal interrupted
+                if frame.f_code not in codes:
+                    return None
+                if event == "line" and next(lines) == number:
+                    interrupted = True
+                    raise KeyboardInterrupt
+                return trace
+
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                with suppress(KeyboardInterrupt):
+                    handler.flush(0.02)
+            finally:
+                sys.settrace(before)
+            assert wait_until(lambda: hurry.haste is Haste.NONE, 1.0)
+            number += 1
+        assert number > 8

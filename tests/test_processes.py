@@ -367,7 +367,7 @@ def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up
         with own_stream(handler).buffer._lock:
             noisy = Noisy()
             del noisy
-        with handler._pipeline._delivery._lock, handler._pipeline._delivery._starting:
+        with handler._pipeline._workers._lock, handler._pipeline._workers._starting:
             noisy = Noisy()
             del noisy
         assert handler.flush()

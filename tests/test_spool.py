@@ -44,11 +44,12 @@ def rows(spool, what="*"):
         ).fetchall()
 
 
-def leave(spool, messages, *, url=DEAD, stream=None, **options):
-    """Log where nobody answers, and close."""
+def leave(spool, messages, *, url=DEAD, stream=None, once=lambda: True, **options):
+    """Log where nobody answers, and close once the condition holds."""
     with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
+        assert wait_until(once)
     return handler.stats()
 
 
@@ -126,7 +127,7 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 
         accepted: list = []
         server.steps[:] = [step]
-        leave(spool, messages, url=server.url)
+        leave(spool, messages, url=server.url, once=lambda: accepted)
     with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
         assert handler.flush(5)
         delivered = [text for request in accepted for text in texts(request.body)]
@@ -234,7 +235,8 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
 def test_the_token_is_not_written_when_a_batch_is_cut_in_parts(spool):
     """What is put on disk then was made for the receiver before."""
     with serving(answer(413), answer(413), answer(503)) as server:
-        leave(spool, lines(*range(8)), url=server.url, token_as_appname=True)
+        options = {"token_as_appname": True, "once": lambda: len(server.received) == 3}
+        leave(spool, lines(*range(8)), url=server.url, **options)
     assert len(rows(spool)) > 1
     assert not any(TOKEN.encode() in body for (body,) in rows(spool, "body"))
 

@@ -15,7 +15,8 @@ import urllib3.exceptions
 
 from logplex_handler import _failures, _transport
 from logplex_handler._own_doing import Doing, own_doing
-from logplex_handler._transport import Transport, TransportOptions, retry_after
+from logplex_handler._retry import retry_after
+from logplex_handler._transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 
 URL = "https://logplex.test/logs"

@@ -15,13 +15,9 @@ import requests
 
 from logplex_handler import _connection, _failures
 from logplex_handler._own_doing import Doing, marked
-from logplex_handler._transport import (
-    TOTAL_TIMEOUTS,
-    SessionFactory,
-    new_session,
-    retry_after,
-    verify,
-)
+from logplex_handler._retry import retry_after
+from logplex_handler._session import SessionFactory, new_session, verify
+from logplex_handler._transport import TOTAL_TIMEOUTS
 from logplex_handler._version import __version__
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.streams import is_loopback

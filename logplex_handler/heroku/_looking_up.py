@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from logplex_handler import _forks
+from logplex_handler._session import SessionFactory
 from logplex_handler._stderr import Stderr, shown
-from logplex_handler._transport import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 from logplex_handler.heroku._record import Record, Resource, destination, resource_of
