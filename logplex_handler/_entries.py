@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -23,16 +23,14 @@ from logplex_handler._writing import NO_MILLISECOND
 from logplex_handler.formatter import KeyValueFormatter, line_form
 from logplex_handler.streams import Destination
 
-# In place of the number of an entry's shape, where it has none.
-_FORMATTED = 0
-
 
 class Entries:
     """Makes entries of records, and frames of entries, in one sender's form.
 
     An entry is the number of a shape, the record's time, and the values that a line of this shape
-    is made of; or without a shape, the record's level and the text of its line. These are tuples of
-    immutable built-ins, which give a garbage collection no work, however many wait.
+    is made of. Without a shape it is how many packets it will make, or an estimate of that, below
+    zero; the record's time and level; and the text of its line. These are tuples of immutable
+    built-ins, which give a garbage collection no work, however many wait.
     """
 
     def __init__(
@@ -92,25 +90,33 @@ class Entries:
             raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
-        return (_FORMATTED, created, record.levelno, text)
+        return (-self._packet.count(text), created, record.levelno, text)
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
-        return weight(entry), self._packet.count(entry[-1]) if entry[0] == _FORMATTED else 1
+        return weight(entry), max(1, -entry[0])
 
-    def render(self, entries: Iterable[Entry], destination: Destination) -> list[Run | list[bytes]]:
-        """The frames of each entry, none if that fails; and runs of those that are one in ASCII."""
+    def render(
+        self, entries: Iterable[Entry], destination: Destination
+    ) -> Iterator[Run | list[bytes]]:
+        """The frames of each entry, none if that fails; and runs of those that are one in ASCII.
+
+        What was formatted becomes frames when its turn comes, as it may be long, and there may be
+        no room for it.
+        """
         packet = self._packet_for(destination)
         with_care = partial(self._with_care, packet)
         rendered: list[bytes | list[bytes]] = []
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
-            if number == _FORMATTED:
-                rendered += map(with_care, alike)
+            if number < 0:
+                yield from _with_runs(rendered)
+                yield from map(with_care, alike)
+                rendered = []
             else:
                 write = self._known.by_number[number].write
                 time = write(alike, rendered.append, with_care, packet.after_time, time)
-        return _with_runs(rendered)
+        yield from _with_runs(rendered)
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
         """A frame for one destination as it is for another."""
@@ -128,7 +134,7 @@ class Entries:
         """The frames of an entry that was formatted, or has arguments that do not fit, or texts
         that are not ASCII or long."""
         try:
-            if entry[0] == _FORMATTED:
+            if entry[0] < 0:
                 return packet.frames(*entry[1:])
             shape = self._known.by_number[entry[0]]
             return packet.frames(entry[1], shape.level, shape.line(entry))

@@ -55,7 +55,7 @@ def fill(
         done += len(entries)
         added = 0
         try:
-            for one in [*render(entries)]:
+            for one in render(entries):
                 for more, of_entries in _parts(one, max_bytes - filled):
                     bytes_more = size(more)
                     if filled + bytes_more > max_bytes and frames:

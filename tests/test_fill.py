@@ -1,10 +1,17 @@
 """How waiting entries become the frames of one request."""
 
+import logging
+from functools import partial
+from unittest.mock import patch
+
 import pytest
 
+from logplex_handler import Destination, KeyValueFormatter
 from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._entries import Entries
 from logplex_handler._fill import fill
 from logplex_handler._frames import Run, number, singles
+from logplex_handler._packet import PacketForm
 
 FRAME = 10
 
@@ -138,8 +145,40 @@ def test_what_a_signal_interrupts_is_neither_lost_nor_doubled():
     frames = []
     with pytest.raises(KeyboardInterrupt):
         fill(frames, 10**6, buffer, render)
-    assert frames == [b"%010d" % number for number in range(500)]
-    buffer.settle(delivered=500)
-    left = settled(buffer)
-    assert left[:200] == [b"%010d" % number for number in range(500, 700)]
-    assert left[201:] == [b"%010d" % number for number in range(700, 800)]
+    assert frames == [b"%010d" % number for number in range(700)]
+    buffer.settle(delivered=700)
+    assert settled(buffer)[1:] == [b"%010d" % number for number in range(700, 800)]
+
+
+def test_what_does_not_fit_is_not_made_into_frames():
+    """A long record would be so again and again."""
+    made = []
+
+    def render_and_note(entries):
+        for (what,) in entries:
+            made.append(what)
+            yield what
+
+    fill([], 55, buffer_of(*map(one, range(400))), render_and_note)
+    assert made == [b"%010d" % number for number in range(6)]
+
+
+def test_long_records_are_made_into_frames_once():
+    """Those that wait for the next batch are not, however many are taken at a time."""
+    form = PacketForm("host", "app", "web.1", 23, True, 10_000)
+    entries = Entries(form, KeyValueFormatter())
+    buffer = Buffer(BufferLimits(10**7, "drop_oldest", 10, 10**6), entries.weigh)
+    for index in range(40):
+        text = f"{index} {'x' * 20_000}"
+        record = logging.LogRecord("shop", logging.INFO, "", 0, text, (), None)
+        buffer.put(entries.entry(record, None)[0])
+    written = []
+    with patch.object(PacketForm, "frames", autospec=True, side_effect=PacketForm.frames) as frames:
+        for _ in range(4):
+            batch = []
+            render = partial(entries.render, destination=Destination("", "", ""))
+            fill(batch, 210_000, buffer, render)
+            written.append(len(batch))
+    # Each is three packets. Of the first one that does not fit it is only known when it is made.
+    assert written == [30, 30, 30, 30]
+    assert frames.call_count <= 40 + 4

@@ -58,7 +58,7 @@ def formatted(record, formatter=FORMATTER):
 
 
 def has_shape(entry):
-    return entry[0] != 0
+    return entry[0] > 0
 
 
 class Colour(enum.Enum):
