@@ -60,7 +60,7 @@ class Directory:
         # For records that have no stream: one that has ended, for each way to end; and what counts
         # those that come after the end.
         self._nowhere: dict[State, Stream] = {}
-        self._closed = DeadEnd(Buffer(rooms.limits, rooms.weigh), "closed", self._say_closed)
+        self._after_close = DeadEnd(Buffer(rooms.limits, rooms.weigh), "closed", self._say_closed)
 
     def _say_closed(self) -> None:
         said = "records are logged after close, and dropped (closed)"
@@ -98,7 +98,7 @@ class Directory:
             return self.unknown_lane
         with self._lock:
             if self._is_closed:
-                return self._closed
+                return self._after_close
             stream = self._streams.get(stream_id)
             if stream is None:
                 asleep = self._asleep.get(stream_id)
@@ -159,7 +159,7 @@ class Directory:
             streams = list(self._streams.values())
         for stream in streams:
             stream.close()
-        return self._closed if self.own is None else self.own.lane
+        return self._after_close if self.own is None else self.own.lane
 
     def streams(self) -> list[Stream]:
         """All that are in use."""
@@ -179,7 +179,7 @@ class Directory:
                 total += asleep.stats
             for stream in self.all_streams():
                 total += stream.stats()
-        return total + counted(self._closed.buffer)
+        return total + counted(self._after_close.buffer)
 
     def fill(self) -> float:
         """The part of the memory that is in use, from 0 to 1."""
