@@ -156,9 +156,15 @@ class OpenLane:
 
     def close(self, cause: str) -> None:
         """From now on records are turned down, with this cause."""
-        self.takes_entries = False
         self._is_closed = cause == "closed"
+        # First, as it says what those are counted as that are turned down.
         self.buffer.turn_away(cause)
+        self.takes_entries = False
+        self.put_light = self._turn_down_light
+
+    def _turn_down_light(self, entry: Entry) -> bool:
+        self.turn_down()
+        return False
 
     def wake(self) -> None:
         self._on_news()

@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 import requests
 
-from logplex_handler import _retry
+from logplex_handler import KeyValueFormatter, _retry
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, hang_up, refusing, reset, serving, texts
@@ -539,6 +539,27 @@ def test_close_delivers_what_waits_and_is_harmless_twice():
     assert [line.text for line in logplex.lines] == ["line"]
     assert (stats.delivered, stats.dropped) == (1, {"closed": 1})
     assert balanced(stats)
+
+
+def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys):
+    """Also the records that take the short way through the handler."""
+    with (
+        serving(accept) as server,
+        logging_to(server.url, formatter=KeyValueFormatter()) as (
+            logger,
+            handler,
+        ),
+    ):
+        for number in range(100):
+            logger.info("order %d", number)
+        buffer = own_stream(handler).buffer
+        handler.close()
+        for number in range(100):
+            logger.info("order %d", number)
+        assert not buffer._queue
+        stats = handler.stats()
+    assert (stats.delivered, stats.pending, dict(stats.dropped)) == (100, 0, {"closed": 100})
+    assert "records are logged after close, and dropped" in capsys.readouterr().err
 
 
 def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
