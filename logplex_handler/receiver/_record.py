@@ -92,7 +92,7 @@ def read(path: Path) -> Iterator[Recorded]:
 
     Raises OSError if it cannot be read, and ValueError, which names the line, if it is no record.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             try:
                 record = json.loads(line)

@@ -26,6 +26,9 @@ from logplex_handler.testing._rules import given_credentials, judge, msg_count
 from logplex_handler.testing._tokens import Tokens
 from logplex_handler.testing._violations import Violation
 
+# Where to post on this machine, if it listens on every address.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 class LogplexReceiver:
     """Logplex on a loopback port, started by `with` or `start()` and ended by `close()`."""
@@ -120,7 +123,8 @@ class LogplexReceiver:
         """Where to post with another token, whether it is let in or not."""
         if self._listener is None:
             raise RuntimeError("the receiver has no address before start()")
-        host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
+        host = _LOOPBACK.get(self._address[0], self._address[0])
+        host = f"[{host}]" if ":" in host else host
         return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
 
     def rotate(self) -> str:
