@@ -128,7 +128,7 @@ class Reporter:
 
     def report(self) -> None:
         """Log what has come together, after asking for what is polled and collected."""
-        if not self._is_enabled():
+        if not self.is_enabled():
             return
         # What may take long comes first, while nothing is in hand.
         with self._lock:
@@ -200,7 +200,8 @@ class Reporter:
         elif not reported:
             self._stderr.say("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
 
-    def _is_enabled(self) -> bool:
+    def is_enabled(self) -> bool:
+        """Whether what is logged gets anywhere; if not, that is told."""
         name = self._logger.name
         if not self._logger.isEnabledFor(_LEVEL):
             self._stderr.say("level", f"metrics are not logged: {name} is not enabled for INFO")

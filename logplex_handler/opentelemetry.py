@@ -72,7 +72,9 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Log a line, or several, with all that there is."""
+        """Log a line, or several, with all that there is; FAILURE if the logger logs nothing."""
+        if not self._reporter.is_enabled():
+            return MetricExportResult.FAILURE
         found = _foreign.Gathered(self._reporter.leave_out)
         for metric, point in _points(metrics_data):
             name = _foreign.named(metric.name, point.attributes or {})

@@ -12,7 +12,7 @@ import prometheus_client
 import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
 from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
@@ -433,3 +433,13 @@ def test_an_exporter_checks_its_arguments():
         LogplexMetricExporter(logging.getLogger("x"), source="a b")
     with pytest.raises(ConfigurationError, match=r"^logger: "):
         Metrics("x")
+
+
+def test_an_export_that_nobody_logs_is_a_failure_and_said(capsys):
+    """Where the logger has no handler, say."""
+    logger = logging.getLogger("test.bridges.bare")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    exporter = LogplexMetricExporter(logger)
+    assert exporter.export(None) is MetricExportResult.FAILURE
+    assert "metrics are not logged: test.bridges.bare has no handler" in capsys.readouterr().err

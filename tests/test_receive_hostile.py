@@ -186,3 +186,28 @@ def test_credentials_that_cannot_be_read_are_no_trouble(recorded):
         with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
             sender.sendall(head.encode("latin-1") + b"Connection: close\r\n\r\nx")
             assert sender.recv(100)[9:12] in (b"401", b"500")
+
+
+def test_an_empty_token_is_none():
+    """Not even where any is let in."""
+    with LogplexReceiver(any_token=True) as receiver:
+        assert post(receiver.url, body("a=1"), 1, token="").status_code == 401
+        assert post(receiver.url, body("a=1"), 1, token="x").status_code == 204
+    with pytest.raises(ValueError, match="printable"):
+        LogplexReceiver(tokens=["t.one", ""])
+
+
+def test_a_page_may_say_that_it_saw_anything():
+    """It begins anew then."""
+    with shown() as one:
+        one.send("a=1")
+        for number in ("\xb2", "9" * 5_000, "-1", ""):
+            seen = f"{one.store.run}:{number}".encode("latin-1")
+            with requests.get(
+                f"{one.page.url}api/events",
+                headers={"Last-Event-ID": seen},
+                stream=True,
+                timeout=5,
+            ) as answer:
+                assert answer.status_code == 200
+                assert any(b"a=1" in line for line in answer.iter_lines())

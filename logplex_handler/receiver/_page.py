@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -31,6 +32,8 @@ _STATIC = Path(__file__).with_name("static")
 # Seconds between looks at what is new, and after which a silent stream says that it is alive.
 _LOOK = 0.1
 _ALIVE = 10.0
+# Of an item, as a page says it.
+_NUMBER = re.compile("[0-9]{1,15}")
 # Pages that are open at a time; each has every line written for it anew.
 _MOST_PAGES = 32
 
@@ -113,7 +116,7 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
 def _last_seen(request: Request, run: str) -> int:
     """The number from which a page wants to see; it comes back with the last one that it saw."""
     seen_run, _, number = request.headers.get("last-event-id", "").partition(":")
-    return int(number) if seen_run == run and number.isdigit() else 0
+    return int(number) if seen_run == run and _NUMBER.fullmatch(number) else 0
 
 
 async def _events(store: Store, number: int, closing: threading.Event) -> AsyncIterator[str]:

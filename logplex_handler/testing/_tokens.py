@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 
 class AllBut(Collection[str]):
-    """Every token there is, but for some."""
+    """Every token there is, but for some; an empty one is none."""
 
     def __init__(self, tokens: frozenset[str]) -> None:
         self._tokens = tokens
 
     def __contains__(self, token: object) -> bool:
-        return token not in self._tokens
+        return token != "" and token not in self._tokens
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -37,7 +37,7 @@ class Tokens:
         self.given = (tokens,) if isinstance(tokens, str) else tuple(tokens)
         if not self.given:
             raise ValueError("tokens must hold one token at least")
-        if not all(token.isascii() and token.isprintable() for token in self.given):
+        if not all(token and token.isascii() and token.isprintable() for token in self.given):
             raise ValueError("tokens must be printable ASCII")
         self._any_token = any_token
         self._seen: set[str] = set()
