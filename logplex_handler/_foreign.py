@@ -1,12 +1,13 @@
-"""What metrics of other libraries are called in a line, and what their numbers become."""
+"""What metrics of other libraries are called in a line, and what goes into one report of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 
 from logplex_handler import _number, metrics
-from logplex_handler._summary import LONGEST_PART, PERCENTILES
+from logplex_handler._summary import LONGEST_PART
 
 # What no name may hold; a dot in a label's value would look like another level.
 _NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")
@@ -43,53 +44,52 @@ class Increments:
         return total - before if total >= before else total
 
 
-def counted(name: str, n: float) -> dict[str, str]:
-    """A counter's increment; nothing if there is none."""
-    return metrics.count(name, int(n) if n == int(n) else n) if n else {}
+class Gathered:
+    """What goes into one report; what cannot be read there costs no other.
 
-
-def distribution(
-    name: str,
-    unit: str,
-    counts: Sequence[float],
-    bounds: Sequence[tuple[float, float]],
-    total: float,
-    least: float | None = None,
-    most: float | None = None,
-) -> dict[str, str]:
-    """What is known of values by their number in each bucket, and by their total.
-
-    A percentile lies somewhere in its bucket: it is taken to be where it would be if the bucket's
-    values were spread evenly.
+    Args:
+        leave_out: Called with the name of what cannot be reported, and why.
     """
-    n = sum(counts)
-    if n <= 0:
-        return {}
-    pairs = metrics.sample(f"{name}.count", int(n))
-    values: dict[str, float | None] = {".mean": total / n, ".min": least, ".max": most}
-    for percent in PERCENTILES if bounds else ():
-        values[f".p{percent}"] = _percentile(percent / 100, counts, bounds, least, most)
-    for part, value in values.items():
-        if value is not None:
-            pairs |= metrics.sample(name + part, _number.short(value), unit)
-    return pairs
+
+    def __init__(self, leave_out: Callable[[str, BaseException], object]) -> None:
+        self._leave_out = leave_out
+        self._counts: dict[str, float] = {}
+        self._pairs: dict[str, str] = {}
+
+    def count(self, name: str, n: float) -> None:
+        """Add to a counter: two that differ in characters that no name can hold are one."""
+        try:
+            _number.plain(n)
+        except (TypeError, ValueError) as error:
+            self._leave_out(name, error)
+        else:
+            self._counts[name] = self._counts.get(name, 0) + n
+
+    def sample(self, name: str, value: float, unit: str) -> None:
+        """Report a value, unless another has the same name."""
+        if f"sample#{name}" in self._pairs:
+            self._leave_out(name, ValueError(f"sample {name}: several have this name"))
+            return
+        self._add(name, partial(metrics.sample, name, value, unit))
+
+    def distribution(self, name: str, unit: str, parts: Iterable[tuple[str, float, bool]]) -> None:
+        """Report the parts of a histogram, of which some have its unit."""
+        for part, value, has_unit in parts:
+            self.sample(name + part, value, unit if has_unit else "")
+
+    def pairs(self) -> dict[str, str]:
+        """All of it, as for `extra=`."""
+        for name, n in self._counts.items():
+            if n:
+                self._add(name, partial(_count, name, n))
+        return self._pairs
+
+    def _add(self, name: str, make: Callable[[], dict[str, str]]) -> None:
+        try:
+            self._pairs |= make()
+        except (TypeError, ValueError, OverflowError) as error:
+            self._leave_out(name, error)
 
 
-def _percentile(
-    part: float,
-    counts: Sequence[float],
-    bounds: Iterable[tuple[float, float]],
-    least: float | None,
-    most: float | None,
-) -> float:
-    rank = part * sum(counts)
-    value = 0.0
-    for count, (low, high) in zip(counts, bounds, strict=True):
-        if count:
-            # The last bucket of many has no end: nothing more is known than where it begins.
-            value = low if high == float("inf") else low + (high - low) * min(1.0, rank / count)
-            if rank <= count:
-                break
-        rank -= count
-    value = value if most is None else min(value, most)
-    return value if least is None else max(value, least)
+def _count(name: str, n: float) -> dict[str, str]:
+    return metrics.count(name, int(n) if n == int(n) else n)

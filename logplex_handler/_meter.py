@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
-from logplex_handler import _forks, _number, _summary, metrics
+from logplex_handler import _forks, _interval, _number, _summary, metrics
 from logplex_handler._number import Number
 from logplex_handler._summary import Summary
 from logplex_handler._timer import Timer
+from logplex_handler._units import Units
 
 Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
-# Names whose unit is remembered, so that each has one. A program that makes its names of ids may
-# have any number.
-_MAX_UNITS = 10_000
 # A count up to it is added without a closer look.
 _ORDINARY = 2**63
 # With its longest part behind it, a summary's name is still one.
@@ -26,8 +25,8 @@ _LONGEST_SUMMARY = metrics.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 class Owner(Protocol):
     """Who reports for many meters, and logs what is not to wait for a report."""
 
-    # The unit of each name, in all streams. No lock: at worst two slip in at the same moment.
-    units: dict[str, str]
+    # Of all streams.
+    units: Units
 
     def begin(self, meter: Meter) -> None:
         """The meter has something to report."""
@@ -92,7 +91,13 @@ class Meter:
         self.renew_if_forked()
         with self._lock:
             if not self._closed:
-                self._counts[name] = self._counts.get(name, 0) + number
+                # In two steps, so that what a signal adds between them is not written over.
+                self._counts.setdefault(name, 0)
+                try:
+                    self._counts[name] += number
+                except OverflowError:
+                    # More than a float holds: told when it is reported.
+                    self._counts[name] = math.inf
         self._begin()
 
     def sample(self, name: str, value: Number | timedelta | Polled | None, unit: str = "") -> None:
@@ -116,7 +121,7 @@ class Meter:
             unit = "ms"
         # What a function says may be a time.
         if unit or pair:
-            self._keep_unit("sample", name, unit)
+            self._owner.units.keep("sample", name, unit)
         self.renew_if_forked()
         with self._lock:
             self._polled.pop(name, None)
@@ -150,7 +155,7 @@ class Meter:
             self._observe(name, value, unit)
             return
         pair = metrics.measure(name, value, unit)
-        self._keep_unit("measure", name, "ms" if isinstance(value, timedelta) else unit)
+        self._owner.units.keep("measure", name, "ms" if isinstance(value, timedelta) else unit)
         self._owner.log(self.stream_id, pair)
 
     def timer(self, name: str, *, aggregate: bool = False) -> Timer:
@@ -174,7 +179,7 @@ class Meter:
                 self._check_summary(name, "ms")
             return Timer(lambda taken: self._observe(name, taken, "ms"))
         metrics.check("measure", name)
-        self._keep_unit("measure", name, "ms")
+        self._owner.units.keep("measure", name, "ms")
         return Timer(
             lambda taken: self._owner.log(self.stream_id, metrics.measure(name, taken, "ms"))
         )
@@ -206,18 +211,7 @@ class Meter:
     def _check_summary(self, name: str, unit: str) -> None:
         metrics.check("measure", name, unit, _LONGEST_SUMMARY)
         _summary.require()
-        self._keep_unit("measure", name, unit)
-
-    def _keep_unit(self, kind: str, name: str, unit: str) -> None:
-        """Refuse a second unit for a name: to a consumer it is another metric."""
-        units = self._owner.units
-        known = units.get(name)
-        if known is None and len(units) < _MAX_UNITS:
-            units[name] = unit
-        elif known is not None and known != unit:
-            raise ValueError(
-                f"{kind} {name}: the unit {unit!r} must be {known!r}, as it was before"
-            )
+        self._owner.units.keep("measure", name, unit)
 
     def _begin(self) -> None:
         """Behind what was recorded: who reports takes a meter off its list before emptying it."""
@@ -240,9 +234,14 @@ class Meter:
             try:
                 value = function()
                 if value is not None:
-                    self._keep_unit("sample", name, "ms" if isinstance(value, timedelta) else unit)
+                    self._owner.units.keep(
+                        "sample", name, "ms" if isinstance(value, timedelta) else unit
+                    )
                     pairs |= metrics.sample(name, value, unit)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # Also what wants to end the thread, such as SystemExit: it is not this one's.
                 self._owner.leave_out(name, error)
         return pairs
 
@@ -259,22 +258,7 @@ class Meter:
             counts, self._counts = self._counts, {}
             summaries, self._summaries = self._summaries, {}
             held = dict(self._held)
-        pairs: dict[str, str] = {}
-        for name, n in counts.items():
-            if n:
-                self._add(pairs, name, metrics.count, n)
-        pairs |= held
-        for name, summary in summaries.items():
-            for part, value in summary.parts().items():
-                self._add(pairs, name + part, metrics.sample, *value)
-        return pairs
-
-    def _add(self, pairs: dict[str, str], name: str, kind: Any, *value: Any) -> None:
-        try:
-            pairs |= kind(name, *value)
-        except ValueError as error:
-            # Together they have become larger than the largest float.
-            self._owner.leave_out(name, error)
+        return _interval.pairs(counts, held, summaries, self._owner.leave_out)
 
     @property
     def is_lasting(self) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 # Part of the interval over which processes are spread: a thousand of them speak within six seconds
 # of each minute, and one that counts by the minute still gets one report of each for every minute.
 _SPREAD = 0.1
+# Seconds: a shorter interval is taken for this one, as no thread wakes more often.
+_LEAST = 0.01
 
 
 def next_time(now: float, interval: float, offset: float) -> float:
@@ -27,7 +29,7 @@ class Periodic:
     """
 
     def __init__(self, interval: float, act: Callable[[], object]) -> None:
-        self._interval = interval
+        self._interval = interval = max(interval, _LEAST)
         self._act = act
         # Of this process alone: the state of `random` itself may be the same in all that were
         # forked from one.

@@ -13,6 +13,7 @@ from logplex_handler import _exits, _forks, metrics
 from logplex_handler._meter import Meter
 from logplex_handler._periodic import Periodic
 from logplex_handler._stderr import Stderr
+from logplex_handler._units import Units
 
 _LEVEL = logging.INFO
 # Seconds that closing waits for a report under way: functions that are polled may hang.
@@ -35,7 +36,7 @@ class Reporter:
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
         # Those that have something to report, which are kept whoever has them in hand.
         self._active: set[Meter] = set()
-        self.units: dict[str, str] = {}
+        self.units = Units()
         self._told: set[str] = set()
         self._closed = False
         self._begin_anew()
@@ -127,7 +128,7 @@ class Reporter:
 
     def report(self) -> None:
         """Log what has come together, after asking for what is polled and collected."""
-        if not self._is_enabled():
+        if not self.is_enabled():
             return
         # What may take long comes first, while nothing is in hand.
         with self._lock:
@@ -136,8 +137,11 @@ class Reporter:
         collected: dict[str, str] = {}
         for name, function in collectors:
             try:
-                collected |= function()
-            except (Exception, SystemExit) as error:
+                collected |= _checked(function())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # Also what wants to end the thread, such as SystemExit: it is not this one's.
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
 
@@ -184,6 +188,9 @@ class Reporter:
             meters = {*self._active, *self._meters.values()}
         for meter in meters:
             meter.end()
+        with self._lock:
+            # One may just have taken what it was given, and not be among them yet.
+            self._active |= meters
         self.report_recorded()
 
     def _report_last(self) -> None:
@@ -193,12 +200,16 @@ class Reporter:
         elif not reported:
             self._stderr.say("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
 
-    def _is_enabled(self) -> bool:
-        is_enabled = self._logger.isEnabledFor(_LEVEL)
-        if not is_enabled:
-            name = self._logger.name
+    def is_enabled(self) -> bool:
+        """Whether what is logged gets anywhere; if not, that is told."""
+        name = self._logger.name
+        if not self._logger.isEnabledFor(_LEVEL):
             self._stderr.say("level", f"metrics are not logged: {name} is not enabled for INFO")
-        return is_enabled
+            return False
+        if not self._logger.hasHandlers():
+            self._stderr.say("handler", f"metrics are not logged: {name} has no handler")
+            return False
+        return True
 
     def _log_or_say(self, stream: object, pairs: Mapping[str, str]) -> None:
         try:
@@ -207,3 +218,11 @@ class Reporter:
             # A filter of the application's has failed: other streams, and later reports, may fare
             # better.
             self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")
+
+
+def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:
+    """What a function has returned to be reported; a TypeError if it is something else."""
+    for key, value in pairs.items():
+        if not (isinstance(key, str) and metrics.is_metric(key, value)):
+            raise TypeError(f"{key!r:.100} is not made by measure, sample or count")
+    return pairs

@@ -6,12 +6,11 @@ It needs `opentelemetry-sdk`: `pip install 'logplex-handler[opentelemetry]'`.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from logplex_handler import _foreign, _number, metrics
+from logplex_handler import _distribution, _foreign
 from logplex_handler.reports import Metrics
 
 try:
@@ -73,26 +72,24 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Log a line, or several, with all that there is."""
-        counts: defaultdict[str, float] = defaultdict(int)
-        pairs: dict[str, str] = {}
+        """Log a line, or several, with all that there is; FAILURE if the logger logs nothing."""
+        if not self._reporter.is_enabled():
+            return MetricExportResult.FAILURE
+        found = _foreign.Gathered(self._reporter.leave_out)
         for metric, point in _points(metrics_data):
             name = _foreign.named(metric.name, point.attributes or {})
-            try:
-                data = metric.data
-                if isinstance(data, Sum) and data.is_monotonic:
-                    counts[name] += self._increment(name, data, point)
-                else:
-                    pairs |= _samples(name, _foreign.letters(metric.unit or ""), data, point)
-            except Exception as error:
-                self._reporter.leave_out(name, error)
-        for name, n in counts.items():
-            pairs |= _foreign.counted(name, n)
-        self._reporter.report_recorded(collected=pairs)
+            unit = _foreign.letters(metric.unit or "")
+            data = metric.data
+            if isinstance(data, Sum) and data.is_monotonic:
+                found.count(name, self._increment(name, data, point))
+            elif isinstance(data, Histogram | ExponentialHistogram):
+                found.distribution(name, unit, _parts(data, point))
+            else:
+                found.sample(name, point.value, unit)
+        self._reporter.report_recorded(collected=found.pairs())
         return MetricExportResult.SUCCESS
 
     def _increment(self, name: str, data: Any, point: Any) -> Any:
-        _number.plain(point.value)
         if data.aggregation_temporality is AggregationTemporality.DELTA:
             return point.value
         attributes = tuple(sorted((point.attributes or {}).items()))
@@ -114,15 +111,13 @@ def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
                     yield metric, point
 
 
-def _samples(name: str, unit: str, data: Any, point: Any) -> dict[str, str]:
+def _parts(data: Any, point: Any) -> Iterator[tuple[str, float, bool]]:
     if isinstance(data, ExponentialHistogram):
         counts, bounds = _exponential(point)
-    elif isinstance(data, Histogram):
+    else:
         counts = list(point.bucket_counts)
         bounds = list(pairwise([0.0, *point.explicit_bounds, float("inf")]))
-    else:
-        return metrics.sample(name, point.value, unit)
-    return _foreign.distribution(name, unit, counts, bounds, point.sum, point.min, point.max)
+    return _distribution.parts(counts, bounds, point.sum, point.min, point.max)
 
 
 def _exponential(point: Any) -> tuple[list[float], list[tuple[float, float]]]:

@@ -71,6 +71,8 @@ class ProcessMetrics:
         if self._process.pid != os.getpid():
             self._process = self._make()
             self._process.cpu_percent()
+            # The parent's loop does not run here, though it says so if the fork was in it.
+            self._lag.close()
         found: dict[str, str] = {}
         for look in (self._memory, _load, self._cpu, self._threads, self._open_files):
             try:

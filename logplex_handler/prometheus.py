@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
-from logplex_handler import _foreign, _number, metrics
+from logplex_handler import _distribution, _foreign
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.reports import Metrics
 
@@ -52,54 +51,50 @@ class PrometheusBridge:
             ) from None
         self._registry = REGISTRY if registry is None else registry
         self._leave_out = metrics._reporter.leave_out
-        self._begin()
+        self._begun_in = 0
+        self._added = _foreign.Increments()
+        try:
+            self._begin()
+        except Exception as error:
+            # A function of the application's that is asked may work later.
+            self._leave_out(type(self).__name__, error)
         metrics.collect(self._collect)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._added = _foreign.Increments()
         # What there is already was counted before.
-        list(self._found())
+        self._gather()
+        self._begun_in = os.getpid()
 
     def _collect(self) -> dict[str, str]:
-        if self._pid != os.getpid():
+        if self._begun_in != os.getpid():
             # What the parent has counted is the parent's to report.
             self._begin()
-        counts: defaultdict[str, float] = defaultdict(int)
-        pairs: dict[str, str] = {}
-        for name, n, make in self._found():
-            try:
-                if make is None:
-                    # Two that differ in characters that no name can hold are one.
-                    _number.plain(n)
-                    counts[name] += n
-                else:
-                    pairs |= make()
-            except Exception as error:
-                self._leave_out(name, error)
-        for name, n in counts.items():
-            pairs |= _foreign.counted(name, n)
-        return pairs
+        return self._gather().pairs()
 
-    def _found(self) -> Iterator[tuple[str, float, Callable[[], dict[str, str]] | None]]:
-        """Of each metric its name, and an increment or what makes its samples."""
-        for family in self._registry.collect():
+    def _gather(self) -> _foreign.Gathered:
+        # All of it before anything is taken for reported: a function that is asked may fail.
+        families = list(self._registry.collect())
+        found = _foreign.Gathered(self._leave_out)
+        for family in families:
             unit = _unit(family)
             if family.type == "counter":
                 for one in family.samples:
                     if one.name.endswith("_total"):
                         added = self._added.of((one.name, _labels(one)), one.value)
-                        yield _foreign.named(family.name, one.labels), added, None
+                        found.count(_foreign.named(family.name, one.labels), added)
             elif family.type in ("histogram", "summary"):
-                yield from self._distributions(family, unit)
+                for name, counts, bounds, total in self._distributions(family):
+                    found.distribution(name, unit, _distribution.parts(counts, bounds, total))
             elif family.type in ("gauge", "stateset", "unknown"):
                 for one in family.samples:
-                    name = _foreign.named(one.name, one.labels)
-                    yield name, 0, partial(metrics.sample, name, one.value, unit)
+                    found.sample(_foreign.named(one.name, one.labels), one.value, unit)
+        return found
 
     def _distributions(
-        self, family: Any, unit: str
-    ) -> Iterator[tuple[str, float, Callable[[], dict[str, str]]]]:
+        self, family: Any
+    ) -> Iterator[tuple[str, list[float], list[tuple[float, float]], float]]:
+        """Of each what was observed: its name, the number in each bucket, their bounds, the sum."""
         by_labels: defaultdict[_Labels, dict[str, float]] = defaultdict(dict)
         for one in family.samples:
             kind = one.name.removeprefix(family.name)
@@ -109,22 +104,18 @@ class PrometheusBridge:
                 by_labels[_labels(one)][bound or kind] = added
         for labels, values in by_labels.items():
             total, n = values.pop("_sum", 0.0), values.pop("_count", 0.0)
-            name = _foreign.named(family.name, dict(labels))
-            yield name, 0, partial(_distribution, name, unit, n, total, values)
+            counts, bounds = _buckets(values) if values else ([n], [])
+            yield _foreign.named(family.name, dict(labels)), counts, bounds, total
 
 
-def _distribution(
-    name: str, unit: str, n: float, total: float, up_to: dict[str, float]
-) -> dict[str, str]:
-    """What was observed, of which so many were up to each bound; there may be no bounds."""
-    if not up_to:
-        return _foreign.distribution(name, unit, [n], [], total)
+def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:
+    """How many are in each bucket, of which so many were up to each bound."""
     counts, bounds, low, before = [], [], 0.0, 0.0
     for end, number in sorted((float(bound), number) for bound, number in up_to.items()):
         counts.append(number - before)
         bounds.append((min(low, end), end))
         low, before = end, number
-    return _foreign.distribution(name, unit, counts, bounds, total)
+    return counts, bounds
 
 
 def _labels(one: Any) -> _Labels:

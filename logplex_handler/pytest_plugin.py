@@ -19,6 +19,10 @@ from logplex_handler.testing import LogplexCapture
 __all__ = ["logplex"]
 
 _captures = pytest.StashKey[LogplexCapture]()
+# Seconds that a test which has failed waits for its last lines.
+_MOMENT = 0.5
+# What was malformed and is in the report already.
+_told = pytest.StashKey[str]()
 
 _MARKER = (
     "logplex(logger='', level='INFO', strict=True, formatter=None, **options): how the fixture "
@@ -57,6 +61,21 @@ def logplex(
             yield capture
         finally:
             del request.node.stash[_captures]
+        # What fixtures have sent after the test.
+        capture.settle()
+        faults = capture.faults()
+        if faults and faults != request.node.stash.get(_told, ""):
+            pytest.fail(faults, pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Show what was sent if another fixture fails."""
+    try:
+        return (yield)
+    except BaseException:
+        _show(item, "setup")
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,17 +83,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test that has sent anything malformed; show what was sent if it fails otherwise."""
     try:
         result = yield
-    except Exception:
-        capture = item.stash.get(_captures, None)
-        if capture is not None:
-            item.add_report_section("call", "logplex", capture.seen())
-            if faults := capture.faults():
-                item.add_report_section("call", "logplex", faults)
+    except BaseException:
+        # `pytest.fail` and `sys.exit` are no Exceptions.
+        _show(item, "call")
         raise
     capture = item.stash.get(_captures, None)
     if capture is not None:
         capture.settle()
         if faults := capture.faults():
+            item.stash[_told] = faults
             item.add_report_section("call", "logplex", capture.seen())
             pytest.fail(faults, pytrace=False)
     return result
+
+
+def _show(item: pytest.Item, when: str) -> None:
+    capture = item.stash.get(_captures, None)
+    if capture is None:
+        return
+    capture.settle(_MOMENT)
+    item.add_report_section(when, "logplex", capture.seen())
+    item.stash[_told] = capture.faults()
+    if item.stash[_told]:
+        item.add_report_section(when, "logplex", item.stash[_told])

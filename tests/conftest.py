@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from logplex_handler import _retry
-from logplex_handler.testing import LogplexReceiver
+from logplex_handler.testing._tokens import Tokens
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
 settings.register_profile(
@@ -27,22 +27,16 @@ settings.load_profile("any machine")
 _secrets: set[str] = set()
 
 
-class _Remembered:
-    """The attribute `tokens` of all receivers."""
-
-    def __get__(self, receiver: LogplexReceiver, _owner: object = None) -> tuple[str, ...]:
-        tokens: tuple[str, ...] = receiver.__dict__["tokens"]
-        return tokens
-
-    def __set__(self, receiver: LogplexReceiver, tokens: tuple[str, ...]) -> None:
-        receiver.__dict__["tokens"] = tokens
-        for token in tokens:
-            basic = base64.b64encode(f"token:{token}".encode()).decode()
-            # One as short as `t.one` could be in any text.
-            _secrets.update({token, quote(token, safe=""), basic} if len(token) >= 8 else {basic})
+def _remember(tokens: Tokens, name: str, value: Any) -> None:
+    """Whatever is set as the tokens of a receiver is a secret from then on."""
+    object.__setattr__(tokens, name, value)
+    for token in value if name == "given" else ():
+        basic = base64.b64encode(f"token:{token}".encode()).decode()
+        # One as short as `t.one` could be in any text.
+        _secrets.update({token, quote(token, safe=""), basic} if len(token) >= 8 else {basic})
 
 
-LogplexReceiver.tokens = _Remembered()  # type: ignore[assignment]
+Tokens.__setattr__ = _remember  # type: ignore[method-assign, assignment]
 
 
 def _found_in(text: str) -> list[str]:

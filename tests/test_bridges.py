@@ -12,7 +12,7 @@ import prometheus_client
 import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
 from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
@@ -198,6 +198,75 @@ def test_without_prometheus_client_the_error_names_the_extra(monkeypatch):
         PrometheusBridge(metrics)
 
 
+def test_what_cannot_be_reported_costs_no_other_counter(registry, bridged):
+    """Two counters that are one in a line, and together too large; a third beside them."""
+    metrics, lines, _ = bridged
+    counter = prometheus_client.Counter("c", "d", ["l"], registry=registry)
+    counter.labels("a.b").inc(1.7e308)
+    counter.labels("a_b").inc(1.7e308)
+    counter.labels("fine").inc(5)
+    metrics.report()
+    metrics.report()
+    assert lines.sums() == {"c.fine": 5, "logplex_handler.metrics.failed": 1}
+
+
+def test_counters_are_kept_where_a_function_of_the_registry_fails(registry, bridged):
+    """The registry gives nothing then; what was counted is in the next report."""
+    metrics, lines, _ = bridged
+    counter = prometheus_client.Counter("c", "d", registry=registry)
+    gauge = prometheus_client.Gauge("g", "d", registry=registry)
+    gauge.set_function(lambda: 1 / 0)
+    counter.inc(7)
+    metrics.count("own")
+    metrics.report()
+    assert lines.sums()["own"] == 1
+    gauge.set_function(lambda: 1)
+    metrics.report()
+    assert lines.sums()["c"] == 7
+    assert values(lines)["g"] == (1, "")
+
+
+def test_a_registry_that_fails_at_first_is_bridged_later(registry):
+    """What was counted until it first answers was counted before the bridge."""
+    counter = prometheus_client.Counter("c", "d", registry=registry)
+    gauge = prometheus_client.Gauge("g", "d", registry=registry)
+    gauge.set_function(lambda: 1 / 0)
+    counter.inc(3)
+    with recording() as (metrics, lines):
+        PrometheusBridge(metrics, registry)
+        gauge.set_function(lambda: 1)
+        metrics.report()
+        counter.inc(2)
+        metrics.report()
+        assert lines.sums()["c"] == 2
+
+
+def test_two_gauges_of_one_name_are_told(registry, bridged):
+    """Labels that differ in what no name can hold, or only far behind."""
+    metrics, lines, _ = bridged
+    gauge = prometheus_client.Gauge("g", "d", ["l"], registry=registry)
+    for label in ("p.q", "p_q", "z" * 300 + "1", "z" * 300 + "2"):
+        gauge.labels(label).set(1)
+    metrics.report()
+    assert sum(record.levelno == logging.WARNING for record in lines.records) == 2
+    assert values(lines)["g.p_q"] == (1, "")
+    assert lines.sums() == {"logplex_handler.metrics.failed": 2}
+
+
+def test_a_histogram_without_a_mean_keeps_its_other_parts(registry, bridged):
+    """One infinite value leaves its sum infinite for ever."""
+    metrics, lines, _ = bridged
+    histogram = prometheus_client.Histogram("h", "d", registry=registry, buckets=[1, 2])
+    histogram.observe(float("inf"))
+    metrics.report()
+    histogram.observe(0.5)
+    metrics.report()
+    parts = values(lines)
+    assert parts["h.count"] == (1, "")
+    assert float(parts["h.p50"][0]) == pytest.approx(0.5)
+    assert "h.mean" not in parts
+
+
 # OpenTelemetry
 
 
@@ -364,3 +433,13 @@ def test_an_exporter_checks_its_arguments():
         LogplexMetricExporter(logging.getLogger("x"), source="a b")
     with pytest.raises(ConfigurationError, match=r"^logger: "):
         Metrics("x")
+
+
+def test_an_export_that_nobody_logs_is_a_failure_and_said(capsys):
+    """Where the logger has no handler, say."""
+    logger = logging.getLogger("test.bridges.bare")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    exporter = LogplexMetricExporter(logger)
+    assert exporter.export(None) is MetricExportResult.FAILURE
+    assert "metrics are not logged: test.bridges.bare has no handler" in capsys.readouterr().err

@@ -221,3 +221,27 @@ def test_without_psutil_the_error_names_the_extra(monkeypatch):
         pytest.raises(ConfigurationError, match=r"logplex-handler\[psutil\]"),
     ):
         ProcessMetrics(metrics)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_of_an_event_loop_has_no_lag():
+    """The parent's loop does not go on in it, so it would be later and later."""
+
+    async def fork_in_it():
+        with recording() as (metrics, lines):
+            watched = ProcessMetrics(metrics)
+            await asyncio.sleep(0)
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    metrics.report()
+                    status = 0 if "process.loop_lag" not in values(lines) else 2
+                finally:
+                    os._exit(status)
+            metrics.report()
+            assert "process.loop_lag" in values(lines)
+            watched.close()
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert asyncio.run(fork_in_it()) == 0

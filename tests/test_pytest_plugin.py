@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,60 @@ def test_forged_wire(logplex):
 """
 
 
+# Where a test fails otherwise than by an exception, or around it.
+AROUND = """
+import logging
+import sys
+import pytest
+
+log = logging.getLogger("shop")
+
+
+def test_said_to_fail(logplex):
+    log.info("before it failed")
+    pytest.fail("in its own words")
+
+
+def test_exit(logplex):
+    log.info("before it left")
+    sys.exit(3)
+
+
+@pytest.fixture
+def broken(logplex):
+    log.info("before it broke")
+    raise RuntimeError
+
+
+def test_broken_setup(broken):
+    pass
+
+
+@pytest.fixture
+def sends_at_its_end(logplex):
+    yield
+    log.info("measure#web.latency=1e3ms")
+
+
+def test_sent_at_the_end(sends_at_its_end):
+    pass
+
+
+def test_told_once(logplex):
+    log.info("measure#web.latency=1e3ms")
+
+
+@pytest.mark.xfail(strict=True)
+def test_expected_to_fail(logplex):
+    log.info("measure#web.latency=1e3ms")
+
+
+def test_skipped(logplex):
+    log.info("measure#web.latency=1e3ms")
+    pytest.skip("no carrier")
+"""
+
+
 def run(directory, *arguments):
     """pytest in a process of its own, with warnings as errors."""
     environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
@@ -136,6 +192,41 @@ def test_a_failure_says_what_was_wanted_and_what_came(reports, test, words):
     """So that nobody needs to run it again to understand it."""
     shown, _ = reports
     assert [word for word in words if word not in shown[test]] == [], shown[test]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_whatever_a_test_fails_for_its_lines_are_shown(tmp_path, arguments):
+    """And what fixtures send behind a test is held to the same; nothing is told twice."""
+    (tmp_path / "test_around.py").write_text(AROUND)
+    done = run(tmp_path, "-q", *arguments)
+    assert "3 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors" in done.stdout
+    parts = re.split(r"^_+ (.*test_\w+) _+$", done.stdout, flags=re.MULTILINE)
+    told = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert told.keys() == {
+        "test_said_to_fail",
+        "test_exit",
+        "ERROR at setup of test_broken_setup",
+        "ERROR at teardown of test_sent_at_the_end",
+        "test_told_once",
+    }
+    for test, words in {
+        "test_said_to_fail": 'msg="before it failed"',
+        "test_exit": 'msg="before it left"',
+        "ERROR at setup of test_broken_setup": 'msg="before it broke"',
+        "ERROR at teardown of test_sent_at_the_end": "1e3 is 1",
+        "test_told_once": "1e3 is 1",
+    }.items():
+        assert words in told[test], told[test]
+
+
+def test_an_option_that_cannot_be_used_leaves_nothing_behind():
+    """Neither a handler nor a level, nor a thread."""
+    logger = logging.getLogger("test.capture")
+    before = logger.level, list(logger.handlers), threading.active_count()
+    for options in ({"level": "NOPE"}, {"batch_size": "many"}, {"nonsense": 1}):
+        with pytest.raises((TypeError, ValueError)), LogplexCapture([logger.name], **options):
+            pass
+    assert (logger.level, list(logger.handlers), threading.active_count()) == before
 
 
 def test_a_failure_shows_no_token(reports):

@@ -220,11 +220,13 @@ def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
         assert 0.4 <= second.time - first.time < 1.5
 
 
-@pytest.mark.parametrize("content", ["{}", "no json", '{"time": 1, "headers": [], "body": "?"}'])
+@pytest.mark.parametrize(
+    "content", ["{}", "no json", "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}']
+)
 def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
     """Status 2, as for a file that is not there."""
     record = tmp_path / "record"
-    record.write_text(f"{content}\n")
+    record.write_text(f"{content}\n", errors="surrogateescape")
     done = run("replay", str(record), url="http://a:b@127.0.0.1:1")
     assert (done.returncode, done.stderr.decode()) == (
         2,
@@ -261,6 +263,42 @@ def test_a_port_that_is_taken_is_told():
         done = run("receive", "--port", port)
     assert done.returncode == 2
     assert b"ddress already in use" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["demo", "--seconds", "0.2"]])
+def test_a_full_disk_behind_the_output_is_told_in_words(arguments):
+    """Without a traceback."""
+    with LogplexReceiver() as logplex, open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment(logplex.url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=20,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"logplex-handler: No space left on device\n")
+
+
+def test_on_every_address_the_url_is_one_that_a_handler_takes(tmp_path):
+    """Ready to copy on this machine; what others need is said."""
+    with receiving(tmp_path, "--host", "0.0.0.0") as local:
+        assert run("send", "hello", url=local.url).returncode == 0
+        shown, said = local.end()
+    assert shown.endswith(" app[send]: hello\n")
+    assert "@127.0.0.1:" in said
+    assert "allow_http=True" in said
+
+
+def test_what_the_other_side_answers_does_not_reach_the_terminal_raw(tmp_path):
+    """Of a record that is sent again."""
+    record = tmp_path / "record"
+    record.write_text(json.dumps({"time": 1.0, "headers": {}, "body": ""}) + "\n")
+    with LogplexReceiver(strict=False) as logplex:
+        plain = {"Content-Type": "text/plain; charset=ascii"}
+        logplex.fail_next(400, headers=plain, body=b"\x1b]0;title\x07")
+        done = run("replay", str(record), url=logplex.url)
+    assert b"request 1: 400 \\u001b]0;title\\u0007" in done.stdout
 
 
 def test_whoever_has_seen_enough_ends_it(tmp_path):

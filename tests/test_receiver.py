@@ -412,6 +412,10 @@ def test_a_connection_cut_before_the_answer_has_routed_everything(logplex):
         POST + b"x: " + b"y" * 70_000,
         IN_CHUNKS + b"xyz\r\n",
         IN_CHUNKS + b"1\r\nxyz\r\n",
+        IN_CHUNKS + b"+1\r\nx\r\n0\r\n\r\n",
+        IN_CHUNKS + b"0x1\r\nx\r\n0\r\n\r\n",
+        IN_CHUNKS + b"0_1\r\nx\r\n0\r\n\r\n",
+        POST + b"Content-Length: 1\r\ncontent-length: 0\r\n\r\nx",
     ],
 )
 def test_what_is_not_http_is_answered_with_400(logplex, head):

@@ -139,6 +139,24 @@ def test_a_signal_sends_what_is_there_and_ends(logplex, number):
     assert texts(logplex) == ["before", "after"]
 
 
+def test_a_program_that_never_ends_is_read_for_so_long_and_nothing_is_lost():
+    """What was read by then is delivered, though there is more."""
+    taken = []
+    receiver = LogplexReceiver(on_arrival=lambda request, lines: taken.append(len(lines)))
+    with (
+        receiver as logplex,
+        subprocess.Popen(["yes", "x" * 2_000], stdout=subprocess.PIPE) as endless,
+        started("send", url=logplex.url, stdin=endless.stdout) as process,
+    ):
+        endless.stdout.close()
+        assert wait_until(lambda: taken)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(20)
+        endless.kill()
+        assert (process.stderr.read(), status) == (b"", 0)
+        assert sum(taken) > 1_000
+
+
 @pytest.mark.parametrize("end", ["a signal", "the end of input"])
 def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
     """Not each for its time: what is left is counted when all have had that."""
@@ -186,6 +204,24 @@ def test_a_program_that_ends_and_a_closed_stderr_are_no_trouble(logplex):
     )
     assert done.returncode == 0
     assert len(logplex.lines) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("closed", "status"), [("<&-", 2), ("hi <&-", 0), ("hi >&-", 0), ("hi <&- >&- 2>&-", 0)]
+)
+def test_closed_standard_streams_are_no_trouble(logplex, closed, status):
+    """Nor is what is opened in their place taken for them: without input there is an error."""
+    done = subprocess.run(
+        f"{' '.join(COMMAND)} send {closed}",
+        shell=True,
+        env=environment(logplex.url),
+        stderr=subprocess.PIPE,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == status
+    assert (b"standard input is closed" in done.stderr) is (status == 2)
+    assert texts(logplex) == ([] if status else ["hi"])
 
 
 def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_path):

@@ -11,8 +11,9 @@ import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._conventions import Units, text_violations
+from logplex_handler.testing._explanations import RULES
 from logplex_handler.testing._framing import wrong_count
-from logplex_handler.testing._violations import RULES, Violation
+from logplex_handler.testing._violations import Violation
 from tests.test_receiver import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
@@ -82,6 +83,7 @@ LINES_OF_TEXT = {
     "metric.hex": frame("measure#x=0x10"),
     "metric.number": frame("measure#x=NaN"),
     "metric.decimals": frame("measure#x=0.1234567"),
+    "metric.large": frame(f"measure#x={'9' * 400}"),
     "metric.unit": frame("measure#x=4%"),
     "metric.quoted": frame('measure#x="4ms"'),
 }

@@ -95,9 +95,12 @@ def _run(options: ReceiveOptions, terminal: Terminal, opened: ExitStack) -> None
             on_arrival=Feed(viewers),
         )
     )
-    _tell_url(receiver.url, options.url_file)
-    rotated_at = time.monotonic()
+    # Before anybody knows the URL, so that a signal finds it prepared.
     with Stop() as stop:
+        _tell_url(receiver.url, options.url_file)
+        if options.host in ("0.0.0.0", "::"):
+            _say("from other machines: with this one's name in it, and allow_http=True")
+        rotated_at = time.monotonic()
         while stop.asked_at is None and not terminal.is_gone.is_set():
             stop.wait(_LOOK)
             if options.rotate is not None and time.monotonic() - rotated_at >= options.rotate:

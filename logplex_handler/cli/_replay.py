@@ -9,6 +9,7 @@ from pathlib import Path
 
 import requests
 
+from logplex_handler.cli._style import harmless
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver._record import Recorded, read
 from logplex_handler.streams import Destination
@@ -60,4 +61,5 @@ def _sent(session: requests.Session, destination: Destination, request: Recorded
         )
     except requests.RequestException as error:
         return type(error).__name__
-    return f"{answer.status_code} {answer.text[:100]}".strip()
+    # Whatever the other side answers, it does not reach the terminal raw.
+    return harmless(f"{answer.status_code} {answer.text[:100]}".strip())

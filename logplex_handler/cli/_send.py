@@ -26,6 +26,8 @@ from logplex_handler.stats import Stats
 _STDIN = 0
 # Seconds between looks at whether it is time to end.
 _LOOK = 0.25
+# Seconds in which lines that were read are handed over, unless they wait for room.
+_MARGIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class SendOptions:
 
 def send(options: SendOptions) -> int:
     """Send all of it: 0 if everything was delivered, 1 if not, 2 if the options cannot be used."""
+    if options.message is None and options.follow is None and sys.stdin is None:
+        _say("there is no message, and standard input is closed")
+        return 2
     try:
         handler = LogplexHandler(
             required=True,
@@ -119,7 +124,8 @@ def _end_in_time(handler: LogplexHandler, options: SendOptions, stop: Stop) -> N
         if ended_at is None and input_ends.poll(0):
             ended_at = now
         in_vain = ended_at is not None and now > ended_at + options.wait
-        asked = stop.asked_at is not None and now > stop.asked_at + GRACE
+        # Where nothing waits, the input ends by itself at the end of that time.
+        asked = stop.asked_at is not None and now > stop.asked_at + GRACE + _MARGIN
         if asked or (in_vain and "buffer_full" in handler.stats().dropped and not options.drop):
             handler.close()
             return

@@ -5,11 +5,15 @@ Every viewer (terminal, page, record) gets the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from logplex_handler.testing import Line, Request, Violation
 from logplex_handler.testing._conventions import Units
+
+# Streams that are told apart. More are no streams, but a sender that makes up hostnames.
+_MOST_NAMES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Feed:
         self._units = Units()
         # By token, which is never shown, and hostname: the names of streams.
         self._names: dict[tuple[str, str], str] = {}
+        # How many streams have a hostname.
+        self._numbers: Counter[str] = Counter()
 
     def __call__(self, request: Request, lines: tuple[Line, ...]) -> None:
         """For `LogplexReceiver(on_arrival=…)`, which calls it for one request after the other."""
@@ -70,7 +76,10 @@ class Feed:
         """The stream's name: the hostname, numbered where streams of several tokens share one."""
         name = self._names.get((token, hostname))
         if name is None:
-            number = 1 + sum(known == hostname for _, known in self._names)
+            if len(self._names) >= _MOST_NAMES:
+                return hostname
+            self._numbers[hostname] += 1
+            number = self._numbers[hostname]
             name = hostname if number == 1 else f"{hostname}#{number}"
             self._names[token, hostname] = name
         return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -12,7 +13,13 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -25,6 +32,10 @@ _STATIC = Path(__file__).with_name("static")
 # Seconds between looks at what is new, and after which a silent stream says that it is alive.
 _LOOK = 0.1
 _ALIVE = 10.0
+# Of an item, as a page says it.
+_NUMBER = re.compile("[0-9]{1,15}")
+# Pages that are open at a time; each has every line written for it anew.
+_MOST_PAGES = 32
 
 
 class Page:
@@ -76,11 +87,21 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
         found = store.details(request.path_params["number"])
         return JSONResponse(found, 404 if found is None else 200)
 
+    open_pages: set[Request] = set()
+
     async def events(request: Request) -> Response:
-        return StreamingResponse(
-            _events(store, _last_seen(request, store.run), closing),
-            media_type="text/event-stream",
-        )
+        if len(open_pages) >= _MOST_PAGES:
+            return PlainTextResponse(f"{_MOST_PAGES} pages are open already.", 503)
+
+        async def watched() -> AsyncIterator[str]:
+            open_pages.add(request)
+            try:
+                async for event in _events(store, _last_seen(request, store.run), closing):
+                    yield event
+            finally:
+                open_pages.discard(request)
+
+        return StreamingResponse(watched(), media_type="text/event-stream")
 
     return Starlette(
         routes=[
@@ -95,7 +116,7 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
 def _last_seen(request: Request, run: str) -> int:
     """The number from which a page wants to see; it comes back with the last one that it saw."""
     seen_run, _, number = request.headers.get("last-event-id", "").partition(":")
-    return int(number) if seen_run == run and number.isdigit() else 0
+    return int(number) if seen_run == run and _NUMBER.fullmatch(number) else 0
 
 
 async def _events(store: Store, number: int, closing: threading.Event) -> AsyncIterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from logplex_handler.receiver._feed import Arrived
+from logplex_handler.testing import Request
+from logplex_handler.testing._rules import decompressed
 
 # What a sender decides; all else is made anew when the request is sent again.
 _KEPT = ("content-type", "content-encoding", "user-agent")
@@ -45,10 +48,6 @@ class Recorder:
         request = arrived.request
         if request.on_purpose or not request.body_bytes:
             return
-        token = request.token.encode("latin-1")
-        body = request.body_bytes
-        if token:
-            body = body.replace(token, b"x" * len(token))
         kept = {
             name: value
             for name, value in request.headers.items()
@@ -58,7 +57,7 @@ class Recorder:
             "time": round(request.time, 6),
             "status": request.status,
             "headers": kept,
-            "body": base64.b64encode(body).decode("ascii"),
+            "body": base64.b64encode(_without_token(request)).decode("ascii"),
         }
         if self._is_broken:
             return
@@ -76,12 +75,24 @@ class Recorder:
             self._file.close()
 
 
+def _without_token(request: Request) -> bytes:
+    body, token = request.body_bytes, request.token.encode("latin-1")
+    if not token:
+        return body
+    hidden = body.replace(token, b"x" * len(token))
+    # The same is done inside of what is compressed, whatever the headers say.
+    text = decompressed(body)
+    if text is not None and token in text:
+        return gzip.compress(text.replace(token, b"x" * len(token)), mtime=0)
+    return hidden
+
+
 def read(path: Path) -> Iterator[Recorded]:
     """The requests of a file, in order.
 
     Raises OSError if it cannot be read, and ValueError, which names the line, if it is no record.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             try:
                 record = json.loads(line)

@@ -12,29 +12,56 @@ from logplex_handler.testing._parse import Malformed
 
 # Items of one piece that is sent to the page.
 _PIECE = 5_000
+# Bytes of packets, which are kept as they came and as text.
+_MAX_BYTES = 128 * 1024 * 1024
+# Characters of a frame id that are told; a real one is a UUID.
+_MAX_ID = 100
+
+
+# What a violation holds besides, roughly.
+_VIOLATION = 500
+
+
+def _size(item: object) -> int:
+    if not isinstance(item, Seen):
+        return 0
+    return len(item.line.frame) + _VIOLATION * len(item.violations)
 
 
 class Store:
     """A bounded list of lines and requests; a viewer, read by as many pages as there are."""
 
-    def __init__(self, keep: int) -> None:
-        """`keep`: how many items at least are kept, and at most twice as many."""
+    def __init__(self, keep: int, *, max_bytes: int = _MAX_BYTES) -> None:
+        """`keep`: how many items at least are kept, and at most twice as many; fewer if their
+        packets have more than `max_bytes`.
+        """
         # By which a page knows that it is looking at another run.
         self.run = uuid.uuid4().hex[:12]
         self._keep = keep
-        # Guards the two below.
+        self._max_bytes = max_bytes
+        # Guards all below.
         self._lock = threading.Lock()
-        self._items: list[Seen | Arrived] = []
+        # Of a request, what the page is told; its body is not kept.
+        self._items: list[Seen | dict[str, Any]] = []
         self._first = 0
+        self._bytes = 0
 
     def add(self, arrived: Arrived) -> None:
         """Keep a request and its lines."""
+        request = _request(arrived)
         with self._lock:
-            self._items += [*arrived.lines, arrived]
+            self._items += [*arrived.lines, request]
+            self._bytes += sum(map(_size, arrived.lines))
             surplus = len(self._items) - self._keep
             if surplus > self._keep:
-                del self._items[:surplus]
-                self._first += surplus
+                self._forget(surplus)
+            while self._bytes > self._max_bytes:
+                self._forget(len(self._items) // 8 + 1)
+
+    def _forget(self, number: int) -> None:
+        self._bytes -= sum(map(_size, self._items[:number]))
+        del self._items[:number]
+        self._first += number
 
     def since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """The number of the first item of a piece from there on, and the piece, for JSON."""
@@ -42,7 +69,9 @@ class Store:
             first = max(number, self._first)
             piece = self._items[first - self._first : first - self._first + _PIECE]
         return first, [
-            _line(first + index, item) if isinstance(item, Seen) else _request(first + index, item)
+            _line(first + index, item)
+            if isinstance(item, Seen)
+            else {"n": first + index, "q": item}
             for index, item in enumerate(piece)
         ]
 
@@ -74,21 +103,18 @@ def _line(number: int, seen: Seen) -> dict[str, Any]:
     return item
 
 
-def _request(number: int, arrived: Arrived) -> dict[str, Any]:
+def _request(arrived: Arrived) -> dict[str, Any]:
     request = arrived.request
     return {
-        "n": number,
-        "q": {
-            "time": request.time,
-            "status": request.status,
-            "frames": request.frames,
-            "bytes": len(request.body_bytes),
-            "stream": arrived.stream,
-            "frame_id": request.frame_id,
-            "retry": request.is_retry,
-            "on_purpose": request.on_purpose,
-            "violations": [_violation(violation) for violation in arrived.violations],
-        },
+        "time": request.time,
+        "status": request.status,
+        "frames": request.frames,
+        "bytes": len(request.body_bytes),
+        "stream": arrived.stream,
+        "frame_id": request.frame_id and request.frame_id[:_MAX_ID],
+        "retry": request.is_retry,
+        "on_purpose": request.on_purpose,
+        "violations": [_violation(violation) for violation in arrived.violations],
     }
 
 

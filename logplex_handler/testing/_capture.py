@@ -49,6 +49,15 @@ class LogplexCapture:
         self.handler: LogplexHandler | None = None
 
     def __enter__(self) -> LogplexCapture:
+        try:
+            self._begin()
+        except BaseException:
+            # An option that cannot be used leaves nothing behind.
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self.receiver.start()
         if self._loggers:
             self.handler = LogplexHandler(self.receiver.url, **self._options)
@@ -58,7 +67,6 @@ class LogplexCapture:
             logger.setLevel(self._level)
             if self.handler is not None:
                 logger.addHandler(self.handler)
-        return self
 
     def __exit__(self, *exc_info: object) -> None:
         for logger, level in zip(self._loggers, self._levels, strict=False):
@@ -168,10 +176,10 @@ class LogplexCapture:
         refused = _words.refusals(self.receiver.requests)
         return "\n".join(filter(None, [_words.sent(self.receiver.lines), refused]))
 
-    def settle(self) -> None:
-        """Wait until what was logged through the fixture's own handler is delivered, for 5 s."""
+    def settle(self, seconds: float = _SETTLE) -> None:
+        """Wait until what was logged through the fixture's own handler is delivered, so long."""
         if self.handler is not None:
-            self.handler.flush(_SETTLE)
+            self.handler.flush(seconds)
 
 
 def _is_as(line: Line, wanted: object, like: Mapping[str, str]) -> bool:

@@ -18,12 +18,14 @@ from logplex_handler.testing._violations import Violation
 MAX_CONVENIENT_BYTES = 10_000
 """What a packet should not exceed: less than Logplex's limit, so that a drain can add to it."""
 
+# Names whose unit is remembered.
+_MOST_UNITS = 100_000
 _SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
 _FIELD = re.compile(r"[a-z0-9.-]*")
 _BEGINS_WITH_PAIR = re.compile(r'[^\s="]+=')
 _KIND = re.compile(r"(?:measure|sample|count)#", re.IGNORECASE)
-_KIND_IN_TEXT = re.compile(r"(?:measure|sample|count)#[^\s=\"]+=")
+_KIND_IN_TEXT = re.compile(r"(?:measure|sample|count)#[^\s=\"#]+=")
 _METRIC_IN_TEXT = re.compile(r'(?<!\S)((?:measure|sample|count)#[^\s="]*)=(\S*)', re.IGNORECASE)
 _CARD = re.compile(r"(?<![0-9])[0-9]{13,19}(?![0-9])")
 
@@ -152,7 +154,9 @@ class Units:
         """Those of a text's metrics that had another unit before."""
         for metric in metrics(text):
             bucket = (metric.kind, metric.name, metric.source)
-            first = self._units.setdefault(bucket, metric.unit)
+            first = self._units.get(bucket, metric.unit)
+            if len(self._units) < _MOST_UNITS:
+                self._units.setdefault(bucket, metric.unit)
             if first != metric.unit:
                 told = f"text: a metric's unit was {first or 'none'} and is {metric.unit or 'none'}"
                 yield Violation(told, "metric.two-units")

@@ -5,6 +5,7 @@ What a request means is decided elsewhere; here are only its bytes, its limits a
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ MAX_HEAD_BYTES = 65_536
 
 # Logplex gives up on an idle connection after 5 s and on a stalled body after 15 s.
 _BODY_PATIENCE = 3
+
+# `int` takes signs, `0x` and underscores as well. A body of so many digits is too large anyway.
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
@@ -175,10 +179,7 @@ class Conversation:
         body = bytearray()
         while True:
             digits = self._read_line().partition(b";")[0].strip()
-            try:
-                size = int(digits, 16)
-            except ValueError:
-                size = -1
+            size = int(digits, 16) if _CHUNK_SIZE.fullmatch(digits) else -1
             if size < 0:
                 raise Refused(400, "a chunk has no length", headers, bytes(body))
             if len(body) + size > MAX_BODY_BYTES:
@@ -226,9 +227,15 @@ def _parse_head(head: bytes) -> tuple[str, str, str, Headers]:
     if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
         raise Refused(400, "the request line is malformed", Headers())
     named: dict[str, str] = {}
+    lengths: set[str] = set()
     for line in rest:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise Refused(400, "a header is malformed", Headers(named))
         named[name] = value.strip()
+        if name.lower() == "content-length":
+            lengths.add(named[name])
+    if len(lengths) > 1:
+        # Which of them holds is what readers disagree on.
+        raise Refused(400, "Content-Length stands twice", Headers(named))
     return words[0], words[1], words[2], Headers(named)

@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 from logplex_handler.testing._conventions import (
@@ -23,6 +24,8 @@ Seen = Literal["new", "again", "other"]
 
 # A retry comes soon after the first try; older ids are forgotten.
 _MAX_FRAME_IDS = 100_000
+# Violations of one line: a packet holds a thousand metrics, and each may be wrong.
+_MAX_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,17 @@ class Line:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What is wrong with the packet, or misleads those who read its text."""
-        return (
-            *packet_violations(self.frame, self.number),
-            *token_violations(self.frame, self.token, self.number),
-            *line_violations(self.packet, len(self.frame), self.number),
+        """What is wrong with the packet, or misleads those who read its text; the first of many."""
+        found = chain(
+            packet_violations(self.frame, self.number),
+            token_violations(self.frame, self.token, self.number),
+            line_violations(self.packet, len(self.frame), self.number),
         )
+        told = tuple(islice(found, _MAX_TOLD))
+        if next(found, None) is None:
+            return told
+        more = Violation("and more in this line", "frame.more", frame=self.number)
+        return (*told, more)
 
     @property
     def shown(self) -> bool:
@@ -82,7 +90,8 @@ class Request:
 
     `status` is 0 where there was no answer on purpose. `is_retry` says whether a batch of the same
     frame id and content came before. `on_purpose`: whether the answer was planned, or came of a
-    `Misbehaviour`. `time` is when it was read, in seconds since the epoch.
+    `Misbehaviour`. `time` is when it was read, in seconds since the epoch. `token` is the one that
+    was given, whether it was let in or not.
     """
 
     status: int

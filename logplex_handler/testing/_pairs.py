@@ -6,6 +6,7 @@ Pure functions, as those for the wire, and with the same errors.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -83,6 +84,7 @@ def _pair_fault(text: str, position: int) -> tuple[str, str]:
 
 
 _METRIC_KEY = re.compile(rf"(measure|sample|count)#({_KEY})")
+_LARGEST = Decimal(sys.float_info.max)
 _METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
 
 
@@ -108,7 +110,10 @@ def parse_metric(key: str, value: str) -> Metric:
             "character 0: the value must be digits, at most six decimals and a unit of letters",
             next(rule for rule, form in _MISREAD if form.match(value)),
         )
-    return Metric(name.group(1), name.group(2), Decimal(number.group(1)), number.group(2))
+    found = Decimal(number.group(1))
+    if found > _LARGEST:
+        raise Malformed("character 0: the value must be at most 1.8e308", "metric.large")
+    return Metric(name.group(1), name.group(2), found, number.group(2))
 
 
 # What a value is that is no number for l2met, by the first form that fits.

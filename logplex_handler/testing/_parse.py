@@ -15,6 +15,9 @@ from functools import lru_cache
 MAX_PACKET_BYTES = 10_240
 """The largest packet that Logplex reads, in bytes without its length prefix."""
 
+MAX_FRAMES = 200_000
+"""The most frames that are read of one body: more than 8,000,000 bytes of good ones hold."""
+
 
 class Malformed(ValueError):
     """What was read breaks a rule; the message names the offset, counted from 0, and the rule.
@@ -63,6 +66,9 @@ def split_frames(body: bytes) -> list[bytes]:
     position = 0
     end = len(body)
     while position < end:
+        if len(frames) == MAX_FRAMES:
+            told = f"byte {position}: there are more than {MAX_FRAMES:,} frames"
+            raise Malformed(told, "http.too-large")
         match = _LENGTH.match(body, position)
         digits, space = match.groups() if match else (b"", b"")
         if not digits:

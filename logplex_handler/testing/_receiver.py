@@ -6,10 +6,10 @@ import os
 import socket
 import threading
 import time
-import uuid
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
 from logplex_handler.testing._conversation import (
@@ -22,9 +22,12 @@ from logplex_handler.testing._conversation import (
 from logplex_handler.testing._journal import Arrival, Journal, Line, Request
 from logplex_handler.testing._listener import Listener
 from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
-from logplex_handler.testing._rules import judge, msg_count
-from logplex_handler.testing._tokens import AllBut
+from logplex_handler.testing._rules import given_credentials, judge, msg_count
+from logplex_handler.testing._tokens import Tokens
 from logplex_handler.testing._violations import Violation
+
+# Where to post on this machine, if it listens on every address.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class LogplexReceiver:
@@ -60,25 +63,14 @@ class LogplexReceiver:
 
         Raises ValueError if `tokens` is empty or one is not printable ASCII.
         """
-        if tokens is None:
-            tokens = (f"t.{uuid.uuid4()}",)
-        self.tokens = (tokens,) if isinstance(tokens, str) else tuple(tokens)
-        if not self.tokens:
-            raise ValueError("tokens must hold one token at least")
-        if not all(token.isascii() and token.isprintable() for token in self.tokens):
-            raise ValueError("tokens must be printable ASCII")
+        self._tokens = Tokens(tokens, any_token=any_token)
         self._strict = strict
         self._address = (host, port)
         self._idle_timeout = idle_timeout
         self._max_requests = max_requests
-        self._any_token = any_token
-        self._seen_tokens: set[str] = set()
-        self._retired: frozenset[str] = frozenset()
         self._misbehaviour = misbehaviour or Misbehaviour()
         self._journal = Journal(on_arrival)
         self._closing = threading.Event()
-        # Guards `_planned`, so that one failure is not given to two requests, and `_seen_tokens`.
-        self._planning = threading.Lock()
         self._planned: deque[HttpAnswer] = deque()
         self._listener: Listener | None = None
         _receivers.add(self)
@@ -109,6 +101,15 @@ class LogplexReceiver:
         return f"<LogplexReceiver {where} {self._journal!r}>"
 
     @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens that are let in; they may be set, as when credentials are rotated."""
+        return self._tokens.given
+
+    @tokens.setter
+    def tokens(self, tokens: tuple[str, ...]) -> None:
+        self._tokens.given = tokens
+
+    @property
     def token(self) -> str:
         """The token in `url`: the first of those that are let in."""
         return self.tokens[0]
@@ -122,14 +123,13 @@ class LogplexReceiver:
         """Where to post with another token, whether it is let in or not."""
         if self._listener is None:
             raise RuntimeError("the receiver has no address before start()")
-        host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
+        host = _LOOPBACK.get(self._address[0], self._address[0])
+        host = f"[{host}]" if ":" in host else host
         return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
 
     def rotate(self) -> str:
         """Retire every token so far and let in a new one, as Heroku does; the new URL."""
-        with self._planning:
-            self._retired |= {*self.tokens, *self._seen_tokens}
-        self.tokens = (f"t.{uuid.uuid4()}",)
+        self._tokens.rotate()
         return self.url
 
     @property
@@ -170,8 +170,7 @@ class LogplexReceiver:
         check_status(status)
         if times < 0:
             raise ValueError(f"times must not be negative, not {times}")
-        with self._planning:
-            self._planned.extend([HttpAnswer(status, body, headers)] * times)
+        self._planned.extend([HttpAnswer(status, body, headers)] * times)
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         conversation = Conversation(connection, self._idle_timeout)
@@ -199,18 +198,19 @@ class LogplexReceiver:
                 return
 
     def _take(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
-        let_in = AllBut(self._retired) if self._any_token else self.tokens
-        verdict = judge(request, let_in, strict=self._strict)
+        verdict = judge(request, self._tokens.let_in, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
         frame_id = request.headers.get("Logplex-Frame-Id")
         seen = self._journal.seen(verdict.token, frame_id, verdict.frames) if frame_id else "new"
         if self._strict and seen == "other":
             told = "header Logplex-Frame-Id is that of another batch"
             violations += (Violation(told, "http.frame-id-reused"),)
-        with self._planning:
-            planned = self._planned.popleft() if self._planned else None
-            if self._any_token and verdict.token:
-                self._seen_tokens.add(verdict.token)
+        if verdict.token:
+            self._tokens.note(verdict.token)
+        planned = None
+        # In one step, so that one failure is not given to two requests.
+        with suppress(IndexError):
+            planned = self._planned.popleft()
         if planned is None and answer.status == 204:
             planned = self._misbehaviour.next()
         if planned is not None:
@@ -227,13 +227,12 @@ class LogplexReceiver:
             violations,
             is_retry=seen == "again",
             on_purpose=planned is not None,
-            token=verdict.token,
         )
         self._journal.add(kept, routed, verdict.token)
         return answer, close
 
     def _after_fork(self) -> None:
-        self._planning = threading.Lock()
+        self._tokens.renew_lock()
         self._journal.renew_locks()
         if self._listener is not None:
             self._listener.abandon()
@@ -249,8 +248,8 @@ def _kept(
     *,
     is_retry: bool = False,
     on_purpose: bool = False,
-    token: str = "",
 ) -> Request:
+    _, token = given_credentials(headers) or ("", "")
     return Request(
         answer.status,
         headers.get("Logplex-Frame-Id"),

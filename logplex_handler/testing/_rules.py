@@ -19,6 +19,7 @@ from logplex_handler.testing._conventions import packet_violations
 from logplex_handler.testing._conversation import Headers, HttpAnswer, HttpRequest
 from logplex_handler.testing._framing import wrong_count
 from logplex_handler.testing._parse import (
+    MAX_FRAMES,
     MAX_PACKET_BYTES,
     Malformed,
     Packet,
@@ -90,14 +91,12 @@ def _authenticated(request: HttpRequest, tokens: Collection[str]) -> tuple[str, 
     if request.method != "POST" or request.target.partition("?")[0] != "/logs":
         return "", HttpAnswer(404, _NO_POST)
     refusal = HttpAnswer(401, headers={"WWW-Authenticate": "Basic realm=Logplex"})
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme != "Basic":
+    if request.headers.get("Authorization", "").partition(" ")[0] != "Basic":
         return "", refusal
-    try:
-        credentials = base64.b64decode(encoded, validate=True).decode("latin-1")
-    except (binascii.Error, ValueError):
+    credentials = given_credentials(request.headers)
+    if credentials is None:
         return "", HttpAnswer(500, _NO_BASE64)
-    user, _, token = credentials.partition(":")
+    user, token = credentials
     if user != "token" or token not in tokens:
         return "", refusal
     if request.headers.get("Content-Type") != CONTENT_TYPE:
@@ -105,14 +104,22 @@ def _authenticated(request: HttpRequest, tokens: Collection[str]) -> tuple[str, 
     return token, None
 
 
+def given_credentials(headers: Headers) -> tuple[str, str] | None:
+    """The user and the token of a request; None if there are none that can be read."""
+    encoded = headers.get("Authorization", "").partition(" ")[2]
+    try:
+        user, _, token = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return user, token
+
+
 def _decoded(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
     """The body without its content encoding, or None and why Logplex cannot read it."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "gzip":
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(request.body)) as compressed:
-                body = compressed.read(_MAX_DECOMPRESSED + 1)
-        except (OSError, EOFError, zlib.error):
+        body = decompressed(request.body)
+        if body is None:
             told = "the body is not what Content-Encoding: gzip says"
             return None, Violation(told, "http.gzip")
         if len(body) > _MAX_DECOMPRESSED:
@@ -131,6 +138,17 @@ def _decoded(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
     return request.body, None
 
 
+def decompressed(body: bytes) -> bytes | None:
+    """A gzipped body, or one byte more of it than is taken; None if it is no such."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as compressed:
+            return compressed.read(_MAX_DECOMPRESSED + 1)
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
+# Faults that are not a wrong octet count's.
+_COUNTED_WELL = ("frame.too-long", "http.too-large")
 _LENGTH = re.compile(rb"([1-9][0-9]{0,9})( |\Z)")
 
 
@@ -143,7 +161,7 @@ def _found(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
     frames: list[bytes] = []
     malformed = False
     position = 0
-    while position < len(body):
+    while position < len(body) and len(frames) < MAX_FRAMES:
         length = _LENGTH.match(body, position)
         if length and not length.group(2):
             break
@@ -165,7 +183,7 @@ def _found(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
 
 def _framing_fault(error: Malformed, body: bytes) -> Violation:
     told = f"framing: {error}"
-    counted = None if error.rule == "frame.too-long" else wrong_count(body)
+    counted = None if error.rule in _COUNTED_WELL else wrong_count(body)
     if counted is None:
         return Violation(told, error.rule)
     finding = f"{_wrong_count(*counted)} ({told})"

@@ -52,7 +52,7 @@ def test_filters_leave_what_passes_all_of_them(tab, local):
     opened(tab, local)
     tab.fill("#search", "apple")
     expect(tab.locator(ROWS)).to_have_count(2)
-    expect(tab.locator("#matches")).to_have_text("2 of 4")
+    expect(tab.locator("#match-count")).to_have_text("2 of 4")
     assert tab.locator(f"{ROWS} mark").all_inner_texts() == ["apple", "APPLE"]
     tab.select_option("#stream", "shop")
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=apple"])
@@ -210,6 +210,36 @@ def test_metrics_are_drawn_with_the_right_points(tab, local):
     expect(tab.locator('[data-metric="measure#web.latency@eu"]')).to_have_count(1)
 
 
+def test_a_clock_that_is_far_off_does_not_empty_the_plots(tab, local):
+    """One line of another century; the plots go on with those that come after it."""
+    local.send("count#orders=1", second=0)
+    local.send("count#orders=2", second=70 * 365 * 86_400)
+    local.send("count#orders=3", second=1)
+    opened(tab, local)
+    tab.keyboard.press("2")
+    expect(tab.locator("#count-metrics")).to_have_text("1")
+    assert points(tab, "count#orders")[1] == [("12:00:00", 1), ("12:00:01", 3)]
+
+
+def test_what_turns_the_reading_direction_is_visible_in_names(tab, local):
+    """A source or a metric could look like another."""
+    local.send("source=a\u202eb measure#x\u202ey=1ms", process="web")
+    opened(tab, local)
+    tab.keyboard.press("2")
+    expect(tab.locator("#plots h3")).to_have_text("x\\u202ey · a\\u202eb")
+    expect(tab.locator("#source option").nth(1)).to_have_text("a\\u202eb")
+
+
+def test_a_page_too_many_is_told(tab, monkeypatch):
+    """Instead of trying for ever."""
+    monkeypatch.setattr("logplex_handler.receiver._page._MOST_PAGES", 0)
+    with shown() as one:
+        opened(tab, one, rows=False)
+        expect(tab.locator("#status")).to_have_text("refused: close other pages and reload")
+    # Chromium's own word on it.
+    tab.complaints[:] = [said for said in tab.complaints if "503" not in said]
+
+
 def test_names_without_end_do_not_stop_the_page(tab, local):
     """A program that makes up metrics, sources and processes is drawn in part."""
     local.post(
@@ -297,10 +327,10 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     assert sorted(gaps)[len(gaps) // 2] < 100
     began = time.monotonic()
     tab.fill("#search", "n=4242")
-    expect(tab.locator("#matches")).to_have_text("11 of 100,000")
+    expect(tab.locator("#match-count")).to_have_text("11 of 100,000")
     assert time.monotonic() - began < 3
     tab.fill("#search", "")
-    expect(tab.locator("#matches")).to_have_text("")
+    expect(tab.locator("#match-count")).to_have_text("")
     tab.evaluate("document.querySelector('#list').scrollTop = 50000 * 22")
     expect(tab.locator(ROWS).filter(has_text="n=50005")).to_be_visible()
 

@@ -21,7 +21,7 @@ export function offer(select, value) {
   if (options.length >= MOST_CHOICES) return;
   if (options.some((option) => option.value === value)) return;
   const next = options.find((option) => option.value > value) ?? null;
-  select.insertBefore(make("option", { value, textContent: value || "none" }), next);
+  select.insertBefore(make("option", { value, textContent: visible(value) || "none" }), next);
 }
 
 // Control characters and those that turn the reading direction are made visible.

@@ -107,7 +107,7 @@ function drawNow() {
   find("#empty").hidden = counts.total > 0;
   find("#no-match").hidden = counts.total === 0 || shown.length > 0;
   const filtered = shown.length !== all.length;
-  find("#matches").textContent = filtered ? `${grouped(shown.length)} of ${grouped(all.length)}` : "";
+  find("#match-count").textContent = filtered ? `${grouped(shown.length)} of ${grouped(all.length)}` : "";
   newer.hidden = following || last >= shown.length - 1;
   const index = chosen === null ? -1 : shown.indexOf(chosen);
   if (index >= first && index < last) list.setAttribute("aria-activedescendant", "row-" + chosen.n);

@@ -10,7 +10,12 @@ let run = null;
 
 const source = new EventSource("/api/events");
 source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
-source.addEventListener("error", () => { status.textContent = "receiver is gone, trying again"; status.className = "status lost"; });
+source.addEventListener("error", () => {
+  // It tries again by itself, unless it was refused: too many pages are open.
+  const refused = source.readyState === EventSource.CLOSED;
+  status.textContent = refused ? "refused: close other pages and reload" : "receiver is gone, trying again";
+  status.className = "status lost";
+});
 source.addEventListener("run", (event) => {
   // Another run of the receiver counts from the start again.
   if (run !== null && run !== event.data) clear();

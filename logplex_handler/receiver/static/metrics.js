@@ -18,7 +18,8 @@ export const count = () => known.size;
 export function add(line) {
   const second = Math.floor(Date.parse(line.t) / 1000);
   if (!Number.isFinite(second)) return;
-  newest = Math.max(newest, second);
+  // A clock that is far off moves the plots for as long as nothing else comes.
+  newest = Math.abs(second - newest) > KEPT ? second : Math.max(newest, second);
   for (const [kind, name, value, unit, source] of line.m) {
     const id = `${kind}#${name} ${unit}`;
     if (!known.has(id)) known.set(id, { kind, name, unit, sources: new Map() });

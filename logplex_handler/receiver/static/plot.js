@@ -1,6 +1,6 @@
 // A plot over time in SVG: lines or stacked bars, with what is under the pointer told in words.
 
-import { find, make } from "./dom.js";
+import { find, make, visible } from "./dom.js";
 
 const NS = "http://www.w3.org/2000/svg";
 const HEIGHT = 180, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 22;
@@ -107,7 +107,7 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
     cross.setAttribute("x2", x(second));
     cross.setAttribute("visibility", "visible");
     const words = series.filter((one) => one.points.has(second))
-      .map((one) => `${one.name || "value"}  ${number(one.points.get(second))}${unit}`);
+      .map((one) => `${visible(one.name) || "value"}  ${number(one.points.get(second))}${unit}`);
     tip.textContent = [clock(second, true), ...(words.length ? words : ["nothing"])].join("\n");
     tip.hidden = false;
     tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";
@@ -122,17 +122,17 @@ export function card({ title, kindName, now, id, open, ...rest }) {
   const legend = make("div", { class: "legend" }, ...rest.series.map((one) => {
     const swatch = make("i");
     swatch.style.background = one.colour;
-    return make("span", {}, swatch, one.name || "no source");
+    return make("span", {}, swatch, visible(one.name) || "no source");
   }));
   const seconds = [...new Set(rest.series.flatMap((one) => [...one.points.keys()]))]
     .filter((second) => second >= rest.from && second <= rest.to).sort((a, b) => b - a);
   const rows = seconds.map((second) => make("tr", {}, make("td", { textContent: clock(second, true) }),
     ...rest.series.map((one) => make("td", { textContent: one.points.has(second) ? String(+one.points.get(second).toFixed(6)) : "" }))));
-  const head = make("tr", {}, make("th", { textContent: "UTC" }), ...rest.series.map((one) => make("th", { textContent: one.name || "value" })));
+  const head = make("tr", {}, make("th", { textContent: "UTC" }), ...rest.series.map((one) => make("th", { textContent: visible(one.name) || "value" })));
   const details = make("details", { open }, make("summary", { textContent: "numbers" }),
     make("div", {}, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
   return make("article", { class: "card", "data-metric": id },
-    make("header", {}, make("h3", { textContent: title, title }), make("span", { class: "kind", textContent: kindName }),
+    make("header", {}, make("h3", { textContent: visible(title), title: visible(title) }), make("span", { class: "kind", textContent: kindName }),
       make("span", { class: "now", textContent: now })),
     legend, plot({ ...rest, label: `${kindName} ${title}` }), details);
 }

@@ -1,0 +1,278 @@
+"""What comes of breaking each rule, and the cure: one row for each rule of the wire and of a text.
+
+The words never quote what was sent, because that may hold credentials.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """What comes of breaking a rule, and what to do instead."""
+
+    consequence: str
+    cure: str
+
+
+_LATER_FRAMES_GONE = (
+    "Without the count header Logplex would answer 204 and silently drop this frame's rest and "
+    "every later one; with it, 400 and nothing is routed."
+)
+_ONLY_METRICS = "l2met loses every metric of this line, and other readers the rest of it."
+
+# By name, in the order of a request's parts. What Logplex does was seen on its own source; what
+# readers do, by running 25 of them.
+RULES: dict[str, Rule] = {
+    # The request.
+    "http.path": Rule(
+        "Logplex answers 404.",
+        "POST to the URL as it was given, with the path /logs.",
+    ),
+    "http.credentials": Rule(
+        "Logplex answers 401 and routes nothing.",
+        "Send Authorization: Basic with the base64 of the URL's user and password, `token:TOKEN`.",
+    ),
+    "http.base64": Rule(
+        "Logplex answers 500 and closes the connection.",
+        "Encode `token:TOKEN` as base64, with padding and without line breaks.",
+    ),
+    "http.type": Rule(
+        "Logplex answers 415: the match is exact, without a charset and in this case of letters.",
+        "Send Content-Type: application/logplex-1 and nothing behind it.",
+    ),
+    "http.count": Rule(
+        "Logplex answers 400 and routes nothing.",
+        "Set Logplex-Msg-Count to the number of frames in the body, in digits alone.",
+    ),
+    "http.count-missing": Rule(
+        "Without it a wrong octet count is answered 204 and loses lines in silence; Vector "
+        "answers 400.",
+        "Set Logplex-Msg-Count to the number of frames in the body.",
+    ),
+    "http.frame-id-missing": Rule(
+        "Nobody can tell a retry from new lines; Vector answers 400.",
+        "Set Logplex-Frame-Id to a value of each batch's own, the same on every retry of it.",
+    ),
+    "http.frame-id-reused": Rule(
+        "Whoever removes duplicates by it drops this batch as one that is known.",
+        "Make a new id for each batch, and repeat it only for a retry of the same bytes.",
+    ),
+    "http.user-agent-missing": Rule(
+        "Heroku cannot tell whose add-on is sending.",
+        "Set User-Agent to your add-on's name and a URL.",
+    ),
+    "http.length-missing": Rule(
+        "Chunks work on Logplex, but the documents ask for a length, and other receivers need it.",
+        "Send Content-Length with the bytes of the body.",
+    ),
+    "http.no-length": Rule(
+        "Logplex answers 204 and ignores the body: every line of it is lost.",
+        "Send Content-Length with the bytes of the body.",
+    ),
+    "http.gzip-unnamed": Rule(
+        "Logplex answers 204 and drops the whole body.",
+        "Send Content-Encoding: gzip with a gzipped body.",
+    ),
+    "http.gzip": Rule(
+        "Logplex answers 500 and routes nothing.",
+        "Gzip the whole body, or leave Content-Encoding out.",
+    ),
+    "http.encoding": Rule(
+        "Logplex answers 204 and drops the whole body.",
+        "Use gzip or no encoding at all.",
+    ),
+    "http.too-large": Rule(
+        "Logplex answers 500 or resets the connection, and routes nothing.",
+        "Send bodies of at most 8,000,000 bytes, better about a million.",
+    ),
+    "http.unreadable": Rule(
+        "Nothing of it is routed, and the connection is closed.",
+        "Send the whole request, as HTTP/1.1, without stopping for longer than a few seconds.",
+    ),
+    # The frames.
+    "frame.count": Rule(
+        _LATER_FRAMES_GONE,
+        "Count bytes, not characters, after encoding to UTF-8, the packet's newline included.",
+    ),
+    "frame.length": Rule(
+        f"{_LATER_FRAMES_GONE} With a newline after it, 400 in any case.",
+        "Write LENGTH, one space and the packet, again and again, with nothing between them and "
+        "nothing after the last; check the octet count of the frame before this place.",
+    ),
+    "frame.zero": Rule(
+        "Logplex would answer 204 and silently drop everything from here on.",
+        "Write lengths without leading zeros, and leave empty packets out.",
+    ),
+    "frame.too-long": Rule(
+        "Logplex drops it and every later frame in silence, or answers 400 and routes nothing of "
+        "the request.",
+        "Cut messages between characters so that no packet has more than 10,000 bytes.",
+    ),
+    "frame.malformed": Rule(
+        "Logplex answers 400 and routes nothing of the whole request.",
+        "Begin every frame with its octet count; see the framing violation beside this one.",
+    ),
+    "frame.more": Rule(
+        "What holds for those above holds for these.",
+        "Repair the first one, and look again.",
+    ),
+    # The packet.
+    "packet.priority": Rule(
+        "Logplex routes it, but viewers and drains show nothing.",
+        "Write facility * 8 + severity: local7 and info are <190>.",
+    ),
+    "packet.version": Rule(
+        "Logplex routes it, but viewers and drains show nothing.",
+        "Write `1 ` right behind the priority, as in `<190>1 `.",
+    ),
+    "packet.time": Rule(
+        "heroku-log-parser drops `Z` and other offsets; three digits or nine, or +0000, break "
+        "go-syslog, rsyslog and others.",
+        "Write UTC with six digits and the literal +00:00.",
+    ),
+    "packet.calendar": Rule(
+        "Readers drop the line, or give it another time.",
+        "Format the time with a library, from seconds since the epoch.",
+    ),
+    "packet.hostname": Rule(
+        "The header shifts by a field, or a reader refuses the packet.",
+        "Write 1 to 255 of [a-z0-9.-]; anything else as a dash.",
+    ),
+    "packet.appname": Rule(
+        "The header shifts by a field, or a reader refuses the packet.",
+        "Write `app`, or 1 to 48 of [a-z0-9.-].",
+    ),
+    "packet.procid": Rule(
+        "The header shifts by a field, or a reader refuses the packet.",
+        "Write the process, such as web.1: 1 to 128 of [a-z0-9.-].",
+    ),
+    "packet.reserved": Rule(
+        "l2met reads such lines as Heroku's own router's or Logplex's, with another meaning.",
+        "Name the process otherwise, such as web.1.",
+    ),
+    "packet.letters": Rule(
+        "heroku-log-parser drops lines with upper case or `_` there; others lose the batch.",
+        "Write such fields in lower case, and anything but [a-z0-9.-] as a dash.",
+    ),
+    "packet.msgid": Rule(
+        "heroku-log-parser and the fluentd plugins accept nothing else, and drop the line.",
+        "Write `-`.",
+    ),
+    "packet.structured-data": Rule(
+        "Logplex answers 204 and routes the line, but viewers and drains show nothing of it.",
+        "Write `- ` between the msgid and the text, always.",
+    ),
+    "packet.end": Rule(
+        "Logplex adds no newline for drains, so that readers merge this line with the next: "
+        "`measure#x=1ms` was read as `1ms67`.",
+        "End the packet with exactly one newline, and count it in the octet count.",
+    ),
+    "packet.newline": Rule(
+        "Readers of lines split it there, Vector refuses the batch, and text from a user can "
+        "forge a whole frame.",
+        "Write it as \\n inside a quoted value, or send one packet for each line.",
+    ),
+    "packet.control": Rule(
+        "Viewers show it raw: it can move a terminal's cursor or hide text.",
+        "Write it as an escape (\\r, \\t, \\u001b) inside a quoted value.",
+    ),
+    "packet.utf-8": Rule(
+        "Readers show other characters, or drop the line.",
+        "Encode as UTF-8, replace what cannot be encoded, and cut between characters only.",
+    ),
+    "packet.bom": Rule(
+        "It becomes a part of the first key, which then nobody finds.",
+        "Leave the byte order mark out.",
+    ),
+    "packet.token": Rule(
+        "Logplex writes `app` over it, but only the first time; where it stands again, customers "
+        "and drains see the secret.",
+        "Keep the token out of what is logged: it opens the stream to whoever reads it.",
+    ),
+    "packet.size": Rule(
+        "Logplex takes up to 10,240 bytes, one more loses the batch; go-syslog takes 8,192.",
+        "Cut messages between characters so that no packet has more than 10,000 bytes.",
+    ),
+    # The text.
+    "pair.key": Rule(
+        "Readers of key=value take what stands there for a key without a value, or stop reading.",
+        'Write pairs one space apart, keys without spaces, quotes, `=` or `"`; put free text in '
+        "a quoted value, such as msg=.",
+    ),
+    "pair.bare": Rule(
+        "Readers stop there, or make other pairs of it.",
+        'Quote a value that is empty or holds a space, `=`, `"`, `\\` or a control character.',
+    ),
+    "pair.unterminated": Rule(_ONLY_METRICS, 'End the value with `"`, and escape quotes inside.'),
+    "pair.escape": Rule(
+        _ONLY_METRICS,
+        'Inside quotes escape only \\", \\\\, \\n, \\r, \\t, and other controls as \\u00XX.',
+    ),
+    "pair.control": Rule(
+        "Readers stop there, or split the line.", "Write it as \\n, \\r, \\t or \\u00XX."
+    ),
+    "pair.after-quote": Rule(
+        "Readers stop there, or make another pair of the rest.",
+        "Put one space behind the closing quote, or escape the quote if the value goes on.",
+    ),
+    "text.source-twice": Rule(
+        "Only the first counts, for every metric in the line.",
+        "Give one source for a line; log the others in lines of their own.",
+    ),
+    "text.source-space": Rule(
+        "l2met takes the part before the space alone.", "Write a source without spaces."
+    ),
+    "text.card-number": Rule(
+        "l2met-shuttle takes it for a card number and replaces the line.",
+        "Keep numbers shorter than 13 digits, or break them with a letter.",
+    ),
+    "text.quoted-metric": Rule(
+        "l2met-shuttle finds metrics inside quoted text too, and counts this one.",
+        "Write text that is no metric without `count#`, `measure#` or `sample#` before a name.",
+    ),
+    # The metrics.
+    "metric.kind": Rule(
+        "l2met knows lower case only, and ignores this one.",
+        "Write measure#, sample# or count#.",
+    ),
+    "metric.name": Rule(
+        "l2met has no name to put it under.",
+        "Write the name right behind the #, dotted: measure#web.latency=4ms.",
+    ),
+    "metric.exponent": Rule(
+        "l2met reads the digits before the `e` alone: 1e3 is 1, and 1e-05 is 1 as well.",
+        "Write fixed point with at most six decimals.",
+    ),
+    "metric.sign": Rule(
+        "l2met silently drops a number with a sign.",
+        "Send numbers from 0 up; a difference belongs in two metrics.",
+    ),
+    "metric.separator": Rule(
+        "l2met stops at the comma: 1,000 is 1.", "Write digits and one point only."
+    ),
+    "metric.large": Rule(
+        "l2met silently drops a number that no float holds.",
+        "Write it in a larger unit: at most 1.8e308, in full.",
+    ),
+    "metric.hex": Rule("l2met reads 0x10 as 0.", "Write decimal digits."),
+    "metric.number": Rule(
+        "l2met silently drops it, or counts 1 where there is no value.",
+        "Write digits with a unit glued to them: 4ms. Not NaN, inf or True.",
+    ),
+    "metric.decimals": Rule(
+        "Long runs of digits look like card numbers, and more decimals mean nothing.",
+        "Round to six decimals, with a digit on both sides of the point.",
+    ),
+    "metric.unit": Rule(
+        "l2met makes it a unit of its own or stops in the middle, and the bucket is another.",
+        "Use letters a-z and A-Z only, glued to the number.",
+    ),
+    "metric.quoted": Rule(
+        "l2met finds no number behind the quote, and drops it.", "Write the number without quotes."
+    ),
+    "metric.two-units": Rule(
+        "The unit is part of the metric's identity, so this is another bucket of the same name.",
+        "Keep to one unit for one name.",
+    ),
+}
