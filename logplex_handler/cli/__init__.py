@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _give_up_output() -> None:
     """Else Python would complain once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_standard_descriptors() -> None:
