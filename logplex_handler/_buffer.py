@@ -56,7 +56,6 @@ class Waiting:
         pressing: Whether somebody waits for their room, or they come faster than they are taken.
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
-        somebody_waits: Whether somebody waits for them at this moment.
     """
 
     records: int
@@ -64,7 +63,6 @@ class Waiting:
     pressing: bool
     since: float
     flushing: bool
-    somebody_waits: bool
 
 
 class Buffer:
@@ -72,7 +70,7 @@ class Buffer:
 
     __slots__ = (
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
-        "_flush_mark", "_flushers", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
+        "_flush_mark", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
         "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
         "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_weigh",
         "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room", "allowed",
@@ -121,7 +119,6 @@ class Buffer:
         # Records that another process has left on disk: all, and those not settled.
         self._recovered = self._recovered_left = 0
         self._flush_mark = 0
-        self._flushers = 0
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
@@ -233,9 +230,7 @@ class Buffer:
                 full_batch=self._full_batch(),
                 pressing=self._room_wanted or self.is_crowded,
                 since=self._first_at if self._queue else math.inf,
-                flushing=self._removed() < self._flush_mark
-                or (self._flushers > 0 and self._recovered_left > 0),
-                somebody_waits=self._flushers > 0,
+                flushing=self._removed() < self._flush_mark,
             )
 
     def take(self, most: int) -> list[Entry]:
@@ -388,13 +383,7 @@ class Buffer:
             self._tidy(weigh=True)
             queued = len(self._queue) if self._busy else self._queue.weighed
             self._flush_mark = self._queue.left + queued
-            self._flushers += 1
             return self._flush_mark
-
-    def end_flush(self) -> None:
-        """Nobody waits any more for what `begin_flush` has asked for."""
-        with self._lock:
-            self._flushers -= 1
 
     def wait_until_removed(self, mark: int, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""

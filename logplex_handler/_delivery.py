@@ -44,7 +44,7 @@ class Delivery:
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
-            _mark(stream)
+            stream.buffer.begin_flush()
             self._workers.tell_of(stream)
 
     def flush(self, seconds: float) -> bool:
@@ -84,7 +84,7 @@ class Delivery:
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
         with self._hurry.until(deadline):
-            marks = [(stream, _mark(stream)) for stream in self._streams()]
+            marks = [(stream, stream.buffer.begin_flush()) for stream in self._streams()]
             for stream, _ in marks:
                 self._workers.tell_of(stream)
             # For each of them: one that has to be left alone does not keep the others from leaving.
@@ -120,13 +120,3 @@ class Delivery:
                 return False
             if drops is not None:
                 time.sleep(min(left, _LOOK / 10))
-
-
-def _mark(stream: Stream) -> int:
-    """Have what it holds now sent at once; the mark behind the last of it.
-
-    That somebody waits is not said here, where Ctrl-C could make it last.
-    """
-    mark = stream.buffer.begin_flush()
-    stream.buffer.end_flush()
-    return mark

@@ -293,19 +293,6 @@ def test_the_books_balance_at_any_moment():
     assert dropped["refused"]
 
 
-def test_somebody_waits_only_as_long_as_a_flush_lasts():
-    """Afterwards the ordinary waits between tries hold again."""
-    queue = buffer()
-    queue.put(entry("a"))
-    assert not queue.waiting().somebody_waits
-    queue.begin_flush()
-    queue.begin_flush()
-    queue.end_flush()
-    assert queue.waiting().somebody_waits
-    queue.end_flush()
-    assert not queue.waiting().somebody_waits
-
-
 def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     """Nobody is left to be told of it."""
     queue = buffer()

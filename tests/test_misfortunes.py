@@ -366,7 +366,6 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         pipeline._workers._agenda.plan(stream)
         with pytest.raises(KeyboardInterrupt):
             pipeline._workers.help_out(time.monotonic() + 5)
-        stream.buffer.end_flush()
         assert logplex.wait_for(2, 3.0)
 
 
