@@ -35,11 +35,12 @@ def _sizes(frames: list[bytes]) -> list[int]:
     return sizes
 
 
-def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
-    """The frames of a body.
+def unpacked(body: bytes, sizes: str | None, records: int) -> list[bytes]:
+    """The frames of a body, of so many records.
 
     Raises:
         ValueError: It is none.
+        TypeError: So.
     """
     frames: list[bytes] = []
     at = 0
@@ -54,11 +55,14 @@ def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
     if at != len(body):
         raise ValueError("a frame is longer than its chunk")
     if sizes is None:
+        if len(frames) != records:
+            raise ValueError("its records do not add up")
         return frames
     grouped: list[bytes] = []
-    for size in json.loads(sizes):
+    told = json.loads(sizes)
+    for size in told:
         grouped += pieces(frames[len(grouped) : len(grouped) + max(1, size)])
-    if len(grouped) != len(frames):
+    if len(grouped) != len(frames) or len(told) != records:
         raise ValueError("its records do not add up")
     return grouped
 

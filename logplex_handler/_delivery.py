@@ -35,6 +35,7 @@ class Delivery:
         take_back: Called with a stream that has news, as it may have been let go of.
         most_threads: How many there may be. With one, there is one stream.
         here: Whether this is still the process that it was made in.
+        on_end: Called after `close`, as soon as nobody delivers any more.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Delivery:
         take_back: Callable[[Stream], object],
         most_threads: int,
         here: Here,
+        on_end: Callable[[], object],
     ) -> None:
         self._agenda = agenda
         self._pool = pool
@@ -55,6 +57,7 @@ class Delivery:
         self._take_back = take_back
         self._most_threads = most_threads
         self._here = here
+        self._on_end = on_end
         # Streams with news, or None to have somebody look. A queue of C rather than an event: its
         # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
         # again.
@@ -70,7 +73,8 @@ class Delivery:
         # the monotonic clock.
         self._busy = 0
         self._wakes: dict[int, float] = {}
-        # The threads that deliver just now, those of others included.
+        # The threads that have something to do, those of others included. None is added once it is
+        # stopped.
         self._deliverers: set[int] = set()
         self._done = 0
         # Set once, by whoever closes.
@@ -81,11 +85,6 @@ class Delivery:
         """Whether the calling thread is one that delivers: it must not wait for itself."""
         here = threading.get_ident()
         return here in self._deliverers or here in [thread.ident for thread in self._threads]
-
-    @property
-    def is_delivering(self) -> bool:
-        """Whether some thread does so at this moment."""
-        return bool(self._deliverers)
 
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
@@ -122,7 +121,8 @@ class Delivery:
         if not self.is_here():
             self._see_through(deadline, least_request=0.0)
         left = sum([stream.leave() for stream in streams])
-        self._stopped = True
+        with self._lock:
+            self._stopped = True
         for _ in self._threads:
             self._news.put(None)
         unsaid = sum([stream.telling.tell(at_last=True) for stream in streams], Counter[str]())
@@ -130,7 +130,12 @@ class Delivery:
             self._stderr.say("dropped at last", in_words(unsaid))
         # A connection that is waited for just now is closed when it is given back.
         self._pool.close()
+        self._end_if_nobody_delivers()
         return left
+
+    def _end_if_nobody_delivers(self) -> None:
+        if self._stopped and not self._deliverers:
+            self._on_end()
 
     def _see_through(self, deadline: float, *, least_request: float) -> bool:
         """Wait until what is queued now has left and its drops are told; False when time is over.
@@ -257,7 +262,10 @@ class Delivery:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._look_at(self._news.get_nowait())
-            return None if self._stopped else self._agenda.take(look_ups=look_ups)
+            task = None if self._stopped else self._agenda.take(look_ups=look_ups)
+            if task is not None:
+                self._deliverers.add(threading.get_ident())
+            return task
 
     def _look_at(self, stream: Stream | None) -> None:
         if stream is not None:
@@ -268,8 +276,6 @@ class Delivery:
 
     def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
-        here = threading.get_ident()
-        self._deliverers.add(here)
         try:
             if task.job is Job.TELL:
                 stream.telling.tell()
@@ -283,10 +289,11 @@ class Delivery:
                     with self._lock:
                         self._agenda.take_late_answer(task, found)
         finally:
-            self._deliverers.discard(here)
+            self._deliverers.discard(threading.get_ident())
             self._done += 1
             with self._lock:
                 self._agenda.end(task)
+            self._end_if_nobody_delivers()
 
     def _sleep(self) -> None:
         self._pool.close_idle()

@@ -162,6 +162,8 @@ class Outlet:
             if self._host is not None and not self._host.is_well:
                 pause = max(pause, self._host.backoff.remaining(now, in_a_hurry=in_a_hurry))
             return pause
+        if self._shelf is not None and (pause := self._shelf.pause(now)):
+            return pause
         is_asked_for = closing or waiting.flushing
         if self._telling.is_due_in_stream or (is_asked_for and waiting.records):
             return 0.0

@@ -173,6 +173,7 @@ class Active:
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
+            on_end=self._leave_spool,
         )
 
         self._spool = spool
@@ -256,13 +257,12 @@ class Active:
             self._take_back_exit()
         now = time.monotonic()
         began = self._flush_began if now - self._flush_ended < _SAME_SHUTDOWN else now
-        left = self._delivery.close(began + self._shutdown_timeout - now)
-        if self._spooler is not None and self._spool is not None:
+        deadline = began + self._shutdown_timeout
+        if self._spool is not None:
+            self._spool.end_by(deadline)
+        left = self._delivery.close(deadline - now)
+        if self._spooler is not None:
             self._spooler.stop()
-            # Where somebody is sending still, nobody else may take that over before the end of the
-            # process.
-            if not self._delivery.is_delivering:
-                self._spool.close()
             pending = self.stats().pending
             if pending:
                 why = self._problem() or f"not delivered within {self._shutdown_timeout:g} s"
@@ -270,6 +270,11 @@ class Active:
         if left:
             why = self._problem() or f"not within {self._shutdown_timeout:g} s"
             self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def _leave_spool(self) -> None:
+        """Nobody here sends any more of what is on disk: it is anybody's."""
+        if self._spooler is not None:
+            self._spooler.leave()
 
     def _problem(self) -> str:
         problems = [stream.outlet.problem for stream in self._directory.streams()]

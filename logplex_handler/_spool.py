@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -22,7 +24,8 @@ from typing import NamedTuple
 from logplex_handler._chunk import packed, unpacked
 from logplex_handler._claims import Claim
 
-# `user_version` of the file; one of another version is left alone.
+# `application_id` and `user_version` of the file; one of another program or version is left alone.
+_APPLICATION = int.from_bytes(b"Lplx", "big")
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE chunks (
@@ -46,8 +49,13 @@ _PAGE = 16_384
 # Pages in the log after which they are copied to their places, which has to wait for the disk:
 # 16 MiB.
 _CHECKPOINT_PAGES = 1024
-# Seconds that one process waits for the others' transactions, each of which takes milliseconds.
+# Seconds that one process waits for the others' transactions, each of which takes milliseconds, and
+# after which it sees how long it may; and where time is over, but what is not written is lost.
 _PATIENCE = 5.0
+_LOOK = 0.05
+_LAST_PATIENCE = 0.2
+# As this package makes them. What else may stand in a damaged file is no header's value.
+_FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 
 StreamId = str | int | None
 
@@ -56,12 +64,12 @@ class SpoolError(Exception):
     """The file cannot be used just now. The text says why, and shows nothing that was logged.
 
     Attributes:
-        passing: Whether it is only that others use it.
+        for_good: Whether what is in it cannot be had any more by this process.
     """
 
-    def __init__(self, why: str, *, passing: bool = False) -> None:
+    def __init__(self, why: str, *, for_good: bool = False) -> None:
         super().__init__(why)
-        self.passing = passing
+        self.for_good = for_good
 
 
 class Chunk(NamedTuple):
@@ -79,6 +87,10 @@ class Chunk(NamedTuple):
     records: int
     recovered: bool
     frames: list[bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.frames))
 
 
 @dataclass(frozen=True)
@@ -109,8 +121,13 @@ class Spool:
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._claim: Claim | None = None
-        # Why it cannot be used any more.
+        # Why it cannot be used any more, and whether that is for the file's sake.
         self._broken = ""
+        self._is_damaged = False
+        # When somebody who closes wants to be through, on the monotonic clock; and whether others
+        # were still in the way then.
+        self._end_by = math.inf
+        self._is_hopeless = False
         self._number = next(_numbers)
         self._last_place = 0
         _spools.add(self)
@@ -164,26 +181,20 @@ class Spool:
         size = 0
         with self._transaction(writes=False) as db:
             for row in db.execute(_IN_ORDER, (self._owner, stream)):
-                id, hostname, frame_id, records, recovered, sizes, body = row
-                if id in but:
+                if row[0] in but:
                     continue
-                if not isinstance(body, bytes):
-                    body = b""
+                chunk = _chunk(*row)
                 if chunks:
                     first = chunks[0]
-                    alike = (first.frame_id, first.recovered) == (frame_id, bool(recovered))
-                    fits = size + len(body) <= max_bytes or frame_id is not None
-                    if not alike or first.hostname != hostname or not fits:
+                    if (first.frame_id, first.recovered) != (chunk.frame_id, chunk.recovered):
                         break
-                try:
-                    frames = unpacked(body, sizes)
-                except (ValueError, TypeError):
-                    if chunks:
+                    # What was sent together is so again, wherever it was to go.
+                    fits = first.hostname == chunk.hostname and size + chunk.size <= max_bytes
+                    if not chunk.frames or not (fits or chunk.frame_id is not None):
                         break
-                    frames = []
-                size += len(body)
-                chunks.append(Chunk(id, hostname, frame_id, records, bool(recovered), frames))
-                if not frames:
+                size += chunk.size
+                chunks.append(chunk)
+                if not chunk.frames:
                     break
         return chunks
 
@@ -214,7 +225,9 @@ class Spool:
                     ours = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
                     arguments = (owner, own_url, streams)
                     counts = (
-                        "SELECT stream, sum(records), max(place) FROM chunks "
+                        # Whatever a damaged one may hold.
+                        "SELECT stream, sum(max(1, CAST(records AS INTEGER))), "
+                        "max(CAST(place AS INTEGER)) FROM chunks "
                         f"WHERE owner = ? AND ({ours}) GROUP BY stream"  # nosec B608
                     )
                     for stream, records, place in db.execute(counts, arguments):
@@ -234,13 +247,24 @@ class Spool:
                         claim.let_go(owner)
         return found
 
+    def give_up(self, why: str) -> None:
+        """Do without from now on. What is in the file stays this process's until its end."""
+        with self._lock:
+            self._broken = self._broken or why
+            self._is_damaged = True
+
+    def end_by(self, deadline: float) -> None:
+        """From now on others are not waited for beyond the deadline, on the monotonic clock."""
+        self._end_by = deadline
+
     def close(self) -> None:
         """Close the file, and let others take over what is left."""
-        with self._lock:
+        self._broken = self._broken or "closed"
+        if self._lock.acquire(timeout=self._patience()):
             self._disconnect()
-            self._broken = "closed"
             if self._claim is not None:
                 self._claim.end()
+            self._lock.release()
 
     @property
     def _owner(self) -> int:
@@ -248,13 +272,15 @@ class Spool:
 
     @contextlib.contextmanager
     def _transaction(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        if not self._lock.acquire(timeout=self._patience()):
+            raise self._failure(sqlite3.OperationalError("locked"))
+        try:
             db = self._connected()
             if db.in_transaction:
                 # A signal has interrupted one.
-                raise SpoolError("in use", passing=True)
+                raise SpoolError("in use")
             try:
-                db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+                self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
                 yield db
                 db.execute("COMMIT")
             except BaseException as error:
@@ -263,17 +289,40 @@ class Spool:
                 if isinstance(error, sqlite3.Error):
                     raise self._failure(error) from None
                 raise
+        finally:
+            self._lock.release()
+
+    def _patiently(self, call: Callable[[], object]) -> None:
+        """Call it again while others are in the way."""
+        began = time.monotonic()
+        while True:
+            try:
+                call()
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - began >= self._patience():
+                    raise
+            # SQLite waits by itself, but not where the journal's mode changes.
+            time.sleep(_LOOK / 10)
+
+    def _patience(self) -> float:
+        """Seconds to wait for others."""
+        least = 0.0 if self._is_hopeless else _LAST_PATIENCE
+        return min(_PATIENCE, max(least, self._end_by - time.monotonic()))
 
     def _failure(self, error: sqlite3.Error) -> SpoolError:
         why = f"{error}" or type(error).__name__
         if not isinstance(error, sqlite3.OperationalError):
             # It is no database, or one that is damaged.
             self._broken = why
-        return SpoolError(why, passing="locked" in why or "busy" in why)
+            self._is_damaged = True
+        # Each of many streams would wait for the same again.
+        self._is_hopeless = "locked" in why and time.monotonic() > self._end_by
+        return SpoolError(why, for_good=self._is_damaged)
 
     def _connected(self) -> sqlite3.Connection:
         if self._broken:
-            raise SpoolError(self._broken)
+            raise SpoolError(self._broken, for_good=self._is_damaged)
         if self._db is None:
             try:
                 self._db = self._connect()
@@ -288,33 +337,36 @@ class Spool:
             # SQLite would take the parent's locks for its own.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
-        _make_private(self._path)
-        if self._claim is None:
-            self._claim = Claim(self._path)
+        _make(self._path)
         db = sqlite3.connect(
-            self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            self._path, timeout=_LOOK, isolation_level=None, check_same_thread=False
         )
         try:
+            # A damaged text is no reason to fail, nor to be shown in an error.
+            db.text_factory = _text
+            # Another program's is not even read any further.
+            self._patiently(lambda: _is_made(db))
             # Before the file's first page is written. Large ones cost less where chunks are large.
             db.execute(f"PRAGMA page_size = {_PAGE:d}")
             # What was delivered need not be wiped: the file is its owner's alone.
             db.execute("PRAGMA secure_delete = OFF")
-            _begin(db, lambda: db.execute("PRAGMA journal_mode = WAL"))
+            self._patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
             # A crash of the process loses nothing with this, one of the machine the last moments.
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
             db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
             db.execute(f"PRAGMA max_page_count = {self._max_pages:d}")
-            db.execute("BEGIN IMMEDIATE")
-            [(version,)] = db.execute("PRAGMA user_version")
-            if not version and not [*db.execute("SELECT name FROM sqlite_master LIMIT 1")]:
+            self._patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+            if not _is_made(db):
                 db.execute(_SCHEMA)
                 db.execute(_BODIES)
                 db.execute(_INDEX)
+                db.execute(f"PRAGMA application_id = {_APPLICATION:d}")
                 db.execute(f"PRAGMA user_version = {_VERSION:d}")
-            elif version != _VERSION:
-                raise SpoolError(f"its format is {version}, not {_VERSION}, or another program's")
             db.execute("COMMIT")
+            _make_private(self._path)
+            if self._claim is None:
+                self._claim = Claim(self._path)
         except BaseException:
             db.close()
             raise
@@ -377,24 +429,56 @@ def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | 
     db.executemany("UPDATE chunks SET frame_id = ? WHERE id = ?", [(frame_id, id) for id in ids])
 
 
-def _begin(db: sqlite3.Connection, change: Callable[[], object]) -> None:
-    """SQLite does not wait by itself for others where the journal's mode changes."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            change()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
 
 
-def _make_private(path: str) -> None:
+def _chunk(
+    id: int,
+    hostname: object,
+    frame_id: object,
+    records: object,
+    recovered: object,
+    sizes: str | None,
+    body: object,
+) -> Chunk:
+    """What a row says; without frames if that cannot be what was written."""
+    frames: list[bytes] = []
+    if isinstance(body, bytes) and isinstance(records, int):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            frames = unpacked(body, sizes, records)
+    return Chunk(
+        id,
+        hostname if isinstance(hostname, str) and hostname.isascii() else None,
+        frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
+        max(1, records) if isinstance(records, int) else 1,
+        bool(recovered),
+        frames,
+    )
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    """Whether it has the tables of a spool, rather than nothing yet.
+
+    Raises:
+        SpoolError: It has others, or of another version.
+    """
+    [(application,)] = db.execute("PRAGMA application_id")
+    [(version,)] = db.execute("PRAGMA user_version")
+    if (application, version) == (_APPLICATION, _VERSION):
+        return True
+    if application == _APPLICATION:
+        raise SpoolError(f"its format is {version}, not {_VERSION}")
+    if application or version or [*db.execute("SELECT name FROM sqlite_master LIMIT 1")]:
+        raise SpoolError("it is another program's")
+    return False
+
+
+def _make(path: str) -> None:
     """Make the file so that nobody else can read it; what SQLite puts beside it is alike.
 
     Raises:
-        SpoolError: It is somebody else's.
+        SpoolError: There is one that is somebody else's.
     """
     try:
         # Not one that is there: closing it again would take away the locks of this process.
@@ -405,8 +489,14 @@ def _make_private(path: str) -> None:
             raise SpoolError("it is no file") from None
         if status.st_uid != os.geteuid() and os.geteuid() != 0:
             raise SpoolError("it belongs to another user") from None
-        if status.st_mode & 0o077:
-            os.chmod(path, 0o600)
+
+
+def _make_private(path: str) -> None:
+    """Have nobody else read the files of a spool that was there, however it was made."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:
+                os.chmod(path + suffix, 0o600)
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

@@ -195,7 +195,8 @@ class Stream:
     def is_idle(self) -> bool:
         """Whether nothing is left of it but its books: it may be let go of."""
         _, _, pending, _ = self.buffer.books()
-        return not (pending or self.is_looking_up or self.is_telling)
+        is_tidy = self.shelf is None or self.shelf.is_tidy
+        return is_tidy and not (pending or self.is_looking_up or self.is_telling)
 
     def deliver(self, pool: Pool, seconds: float) -> None:
         """Send one request, within the seconds."""

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from logplex_handler import _spool
+from logplex_handler import _agenda, _spool
 from logplex_handler._batch import pieces
 from logplex_handler._chunk import packed, records_in, unpacked
 from logplex_handler._shelf import Shelf
@@ -338,7 +338,7 @@ def test_a_file_of_another_version_is_left_alone(spool, capsys):
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("hello")
         assert handler.flush(5)
-    assert "spool: its format is 99, not 1" in capsys.readouterr().err
+    assert "spool: it is another program's" in capsys.readouterr().err
 
 
 def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys):
@@ -399,20 +399,21 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
     ("body", "sizes"),
     [
         (b"x", None), (b"99 short", None), (b"-5 abc", None), (b"1 a1 b", "[1]"),
-        (b"1 a", "{"), (b"1 a", "5"), (b"1 a", '["x"]'), ("1 a", None),
+        (b"1 a", "{"), (b"1 a", "5"), (b"1 a", '["x"]'), ("1 a", None), (b"1 a1 b", None),
+        (b"1 a1 b", "[1, 1]"),
     ],
 )  # fmt: skip
 def test_a_chunk_that_is_none_is_an_error_of_one_kind(body, sizes):
     """Whatever stands in the file."""
     with pytest.raises((ValueError, TypeError)):
-        unpacked(body, sizes)
+        unpacked(body, sizes, 1)
 
 
 def test_a_chunk_comes_back_as_it_was():
     """With the records that its frames belong to."""
     frames = [b"1 a", *pieces([b"1 b", b"2 cd"]), b"3 e e", *pieces([b"1 f", b"1 g"])]
     body, sizes, records = packed(frames)
-    again = unpacked(body, sizes)
+    again = unpacked(body, sizes, records)
     assert again == frames
     assert records == records_in(again) == 4
     assert json.loads(sizes or "") == [1, 2, 1, 2]
@@ -561,3 +562,191 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
             assert handler.flush(5)
             assert server.frames() == [b"hello"]
     assert "forked without telling Python" in capsys.readouterr().err
+
+
+# What others do to the file
+
+
+def test_another_programs_database_is_left_as_it_is(spool, capsys):
+    """Whatever its version: to the byte, with its mode, and with nothing beside it."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute("PRAGMA user_version = 1")
+        db.execute("CREATE TABLE others (name)")
+    spool.chmod(0o644)
+    content = spool.read_bytes()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        assert server.frames() == [b"hello"]
+    assert "spool: it is another program's" in capsys.readouterr().err
+    assert (spool.read_bytes(), stat.S_IMODE(spool.stat().st_mode)) == (content, 0o644)
+    assert list(spool.parent.iterdir()) == [spool]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+def test_files_of_another_user_are_not_used(spool, suffix, capsys):
+    """Nor is what root makes beside a file of another user's out of reach for that user."""
+    path = spool.with_name(spool.name + suffix)
+    path.touch(0o600)
+    os.chown(path, 12345, 12345)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        if suffix:
+            assert "spool: .lock belongs to another user" in capsys.readouterr().err
+        else:
+            assert {one.stat().st_uid for one in spool.parent.iterdir()} == {12345}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "records = 'many'",
+        "records = 7",
+        "records = -3",
+        "hostname = CAST(x'ff' AS TEXT)",
+        "hostname = 5",
+        "frame_id = 'no' || char(13) || char(10) || 'X-Forged: 1'",
+        "frame_id = 3.5",
+        "place = 'nowhere'",
+        "sizes = '" + "[" * 100_000 + "'",
+    ],
+)
+def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
+    """What follows is delivered, what it holds is delivered or counted, and no header is forged."""
+    # The first one is in a request of its own.
+    with serving(reset, answer(503)) as server:
+        leave(spool, ["first"], url=server.url)
+    leave(spool, ["second"])
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute(f"UPDATE chunks SET {damage[:100_100]} WHERE id = 1")
+        db.commit()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("third")
+        assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
+        stats = handler.stats()
+        assert balanced(stats)
+        assert set(stats.dropped) <= {"spool_lost"}
+        told = [text for text in server.frames() if b"logplex_handler" not in text]
+        assert sorted(told)[-2:] == [b"second", b"third"]
+        assert not [request for request in server.received if "x-forged" in request.headers]
+    assert rows(spool) == []
+
+
+def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
+    """As where a fork has closed it, and there is no descriptor to be had just then."""
+    away = spool.with_name("away.db")
+    with serving(answer(503)) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        for line in lines(*range(100)):
+            logger.info(line)
+        assert wait_until(lambda: len(rows(spool)) == 1)
+        spool.rename(away)
+        spool.mkdir()
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        server.steps[:] = [accept]
+        logger.info("after")
+        began = time.process_time()
+        assert not handler.flush(2)
+        # It does not look all the time.
+        assert time.process_time() - began < 1
+        assert (handler.stats().pending, dict(handler.stats().dropped)) == (101, {})
+        spool.rmdir()
+        away.rename(spool)
+        server.received.clear()
+        assert handler.flush(5)
+        assert server.frames()[-1] == b"after"
+        assert (handler.stats().delivered, dict(handler.stats().dropped)) == (101, {})
+    assert "spool: it is no file; 101 records pending" in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def held(spool):
+    """Nobody else can write meanwhile, as beside a process that was stopped while it did."""
+    with contextlib.closing(
+        sqlite3.connect(spool, isolation_level=None, check_same_thread=False)
+    ) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
+    """Not once for each stream; and what cannot be written is counted as dropped."""
+    leave(spool, ["before"])
+    streams = dict.fromkeys(range(40), DEAD)
+    with held(spool):
+        options = {"spool": spool, "streams": streams, "shutdown_timeout": 0.5}
+        with logging_to(None, **options) as (logger, handler):
+            for stream in streams:
+                logger.info("hello", extra={"logplex_stream": stream})
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+    assert dict(handler.stats().dropped) == {"shutdown": 40}
+
+
+def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
+    """Also by a stream that was let go of meanwhile, and was opened again."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(_spool, "_PATIENCE", 0.2)
+    with (
+        serving(accept) as server,
+        logging_to(None, spool=spool, streams={"a": server.url}) as (logger, handler),
+    ):
+
+        def hold(connection):
+            accept(connection)
+            held_here.enter_context(held(spool))
+
+        server.steps[:] = [hold, accept]
+        with contextlib.ExitStack() as held_here:
+            logger.info("one", extra={"logplex_stream": "a"})
+            assert handler.flush(5)
+            time.sleep(0.6)
+        logger.info("two", extra={"logplex_stream": "a"})
+        assert handler.flush(5)
+        assert server.frames() == [b"one", b"two"]
+        assert (handler.stats().delivered, handler.stats().pending) == (2, 0)
+        assert wait_until(lambda: rows(spool) == [])
+
+
+def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
+    """What is written at that very moment neither."""
+    clear = Shelf.clear
+
+    def clear_and_spill(shelf):
+        clear(shelf)
+        shelf.spill()
+
+    monkeypatch.setattr(Shelf, "clear", clear_and_spill)
+    with logging_to(None, spool=spool, streams={}, spool_interval=0.01) as (logger, handler):
+        for number in range(100):
+            logger.info("line %d", number, extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler.stats().dropped.get("unknown_stream") == 100)
+        assert balanced(handler.stats())
+        assert rows(spool) == []
+
+
+def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_over(spool):
+    """To a handler of the same process too: as for who sets logging up anew in an outage."""
+    answers = threading.Event()
+
+    def slowly(connection):
+        answers.wait(10)
+        answer(503)(connection)
+
+    with serving(slowly) as slow, serving(accept) as server:
+        with logging_to(slow.url, spool=spool, shutdown_timeout=0.1) as (logger, _):
+            logger.info("left")
+            assert wait_until(lambda: slow.received)
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("new")
+            assert handler.flush(5)
+            assert handler.stats().recovered == 0
+            answers.set()
+            assert wait_until(lambda: handler.stats().delivered == 2)
+            assert server.frames() == [b"new", b"left"]
+            assert server.received[1].frame_id == slow.received[0].frame_id
+    assert rows(spool) == []
