@@ -697,8 +697,8 @@ def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
     ):
 
         def hold(connection):
-            accept(connection)
             held_here.enter_context(held(spool))
+            accept(connection)
 
         server.steps[:] = [hold, accept]
         with contextlib.ExitStack() as held_here:
