@@ -173,7 +173,7 @@ class Spool:
             return new
 
     def read(self, stream: StreamId, max_bytes: int, *, but: Collection[int] = ()) -> list[Chunk]:
-        """The first chunks of a stream: of one frame id, or with none as many as fit; one at least.
+        """The first chunks of a stream, one at least: all of one frame id, or as many without as fit.
 
         One that is not what was written comes alone, and without frames.
         """
@@ -184,13 +184,17 @@ class Spool:
                 if row[0] in but:
                     continue
                 chunk = _chunk(*row)
+                if not chunks and chunk.frames and chunk.frame_id is not None:
+                    # What was sent together is so again, though chunks of others that have died may
+                    # stand between.
+                    found = db.execute(_OF_FRAME_ID, (self._owner, stream, chunk.frame_id))
+                    together = [_chunk(*row) for row in found if row[0] not in but]
+                    return [one for one in together if one.frames]
                 if chunks:
                     first = chunks[0]
-                    if (first.frame_id, first.recovered) != (chunk.frame_id, chunk.recovered):
-                        break
-                    # What was sent together is so again, wherever it was to go.
-                    fits = first.hostname == chunk.hostname and size + chunk.size <= max_bytes
-                    if not chunk.frames or not (fits or chunk.frame_id is not None):
+                    alike = (first.hostname, first.recovered) == (chunk.hostname, chunk.recovered)
+                    fits = size + chunk.size <= max_bytes
+                    if chunk.frame_id is not None or not (alike and fits and chunk.frames):
                         break
                 size += chunk.size
                 chunks.append(chunk)
@@ -414,10 +418,12 @@ class Spool:
 
 _IDS_OF = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
 _PLACE_OF = "SELECT place FROM chunks WHERE id = ?"
-_IN_ORDER = (
+_CHUNKS = (
     "SELECT id, hostname, frame_id, records, recovered, sizes, body "
-    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? ORDER BY place, part"
+    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? "
 )
+_IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
+_OF_FRAME_ID = f"{_CHUNKS} AND frame_id = ? ORDER BY place, part"
 
 
 def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:

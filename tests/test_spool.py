@@ -750,3 +750,27 @@ def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_ov
             assert server.frames() == [b"new", b"left"]
             assert server.received[1].frame_id == slow.received[0].frame_id
     assert rows(spool) == []
+
+
+def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
+    """Each batch whole under its frame id, though their chunks stand mixed on disk."""
+    options = {"spool": spool, "spool_interval": 0.02, "shutdown_timeout": 0.1}
+    with (
+        serving(reset, reset, answer(503)) as server,
+        logging_to(server.url, **options) as (first, _),
+        logging_to(server.url, **options) as (second, _),
+    ):
+        for number in range(8):
+            first.info("first %d", number)
+            second.info("second %d", number)
+            time.sleep(0.04)
+        assert wait_until(lambda: len(server.received) >= 2)
+        before = {request.frame_id: request.body for request in server.received}
+    assert len(rows(spool)) > 4
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        again = {request.frame_id: request.body for request in server.received}
+        assert len(again) == len(server.received)
+        assert before.items() <= again.items()
+        texts_of_first = [text for text in server.frames() if text.startswith(b"first")]
+        assert texts_of_first == [b"first %d" % number for number in range(8)]
