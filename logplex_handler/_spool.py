@@ -173,7 +173,7 @@ class Spool:
             return new
 
     def read(self, stream: StreamId, max_bytes: int, *, but: Collection[int] = ()) -> list[Chunk]:
-        """The first chunks of a stream, one at least: all of one frame id, or as many without as fit.
+        """The first chunks of a stream: all of one frame id, or what fits beside one without.
 
         One that is not what was written comes alone, and without frames.
         """

@@ -123,7 +123,7 @@ def running(story, *command, **environment):
     """A program beside the shop, which is to end well by SIGTERM."""
     with (story.folder / "said").open("w+") as said:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            command,
             cwd=story.folder,
             env={**os.environ, "LOGPLEX_URL": story.url, **environment},
             stdout=said,
@@ -140,7 +140,7 @@ def running(story, *command, **environment):
     assert "not delivered" not in text
 
 
-def _storm(story, server, ask):
+def storm(story, server, ask):
     """Some work, some weather, and some dead workers."""
     for step in (REFUSE, reset, accept):
         for _ in range(5):
@@ -153,20 +153,26 @@ def _storm(story, server, ask):
             story.kill(pid)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    ["sync", "gthread --preload", "gevent", "gevent --preload"],
-)
+@pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
 def test_workers_of_gunicorn_that_are_killed(story, arguments):
     """Others take over what they have left, while they serve."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with running(
         story,
-        *("-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}", "--workers", "3"),
+        *(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "shop:app",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--workers",
+            "3",
+        ),
         *("--threads", "2", "--graceful-timeout", "8", "--worker-class", *arguments.split()),
     ) as server:
-        _storm(story, server, lambda: _get(f"http://127.0.0.1:{port}"))
+        storm(story, server, lambda: _get(f"http://127.0.0.1:{port}"))
     story.check()
 
 
@@ -197,7 +203,7 @@ if __name__ == "__main__":
 def test_workers_of_a_process_pool_that_are_killed(story, method):
     """Again and again, and their parent at last."""
     (story.folder / "pool.py").write_text(POOL)
-    with running(story, "pool.py", method) as parent:
+    with running(story, sys.executable, "pool.py", method) as parent:
         for step in (REFUSE, reset, accept):
             story.weather(step)
             time.sleep(1)
@@ -224,7 +230,7 @@ def test_programs_of_greenlets_that_are_killed(story, library):
     )
     for step in (REFUSE, reset, accept):
         story.weather(step)
-        with running(story, "program.py") as program:
+        with running(story, sys.executable, "program.py") as program:
             assert wait_until((story.folder / "notes").exists, 10)
             time.sleep(1)
             story.kill(program.pid)
@@ -249,7 +255,18 @@ def test_workers_of_celery_that_are_killed(story):
         story.weather(step)
         with running(
             story,
-            *("-m", "celery", "-A", "tasks", "worker", "--pool", "prefork", "--concurrency", "3"),
+            *(
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "tasks",
+                "worker",
+                "--pool",
+                "prefork",
+                "--concurrency",
+                "3",
+            ),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             CELERY_BROKER_URL="filesystem://",
         ) as worker:
