@@ -197,10 +197,10 @@ class Shelf:
                 try:
                     if not self._recovered and records == self._written:
                         self._add_fresh(frames, room)
-                    ids += self._assign(ids, frame_id, frames[stored:])
+                    ids += self._assign(ids, frame_id, frames, stored)
                 except BaseException:
                     # A signal's: what was taken from the buffer is sent next.
-                    self._unwritten = frames[stored:]
+                    self._unwritten = frames[stored:] or self._unwritten
                     raise
                 frames[stored:] = self._for(destination, self._hostname, frames[stored:])
             if recovered:
@@ -300,18 +300,32 @@ class Shelf:
             render = partial(self._render, destination=self._stored_for(self._hostname))
             fill(frames, room, self._buffer, render, held=self._in_flight_bytes)
 
-    def _assign(self, ids: list[int], frame_id: str, fresh: list[bytes]) -> list[int]:
-        """Give what is to be sent its frame id on disk; the ids of the fresh frames there."""
-        if not ids and not fresh:
-            return []
-        try:
-            added = self._spool.write(self._stream, self._hostname, fresh, frame_id, join=ids)
-        except SpoolError as error:
-            # It is sent all the same.
-            self._say(error)
-            self._in_flight_unwritten += records_in(fresh)
-            return []
-        return [] if added is None else [added]
+    def _assign(self, ids: list[int], frame_id: str, frames: list[bytes], stored: int) -> list[int]:
+        """Give what is to be sent its frame id on disk; the ids of the fresh frames there.
+
+        Those for which there is no room are not sent beside what is there.
+        """
+        fresh = frames[stored:]
+        if fresh:
+            try:
+                added = self._spool.write(self._stream, self._hostname, fresh, frame_id, join=ids)
+            except SpoolError as error:
+                self._say(error)
+            else:
+                return [added]
+            if not ids:
+                # They are sent all the same.
+                self._in_flight_unwritten += records_in(fresh)
+                return []
+            self._unwritten = fresh
+            del frames[stored:]
+        if ids:
+            try:
+                self._spool.join(ids, frame_id)
+            except SpoolError as error:
+                # It is sent all the same.
+                self._say(error)
+        return []
 
     def _read(self, room: int) -> list[Chunk] | None:
         """What comes next on disk; None if that cannot be known just now."""

@@ -36,7 +36,7 @@ CREATE TABLE chunks (
     recovered INTEGER NOT NULL DEFAULT 0,
     stream,
     hostname TEXT,
-    frame_id TEXT,
+    frame_id TEXT NOT NULL,
     records INTEGER NOT NULL,
     sizes TEXT
 )"""
@@ -56,6 +56,8 @@ _LOOK = 0.05
 _LAST_PATIENCE = 0.2
 # As this package makes them. What else may stand in a damaged file is no header's value.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+# What stands in place of one, so that there is room for it where the file is full.
+_NO_ID = " " * 36
 
 StreamId = str | int | None
 
@@ -140,15 +142,17 @@ class Spool:
         frame_id: str | None = None,
         *,
         join: Collection[int] = (),
-    ) -> int | None:
-        """Add a chunk, if there are frames; its id. Those to join get the same frame id."""
+    ) -> int:
+        """Add a chunk; its id. Those to join get the same frame id."""
         with self._transaction() as db:
-            if join:
-                _set_frame_id(db, join, frame_id)
-            if not frames:
-                return None
+            _set_frame_id(db, join, frame_id)
             self._last_place = max(self._last_place + 1, time.time_ns())
             return self._insert(db, stream, hostname, frames, frame_id, self._last_place, 0)
+
+    def join(self, ids: Collection[int], frame_id: str) -> None:
+        """They are sent together."""
+        with self._transaction() as db:
+            _set_frame_id(db, ids, frame_id)
 
     def replace(
         self,
@@ -398,7 +402,7 @@ class Spool:
         cursor = db.execute(
             "INSERT INTO chunks (place, part, owner, stream, hostname, frame_id, records, sizes) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (place, part, self._owner, stream, hostname, frame_id, records, sizes),
+            (place, part, self._owner, stream, hostname, frame_id or _NO_ID, records, sizes),
         )
         db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (cursor.lastrowid, body))
         return cursor.lastrowid or 0

@@ -17,12 +17,13 @@ import time
 
 import pytest
 
-from logplex_handler import _agenda, _spool
+from logplex_handler import _agenda, _shelf, _spool
 from logplex_handler._batch import pieces
 from logplex_handler._chunk import packed, records_in, unpacked
+from logplex_handler._fill import fill
 from logplex_handler._shelf import Shelf
 from tests import spool_kills
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
 
 # Nobody answers there.
@@ -378,7 +379,7 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.execute(
                 "UPDATE bodies SET body = '5 abc' WHERE id IN "
-                "(SELECT id FROM chunks WHERE frame_id IS NULL)"
+                "(SELECT id FROM chunks WHERE frame_id LIKE '  %')"
             )
             db.commit()
         logger.info("after")
@@ -774,3 +775,46 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
         assert before.items() <= again.items()
         texts_of_first = [text for text in server.frames() if text.startswith(b"first")]
         assert texts_of_first == [b"first %d" % number for number in range(8)]
+
+
+@pytest.mark.parametrize("length", [40, 68, 117])
+def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, length, monkeypatch):
+    """There is room for it, and what is not on disk is not sent beside what is."""
+    seen = []
+
+    def look(connection):
+        body = b"".join(body for (body,) in rows_of(server.current.request.frame_id))
+        seen.append(body == server.current.request.body)
+        answer(503)(connection)
+
+    def rows_of(frame_id):
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            return db.execute(
+                "SELECT body FROM chunks JOIN bodies USING (id) WHERE frame_id = ? "
+                "ORDER BY place, part",
+                (frame_id,),
+            ).fetchall()
+
+    # As small as they are where something is logged now and then.
+    monkeypatch.setattr(_shelf, "fill", _one_by_one)
+    with serving(look) as server:
+        options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
+        options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
+        with logging_to(server.url, spool=spool, **options) as (logger, handler):
+            for number in range(1000):
+                logger.info("%d %s", number, "x" * length)
+            shelf = own_stream(handler).shelf
+            assert shelf is not None
+            assert wait_until(lambda: bool(shelf._unwritten))
+            monkeypatch.setattr(_shelf, "fill", fill)
+            handler.flush(0.3)
+            assert seen[0]
+            server.steps[:] = [accept]
+            assert handler.flush(10)
+            numbers = [int(text.split()[0]) for text in server.frames()]
+            assert sorted(set(numbers)) == list(range(1000))
+            assert numbers[-1] == 999
+
+
+def _one_by_one(frames, max_bytes, buffer, render, *, held=0):
+    fill(frames, 0, buffer, render, held=held)
