@@ -2,10 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from logplex_handler._batch import OwnFrame, PieceFrame, pieces
+
+# As this package makes them. What else may stand in a damaged file is no header's value.
+_FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+# What stands in place of one, so that there is room for it where the file is full.
+NO_ID = " " * 36
+
+
+class Chunk(NamedTuple):
+    """Frames that are on disk.
+
+    Attributes:
+        hostname: The one in their packets; None for the handler's own.
+        frame_id: Under which they are sent; None if that was never tried.
+        recovered: Whether another process has left them.
+    """
+
+    id: int
+    hostname: str | None
+    frame_id: str | None
+    records: int
+    recovered: bool
+    frames: list[bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.frames))
+
+
+def chunk_of(
+    id: int,
+    hostname: object,
+    frame_id: object,
+    records: object,
+    recovered: object,
+    sizes: str | None,
+    body: object,
+) -> Chunk:
+    """What a row says; without frames if that cannot be what was written."""
+    frames: list[bytes] = []
+    if isinstance(body, bytes) and isinstance(records, int):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            frames = unpacked(body, sizes, records)
+    return Chunk(
+        id,
+        hostname if isinstance(hostname, str) and hostname.isascii() else None,
+        frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
+        max(1, records) if isinstance(records, int) else 1,
+        bool(recovered),
+        frames,
+    )
 
 
 def records_in(frames: list[bytes]) -> int:

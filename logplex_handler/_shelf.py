@@ -19,9 +19,10 @@ from typing import TypeGuard
 
 from logplex_handler._batch import Batch, rewritten
 from logplex_handler._buffer import Buffer, Waiting
-from logplex_handler._chunk import records_in, without_own
+from logplex_handler._chunk import Chunk, records_in, without_own
 from logplex_handler._fill import FRAME_BYTES, Readdress, RenderFor, fill
-from logplex_handler._spool import Chunk, Spool, SpoolError, StreamId
+from logplex_handler._spool import Spool, StreamId
+from logplex_handler._spool_file import SpoolError
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler.streams import Destination
 

@@ -11,88 +11,23 @@ import contextlib
 import itertools
 import math
 import os
-import re
 import sqlite3
-import stat
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from logplex_handler._chunk import packed, unpacked
+from logplex_handler._chunk import NO_ID, Chunk, chunk_of, packed
 from logplex_handler._claims import Claim
+from logplex_handler._spool_file import SpoolError, opened
 
-# `application_id` and `user_version` of the file; one of another program or version is left alone.
-_APPLICATION = int.from_bytes(b"Lplx", "big")
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,
-    place INTEGER NOT NULL,
-    part INTEGER NOT NULL,
-    owner INTEGER NOT NULL,
-    recovered INTEGER NOT NULL DEFAULT 0,
-    stream,
-    hostname TEXT,
-    frame_id TEXT NOT NULL,
-    records INTEGER NOT NULL,
-    sizes TEXT
-)"""
-# A stream without a type keeps the number 1 and the text "1" apart.
-# Apart, so that a chunk is given its frame id without being written again.
-_BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
-_INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
-
-_PAGE = 16_384
-# Pages in the log after which they are copied to their places, which has to wait for the disk:
-# 16 MiB.
-_CHECKPOINT_PAGES = 1024
 # Seconds that one process waits for the others' transactions, each of which takes milliseconds, and
 # after which it sees how long it may; and where time is over, but what is not written is lost.
 _PATIENCE = 5.0
 _LOOK = 0.05
 _LAST_PATIENCE = 0.2
-# As this package makes them. What else may stand in a damaged file is no header's value.
-_FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
-# What stands in place of one, so that there is room for it where the file is full.
-_NO_ID = " " * 36
-
 StreamId = str | int | None
-
-
-class SpoolError(Exception):
-    """The file cannot be used just now. The text says why, and shows nothing that was logged.
-
-    Attributes:
-        for_good: Whether what is in it cannot be had any more by this process.
-    """
-
-    def __init__(self, why: str, *, for_good: bool = False) -> None:
-        super().__init__(why)
-        self.for_good = for_good
-
-
-class Chunk(NamedTuple):
-    """Frames that are on disk.
-
-    Attributes:
-        hostname: The one in their packets; None for the handler's own.
-        frame_id: Under which they are sent; None if that was never tried.
-        recovered: Whether another process has left them.
-    """
-
-    id: int
-    hostname: str | None
-    frame_id: str | None
-    records: int
-    recovered: bool
-    frames: list[bytes]
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.frames))
 
 
 @dataclass(frozen=True)
@@ -118,7 +53,7 @@ class Spool:
 
     def __init__(self, options: SpoolOptions) -> None:
         self._path = os.path.realpath(options.path)
-        self._max_pages = max(1, options.max_bytes // _PAGE)
+        self._max_bytes = options.max_bytes
         # Guards all below. Re-entrant as a signal may strike under it whose handler flushes.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -187,12 +122,12 @@ class Spool:
             for row in db.execute(_IN_ORDER, (self._owner, stream)):
                 if row[0] in but:
                     continue
-                chunk = _chunk(*row)
+                chunk = chunk_of(*row)
                 if not chunks and chunk.frames and chunk.frame_id is not None:
                     # What was sent together is so again, though chunks of others that have died may
                     # stand between.
                     found = db.execute(_OF_FRAME_ID, (self._owner, stream, chunk.frame_id))
-                    together = [_chunk(*row) for row in found if row[0] not in but]
+                    together = [chunk_of(*row) for row in found if row[0] not in but]
                     return [one for one in together if one.frames]
                 if chunks:
                     first = chunks[0]
@@ -345,34 +280,8 @@ class Spool:
             # SQLite would take the parent's locks for its own.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
-        _make(self._path)
-        db = sqlite3.connect(
-            self._path, timeout=_LOOK, isolation_level=None, check_same_thread=False
-        )
+        db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
         try:
-            # A damaged text is no reason to fail, nor to be shown in an error.
-            db.text_factory = _text
-            # Another program's is not even read any further.
-            self._patiently(lambda: _is_made(db))
-            # Before the file's first page is written. Large ones cost less where chunks are large.
-            db.execute(f"PRAGMA page_size = {_PAGE:d}")
-            # What was delivered need not be wiped: the file is its owner's alone.
-            db.execute("PRAGMA secure_delete = OFF")
-            self._patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-            # A crash of the process loses nothing with this, one of the machine the last moments.
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
-            db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
-            db.execute(f"PRAGMA max_page_count = {self._max_pages:d}")
-            self._patiently(lambda: db.execute("BEGIN IMMEDIATE"))
-            if not _is_made(db):
-                db.execute(_SCHEMA)
-                db.execute(_BODIES)
-                db.execute(_INDEX)
-                db.execute(f"PRAGMA application_id = {_APPLICATION:d}")
-                db.execute(f"PRAGMA user_version = {_VERSION:d}")
-            db.execute("COMMIT")
-            _make_private(self._path)
             if self._claim is None:
                 self._claim = Claim(self._path)
         except BaseException:
@@ -402,7 +311,7 @@ class Spool:
         cursor = db.execute(
             "INSERT INTO chunks (place, part, owner, stream, hostname, frame_id, records, sizes) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (place, part, self._owner, stream, hostname, frame_id or _NO_ID, records, sizes),
+            (place, part, self._owner, stream, hostname, frame_id or NO_ID, records, sizes),
         )
         db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (cursor.lastrowid, body))
         return cursor.lastrowid or 0
@@ -437,76 +346,6 @@ def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
 
 def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | None) -> None:
     db.executemany("UPDATE chunks SET frame_id = ? WHERE id = ?", [(frame_id, id) for id in ids])
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
-
-
-def _chunk(
-    id: int,
-    hostname: object,
-    frame_id: object,
-    records: object,
-    recovered: object,
-    sizes: str | None,
-    body: object,
-) -> Chunk:
-    """What a row says; without frames if that cannot be what was written."""
-    frames: list[bytes] = []
-    if isinstance(body, bytes) and isinstance(records, int):
-        with contextlib.suppress(ValueError, TypeError, RecursionError):
-            frames = unpacked(body, sizes, records)
-    return Chunk(
-        id,
-        hostname if isinstance(hostname, str) and hostname.isascii() else None,
-        frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
-        max(1, records) if isinstance(records, int) else 1,
-        bool(recovered),
-        frames,
-    )
-
-
-def _is_made(db: sqlite3.Connection) -> bool:
-    """Whether it has the tables of a spool, rather than nothing yet.
-
-    Raises:
-        SpoolError: It has others, or of another version.
-    """
-    [(application,)] = db.execute("PRAGMA application_id")
-    [(version,)] = db.execute("PRAGMA user_version")
-    if (application, version) == (_APPLICATION, _VERSION):
-        return True
-    if application == _APPLICATION:
-        raise SpoolError(f"its format is {version}, not {_VERSION}")
-    if application or version or [*db.execute("SELECT name FROM sqlite_master LIMIT 1")]:
-        raise SpoolError("it is another program's")
-    return False
-
-
-def _make(path: str) -> None:
-    """Make the file so that nobody else can read it; what SQLite puts beside it is alike.
-
-    Raises:
-        SpoolError: There is one that is somebody else's.
-    """
-    try:
-        # Not one that is there: closing it again would take away the locks of this process.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise SpoolError("it is no file") from None
-        if status.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise SpoolError("it belongs to another user") from None
-
-
-def _make_private(path: str) -> None:
-    """Have nobody else read the files of a spool that was there, however it was made."""
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:
-                os.chmod(path + suffix, 0o600)
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

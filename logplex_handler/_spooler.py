@@ -10,7 +10,8 @@ import time
 import weakref
 from collections.abc import Callable
 
-from logplex_handler._spool import Spool, SpoolError, StreamId
+from logplex_handler._spool import Spool, StreamId
+from logplex_handler._spool_file import SpoolError
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Stream
 
