@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from logplex_handler import _agenda, _shelf, _spool
+from logplex_handler import _agenda, _claims, _shelf, _spool
 from logplex_handler._batch import pieces
 from logplex_handler._chunk import packed, records_in, unpacked
 from logplex_handler._fill import fill
@@ -45,11 +45,14 @@ def rows(spool, what="*"):
         ).fetchall()
 
 
-def leave(spool, messages, *, url=DEAD, stream=None, **options):
+def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
     """Log where nobody answers, and close."""
     with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
+        assert wait_until(until, 10)
+    # Somebody may be sending still.
+    assert wait_until(lambda: os.path.realpath(spool) not in _claims._files, 10)
     return handler.stats()
 
 
@@ -101,7 +104,7 @@ def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
 def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(spool):
     """Under the same frame id and with the same bytes, also when new records wait."""
     with serving(reset, answer(503)) as server:
-        leave(spool, lines(1, 2, 3), url=server.url)
+        leave(spool, lines(1, 2, 3), url=server.url, until=lambda: server.received)
         first = server.received[0]
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("new")
@@ -127,7 +130,11 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 
         accepted: list = []
         server.steps[:] = [step]
-        leave(spool, messages, url=server.url)
+
+        def is_cut():
+            return accepted and server.received[-1] is not accepted[-1]
+
+        leave(spool, messages, url=server.url, until=is_cut)
     with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
         assert handler.flush(5)
         delivered = [text for request in accepted for text in texts(request.body)]
@@ -235,7 +242,8 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
 def test_the_token_is_not_written_when_a_batch_is_cut_in_parts(spool):
     """What is put on disk then was made for the receiver before."""
     with serving(answer(413), answer(413), answer(503)) as server:
-        leave(spool, lines(*range(8)), url=server.url, token_as_appname=True)
+        options = {"token_as_appname": True, "until": lambda: len(server.received) > 2}
+        leave(spool, lines(*range(8)), url=server.url, **options)
     assert len(rows(spool)) > 1
     assert not any(TOKEN.encode() in body for (body,) in rows(spool, "body"))
 
@@ -618,7 +626,7 @@ def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
     """What follows is delivered, what it holds is delivered or counted, and no header is forged."""
     # The first one is in a request of its own.
     with serving(reset, answer(503)) as server:
-        leave(spool, ["first"], url=server.url)
+        leave(spool, ["first"], url=server.url, until=lambda: server.received)
     leave(spool, ["second"])
     with contextlib.closing(sqlite3.connect(spool)) as db:
         db.execute(f"UPDATE chunks SET {damage[:100_100]} WHERE id = 1")

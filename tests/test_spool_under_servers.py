@@ -13,11 +13,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from tests import spool_kills
 from tests.logs import logging_to, wait_until
 from tests.servers import accept, answer, reset, serving, texts
-from tests.test_gunicorn import _children, _get
+from tests.test_gunicorn import _children
 from tests.test_servers import PATCHES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
@@ -89,6 +90,12 @@ class Story:
         lines = (self.folder / "notes").read_text().splitlines()
         return {line for line in lines if not pids or int(line.split()[0]) in pids}
 
+    def wait_for_lines(self):
+        """Until some more are logged."""
+        assert wait_until((self.folder / "notes").exists, 30)
+        before = len(self.lines())
+        assert wait_until(lambda: len(self.lines()) >= before + 200, 30)
+
     def _kept(self):
         with contextlib.closing(sqlite3.connect(self.folder / "spool.db")) as db:
             bodies = [body for (body,) in db.execute("SELECT body FROM bodies")]
@@ -152,14 +159,25 @@ def running(story, *command, **environment):
     assert "not delivered" not in text
 
 
-def storm(story, server, ask):
+def _ask(url):
+    """Until there is an answer: who was to give one may have been killed."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return requests.get(url, timeout=10)
+        except (requests.ConnectionError, requests.Timeout):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def storm(story, server, url):
     """Some work, some weather, and some dead workers."""
     for step in (REFUSE, reset, accept):
         for _ in range(5):
-            ask()
+            _ask(url)
         story.weather(step)
         for _ in range(5):
-            ask()
+            _ask(url)
         time.sleep(0.3)
         story.kill(*sorted(map(int, _children(server.pid)))[:2])
 
@@ -183,7 +201,7 @@ def test_workers_of_gunicorn_that_are_killed(story, arguments):
         ),
         *("--threads", "2", "--graceful-timeout", "8", "--worker-class", *arguments.split()),
     ) as server:
-        storm(story, server, lambda: _get(f"http://127.0.0.1:{port}"))
+        storm(story, server, f"http://127.0.0.1:{port}")
     story.check()
 
 
@@ -217,10 +235,10 @@ def test_workers_of_a_process_pool_that_are_killed(story, method):
     with running(story, sys.executable, "pool.py", method) as parent:
         for step in (REFUSE, reset, accept):
             story.weather(step)
-            time.sleep(1)
+            story.wait_for_lines()
             # All of them: the pool ends the others, and does not say when.
             story.kill(*map(int, _children(parent.pid)))
-        time.sleep(0.5)
+        story.wait_for_lines()
         story.kill(parent.pid, *map(int, _children(parent.pid)))
     story.check()
 
@@ -239,8 +257,7 @@ def test_programs_of_greenlets_that_are_killed(story, library):
     for step in (REFUSE, reset, accept):
         story.weather(step)
         with running(story, sys.executable, "program.py") as program:
-            assert wait_until((story.folder / "notes").exists, 10)
-            time.sleep(1)
+            story.wait_for_lines()
             story.kill(program.pid)
     story.check()
 

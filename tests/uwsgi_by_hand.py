@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.test_gunicorn import APP, _get
+from tests.test_gunicorn import APP
 from tests.test_spool_under_servers import SHOP, running, storm, story
 
 __all__ = ["story"]
@@ -83,5 +83,5 @@ def test_workers_that_share_a_spool_and_are_killed(story, lazy):
         *("--master", "--die-on-term", "--enable-threads", *lazy),
         PYTHONPATH=os.pathsep.join(sys.path),
     ) as server:
-        storm(story, server, lambda: _get(f"http://127.0.0.1:{port}"))
+        storm(story, server, f"http://127.0.0.1:{port}")
     story.check()
