@@ -2,10 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from logplex_handler._frames import Frame, OwnFrame, PieceFrame, number, pieces, singles
+
+# As this package makes them. What else may stand in a damaged file is no header's value.
+_FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+# What stands in place of one, so that there is room for it where the file is full.
+NO_ID = " " * 36
+
+
+class Chunk(NamedTuple):
+    """Frames that are on disk.
+
+    Attributes:
+        hostname: The one in their packets; None for the handler's own.
+        frame_id: Under which they are sent; None if that was never tried.
+        recovered: Whether another process has left them.
+    """
+
+    id: int
+    hostname: str | None
+    frame_id: str | None
+    records: int
+    recovered: bool
+    frames: list[bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.frames))
+
+
+def chunk_of(
+    id: int,
+    hostname: object,
+    frame_id: object,
+    records: object,
+    recovered: object,
+    sizes: str | None,
+    body: object,
+) -> Chunk:
+    """What a row says; without frames if that cannot be what was written."""
+    frames: list[bytes] = []
+    if isinstance(body, bytes) and isinstance(records, int):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            frames = unpacked(body, sizes, records)
+    return Chunk(
+        id,
+        hostname if isinstance(hostname, str) and hostname.isascii() else None,
+        frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
+        max(1, records) if isinstance(records, int) else 1,
+        bool(recovered),
+        frames,
+    )
 
 
 def records_in(frames: Sequence[Frame]) -> int:
@@ -35,11 +88,12 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
     return sizes
 
 
-def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
-    """The frames of a body.
+def unpacked(body: bytes, sizes: str | None, records: int) -> list[bytes]:
+    """The frames of a body, of so many records.
 
     Raises:
         ValueError: It is none.
+        TypeError: So.
     """
     frames: list[bytes] = []
     at = 0
@@ -54,11 +108,14 @@ def unpacked(body: bytes, sizes: str | None) -> list[bytes]:
     if at != len(body):
         raise ValueError("a frame is longer than its chunk")
     if sizes is None:
+        if len(frames) != records:
+            raise ValueError("its records do not add up")
         return frames
     grouped: list[bytes] = []
-    for size in json.loads(sizes):
+    told = json.loads(sizes)
+    for size in told:
         grouped += pieces(frames[len(grouped) : len(grouped) + max(1, size)])
-    if len(grouped) != len(frames):
+    if len(grouped) != len(frames) or len(told) != records:
         raise ValueError("its records do not add up")
     return grouped
 

@@ -59,8 +59,7 @@ class Claim:
                 os.close(file.descriptor)
                 file = None
             if file is None:
-                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-                file = _files[path] = _File(os.open(path + _SUFFIX, flags, 0o600), os.getpid())
+                file = _files[path] = _File(_opened(path), os.getpid())
             try:
                 fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self.owner)
             except OSError:
@@ -103,6 +102,27 @@ class Claim:
         if not file.owners:
             del _files[self._path]
             os.close(file.descriptor)
+
+
+def _opened(path: str) -> int:
+    """The file of locks for the spool at a path; whoever that belongs to may use it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path + _SUFFIX, flags, 0o600)
+    try:
+        owner = os.stat(path)
+        status = os.fstat(descriptor)
+        if status.st_uid != owner.st_uid:
+            if status.st_uid != os.geteuid():
+                # Who made it could hold any lock.
+                raise PermissionError(0, f"{_SUFFIX} belongs to another user")
+            # Made by root for somebody else.
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        if status.st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _after_in_child() -> None:

@@ -97,6 +97,15 @@ class InFlight:
         waiting = self._buffer.waiting()
         return waiting if self._shelf is None else self._shelf.with_stored(waiting)
 
+    def disk_pause(self, now: float) -> float:
+        """Seconds until what is next in the spool can be tried again; 0 if it need not wait."""
+        return 0.0 if self._shelf is None else self._shelf.pause(now)
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether the disk has taken all that it was given, and let go of all that is settled."""
+        return self._shelf is None or self._shelf.is_tidy
+
     def add_health(self, frames: list[bytes]) -> None:
         """Send these with the next batch. Any thread may call it, and then wakes who delivers."""
         if self._health_lines is None:

@@ -127,6 +127,8 @@ class Outlet:
             if self._host is not None and not self._host.is_well:
                 pause = max(pause, self._host.backoff.remaining(now, haste))
             return pause
+        if pause := self.in_flight.disk_pause(now):
+            return pause
         is_asked_for = haste is Haste.CLOSING or waiting.flushing
         if self.in_flight.has_own_lines or (is_asked_for and waiting.records):
             return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -140,6 +141,7 @@ class Active:
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
+            on_end=self._leave_spool,
         )
         self._delivery = Delivery(
             self._workers, self._pool, stderr, hurry, self._directory.all_streams
@@ -211,13 +213,12 @@ class Active:
         self.own = self._directory.close()
         if self._take_back_exit is not None:
             self._take_back_exit()
-        left = self._delivery.close(self._clock.left_to_close())
-        if self._spooler is not None and self._spool is not None:
+        seconds = self._clock.left_to_close()
+        if self._spool is not None:
+            self._spool.end_by(time.monotonic() + seconds)
+        left = self._delivery.close(seconds)
+        if self._spooler is not None:
             self._spooler.stop()
-            # Where somebody is sending still, nobody else may take that over before the end of the
-            # process.
-            if not self._workers.are_at_work:
-                self._spool.close()
             pending = self.stats().pending
             if pending:
                 why = self._problem() or f"not delivered within {self._clock.timeout:g} s"
@@ -225,6 +226,11 @@ class Active:
         if left:
             why = self._problem() or f"not within {self._clock.timeout:g} s"
             self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def _leave_spool(self) -> None:
+        """Nobody here sends any more of what is on disk: it is anybody's."""
+        if self._spooler is not None:
+            self._spooler.leave()
 
     def _problem(self) -> str:
         problems = [stream.outlet.problem for stream in self._directory.streams()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import uuid
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +19,21 @@ from typing import TypeGuard
 
 from logplex_handler._batch import Batch
 from logplex_handler._buffer import Buffer, Waiting
-from logplex_handler._chunk import records_in, without_own
+from logplex_handler._chunk import Chunk, records_in, without_own
 from logplex_handler._fill import FRAME_BYTES, Readdress, RenderFor, fill
 from logplex_handler._frames import Frame, number, rewritten, size
-from logplex_handler._spool import Chunk, Spool, SpoolError, StreamId
+from logplex_handler._spool import Spool, StreamId
+from logplex_handler._spool_file import SpoolError
 from logplex_handler._stderr import Stderr, records_in_words
 from logplex_handler.streams import Destination
 
 # In place of a token that is a packet's appname: what is on disk is as long as can be, so that no
 # packet becomes too long when the token is put in.
 _NO_TOKEN = "-" * 48
+# Seconds after which a disk that could not be read is tried again; and how long it may fail before
+# what is on it is given up, so that memory goes on.
+_BETWEEN_READS = 0.1
+_UNREADABLE = 60.0
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,22 @@ class Shelf:
         self._in_flight_bytes = 0
         self._in_flight_unwritten = 0
         self.in_flight_recovered = False
-        # What was settled and could not be deleted.
+        # What was settled and could not be deleted; and whether that is all of the stream's.
         self._undeleted: list[int] = []
+        self._is_over = self._is_cleared = False
+        # When the disk may be read again, and since when it could not be, on the monotonic clock.
+        self._read_at = -math.inf
+        self._unreadable_since = math.inf
 
     def go_to(self, hostname: str | None) -> None:
         """From now on the stream's packets have this hostname."""
-        self._hostname = hostname
+        with self._lock:
+            old, new = self._stored_for(self._hostname), self._stored_for(hostname)
+            if self._unwritten and old != new:
+                self._unwritten = rewritten(
+                    self._unwritten, lambda frame: self._readdress(frame, old, new)
+                )
+            self._hostname = hostname
 
     @property
     def max_bytes(self) -> int:
@@ -111,9 +127,13 @@ class Shelf:
         return self._recovered > 0
 
     @property
-    def has_unwritten(self) -> bool:
-        """Whether something waits that could not be written."""
-        return bool(self._unwritten)
+    def is_tidy(self) -> bool:
+        """Whether the disk has taken all that it was given, and let go of all that is settled."""
+        return not (self._unwritten or self._undeleted or (self._is_over and not self._is_cleared))
+
+    def pause(self, now: float) -> float:
+        """Seconds until it can be tried again what comes next."""
+        return max(0.0, self._read_at - now)
 
     @property
     def is_unsafe(self) -> bool:
@@ -142,7 +162,8 @@ class Shelf:
     def spill(self) -> bool:
         """Write what waits in the buffer, up to one chunk; whether there is more to write."""
         with self._lock:
-            if self._unwritten and not self._write():
+            self._tidy()
+            if self._is_over or (self._unwritten and not self._write()):
                 return False
             since = self._buffer.waiting().since
             frames = self._unwritten
@@ -159,7 +180,7 @@ class Shelf:
             more: Whether they go with those that are being sent.
         """
         with self._lock:
-            chunks = self._read(room)
+            chunks = None if self._is_over else self._read(room)
             if chunks is None:
                 return "", []
             frame_id = chunks[0].frame_id if chunks else None
@@ -178,10 +199,10 @@ class Shelf:
                 try:
                     if not self._recovered and records == self._written:
                         self._add_fresh(frames, room)
-                    ids += self._assign(ids, frame_id, frames[stored:])
+                    ids += self._assign(ids, frame_id, frames, stored)
                 except BaseException:
                     # A signal's: what was taken from the buffer is sent next.
-                    self._unwritten = frames[stored:]
+                    self._unwritten = frames[stored:] or self._unwritten
                     raise
                 frames[stored:] = self._for(destination, self._hostname, frames[stored:])
             if recovered:
@@ -228,11 +249,7 @@ class Shelf:
             self._in_flight = []
             self._in_flight_bytes = self._in_flight_unwritten = 0
             self.in_flight_recovered = False
-            try:
-                self._spool.delete(self._undeleted)
-                self._undeleted = []
-            except SpoolError as error:
-                self._say(error)
+            self._tidy()
             self._keep()
 
     def park(self) -> int:
@@ -244,14 +261,23 @@ class Shelf:
     def clear(self) -> None:
         """Nothing of the stream is to be delivered any more."""
         with self._lock:
+            self._is_over = True
             self._written = self._recovered = 0
             self._unwritten = []
-            try:
-                self._spool.delete_stream(self._stream)
-            except SpoolError as error:
-                self._say(error)
+            self._tidy()
 
     # The methods below are called with the lock held.
+
+    def _tidy(self) -> None:
+        """Delete what is settled."""
+        try:
+            if self._is_over and not self._is_cleared:
+                self._spool.delete_stream(self._stream)
+                self._is_cleared = True
+            self._spool.delete(self._undeleted)
+            self._undeleted = []
+        except SpoolError as error:
+            self._say(error)
 
     def _write(self) -> bool:
         try:
@@ -276,18 +302,32 @@ class Shelf:
             render = partial(self._render, destination=self._stored_for(self._hostname))
             fill(frames, room, self._buffer, render, held=self._in_flight_bytes)
 
-    def _assign(self, ids: list[int], frame_id: str, fresh: list[Frame]) -> list[int]:
-        """Give what is to be sent its frame id on disk; the ids of the fresh frames there."""
-        if not ids and not fresh:
-            return []
-        try:
-            added = self._spool.write(self._stream, self._hostname, fresh, frame_id, join=ids)
-        except SpoolError as error:
-            # It is sent all the same.
-            self._say(error)
-            self._in_flight_unwritten += records_in(fresh)
-            return []
-        return [] if added is None else [added]
+    def _assign(self, ids: list[int], frame_id: str, frames: list[Frame], stored: int) -> list[int]:
+        """Give what is to be sent its frame id on disk; the ids of the fresh frames there.
+
+        Those for which there is no room are not sent beside what is there.
+        """
+        fresh = frames[stored:]
+        if fresh:
+            try:
+                added = self._spool.write(self._stream, self._hostname, fresh, frame_id, join=ids)
+            except SpoolError as error:
+                self._say(error)
+            else:
+                return [added]
+            if not ids:
+                # They are sent all the same.
+                self._in_flight_unwritten += records_in(fresh)
+                return []
+            self._unwritten = fresh
+            del frames[stored:]
+        if ids:
+            try:
+                self._spool.join(ids, frame_id)
+            except SpoolError as error:
+                # It is sent all the same.
+                self._say(error)
+        return []
 
     def _read(self, room: int) -> list[Chunk] | None:
         """What comes next on disk; None if that cannot be known just now."""
@@ -298,9 +338,10 @@ class Shelf:
                 )
             except SpoolError as error:
                 self._say(error)
-                if error.passing:
+                if not self._is_unreadable(error):
                     return None
                 chunks = []
+            self._unreadable_since = math.inf
             if not chunks:
                 self._lose(self._written, recovered=False)
                 self._lose(self._recovered, recovered=True)
@@ -311,6 +352,16 @@ class Shelf:
                 self._undeleted.append(chunks[0].id)
                 self._lose(chunks[0].records, recovered=chunks[0].recovered)
         return []
+
+    def _is_unreadable(self, error: SpoolError) -> bool:
+        """Whether what is on disk is given up; else it is tried again a little later."""
+        now = time.monotonic()
+        self._unreadable_since = min(self._unreadable_since, now)
+        if now - self._unreadable_since > _UNREADABLE:
+            self._spool.give_up(str(error))
+            return True
+        self._read_at = now + _BETWEEN_READS
+        return error.for_good
 
     def _lose(self, records: int, *, recovered: bool) -> None:
         if recovered:

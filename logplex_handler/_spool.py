@@ -9,77 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import sqlite3
-import stat
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from logplex_handler._chunk import packed, unpacked
+from logplex_handler._chunk import NO_ID, Chunk, chunk_of, packed
 from logplex_handler._claims import Claim
 from logplex_handler._frames import Frame
+from logplex_handler._spool_file import SpoolError, opened
 
-# `user_version` of the file; one of another version is left alone.
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,
-    place INTEGER NOT NULL,
-    part INTEGER NOT NULL,
-    owner INTEGER NOT NULL,
-    recovered INTEGER NOT NULL DEFAULT 0,
-    stream,
-    hostname TEXT,
-    frame_id TEXT,
-    records INTEGER NOT NULL,
-    sizes TEXT
-)"""
-# A stream without a type keeps the number 1 and the text "1" apart.
-# Apart, so that a chunk is given its frame id without being written again.
-_BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
-_INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
-
-_PAGE = 16_384
-# Pages in the log after which they are copied to their places, which has to wait for the disk:
-# 16 MiB.
-_CHECKPOINT_PAGES = 1024
-# Seconds that one process waits for the others' transactions, each of which takes milliseconds.
+# Seconds that one process waits for the others' transactions, each of which takes milliseconds, and
+# after which it sees how long it may; and where time is over, but what is not written is lost.
 _PATIENCE = 5.0
-
+_LOOK = 0.05
+_LAST_PATIENCE = 0.2
 StreamId = str | int | None
-
-
-class SpoolError(Exception):
-    """The file cannot be used just now. The text says why, and shows nothing that was logged.
-
-    Attributes:
-        passing: Whether it is only that others use it.
-    """
-
-    def __init__(self, why: str, *, passing: bool = False) -> None:
-        super().__init__(why)
-        self.passing = passing
-
-
-class Chunk(NamedTuple):
-    """Frames that are on disk.
-
-    Attributes:
-        hostname: The one in their packets; None for the handler's own.
-        frame_id: Under which they are sent; None if that was never tried.
-        recovered: Whether another process has left them.
-    """
-
-    id: int
-    hostname: str | None
-    frame_id: str | None
-    records: int
-    recovered: bool
-    frames: list[bytes]
 
 
 @dataclass(frozen=True)
@@ -105,13 +54,18 @@ class Spool:
 
     def __init__(self, options: SpoolOptions) -> None:
         self._path = os.path.realpath(options.path)
-        self._max_pages = max(1, options.max_bytes // _PAGE)
+        self._max_bytes = options.max_bytes
         # Guards all below. Re-entrant as a signal may strike under it whose handler flushes.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._claim: Claim | None = None
-        # Why it cannot be used any more.
+        # Why it cannot be used any more, and whether that is for the file's sake.
         self._broken = ""
+        self._is_damaged = False
+        # When somebody who closes wants to be through, on the monotonic clock; and whether others
+        # were still in the way then.
+        self._end_by = math.inf
+        self._is_hopeless = False
         self._number = next(_numbers)
         self._last_place = 0
         _spools.add(self)
@@ -124,15 +78,17 @@ class Spool:
         frame_id: str | None = None,
         *,
         join: Collection[int] = (),
-    ) -> int | None:
-        """Add a chunk, if there are frames; its id. Those to join get the same frame id."""
+    ) -> int:
+        """Add a chunk; its id. Those to join get the same frame id."""
         with self._transaction() as db:
-            if join:
-                _set_frame_id(db, join, frame_id)
-            if not frames:
-                return None
+            _set_frame_id(db, join, frame_id)
             self._last_place = max(self._last_place + 1, time.time_ns())
             return self._insert(db, stream, hostname, frames, frame_id, self._last_place, 0)
+
+    def join(self, ids: Collection[int], frame_id: str) -> None:
+        """They are sent together."""
+        with self._transaction() as db:
+            _set_frame_id(db, ids, frame_id)
 
     def replace(
         self,
@@ -157,7 +113,7 @@ class Spool:
             return new
 
     def read(self, stream: StreamId, max_bytes: int, *, but: Collection[int] = ()) -> list[Chunk]:
-        """The first chunks of a stream: of one frame id, or with none as many as fit; one at least.
+        """The first chunks of a stream: all of one frame id, or what fits beside one without.
 
         One that is not what was written comes alone, and without frames.
         """
@@ -165,26 +121,24 @@ class Spool:
         size = 0
         with self._transaction(writes=False) as db:
             for row in db.execute(_IN_ORDER, (self._owner, stream)):
-                id, hostname, frame_id, records, recovered, sizes, body = row
-                if id in but:
+                if row[0] in but:
                     continue
-                if not isinstance(body, bytes):
-                    body = b""
+                chunk = chunk_of(*row)
+                if not chunks and chunk.frames and chunk.frame_id is not None:
+                    # What was sent together is so again, though chunks of others that have died may
+                    # stand between.
+                    found = db.execute(_OF_FRAME_ID, (self._owner, stream, chunk.frame_id))
+                    together = [chunk_of(*row) for row in found if row[0] not in but]
+                    return [one for one in together if one.frames]
                 if chunks:
                     first = chunks[0]
-                    alike = (first.frame_id, first.recovered) == (frame_id, bool(recovered))
-                    fits = size + len(body) <= max_bytes or frame_id is not None
-                    if not alike or first.hostname != hostname or not fits:
+                    alike = (first.hostname, first.recovered) == (chunk.hostname, chunk.recovered)
+                    fits = size + chunk.size <= max_bytes
+                    if chunk.frame_id is not None or not (alike and fits and chunk.frames):
                         break
-                try:
-                    frames = unpacked(body, sizes)
-                except (ValueError, TypeError):
-                    if chunks:
-                        break
-                    frames = []
-                size += len(body)
-                chunks.append(Chunk(id, hostname, frame_id, records, bool(recovered), frames))
-                if not frames:
+                size += chunk.size
+                chunks.append(chunk)
+                if not chunk.frames:
                     break
         return chunks
 
@@ -215,7 +169,9 @@ class Spool:
                     ours = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
                     arguments = (owner, own_url, streams)
                     counts = (
-                        "SELECT stream, sum(records), max(place) FROM chunks "
+                        # Whatever a damaged one may hold.
+                        "SELECT stream, sum(max(1, CAST(records AS INTEGER))), "
+                        "max(CAST(place AS INTEGER)) FROM chunks "
                         f"WHERE owner = ? AND ({ours}) GROUP BY stream"  # nosec B608
                     )
                     for stream, records, place in db.execute(counts, arguments):
@@ -235,13 +191,24 @@ class Spool:
                         claim.let_go(owner)
         return found
 
+    def give_up(self, why: str) -> None:
+        """Do without from now on. What is in the file stays this process's until its end."""
+        with self._lock:
+            self._broken = self._broken or why
+            self._is_damaged = True
+
+    def end_by(self, deadline: float) -> None:
+        """From now on others are not waited for beyond the deadline, on the monotonic clock."""
+        self._end_by = deadline
+
     def close(self) -> None:
         """Close the file, and let others take over what is left."""
-        with self._lock:
+        self._broken = self._broken or "closed"
+        if self._lock.acquire(timeout=self._patience()):
             self._disconnect()
-            self._broken = "closed"
             if self._claim is not None:
                 self._claim.end()
+            self._lock.release()
 
     @property
     def _owner(self) -> int:
@@ -249,13 +216,15 @@ class Spool:
 
     @contextlib.contextmanager
     def _transaction(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        if not self._lock.acquire(timeout=self._patience()):
+            raise self._failure(sqlite3.OperationalError("locked"))
+        try:
             db = self._connected()
             if db.in_transaction:
                 # A signal has interrupted one.
-                raise SpoolError("in use", passing=True)
+                raise SpoolError("in use")
             try:
-                db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+                self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
                 yield db
                 db.execute("COMMIT")
             except BaseException as error:
@@ -264,17 +233,40 @@ class Spool:
                 if isinstance(error, sqlite3.Error):
                     raise self._failure(error) from None
                 raise
+        finally:
+            self._lock.release()
+
+    def _patiently(self, call: Callable[[], object]) -> None:
+        """Call it again while others are in the way."""
+        began = time.monotonic()
+        while True:
+            try:
+                call()
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - began >= self._patience():
+                    raise
+            # SQLite waits by itself, but not where the journal's mode changes.
+            time.sleep(_LOOK / 10)
+
+    def _patience(self) -> float:
+        """Seconds to wait for others."""
+        least = 0.0 if self._is_hopeless else _LAST_PATIENCE
+        return min(_PATIENCE, max(least, self._end_by - time.monotonic()))
 
     def _failure(self, error: sqlite3.Error) -> SpoolError:
         why = f"{error}" or type(error).__name__
         if not isinstance(error, sqlite3.OperationalError):
             # It is no database, or one that is damaged.
             self._broken = why
-        return SpoolError(why, passing="locked" in why or "busy" in why)
+            self._is_damaged = True
+        # Each of many streams would wait for the same again.
+        self._is_hopeless = "locked" in why and time.monotonic() > self._end_by
+        return SpoolError(why, for_good=self._is_damaged)
 
     def _connected(self) -> sqlite3.Connection:
         if self._broken:
-            raise SpoolError(self._broken)
+            raise SpoolError(self._broken, for_good=self._is_damaged)
         if self._db is None:
             try:
                 self._db = self._connect()
@@ -289,33 +281,10 @@ class Spool:
             # SQLite would take the parent's locks for its own.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
-        _make_private(self._path)
-        if self._claim is None:
-            self._claim = Claim(self._path)
-        db = sqlite3.connect(
-            self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-        )
+        db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
         try:
-            # Before the file's first page is written. Large ones cost less where chunks are large.
-            db.execute(f"PRAGMA page_size = {_PAGE:d}")
-            # What was delivered need not be wiped: the file is its owner's alone.
-            db.execute("PRAGMA secure_delete = OFF")
-            _begin(db, lambda: db.execute("PRAGMA journal_mode = WAL"))
-            # A crash of the process loses nothing with this, one of the machine the last moments.
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
-            db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
-            db.execute(f"PRAGMA max_page_count = {self._max_pages:d}")
-            db.execute("BEGIN IMMEDIATE")
-            [(version,)] = db.execute("PRAGMA user_version")
-            if not version and not [*db.execute("SELECT name FROM sqlite_master LIMIT 1")]:
-                db.execute(_SCHEMA)
-                db.execute(_BODIES)
-                db.execute(_INDEX)
-                db.execute(f"PRAGMA user_version = {_VERSION:d}")
-            elif version != _VERSION:
-                raise SpoolError(f"its format is {version}, not {_VERSION}, or another program's")
-            db.execute("COMMIT")
+            if self._claim is None:
+                self._claim = Claim(self._path)
         except BaseException:
             db.close()
             raise
@@ -343,7 +312,7 @@ class Spool:
         cursor = db.execute(
             "INSERT INTO chunks (place, part, owner, stream, hostname, frame_id, records, sizes) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (place, part, self._owner, stream, hostname, frame_id, records, sizes),
+            (place, part, self._owner, stream, hostname, frame_id or NO_ID, records, sizes),
         )
         db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (cursor.lastrowid, body))
         return cursor.lastrowid or 0
@@ -363,10 +332,12 @@ class Spool:
 
 _IDS_OF = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
 _PLACE_OF = "SELECT place FROM chunks WHERE id = ?"
-_IN_ORDER = (
+_CHUNKS = (
     "SELECT id, hostname, frame_id, records, recovered, sizes, body "
-    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? ORDER BY place, part"
+    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? "
 )
+_IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
+_OF_FRAME_ID = f"{_CHUNKS} AND frame_id = ? ORDER BY place, part"
 
 
 def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
@@ -376,38 +347,6 @@ def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
 
 def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | None) -> None:
     db.executemany("UPDATE chunks SET frame_id = ? WHERE id = ?", [(frame_id, id) for id in ids])
-
-
-def _begin(db: sqlite3.Connection, change: Callable[[], object]) -> None:
-    """SQLite does not wait by itself for others where the journal's mode changes."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            change()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
-
-
-def _make_private(path: str) -> None:
-    """Make the file so that nobody else can read it; what SQLite puts beside it is alike.
-
-    Raises:
-        SpoolError: It is somebody else's.
-    """
-    try:
-        # Not one that is there: closing it again would take away the locks of this process.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise SpoolError("it is no file") from None
-        if status.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise SpoolError("it belongs to another user") from None
-        if status.st_mode & 0o077:
-            os.chmod(path, 0o600)
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

@@ -7,9 +7,11 @@ import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
-from logplex_handler._spool import Spool, SpoolError, StreamId
+from logplex_handler._spool import Spool, StreamId
+from logplex_handler._spool_file import SpoolError
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Stream
 
@@ -56,6 +58,7 @@ class Spooler:
         self._thread: threading.Thread | None = None
         self._recover_at = float("-inf")
         self._stopped = False
+        _spoolers.add(self)
 
     def note(self, stream: Stream) -> None:
         """There may be something in its buffer. Starts the thread if there is none yet."""
@@ -65,29 +68,41 @@ class Spooler:
         if self._thread is None and not self._stopped:
             self._start()
 
-    def recover(self, *, again: bool = False) -> None:
-        """Take over what dead processes have left, if that was not done yet, or is to be again."""
-        if self._recover_at > float("-inf") and not again:
+    def recover(self) -> None:
+        """Take over what dead processes have left, if that was not done just before."""
+        if time.monotonic() < self._recover_at:
             return
         with self._recovering:
-            if self._recover_at > float("-inf") and not again:
+            if time.monotonic() < self._recover_at:
                 return
+            pause = _BETWEEN_RECOVERIES
             try:
                 found = self._spool.recover(own_url=self._serves_own, streams=self._serves_streams)
             except SpoolError as error:
                 found = {}
-                self._stderr.say("spool", f"spool: {error}; what waits is in memory alone")
+                pause = _AFTER_ERROR
+                if not self._stopped:
+                    self._stderr.say("spool", f"spool: {error}; what waits is in memory alone")
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
                 if stream is not None and stream.shelf is not None:
                     stream.shelf.recover(records)
                     self._wake(stream)
-            self._recover_at = time.monotonic() + _BETWEEN_RECOVERIES
+            self._recover_at = time.monotonic() + pause
 
     def stop(self) -> None:
         """Write no more; what is being written is waited for where the spool is closed."""
         self._stopped = True
         self._news.put(None)
+
+    def leave(self) -> None:
+        """Close the spool. Another handler of this process need not wait for what is left there."""
+        self.stop()
+        self._spool.close()
+        for other in list(_spoolers):
+            if other is not self:
+                other._recover_at = float("-inf")
+                other._news.put(None)
 
     def _start(self) -> None:
         with self._starting:
@@ -111,8 +126,6 @@ class Spooler:
                 self._wait(noted)
                 # Those for which the disk has had no room are tried again.
                 noted = {stream for stream in noted if self._spill(stream)}
-                if time.monotonic() >= self._recover_at:
-                    self.recover(again=True)
             except Exception as error:
                 self._stderr.say("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
@@ -138,8 +151,12 @@ class Spooler:
             noted.add(stream)
 
     def _spill(self, stream: Stream) -> bool:
-        """Write what waits for it; whether something could not be written."""
+        """Write what waits for it; whether something could not be done."""
         shelf = stream.shelf
         while shelf is not None and not self._stopped and shelf.spill():
             pass
-        return shelf is not None and shelf.has_unwritten
+        return shelf is not None and not shelf.is_tidy
+
+
+# Those of this process.
+_spoolers: weakref.WeakSet[Spooler] = weakref.WeakSet()

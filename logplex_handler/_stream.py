@@ -133,7 +133,8 @@ class Stream:
     def is_idle(self) -> bool:
         """Whether nothing is left of it but its books: it may be let go of."""
         _, _, pending, _ = self.buffer.books()
-        return not (pending or self.address.is_asking or self.is_telling)
+        is_busy = pending or self.address.is_asking or self.is_telling
+        return self.in_flight.is_tidy and not is_busy
 
     def deliver(self, pool: Pool, seconds: float) -> None:
         """Send one request, within the seconds."""

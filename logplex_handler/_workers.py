@@ -27,6 +27,7 @@ class Workers:
         take_back: Called with a stream that has news, as it may have been let go of.
         most_threads: How many there may be. With one, there is one stream.
         here: Whether this is still the process that they were made in.
+        on_end: Called once they are stopped, as soon as none of them does anything any more.
 
     Attributes:
         done: How many tasks are over.
@@ -42,6 +43,7 @@ class Workers:
         take_back: Callable[[Stream], object],
         most_threads: int,
         here: Here,
+        on_end: Callable[[], object],
     ) -> None:
         self._agenda = agenda
         self._pool = pool
@@ -50,6 +52,7 @@ class Workers:
         self._take_back = take_back
         self._most_threads = most_threads
         self._here = here
+        self._on_end = on_end
         # Streams with news, or None to have somebody look. A queue of C rather than an event: its
         # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
         # again.
@@ -65,7 +68,8 @@ class Workers:
         # the monotonic clock.
         self._busy = 0
         self._wakes: dict[int, float] = {}
-        # The threads that do something just now, those of others included.
+        # The threads that have something to do, those of others included. None is added once they
+        # are stopped.
         self._doers: set[int] = set()
         self.done = 0
         # Set once, by whoever closes.
@@ -75,11 +79,6 @@ class Workers:
         """Whether the calling thread is one that delivers: it must not wait for itself."""
         here = threading.get_ident()
         return here in self._doers or here in [thread.ident for thread in self._threads]
-
-    @property
-    def are_at_work(self) -> bool:
-        """Whether something is being done at this moment."""
-        return bool(self._doers)
 
     @property
     def have_threads(self) -> bool:
@@ -101,9 +100,15 @@ class Workers:
 
     def stop(self) -> None:
         """What is being done is done to its end; nothing else is begun."""
-        self.stopped = True
+        with self._lock:
+            self.stopped = True
         for _ in self._threads:
             self._news.put(None)
+        self._end_if_none_is_at_work()
+
+    def _end_if_none_is_at_work(self) -> None:
+        if self.stopped and not self._doers:
+            self._on_end()
 
     def help_out(self, deadline: float) -> bool:
         """Do what is due in the calling thread, if there is something; whether there was."""
@@ -175,7 +180,10 @@ class Workers:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._look_at(self._news.get_nowait())
-            return None if self.stopped else self._agenda.take(look_ups=look_ups)
+            task = None if self.stopped else self._agenda.take(look_ups=look_ups)
+            if task is not None:
+                self._doers.add(threading.get_ident())
+            return task
 
     def _look_at(self, stream: Stream | None) -> None:
         if stream is not None:
@@ -186,8 +194,6 @@ class Workers:
 
     def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
-        here = threading.get_ident()
-        self._doers.add(here)
         try:
             if task.job is Job.TELL:
                 stream.telling.tell()
@@ -200,10 +206,11 @@ class Workers:
                 if is_wanted:
                     stream.end_look_up(found)
         finally:
-            self._doers.discard(here)
+            self._doers.discard(threading.get_ident())
             self.done += 1
             with self._lock:
                 self._agenda.end(task)
+            self._end_if_none_is_at_work()
 
     def _sleep(self) -> None:
         self._pool.close_idle()

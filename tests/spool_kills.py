@@ -1,6 +1,7 @@
-"""Processes that share a spool, one after the other, each killed at a random instant.
+"""Processes that share a spool, each killed at a random instant.
 
-`python -m tests.spool_kills --kills 200 --seed 1` says what became of every line. The receiver
+`python -m tests.spool_kills --kills 200 --seed 1` says what became of every line; `--at-once 4` has
+so many processes beside each other, which take over what the dead ones have left. The receiver
 accepts, refuses for a while or cuts the connection after it has read; a line counts as received
 when its request was read whole and not answered with an error.
 """
@@ -18,7 +19,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from logplex_handler import LogplexHandler
@@ -58,7 +61,7 @@ class Findings:
         return not (self.lost or self.twice or self.changed or self.disordered)
 
 
-def run(kills: int, seed: int) -> Findings:
+def run(kills: int, seed: int, at_once: int = 1) -> Findings:
     """Kill so many processes, let one more live, and see what was received."""
     chance = random.Random(seed)
     received: list[Received] = []
@@ -79,18 +82,20 @@ def run(kills: int, seed: int) -> Findings:
     late: set[str] = set()
     with tempfile.TemporaryDirectory() as folder, serving(step) as server:
         path = Path(folder, "spool.db")
-        for number in range(kills):
-            lives = chance.uniform(0.0, 1.2)
-            logged, killed_at = _one(server.url, path, number, chance.randrange(2**32), lives)
-            notes.update(logged)
-            late |= {line for line, at in logged.items() if at > killed_at - 2 * INTERVAL}
+        seeds = [chance.randrange(2**32) for _ in range(kills)]
+        lives = [chance.uniform(0.0, 1.2) for _ in range(kills)]
+        with ThreadPoolExecutor(at_once) as pool:
+            ends = pool.map(partial(_one, server.url, path), range(kills), seeds, lives)
+            for logged, killed_at in ends:
+                notes.update(logged)
+                late |= {line for line, at in logged.items() if at > killed_at - 2 * INTERVAL}
         is_over = True
         logged, _ = _one(server.url, path, kills, chance.randrange(2**32), None)
         notes.update(logged)
-    return _compared(notes, late, received)
+    return compared(notes, late, received)
 
 
-def _compared(notes: dict[str, float], late: set[str], received: list[Received]) -> Findings:
+def compared(notes: dict[str, float], late: set[str], received: list[Received]) -> Findings:
     findings = Findings(logged=len(notes))
     bodies: dict[str, list[str]] = {}
     for request in received:
@@ -174,14 +179,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(*given.child)
         return
-    findings = run(given.kills, given.seed)
+    findings = run(given.kills, given.seed, given.at_once)
     print(
-        f"{given.kills} kills, seed {given.seed}: {findings.logged} lines logged; "
+        f"{given.kills} kills, {given.at_once} at once, seed {given.seed}: "
+        f"{findings.logged} lines logged; "
         f"{len(findings.lost)} lost that were logged in time, {findings.lost_late} of the last "
         f"moments; {len(findings.twice)} twice, {len(findings.changed)} requests changed, "
         f"{len(findings.disordered)} out of order; {findings.seen_again} sent again under the "

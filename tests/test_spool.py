@@ -17,12 +17,13 @@ import time
 
 import pytest
 
-from logplex_handler import _spool
+from logplex_handler import _agenda, _claims, _shelf, _spool
 from logplex_handler._chunk import packed, records_in, unpacked
+from logplex_handler._fill import fill
 from logplex_handler._frames import Run, pieces
 from logplex_handler._shelf import Shelf
 from tests import spool_kills
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
 
 # Nobody answers there.
@@ -44,12 +45,14 @@ def rows(spool, what="*"):
         ).fetchall()
 
 
-def leave(spool, messages, *, url=DEAD, stream=None, once=lambda: True, **options):
-    """Log where nobody answers, and close once the condition holds."""
+def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
+    """Log where nobody answers, and close."""
     with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
-        assert wait_until(once)
+        assert wait_until(until, 10)
+    # Somebody may be sending still.
+    assert wait_until(lambda: os.path.realpath(spool) not in _claims._files, 10)
     return handler.stats()
 
 
@@ -101,7 +104,7 @@ def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
 def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(spool):
     """Under the same frame id and with the same bytes, also when new records wait."""
     with serving(reset, answer(503)) as server:
-        leave(spool, lines(1, 2, 3), url=server.url)
+        leave(spool, lines(1, 2, 3), url=server.url, until=lambda: server.received)
         first = server.received[0]
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("new")
@@ -127,7 +130,11 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 
         accepted: list = []
         server.steps[:] = [step]
-        leave(spool, messages, url=server.url, once=lambda: accepted)
+
+        def is_cut():
+            return accepted and server.received[-1] is not accepted[-1]
+
+        leave(spool, messages, url=server.url, until=is_cut)
     with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
         assert handler.flush(5)
         delivered = [text for request in accepted for text in texts(request.body)]
@@ -235,7 +242,7 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
 def test_the_token_is_not_written_when_a_batch_is_cut_in_parts(spool):
     """What is put on disk then was made for the receiver before."""
     with serving(answer(413), answer(413), answer(503)) as server:
-        options = {"token_as_appname": True, "once": lambda: len(server.received) == 3}
+        options = {"token_as_appname": True, "until": lambda: len(server.received) > 2}
         leave(spool, lines(*range(8)), url=server.url, **options)
     assert len(rows(spool)) > 1
     assert not any(TOKEN.encode() in body for (body,) in rows(spool, "body"))
@@ -340,7 +347,7 @@ def test_a_file_of_another_version_is_left_alone(spool, capsys):
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("hello")
         assert handler.flush(5)
-    assert "spool: its format is 99, not 1" in capsys.readouterr().err
+    assert "spool: it is another program's" in capsys.readouterr().err
 
 
 def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys):
@@ -380,7 +387,7 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.execute(
                 "UPDATE bodies SET body = '5 abc' WHERE id IN "
-                "(SELECT id FROM chunks WHERE frame_id IS NULL)"
+                "(SELECT id FROM chunks WHERE frame_id LIKE '  %')"
             )
             db.commit()
         logger.info("after")
@@ -401,20 +408,21 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
     ("body", "sizes"),
     [
         (b"x", None), (b"99 short", None), (b"-5 abc", None), (b"1 a1 b", "[1]"),
-        (b"1 a", "{"), (b"1 a", "5"), (b"1 a", '["x"]'), ("1 a", None),
+        (b"1 a", "{"), (b"1 a", "5"), (b"1 a", '["x"]'), ("1 a", None), (b"1 a1 b", None),
+        (b"1 a1 b", "[1, 1]"),
     ],
 )  # fmt: skip
 def test_a_chunk_that_is_none_is_an_error_of_one_kind(body, sizes):
     """Whatever stands in the file."""
     with pytest.raises((ValueError, TypeError)):
-        unpacked(body, sizes)
+        unpacked(body, sizes, 1)
 
 
 def test_a_chunk_comes_back_as_it_was():
     """With the records that its frames belong to."""
     frames = [b"1 a", *pieces([b"1 b", b"2 cd"]), b"3 e e", *pieces([b"1 f", b"1 g"])]
     body, sizes, records = packed(frames)
-    again = unpacked(body, sizes)
+    again = unpacked(body, sizes, records)
     assert again == frames
     assert records == records_in(again) == 4
     assert json.loads(sizes or "") == [1, 2, 1, 2]
@@ -424,9 +432,9 @@ def test_a_chunk_with_runs_comes_back_frame_by_frame():
     """Beside records of several frames, and without them."""
     runs = [Run([b"1 a", b"1 b"]), b"1 c"]
     body, sizes, records = packed(runs)
-    assert (unpacked(body, sizes), records, sizes) == ([b"1 a", b"1 b", b"1 c"], 3, None)
+    assert (unpacked(body, sizes, records), records, sizes) == ([b"1 a", b"1 b", b"1 c"], 3, None)
     body, sizes, records = packed([*runs, *pieces([b"1 d", b"1 e"])])
-    assert unpacked(body, sizes) == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
+    assert unpacked(body, sizes, records) == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
     assert (records, json.loads(sizes or "")) == (4, [1, 1, 1, 2])
 
 
@@ -573,3 +581,258 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
             assert handler.flush(5)
             assert server.frames() == [b"hello"]
     assert "forked without telling Python" in capsys.readouterr().err
+
+
+# What others do to the file
+
+
+def test_another_programs_database_is_left_as_it_is(spool, capsys):
+    """Whatever its version: to the byte, with its mode, and with nothing beside it."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute("PRAGMA user_version = 1")
+        db.execute("CREATE TABLE others (name)")
+    spool.chmod(0o644)
+    content = spool.read_bytes()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        assert server.frames() == [b"hello"]
+    assert "spool: it is another program's" in capsys.readouterr().err
+    assert (spool.read_bytes(), stat.S_IMODE(spool.stat().st_mode)) == (content, 0o644)
+    assert list(spool.parent.iterdir()) == [spool]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+def test_files_of_another_user_are_not_used(spool, suffix, capsys):
+    """Nor is what root makes beside a file of another user's out of reach for that user."""
+    path = spool.with_name(spool.name + suffix)
+    path.touch(0o600)
+    os.chown(path, 12345, 12345)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        if suffix:
+            assert "spool: .lock belongs to another user" in capsys.readouterr().err
+        else:
+            assert {one.stat().st_uid for one in spool.parent.iterdir()} == {12345}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "records = 'many'",
+        "records = 7",
+        "records = -3",
+        "hostname = CAST(x'ff' AS TEXT)",
+        "hostname = 5",
+        "frame_id = 'no' || char(13) || char(10) || 'X-Forged: 1'",
+        "frame_id = 3.5",
+        "place = 'nowhere'",
+        "sizes = '" + "[" * 100_000 + "'",
+    ],
+)
+def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
+    """What follows is delivered, what it holds is delivered or counted, and no header is forged."""
+    # The first one is in a request of its own.
+    with serving(reset, answer(503)) as server:
+        leave(spool, ["first"], url=server.url, until=lambda: server.received)
+    leave(spool, ["second"])
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute(f"UPDATE chunks SET {damage[:100_100]} WHERE id = 1")
+        db.commit()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("third")
+        assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
+        stats = handler.stats()
+        assert balanced(stats)
+        assert set(stats.dropped) <= {"spool_lost"}
+        told = [text for text in server.frames() if b"logplex_handler" not in text]
+        assert sorted(told)[-2:] == [b"second", b"third"]
+        assert not [request for request in server.received if "x-forged" in request.headers]
+    assert rows(spool) == []
+
+
+def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
+    """As where a fork has closed it, and there is no descriptor to be had just then."""
+    away = spool.with_name("away.db")
+    with serving(answer(503)) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        for line in lines(*range(100)):
+            logger.info(line)
+        assert wait_until(lambda: len(rows(spool)) == 1)
+        spool.rename(away)
+        spool.mkdir()
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        server.steps[:] = [accept]
+        logger.info("after")
+        began = time.process_time()
+        assert not handler.flush(2)
+        # It does not look all the time.
+        assert time.process_time() - began < 1
+        assert (handler.stats().pending, dict(handler.stats().dropped)) == (101, {})
+        spool.rmdir()
+        away.rename(spool)
+        server.received.clear()
+        assert handler.flush(5)
+        assert server.frames()[-1] == b"after"
+        assert (handler.stats().delivered, dict(handler.stats().dropped)) == (101, {})
+    assert "spool: it is no file; 101 records pending" in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def held(spool):
+    """Nobody else can write meanwhile, as beside a process that was stopped while it did."""
+    with contextlib.closing(
+        sqlite3.connect(spool, isolation_level=None, check_same_thread=False)
+    ) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
+    """Not once for each stream; and what cannot be written is counted as dropped."""
+    leave(spool, ["before"])
+    streams = dict.fromkeys(range(40), DEAD)
+    with held(spool):
+        options = {"spool": spool, "streams": streams, "shutdown_timeout": 0.5}
+        with logging_to(None, **options) as (logger, handler):
+            for stream in streams:
+                logger.info("hello", extra={"logplex_stream": stream})
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+    assert dict(handler.stats().dropped) == {"shutdown": 40}
+
+
+def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
+    """Also by a stream that was let go of meanwhile, and was opened again."""
+    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(_spool, "_PATIENCE", 0.2)
+    with (
+        serving(accept) as server,
+        logging_to(None, spool=spool, streams={"a": server.url}) as (logger, handler),
+    ):
+
+        def hold(connection):
+            held_here.enter_context(held(spool))
+            accept(connection)
+
+        server.steps[:] = [hold, accept]
+        with contextlib.ExitStack() as held_here:
+            logger.info("one", extra={"logplex_stream": "a"})
+            assert handler.flush(5)
+            time.sleep(0.6)
+        logger.info("two", extra={"logplex_stream": "a"})
+        assert handler.flush(5)
+        assert server.frames() == [b"one", b"two"]
+        assert (handler.stats().delivered, handler.stats().pending) == (2, 0)
+        assert wait_until(lambda: rows(spool) == [])
+
+
+def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
+    """What is written at that very moment neither."""
+    clear = Shelf.clear
+
+    def clear_and_spill(shelf):
+        clear(shelf)
+        shelf.spill()
+
+    monkeypatch.setattr(Shelf, "clear", clear_and_spill)
+    with logging_to(None, spool=spool, streams={}, spool_interval=0.01) as (logger, handler):
+        for number in range(100):
+            logger.info("line %d", number, extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler.stats().dropped.get("unknown_stream") == 100)
+        assert balanced(handler.stats())
+        assert rows(spool) == []
+
+
+def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_over(spool):
+    """To a handler of the same process too: as for who sets logging up anew in an outage."""
+    answers = threading.Event()
+
+    def slowly(connection):
+        answers.wait(10)
+        answer(503)(connection)
+
+    with serving(slowly) as slow, serving(accept) as server:
+        with logging_to(slow.url, spool=spool, shutdown_timeout=0.1) as (logger, _):
+            logger.info("left")
+            assert wait_until(lambda: slow.received)
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("new")
+            assert handler.flush(5)
+            assert handler.stats().recovered == 0
+            answers.set()
+            assert wait_until(lambda: handler.stats().delivered == 2)
+            assert server.frames() == [b"new", b"left"]
+            assert server.received[1].frame_id == slow.received[0].frame_id
+    assert rows(spool) == []
+
+
+def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
+    """Each batch whole under its frame id, though their chunks stand mixed on disk."""
+    options = {"spool": spool, "spool_interval": 0.02, "shutdown_timeout": 0.1}
+    with (
+        serving(reset, reset, answer(503)) as server,
+        logging_to(server.url, **options) as (first, _),
+        logging_to(server.url, **options) as (second, _),
+    ):
+        for number in range(8):
+            first.info("first %d", number)
+            second.info("second %d", number)
+            time.sleep(0.04)
+        assert wait_until(lambda: len(server.received) >= 2)
+        before = {request.frame_id: request.body for request in server.received}
+    assert len(rows(spool)) > 4
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        again = {request.frame_id: request.body for request in server.received}
+        assert len(again) == len(server.received)
+        assert before.items() <= again.items()
+        texts_of_first = [text for text in server.frames() if text.startswith(b"first")]
+        assert texts_of_first == [b"first %d" % number for number in range(8)]
+
+
+@pytest.mark.parametrize("length", [40, 68, 117])
+def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, length, monkeypatch):
+    """There is room for it, and what is not on disk is not sent beside what is."""
+    seen = []
+
+    def look(connection):
+        body = b"".join(body for (body,) in rows_of(server.current.request.frame_id))
+        seen.append(body == server.current.request.body)
+        answer(503)(connection)
+
+    def rows_of(frame_id):
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            return db.execute(
+                "SELECT body FROM chunks JOIN bodies USING (id) WHERE frame_id = ? "
+                "ORDER BY place, part",
+                (frame_id,),
+            ).fetchall()
+
+    # As small as they are where something is logged now and then.
+    monkeypatch.setattr(_shelf, "fill", _one_by_one)
+    with serving(look) as server:
+        options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
+        options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
+        with logging_to(server.url, spool=spool, **options) as (logger, handler):
+            for number in range(1000):
+                logger.info("%d %s", number, "x" * length)
+            shelf = own_stream(handler).shelf
+            assert shelf is not None
+            assert wait_until(lambda: bool(shelf._unwritten))
+            monkeypatch.setattr(_shelf, "fill", fill)
+            handler.flush(0.3)
+            assert seen[0]
+            server.steps[:] = [accept]
+            assert handler.flush(10)
+            numbers = [int(text.split()[0]) for text in server.frames()]
+            assert sorted(set(numbers)) == list(range(1000))
+            assert numbers[-1] == 999
+
+
+def _one_by_one(frames, max_bytes, buffer, render, *, held=0):
+    fill(frames, 0, buffer, render, held=held)

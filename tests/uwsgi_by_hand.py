@@ -16,6 +16,9 @@ import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.test_gunicorn import APP
+from tests.test_spool_under_servers import SHOP, running, storm, story
+
+__all__ = ["story"]
 
 # The tests' environment need not be the one that is active.
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or "uwsgi"
@@ -66,3 +69,19 @@ def test_workers_deliver_every_request_once(tmp_path, arguments):
     background = [line for line in lines if line.startswith("background")]
     assert len(background) == len(set(background))
     assert ("uWSGI runs no threads" in said) == (not arguments)
+
+
+@pytest.mark.parametrize("lazy", [["--lazy-apps"], []], ids=["loaded-by-workers", "forked"])
+def test_workers_that_share_a_spool_and_are_killed(story, lazy):
+    """Others take over what they have left, while they serve."""
+    (story.folder / "shop.py").write_text(SHOP.replace("app(environ", "application(environ"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(
+        story,
+        *(UWSGI, "--http-socket", f"127.0.0.1:{port}", "--module", "shop", "--processes", "3"),
+        *("--master", "--die-on-term", "--enable-threads", *lazy),
+        PYTHONPATH=os.pathsep.join(sys.path),
+    ) as server:
+        storm(story, server, f"http://127.0.0.1:{port}")
+    story.check()

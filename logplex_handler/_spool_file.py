@@ -1,0 +1,138 @@
+"""The spool's file: how it is made, known and opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+
+# `application_id` and `user_version` of the file; one of another program or version is left alone.
+_APPLICATION = int.from_bytes(b"Lplx", "big")
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    recovered INTEGER NOT NULL DEFAULT 0,
+    stream,
+    hostname TEXT,
+    frame_id TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    sizes TEXT
+)"""
+# Its column `stream` has no type, which keeps the number 1 and the text "1" apart. The bodies stand
+# in another table, so that a chunk is given its frame id without being written again.
+_BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+_INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
+
+_PAGE = 16_384
+# Pages in the log after which they are copied to their places, which has to wait for the disk:
+# 16 MiB.
+_CHECKPOINT_PAGES = 1024
+
+
+class SpoolError(Exception):
+    """The file cannot be used just now. The text says why, and shows nothing that was logged.
+
+    Attributes:
+        for_good: Whether what is in it cannot be had any more by this process.
+    """
+
+    def __init__(self, why: str, *, for_good: bool = False) -> None:
+        super().__init__(why)
+        self.for_good = for_good
+
+
+def opened(
+    path: str, max_bytes: int, patiently: Callable[[Callable[[], object]], None], *, timeout: float
+) -> sqlite3.Connection:
+    """A connection to the file, which is made if there is none.
+
+    Args:
+        patiently: Calls again what others are in the way of.
+        timeout: Seconds that SQLite itself waits for others.
+
+    Raises:
+        SpoolError: It is somebody else's, or another program's.
+        OSError, sqlite3.Error: It cannot be made, or is no database.
+    """
+    _make(path)
+    db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        # A damaged text is no reason to fail, nor to be shown in an error.
+        db.text_factory = _text
+        # Another program's is not even read any further.
+        patiently(lambda: _is_made(db))
+        # Before the file's first page is written. Large ones cost less where chunks are large.
+        db.execute(f"PRAGMA page_size = {_PAGE:d}")
+        # What was delivered need not be wiped: the file is its owner's alone.
+        db.execute("PRAGMA secure_delete = OFF")
+        patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        # A crash of the process loses nothing with this, one of the machine the last moments.
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
+        db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
+        db.execute(f"PRAGMA max_page_count = {max(1, max_bytes // _PAGE):d}")
+        patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+        if not _is_made(db):
+            db.execute(_SCHEMA)
+            db.execute(_BODIES)
+            db.execute(_INDEX)
+            db.execute(f"PRAGMA application_id = {_APPLICATION:d}")
+            db.execute(f"PRAGMA user_version = {_VERSION:d}")
+        db.execute("COMMIT")
+        _make_private(path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    """Whether it has the tables of a spool, rather than nothing yet.
+
+    Raises:
+        SpoolError: It has others, or of another version.
+    """
+    [(application,)] = db.execute("PRAGMA application_id")
+    [(version,)] = db.execute("PRAGMA user_version")
+    if (application, version) == (_APPLICATION, _VERSION):
+        return True
+    if application == _APPLICATION:
+        raise SpoolError(f"its format is {version}, not {_VERSION}")
+    if application or version or [*db.execute("SELECT name FROM sqlite_master LIMIT 1")]:
+        raise SpoolError("it is another program's")
+    return False
+
+
+def _make(path: str) -> None:
+    """Make the file so that nobody else can read it; what SQLite puts beside it is alike.
+
+    Raises:
+        SpoolError: There is one that is somebody else's.
+    """
+    try:
+        # Not one that is there: closing it again would take away the locks of this process.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise SpoolError("it is no file") from None
+        if status.st_uid != os.geteuid() and os.geteuid() != 0:
+            raise SpoolError("it belongs to another user") from None
+
+
+def _make_private(path: str) -> None:
+    """Have nobody else read the files of a spool that was there, however it was made."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:
+                os.chmod(path + suffix, 0o600)
