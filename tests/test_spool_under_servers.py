@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -114,6 +115,8 @@ class Story:
     def check(self):
         """Whatever is left is delivered now; nothing is lost, doubled or out of order."""
         self.weather(accept)
+        # It takes a moment until the system has let go of what they held.
+        assert wait_until(lambda: not any(map(_lives, self._killed)), 10)
         with logging_to(self.url, spool=self.folder / "spool.db") as (_, handler):
             assert handler.flush(10)
         late = self.lines(*self._killed) - self._safe
@@ -122,6 +125,14 @@ class Story:
         assert findings.are_good, findings
         assert findings.logged > 100
         assert self._safe
+
+
+def _lives(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 REFUSE = answer(503)
