@@ -112,13 +112,19 @@ class Story:
         self._killed |= set(pids)
         self._safe |= lines
 
+    def _takes_over_all(self):
+        spool = self.folder / "spool.db"
+        with logging_to(self.url, spool=spool) as (_, handler):
+            assert handler.flush(10)
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            return not db.execute("SELECT * FROM bodies").fetchall()
+
     def check(self):
         """Whatever is left is delivered now; nothing is lost, doubled or out of order."""
         self.weather(accept)
-        # It takes a moment until the system has let go of what they held.
-        assert wait_until(lambda: not any(map(_lives, self._killed)), 10)
-        with logging_to(self.url, spool=self.folder / "spool.db") as (_, handler):
-            assert handler.flush(10)
+        # It takes a moment until the system has let go of what they held, and a handler looks for
+        # it when it begins.
+        assert wait_until(self._takes_over_all, 10)
         late = self.lines(*self._killed) - self._safe
         logged = dict.fromkeys(self.lines(), 0.0)
         findings = spool_kills.compared(logged, late, self._received)
