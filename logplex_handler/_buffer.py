@@ -72,8 +72,9 @@ class Buffer:
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
         "_flush_mark", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
         "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
-        "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_weigh",
-        "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room", "allowed",
+        "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_usual",
+        "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room",
+        "allowed",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +123,8 @@ class Buffer:
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
+        # Bytes that an entry usually holds, as far as that is known.
+        self._usual = LIGHT
         self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.half_is_news else Crowd()
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
@@ -458,11 +461,12 @@ class Buffer:
         room = self.allowed - self._queue.at_most_bytes - self._sending_bytes
         if not self._woken_for_batch:
             room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
+        more = room // LIGHT
         if limits.half_is_news and not self._woken_for_room:
-            room = min(room, self._half() - self._queue.at_most_bytes)
+            more = min(more, (self._half() - self._likely_bytes()) // self._usual)
         elif limits.half_is_news and self._crowd.has_patience:
-            room //= _LOOKS_WHILE_HALF_FULL
-        look_at = min(self._crowd.at, queued + max(0, room // LIGHT) + 1)
+            more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
+        look_at = min(self._crowd.at, queued + max(0, more) + 1)
         if not self._woken_for_batch:
             look_at = min(look_at, queued + limits.batch_frames - self._queue.frames)
         return look_at
@@ -470,8 +474,7 @@ class Buffer:
     def _may_reach_a_limit(self) -> bool:
         at_most = self._queue.at_most_bytes
         return at_most + self._sending_bytes > self.allowed or (
-            (at_most >= self._limits.batch_bytes and not self._woken_for_batch)
-            or (self._limits.half_is_news and not self._woken_for_room and at_most >= self._half())
+            at_most >= self._limits.batch_bytes and not self._woken_for_batch
         )
 
     def _fits(self, size: int) -> bool:
@@ -484,7 +487,8 @@ class Buffer:
     def _weigh_some(self, enough: int) -> None:
         """Weigh until so many are weighed and no limit may be reached; then some more."""
         queue = self._queue
-        if self._may_reach_a_limit():
+        has_to_know = self._limits.half_is_news and self._usual == LIGHT
+        if self._may_reach_a_limit() or (has_to_know and queue.at_most_bytes >= self._half()):
             enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
         while queue.weighed < len(queue) and (queue.weighed < enough or self._may_reach_a_limit()):
             size, frames = queue.weight_of_next()
@@ -495,6 +499,8 @@ class Buffer:
             else:
                 self._books.drop("buffer_full", never_queued=1)
                 queue.refuse_next()
+        if queue.weighed:
+            self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
 
     def _make_room(self, size: int) -> None:
         """Have the oldest give way, if they may, and if that is enough."""
@@ -557,5 +563,10 @@ class Buffer:
         """Half of the bytes that may wait beside what is being sent."""
         return (self._limits.max_bytes - self._sending_bytes) // 2
 
+    def _likely_bytes(self) -> int:
+        """Bytes that all hold, if those that were not weighed are like those that were."""
+        queue = self._queue
+        return queue.weighed_bytes + (len(queue) - queue.weighed) * self._usual
+
     def _is_half_full(self) -> bool:
-        return self._limits.half_is_news and self._queue.weighed_bytes > self._half()
+        return self._limits.half_is_news and self._likely_bytes() > self._half()

@@ -20,7 +20,7 @@ import pytest
 from logplex_handler import _agenda, _claims, _shelf, _spool
 from logplex_handler._chunk import packed, records_in, unpacked
 from logplex_handler._fill import fill
-from logplex_handler._frames import Run, pieces
+from logplex_handler._frames import Run, pieces, singles
 from logplex_handler._shelf import Shelf
 from tests import spool_kills
 from tests.logs import balanced, logging_to, own_stream, wait_until
@@ -432,10 +432,24 @@ def test_a_chunk_with_runs_comes_back_frame_by_frame():
     """Beside records of several frames, and without them."""
     runs = [Run([b"1 a", b"1 b"]), b"1 c"]
     body, sizes, records = packed(runs)
-    assert (unpacked(body, sizes, records), records, sizes) == ([b"1 a", b"1 b", b"1 c"], 3, None)
+    assert ([*singles(unpacked(body, sizes, records))], records) == ([b"1 a", b"1 b", b"1 c"], 3)
+    assert sizes is None
     body, sizes, records = packed([*runs, *pieces([b"1 d", b"1 e"])])
-    assert unpacked(body, sizes, records) == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
+    assert [*singles(unpacked(body, sizes, records))] == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
     assert (records, json.loads(sizes or "")) == (4, [1, 1, 1, 2])
+
+
+@pytest.mark.parametrize("length", [1, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 10_240])
+def test_frames_that_end_with_a_line_come_apart_as_others_do(length):
+    """Whatever their lengths are; and what is wrong with one shows."""
+    line, text = b"x" * (length - 1) + b"\n", b"y" * length
+    for frames in ([line, line], [text, text], [line, text, line], [line, b"\n\n", line]):
+        made = [b"%d %b" % (len(frame), frame) for frame in frames]
+        body = b"".join(made)
+        assert [*singles(unpacked(body, None, len(made)))] == made
+        for wrong in (body[:-1], body[1:], body + b"\n", b"1" + body):
+            with pytest.raises(ValueError, match=r"frame|records|subsection"):
+                unpacked(wrong, None, len(made))
 
 
 # Several processes on one path
