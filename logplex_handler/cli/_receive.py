@@ -15,6 +15,7 @@ from logplex_handler.receiver._feed import Feed, Viewer
 from logplex_handler.receiver._record import Recorder
 from logplex_handler.receiver._terminal import Filter, Terminal
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
+from logplex_handler.testing._receiver import listens_everywhere
 
 # Seconds between looks at whether anybody still reads the output.
 _LOOK = 0.5
@@ -98,7 +99,7 @@ def _run(options: ReceiveOptions, terminal: Terminal, opened: ExitStack) -> None
     # Before anybody knows the URL, so that a signal finds it prepared.
     with Stop() as stop:
         _tell_url(receiver.url, options.url_file)
-        if options.host in ("0.0.0.0", "::"):
+        if listens_everywhere(options.host):
             _say("from other machines: with this one's name in it, and allow_http=True")
         rotated_at = time.monotonic()
         while stop.asked_at is None and not terminal.is_gone.is_set():

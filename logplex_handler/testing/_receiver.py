@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import threading
@@ -26,8 +27,12 @@ from logplex_handler.testing._rules import given_credentials, judge, msg_count
 from logplex_handler.testing._tokens import Tokens
 from logplex_handler.testing._violations import Violation
 
-# Where to post on this machine, if it listens on every address.
-_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+def listens_everywhere(host: str) -> bool:
+    """Whether this stands for every address of the machine."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_unspecified
+    return host == ""
 
 
 class LogplexReceiver:
@@ -123,7 +128,10 @@ class LogplexReceiver:
         """Where to post with another token, whether it is let in or not."""
         if self._listener is None:
             raise RuntimeError("the receiver has no address before start()")
-        host = _LOOPBACK.get(self._address[0], self._address[0])
+        host = self._address[0]
+        if listens_everywhere(host):
+            # Where to post on this machine.
+            host = "::1" if ":" in host else "127.0.0.1"
         host = f"[{host}]" if ":" in host else host
         return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
 

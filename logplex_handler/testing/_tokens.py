@@ -14,7 +14,7 @@ class AllBut(Collection[str]):
         self._tokens = tokens
 
     def __contains__(self, token: object) -> bool:
-        return token != "" and token not in self._tokens
+        return bool(token) and token not in self._tokens
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
