@@ -1,4 +1,8 @@
-"""uWSGI, which compiles itself when it is installed: `tox run -e uwsgi`, not with the others."""
+"""uWSGI, which compiles itself when it is installed: `tox run -e uwsgi`, not with the others.
+
+At SIGTERM uWSGI 2.0.31 at times leaves a worker behind that waits for requests for ever, if the
+application has a thread of its own; with a NullHandler too. Then a test here fails at its time-out.
+"""
 
 from __future__ import annotations
 
