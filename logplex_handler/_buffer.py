@@ -36,14 +36,15 @@ class BufferLimits:
         on_full: Who gives way, or `block` to wait.
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
-        half_is_news: Whether somebody is to be woken when half of the bytes are held.
+        has_disk: Whether entries leave for a disk. Then somebody is to be woken when half of the
+            bytes are held, and those who put entries have more patience.
     """
 
     max_bytes: int
     on_full: OnFull
     batch_frames: int
     batch_bytes: int
-    half_is_news: bool = False
+    has_disk: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Buffer:
         self._abandoned = False
         # Bytes that an entry usually holds, as far as that is known.
         self._usual = LIGHT
-        self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.half_is_news else Crowd()
+        self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.has_disk else Crowd()
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
         self._woken_for_room = False
@@ -462,9 +463,9 @@ class Buffer:
         if not self._woken_for_batch:
             room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
         more = room // LIGHT
-        if limits.half_is_news and not self._woken_for_room:
+        if limits.has_disk and not self._woken_for_room:
             more = min(more, (self._half() - self._likely_bytes()) // self._usual)
-        elif limits.half_is_news and self._crowd.has_patience:
+        elif limits.has_disk and self._crowd.has_patience:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
         look_at = min(self._crowd.at, queued + max(0, more) + 1)
         if not self._woken_for_batch:
@@ -487,7 +488,7 @@ class Buffer:
     def _weigh_some(self, enough: int) -> None:
         """Weigh until so many are weighed and no limit may be reached; then some more."""
         queue = self._queue
-        has_to_know = self._limits.half_is_news and self._usual == LIGHT
+        has_to_know = self._limits.has_disk and self._usual == LIGHT
         if self._may_reach_a_limit() or (has_to_know and queue.at_most_bytes >= self._half()):
             enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
         while queue.weighed < len(queue) and (queue.weighed < enough or self._may_reach_a_limit()):
@@ -569,4 +570,4 @@ class Buffer:
         return queue.weighed_bytes + (len(queue) - queue.weighed) * self._usual
 
     def _is_half_full(self) -> bool:
-        return self._limits.half_is_news and self._likely_bytes() > self._half()
+        return self._limits.has_disk and self._likely_bytes() > self._half()

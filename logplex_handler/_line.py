@@ -78,13 +78,6 @@ class LineForm:
         except Exception as failure:
             return self.failed_message(template, failure)
 
-    def filled_text(self, template: str, arguments: tuple[object, ...]) -> str:
-        """The same for a template that is known to be free text."""
-        try:
-            return self.free_text(template % arguments)
-        except Exception as failure:
-            return self.failed_message(template, failure)
-
     def free_text(self, text: str) -> str:
         """A message's pair if it is not key=value by itself."""
         return f"{self.message_key}={_keyvalue.quote(text)}"

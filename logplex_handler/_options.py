@@ -128,7 +128,7 @@ def resolve(
             batch_frames=_whole(given, "batch_size", 1),
             # A small buffer is emptied before it is full.
             batch_bytes=min(max_batch_bytes, max_buffer_bytes // 2),
-            half_is_news=spool is not None,
+            has_disk=spool is not None,
         ),
         outlet=OutletOptions(
             flush_interval=_seconds(given, "flush_interval", may_be_zero=True),
