@@ -74,7 +74,7 @@ class Batch:
 
         Whether it was a single frame.
         """
-        frames = [*singles(self._parts.pop().frames)]
+        frames = singles(self._parts.pop().frames)
         if len(frames) == 1:
             self._refused += frames
             return True

@@ -22,6 +22,9 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 # Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
 
+# A batch that is due may wait a moment for so many times as many packets: they cost less together.
+_LARGE = 10
+
 # Where half of the room is taken, looks before the rest would be if nobody took anything: at each
 # of them who puts an entry may stand back. So many that the room lasts longer than their patience.
 _LOOKS_WHILE_HALF_FULL = 64
@@ -54,7 +57,8 @@ class Waiting:
     Attributes:
         records: Entries that are queued.
         full_batch: Whether they make a batch due by their number or size, or are in the way.
-        pressing: Whether somebody waits for their room, or they come faster than they are taken.
+        pressing: Whether they are enough for a large batch, or somebody waits for their room, or
+            they come faster than they are taken.
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
     """
@@ -74,8 +78,8 @@ class Buffer:
         "_flush_mark", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
         "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
         "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_usual",
-        "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first", "_woken_for_room",
-        "allowed",
+        "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
+        "_woken_for_large_batch", "_woken_for_room", "allowed",
     )  # fmt: skip
 
     def __init__(
@@ -129,7 +133,7 @@ class Buffer:
         self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.has_disk else Crowd()
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
-        self._woken_for_room = False
+        self._woken_for_large_batch = self._woken_for_room = False
 
     def put_light(self, entry: Entry) -> bool:
         """Queue a light entry; whether the sender should be woken for it."""
@@ -232,7 +236,7 @@ class Buffer:
             return Waiting(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
-                pressing=self._room_wanted or self.is_crowded,
+                pressing=self._room_wanted or self._large_batch() or self.is_crowded,
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark,
             )
@@ -263,6 +267,7 @@ class Buffer:
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
+            self._woken_for_large_batch = self._large_batch()
             self._woken_for_room = False
             self._tidy()
         return taken
@@ -468,8 +473,9 @@ class Buffer:
         elif limits.has_disk and self._crowd.has_patience:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
         look_at = min(self._crowd.at, queued + max(0, more) + 1)
-        if not self._woken_for_batch:
-            look_at = min(look_at, queued + limits.batch_frames - self._queue.frames)
+        if not self._woken_for_large_batch:
+            wanted = limits.batch_frames * (_LARGE if self._woken_for_batch else 1)
+            look_at = min(look_at, queued + wanted - self._queue.frames)
         return look_at
 
     def _may_reach_a_limit(self) -> bool:
@@ -540,6 +546,12 @@ class Buffer:
             or (self._room_wanted and bool(self._queue))
         )
 
+    def _large_batch(self) -> bool:
+        return (
+            self._queue.frames >= self._limits.batch_frames * _LARGE
+            or self._queue.weighed_bytes >= self._limits.batch_bytes
+        )
+
     def _removed(self) -> int:
         """How many entries have left of those that were ever queued, without a gap."""
         return self._sending_from if self._sending else self._queue.left
@@ -547,18 +559,20 @@ class Buffer:
     def _news(self) -> bool:
         """Whether there is something that nobody was woken for yet, or it is crowded.
 
-        Three wake-ups at most for a batch, but for a crowd, or where half of the room is taken: the
-        first entry starts the clock, the last one makes it due, and drops are to be told.
+        Four wake-ups at most for a batch, but for a crowd, or where half of the room is taken: the
+        first entry starts the clock, others make it due, and large, and drops are to be told.
         """
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
+        large = not self._woken_for_large_batch and self._large_batch()
         drops = not self._woken_for_drops and self._books.unheard
         room = not self._woken_for_room and self._is_half_full()
         self._woken_for_room |= room
         self._woken_for_first |= first
         self._woken_for_batch |= full
+        self._woken_for_large_batch |= large
         self._woken_for_drops |= drops
-        return first or full or drops or room or self.is_crowded
+        return first or full or large or drops or room or self.is_crowded
 
     def _half(self) -> int:
         """Half of the bytes that may wait beside what is being sent."""

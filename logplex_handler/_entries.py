@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -105,18 +104,25 @@ class Entries:
         no room for it.
         """
         packet = self._packet_for(destination)
-        with_care = partial(self._with_care, packet)
         rendered: list[bytes | list[bytes]] = []
+        # Whether there are others in it than frames.
+        is_mixed = False
+
+        def with_care(entry: Entry) -> list[bytes]:
+            nonlocal is_mixed
+            is_mixed = True
+            return self._with_care(packet, entry)
+
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
             if number < 0:
-                yield from _with_runs(rendered)
+                yield from _with_runs(rendered, is_mixed=is_mixed)
                 yield from map(with_care, alike)
-                rendered = []
+                rendered, is_mixed = [], False
             else:
                 write = self._known.by_number[number].write
                 time = write(alike, rendered.append, with_care, packet.after_time, time)
-        yield from _with_runs(rendered)
+        yield from _with_runs(rendered, is_mixed=is_mixed)
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
         """A frame for one destination as it is for another."""
@@ -176,7 +182,10 @@ class Entries:
         return packet.frames(record.created, record.levelno, formatter.format(record))
 
 
-def _with_runs(rendered: Sequence[bytes | list[bytes]]) -> list[Run | list[bytes]]:
+def _with_runs(rendered: Sequence[Any], *, is_mixed: bool) -> list[Run | list[bytes]]:
+    if not is_mixed:
+        # As nearly always: they need not be asked one by one.
+        return [Run(rendered)] if rendered else []
     runs: list[Run | list[bytes]] = []
     for kind, alike in groupby(rendered, type):
         some: Iterable[Any] = alike

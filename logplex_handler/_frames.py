@@ -5,8 +5,7 @@ there is little to do for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 
 
 class Record:
@@ -75,10 +74,16 @@ def number(frames: Iterable[Frame]) -> int:
     return sum([len(frame) if isinstance(frame, Run) else 1 for frame in frames])
 
 
-def singles(frames: Iterable[Frame]) -> Iterator[bytes]:
+def singles(frames: Iterable[Frame]) -> list[bytes]:
     """One by one, also those of runs."""
-    # A chain is of C, as this is done for every record.
-    return chain.from_iterable([frame if isinstance(frame, Run) else [frame] for frame in frames])
+    one_by_one: list[bytes] = []
+    for frame in frames:
+        if isinstance(frame, Run):
+            # All of them in C, as this is done for every record.
+            one_by_one += frame
+        else:
+            one_by_one.append(frame)
+    return one_by_one
 
 
 def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list[Frame]:

@@ -96,11 +96,11 @@ def second(created: float) -> tuple[int, str]:
     return start, _date(start)
 
 
-def millisecond(created: float) -> tuple[int, int, str]:
+def millisecond(created: float) -> tuple[float, float, str]:
     """The second that a time is in, the first microsecond of its millisecond, and these as text."""
     start, date = second(created)
     number = microsecond(created - start) // 1000
-    return start, number * 1000, f"{date}.{number:03d}"
+    return float(start), number * 1000.0, f"{date}.{number:03d}"
 
 
 def microsecond(offset: float) -> int:

@@ -60,6 +60,7 @@ def shape(
     asked = [pair.ask() for pair in form.live]
     extras = _record.extras(record, form.omitted)
     values = [*(arguments or (template,)), *asked, *[value for _, value in extras]]
+    same = _same_numbers(values)
     names = [name for name, _ in extras]
     types = [type(value) for value in values]
     texts = [template, record.name, record.levelname, *names]
@@ -75,7 +76,7 @@ def shape(
     # What follows lasts, and must not keep this record's values.
     del arguments, asked, extras, values, texts
     start = form.start(record.levelname, record.name)
-    writing = Writing(types)
+    writing = Writing(types, same)
     writing.text(f"{start} ")
     for position, pair in enumerate(form.live, live_at):
         if types[position] is not type(None):
@@ -105,3 +106,14 @@ def shape(
     entry = taking(number, record, form, names, types)
     write = writing.compiled(packet.priority(record.levelno), packet.max_packet_bytes)
     return Shape(entry, write, line, record.levelno)
+
+
+def _same_numbers(values: list[Any]) -> dict[int, int]:
+    """The integers that are one object with another before them, with the first such: what is an
+    argument is often an extra too."""
+    first: dict[int, int] = {}
+    same = {}
+    for position, value in enumerate(values):
+        if type(value) is int and first.setdefault(id(value), position) < position:
+            same[position] = first[id(value)]
+    return same

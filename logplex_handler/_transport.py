@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
@@ -17,6 +18,8 @@ from logplex_handler._own_doing import Doing, marked
 from logplex_handler._retry import Answer, retry_after
 from logplex_handler._session import SessionFactory, new_session, verify
 from logplex_handler.streams import Destination
+
+Send = Callable[..., requests.Response]
 
 # Logplex answers for the exact type only, without parameters.
 CONTENT_TYPE = "application/logplex-1"
@@ -58,7 +61,7 @@ class Transport:
         self.requests_took = 0.0
         # On the monotonic clock; 0 while no connection is kept.
         self._last_used = 0.0
-        self._prepared: tuple[str, requests.PreparedRequest, dict[str, Any]] | None = None
+        self._prepared: tuple[str, requests.PreparedRequest, Send] | None = None
 
     def post(
         self,
@@ -146,15 +149,12 @@ class Transport:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
         with _connection.until(deadline):
-            prepared, settings = self._prepare(session, destination)
+            prepared, send = self._prepare(session, destination)
             request = prepared.copy()
             _authorize(request, destination)
             request.headers.update(headers)
             request.prepare_body(body, None)
-            # Credentials go to no other place than the one they are for.
-            with session.send(
-                request, timeout=timeout, allow_redirects=False, **settings
-            ) as response:
+            with send(request, timeout=timeout) as response:
                 _read_out(response)
                 if response.status_code < 200:
                     # It is not the last word, and what follows belongs to no other request.
@@ -167,11 +167,11 @@ class Transport:
 
     def _prepare(
         self, session: requests.Session, destination: Destination
-    ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
-        """What all requests to a destination share, and what the environment says of them.
+    ) -> tuple[requests.PreparedRequest, Send]:
+        """What all requests to a destination share, and how they are sent in this environment.
 
-        This is half of what a request costs, so it is done once for a connection; but each time for
-        a session of the application's, which may be changed at any time.
+        This is more than half of what a request costs, so it is done once for a connection; but
+        each time for a session of the application's, which may be changed at any time.
         """
         endpoint = destination.endpoint
         if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:
@@ -185,9 +185,13 @@ class Transport:
         settings: dict[str, Any] = dict(
             session.merge_environment_settings(request.url, proxies, True, verify(session), None)
         )
-        if self._options.session_factory is None:
-            self._prepared = (endpoint, request, settings)
-        return request, settings
+        if self._options.session_factory is not None:
+            # Credentials go to no other place than the one they are for.
+            return request, partial(session.send, allow_redirects=False, **settings)
+        # All that an ordinary session would do beside is to look for cookies and redirects.
+        send = partial(session.get_adapter(endpoint).send, **settings)
+        self._prepared = (endpoint, request, send)
+        return request, send
 
 
 def _read_out(response: requests.Response) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
@@ -14,7 +14,7 @@ from logplex_handler._queue import Entry
 from logplex_handler._source import Source, variables
 
 # A millisecond as `_packet.millisecond` gives it.
-Millisecond = tuple[int, int, str]
+Millisecond = tuple[float, float, str]
 # Adds the frame of each entry, all of them of one shape, by calling the second argument with it; or
 # what the third one returns, for an entry that does not make one frame of ASCII. Then what stands
 # behind the time in the packets' headers. Given and returned is the millisecond that the last entry
@@ -30,16 +30,17 @@ Write = Callable[
     Millisecond,
 ]
 # One that no time is in.
-NO_MILLISECOND: Millisecond = (0, 2**62, "")
+NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
 # What a packet's microseconds end with: writing a number takes five times as long.
 _DIGITS = [f"{digits:03d}" for digits in range(1000)]
+# Likewise the numbers that are most often logged: statuses, counts, milliseconds.
+_SMALL = [str(number) for number in range(1000)]
 
 # Built-ins that cannot change, so that it does not matter when they are written. A value of any
 # other type is turned into text at once.
 IMMUTABLE = frozenset({int, float, str, bool, type(None)})
-# Those that never need quotes, and the conversions of them that do not either.
-_NUMBERS = frozenset({int, float})
+# Conversions of numbers that never need quotes.
 _NUMERIC = frozenset("diouxXeEfFgG")
 
 
@@ -50,11 +51,20 @@ def _lengths(longest: int) -> list[str]:
 
 
 class Writing(Source):
-    """Writes the values `v0`, `v1` and so on into a packet."""
+    """Writes the values `v0`, `v1` and so on into a packet.
 
-    def __init__(self, types: list[type]) -> None:
+    Args:
+        types: The types of the values.
+        same: Values that are likely to be the same number as one before them, and which one that
+            is.
+    """
+
+    def __init__(self, types: list[type], same: Mapping[int, int]) -> None:
         super().__init__()
         self._types = types
+        self._same = same
+        # Those whose digits are written by a statement.
+        self._written: set[int] = set()
         # What is joined in the end: constant texts (true), and expressions.
         self._parts: list[tuple[bool, str]] = []
         self._quote = self.name(_keyvalue.quote)
@@ -79,10 +89,26 @@ class Writing(Source):
             self.expression(f"('true' if {v} else 'false')")
         elif kind is type(None):
             self.text("null")
+        elif kind is int:
+            self._integer(position)
         else:
-            if kind not in _NUMBERS:
+            if kind is not float:
                 self.statements.append(f"if not {v}.isalnum(): {v} = {self._quote}({v})")
             self.expression(v)
+
+    def _integer(self, position: int) -> None:
+        """The digits of an integer. They are not made again where they can be had."""
+        v, same = f"v{position}", self._same.get(position)
+        digits = f"small[{v}] if 0 <= {v} < {len(_SMALL)} else {v}"
+        if position in self._same.values():
+            # For the one that is likely to be the same.
+            self.statements.append(f"n{position} = {v}")
+            digits = f'{digits[: -len(v)]}f"{{{v}}}"'
+        if same in self._written:
+            digits = f"v{same} if {v} is n{same} else {digits}"
+        self.statements.append(f"{v} = {digits}")
+        self._written.add(position)
+        self.expression(v)
 
     def filled(self, template: str, form: LineForm, arguments: int) -> bool:
         """A template with its arguments; False if it cannot be written like this."""
@@ -128,22 +154,26 @@ class Writing(Source):
             is_safe = kind in IMMUTABLE - {str} and (is_plain or conversion[-1] in _NUMERIC)
             if not is_safe:
                 self.statements.append(f"if not {v}.isalnum(): {v} = {self._escape}({v})")
-            self.expression(v)
+            if kind is int and is_plain:
+                self._integer(position)
+            else:
+                self.expression(v)
             self.text(_keyvalue.escape(text))
         self.text('"')
 
     def compiled(self, priority: str, longest: int) -> Write:
         """The function that writes."""
-        before: list[tuple[bool, str]] = [
-            (True, priority), (False, "date"), (False, "digits[micros]"), (False, "fields")
-        ]  # fmt: skip
-        joined = ""
-        for are_texts, parts in groupby([*before, *self._parts, (True, "\n")], itemgetter(0)):
-            written = [part for _, part in parts]
-            if are_texts:
-                written = [self.name("".join(written))]
-            joined += "".join([f"{{{expression}}}" for expression in written])
-        micros = f"micros = {self.name(math.floor)}((created - second) * 1e6 + 0.5) - first"
+        joined = "{head}{digits[micros]}{tail}"
+        groups = groupby([*self._parts, (True, "\n")], itemgetter(0))
+        pieces = [(is_text, [part for _, part in parts]) for is_text, parts in groups]
+        # What follows the fields is the same for all.
+        begin = "".join(pieces.pop(0)[1]) if pieces[0][0] else ""
+        for is_text, parts in pieces:
+            names = [self.name("".join(parts))] if is_text else parts
+            joined += "".join([f"{{{name}}}" for name in names])
+        head = f'head = f"{{{self.name(priority)}}}{{date}}"'
+        # With floats alone, as mixed numbers take twice as long.
+        micros = f"micros = {self.name(math.floor)}((created - second) * 1e6 + 0.5 - first)"
         each = [
             f"_, created, {variables(len(self._types))} = entry",
             micros,
@@ -151,6 +181,7 @@ class Writing(Source):
             f"    created = {self.name(_packet.in_calendar)}(created)",
             f"    second, first, date = {self.name(_packet.millisecond)}(created)",
             f"    {micros}",
+            f"    {head}",
             *self.statements,
             f'packet = f"{joined}"',
             # In ASCII a character is a byte. What is too long has no length there.
@@ -161,8 +192,11 @@ class Writing(Source):
         ]
         self.statements = [
             "second, first, date = time",
+            head,
+            f'tail = f"{{fields}}{{{self.name(begin)}}}"',
             # Locals, which are read faster.
             f"lengths, digits = {self.name(_lengths(longest))}, {self.name(_DIGITS)}",
+            f"small = {self.name(_SMALL)}",
             "for entry in entries:",
             "    try:",
             *[f"        {statement}" for statement in each],

@@ -140,9 +140,23 @@ def test_a_quiet_entry_is_no_reason_to_send():
     assert names(queue.take(9)) == ["a", "b"]
 
 
-def test_the_sender_is_woken_three_times_a_batch_at_most():
+@pytest.mark.parametrize("put", ["put", "put_light"])
+def test_the_sender_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(put):
+    """A large one is ten times as many packets. For no other entry."""
+    queue = buffer(max_bytes=10**6, batch_frames=2, batch_bytes=10**6)
+    woken = [getattr(queue, put)(entry(name)) for name in range(25)]
+    assert [number for number, is_woken in enumerate(woken, 1) if is_woken] == [1, 2, 20]
+    assert queue.waiting().pressing
+    queue.take(7)
+    assert queue.waiting().full_batch
+    assert not queue.waiting().pressing
+    woken = [getattr(queue, put)(entry(name)) for name in "abc"]
+    assert woken == [False, True, False]
+
+
+def test_the_sender_is_woken_three_times_a_small_batch_at_most():
     """For the first entry, for a full batch, and for a drop: not for each entry."""
-    queue = buffer(max_bytes=60, batch_frames=3)
+    queue = buffer(max_bytes=60, batch_frames=3, batch_bytes=100)
     woken = [queue.put(entry(name)) for name in "abcdefgh"]
     assert woken == [True, False, True, False, False, False, True, False]
     queue.take(9)

@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 import requests
 
-from logplex_handler import KeyValueFormatter, _retry
+from logplex_handler import KeyValueFormatter, _outlet, _retry
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, hang_up, refusing, reset, serving, texts
@@ -51,6 +51,57 @@ def test_a_batch_is_due_flush_interval_after_its_first_record():
         assert logplex.wait_for(2)
         assert 0.35 < time.monotonic() - started < 2
     assert [request.frames for request in logplex.requests] == [2]
+
+
+def log_lines(logger, number):
+    for line in range(number):
+        logger.info("line %d", line)
+
+
+def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
+    """For a moment, so that there are fewer requests; then it leaves, however large it is."""
+    monkeypatch.setattr(_outlet, "_REST", 1.0)
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
+    ):
+        log_lines(logger, 5)
+        assert logplex.wait_for(5)
+        log_lines(logger, 12)
+        assert not logplex.wait_for(6, 0.2)
+        log_lines(logger, 8)
+        assert logplex.wait_for(25)
+    assert [request.frames for request in logplex.requests] == [5, 20]
+
+
+def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
+    """They leave at once, however soon after a request."""
+    monkeypatch.setattr(_outlet, "_REST", 600)
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=600) as (logger, _),
+    ):
+        log_lines(logger, 5)
+        assert logplex.wait_for(5)
+        log_lines(logger, 49)
+        assert not logplex.wait_for(6, 0.2)
+        log_lines(logger, 1)
+        assert logplex.wait_for(55)
+    assert [request.frames for request in logplex.requests] == [5, 50]
+
+
+def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
+    """As any batch."""
+    monkeypatch.setattr(_outlet, "_REST", 600)
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=0.2) as (logger, _),
+    ):
+        log_lines(logger, 5)
+        assert logplex.wait_for(5)
+        log_lines(logger, 7)
+        assert logplex.wait_for(12)
+    assert [request.frames for request in logplex.requests] == [5, 7]
 
 
 def test_no_request_is_larger_than_max_batch_bytes():

@@ -1,5 +1,6 @@
 """What lies between a process and its receiver: certificates, proxies, names, dead connections."""
 
+import http.client
 import os
 import socket
 import ssl
@@ -41,6 +42,32 @@ def test_a_private_ca_is_taken_from_the_environment(authority, monkeypatch):
             assert handler.flush()
     assert server.frames() == [b"line 0", b"line 1", b"line 2"]
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(("size", "sends"), [(200, 1), (600_000, 3)])
+def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends, monkeypatch):
+    """So the receiver is woken once for both. A large one is sent in pieces, after the head."""
+    sent = []
+    send = http.client.HTTPConnection.send
+
+    def counting(self, data):
+        sent.append(len(data))
+        send(self, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", counting)
+    options = TransportOptions(headers={}, timeout=5, compress=False, session_factory=None)
+    body = b"x" * size
+    with serving(accept) as server:
+        transport = Transport(options)
+        destination = Destination.from_url(server.url)
+        for _ in range(2):
+            sent.clear()
+            assert transport.post(destination, body, frames=1, frame_id="1").status == 204
+            assert len(sent) == sends
+            assert sum(sent) > size
+        transport.close()
+    assert server.connections == 1
+    assert [request.body for request in server.received] == [body, body]
 
 
 def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):

@@ -3,6 +3,7 @@
 import decimal
 import enum
 import gc
+import itertools
 import logging
 import re
 import threading
@@ -162,6 +163,22 @@ def test_lines_with_arguments_are_those_of_the_formatter(template):
             record = make(template, (value,))
             entry, _ = entries.entry(record, FORMATTER)
             assert frames(entries, entry) == formatted(record)
+
+
+def test_numbers_are_written_as_the_formatter_does_whether_they_are_the_same_or_not():
+    """Some digits are not made anew: those of small numbers, and of one that was just written."""
+
+    def record(*numbers):
+        return make("%s of %d", numbers[:2], {"a": numbers[2], "b": numbers[3]})
+
+    numbers = [0, 7, 999, 1000, 1001, 2**30 - 1, 2**30, 2**31, -1, -1000, -(2**40), 2**119]
+    for learned in [(7, 7, 7, 7), (7, 8, 7, 8), (7, 8, 9, 10)]:
+        entries = entries_that_know(record(*learned))
+        for first, second in itertools.product(numbers, repeat=2):
+            for values in [(first, second, first, second), (first, first, second, int(f"{first}"))]:
+                entry, _ = entries.entry(record(*values), FORMATTER)
+                assert has_shape(entry)
+                assert frames(entries, entry) == formatted(record(*values))
 
 
 @pytest.mark.parametrize("typical", VALUES, ids=lambda value: repr(value)[:20])
