@@ -90,10 +90,10 @@ class Shapes:
         ):
             return None
         try:
-            entry = self._last.get(message if arguments else (record.name, record.levelno))
-            return None if entry is None else entry(record)
+            return self._last[message if arguments else (record.name, record.levelno)](record)
         except Exception:
-            # An attribute is gone or cannot be compared, or there are more arguments than before.
+            # There was none. Or an attribute is gone or cannot be compared, or there are more
+            # arguments than before.
             return None
 
     def entry(self, record: LogRecord) -> Entry | None:

@@ -55,7 +55,9 @@ def taking(
         source.statements.append(f"v{position} = d[{name}]")
     # Nobody takes away what every record has; so with their number right, and may be missing there,
     # the extras are these and no others.
-    checks += [f"{name!r} in d" for name in attributes if name in _record.MAY_BE_MISSING]
+    may_be_missing = [name for name in attributes if name in _record.MAY_BE_MISSING]
+    # If one is not there, reading it raises.
+    source.statements += [_READ.format(name) for name in may_be_missing]
     omitted = [name for name in attributes if name in form.omitted - _record.NOT_EXTRAS]
     checks += [f"{source.name(name)} in d" for name in omitted]
     # Their order is that of the line.
