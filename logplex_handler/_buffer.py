@@ -23,7 +23,7 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 _WEIGHED_IN_ADVANCE = 512
 
 # A batch that is due may wait a moment for so many times as many packets: they cost less together.
-_LARGE = 10
+LARGE = 10
 
 # Where half of the room is taken, looks before the rest would be if nobody took anything: at each
 # of them who puts an entry may stand back. So many that the room lasts longer than their patience.
@@ -474,7 +474,7 @@ class Buffer:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
         look_at = min(self._crowd.at, queued + max(0, more) + 1)
         if not self._woken_for_large_batch:
-            wanted = limits.batch_frames * (_LARGE if self._woken_for_batch else 1)
+            wanted = limits.batch_frames * (LARGE if self._woken_for_batch else 1)
             look_at = min(look_at, queued + wanted - self._queue.frames)
         return look_at
 
@@ -548,7 +548,7 @@ class Buffer:
 
     def _large_batch(self) -> bool:
         return (
-            self._queue.frames >= self._limits.batch_frames * _LARGE
+            self._queue.frames >= self._limits.batch_frames * LARGE
             or self._queue.weighed_bytes >= self._limits.batch_bytes
         )
 

@@ -73,7 +73,7 @@ class Outlet:
         self._failures = 0
         # For what is the matter with this stream alone; the host has one for what is with it.
         self.backoff = Backoff()
-        self._sent_at = 0.0
+        self._sent_at = -math.inf
         # How often the host had answered when it last gave this stream no answer; None if it did.
         self._answers_before: int | None = None
         # What is known of requests; the rest of it is the buffer's.

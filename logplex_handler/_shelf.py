@@ -18,7 +18,7 @@ from functools import partial
 from typing import TypeGuard
 
 from logplex_handler._batch import Batch
-from logplex_handler._buffer import Buffer, Waiting
+from logplex_handler._buffer import LARGE, Buffer, Waiting
 from logplex_handler._chunk import Chunk, records_in, without_own
 from logplex_handler._fill import FRAME_BYTES, Readdress, RenderFor, fill
 from logplex_handler._frames import Frame, number, rewritten, size
@@ -145,10 +145,13 @@ class Shelf:
         stored = self.records
         if not stored:
             return waiting
+        records = waiting.records + stored
+        batch = self._options.batch_frames
         return replace(
             waiting,
-            records=waiting.records + stored,
-            full_batch=waiting.full_batch or stored >= self._options.batch_frames,
+            records=records,
+            full_batch=waiting.full_batch or records >= batch,
+            pressing=waiting.pressing or records >= batch * LARGE,
             since=min(waiting.since, self._since),
         )
 

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from logplex_handler import _agenda, _claims, _shelf, _spool
+from logplex_handler import _agenda, _claims, _outlet, _shelf, _spool
 from logplex_handler._chunk import packed, records_in, unpacked
 from logplex_handler._fill import fill
 from logplex_handler._frames import Run, pieces, singles
@@ -58,6 +58,29 @@ def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **optio
 
 def lines(*numbers):
     return [f"line {number}" for number in numbers]
+
+
+def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
+    """It leaves at once, however soon after a request."""
+    monkeypatch.setattr(_outlet, "_REST", 600)
+    options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
+    with (
+        serving(accept) as server,
+        logging_to(server.url, spool=spool, **options) as (logger, handler),
+    ):
+        shelf = own_stream(handler).shelf
+        assert shelf is not None
+        for text in lines(*range(5)):
+            logger.info(text)
+        assert wait_until(lambda: len(server.frames()) == 5)
+        for text in lines(*range(5, 50)):
+            logger.info(text)
+        assert wait_until(lambda: shelf.records == 45)
+        assert len(server.frames()) == 5
+        for text in lines(*range(50, 55)):
+            logger.info(text)
+        assert wait_until(lambda: len(server.frames()) == 55)
+    assert server.frames() == [text.encode() for text in lines(*range(55))]
 
 
 # What one process leaves, the next one delivers
