@@ -44,10 +44,17 @@ IMMUTABLE = frozenset({int, float, str, bool, type(None)})
 _NUMERIC = frozenset("diouxXeEfFgG")
 
 
+# Bytes of a packet: what waits of a record that has a shape hardly makes a longer one.
+_LONGEST = 4096
+
+
 @cache
 def _lengths(longest: int) -> list[str]:
-    """What a frame begins with, by the length of its packet. None is longer."""
-    return [f"{length} " for length in range(longest + 1)]
+    """What a frame begins with, by the length of its packet, as far as packets have to be written
+    fast. They are made at the first shape, in the application's thread: a tenth of a millisecond
+    for each thousand.
+    """
+    return [f"{length} " for length in range(min(longest, _LONGEST) + 1)]
 
 
 class Writing(Source):
@@ -184,7 +191,7 @@ class Writing(Source):
             f"    {head}",
             *self.statements,
             f'packet = f"{joined}"',
-            # In ASCII a character is a byte. What is too long has no length there.
+            # In ASCII a character is a byte. What is long has no length there.
             "if packet.isascii():",
             '    append(f"{lengths[len(packet)]}{packet}".encode())',
             "else:",

@@ -1,5 +1,6 @@
 """Records whose formatting is left to the sender: the same lines, where nothing can change."""
 
+import dataclasses
 import decimal
 import enum
 import gc
@@ -474,6 +475,20 @@ def test_a_long_text_is_formatted_at_once():
     assert not is_light
     assert entries.weigh(entry)[0] > 6 * 3000
     assert entries.entry(short, FORMATTER)[1]
+
+
+@pytest.mark.parametrize("form", [PACKET, dataclasses.replace(PACKET, max_packet_bytes=2048)])
+def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
+    """However many there are of it."""
+    entries = Entries(form, FORMATTER)
+    long = make("%s and %s", ("\x01" * 400, "\x02" * 400))
+    for _ in range(_TIMES_WORTH_A_SHAPE):
+        entries.entry(make("%s and %s", ("a", "b")), FORMATTER)
+    entry, _ = entries.entry(long, FORMATTER)
+    assert has_shape(entry)
+    expected = form.frames(long.created, long.levelno, FORMATTER.format(long))
+    assert sum(map(len, expected)) > 4800
+    assert frames(entries, entry) == expected
 
 
 def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
