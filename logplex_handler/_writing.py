@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -36,25 +35,15 @@ NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 _DIGITS = [f"{digits:03d}" for digits in range(1000)]
 # Likewise the numbers that are most often logged: statuses, counts, milliseconds.
 _SMALL = [str(number) for number in range(1000)]
+# What a frame begins with, by the bytes of its packet. What waits of a record that has a shape
+# hardly makes a longer one.
+_LENGTHS = [f"{length} " for length in range(4097)]
 
 # Built-ins that cannot change, so that it does not matter when they are written. A value of any
 # other type is turned into text at once.
 IMMUTABLE = frozenset({int, float, str, bool, type(None)})
 # Conversions of numbers that never need quotes.
 _NUMERIC = frozenset("diouxXeEfFgG")
-
-
-# Bytes of a packet: what waits of a record that has a shape hardly makes a longer one.
-_LONGEST = 4096
-
-
-@cache
-def _lengths(longest: int) -> list[str]:
-    """What a frame begins with, by the length of its packet, as far as packets have to be written
-    fast. They are made at the first shape, in the application's thread: a tenth of a millisecond
-    for each thousand.
-    """
-    return [f"{length} " for length in range(min(longest, _LONGEST) + 1)]
 
 
 class Writing(Source):
@@ -191,7 +180,7 @@ class Writing(Source):
             f"    {head}",
             *self.statements,
             f'packet = f"{joined}"',
-            # In ASCII a character is a byte. What is long has no length there.
+            # In ASCII a character is a byte. What is too long has no length there.
             "if packet.isascii():",
             '    append(f"{lengths[len(packet)]}{packet}".encode())',
             "else:",
@@ -202,7 +191,7 @@ class Writing(Source):
             head,
             f'tail = f"{{fields}}{{{self.name(begin)}}}"',
             # Locals, which are read faster.
-            f"lengths, digits = {self.name(_lengths(longest))}, {self.name(_DIGITS)}",
+            f"lengths, digits = {self.name(_LENGTHS[: longest + 1])}, {self.name(_DIGITS)}",
             f"small = {self.name(_SMALL)}",
             "for entry in entries:",
             "    try:",
