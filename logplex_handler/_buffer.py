@@ -75,7 +75,7 @@ class Buffer:
 
     __slots__ = (
         "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
-        "_flush_mark", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
+        "_flush_mark", "_large", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
         "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
         "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_usual",
         "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
@@ -90,6 +90,9 @@ class Buffer:
         on_squeezed: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
+        # Packets of a large batch; fewer where there may be no room for so many.
+        room_for = max(limits.batch_frames, limits.max_bytes * 3 // 4 // LIGHT)
+        self._large = min(LARGE * limits.batch_frames, room_for)
         self._weigh = weigh
         # Called without a lock when entries had to give way to those of another buffer.
         self._on_squeezed = on_squeezed
@@ -474,7 +477,7 @@ class Buffer:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
         look_at = min(self._crowd.at, queued + max(0, more) + 1)
         if not self._woken_for_large_batch:
-            wanted = limits.batch_frames * (LARGE if self._woken_for_batch else 1)
+            wanted = self._large if self._woken_for_batch else limits.batch_frames
             look_at = min(look_at, queued + wanted - self._queue.frames)
         return look_at
 
@@ -548,7 +551,7 @@ class Buffer:
 
     def _large_batch(self) -> bool:
         return (
-            self._queue.frames >= self._limits.batch_frames * LARGE
+            self._queue.frames >= self._large
             or self._queue.weighed_bytes >= self._limits.batch_bytes
         )
 

@@ -95,11 +95,12 @@ class Writing(Source):
     def _integer(self, position: int) -> None:
         """The digits of an integer. They are not made again where they can be had."""
         v, same = f"v{position}", self._same.get(position)
-        digits = f"small[{v}] if 0 <= {v} < {len(_SMALL)} else {v}"
+        others = v
         if position in self._same.values():
             # For the one that is likely to be the same.
             self.statements.append(f"n{position} = {v}")
-            digits = f'{digits[: -len(v)]}f"{{{v}}}"'
+            others = f'f"{{{v}}}"'
+        digits = f"small[{v}] if 0 <= {v} < {len(_SMALL)} else {others}"
         if same in self._written:
             digits = f"v{same} if {v} is n{same} else {digits}"
         self.statements.append(f"{v} = {digits}")

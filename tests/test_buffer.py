@@ -154,6 +154,14 @@ def test_the_sender_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(pu
     assert woken == [False, True, False]
 
 
+def test_a_large_batch_leaves_before_there_is_no_room():
+    """It is what three quarters of the room are sure to hold, if that is less."""
+    queue = buffer(max_bytes=100 * LIGHT, batch_frames=20, batch_bytes=10**6)
+    woken = [queue.put_light(entry(name)) for name in range(80)]
+    assert [number for number, is_woken in enumerate(woken, 1) if is_woken] == [1, 20, 75]
+    assert queue.waiting().pressing
+
+
 def test_the_sender_is_woken_three_times_a_small_batch_at_most():
     """For the first entry, for a full batch, and for a drop: not for each entry."""
     queue = buffer(max_bytes=60, batch_frames=3, batch_bytes=100)
