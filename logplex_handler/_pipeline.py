@@ -95,14 +95,19 @@ class Active:
         self._clock = ShutdownClock(options.shutdown_timeout)
         self._stderr = stderr
         many = options.lookup is not None
-        limits = options.buffer
+        limits, outlet = options.buffer, options.outlet
+        if many:
+            outlet = _smaller(outlet, limits.max_bytes)
+            # No stream need hold more than fits into a request.
+            batch_bytes = min(limits.batch_bytes, outlet.max_batch_bytes)
+            limits = replace(limits, batch_bytes=batch_bytes)
         may_squeeze = limits.on_full == "drop_oldest"
         self._memory = Memory(limits.max_bytes, may_squeeze=may_squeeze) if many else None
         spool = None if options.spool is None else Spool(options.spool)
         rooms = Rooms(
             limits=limits,
             memory=self._memory,
-            outlet=options.outlet if not many else _smaller(options.outlet, limits.max_bytes),
+            outlet=outlet,
             weigh=weigh,
             render=render,
             readdress=readdress,

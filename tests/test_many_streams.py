@@ -22,6 +22,7 @@ from logplex_handler import (
     _address,
     _agenda,
     _directory,
+    _outlet,
     use_stream,
 )
 from logplex_handler._address import State
@@ -932,6 +933,24 @@ def test_connections_are_shared_by_the_streams_of_a_host():
             connections = {request.connection for request in logplex.requests}
     # A hundred requests to a connection, and three at a time.
     assert len(connections) <= 3 + len(logplex.requests) // 100
+
+
+def test_a_stream_that_may_wait_for_more_waits_for_no_more_than_fits_into_a_request(monkeypatch):
+    """A 64th of the memory that all streams share, however few records that is."""
+    monkeypatch.setattr(_outlet, "_REST", 600)
+    options = {"batch_size": 50, "flush_interval": 600, "max_buffer_bytes": 8_000_000}
+    with receiving("t.1") as logplex:
+        urls = {"t.1": logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, **options) as (logger, _):
+            for number in range(50):
+                logger.info("line %d", number, extra=to("t.1"))
+            assert logplex.wait_for(50)
+            for _ in range(100):
+                logger.info("x" * 1000, extra=to("t.1"))
+            assert not logplex.wait_for(51, 0.2)
+            for _ in range(50):
+                logger.info("x" * 1000, extra=to("t.1"))
+            assert logplex.wait_for(51)
 
 
 def test_closing_delivers_what_all_streams_have():
