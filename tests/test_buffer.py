@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 
 from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._memory import Memory
 from logplex_handler._weight import LIGHT
 
 
@@ -152,6 +153,22 @@ def test_the_sender_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(pu
     assert not queue.waiting().pressing
     woken = [getattr(queue, put)(entry(name)) for name in "abc"]
     assert woken == [False, True, False]
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest"])
+def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_full):
+    """Those of several streams would use it up, though each of them is small."""
+    memory = Memory(1000, may_squeeze=on_full == "drop_oldest")
+    limits = BufferLimits(1000, on_full, batch_frames=2, batch_bytes=500)
+    one, other = Buffer(limits, weigh, memory), Buffer(limits, weigh, memory)
+    woken = [one.put(entry(name, size=100)) for name in "abc"]
+    assert woken == [True, True, True]
+    assert one.waiting().pressing
+    assert [other.put(entry(name, size=30)) for name in "ab"] == [True, True]
+    assert other.waiting().pressing
+    one.settle(delivered=len(one.take(9)))
+    assert not other.waiting().pressing
+    assert not one.waiting().pressing
 
 
 def test_the_sender_is_woken_three_times_a_small_batch_at_most():
