@@ -57,8 +57,8 @@ class Waiting:
     Attributes:
         records: Entries that are queued.
         full_batch: Whether they make a batch due by their number or size, or are in the way.
-        pressing: Whether they are enough for a large batch, or somebody waits for their room, or
-            they come faster than they are taken.
+        pressing: Whether they are enough for a large batch, or full where memory is scarce, or
+            somebody waits for their room, or they come faster than they are taken.
         since: When the first of them came that is a reason to send, on the monotonic clock.
         flushing: Whether some of them, or of those being sent, are to be flushed.
     """
@@ -553,6 +553,7 @@ class Buffer:
         return (
             self._queue.frames >= self._large
             or self._queue.weighed_bytes >= self._limits.batch_bytes
+            or (self._memory is not None and self._memory.is_scarce and self._full_batch())
         )
 
     def _removed(self) -> int:

@@ -261,10 +261,11 @@ class _BoundedAdapter(HTTPAdapter):
         one before.
         """
         wanted = (request.url, verify, proxies, cert)
-        if self._last_pool is not None and self._last_pool[0] == wanted:
-            pool = self._last_pool[1]
-            if pool.pool is not None:
-                return pool
+        # Read once: a session of the application's may be that of several threads.
+        last = self._last_pool
+        # A closed one has no connections any more.
+        if last is not None and last[0] == wanted and last[1].pool is not None:
+            return last[1]
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         self._last_pool = (wanted, pool)
         return pool

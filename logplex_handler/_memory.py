@@ -17,6 +17,9 @@ _SHARE = 64
 # little.
 _KEPT = 4
 _LITTLE = 256
+# When less than this part of all is left, it is scarce: even those who may have but half of what is
+# left have room then.
+_SCARCE = 3 / 4
 # Seconds that one waits for the lock at most; then it is as if there were nothing left.
 _PATIENCE = 0.05
 # Of those that may hold most, how many are asked to give way at a time.
@@ -133,6 +136,11 @@ class Memory:
                 self._allow(holder, min(0, kept - holder.allowed))
             finally:
                 self._lock.release()
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether nobody should hold more than needed."""
+        return self._left < self._max_bytes * _SCARCE
 
     @property
     def is_squeezed(self) -> bool:

@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 
 from logplex_handler._buffer import Buffer, BufferLimits
+from logplex_handler._memory import Memory
 from logplex_handler._weight import LIGHT
 
 
@@ -160,6 +161,22 @@ def test_a_large_batch_leaves_before_there_is_no_room():
     woken = [queue.put_light(entry(name)) for name in range(80)]
     assert [number for number, is_woken in enumerate(woken, 1) if is_woken] == [1, 20, 75]
     assert queue.waiting().pressing
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest"])
+def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_full):
+    """Those of several streams would use it up, though each of them is small."""
+    memory = Memory(100_000, may_squeeze=on_full == "drop_oldest")
+    limits = BufferLimits(100_000, on_full, batch_frames=2, batch_bytes=50_000)
+    one, other = Buffer(limits, weigh, memory), Buffer(limits, weigh, memory)
+    woken = [one.put(entry(name, size=10_000)) for name in "abc"]
+    assert woken == [True, True, True]
+    assert one.waiting().pressing
+    assert [other.put(entry(name, size=3000)) for name in "ab"] == [True, True]
+    assert other.waiting().pressing
+    one.settle(delivered=len(one.take(9)))
+    assert not other.waiting().pressing
+    assert not one.waiting().pressing
 
 
 def test_the_sender_is_woken_three_times_a_small_batch_at_most():
