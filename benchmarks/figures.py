@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -86,25 +85,20 @@ def threads(one: Round) -> float:
     return scales / (null["many_per_second"] / null["one_per_second"])
 
 
-def evenness(part: str) -> Callable[[Sequence[Round]], float]:
+def evenness(part: str) -> Callable[[Round], float]:
     """The dearest of all sizes ÷ the cheapest, for each record.
 
-    Each is taken beside logging's own cost at that size, as the machine's speed drifts. Of several
-    rounds it is that of the medians: the dearest of a few costs that vary is dearer than any is.
+    Each is taken beside logging's own cost at that size, as the machine's speed drifts.
     """
 
-    def value(rounds: Sequence[Round]) -> float:
-        costs = defaultdict(list)
-        for one in rounds:
-            runs = one.get("sizes", {})
-            for name, result in runs.items():
-                subject, _, size = name.partition(" ")
-                if subject == "ours":
-                    costs[size].append(result[part] / runs[f"null {size}"][part])
-        medians = [median(each) for each in costs.values()]
-        if not medians:
-            raise KeyError("no sizes were measured")
-        return max(medians) / min(medians)
+    def value(one: Round) -> float:
+        runs = one["sizes"]
+        costs = []
+        for name, result in runs.items():
+            subject, _, size = name.partition(" ")
+            if subject == "ours":
+                costs.append(result[part] / runs[f"null {size}"][part])
+        return max(costs) / min(costs)
 
     return value
 
@@ -120,12 +114,7 @@ def field(case: str, name: str, unit: float, subject: str = "ours") -> Callable[
 
 @dataclass(frozen=True)
 class Target:
-    """A figure with what it must be and what it should be.
-
-    Attributes:
-        value: What it is in one round.
-        together: What it is of all rounds, where that is not the median of each one's.
-    """
+    """A figure with what it must be and what it should be."""
 
     title: str
     value: Callable[[Round], float]
@@ -133,23 +122,9 @@ class Target:
     aim: float | None = None
     at_least: bool = False
     digits: int = 2
-    together: Callable[[Sequence[Round]], float] | None = None
-
-    @classmethod
-    def of_all(
-        cls, title: str, together: Callable[[Sequence[Round]], float], must: float
-    ) -> Target:
-        return cls(title, lambda one: together([one]), must, together=together)
-
-    def measured(self, rounds: Sequence[Round]) -> Spread | None:
-        """The figure over the rounds that have it; None if none has."""
-        each = spread(self.value, rounds)
-        if each is None or self.together is None:
-            return each
-        return replace(each, middle=self.together(rounds))
 
     def mark(self, measured: Spread) -> str:
-        """Whether its middle holds it."""
+        """Whether the median holds it."""
 
         def holds(limit: float) -> bool:
             # As it is shown: nobody can see why 0.3501 should miss 0.35.
@@ -232,6 +207,6 @@ TARGETS = (
         0.95,
         at_least=True,
     ),
-    Target.of_all("caller's cost, dearest size ÷ cheapest", evenness("caller"), 1.2),
-    Target.of_all("cost of the whole, dearest size ÷ cheapest", evenness("whole"), 1.2),
+    Target("caller's cost, dearest size ÷ cheapest", evenness("caller"), 1.2),
+    Target("cost of the whole, dearest size ÷ cheapest", evenness("whole"), 1.2),
 )

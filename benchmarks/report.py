@@ -35,7 +35,7 @@ def targets(results: Results) -> str:
     pythons: dict[str, Measured] = results["pythons"]
     rows = []
     for target in figures.TARGETS:
-        measured = {name: target.measured(each["rounds"]) for name, each in pythons.items()}
+        measured = {name: spread(target.value, each["rounds"]) for name, each in pythons.items()}
         if any(measured.values()):
             cells = [
                 f"{_show(value, target.digits)}{target.mark(value) if value else ''}"

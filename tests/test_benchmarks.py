@@ -17,8 +17,6 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def load(name):
     specification = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
-    # Its dataclasses look their module up.
-    sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
 
@@ -80,20 +78,6 @@ def test_without_valgrind_the_guard_fails_unless_told_otherwise(more, status, tm
     )
     assert done.returncode == status
     assert "valgrind is not installed" in done.stdout
-
-
-def test_how_evenly_sizes_cost_is_told_from_how_they_vary():
-    """The median of each size counts, not the dearest of a round."""
-    figures = load("figures")
-
-    def sizes(small, large):
-        costs = {"null 1": 1, "ours 1": small, "null 2": 2, "ours 2": 2 * large}
-        return {"sizes": {name: {"whole": cost} for name, cost in costs.items()}}
-
-    [target] = [each for each in figures.TARGETS if each.title.startswith("cost of the whole")]
-    rounds = [sizes(2, 6), sizes(6, 2), {"burst": {}}, sizes(4, 5)]
-    assert target.measured(rounds) == figures.Spread(5 / 4, 5 / 4, 3)
-    assert target.measured(rounds[2:3]) is None
 
 
 def test_all_that_was_logged_arrives_at_the_sink(run):
