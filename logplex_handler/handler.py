@@ -76,7 +76,8 @@ class LogplexHandler(logging.Handler):
             and CA from the environment.
         allow_http: Let `http://` go beyond this machine, the token in the clear. Default: False.
         batch_size: Packets that make a batch due. For a quarter of a second after a request it
-            waits for ten times as many, as they cost less together. Default: 500.
+            waits for ten times as many, as they cost less together; not beyond `flush_interval`,
+            nor where there may be no room for them. Default: 500.
         max_batch_bytes: Bytes of one request's body before compression, up to 8,000,000.
             Default: 1 MiB.
         flush_interval: Seconds after which a batch is due, however small. Default: 0.5.

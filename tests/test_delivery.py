@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -58,15 +59,22 @@ def log_lines(logger, number):
         logger.info("line %d", line)
 
 
-def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
-    """For a moment, so that there are fewer requests; then it leaves, however large it is."""
-    monkeypatch.setattr(_outlet, "_REST", 1.0)
+@contextmanager
+def soon_after_a_request(monkeypatch, *, rest, flush_interval):
+    """A receiver that has had a batch of five just now, and the logger that goes on."""
+    monkeypatch.setattr(_outlet, "_REST", rest)
     with (
         LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
+        logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),
     ):
         log_lines(logger, 5)
         assert logplex.wait_for(5)
+        yield logplex, logger
+
+
+def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
+    """For a moment, so that there are fewer requests; then it leaves, however large it is."""
+    with soon_after_a_request(monkeypatch, rest=1.0, flush_interval=60) as (logplex, logger):
         log_lines(logger, 12)
         assert not logplex.wait_for(6, 0.2)
         log_lines(logger, 8)
@@ -76,13 +84,7 @@ def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
 
 def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
     """They leave at once, however soon after a request."""
-    monkeypatch.setattr(_outlet, "_REST", 600)
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=600) as (logger, _),
-    ):
-        log_lines(logger, 5)
-        assert logplex.wait_for(5)
+    with soon_after_a_request(monkeypatch, rest=600, flush_interval=600) as (logplex, logger):
         log_lines(logger, 49)
         assert not logplex.wait_for(6, 0.2)
         log_lines(logger, 1)
@@ -92,13 +94,7 @@ def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
 
 def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
     """As any batch."""
-    monkeypatch.setattr(_outlet, "_REST", 600)
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=0.2) as (logger, _),
-    ):
-        log_lines(logger, 5)
-        assert logplex.wait_for(5)
+    with soon_after_a_request(monkeypatch, rest=600, flush_interval=0.2) as (logplex, logger):
         log_lines(logger, 7)
         assert logplex.wait_for(12)
     assert [request.frames for request in logplex.requests] == [5, 7]
