@@ -39,6 +39,7 @@ class Task:
         began: On the monotonic clock; infinite where nobody is to lose patience with it.
         host: Where the request goes, if it is one.
         apart: Whether it counts apart from the others, as it may take long.
+        answers: How many the host had given when it was begun.
     """
 
     stream: Stream
@@ -46,6 +47,7 @@ class Task:
     host: Host | None
     began: float
     apart: bool
+    answers: int = 0
 
 
 class Agenda:
@@ -159,6 +161,7 @@ class Agenda:
         task = Task(stream, job, host, now, apart)
         self._under_way.add(task)
         if host is not None:
+            task.answers = host.answers
             host.under_way += 1
         return task
 
@@ -230,7 +233,7 @@ class Agenda:
             elif task.host is not None and not task.apart and now - task.began >= _PATIENCE:
                 task.apart = True
                 if not task.stream.outlet.fails_alone:
-                    task.host.is_well = False
+                    task.host.lose_patience(task.answers)
 
     def _give_up(self, task: Task) -> None:
         """It hangs: its stream goes on without an answer, and its thread is lost for look-ups."""

@@ -20,33 +20,47 @@ class Host:
     Workers take note at any time: at worst a wait is not as long as it should be.
 
     Attributes:
-        is_well: Whether it has answered the last request, so that several may be made at a time.
         is_new: Whether there was no request yet.
         under_way: How many requests there are at this moment.
         answers: How many there were.
     """
 
     __slots__ = (
-        "__weakref__", "_failed_last", "_in_a_row", "answers", "backoff", "is_new", "is_well",
-        "name", "under_way",
+        "__weakref__", "_failed_last", "_in_a_row", "_is_well", "_silent_at", "answers", "backoff",
+        "is_new", "name", "under_way",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.backoff = Backoff()
-        self.is_well = False
+        self._is_well = False
+        # The number of answers at which patience was lost.
+        self._silent_at = -1
         self.is_new = True
         self.under_way = 0
         self.answers = 0
         self._in_a_row = 0
         self._failed_last: Hashable = self
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it has answered the last request, so that several may be made at a time."""
+        return self._is_well and self._silent_at != self.answers
+
+    def lose_patience(self, answers: int) -> None:
+        """A request takes too long that was begun after so many answers.
+
+        If there was another one since, it is not the host that is silent: the request may just have
+        been answered.
+        """
+        self._silent_at = max(self._silent_at, answers)
+
     def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
         """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
         self.is_new = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
-            self.is_well = True
+            self._is_well = True
             self._in_a_row = 0
             self._failed_last = self
             self.backoff.succeed()
@@ -59,9 +73,9 @@ class Host:
             self._in_a_row += stream is not self._failed_last
             self._failed_last = stream
             if self._in_a_row < _STREAMS_IN_A_ROW:
-                self.is_well = True
+                self._is_well = True
                 return False
-        self.is_well = False
+        self._is_well = False
         self.backoff.fail(now, answer, _retry.LONGEST_WAIT)
         return True
 

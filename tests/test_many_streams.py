@@ -29,6 +29,7 @@ from logplex_handler._address import State
 from logplex_handler._backoff import Backoff
 from logplex_handler._host import Hosts
 from logplex_handler._retry import Answer
+from logplex_handler._stream import Stream
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import ScriptedServer, _read, accept, answer, hang_up, serving, texts
@@ -718,10 +719,22 @@ def test_a_host_that_hangs_holds_up_no_other():
         assert wait_until(lambda: handler.stats().pending == 100)
 
 
-def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch):
-    """Its requests under way count as apart from the others after a while."""
+@pytest.mark.parametrize("seconds_late", [0, 0.15], ids=["at-once", "late"])
+def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch, seconds_late):
+    """Its requests under way count as apart from the others after a while.
+
+    Those of a host that has answered do not, however late its thread gets to say so.
+    """
     monkeypatch.setattr(_agenda, "_PATIENCE", 0.1)
     hangs = threading.Event()
+    deliver = Stream.deliver
+
+    def deliver_late(stream, pool, seconds):
+        deliver(stream, pool, seconds)
+        if stream.id == 0:
+            time.sleep(seconds_late)
+
+    monkeypatch.setattr(Stream, "deliver", deliver_late)
 
     def step(connection):
         if hangs.is_set():
