@@ -14,7 +14,7 @@ from typing import Literal
 from logplex_handler._books import Books
 from logplex_handler._crowd import NO_CROWD, PATIENCE_WITH_A_DISK, Crowd
 from logplex_handler._memory import Memory
-from logplex_handler._queue import Entry, Weigh, WeighedQueue
+from logplex_handler._queue import Entry, Mark, Weigh, WeighedQueue
 from logplex_handler._weight import LIGHT
 
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
@@ -127,7 +127,7 @@ class Buffer:
         self._settled = 0
         # Records that another process has left on disk: all, and those not settled.
         self._recovered = self._recovered_left = 0
-        self._flush_mark = 0
+        self._flush_mark = Mark()
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
@@ -241,7 +241,7 @@ class Buffer:
                 full_batch=self._full_batch(),
                 pressing=self._room_wanted or self._large_batch() or self.is_crowded,
                 since=self._first_at if self._queue else math.inf,
-                flushing=self._removed() < self._flush_mark,
+                flushing=self._removed() < self._flush_mark.place,
             )
 
     def take(self, most: int) -> list[Entry]:
@@ -387,21 +387,18 @@ class Buffer:
         if self._on_squeezed is not None and self._books.unheard:
             self._on_squeezed()
 
-    def begin_flush(self) -> int:
+    def begin_flush(self) -> Mark:
         """Have what is queued now sent at once; the mark for `wait_until_removed`."""
         with self._lock:
-            # What is too heavy leaves a gap in the queue, so that has to be seen before; unless
-            # this is called in the midst of it, by a signal.
-            self._tidy(weigh=True)
-            queued = len(self._queue) if self._busy else self._queue.weighed
-            self._flush_mark = self._queue.left + queued
+            self._tidy()
+            self._flush_mark = self._queue.mark()
             return self._flush_mark
 
-    def wait_until_removed(self, mark: int, seconds: float) -> bool:
+    def wait_until_removed(self, mark: Mark, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
         with self._lock:
             return self._wait_for(
-                lambda: self._removed() >= mark and not self._recovered_left, seconds
+                lambda: self._removed() >= mark.place and not self._recovered_left, seconds
             )
 
     def wait_for_room(self, size: int, seconds: float) -> None:

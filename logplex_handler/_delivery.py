@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from logplex_handler._haste import Haste, Hurry
 from logplex_handler._pool import Pool
+from logplex_handler._queue import Mark
 from logplex_handler._stderr import Stderr
 from logplex_handler._stream import Stream
 from logplex_handler._telling import in_words
@@ -93,7 +94,7 @@ class Delivery:
             ]
             return all(seen_through)
 
-    def _wait_for(self, stream: Stream, mark: int, deadline: float, least_request: float) -> bool:
+    def _wait_for(self, stream: Stream, mark: Mark, deadline: float, least_request: float) -> bool:
         drops: int | None = None
         done, since = self._workers.done, time.monotonic()
         while True:

@@ -19,6 +19,19 @@ Entry = tuple[Any, ...]
 Weigh = Callable[[Entry], tuple[int, int]]
 
 
+class Mark:
+    """A place in a queue.
+
+    Attributes:
+        place: How many entries have left once all before it have.
+    """
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: int = 0) -> None:
+        self.place = place
+
+
 class WeighedQueue:
     """Entries in order. Whoever owns it guards it, but for `entries.append`.
 
@@ -26,7 +39,9 @@ class WeighedQueue:
     between.
     """
 
-    __slots__ = ("_weigh", "_weighed_frames", "entries", "left", "weighed", "weighed_bytes")
+    __slots__ = (
+        "_marks", "_weigh", "_weighed_frames", "entries", "left", "weighed", "weighed_bytes",
+    )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
@@ -37,6 +52,8 @@ class WeighedQueue:
         self.weighed = 0
         self.weighed_bytes = 0
         self._weighed_frames = 0
+        # Those that have entries before them, and perhaps some that left since.
+        self._marks: list[Mark] = []
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -51,6 +68,13 @@ class WeighedQueue:
         """Packets that they will make; those that were not weighed make one each."""
         return self._weighed_frames + len(self.entries) - self.weighed
 
+    def mark(self) -> Mark:
+        """The place behind all of them."""
+        self._marks = [mark for mark in self._marks if mark.place > self.left]
+        mark = Mark(self.left + len(self.entries))
+        self._marks.append(mark)
+        return mark
+
     def weight_of_next(self) -> tuple[int, int]:
         """What the first one weighs that was not weighed yet."""
         return self._weigh(self.entries[self.weighed])
@@ -64,6 +88,10 @@ class WeighedQueue:
     def refuse_next(self) -> None:
         """It is taken out of the midst of the others."""
         del self.entries[self.weighed]
+        # It will never leave at the front.
+        for mark in self._marks:
+            if mark.place > self.left + self.weighed:
+                mark.place -= 1
 
     def drop_first(self) -> None:
         """The first one, which was weighed, is taken out."""

@@ -267,6 +267,44 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     assert queue.wait_until_removed(mark, 0)
 
 
+def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
+    """What waits is weighed when room gets scarce, which may be after a flush has begun."""
+    queue = buffer(max_bytes=10 * LIGHT, on_full="drop_newest")
+    for name in "abcd":
+        queue.put_light(entry(name, size=LIGHT // 2))
+    marks = [queue.begin_flush()]
+    queue.put_light(entry("e", size=LIGHT // 2))
+    marks.append(queue.begin_flush())
+    taken = queue.take(1)
+    # As frames it holds more than it did before.
+    queue.keep(9 * LIGHT + LIGHT // 2)
+    assert books(queue)[2:] == (2, {"buffer_full": 3})
+    for name in taken + queue.take(5):
+        assert [queue.wait_until_removed(mark, 0) for mark in marks] == [False, False], name
+        assert queue.waiting().flushing
+        queue.settle(delivered=1)
+    assert [queue.wait_until_removed(mark, 0) for mark in marks] == [True, True]
+    assert not queue.waiting().flushing
+
+
+def test_nothing_is_weighed_to_flush_it_while_there_is_room():
+    """It costs as much as to write each of them."""
+    weighed = []
+
+    def weigh_one(entry):
+        weighed.append(entry)
+        return weigh(entry)
+
+    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 3, 100 * LIGHT), weigh_one)
+    for name in range(50):
+        queue.put_light(entry(name))
+    mark = queue.begin_flush()
+    assert names(queue.take(50)) == list(range(50))
+    queue.settle(delivered=50)
+    assert queue.wait_until_removed(mark, 0)
+    assert not weighed
+
+
 def test_what_is_given_back_is_as_old_as_it_was():
     """It does not wait for another interval."""
     queue = buffer()
