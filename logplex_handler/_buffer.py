@@ -40,7 +40,7 @@ class BufferLimits:
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
         has_disk: Whether entries leave for a disk. Then somebody is to be woken when half of the
-            bytes are held, and those who put entries have more patience.
+            bytes are held by light entries too, and those who put entries have more patience.
     """
 
     max_bytes: int
@@ -585,4 +585,7 @@ class Buffer:
         return queue.weighed_bytes + (len(queue) - queue.weighed) * self._usual
 
     def _is_half_full(self) -> bool:
-        return self._limits.has_disk and self._likely_bytes() > self._half()
+        # Without a disk it matters for heavy entries alone, all of which are weighed: light ones
+        # are a crowd long before.
+        held = self._likely_bytes() if self._limits.has_disk else self._queue.weighed_bytes
+        return held > self._half()

@@ -179,11 +179,13 @@ def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_
     assert not one.waiting().pressing
 
 
-def test_the_sender_is_woken_three_times_a_small_batch_at_most():
-    """For the first entry, for a full batch, and for a drop: not for each entry."""
+def test_the_sender_is_woken_four_times_a_small_batch_at_most():
+    """For the first entry, a full batch, half of the room, and a drop: not for each entry, once
+    nobody stands back for it any more."""
     queue = buffer(max_bytes=60, batch_frames=3, batch_bytes=100)
+    queue.stand_back(math.inf)
     woken = [queue.put(entry(name)) for name in "abcdefgh"]
-    assert woken == [True, False, True, False, False, False, True, False]
+    assert woken == [True, False, True, True, False, False, True, False]
     queue.take(9)
     assert [queue.put(entry(name)) for name in "ij"] == [False, False]
     queue.drops()
@@ -287,24 +289,6 @@ def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     assert not queue.waiting().flushing
 
 
-def test_nothing_is_weighed_to_flush_it_while_there_is_room():
-    """It costs as much as to write each of them."""
-    weighed = []
-
-    def weigh_one(entry):
-        weighed.append(entry)
-        return weigh(entry)
-
-    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 3, 100 * LIGHT), weigh_one)
-    for name in range(50):
-        queue.put_light(entry(name))
-    mark = queue.begin_flush()
-    assert names(queue.take(50)) == list(range(50))
-    queue.settle(delivered=50)
-    assert queue.wait_until_removed(mark, 0)
-    assert not weighed
-
-
 def test_what_is_given_back_is_as_old_as_it_was():
     """It does not wait for another interval."""
     queue = buffer()
@@ -390,6 +374,23 @@ def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
     assert names(queue.take(9)) == ["a", "quiet"]
 
 
+def test_heavy_entries_are_a_crowd_when_they_hold_half_of_the_room():
+    """Until some are taken; and only for as long as standing back may be of use."""
+    queue = buffer(max_bytes=100)
+    for name in "abcde":
+        queue.put(entry(name))
+        assert not queue.is_crowded
+    assert queue.put(entry("f"))
+    assert queue.is_crowded
+    queue.take(2)
+    queue.keep(20)
+    assert queue.is_nearly_empty
+    queue.put(entry("g"))
+    assert queue.is_crowded
+    queue.stand_back(math.inf)
+    assert not queue.is_crowded
+
+
 # Light entries
 
 
@@ -412,6 +413,18 @@ def test_light_entries_are_not_weighed_while_there_is_room_in_any_case():
     assert names(taken) == list(range(60))
     assert names(queue.take(99)) == list(range(60, 100))
     assert books(queue) == (100, 60, 40, {})
+
+
+def test_nothing_is_weighed_to_flush_it_while_there_is_room_in_any_case():
+    """It costs more than to write it."""
+    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
+    for name in range(50):
+        queue.put_light(entry(name))
+    mark = queue.begin_flush()
+    assert names(queue.take(99)) == list(range(50))
+    assert not queue.wait_until_removed(mark, 0)
+    queue.settle(delivered=50)
+    assert queue.wait_until_removed(mark, 0)
 
 
 def test_light_entries_are_weighed_before_they_can_hold_too_much():

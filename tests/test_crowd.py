@@ -77,6 +77,24 @@ def test_a_burst_of_many_threads_loses_nothing():
     assert balanced(stats)
 
 
+def test_a_burst_of_long_records_loses_nothing():
+    """Though all together are several times what may wait."""
+    with (
+        LogplexReceiver(strict=False) as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter(), max_buffer_bytes=8_000_000) as (
+            logger,
+            handler,
+        ),
+    ):
+        text = "the parcel waits " * 1200
+        for number in range(1500):
+            logger.info("order %s shipped: %s", number, text)
+        assert handler.flush(25)
+        stats = handler.stats()
+    assert stats.delivered == 1500
+    assert balanced(stats)
+
+
 def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
     """The waits of a whole outage come to a fraction of a second."""
     done = threading.Event()
