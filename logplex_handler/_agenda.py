@@ -39,7 +39,6 @@ class Task:
         began: On the monotonic clock; infinite where nobody is to lose patience with it.
         host: Where the request goes, if it is one.
         apart: Whether it counts apart from the others, as it may take long.
-        answers: How many the host had given when it was begun.
     """
 
     stream: Stream
@@ -47,7 +46,6 @@ class Task:
     host: Host | None
     began: float
     apart: bool
-    answers: int = 0
 
 
 class Agenda:
@@ -161,7 +159,6 @@ class Agenda:
         task = Task(stream, job, host, now, apart)
         self._under_way.add(task)
         if host is not None:
-            task.answers = host.answers
             host.under_way += 1
         return task
 
@@ -232,8 +229,11 @@ class Agenda:
                     self._give_up(task)
             elif task.host is not None and not task.apart and now - task.began >= _PATIENCE:
                 task.apart = True
-                if not task.stream.outlet.fails_alone:
-                    task.host.lose_patience(task.answers)
+                # Counted before the look whether it was answered just now, in another thread.
+                answers = task.host.answers
+                outlet = task.stream.outlet
+                if outlet.sent_at < task.began and not outlet.fails_alone:
+                    task.host.lose_patience(answers)
 
     def _give_up(self, task: Task) -> None:
         """It hangs: its stream goes on without an answer, and its thread is lost for look-ups."""

@@ -12,23 +12,23 @@ class Books:
     call between.
     """
 
-    __slots__ = ("delivered", "dropped", "never_queued", "to_be_told", "unheard")
+    __slots__ = ("delivered", "dropped", "never_taken", "to_be_told", "unheard")
 
     def __init__(self) -> None:
         self.delivered = 0
-        # Those that were dropped without ever being queued, or from the midst of the queue.
-        self.never_queued = 0
+        # Those that were dropped without ever being taken from the queue, or queued at all.
+        self.never_taken = 0
         self.dropped = defaultdict[str, int](int)
         # Those of them to be told of, which are all but those turned away.
         self.to_be_told = defaultdict[str, int](int)
         self.unheard = False
 
-    def drop(self, cause: str, records: int = 1, *, never_queued: int = 0) -> None:
+    def drop(self, cause: str, records: int = 1, *, never_taken: int = 0) -> None:
         """Records are dropped, and somebody is to be told."""
         # The first of a cause makes an entry, and that is a call.
         self.dropped[cause] += 0
         self.to_be_told[cause] += 0
-        self.never_queued += never_queued
+        self.never_taken += never_taken
         self.dropped[cause] += records
         self.to_be_told[cause] += records
         self.unheard = True
@@ -36,7 +36,7 @@ class Books:
     def turn_down(self, cause: str) -> None:
         """A record is dropped of which nobody is told: there is no stream any more, or none yet."""
         self.dropped[cause] += 0
-        self.never_queued += 1
+        self.never_taken += 1
         self.dropped[cause] += 1
 
     def hear(self) -> dict[str, int]:

@@ -127,7 +127,9 @@ class Buffer:
         self._settled = 0
         # Records that another process has left on disk: all, and those not settled.
         self._recovered = self._recovered_left = 0
+        # Behind all that was queued when somebody last wanted it sent at once.
         self._flush_mark = Mark()
+        self._queue.add_mark(self._flush_mark)
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
@@ -174,7 +176,7 @@ class Buffer:
             if self._turned_away is not None:
                 self.turn_down()
                 return False
-            self._books.drop(cause, never_queued=1)
+            self._books.drop(cause, never_taken=1)
             return self._news()
 
     @property
@@ -387,12 +389,30 @@ class Buffer:
         if self._on_squeezed is not None and self._books.unheard:
             self._on_squeezed()
 
+    def hurry(self) -> None:
+        """Have what is queued now sent at once."""
+        self.end_flush(self.begin_flush())
+
     def begin_flush(self) -> Mark:
-        """Have what is queued now sent at once; the mark for `wait_until_removed`."""
+        """Have what is queued now sent at once; the mark for `wait_until_removed`.
+
+        `end_flush` is to be called when nobody waits any more.
+        """
+        mark = Mark()
         with self._lock:
+            was_busy, self._busy = self._busy, True
+            try:
+                self._queue.add_mark(mark)
+                self._flush_mark.place = mark.place
+            finally:
+                self._busy = was_busy
             self._tidy()
-            self._flush_mark = self._queue.mark()
-            return self._flush_mark
+        return mark
+
+    def end_flush(self, mark: Mark) -> None:
+        """That wait is over."""
+        with self._lock:
+            self._queue.remove_mark(mark)
 
     def wait_until_removed(self, mark: Mark, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
@@ -411,7 +431,7 @@ class Buffer:
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._queue.left + queued + self._books.never_queued + self._recovered
+            accepted = self._queue.left + queued + self._books.never_taken + self._recovered
             pending = queued + self._sending + self._recovered_left
             return accepted, self._books.delivered, pending, self._books.dropped_by_cause()
 
@@ -446,8 +466,7 @@ class Buffer:
         self._busy = True
         try:
             if self._abandoned:
-                for _ in range(self._queue.clear()):
-                    self._queue.left -= 1
+                for _ in range(self._queue.refuse_all()):
                     self.turn_down()
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
@@ -504,7 +523,7 @@ class Buffer:
             if self._fits(size):
                 queue.keep_next(size, frames)
             else:
-                self._books.drop("buffer_full", never_queued=1)
+                self._books.drop("buffer_full", never_taken=1)
                 queue.refuse_next()
         if queue.weighed:
             self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
@@ -531,7 +550,7 @@ class Buffer:
         self._look_at = self._next_look()
 
     def _drop_oldest(self) -> None:
-        self._books.drop("buffer_full")
+        self._books.drop("buffer_full", never_taken=1)
         self._quiet = max(0, self._quiet - 1)
         self._queue.drop_first()
 

@@ -45,7 +45,7 @@ class Delivery:
     def hurry(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
-            stream.buffer.begin_flush()
+            stream.buffer.hurry()
             self._workers.tell_of(stream)
 
     def flush(self, seconds: float) -> bool:
@@ -86,13 +86,18 @@ class Delivery:
         """
         with self._hurry.until(deadline):
             marks = [(stream, stream.buffer.begin_flush()) for stream in self._streams()]
-            for stream, _ in marks:
-                self._workers.tell_of(stream)
-            # For each of them: one that has to be left alone does not keep the others from leaving.
-            seen_through = [
-                self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
-            ]
-            return all(seen_through)
+            try:
+                for stream, _ in marks:
+                    self._workers.tell_of(stream)
+                # For each of them: one that has to be left alone does not keep the others from
+                # leaving.
+                seen_through = [
+                    self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
+                ]
+                return all(seen_through)
+            finally:
+                for stream, mark in marks:
+                    stream.buffer.end_flush(mark)
 
     def _wait_for(self, stream: Stream, mark: Mark, deadline: float, least_request: float) -> bool:
         drops: int | None = None

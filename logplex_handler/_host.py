@@ -34,7 +34,7 @@ class Host:
         self.name = name
         self.backoff = Backoff()
         self._is_well = False
-        # The number of answers at which patience was lost.
+        # How many answers there were when patience was lost.
         self._silent_at = -1
         self.is_new = True
         self.under_way = 0
@@ -44,16 +44,18 @@ class Host:
 
     @property
     def is_well(self) -> bool:
-        """Whether it has answered the last request, so that several may be made at a time."""
+        """Whether its last answer was good, and no request takes too long since.
+
+        Then several may be made at a time.
+        """
         return self._is_well and self._silent_at != self.answers
 
     def lose_patience(self, answers: int) -> None:
-        """A request takes too long that was begun after so many answers.
+        """A request takes too long, and there were so many answers when that was found.
 
-        If there was another one since, it is not the host that is silent: the request may just have
-        been answered.
+        If there is another one by now, it is not silent any more.
         """
-        self._silent_at = max(self._silent_at, answers)
+        self._silent_at = answers
 
     def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
         """Note the answer to a stream; whether it is the host, and not this stream, that failed."""

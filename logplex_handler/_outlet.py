@@ -57,8 +57,8 @@ class Outlet:
     """
 
     __slots__ = (
-        "_answers_before", "_failures", "_flush_interval", "_host", "_name", "_sent_at", "_stderr",
-        "backoff", "in_flight", "problem", "sent", "set_aside_since",
+        "_answers_before", "_failures", "_flush_interval", "_host", "_name", "_stderr", "backoff",
+        "in_flight", "problem", "sent", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(
@@ -73,7 +73,8 @@ class Outlet:
         self._failures = 0
         # For what is the matter with this stream alone; the host has one for what is with it.
         self.backoff = Backoff()
-        self._sent_at = -math.inf
+        # When the last request was over, on the monotonic clock; set before its answer is noted.
+        self.sent_at = -math.inf
         # How often the host had answered when it last gave this stream no answer; None if it did.
         self._answers_before: int | None = None
         # What is known of requests; the rest of it is the buffer's.
@@ -138,7 +139,7 @@ class Outlet:
             return None
         due = waiting.since + self._flush_interval
         if waiting.full_batch:
-            due = min(due, self._sent_at + _REST)
+            due = min(due, self.sent_at + _REST)
         return max(0.0, due - now)
 
     def deliver(self, transport: Transport, seconds: float, *, may_ask: bool) -> bool:
@@ -164,7 +165,7 @@ class Outlet:
             frame_id=part.frame_id,
             seconds=seconds,
         )
-        self._sent_at = time.monotonic()
+        self.sent_at = time.monotonic()
         part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
         if answer.was_tried:
             self._count(answer, again=tried, maybe_twice=maybe_delivered)
@@ -221,7 +222,7 @@ class Outlet:
         if host is None:
             return False
         is_hosts = not (answer.status is None and self.fails_alone) and host.take_note(
-            self._name, answer, self._sent_at
+            self._name, answer, self.sent_at
         )
         if answer.status is not None:
             self._answers_before = None

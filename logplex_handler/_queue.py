@@ -23,7 +23,7 @@ class Mark:
     """A place in a queue.
 
     Attributes:
-        place: How many entries have left once all before it have.
+        place: How many will have been taken once all before it are.
     """
 
     __slots__ = ("place",)
@@ -45,14 +45,14 @@ class WeighedQueue:
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
-        # All that ever left at the front, less what was put back.
+        # All that were ever taken or cleared away, less what was put back.
         self.left = 0
         self._weigh = weigh
         # Of the entries at the front that were weighed.
         self.weighed = 0
         self.weighed_bytes = 0
         self._weighed_frames = 0
-        # Those that have entries before them, and perhaps some that left since.
+        # They move when an entry before them is left out.
         self._marks: list[Mark] = []
 
     def __len__(self) -> int:
@@ -68,12 +68,14 @@ class WeighedQueue:
         """Packets that they will make; those that were not weighed make one each."""
         return self._weighed_frames + len(self.entries) - self.weighed
 
-    def mark(self) -> Mark:
-        """The place behind all of them."""
-        self._marks = [mark for mark in self._marks if mark.place > self.left]
-        mark = Mark(self.left + len(self.entries))
+    def add_mark(self, mark: Mark) -> None:
+        """Put it behind all of them; from now on it keeps its place among them."""
         self._marks.append(mark)
-        return mark
+        mark.place = self.left + len(self.entries)
+
+    def remove_mark(self, mark: Mark) -> None:
+        """It is not needed any more."""
+        self._marks.remove(mark)
 
     def weight_of_next(self) -> tuple[int, int]:
         """What the first one weighs that was not weighed yet."""
@@ -86,21 +88,38 @@ class WeighedQueue:
         self._weighed_frames += frames
 
     def refuse_next(self) -> None:
-        """It is taken out of the midst of the others."""
+        """The first one that was not weighed is left out."""
+        marks = list(self._marks)
         del self.entries[self.weighed]
-        # It will never leave at the front.
-        for mark in self._marks:
-            if mark.place > self.left + self.weighed:
-                mark.place -= 1
+        self._move(marks, self.weighed)
+
+    def refuse_all(self) -> int:
+        """All are left out; how many."""
+        number = 0
+        self.weighed = self.weighed_bytes = self._weighed_frames = 0
+        while self.entries:
+            self.refuse_next()
+            number += 1
+        return number
 
     def drop_first(self) -> None:
-        """The first one, which was weighed, is taken out."""
+        """The first one, which was weighed, is left out."""
         size, frames = self._weigh(self.entries[0])
+        marks = list(self._marks)
         self.weighed -= 1
         self.weighed_bytes -= size
         self._weighed_frames -= frames
-        self.left += 1
-        self.entries.popleft()
+        del self.entries[0]
+        self._move(marks, 0)
+
+    def _move(self, marks: Sequence[Mark], index: int) -> None:
+        """Where these were, one at this index was left out.
+
+        It does not count as taken: some that were taken before it may be put back yet.
+        """
+        for mark in marks:
+            if mark.place > self.left + index:
+                mark.place -= 1
 
     def take(self, most: int) -> tuple[list[Entry], int]:
         """Up to so many from the front, and the bytes of those that were weighed."""

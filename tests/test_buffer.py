@@ -269,6 +269,51 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     assert queue.wait_until_removed(mark, 0)
 
 
+def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them():
+    """Not even if they are put back, and so are the first of those that wait."""
+    queue = buffer(max_bytes=30)
+    queue.put(entry("a"))
+    queue.put(entry("b"))
+    mark = queue.begin_flush()
+    taken = queue.take(2)
+    for name in "cdef":
+        queue.put(entry(name))
+    queue.keep(10, back=taken[1:])
+    queue.settle(delivered=1)
+    assert not queue.wait_until_removed(mark, 0)
+    assert queue.waiting().flushing
+    queue.take(1)
+    queue.settle(delivered=1)
+    assert queue.wait_until_removed(mark, 0)
+    assert not queue.waiting().flushing
+    assert books(queue) == (6, 2, 1, {"buffer_full": 3})
+
+
+def test_a_light_entry_that_comes_too_late_is_not_waited_for():
+    """All is given up, and so is it, whenever somebody looks."""
+    queue = buffer()
+    queue.turn_away("closed")
+    queue.abandon("shutdown")
+    queue._queue.entries.append(entry("late"))
+    mark = queue.begin_flush()
+    assert queue.wait_until_removed(mark, 0)
+    assert not queue.waiting().flushing
+    assert books(queue) == (1, 0, 0, {"closed": 1})
+
+
+def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
+    """However many there were while nothing leaves."""
+    queue = buffer()
+    queue.put(entry("a"))
+    before = len(queue._queue._marks)
+    marks = [queue.begin_flush() for _ in range(3)]
+    queue.hurry()
+    assert len(queue._queue._marks) == before + 3
+    for mark in marks:
+        queue.end_flush(mark)
+    assert len(queue._queue._marks) == before
+
+
 def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     """What waits is weighed when room gets scarce, which may be after a flush has begun."""
     queue = buffer(max_bytes=10 * LIGHT, on_full="drop_newest")
