@@ -5,10 +5,13 @@ Each part begins and ends with a call of getloadavg, at which callgrind writes a
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import requests
@@ -21,6 +24,8 @@ from subjects import Subject, make_logger, null
 WARM_UP = 1_000
 # What makes a batch due. Each is waited for, or the clock would say how many records are in one.
 BATCH = 500
+# Nanoseconds from one record to the next, as in a burst.
+APART = 10_000
 
 
 class Instant(BaseAdapter):
@@ -53,6 +58,16 @@ class Empty:
         pass
 
 
+def run_clock() -> None:
+    """Have records the same times whatever the machine does meanwhile.
+
+    What it costs to write one depends on whether the last one was of the same millisecond.
+    """
+    times = itertools.count(1_790_000_000_000_000_000, APART)
+    clock = {"time_ns": times.__next__, "time": lambda: next(times) / 1e9}
+    logging.time = SimpleNamespace(**{**vars(time), **clock})  # type: ignore[attr-defined]
+
+
 def ours() -> Subject:
     # The handler's own session, as requests of the application's sessions are prepared one by one.
     requests.Session.get_adapter = lambda *_, **__: Instant()  # type: ignore[method-assign]
@@ -73,6 +88,7 @@ def log(logger: logging.Logger, subject: Subject, log_one: LogOne, records: rang
 def main() -> None:
     records = int(sys.argv[1])
     kinds = sys.argv[2:]
+    run_clock()
     for subject in (null(""), ours()):
         logger = make_logger(subject)
         for kind in kinds:
