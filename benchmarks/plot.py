@@ -39,7 +39,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes.set_yticks(range(len(bars)), [_TITLES.get(subject, subject) for subject, _ in bars])
     axes.set_xscale("log")
     axes.axvline(1, color="grey", linewidth=0.8, zorder=0)
-    axes.set_xlim(left=min(0.1, *(part.least for _, parts in bars for part in parts.values())))
+    least = min([part.least for _, parts in bars for part in parts.values()])
+    # On a scale that has no zero; noise can be larger than what is measured.
+    axes.set_xlim(left=min(0.1, max(0.01, least)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(f"CPU beyond logging's own, QueueHandler's = 1 (Python {name}, log scale)")
     axes.legend(
