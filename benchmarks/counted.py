@@ -24,8 +24,8 @@ from subjects import Subject, make_logger, null
 WARM_UP = 1_000
 # What makes a batch due. Each is waited for, or the clock would say how many records are in one.
 BATCH = 500
-# Nanoseconds from one record to the next, as in a burst.
-APART = 10_000
+# Nanoseconds from one record to the next: half of them are of a new millisecond.
+APART = 500_000
 
 
 class Instant(BaseAdapter):

@@ -232,7 +232,7 @@ class Agenda:
                 # Counted before the look whether it was answered just now, in another thread.
                 answers = task.host.answers
                 outlet = task.stream.outlet
-                if outlet.sent_at < task.began and not outlet.fails_alone:
+                if outlet.sent_at <= task.began and not outlet.fails_alone:
                     task.host.lose_patience(answers)
 
     def _give_up(self, task: Task) -> None:

@@ -40,7 +40,7 @@ class BufferLimits:
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
         has_disk: Whether entries leave for a disk. Then somebody is to be woken when half of the
-            bytes are held by light entries too, and those who put entries have more patience.
+            bytes are likely held, and those who put entries have more patience.
     """
 
     max_bytes: int
@@ -331,6 +331,8 @@ class Buffer:
                 self._books.drop(cause, dropped)
             if not self._sending:
                 self._sending_bytes = 0
+            # There may be room again though nothing was taken.
+            self._woken_for_room = self._woken_for_room and self._is_half_full()
             self._tidy()
             self._notify()
 
@@ -604,7 +606,7 @@ class Buffer:
         return queue.weighed_bytes + (len(queue) - queue.weighed) * self._usual
 
     def _is_half_full(self) -> bool:
-        # Without a disk it matters for heavy entries alone, all of which are weighed: light ones
-        # are a crowd long before.
+        # Without a disk what was not weighed need not be guessed: heavy entries always are, and
+        # light ones once all of them might fill the room.
         held = self._likely_bytes() if self._limits.has_disk else self._queue.weighed_bytes
         return held > self._half()

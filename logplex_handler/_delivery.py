@@ -85,9 +85,10 @@ class Delivery:
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
         with self._hurry.until(deadline):
-            marks = [(stream, stream.buffer.begin_flush()) for stream in self._streams()]
+            marks: list[tuple[Stream, Mark]] = []
             try:
-                for stream, _ in marks:
+                for stream in self._streams():
+                    marks.append((stream, stream.buffer.begin_flush()))
                     self._workers.tell_of(stream)
                 # For each of them: one that has to be left alone does not keep the others from
                 # leaving.

@@ -44,7 +44,7 @@ class Host:
 
     @property
     def is_well(self) -> bool:
-        """Whether its last answer was good, and no request takes too long since.
+        """Whether its last answer spoke for it, and no request takes too long since.
 
         Then several may be made at a time.
         """

@@ -28,15 +28,15 @@ class Mark:
 
     __slots__ = ("place",)
 
-    def __init__(self, place: int = 0) -> None:
-        self.place = place
+    def __init__(self) -> None:
+        self.place = 0
 
 
 class WeighedQueue:
     """Entries in order. Whoever owns it guards it, but for `entries.append`.
 
     Near the recursion limit any call may fail, so what belongs together is written without a call
-    between.
+    between; but for marks, which say no more than how long a flush waits.
     """
 
     __slots__ = (
@@ -98,8 +98,10 @@ class WeighedQueue:
         number = 0
         self.weighed = self.weighed_bytes = self._weighed_frames = 0
         while self.entries:
-            self.refuse_next()
+            self.entries.popleft()
             number += 1
+        for mark in self._marks:
+            mark.place = min(mark.place, self.left)
         return number
 
     def drop_first(self) -> None:

@@ -723,7 +723,7 @@ def test_a_host_that_hangs_holds_up_no_other():
 def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch, seconds_late):
     """Its requests under way count as apart from the others after a while.
 
-    Those of a host that has answered do not, however late its thread gets to say so.
+    A host that has answered is not taken for one of them, however late its thread says so.
     """
     monkeypatch.setattr(_agenda, "_PATIENCE", 0.1)
     hangs = threading.Event()
