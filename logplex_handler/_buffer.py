@@ -256,7 +256,7 @@ class Buffer:
             self._tidy()
             self._busy = True
             try:
-                before = self._queue.left
+                before = self._queue.taken
                 taken, size = self._queue.take(most)
                 if not self._sending:
                     self._sending_from = before
@@ -352,7 +352,7 @@ class Buffer:
         What was taken stays, but for so many records, if the rest is on disk.
         """
         with self._lock:
-            left = self._queue.clear()
+            left = queued = self._queue.refuse_all()
             if unwritten is None:
                 left += self._sending + self._recovered_left
                 self._sending = self._recovered_left = 0
@@ -362,7 +362,7 @@ class Buffer:
             self._sending_bytes = self._quiet = 0
             self._abandoned = True
             if left:
-                self._books.drop(cause, left)
+                self._books.drop(cause, left, never_taken=queued)
             self._tidy()
             self._notify()
             return left
@@ -433,7 +433,7 @@ class Buffer:
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._queue.left + queued + self._books.never_taken + self._recovered
+            accepted = self._queue.taken + queued + self._books.never_taken + self._recovered
             pending = queued + self._sending + self._recovered_left
             return accepted, self._books.delivered, pending, self._books.dropped_by_cause()
 
@@ -576,7 +576,7 @@ class Buffer:
 
     def _removed(self) -> int:
         """How many entries have left of those that were ever queued, without a gap."""
-        return self._sending_from if self._sending else self._queue.left
+        return self._sending_from if self._sending else self._queue.taken
 
     def _news(self) -> bool:
         """Whether there is something that nobody was woken for yet, or it is crowded.

@@ -40,13 +40,13 @@ class WeighedQueue:
     """
 
     __slots__ = (
-        "_marks", "_weigh", "_weighed_frames", "entries", "left", "weighed", "weighed_bytes",
+        "_marks", "_weigh", "_weighed_frames", "entries", "taken", "weighed", "weighed_bytes",
     )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
-        # All that were ever taken or cleared away, less what was put back.
-        self.left = 0
+        # All that were ever taken, less what was put back.
+        self.taken = 0
         self._weigh = weigh
         # Of the entries at the front that were weighed.
         self.weighed = 0
@@ -71,7 +71,7 @@ class WeighedQueue:
     def add_mark(self, mark: Mark) -> None:
         """Put it behind all of them; from now on it keeps its place among them."""
         self._marks.append(mark)
-        mark.place = self.left + len(self.entries)
+        mark.place = self.taken + len(self.entries)
 
     def remove_mark(self, mark: Mark) -> None:
         """It is not needed any more."""
@@ -101,7 +101,7 @@ class WeighedQueue:
             self.entries.popleft()
             number += 1
         for mark in self._marks:
-            mark.place = min(mark.place, self.left)
+            mark.place = min(mark.place, self.taken)
         return number
 
     def drop_first(self) -> None:
@@ -120,7 +120,7 @@ class WeighedQueue:
         It does not count as taken: some that were taken before it may be put back yet.
         """
         for mark in marks:
-            if mark.place > self.left + index:
+            if mark.place > self.taken + index:
                 mark.place -= 1
 
     def take(self, most: int) -> tuple[list[Entry], int]:
@@ -137,7 +137,7 @@ class WeighedQueue:
             # As one step, which no signal interrupts.
             taken.extend(starmap(entries.popleft, repeat((), number)))
         finally:
-            self.left += len(taken)
+            self.taken += len(taken)
             self.weighed = max(0, self.weighed - len(taken))
             self.weighed_bytes -= size
             self._weighed_frames -= frames
@@ -148,15 +148,5 @@ class WeighedQueue:
         for entry in reversed(entries):
             size, frames = self._weigh(entry)
             self.keep_next(size, frames)
-            self.left -= 1
+            self.taken -= 1
             self.entries.appendleft(entry)
-
-    def clear(self) -> int:
-        """Take all out; how many."""
-        number = 0
-        self.weighed = self.weighed_bytes = self._weighed_frames = 0
-        while self.entries:
-            self.entries.popleft()
-            self.left += 1
-            number += 1
-        return number
