@@ -11,20 +11,18 @@ from typing import Any
 
 import requests
 
-from logplex_handler import (
-    LogplexHandler,
-    _entries,
-    _forks,
-    _lane,
-    _outlet,
-)
-from logplex_handler._buffer import Buffer
+from logplex_handler import LogplexHandler
+from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._formatting import codec
+from logplex_handler._process import forks
+from logplex_handler._sender import sender
+from logplex_handler.streams import intake
 from subjects import Subject, ours
 
 
 def without_shapes(url: str) -> Subject:
     """Every record formatted in the calling thread."""
-    _change(_entries, "line_form", lambda formatter: None)
+    _change(codec, "line_form", lambda formatter: None)
     return ours(url)
 
 
@@ -36,7 +34,7 @@ def without_light_entries(url: str) -> Subject:
 
 def without_fork_mark(url: str) -> Subject:
     """The process id asked for every record."""
-    _change(_forks, "here", _forks._HereByPid)
+    _change(forks, "here", forks._HereByPid)
     return ours(url)
 
 
@@ -48,13 +46,13 @@ def without_prepared_requests(url: str) -> Subject:
 
 def without_rest(url: str) -> Subject:
     """The next batch as soon as 500 records wait for it."""
-    _change(_outlet, "_REST", 0.0)
+    _change(sender, "_REST", 0.0)
     return ours(url)
 
 
 def without_giving_way(url: str) -> Subject:
     """Nobody waits for the sender, however many records wait."""
-    _change(_lane, "_GIVE_WAY", 0.0)
+    _change(intake, "_GIVE_WAY", 0.0)
     return ours(url)
 
 

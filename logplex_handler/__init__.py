@@ -1,15 +1,15 @@
 """A logging handler that delivers what a program logs to a Heroku app's log stream."""
 
-from logplex_handler._choice import use_stream
-from logplex_handler._together import flush_all
+from logplex_handler._formatting.formatter import KeyValueFormatter
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
-from logplex_handler.formatter import KeyValueFormatter
-from logplex_handler.handler import LogplexHandler
+from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler.shutdown import flush_all
 from logplex_handler.metrics import count, measure, sample
 from logplex_handler.reports import Metrics
 from logplex_handler.sigterm import flush_on_sigterm
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams import Destination
+from logplex_handler.streams.current import use_stream
 
 __all__ = [
     "ConfigurationError",

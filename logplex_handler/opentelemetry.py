@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from logplex_handler import _distribution, _foreign
+from logplex_handler.metrics import bridge, histogram
 from logplex_handler.reports import Metrics
 
 try:
@@ -58,7 +58,7 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
 
     def __init__(self, logger: logging.Logger, *, source: str | None = None) -> None:
         self._reporter = Metrics(logger, source=source)._reporter
-        self._added = _foreign.Increments()
+        self._added = bridge.Increments()
         delta = AggregationTemporality.DELTA
         super().__init__(
             preferred_temporality={
@@ -75,10 +75,10 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
         """Log a line, or several, with all that there is; FAILURE if the logger logs nothing."""
         if not self._reporter.is_enabled():
             return MetricExportResult.FAILURE
-        found = _foreign.Gathered(self._reporter.leave_out)
+        found = bridge.Gathered(self._reporter.leave_out)
         for metric, point in _points(metrics_data):
-            name = _foreign.named(metric.name, point.attributes or {})
-            unit = _foreign.letters(metric.unit or "")
+            name = bridge.named(metric.name, point.attributes or {})
+            unit = bridge.letters(metric.unit or "")
             data = metric.data
             if isinstance(data, Sum) and data.is_monotonic:
                 found.count(name, self._increment(name, data, point))
@@ -117,7 +117,7 @@ def _parts(data: Any, point: Any) -> Iterator[tuple[str, float, bool]]:
     else:
         counts = list(point.bucket_counts)
         bounds = list(pairwise([0.0, *point.explicit_bounds, float("inf")]))
-    return _distribution.parts(counts, bounds, point.sum, point.min, point.max)
+    return histogram.parts(counts, bounds, point.sum, point.min, point.max)
 
 
 def _exponential(point: Any) -> tuple[list[float], list[tuple[float, float]]]:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from logplex_handler import metrics
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.metrics import metric_pairs
 from logplex_handler.reports import Metrics
 
 __all__ = ["ProcessMetrics"]
@@ -92,14 +92,14 @@ class ProcessMetrics:
         return _samples({name: round(value / _MEGABYTE, 2) for name, value in values.items()}, "MB")
 
     def _cpu(self) -> dict[str, str]:
-        return metrics.sample("process.cpu_percent", self._process.cpu_percent())
+        return metric_pairs.sample("process.cpu_percent", self._process.cpu_percent())
 
     def _threads(self) -> dict[str, str]:
-        return metrics.sample("process.threads", self._process.num_threads())
+        return metric_pairs.sample("process.threads", self._process.num_threads())
 
     def _open_files(self) -> dict[str, str]:
         # Sockets and pipes among them: what the limit of open files counts.
-        return metrics.sample("process.open_files", self._process.num_fds())
+        return metric_pairs.sample("process.open_files", self._process.num_fds())
 
 
 def _load() -> dict[str, str]:
@@ -110,7 +110,7 @@ def _load() -> dict[str, str]:
 def _samples(values: dict[str, float], unit: str = "") -> dict[str, str]:
     pairs: dict[str, str] = {}
     for name, value in values.items():
-        pairs |= metrics.sample(name, value, unit)
+        pairs |= metric_pairs.sample(name, value, unit)
     return pairs
 
 
@@ -153,7 +153,7 @@ class _Pauses:
         collections = self._collections()
         new, self._reported = collections - self._reported, collections
         longest_ms = round(longest / 1_000_000, 3)
-        return metrics.count("process.gc.collections", new) | metrics.sample(
+        return metric_pairs.count("process.gc.collections", new) | metric_pairs.sample(
             "process.gc.longest", longest_ms, "ms"
         )
 
@@ -192,9 +192,9 @@ class _Lag:
         # It may be late at this very moment.
         if loop.is_running() and self._due:
             most = max(most or 0.0, loop.time() - self._due)
-        return (
-            {} if most is None else metrics.sample("process.loop_lag", round(most * 1000, 3), "ms")
-        )
+        if most is None:
+            return {}
+        return metric_pairs.sample("process.loop_lag", round(most * 1000, 3), "ms")
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from logplex_handler import _distribution, _foreign
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.metrics import bridge, histogram
 from logplex_handler.reports import Metrics
 
 __all__ = ["PrometheusBridge"]
@@ -52,7 +52,7 @@ class PrometheusBridge:
         self._registry = REGISTRY if registry is None else registry
         self._leave_out = metrics._reporter.leave_out
         self._begun_in = 0
-        self._added = _foreign.Increments()
+        self._added = bridge.Increments()
         try:
             self._begin()
         except Exception as error:
@@ -61,7 +61,7 @@ class PrometheusBridge:
         metrics.collect(self._collect)
 
     def _begin(self) -> None:
-        self._added = _foreign.Increments()
+        self._added = bridge.Increments()
         # What there is already was counted before.
         self._gather()
         self._begun_in = os.getpid()
@@ -72,23 +72,23 @@ class PrometheusBridge:
             self._begin()
         return self._gather().pairs()
 
-    def _gather(self) -> _foreign.Gathered:
+    def _gather(self) -> bridge.Gathered:
         # All of it before anything is taken for reported: a function that is asked may fail.
         families = list(self._registry.collect())
-        found = _foreign.Gathered(self._leave_out)
+        found = bridge.Gathered(self._leave_out)
         for family in families:
             unit = _unit(family)
             if family.type == "counter":
                 for one in family.samples:
                     if one.name.endswith("_total"):
                         added = self._added.of((one.name, _labels(one)), one.value)
-                        found.count(_foreign.named(family.name, one.labels), added)
+                        found.count(bridge.named(family.name, one.labels), added)
             elif family.type in ("histogram", "summary"):
                 for name, counts, bounds, total in self._distributions(family):
-                    found.distribution(name, unit, _distribution.parts(counts, bounds, total))
+                    found.distribution(name, unit, histogram.parts(counts, bounds, total))
             elif family.type in ("gauge", "stateset", "unknown"):
                 for one in family.samples:
-                    found.sample(_foreign.named(one.name, one.labels), one.value, unit)
+                    found.sample(bridge.named(one.name, one.labels), one.value, unit)
         return found
 
     def _distributions(
@@ -105,7 +105,7 @@ class PrometheusBridge:
         for labels, values in by_labels.items():
             total, n = values.pop("_sum", 0.0), values.pop("_count", 0.0)
             counts, bounds = _buckets(values) if values else ([n], [])
-            yield _foreign.named(family.name, dict(labels)), counts, bounds, total
+            yield bridge.named(family.name, dict(labels)), counts, bounds, total
 
 
 def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:
@@ -126,4 +126,4 @@ def _unit(family: Any) -> str:
     for suffix, unit in _SUFFIXES.items():
         if family.name.endswith(suffix):
             return unit
-    return _foreign.letters(family.unit)
+    return bridge.letters(family.unit)

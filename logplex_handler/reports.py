@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from logplex_handler._meter import Meter
-from logplex_handler._reporter import Reporter
+from logplex_handler._formatting.formatter import checked_source
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.formatter import checked_source
+from logplex_handler.metrics.meter import Meter
+from logplex_handler.metrics.reporter import Reporter
 
 __all__ = ["Meter", "Metrics"]
 

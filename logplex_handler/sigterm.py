@@ -6,9 +6,9 @@ import os
 import signal
 from types import FrameType
 
-from logplex_handler import _forks
-from logplex_handler._reporter import Reporter
-from logplex_handler._together import all_handlers
+from logplex_handler._process import forks
+from logplex_handler.handler.shutdown import all_handlers
+from logplex_handler.metrics.reporter import Reporter
 
 __all__ = ["flush_on_sigterm"]
 
@@ -40,7 +40,7 @@ class _FlushFirst:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        for one in _forks.registered():
+        for one in forks.registered():
             if isinstance(one, Reporter):
                 one.report_recorded()
         handlers = all_handlers()

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, settings
 
-from logplex_handler import _retry
+from logplex_handler._sender import retry_policy
 from logplex_handler.testing._tokens import Tokens
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
@@ -86,4 +86,4 @@ def _loggers_go_on() -> Generator[None, None, None]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are a twentieth as long."""
-    monkeypatch.setattr(_retry, "FIRST_WAIT", _retry.FIRST_WAIT / 20)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.FIRST_WAIT / 20)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from logplex_handler import LogplexHandler, Stats
-from logplex_handler._stream import Stream
+from logplex_handler.streams.stream import Stream
 
 _numbers = itertools.count()
 

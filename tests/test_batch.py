@@ -6,12 +6,20 @@ import math
 
 import pytest
 
-from logplex_handler import _frames
-from logplex_handler._batch import Batch
-from logplex_handler._frames import OwnFrame, Record, Run, number, pieces, rewritten, size
+from logplex_handler._sender.batch import Batch
+from logplex_handler._wire.frames import (
+    OwnFrame,
+    Record,
+    Run,
+    number,
+    pieces,
+    rewritten,
+    singles,
+    size,
+)
 
 
-def singles(number, *, size=0):
+def one_frame_each(number, *, size=0):
     """So many records of one frame each, all different."""
     return [b"%06d" % index + b"x" * size for index in range(number)]
 
@@ -31,7 +39,7 @@ class Receiver:
         while (part := batch.next_part) is not None:
             self.requests += 1
             self.frame_ids.append(part.frame_id)
-            if self.bad.intersection(_frames.singles(part.frames)):
+            if self.bad.intersection(singles(part.frames)):
                 batch.part_refused()
                 continue
             self.taken += part.frames
@@ -82,7 +90,7 @@ def test_a_run_counts_as_its_records():
     """Beside other frames, and one by one in their order."""
     mixed = [Run(frames(0, 1, 2)), OwnFrame(b"own"), Run(frames(3))]
     assert (number(mixed), size(mixed)) == (5, 27)
-    assert [*_frames.singles(mixed)] == [*frames(0, 1, 2), b"own", *frames(3)]
+    assert [*singles(mixed)] == [*frames(0, 1, 2), b"own", *frames(3)]
 
 
 @pytest.mark.parametrize("bad", [[], [0], [3, 4], [0, 1, 2, 3, 4, 5, 6], [6]])
@@ -90,7 +98,7 @@ def test_a_run_counts_as_its_records():
 def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
     """Cut, halved, refused, begun again, settled: the same frames are taken, as many delivered."""
     outcomes = []
-    for made in ([Run(singles(7))], singles(7)):
+    for made in ([Run(one_frame_each(7))], one_frame_each(7)):
         receiver = Receiver(*bad)
         batch = Batch(made, max_bytes)
         counts = [receiver.deal_with(batch)]
@@ -99,7 +107,7 @@ def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
             batch.restart([Run(frames(8, 9))])
             counts.append(receiver.deal_with(batch))
         counts.append(batch.drop_refused())
-        taken = [*_frames.singles(receiver.taken)]
+        taken = [*singles(receiver.taken)]
         outcomes.append((counts, refused, taken, receiver.requests, batch.left))
     assert outcomes[0] == outcomes[1]
     assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
@@ -117,7 +125,7 @@ def test_the_frames_of_a_run_are_rewritten_one_by_one():
 
 def test_a_batch_is_one_part_if_it_fits():
     """Its body is the frames with nothing between them."""
-    batch = Batch(singles(3), 18)
+    batch = Batch(one_frame_each(3), 18)
     assert batch.next_part is not None
     assert batch.next_part.body == b"000000000001000002"
     assert batch.part_accepted() == (3, 0)
@@ -135,7 +143,7 @@ def test_an_empty_batch_has_nothing_to_send():
 )
 def test_parts_hold_as_many_frames_as_fit_in_order(max_bytes, sizes):
     """A frame that is too large by itself is a part of its own."""
-    batch = Batch(singles(7), max_bytes)
+    batch = Batch(one_frame_each(7), max_bytes)
     lengths = []
     sent = []
     while (part := batch.next_part) is not None:
@@ -143,12 +151,12 @@ def test_parts_hold_as_many_frames_as_fit_in_order(max_bytes, sizes):
         sent += part.frames
         batch.part_accepted()
     assert lengths == sizes
-    assert sent == singles(7)
+    assert sent == one_frame_each(7)
 
 
 def test_a_part_is_the_same_with_the_same_id_on_every_try():
     """Until it is accepted or refused."""
-    batch = Batch(singles(4), 12)
+    batch = Batch(one_frame_each(4), 12)
     part = batch.next_part
     assert part is batch.next_part
     batch.part_accepted()
@@ -158,7 +166,7 @@ def test_a_part_is_the_same_with_the_same_id_on_every_try():
 def test_every_part_has_an_id_of_its_own():
     """Halves are other batches for the receiver, so they have other ids than the whole."""
     receiver = Receiver(5, 77)
-    receiver.deal_with(Batch(singles(100), 300))
+    receiver.deal_with(Batch(one_frame_each(100), 300))
     assert len(receiver.frame_ids) > 10
     assert len(set(receiver.frame_ids)) == len(receiver.frame_ids)
 
@@ -169,7 +177,7 @@ def test_every_part_has_an_id_of_its_own():
 @pytest.mark.parametrize("bad", [0, 1, 2, 63, 99, 100, 101, 128, 198, 199])
 def test_one_bad_packet_of_200_is_found_in_few_requests(bad):
     """It alone is refused in the end, all others are delivered in order."""
-    batch = Batch(singles(200), 1_000_000)
+    batch = Batch(one_frame_each(200), 1_000_000)
     receiver = Receiver(bad)
     assert receiver.deal_with(batch) == (199, 0)
     assert receiver.taken == [b"%06d" % index for index in range(200) if index != bad]
@@ -184,7 +192,7 @@ def test_one_bad_packet_of_200_is_found_in_few_requests(bad):
 )
 def test_several_bad_packets_are_found_too(bad):
     """Every one of them and nothing else."""
-    batch = Batch(singles(200), 1_000_000)
+    batch = Batch(one_frame_each(200), 1_000_000)
     receiver = Receiver(*bad)
     assert receiver.deal_with(batch) == (200 - len(bad), 0)
     assert receiver.taken == [b"%06d" % index for index in range(200) if index not in bad]
@@ -195,7 +203,7 @@ def test_several_bad_packets_are_found_too(bad):
 @pytest.mark.parametrize("number", [1, 2, 3, 7, 200])
 def test_all_refused_says_that_nothing_was_accepted(number):
     """Then nothing is settled, as it may be the stream that is refused."""
-    batch = Batch(singles(number), 1_000_000)
+    batch = Batch(one_frame_each(number), 1_000_000)
     assert not batch.all_refused
     assert Receiver(*range(number)).deal_with(batch) == (0, 0)
     assert batch.all_refused
@@ -203,14 +211,14 @@ def test_all_refused_says_that_nothing_was_accepted(number):
 
 def test_one_accepted_part_is_enough_not_to_be_refused_as_a_whole():
     """Also if it came before all the refused ones."""
-    batch = Batch(singles(8), 24)
+    batch = Batch(one_frame_each(8), 24)
     assert Receiver(4, 5, 6, 7).deal_with(batch) == (4, 0)
     assert not batch.all_refused
 
 
 def test_a_batch_with_parts_left_is_not_all_refused():
     """The last of them may be accepted."""
-    batch = Batch(singles(2), 1_000_000)
+    batch = Batch(one_frame_each(2), 1_000_000)
     batch.part_refused()
     batch.part_refused()
     assert not batch.all_refused
@@ -223,7 +231,7 @@ def test_a_batch_with_parts_left_is_not_all_refused():
 
 def test_a_restart_sends_what_was_refused_again_and_more_behind_it():
     """Beside frames that are accepted, those at fault show."""
-    batch = Batch(singles(3), 1_000_000)
+    batch = Batch(one_frame_each(3), 1_000_000)
     Receiver(0, 1, 2).deal_with(batch)
     assert batch.all_refused
     batch.restart([b"more"])
@@ -238,7 +246,7 @@ def test_a_restart_sends_what_was_refused_again_and_more_behind_it():
 
 def test_a_restart_forgets_that_it_was_refused():
     """What is accepted the second time is delivered, once."""
-    batch = Batch(singles(5), 1_000_000)
+    batch = Batch(one_frame_each(5), 1_000_000)
     Receiver(*range(5)).deal_with(batch)
     batch.restart()
     assert Receiver().deal_with(batch) == (5, 0)
@@ -247,19 +255,19 @@ def test_a_restart_forgets_that_it_was_refused():
 
 def test_restarts_may_be_refused_again_and_again():
     """Nothing is lost, doubled or reordered however often."""
-    batch = Batch(singles(9), 30)
+    batch = Batch(one_frame_each(9), 30)
     for _ in range(4):
         Receiver(*range(9)).deal_with(batch)
         assert batch.all_refused
         batch.restart()
     receiver = Receiver()
     assert receiver.deal_with(batch) == (9, 0)
-    assert receiver.taken == singles(9)
+    assert receiver.taken == one_frame_each(9)
 
 
 def test_a_restart_has_new_ids():
     """The batch is another one if more is behind it."""
-    batch = Batch(singles(1), 1_000_000)
+    batch = Batch(one_frame_each(1), 1_000_000)
     assert batch.next_part is not None
     before = batch.next_part.frame_id
     batch.part_refused()
@@ -270,7 +278,7 @@ def test_a_restart_has_new_ids():
 
 def test_the_size_is_what_is_left():
     """What is sent no longer counts, what was refused does."""
-    batch = Batch(singles(4), 12)
+    batch = Batch(one_frame_each(4), 12)
     assert batch.size == 24
     batch.part_accepted()
     assert batch.size == 12

@@ -7,9 +7,9 @@ from collections import deque
 
 import pytest
 
-from logplex_handler._buffer import Buffer, BufferLimits
-from logplex_handler._memory import Memory
-from logplex_handler._weight import LIGHT
+from logplex_handler._buffer.accumulator import Buffer, BufferLimits
+from logplex_handler._buffer.memory_pool import Memory
+from logplex_handler._wire.entry import LIGHT
 
 
 def buffer(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._crowd import NO_CROWD, Crowd
-from logplex_handler._lane import OpenLane
+from logplex_handler._buffer.backpressure import NO_CROWD, Crowd
+from logplex_handler.streams.intake import OpenLane
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream
 from tests.servers import serving

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from logplex_handler import KeyValueFormatter, _outlet, _retry
+from logplex_handler import KeyValueFormatter
+from logplex_handler._sender import retry_policy, sender
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, hang_up, refusing, reset, serving, texts
@@ -62,7 +63,7 @@ def log_lines(logger, number):
 @contextmanager
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
     """A receiver that has had a batch of five just now, and the logger that goes on."""
-    monkeypatch.setattr(_outlet, "_REST", rest)
+    monkeypatch.setattr(sender, "_REST", rest)
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),
@@ -252,7 +253,7 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(capsys):
 
 def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(capsys, monkeypatch):
     """The race with the server's closing costs a retry under the same frame id, and no wait."""
-    monkeypatch.setattr(_retry, "FIRST_WAIT", 30.0)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 30.0)
     with serving(accept, hang_up, accept) as server, logging_to(server.url) as (logger, handler):
         logger.info("one")
         assert handler.flush()

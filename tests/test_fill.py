@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 
 from logplex_handler import Destination, KeyValueFormatter
-from logplex_handler._buffer import Buffer, BufferLimits
-from logplex_handler._entries import Entries
-from logplex_handler._fill import fill
-from logplex_handler._frames import Run, number, singles
-from logplex_handler._packet import PacketForm
+from logplex_handler._buffer.accumulator import Buffer, BufferLimits
+from logplex_handler._formatting.codec import Entries
+from logplex_handler._sender.drain import fill
+from logplex_handler._wire.frames import Run, number, singles
+from logplex_handler._wire.packet import PacketForm
 
 FRAME = 10
 

@@ -17,9 +17,10 @@ import pytest
 import requests
 import responses
 
-from logplex_handler import ConfigurationError, LookupFailed, _address, _stderr
+from logplex_handler import ConfigurationError, LookupFailed
+from logplex_handler._process import diagnostics
 from logplex_handler.heroku import AppInfoAPI, PlatformAPI, Provision, Resource, Tokens
-from logplex_handler.streams import Destination
+from logplex_handler.streams import Destination, resolution
 from logplex_handler.testing import LogplexReceiver
 from tests.heroku import NEW, OLD, PASSWORD, SECRET, SECRETS, UUID, Addon, check_hidden, standing_in
 from tests.logs import balanced, logging_to, wait_until
@@ -254,7 +255,7 @@ def test_so_it_is_with_the_legacy_api(answer, problem):
 @responses.activate
 def test_what_is_not_there_any_more_has_ended(capsys, monkeypatch):
     """And so has what is null, as it is for an app of the Fir generation. Each is said once."""
-    monkeypatch.setattr(_stderr, "_PAUSE", 0.0)
+    monkeypatch.setattr(diagnostics, "_PAUSE", 0.0)
     responses.get(ATTACHMENTS, status=404)
     api = platform(Partner(log_input_url=None))
     assert [api.url_for("one"), api.refresh("one", OLD)] == [None, None]
@@ -700,7 +701,7 @@ def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits, capsys)
 
 def test_an_app_that_takes_no_logs_any_more_ends_its_stream(monkeypatch, capsys):
     """It has moved to Fir: its lines are counted, and that is said once."""
-    monkeypatch.setattr(_address, "_BETWEEN_LOOKUPS", 0.0)
+    monkeypatch.setattr(resolution, "_BETWEEN_LOOKUPS", 0.0)
     with standing_in() as heroku, LogplexReceiver(tokens=["t.0123-other"]) as logplex:
         heroku.addons[UUID] = Addon({"app-1": None})
         partner = Partner(log_input_url=logplex.url_for("t.0123-old"))

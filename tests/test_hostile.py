@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logplex_handler import LogplexHandler
-from logplex_handler._retry import retry_after
+from logplex_handler._transport.answer import retry_after
 from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
 from logplex_handler.testing._pairs import parse_pairs

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logplex_handler import _keyvalue
+from logplex_handler._formatting import grammar
 from tests import strict
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -26,12 +26,12 @@ def named(characters):
 )
 def test_what_no_reader_stumbles_over_stays_bare(text):
     """A value without spaces, quotes, `=`, backslashes and controls is written as it is."""
-    assert _keyvalue.quote(text) == text
+    assert grammar.quote(text) == text
 
 
 def test_an_empty_value_is_a_pair_of_quotes():
     """A bare empty value would be lost, or read as 1 in a metric."""
-    assert _keyvalue.quote("") == '""'
+    assert grammar.quote("") == '""'
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_an_empty_value_is_a_pair_of_quotes():
 )
 def test_quotes_and_escapes_are_those_that_all_readers_know(text, written):
     """Inside of double quotes only the named escapes and `\\u00XX` are written."""
-    assert _keyvalue.quote(text) == written
+    assert grammar.quote(text) == written
 
 
 @pytest.mark.parametrize("character", CONTROLS, ids=named(CONTROLS))
 def test_every_control_character_is_escaped(character):
     """No control character stands raw in a value, and each comes back as itself."""
-    written = _keyvalue.quote(f"a{character}b")
+    written = grammar.quote(f"a{character}b")
     assert not any(unicodedata.category(c) == "Cc" for c in written)
     assert strict.pairs(f"k={written}") == [("k", f"a{character}b")]
 
@@ -81,13 +81,13 @@ def test_every_control_character_is_escaped(character):
 )
 def test_unescape_is_what_quote_escaped(inside, text):
     """The escapes of the grammar mean what they stand for."""
-    assert _keyvalue.unescape(inside) == text
+    assert grammar.unescape(inside) == text
 
 
 @pytest.mark.parametrize("inside", [r"\x41", r"\a", r"\e", r"\u0141", r"\u12", r"ok \n \q"])
 def test_an_escape_of_another_grammar_is_not_guessed(inside):
     """What is not ours to read is None, not some other text."""
-    assert _keyvalue.unescape(inside) is None
+    assert grammar.unescape(inside) is None
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_an_escape_of_another_grammar_is_not_guessed(inside):
 )
 def test_keys_lose_what_would_end_them(name, written):
     """A key is stripped of separators, quotes and controls; `_` if nothing is left."""
-    assert _keyvalue.key(name) == written
+    assert grammar.key(name) == written
 
 
 @pytest.mark.parametrize("character", CONTROLS, ids=named(CONTROLS))
 def test_no_control_character_stays_in_a_key(character):
     """Each of them is stripped."""
-    assert _keyvalue.key(f"a{character}b") == "ab"
+    assert grammar.key(f"a{character}b") == "ab"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_no_control_character_stays_in_a_key(character):
 )
 def test_a_key_is_never_a_metric(name, written):
     """A key that a consumer would read as a metric loses its `#`, also one that strips to it."""
-    assert _keyvalue.key(name) == written
+    assert grammar.key(name) == written
 
 
 class Unprintable:
@@ -174,19 +174,19 @@ class Text(str):
 )
 def test_values_are_their_str_but_for_none_and_bools(value, text):
     """None is `null`, bools are lower-case, and a failing `str()` costs one value only."""
-    assert _keyvalue.text_of(value) == text
+    assert grammar.text_of(value) == text
 
 
 def test_a_pair_is_safe_on_both_sides():
     """Key and value are each made safe."""
-    assert _keyvalue.pair("a b", "c d") == 'ab="c d"'
+    assert grammar.pair("a b", "c d") == 'ab="c d"'
 
 
 @settings(max_examples=500)
 @given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
 def test_what_is_written_is_what_a_strict_reader_reads(pairs):
     """Any keys and values: as many pairs come back, and every value as it went in."""
-    line = " ".join(_keyvalue.pair(name, value) for name, value in pairs)
+    line = " ".join(grammar.pair(name, value) for name, value in pairs)
     read = strict.pairs(line)
     assert [value for _, value in read] == [value for _, value in pairs]
     assert strict.metrics(read) == []
@@ -196,5 +196,5 @@ def test_what_is_written_is_what_a_strict_reader_reads(pairs):
 @given(st.text())
 def test_unescape_undoes_quote(text):
     """Any text comes back from its quoted form."""
-    written = _keyvalue.quote(f" {text}")
-    assert _keyvalue.unescape(written[1:-1]) == f" {text}"
+    written = grammar.quote(f" {text}")
+    assert grammar.unescape(written[1:-1]) == f" {text}"

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from logplex_handler import LogplexHandler
-from logplex_handler._transport import Transport, TransportOptions
+from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until

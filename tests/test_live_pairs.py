@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from logplex_handler import KeyValueFormatter, count
-from logplex_handler._shapes import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
 from tests.test_shapes import PACKET, entries_that_know, formatted, frames, has_shape, make

@@ -19,17 +19,16 @@ from logplex_handler import (
     Destination,
     KeyValueFormatter,
     LogplexHandler,
-    _address,
-    _agenda,
-    _directory,
-    _outlet,
     use_stream,
 )
-from logplex_handler._address import State
-from logplex_handler._backoff import Backoff
-from logplex_handler._host import Hosts
-from logplex_handler._retry import Answer
-from logplex_handler._stream import Stream
+from logplex_handler._delivery import scheduler
+from logplex_handler._sender import sender
+from logplex_handler._sender.backoff import Backoff
+from logplex_handler._sender.circuit_breaker import Hosts
+from logplex_handler._transport.answer import Answer
+from logplex_handler.streams import registry, resolution
+from logplex_handler.streams.resolution import State
+from logplex_handler.streams.stream import Stream
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import ScriptedServer, _read, accept, answer, hang_up, serving, texts
@@ -269,7 +268,7 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
 @pytest.mark.parametrize("has_url", [False, True])
 def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
     """Of the first for a stream, of later ones, of those that name none; not of what it logs."""
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     told = Counter()
 
     def on_drop(records, cause):
@@ -326,8 +325,8 @@ def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
 
 def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
     """A customer may be new."""
-    monkeypatch.setitem(_directory._ENDED, State.UNKNOWN, 0.0)
-    monkeypatch.setattr(_agenda, "_IDLE", 0.05)
+    monkeypatch.setitem(registry._ENDED, State.UNKNOWN, 0.0)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.05)
     with receiving("t.1") as logplex:
         source = Record({})
         with logging_to(None, streams=source) as (logger, handler):
@@ -471,7 +470,7 @@ def test_a_stream_that_has_ended_is_counted_as_gone():
 
 def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
     """No request goes to it any more, and it is let go of."""
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     with serving(answer(401)) as server:
         source = Record({1: server.url})
         source.refresh = lambda stream, rejected: None
@@ -555,7 +554,7 @@ def test_a_look_up_that_fails_is_contained_and_tried_again(given, capsys):
 
 def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
     """It is given up after a while; what it brings then is not lost either."""
-    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.2)
+    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.2)
     released = threading.Event()
     with receiving("t.1", "t.2") as logplex:
 
@@ -582,7 +581,7 @@ def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
 
 def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch):
     """Its answer is taken when it comes, and not asked for again."""
-    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
+    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
     asked = []
     with receiving("t.1") as logplex:
 
@@ -603,7 +602,7 @@ def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch
 def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
     """Other threads deliver; that no other stream can be looked up is said once."""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.05)
+    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.05)
     released = threading.Event()
     with receiving("own") as logplex:
         with logging_to(logplex.url, streams=lambda stream: released.wait(20) and None) as (
@@ -725,7 +724,7 @@ def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch, seconds_late)
 
     A host that has answered is not taken for one of them, however late its thread says so.
     """
-    monkeypatch.setattr(_agenda, "_PATIENCE", 0.1)
+    monkeypatch.setattr(scheduler, "_PATIENCE", 0.1)
     hangs = threading.Event()
     deliver = Stream.deliver
 
@@ -870,7 +869,7 @@ def test_block_waits_for_room_that_another_stream_takes():
 
 def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
     """The next line opens them again, without another look-up."""
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     with receiving("t.1") as logplex:
         source = Record({1: logplex.url_for("t.1")})
         with logging_to(None, streams=source) as (logger, handler):
@@ -882,7 +881,7 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
                 assert wait_until(lambda: not directory._streams)
                 assert handler.stats(stream=1).delivered == number
                 assert handler.stats().accepted == number
-            monkeypatch.setattr(_directory, "_FORGET", -1.0)
+            monkeypatch.setattr(registry, "_FORGET", -1.0)
             logger.info("line", extra=to(1))
             assert handler.flush()
             assert wait_until(lambda: not directory._streams and not directory._asleep)
@@ -950,7 +949,7 @@ def test_connections_are_shared_by_the_streams_of_a_host():
 
 def test_a_stream_that_may_wait_for_more_waits_for_no_more_than_fits_into_a_request(monkeypatch):
     """A 64th of the memory that all streams share, however few records that is."""
-    monkeypatch.setattr(_outlet, "_REST", 600)
+    monkeypatch.setattr(sender, "_REST", 600)
     options = {"batch_size": 50, "flush_interval": 600, "max_buffer_bytes": 8_000_000}
     with receiving("t.1") as logplex:
         urls = {"t.1": logplex.url_for("t.1")}
@@ -985,7 +984,7 @@ def test_closing_delivers_what_all_streams_have():
 
 def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
     """However often its URL is refused; then it is asked for again."""
-    monkeypatch.setattr(_address, "_BETWEEN_LOOKUPS", 0.5)
+    monkeypatch.setattr(resolution, "_BETWEEN_LOOKUPS", 0.5)
     with receiving("good") as logplex:
         source = Record({1: logplex.url_for("bad")})
         times = []
@@ -1022,8 +1021,8 @@ def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_en
 
 def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
     """Its lines are in the books of `close`, and its next one goes behind them."""
-    monkeypatch.setattr(_agenda, "_LOOK_UP_PATIENCE", 0.1)
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     released = threading.Event()
     with receiving("t.1") as logplex:
 
@@ -1046,7 +1045,7 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
 
 def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
     """What `on_drop` logs waits for the next batch, however long that takes."""
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     with receiving("t.1") as logplex:
 
         def on_drop(records, cause):
@@ -1172,7 +1171,7 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
 
 def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
     """All the streams of one host share its health, but this is the stream's own."""
-    monkeypatch.setattr(_agenda, "_PATIENCE", 0.05)
+    monkeypatch.setattr(scheduler, "_PATIENCE", 0.05)
 
     class Server(ScriptedServer):
         def _serve(self, connection, number):

@@ -11,9 +11,9 @@ from contextlib import suppress
 import pytest
 import requests
 
-from logplex_handler import _retry
-from logplex_handler._delivery import Delivery
-from logplex_handler._haste import Haste, Hurry
+from logplex_handler._delivery.flush import Delivery
+from logplex_handler._sender import retry_policy
+from logplex_handler._sender.urgency import Haste, Hurry
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, serving, texts
@@ -267,7 +267,7 @@ def test_drops_do_not_cut_a_wait_short(refusal, most):
 
 def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):
     """However many are refused first, each is asked for once, and the others arrive."""
-    monkeypatch.setattr(_retry, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
     with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
         server.steps[0] = refusing(b"bad", 400)(server)
         for _ in range(24):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, count
-from logplex_handler._packet import PacketForm
+from logplex_handler._wire.packet import PacketForm
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.logs import RESERVED

@@ -14,8 +14,9 @@ import pytest
 import requests
 import trustme
 
-from logplex_handler import _connection, _retry
-from logplex_handler._transport import Transport, TransportOptions
+from logplex_handler._sender import retry_policy
+from logplex_handler._transport import connection
+from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to
 from tests.servers import NO_CONTENT, TOKEN, accept, answer, hang_up, reset, serving
@@ -77,7 +78,7 @@ def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends,
 def test_a_session_that_several_threads_share_mixes_up_no_receivers():
     """A request with its credentials goes to its own, whatever others ask for just then."""
     session = requests.Session()
-    _connection.bound(session)
+    connection.bound(session)
     adapter = session.get_adapter("http://")
     one, other = [requests.Request("POST", f"http://{name}.test").prepare() for name in "ab"]
 
@@ -464,7 +465,7 @@ def test_a_kept_tls_connection_that_dies_under_a_request_is_tried_again_at_once(
     ):
         logger.info("one")
         assert handler.flush()
-        monkeypatch.setattr(_retry, "FIRST_WAIT", 60)
+        monkeypatch.setattr(retry_policy, "FIRST_WAIT", 60)
         logger.info("two")
         assert handler.flush(4)
     assert server.connections == 2

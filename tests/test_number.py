@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logplex_handler import _number
+from logplex_handler.metrics import number_format
 
 LARGEST = int(1.7976931348623157e308)
 
@@ -56,7 +56,7 @@ LARGEST = int(1.7976931348623157e308)
 )
 def test_numbers_are_fixed_point_with_at_most_six_decimals(value, digits):
     """No exponent, no trailing zeros, no sign: the digits that l2met reads as they are meant."""
-    assert _number.written(value) == digits
+    assert number_format.written(value) == digits
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_numbers_are_fixed_point_with_at_most_six_decimals(value, digits):
 def test_what_is_no_number_is_refused(value):
     """Bools and strings of digits too, which are slips."""
     with pytest.raises(TypeError, match="must be a number, not "):
-        _number.written(value)
+        number_format.written(value)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_no_number_is_refused(value):
 def test_what_l2met_drops_is_refused(value):
     """Negative, infinite and undefined values."""
     with pytest.raises(ValueError, match="must be finite and not negative"):
-        _number.written(value)
+        number_format.written(value)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_what_l2met_drops_is_refused(value):
 def test_what_is_no_float_any_more_is_refused(value):
     """l2met reads into a float, and drops what does not fit."""
     with pytest.raises(ValueError, match="must be "):
-        _number.written(value)
+        number_format.written(value)
 
 
 def test_a_decimal_with_a_huge_exponent_costs_nothing():
     """It is refused or rounded without writing its zeros."""
     begin = time.process_time()
-    assert _number.written(Decimal("1E-99999999")) == "0"
+    assert number_format.written(Decimal("1E-99999999")) == "0"
     with pytest.raises(ValueError, match="must be finite"):
-        _number.written(Decimal("1E+99999999"))
+        number_format.written(Decimal("1E+99999999"))
     assert time.process_time() - begin < 1
 
 
@@ -116,7 +116,7 @@ def test_the_decimal_context_of_the_application_does_not_matter():
     with localcontext() as context:
         context.prec = 2
         context.traps[FloatOperation] = True
-        assert _number.written(Decimal("12345.678")) == "12345.678"
+        assert number_format.written(Decimal("12345.678")) == "12345.678"
 
 
 @settings(max_examples=300)
@@ -128,7 +128,7 @@ def test_the_decimal_context_of_the_application_does_not_matter():
 )
 def test_l2met_reads_the_number_that_was_meant(value):
     """Any number that is accepted is read back within half of the sixth decimal."""
-    digits = _number.written(value)
+    digits = number_format.written(value)
     assert set(digits) <= set("0123456789.")
     assert abs(Fraction(digits) - Fraction(value)) <= Fraction(5, 10**7)
     assert math.isfinite(float(digits))
@@ -147,4 +147,4 @@ def test_l2met_reads_the_number_that_was_meant(value):
 )
 def test_a_calculated_number_keeps_six_digits(value, digits):
     """More if there are more before the point."""
-    assert _number.written(_number.short(value)) == digits
+    assert number_format.written(number_format.short(value)) == digits

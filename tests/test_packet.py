@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logplex_handler import _packet
-from logplex_handler._packet import PacketForm
+from logplex_handler._wire import packet
+from logplex_handler._wire.packet import PacketForm
 from tests import strict
 
 # 2013-03-27T20:02:24+00:00, the time in the documents' examples.
@@ -112,7 +112,7 @@ def test_frames_follow_each_other_without_a_gap():
 )
 def test_a_level_has_the_severity_of_the_named_one_below(level, severity):
     """DEBUG 7, INFO 6, WARNING 4, ERROR 3, CRITICAL 2, and 7 below DEBUG too."""
-    assert _packet.severity(level) == severity
+    assert packet.severity(level) == severity
 
 
 @pytest.mark.parametrize("facility", range(24))
@@ -146,7 +146,7 @@ def test_the_priority_is_facility_and_severity(facility):
 )
 def test_times_are_utc_with_six_digits(created, text):
     """Rounded to the microsecond, across a second, a day and a year too; `+00:00` is literal."""
-    assert _packet.timestamp(created) == text
+    assert packet.timestamp(created) == text
 
 
 def test_times_do_not_depend_on_the_local_zone(monkeypatch):
@@ -154,7 +154,7 @@ def test_times_do_not_depend_on_the_local_zone(monkeypatch):
     monkeypatch.setenv("TZ", "Pacific/Chatham")
     time.tzset()
     try:
-        assert _packet.timestamp(CREATED + 86_400) == "2013-03-28T20:02:24.000000+00:00"
+        assert packet.timestamp(CREATED + 86_400) == "2013-03-28T20:02:24.000000+00:00"
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -164,10 +164,10 @@ def test_times_do_not_depend_on_the_local_zone(monkeypatch):
 @given(st.floats(0, 4e9))
 def test_no_time_is_off_by_more_than_half_a_microsecond(created):
     """But for what the multiplication loses, a quarter at most."""
-    text = _packet.timestamp(created)
-    (packet,) = strict.frames(form().frames(created, INFO, "")[0])
-    assert strict.packet(packet).time == text
-    seconds = _packet.timestamp(int(created))[:19]
+    text = packet.timestamp(created)
+    (only,) = strict.frames(form().frames(created, INFO, "")[0])
+    assert strict.packet(only).time == text
+    seconds = packet.timestamp(int(created))[:19]
     whole = int(created) + (text[:19] != seconds)
     shown = whole + Decimal(text[19:26])
     assert abs(shown - Decimal(created)) <= Decimal("0.00000075")
@@ -200,7 +200,7 @@ def test_no_time_is_off_by_more_than_half_a_microsecond(created):
 )
 def test_fields_are_made_safe(text, dashes, field):
     """Lower-case letters, digits, points and dashes; empty if nothing is usable."""
-    assert _packet.field(text, 15, dashes=dashes) == field
+    assert packet.field(text, 15, dashes=dashes) == field
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_fields_are_made_safe(text, dashes, field):
 )
 def test_fields_are_cut_to_size(text, field):
     """After what is unusable was replaced, and before it is seen whether anything is left."""
-    assert _packet.field(text, 5) == field
+    assert packet.field(text, 5) == field
 
 
 @settings(max_examples=300)
 @given(st.text(), st.integers(1, 50), st.booleans())
 def test_no_field_is_more_than_readers_take(text, longest, dashes):
     """Any text: nothing but what every reader takes, and never only dashes and points."""
-    field = _packet.field(text, longest, dashes=dashes)
+    field = packet.field(text, longest, dashes=dashes)
     assert len(field) <= longest
     assert re.fullmatch(r"[a-z0-9.-]*" if dashes else r"[a-z0-9.]*", field)
     assert not field or field.strip("-.")
@@ -253,7 +253,7 @@ def test_a_form_shows_nothing_of_itself():
 )
 def test_one_line_makes_visible_what_a_packet_must_not_hold(text, shown):
     """Controls but tab, lone surrogates, and a byte order mark where it comes first."""
-    assert _packet.one_line(text) == shown
+    assert packet.one_line(text) == shown
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0), 0xD800, 0xDBFF, 0xDC00, 0xDFFF])

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from logplex_handler import _forks
+from logplex_handler._process import forks
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream
 from tests.servers import accept, serving
@@ -266,8 +266,8 @@ def test_a_fork_that_python_is_not_told_of_is_noticed():
         done = run(
             logplex.url,
             """
-            from logplex_handler import _forks
-            _forks._forkables.clear()
+            from logplex_handler._process import forks
+            forks._forkables.clear()
             logger.info("parent")
             pid = os.fork()
             if pid == 0:
@@ -283,7 +283,7 @@ def test_a_fork_that_python_is_not_told_of_is_noticed():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize("mark", [_forks.here, _forks._HereByPid])
+@pytest.mark.parametrize("mark", [forks.here, forks._HereByPid])
 def test_a_mark_says_whether_it_was_made_in_this_process(mark):
     """Not in a child, nor in a child of that; but in each for its own."""
     here = mark()
@@ -695,7 +695,7 @@ def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing()
             """
             import multiprocessing
             from multiprocessing import util
-            from logplex_handler import _exits
+            from logplex_handler._process import exits
             def come_and_go(times):
                 for number in range(times):
                     one = LogplexHandler()
@@ -707,7 +707,7 @@ def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing()
                 before = len(util._finalizer_registry)
                 come_and_go(19)
                 left = len(util._finalizer_registry) - before
-                sys.exit(left + len(_exits._end._first) + len(_exits._end._last))
+                sys.exit(left + len(exits._end._first) + len(exits._end._last))
             child = multiprocessing.get_context("fork").Process(target=work)
             child.start()
             child.join()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from logplex_handler.cli._style import Style, harmless
+from logplex_handler.receiver.style import Style, harmless
 from logplex_handler.testing import LogplexReceiver
 from tests.commands import COMMAND, environment, run, started
 from tests.logs import logging_to, wait_until

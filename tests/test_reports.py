@@ -29,12 +29,12 @@ from logplex_handler import (
     ConfigurationError,
     KeyValueFormatter,
     Metrics,
-    _forks,
     count,
     measure,
     sample,
 )
-from logplex_handler._periodic import next_time
+from logplex_handler._process import forks
+from logplex_handler._process.periodic import next_time
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.logs import logging_to, wait_until
@@ -825,7 +825,7 @@ def test_close_reports_the_last_interval_once(capsys):
 
 def test_close_does_not_wait_for_ever_for_what_hangs(monkeypatch, capsys):
     """Counts are reported all the same."""
-    monkeypatch.setattr("logplex_handler._reporter._PATIENCE", 0.1)
+    monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 0.1)
     hang = threading.Event()
     asked = threading.Event()
 
@@ -967,12 +967,12 @@ def test_a_forked_child_that_records_nothing_reports_nothing():
 def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
     """uWSGI forks without the hook, and perhaps while a lock is held."""
     text = """
-        from logplex_handler import _forks
+        from logplex_handler._process import forks
         metrics.count('x', 3)
         other = metrics.stream('other')
         other.sample('polled', lambda: None)
         other.count('z', 5)
-        _forks._forkables.clear()
+        forks._forkables.clear()
         held = threading.Event()
         def hold():
             with metrics._lock, metrics._reporter._lock:
@@ -1120,7 +1120,7 @@ def test_records_of_one_shape_keep_their_sources_apart():
 
 def test_meters_are_forgotten_by_the_fork_hook():
     """A Metrics that nobody has any more is not kept alive by it."""
-    before = len(_forks.registered())
+    before = len(forks.registered())
     Metrics(logging.getLogger("x")).stream("a")
     gc.collect()
-    assert len(_forks.registered()) <= before
+    assert len(forks.registered()) <= before

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from logplex_handler import _retry
-from logplex_handler._retry import Action, Answer, decide, wait
+from logplex_handler._sender import retry_policy
+from logplex_handler._sender.retry_policy import Action, decide, wait
+from logplex_handler._transport.answer import Answer
 
 AGAIN = {408, 425, 429, *range(500, 600)}
 LOOK_UP = {401, 403, 404, 405, 407, 410, 415, *range(300, 400)}
@@ -69,14 +70,14 @@ def test_an_answer_says_what_it_was(answer, text):
 )
 def test_waits_double_from_half_a_second_to_thirty(attempt, longest):
     """Jitter takes up to half of each, so that those who failed together come back apart."""
-    assert wait(attempt, 1.0, _retry.LONGEST_WAIT) == longest
-    assert wait(attempt, 0.0, _retry.LONGEST_WAIT) == longest / 2
-    assert wait(attempt, 0.5, _retry.LONGEST_WAIT) == longest * 0.75
+    assert wait(attempt, 1.0, retry_policy.LONGEST_WAIT) == longest
+    assert wait(attempt, 0.0, retry_policy.LONGEST_WAIT) == longest / 2
+    assert wait(attempt, 0.5, retry_policy.LONGEST_WAIT) == longest * 0.75
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 0.5), (11, 512), (12, 600), (10**9, 600)])
 def test_a_refused_stream_waits_up_to_ten_minutes(attempt, longest):
     """The same way with another limit."""
-    assert _retry.LONGEST_REFUSED_WAIT == 600
-    assert wait(attempt, 1.0, _retry.LONGEST_REFUSED_WAIT) == longest
-    assert wait(attempt, 0.0, _retry.LONGEST_REFUSED_WAIT) == longest / 2
+    assert retry_policy.LONGEST_REFUSED_WAIT == 600
+    assert wait(attempt, 1.0, retry_policy.LONGEST_REFUSED_WAIT) == longest
+    assert wait(attempt, 0.0, retry_policy.LONGEST_REFUSED_WAIT) == longest / 2

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logplex_handler import Destination, KeyValueFormatter, count
-from logplex_handler._entries import Entries
-from logplex_handler._frames import Run, singles
-from logplex_handler._packet import PacketForm
-from logplex_handler._shapes import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.codec import Entries
+from logplex_handler._wire.frames import Run, singles
+from logplex_handler._wire.packet import PacketForm
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
 

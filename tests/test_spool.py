@@ -17,11 +17,13 @@ import time
 
 import pytest
 
-from logplex_handler import _agenda, _claims, _outlet, _shelf, _spool
-from logplex_handler._chunk import packed, records_in, unpacked
-from logplex_handler._fill import fill
-from logplex_handler._frames import Run, pieces, singles
-from logplex_handler._shelf import Shelf
+from logplex_handler._delivery import scheduler
+from logplex_handler._sender import disk_queue, sender
+from logplex_handler._sender.disk_queue import Shelf
+from logplex_handler._sender.drain import fill
+from logplex_handler._spool import owner_locks, store
+from logplex_handler._spool.chunk import packed, records_in, unpacked
+from logplex_handler._wire.frames import Run, pieces, singles
 from tests import spool_kills
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
@@ -52,7 +54,7 @@ def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **optio
             logger.info(message, extra={"logplex_stream": stream})
         assert wait_until(until, 10)
     # Somebody may be sending still.
-    assert wait_until(lambda: os.path.realpath(spool) not in _claims._files, 10)
+    assert wait_until(lambda: os.path.realpath(spool) not in owner_locks._files, 10)
     return handler.stats()
 
 
@@ -62,7 +64,7 @@ def lines(*numbers):
 
 def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
     """It leaves at once, however soon after a request."""
-    monkeypatch.setattr(_outlet, "_REST", 600)
+    monkeypatch.setattr(sender, "_REST", 600)
     options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
     with (
         serving(accept) as server,
@@ -609,10 +611,10 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
     """SQLite would take the parent's locks for its own."""
     with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, _):
         logger.info("hello")
-        assert wait_until(lambda: bool(_spool._opened))
+        assert wait_until(lambda: bool(store._opened))
         # As it is seen by a child that has inherited it.
         path = os.path.realpath(spool)
-        monkeypatch.setitem(_spool._opened, -1, (path, os.getppid(), None))
+        monkeypatch.setitem(store._opened, -1, (path, os.getppid(), None))
         with serving(accept) as server, logging_to(server.url, spool=spool) as (other, handler):
             other.info("hello")
             assert handler.flush(5)
@@ -745,8 +747,8 @@ def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
 
 def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
     """Also by a stream that was let go of meanwhile, and was opened again."""
-    monkeypatch.setattr(_agenda, "_IDLE", 0.1)
-    monkeypatch.setattr(_spool, "_PATIENCE", 0.2)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    monkeypatch.setattr(store, "_PATIENCE", 0.2)
     with (
         serving(accept) as server,
         logging_to(None, spool=spool, streams={"a": server.url}) as (logger, handler),
@@ -851,7 +853,7 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             ).fetchall()
 
     # As small as they are where something is logged now and then.
-    monkeypatch.setattr(_shelf, "fill", _one_by_one)
+    monkeypatch.setattr(disk_queue, "fill", _one_by_one)
     with serving(look) as server:
         options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
         options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
@@ -861,7 +863,7 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             shelf = own_stream(handler).shelf
             assert shelf is not None
             assert wait_until(lambda: bool(shelf._unwritten))
-            monkeypatch.setattr(_shelf, "fill", fill)
+            monkeypatch.setattr(disk_queue, "fill", fill)
             handler.flush(0.3)
             assert seen[0]
             server.steps[:] = [accept]

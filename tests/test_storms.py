@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from logplex_handler import _retry
+from logplex_handler._sender import retry_policy
 from tests.logs import balanced, logging_to
 from tests.servers import NO_CONTENT, TOKEN, reset, texts
 
@@ -155,9 +155,9 @@ def _unreliable_dns(monkeypatch):
 @pytest.fixture
 def _short_waits(monkeypatch):
     """Many more requests fit in a storm when the waits between them are short."""
-    monkeypatch.setattr(_retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(_retry, "LONGEST_WAIT", 0.2)
-    monkeypatch.setattr(_retry, "LONGEST_REFUSED_WAIT", 0.2)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry_policy, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(retry_policy, "LONGEST_REFUSED_WAIT", 0.2)
 
 
 @pytest.mark.usefixtures("_unreliable_dns", "_short_waits")

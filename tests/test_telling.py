@@ -1,8 +1,8 @@
 """Who is told of which drops, and that the numbers agree."""
 
-from logplex_handler._buffer import Buffer, BufferLimits
-from logplex_handler._stderr import Stderr
-from logplex_handler._telling import Telling
+from logplex_handler._buffer.accumulator import Buffer, BufferLimits
+from logplex_handler._process.diagnostics import Stderr
+from logplex_handler._sender.drop_notices import Telling
 
 
 def dropping(capsys, on_drop=None):

@@ -13,10 +13,10 @@ import requests
 import responses
 import urllib3.exceptions
 
-from logplex_handler import _failures, _transport
-from logplex_handler._own_doing import Doing, own_doing
-from logplex_handler._retry import retry_after
-from logplex_handler._transport import Transport, TransportOptions
+from logplex_handler._process.reentrancy import Doing, own_doing
+from logplex_handler._transport import connection, errors
+from logplex_handler._transport.answer import retry_after
+from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 
 URL = "https://logplex.test/logs"
@@ -130,7 +130,7 @@ def test_an_exception_becomes_an_answer_that_names_its_kind_alone(error, name, m
 def test_the_end_of_a_tls_connection_is_one(error, closed):
     """As where there is no TLS: a kept one that had been closed is no sign of trouble."""
     wrapped = _REASONS.MaxRetryError(Mock(), URL, _REASONS.SSLError(error))
-    assert _failures.is_closed_connection(requests.exceptions.SSLError(wrapped)) == closed
+    assert errors.is_closed_connection(requests.exceptions.SSLError(wrapped)) == closed
 
 
 @responses.activate
@@ -191,7 +191,7 @@ def test_adapters_of_the_callers_own_are_left_alone():
     session = requests.Session()
     session.mount("https://", own)
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=3, pool_maxsize=7))
-    _transport._connection.bound(session)
+    connection.bound(session)
     assert session.adapters["https://"] is own
     replaced = session.adapters["http://"]
     assert type(replaced) is not requests.adapters.HTTPAdapter
@@ -269,7 +269,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch):
     transport = Transport(options(session_factory=Session))
     post(transport)
     assert not closed
-    monkeypatch.setattr(_transport, "_MAX_IDLE", 0.0)
+    monkeypatch.setattr("logplex_handler._transport.transport._MAX_IDLE", 0.0)
     post(transport)
     assert len(closed) == 1
 

@@ -84,7 +84,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from logplex_handler._demo import demo
+    from logplex_handler.cli._demo_shop import demo
 
     return demo(options.seconds)
 
@@ -182,6 +182,6 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _check(options: argparse.Namespace) -> int:
     from logplex_handler.cli._check import check
-    from logplex_handler.cli._style import Style
+    from logplex_handler.receiver.style import Style
 
     return check(send_line=not options.no_line, timeout=options.timeout, style=Style(sys.stdout))

@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 import requests
 
-from logplex_handler._options import Options, resolve
-from logplex_handler._packet import PacketForm
-from logplex_handler._transport import Transport
-from logplex_handler.cli._style import Style
+from logplex_handler._transport.transport import Transport
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler import LogplexHandler
-from logplex_handler.streams import Destination
+from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler.options import Options, resolve
+from logplex_handler.receiver.style import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
 

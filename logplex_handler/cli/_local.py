@@ -96,7 +96,7 @@ def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _receive(options: argparse.Namespace) -> int:
-    from logplex_handler._packet import severity
+    from logplex_handler._wire.packet import severity
     from logplex_handler.cli._receive import ReceiveOptions, receive
     from logplex_handler.receiver._terminal import Filter
     from logplex_handler.testing import Misbehaviour

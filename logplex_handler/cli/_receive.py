@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logplex_handler.cli._input import Stop
-from logplex_handler.cli._style import Style
 from logplex_handler.receiver._feed import Feed, Viewer
 from logplex_handler.receiver._record import Recorder
 from logplex_handler.receiver._terminal import Filter, Terminal
+from logplex_handler.receiver.style import Style
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from logplex_handler.testing._receiver import listens_everywhere
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import requests
 
-from logplex_handler.cli._style import harmless
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver._record import Recorded, read
-from logplex_handler.streams import Destination
+from logplex_handler.receiver.style import harmless
 
 _TIMEOUT = 10.0
 

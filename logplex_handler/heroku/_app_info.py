@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from logplex_handler._session import SessionFactory
+from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, checked_base
 from logplex_handler.heroku._looking_up import Ended, Located, LookingUp, OnRotate

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from logplex_handler import _connection, _failures
-from logplex_handler._own_doing import Doing, marked
-from logplex_handler._retry import retry_after
-from logplex_handler._session import SessionFactory, new_session, verify
-from logplex_handler._transport import TOTAL_TIMEOUTS
+from logplex_handler._process.reentrancy import Doing, marked
+from logplex_handler._transport import connection, errors
+from logplex_handler._transport.answer import retry_after
+from logplex_handler._transport.session import SessionFactory, new_session, verify
+from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._version import __version__
+from logplex_handler._wire.destination import is_loopback
 from logplex_handler.errors import ConfigurationError, LookupFailed
-from logplex_handler.streams import is_loopback
 
 # Bytes: an answer that is longer is none of Heroku's.
 _MAX_ANSWER = 1024 * 1024
@@ -106,11 +106,11 @@ class Http:
     def bounded(self) -> Iterator[None]:
         """Within it, all requests together take no longer than one request of the handler's may."""
         try:
-            with _connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
+            with connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
                 yield
         except BaseException as error:
             # A signal, perhaps, in the depth of libraries whose variables hold credentials.
-            _failures.clear_variables(error)
+            errors.clear_variables(error)
             raise
 
     def get(self, url: str, accept: str, authorization: Authorization) -> Reply | LookupFailed:
@@ -156,8 +156,8 @@ class Http:
                     return _read(response)
         except Exception as error:
             # Its text may quote what was sent.
-            failure = _failures.name(error)
-            _failures.dissolve(error)
+            failure = errors.name(error)
+            errors.dissolve(error)
             return LookupFailed(f"{name}: {failure}")
 
 

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from logplex_handler import _forks
-from logplex_handler._session import SessionFactory
-from logplex_handler._stderr import Stderr, shown
+from logplex_handler._process import forks
+from logplex_handler._process.diagnostics import Stderr, shown
+from logplex_handler._transport.session import SessionFactory
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 from logplex_handler.heroku._record import Record, Resource, destination, resource_of
-from logplex_handler.streams import Destination
 
 OnRotate = Callable[[Any, str], object]
 
@@ -65,7 +65,7 @@ class LookingUp:
         # Streams of which it was said that they have ended.
         self._said_ended: set[Hashable] = set()
         self._begin_anew()
-        _forks.register(self)
+        forks.register(self)
 
     def _begin_anew(self) -> None:
         # Guards the locks below.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from logplex_handler._session import SessionFactory
+from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, Reply, Secret, checked_base
 from logplex_handler.heroku._looking_up import Ended, Located, LookingUp, OnRotate

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.heroku._record import is_id
-from logplex_handler.streams import Destination
 
 _NOT_IN_TEXTS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Characters: far more than any of these fields needs.

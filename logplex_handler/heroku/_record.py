@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
-from logplex_handler.streams import Destination
 
 # A UUID, or such as `app1234@heroku.com`. It stands in the path of a request.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from logplex_handler.cli._style import Style, harmless
 from logplex_handler.receiver._feed import Arrived, Seen
+from logplex_handler.receiver.style import Style, harmless
 from logplex_handler.testing import Line, Request, Violation
 
 # Explanations are for reading, so not wider than a page.

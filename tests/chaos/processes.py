@@ -22,9 +22,12 @@ from tests.chaos.run import TOKEN
 
 _PROGRAM = """
 import logging, os, signal, sys, threading, time
-from logplex_handler import LogplexHandler, _retry, flush_on_sigterm
-_retry.FIRST_WAIT, _retry.LONGEST_WAIT, _retry.LONGEST_REFUSED_WAIT = 0.02, 0.1, 0.1
-_retry.LONGEST_ASKED_WAIT = 0.15
+from logplex_handler import LogplexHandler, flush_on_sigterm
+from logplex_handler._sender import retry_policy
+from logplex_handler._transport import answer
+retry_policy.FIRST_WAIT, retry_policy.LONGEST_WAIT = 0.02, 0.1
+retry_policy.LONGEST_REFUSED_WAIT = 0.1
+answer.LONGEST_ASKED_WAIT = 0.15
 FORKS, RECORDS = int(sys.argv[1]), int(sys.argv[2])
 handler = LogplexHandler(timeout=0.2, shutdown_timeout=20, flush_interval=0.01)
 handler.setFormatter(logging.Formatter("%(message)s"))

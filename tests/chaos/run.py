@@ -17,7 +17,9 @@ import requests
 import trustme
 import urllib3.exceptions
 
-from logplex_handler import LogplexHandler, Stats, _retry
+from logplex_handler import LogplexHandler, Stats
+from logplex_handler._sender import retry_policy
+from logplex_handler._transport import answer
 from tests.chaos import surroundings
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver, Routed
@@ -31,10 +33,10 @@ _RECOVERY = 30.0
 
 # What the package holds for seconds and minutes, as seconds in a scenario.
 _WAITS = {
-    (_retry, "FIRST_WAIT"): 0.02,
-    (_retry, "LONGEST_WAIT"): 0.1,
-    (_retry, "LONGEST_REFUSED_WAIT"): 0.1,
-    (_retry, "LONGEST_ASKED_WAIT"): 0.15,
+    (retry_policy, "FIRST_WAIT"): 0.02,
+    (retry_policy, "LONGEST_WAIT"): 0.1,
+    (retry_policy, "LONGEST_REFUSED_WAIT"): 0.1,
+    (answer, "LONGEST_ASKED_WAIT"): 0.15,
 }
 
 

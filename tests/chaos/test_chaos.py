@@ -9,9 +9,10 @@ from multiprocessing import get_context
 
 import pytest
 
-from logplex_handler import LogplexHandler, _outlet
-from logplex_handler._batch import Part
-from logplex_handler._retry import Action
+from logplex_handler import LogplexHandler
+from logplex_handler._sender import sender
+from logplex_handler._sender.batch import Part
+from logplex_handler._sender.retry_policy import Action
 from tests.chaos import many, processes
 from tests.chaos.checks import broken
 from tests.chaos.run import play
@@ -59,7 +60,7 @@ def test_a_seed_stands_for_one_scenario():
 
 def test_it_finds_records_that_are_lost(monkeypatch):
     """A sender that takes every answer for a good one."""
-    monkeypatch.setattr(_outlet._retry, "decide", lambda answer: Action.FORGET)
+    monkeypatch.setattr(sender.retry_policy, "decide", lambda answer: Action.FORGET)
     assert "did not arrive" in " ".join(broken(play(STORM)))
 
 

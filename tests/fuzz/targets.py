@@ -8,11 +8,11 @@ import socket
 from contextlib import suppress
 
 from logplex_handler import KeyValueFormatter, LogplexHandler
-from logplex_handler._entries import Entries
-from logplex_handler._options import resolve
-from logplex_handler._packet import PacketForm
-from logplex_handler._retry import retry_after
+from logplex_handler._formatting.codec import Entries
+from logplex_handler._transport.answer import retry_after
+from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler.options import resolve
 from logplex_handler.streams import Destination
 from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
 from logplex_handler.testing._pairs import parse_metric, parse_pairs

@@ -1,0 +1,168 @@
+"""Messages that are key=value by themselves: their pairs, and where each argument goes.
+
+`"status=delivered order=%s"` stays two pairs, and its argument becomes (part of) the value of
+`order`, whatever it holds. All other messages are free text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from logplex_handler._formatting import grammar
+
+# A key of ordinary form, so that prose with an `=` in it stays prose.
+_KEY = r"[A-Za-z_@][\w.#:/@-]*"
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"(?= |$)'
+_PAIR = re.compile(rf'(?P<key>{_KEY})=(?:{_QUOTED}|(?P<bare>(?!")[^ ]*))(?: +|$)')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_CONVERSION = re.compile(
+    r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+)?)?"
+    r"[hlL]?[diouxXeEfFgGcrsa])"
+)
+_WHOLE = re.compile(r"%\(([^()]*)\)s")
+
+# Templates are literals in a program, so there are few of them and they are short. What is longer
+# is made at run time and not worth remembering.
+_CACHED_TEMPLATES = 1024
+_MAX_CACHED_LENGTH = 1000
+
+
+class Value(NamedTuple):
+    """`key=` and the template of its value.
+
+    `arguments` is how many it takes by position; `whole` is the name of the one argument by name
+    that is the value, if it is nothing else.
+    """
+
+    key: str
+    template: str
+    arguments: int
+    whole: str | None
+
+
+def written_pairs(message: str) -> str | None:
+    """A message without arguments as safe pairs, or None if it is not key=value throughout.
+
+    Values that need quotes get them: `path=/x?a=b` becomes `path="/x?a=b"`.
+    """
+    pairs = _split(message)
+    if pairs is None:
+        return None
+    return " ".join([f"{key}={grammar.quote(value)}" for key, value in pairs])
+
+
+def filled_pairs(template: str, arguments: object) -> str | None:
+    """A %-template with its arguments as safe pairs, or None if it is not key=value throughout.
+
+    None also if the arguments do not match the conversions in number; the caller's ordinary
+    formatting then says what is wrong with them.
+
+    Raises:
+        Exception: what formatting an argument raises.
+    """
+    values = plan(template)
+    if values is None:
+        return None
+    if isinstance(arguments, Mapping):
+        if sum(value.arguments for value in values) > 1:
+            return None
+        return " ".join([_pair(value, arguments) for value in values])
+    if not isinstance(arguments, tuple):
+        return None
+    pairs = []
+    used = 0
+    for value in values:
+        end = used + value.arguments
+        if end > len(arguments):
+            return None
+        pairs.append(_pair(value, arguments[used:end]))
+        used = end
+    return " ".join(pairs) if used == len(arguments) else None
+
+
+def plan(template: str) -> tuple[Value, ...] | None:
+    """The pairs of a %-template, or None if it is not key=value throughout."""
+    return _plan(template) if len(template) <= _MAX_CACHED_LENGTH else _compile(template)
+
+
+def parts(template: str) -> tuple[list[str], list[str]] | None:
+    """The texts of a %-template, and the conversions between them, which take one argument each.
+
+    None for conversions that take their argument by name, or others for their width.
+    """
+    texts = [""]
+    conversions = []
+    end = 0
+    for match in _CONVERSION.finditer(template):
+        between, end = template[end : match.start()], match.end()
+        texts[-1] += between
+        if "%" in between or match["name"] is not None or "*" in match[0]:
+            return None
+        if match[0] == "%%":
+            texts[-1] += "%"
+        else:
+            conversions.append(match[0])
+            texts.append("")
+    texts[-1] += template[end:]
+    return None if "%" in template[end:] else (texts, conversions)
+
+
+def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
+    if isinstance(arguments, Mapping):
+        if value.whole is not None:
+            return f"{value.key}={grammar.quote(_as_value(arguments[value.whole]))}"
+    elif value.template == "%s":
+        return f"{value.key}={grammar.quote(_as_value(arguments[0]))}"
+    return f"{value.key}={grammar.quote(value.template % arguments)}"
+
+
+def _as_value(argument: object) -> str:
+    """As an extra would be written, but for errors: these are the caller's to report."""
+    if argument is None or isinstance(argument, bool):
+        return grammar.text_of(argument)
+    return grammar.exact(str(argument))
+
+
+def _compile(template: str) -> tuple[Value, ...] | None:
+    pairs = _split(template)
+    if pairs is None:
+        return None
+    values = []
+    for key, value in pairs:
+        arguments = 0
+        for match in _CONVERSION.finditer(value):
+            by_position = match[0] != "%%" and match["name"] is None
+            arguments += by_position + (match["width"] == "*") + (match["precision"] == "*")
+        if "%" in _CONVERSION.sub("", value):
+            return None
+        whole = _WHOLE.fullmatch(value)
+        values.append(Value(key, value, arguments, whole[1] if whole else None))
+    return tuple(values)
+
+
+_plan = lru_cache(_CACHED_TEMPLATES)(_compile)
+
+
+def _split(text: str) -> list[tuple[str, str]] | None:
+    """The keys and unquoted values of a text that consists of pairs alone, else None."""
+    text = text.strip(" ")
+    if "=" not in text or _CONTROL.search(text):
+        return None
+    pairs = []
+    position = 0
+    while position < len(text):
+        match = _PAIR.match(text, position)
+        if match is None:
+            return None
+        value = match["bare"]
+        if value is None:
+            value = grammar.unescape(match["quoted"])
+            if value is None:
+                return None
+        pairs.append((match["key"], value))
+        position = match.end()
+    return pairs

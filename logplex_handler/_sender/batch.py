@@ -1,0 +1,143 @@
+"""One batch on its way: its parts, and what became of each record in it.
+
+A batch is a stack of parts, each of which is one request body; a part that is refused as a whole is
+cut in halves until the packets at fault are alone. Nothing here sends, waits or locks.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from logplex_handler._wire.frames import Frame, OwnFrame, number, rewritten, settled, singles, size
+
+
+@dataclass
+class Part:
+    """One request body, the same with the same id on every try.
+
+    `maybe_delivered` says that the last try may have arrived though no answer came.
+    """
+
+    frames: Sequence[Frame]
+    frame_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    tried: bool = False
+    maybe_delivered: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The frames as they stand in a request, with nothing between them."""
+        return b"".join(singles(self.frames))
+
+    @property
+    def number(self) -> int:
+        """How many frames there are."""
+        return number(self.frames)
+
+
+class Batch:
+    """What was taken to be sent together, in order."""
+
+    def __init__(
+        self, frames: Iterable[Frame], max_bytes: int, frame_id: str | None = None
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._notice_refused = False
+        self._start(frames)
+        if frame_id is not None:
+            # They had it before, so they stay together.
+            self._parts = [Part([*frames], frame_id)]
+
+    def _start(self, frames: Iterable[Frame]) -> None:
+        # The next part stands last.
+        frames = list(frames)
+        fits = size(frames) <= self._max_bytes
+        packed = [frames] if fits else _packed(frames, self._max_bytes)
+        self._parts = [Part(part) for part in reversed(packed) if part]
+        self._refused: list[Frame] = []
+        self._any_accepted = False
+
+    @property
+    def next_part(self) -> Part | None:
+        """The part to send now; None when all are settled or found refused."""
+        return self._parts[-1] if self._parts else None
+
+    def part_accepted(self) -> tuple[int, int]:
+        """The next part was taken: how many records that delivers, and how many it completes
+        without delivering them whole."""
+        self._any_accepted = True
+        return settled(self._parts.pop().frames, delivered=True)
+
+    def part_refused(self) -> bool:
+        """The next part was refused as it is: cut it in halves, or keep the one frame apart.
+
+        Whether it was a single frame.
+        """
+        frames = singles(self._parts.pop().frames)
+        if len(frames) == 1:
+            self._refused += frames
+            return True
+        half = len(frames) // 2
+        self._parts += [Part(frames[half:]), Part(frames[:half])]
+        return False
+
+    @property
+    def notice_accepted(self) -> bool:
+        """Whether none of the handler's own lines in it was refused."""
+        return not self._notice_refused
+
+    @property
+    def refused_alone(self) -> int:
+        """How many single frames were refused since the last one, or none, was accepted."""
+        return 0 if self._any_accepted else len(self._refused)
+
+    @property
+    def all_refused(self) -> bool:
+        """Whether no part is left and not one frame was accepted.
+
+        Then it may be the stream that is refused rather than these frames.
+        """
+        return not self._parts and not self._any_accepted
+
+    @property
+    def size(self) -> int:
+        """Bytes of the frames that are left."""
+        return sum([size(part.frames) for part in self._parts]) + size(self._refused)
+
+    @property
+    def left(self) -> list[tuple[str, Sequence[Frame]]]:
+        """What is not settled: parts with their frame ids. Refused frames come first."""
+        refused = [(str(uuid.uuid4()), self._refused)] if self._refused else []
+        return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        """Change each frame that is left; what belongs together still does."""
+        for part in self._parts:
+            part.frames = rewritten(part.frames, change)
+        self._refused = rewritten(self._refused, change)
+
+    def restart(self, more: Iterable[Frame] = ()) -> None:
+        """Begin again with the frames that were refused, and with more behind them.
+
+        Beside frames that are accepted, those at fault show.
+        """
+        self._start([*self._refused, *more])
+
+    def drop_refused(self) -> tuple[int, int]:
+        """Settle the frames that were refused alone; as `part_accepted` counts them."""
+        refused, self._refused = self._refused, []
+        self._notice_refused |= OwnFrame in map(type, refused)
+        return settled(refused, delivered=False)
+
+
+def _packed(frames: Iterable[Frame], max_bytes: int) -> list[list[Frame]]:
+    parts: list[list[Frame]] = []
+    size = 0
+    for frame in singles(frames):
+        if not parts or size + len(frame) > max_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(frame)
+        size += len(frame)
+    return parts

@@ -1,0 +1,165 @@
+"""Frames as they are written to the spool, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from logplex_handler._wire.frames import (
+    Frame,
+    OwnFrame,
+    PieceFrame,
+    Run,
+    number,
+    pieces,
+    singles,
+    size,
+)
+from logplex_handler._wire.packet import MAX_PACKET_BYTES
+
+# As this package makes them. What else may stand in a damaged file is no header's value.
+_FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+# What stands in place of one, so that there is room for it where the file is full.
+NO_ID = " " * 36
+
+
+class Chunk(NamedTuple):
+    """Frames that are on disk.
+
+    Attributes:
+        hostname: The one in their packets; None for the handler's own.
+        frame_id: Under which they are sent; None if that was never tried.
+        recovered: Whether another process has left them.
+    """
+
+    id: int
+    hostname: str | None
+    frame_id: str | None
+    records: int
+    recovered: bool
+    frames: list[Frame]
+
+    @property
+    def size(self) -> int:
+        return size(self.frames)
+
+
+def chunk_of(
+    id: int,
+    hostname: object,
+    frame_id: object,
+    records: object,
+    recovered: object,
+    sizes: str | None,
+    body: object,
+) -> Chunk:
+    """What a row says; without frames if that cannot be what was written."""
+    frames: list[Frame] = []
+    if isinstance(body, bytes) and isinstance(records, int):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            frames = unpacked(body, sizes, records)
+    return Chunk(
+        id,
+        hostname if isinstance(hostname, str) and hostname.isascii() else None,
+        frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
+        max(1, records) if isinstance(records, int) else 1,
+        bool(recovered),
+        frames,
+    )
+
+
+def records_in(frames: Sequence[Frame]) -> int:
+    """How many records the frames are of."""
+    return len(_sizes(frames)) if PieceFrame in map(type, frames) else number(frames)
+
+
+def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
+    """A chunk's body, how many frames each record has (None if each has one), and the records."""
+    body = b"".join(singles(frames))
+    if PieceFrame not in map(type, frames):
+        return body, None, number(frames)
+    sizes = _sizes(frames)
+    return body, json.dumps(sizes), len(sizes)
+
+
+def _sizes(frames: Sequence[Frame]) -> list[int]:
+    sizes: list[int] = []
+    last = None
+    for frame in singles(frames):
+        record = frame.record if isinstance(frame, PieceFrame) else None
+        if record is not None and record is last:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+        last = record
+    return sizes
+
+
+def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
+    """The frames of a body, of so many records.
+
+    Raises:
+        ValueError: It is none.
+        TypeError: So.
+    """
+    frames = _split_at_lines(body) or _split(body)
+    if sizes is None:
+        if len(frames) != records:
+            raise ValueError("its records do not add up")
+        return [Run(frames)]
+    grouped: list[Frame] = []
+    told = json.loads(sizes)
+    for of_record in told:
+        grouped += pieces(frames[len(grouped) : len(grouped) + max(1, of_record)])
+    if len(grouped) != len(frames) or len(told) != records:
+        raise ValueError("its records do not add up")
+    return grouped
+
+
+def _split_at_lines(body: bytes) -> list[bytes]:
+    """The frames, if each of them ends where a line does, as this package's own do; else none.
+
+    Three times as fast as to find one by one where it ends, and as sure.
+    """
+    frames = body.splitlines(keepends=True)
+    beginnings = _beginnings()
+    try:
+        expected = [beginnings[length] for length in map(len, frames)]
+    except IndexError:
+        return []
+    return frames if all(map(bytes.startswith, frames, expected)) else []
+
+
+@cache
+def _beginnings() -> list[bytes]:
+    """What a frame begins with, by how long it is with that."""
+    beginnings = [b"?"] * (MAX_PACKET_BYTES + 7)
+    for length in range(1, MAX_PACKET_BYTES + 1):
+        beginning = b"%d " % length
+        beginnings[len(beginning) + length] = beginning
+    return beginnings
+
+
+def _split(body: bytes) -> list[bytes]:
+    frames: list[bytes] = []
+    at = 0
+    while at < len(body):
+        space = body.index(b" ", at)
+        length = body[at:space]
+        if not length.isdigit():
+            raise ValueError("a frame does not begin with its length")
+        end = space + 1 + int(length)
+        frames.append(body[at:end])
+        at = end
+    if at != len(body):
+        raise ValueError("a frame is longer than its chunk")
+    return frames
+
+
+def without_own(frames: Iterable[Frame]) -> list[Frame]:
+    """The frames of the application's records."""
+    return [frame for frame in frames if not isinstance(frame, OwnFrame)]

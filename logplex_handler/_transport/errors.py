@@ -1,0 +1,80 @@
+"""What an exception of the HTTP libraries means, and how to be rid of it."""
+
+from __future__ import annotations
+
+import ssl
+import traceback
+
+import requests
+import urllib3.exceptions
+
+from logplex_handler._transport.connection import HandshakeFailed
+
+
+def dissolve(error: BaseException) -> None:
+    """Take an exception apart: the requests that its tracebacks hold carry the credentials.
+
+    They hold one another in circles, so they would stay until a garbage collection.
+    """
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+        one.__traceback__ = None
+        if isinstance(one, requests.RequestException):
+            one.request = one.response = None
+
+
+def clear_variables(error: BaseException) -> None:
+    """Empty the frames behind an exception that goes on: who reports it may show variables."""
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: dict[int, BaseException] = {}
+    one: BaseException | None = error
+    while one is not None and id(one) not in chain:
+        chain[id(one)] = one
+        one = one.__cause__ or one.__context__
+    return list(chain.values())
+
+
+def _reason(error: Exception) -> object:
+    """What urllib3 says behind an error of requests."""
+    reason = error.args[0] if error.args else None
+    return getattr(reason, "reason", reason)
+
+
+def _causes(error: Exception) -> list[object]:
+    """That, and what it was made of."""
+    reason = _reason(error)
+    return [reason, *getattr(reason, "args", ())]
+
+
+def name(error: Exception) -> str:
+    """The kind of failure, and nothing that could hold a URL."""
+    reason = _reason(error)
+    if type(error) is requests.ConnectionError and isinstance(reason, Exception):
+        return type(reason).__name__
+    return type(error).__name__
+
+
+def maybe_sent(error: Exception) -> bool:
+    """Whether the request may have arrived: unless it failed before it could be sent."""
+    before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
+    never_connected = (
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+        HandshakeFailed,
+    )
+    if isinstance(error, before) or any(isinstance(c, never_connected) for c in _causes(error)):
+        return False
+    if isinstance(error, requests.RequestException):
+        return isinstance(error, requests.ConnectionError | requests.Timeout)
+    return isinstance(error, OSError | urllib3.exceptions.HTTPError)
+
+
+def is_closed_connection(error: Exception) -> bool:
+    """Whether the other side had closed or reset the connection."""
+    closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, closed) for cause in _causes(error))

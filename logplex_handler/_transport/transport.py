@@ -1,0 +1,214 @@
+"""One POST on a kept-alive session. Answers come out of it, never exceptions."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import requests
+import urllib3.exceptions
+from requests.auth import HTTPBasicAuth
+
+from logplex_handler._process.reentrancy import Doing, marked
+from logplex_handler._transport import connection, errors
+from logplex_handler._transport.answer import Answer, retry_after
+from logplex_handler._transport.session import SessionFactory, new_session, verify
+from logplex_handler._wire.destination import Destination
+
+Send = Callable[..., requests.Response]
+
+# Logplex answers for the exact type only, without parameters.
+CONTENT_TYPE = "application/logplex-1"
+
+# A request is given up after this many times the time-out of one read.
+TOTAL_TIMEOUTS = 4
+# Seconds. Logplex closes an idle connection after 5; one that was idle nearly so long is not used
+# again, as a request that meets the closing may be lost or not, and nobody could say which.
+_MAX_IDLE = 4.0
+# Bytes: an answer longer than this is not read to its end; its connection is given up instead.
+_MAX_ANSWER = 65_536
+
+
+@dataclass(frozen=True, repr=False)
+class TransportOptions:
+    """How requests are made.
+
+    Attributes:
+        headers: Headers for every request, the User-Agent included. They may hold a secret, so
+            this object has no repr.
+        timeout: Seconds for connecting, and for each read.
+        compress: Whether bodies are gzipped.
+        session_factory: Makes the session; None for an ordinary one.
+    """
+
+    headers: Mapping[str, str]
+    timeout: float
+    compress: bool
+    session_factory: SessionFactory | None
+
+
+class Transport:
+    """A session for one host. Used by one thread at a time."""
+
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._session: requests.Session | None = None
+        # Seconds that all requests have taken together.
+        self.requests_took = 0.0
+        # On the monotonic clock; 0 while no connection is kept.
+        self._last_used = 0.0
+        self._prepared: tuple[str, requests.PreparedRequest, Send] | None = None
+
+    def post(
+        self,
+        destination: Destination,
+        body: bytes,
+        *,
+        frames: int,
+        frame_id: str,
+        seconds: float = float("inf"),
+    ) -> Answer:
+        """Send a body of so many frames once, within the time-outs and the given seconds."""
+        headers = {
+            **self._options.headers,
+            "Content-Type": CONTENT_TYPE,
+            "Logplex-Msg-Count": str(frames),
+            "Logplex-Frame-Id": frame_id,
+        }
+        if self._options.compress:
+            # 6 is zlib's own choice between speed and size.
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        try:
+            session = self._open()
+        except Exception as error:
+            return Answer(failure=f"session_factory: {type(error).__name__}", was_tried=False)
+        kept_open = self._last_used > 0
+        began = time.monotonic()
+        try:
+            with marked(Doing.REQUEST):
+                answer = self._post(session, destination, body, headers, seconds)
+        except Exception as error:
+            sent = errors.maybe_sent(error)
+            # The connection may be in any state, and so may the error's text: it can quote the URL.
+            session.close()
+            answer = Answer(
+                failure=errors.name(error),
+                maybe_delivered=sent,
+                stale_connection=kept_open and sent and errors.is_closed_connection(error),
+                bytes_sent=len(body),
+            )
+            self._last_used = 0.0
+            errors.dissolve(error)
+        except BaseException as error:
+            # A signal, perhaps, in the depth of libraries whose variables hold credentials; as may
+            # the application's own headers.
+            session.close()
+            self._last_used = 0.0
+            del headers
+            errors.clear_variables(error)
+            raise
+        else:
+            self._last_used = time.monotonic()
+        self.requests_took += time.monotonic() - began
+        return answer
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it was not used for so long that its connection will not be used again."""
+        return time.monotonic() - self._last_used > _MAX_IDLE
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        if self._session is not None:
+            with marked(Doing.REQUEST):
+                self._session.close()
+            self._session = self._prepared = None
+
+    def _open(self) -> requests.Session:
+        if self._session is None:
+            self._session = new_session(self._options.session_factory)
+            self._last_used = 0.0
+        elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
+            self._session.close()
+            self._last_used = 0.0
+        return self._session
+
+    def _post(
+        self,
+        session: requests.Session,
+        destination: Destination,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+    ) -> Answer:
+        timeout = max(0.001, min(self._options.timeout, seconds))
+        deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
+        with connection.until(deadline):
+            prepared, send = self._prepare(session, destination)
+            request = prepared.copy()
+            _authorize(request, destination)
+            request.headers.update(headers)
+            request.prepare_body(body, None)
+            with send(request, timeout=timeout) as response:
+                _read_out(response)
+                if response.status_code < 200:
+                    # It is not the last word, and what follows belongs to no other request.
+                    raise urllib3.exceptions.ProtocolError("no final answer")
+                return Answer(
+                    status=response.status_code,
+                    retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
+                    bytes_sent=len(body),
+                )
+
+    def _prepare(
+        self, session: requests.Session, destination: Destination
+    ) -> tuple[requests.PreparedRequest, Send]:
+        """What all requests to a destination share, and how they are sent in this environment.
+
+        This is more than half of what a request costs, so it is done once for a connection; but
+        each time for a session of the application's, which may be changed at any time.
+        """
+        endpoint = destination.endpoint
+        if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:
+            return self._prepared[1:]
+        request = session.prepare_request(
+            # Given with the request, nothing in ~/.netrc comes before these credentials.
+            requests.Request("POST", endpoint, auth=_credentials_come_later)
+        )
+        # The environment's proxy stands elsewhere, and has a loopback of its own.
+        proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
+        settings: dict[str, Any] = dict(
+            session.merge_environment_settings(request.url, proxies, True, verify(session), None)
+        )
+        if self._options.session_factory is not None:
+            # Credentials go to no other place than the one they are for.
+            return request, partial(session.send, allow_redirects=False, **settings)
+        # All that an ordinary session would do beside is to look for cookies and redirects.
+        send = partial(session.get_adapter(endpoint).send, **settings)
+        self._prepared = (endpoint, request, send)
+        return request, send
+
+
+def _read_out(response: requests.Response) -> None:
+    """Read the answer's body away: only then its connection can be used again."""
+    raw = response.raw
+    try:
+        if raw.read(_MAX_ANSWER, decode_content=False) and raw.read(1):
+            raw.close()
+    except (OSError, urllib3.exceptions.HTTPError):
+        # The status is what counts, and that is known.
+        raw.close()
+
+
+def _credentials_come_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """What is kept of a request holds no secret."""
+    return request
+
+
+def _authorize(request: requests.PreparedRequest, destination: Destination) -> None:
+    HTTPBasicAuth(destination.user.encode(), destination.token.encode())(request)

@@ -1,0 +1,194 @@
+"""Where a stream's lines go: an endpoint and the credentials for it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import requests
+
+from logplex_handler._wire.packet import MAX_HOSTNAME, field
+from logplex_handler.errors import ConfigurationError
+
+__all__ = ["Destination"]
+
+DEFAULT_PATH = "/logs"
+DEFAULT_USER = "token"
+
+_NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
+_NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Destination:
+    """One receiver and what it takes to be let in; its repr shows neither user nor token.
+
+    Attributes:
+        endpoint: The URL to POST to, without credentials.
+        user: The user name for Basic authentication; Heroku's URLs have `token`.
+        token: The password for Basic authentication.
+        hostname: The hostname in the stream's packets, such as the id of the customer's app; None
+            for the handler's own.
+    """
+
+    endpoint: str
+    user: str
+    token: str
+    hostname: str | None = None
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        hostname: str | None = None,
+        token: str | None = None,
+        allow_http: bool = False,
+        option: str = "url",
+    ) -> Destination:
+        """Take a URL apart, so that nothing needs to keep it whole.
+
+        Args:
+            url: `https://USER:TOKEN@HOST[:PORT][/PATH]`; without a path, `/logs`.
+            hostname: The hostname in the stream's packets. Default: the handler's own.
+            token: The token for a URL that carries no credentials. Default: none.
+            allow_http: Whether `http://` may go beyond this machine. Default: False.
+            option: The name that errors give.
+
+        Raises:
+            ConfigurationError: (a ValueError) The URL or the hostname cannot be used. Neither is
+                ever shown.
+        """
+        parsed = _parse(url, token, allow_http)
+        # So that this frame of a traceback holds no secret.
+        del url, token
+        if isinstance(parsed, str):
+            raise ConfigurationError(f"{option}: {parsed}")
+        if hostname is None:
+            return parsed
+        safe = field(hostname, MAX_HOSTNAME) if isinstance(hostname, str) else ""
+        if not safe:
+            raise ConfigurationError("hostname: must be a string with a letter or digit (a-z, 0-9)")
+        return replace(parsed, hostname=safe)
+
+    def checked(self, *, allow_http: bool = False) -> Destination:
+        """The same, if it can be used: one that was not made by `from_url` may hold anything.
+
+        Raises:
+            ConfigurationError: (a ValueError) It cannot be. Nothing of it is shown.
+        """
+        if not isinstance(self.endpoint, str) or "@" in urlsplit(self.endpoint).netloc:
+            raise ConfigurationError("destination: its endpoint must be a URL without credentials")
+        if not isinstance(self.user, str) or not isinstance(self.token, str):
+            raise ConfigurationError("destination: user and token must be strings")
+        scheme, slashes, rest = self.endpoint.partition("://")
+        credentials = f"{quote(self.user, safe='')}:{quote(self.token, safe='')}@"
+        url = f"{scheme}{slashes}{credentials if slashes else ''}{rest}"
+        try:
+            return Destination.from_url(
+                url, hostname=self.hostname, allow_http=allow_http, option="destination"
+            )
+        except ConfigurationError as error:
+            problem = str(error)
+        # From here, so that no frame of the traceback holds a secret.
+        del url, credentials, rest
+        raise ConfigurationError(problem)
+
+    @property
+    def host(self) -> str:
+        """Scheme, name and port: what is up or down together."""
+        scheme, netloc, *_ = urlsplit(self.endpoint)
+        return f"{scheme}://{netloc}"
+
+    @property
+    def address(self) -> str:
+        """The host's name or address alone."""
+        return urlsplit(self.endpoint).hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the receiver is on this machine."""
+        return is_loopback(self.address)
+
+    def __repr__(self) -> str:
+        return f"<Destination {self.shown}>"
+
+    @property
+    def shown(self) -> str:
+        """The endpoint as it may be shown: a query could hold a secret too."""
+        return self.endpoint.split("?", 1)[0]
+
+
+def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
+    """The destination, or what is wrong with the URL.
+
+    Nothing is raised: the errors of the standard library and of requests quote the URL.
+    """
+    if not isinstance(url, str):
+        return "must be a string"
+    url = url.strip()
+    if _NOT_IN_URLS.search(url):
+        return "holds a space, a backslash or a control character"
+    try:
+        parts = urlsplit(url)
+        hostname, port = parts.hostname, parts.port
+    except ValueError:
+        return "is not a well-formed URL (is a special character in the token not %-escaped?)"
+    if parts.scheme not in ("http", "https"):
+        return "must begin with https:// (or http://)"
+    if not hostname:
+        return "names no host"
+    if port == 0:
+        return "has port 0"
+    if parts.fragment:
+        return "has a fragment (is a '#' in the token not written as %23?)"
+    if parts.scheme == "http" and not allow_http and not is_loopback(hostname):
+        return "would send the token unencrypted: use https://, or set allow_http"
+    try:
+        user = unquote(parts.username or "", errors="strict") or (DEFAULT_USER if token else "")
+        password = unquote(parts.password or "", errors="strict") or token or ""
+    except UnicodeDecodeError:
+        return "holds credentials that are not UTF-8"
+    if not user or not password:
+        return "carries no credentials (https://USER:TOKEN@HOST), and LOGPLEX_TOKEN is not set"
+    if _NOT_IN_CREDENTIALS.search(user + password) or ":" in user:
+        return "holds credentials that cannot be sent (a control character, or ':' in the user)"
+    is_address = "[" in parts.netloc
+    if not (_is_ipv6(hostname) if is_address else _is_name(hostname)):
+        return "names a host that cannot be"
+    netloc = f"[{hostname}]" if is_address else hostname
+    if port:
+        netloc += f":{port}"
+    endpoint = urlunsplit((parts.scheme, netloc, parts.path or DEFAULT_PATH, parts.query, ""))
+    try:
+        requests.Request("POST", endpoint).prepare()
+        (user + password).encode()
+    except (requests.RequestException, ValueError):
+        return "cannot be requested (is the host's name valid?)"
+    return Destination(endpoint, user, password)
+
+
+def _is_name(hostname: str) -> bool:
+    try:
+        # What it would be in the DNS: no label is empty or longer than 63 bytes.
+        return bool(hostname.removesuffix(".").encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _is_ipv6(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).version == 6
+    except ValueError:
+        return False
+
+
+def is_loopback(hostname: str) -> bool:
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False

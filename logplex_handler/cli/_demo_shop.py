@@ -1,0 +1,163 @@
+"""A few seconds of a shop's logs, sent to a small Logplex in this process and shown."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import logging.config
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from logplex_handler import LogplexHandler, count, measure, sample
+from logplex_handler.receiver._terminal import shown_line
+from logplex_handler.receiver.style import Style
+from logplex_handler.testing import Line, LogplexReceiver
+
+# What takes a terminal back to the start of its line, and empties that.
+_CLEAR = "\r\x1b[K"
+# Characters of the bar.
+_BAR = 30
+
+_CITIES = ("berlin", "lisbon", "oslo", "porto")
+
+_orders = itertools.count(1000)
+
+
+def demo(seconds: float) -> int:
+    """Log for so many seconds from several threads; 0 if every record arrived, else 1."""
+    # It shows the same everywhere, however this machine is set up.
+    for name in [name for name in os.environ if name.startswith("LOGPLEX_")]:
+        del os.environ[name]
+    with LogplexReceiver() as logplex:
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "formatters": {
+                    "keyvalue": {"()": "logplex_handler.KeyValueFormatter", "source": "demo"}
+                },
+                "handlers": {
+                    "logplex": {
+                        "class": "logplex_handler.LogplexHandler",
+                        "url": logplex.url,
+                        "procid": "web.1",
+                        "formatter": "keyvalue",
+                    }
+                },
+                "loggers": {"shop": {"handlers": ["logplex"], "level": "DEBUG"}},
+            }
+        )
+        handler = next(
+            handler
+            for handler in logging.getLogger("shop").handlers
+            if isinstance(handler, LogplexHandler)
+        )
+        screen = _Screen(seconds)
+        try:
+            shown = _log_and_show(logplex, seconds, screen)
+        finally:
+            handler.close()
+        shown = _show(logplex, shown, screen)
+        screen.close()
+        stats = handler.stats()
+
+    dropped = sum(stats.dropped.values())
+    print(
+        f"accepted={stats.accepted} delivered={stats.delivered} dropped={dropped} "
+        f"requests={stats.requests}"
+    )
+    everything_arrived = shown == stats.accepted == stats.delivered and not dropped
+    return 0 if everything_arrived and not logplex.violations else 1
+
+
+def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> int:
+    """Have the shop log for so long; how many lines were shown meanwhile."""
+    closed = threading.Event()
+    activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
+    threads = [
+        threading.Thread(target=_repeat, args=(activity, closed), daemon=True)
+        for activity in activities
+    ]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + seconds
+    shown = 0
+    try:
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            shown = _show(logplex, shown, screen)
+    finally:
+        closed.set()
+        for thread in threads:
+            thread.join()
+    return shown
+
+
+def _show(logplex: LogplexReceiver, shown: int, screen: _Screen) -> int:
+    """Print what the customer sees of the lines that are new; how many there are by now."""
+    lines = logplex.lines
+    screen.show(lines[shown:], len(lines))
+    return len(lines)
+
+
+class _Screen:
+    """Where lines are printed; in a terminal in colours, above a bar that says how far it is."""
+
+    def __init__(self, seconds: float) -> None:
+        self._style = Style(sys.stdout)
+        self._seconds = seconds
+        self._began = time.monotonic()
+
+    def show(self, lines: Sequence[Line], count: int) -> None:
+        text = "".join(f"{shown_line(line, self._style)}\n" for line in lines)
+        if self._style.is_terminal:
+            text = f"{_CLEAR}{text}{self._bar(count)}"
+        if text:
+            print(text, end="", flush=True)
+
+    def _bar(self, count: int) -> str:
+        share = min(1.0, (time.monotonic() - self._began) / self._seconds)
+        done = round(share * _BAR)
+        bar = self._style.paint("━" * done, "cyan") + self._style.paint("━" * (_BAR - done), "dim")
+        return f"{bar} {share * self._seconds:.1f} of {self._seconds:g} s, {count} lines"
+
+    def close(self) -> None:
+        if self._style.is_terminal:
+            print(_CLEAR, end="", flush=True)
+
+
+def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:
+    while not closed.is_set():
+        activity()
+        closed.wait(random.uniform(0.05, 0.25))
+
+
+def _serve() -> None:
+    """A web request: a line that is key=value by itself, and a metric."""
+    latency = random.randrange(2, 80)
+    path = random.choice(("/", "/cart", "/search?q=red shoes"))
+    logger = logging.getLogger("shop.web")
+    logger.info("method=GET path=%s status=%d service=%dms", path, 200, latency)
+    logger.info("", extra=measure("web.latency", latency, "ms") | count("web.requests"))
+
+
+def _ship() -> None:
+    """An order: free text with extras, and now and then an exception."""
+    order = next(_orders)
+    logger = logging.getLogger("shop.orders")
+    logger.info("order shipped", extra={"order_id": order, "city": random.choice(_CITIES)})
+    if order % 5 == 0:
+        try:
+            raise TimeoutError("the carrier did not answer")
+        except TimeoutError:
+            logger.exception("label not printed", extra={"order_id": order})
+
+
+def _report() -> None:
+    """Statistics that are aggregated already."""
+    backlog = sample("queue.backlog", random.randrange(40))
+    logging.getLogger("shop.queue").info("", extra=backlog | sample("queue.memory", 21.5, "MB"))

@@ -1,0 +1,48 @@
+"""What a handler has behind it that was given no URL."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._process import forks
+from logplex_handler._wire.entry import Entry
+from logplex_handler.handler.options import Options
+from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams.intake import DeadEnd, Lane
+from logplex_handler.streams.registry import counted
+
+
+class Inactive:
+    """A pipeline that leads nowhere: every record is counted as dropped."""
+
+    def __init__(self, options: Options) -> None:
+        self.here = forks.here()
+        self.takes_entries = False
+        self._buffer = Buffer(options.buffer, _weightless)
+        self.own: Lane = DeadEnd(self._buffer, "inactive")
+
+    def lane(self, stream: Hashable) -> Lane:
+        return self.own
+
+    def flush(self, timeout: float | None) -> bool:
+        return True
+
+    def begin_shutdown(self) -> None:
+        """There is nothing to deliver."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def stats(self) -> Stats:
+        return counted(self._buffer)
+
+    def stats_of(self, stream: Hashable) -> Stats:
+        return self.stats() if stream is None else Stats()
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        return ()
+
+
+def _weightless(entry: Entry) -> tuple[int, int]:
+    return 0, 0

@@ -1,0 +1,261 @@
+"""The rooms behind the handler, connected: one process's way from an entry to the receivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from logplex_handler._buffer.memory_pool import Memory
+from logplex_handler._delivery.flush import Delivery
+from logplex_handler._delivery.scheduler import Agenda
+from logplex_handler._delivery.spool_writer import Spooler
+from logplex_handler._delivery.worker_pool import Workers
+from logplex_handler._process import exits, forks
+from logplex_handler._process.diagnostics import Stderr, records_in_words
+from logplex_handler._sender.circuit_breaker import Hosts
+from logplex_handler._sender.disk_queue import ShelfOptions
+from logplex_handler._sender.drain import Readdress, RenderFor
+from logplex_handler._sender.in_flight import Notice
+from logplex_handler._sender.sender import OutletOptions
+from logplex_handler._sender.urgency import Hurry
+from logplex_handler._spool.store import Spool
+from logplex_handler._transport.pool import Pool
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.entry import Weigh
+from logplex_handler.handler.health import Health, Vitals
+from logplex_handler.handler.options import Options
+from logplex_handler.handler.shutdown_clock import ShutdownClock
+from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams.context import Rooms
+from logplex_handler.streams.intake import Lane
+from logplex_handler.streams.registry import Directory
+from logplex_handler.streams.stream import Stream
+
+# Bytes of one request, if that is no more than half of the bound; and of the longest packet.
+_LEAST_BATCH = 65_536
+_LONGEST_FRAME = 10_248
+
+
+class Pipeline(Protocol):
+    """What a handler has in one process; a forked child gets another, with nothing in it."""
+
+    # Whose first item says whether this is the process of the pipeline.
+    here: forks.Here
+    # Whether entries are taken at all; else `turn_down` of the handler's own lane is enough.
+    takes_entries: bool
+    # Where records go that name no stream.
+    own: Lane
+
+    def lane(self, stream: Hashable) -> Lane:
+        """Where the records of a stream go."""
+
+    def flush(self, timeout: float | None) -> bool:
+        """Whether all that was queued is delivered, or dropped and told, in time."""
+
+    def begin_shutdown(self) -> None:
+        """Start the clock that flushing and closing share, and the delivery of what waits."""
+
+    def close(self) -> None:
+        """Deliver what is left in what is left of the time, and stop; harmless twice."""
+
+    def stats(self) -> Stats:
+        """The books at this moment."""
+
+    def stats_of(self, stream: Hashable) -> Stats:
+        """Those of one stream."""
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """The streams whose lines are kept while nothing is written to them."""
+
+
+def _smaller(options: OutletOptions, max_bytes: int) -> OutletOptions:
+    """Where many streams share a bound, none is to hold much of it with one request."""
+    share = max(_LONGEST_FRAME, min(max(_LEAST_BATCH, max_bytes // 64), max_bytes // 2))
+    return replace(options, max_batch_bytes=min(options.max_batch_bytes, share))
+
+
+class Active:
+    """A pipeline to the handler's own URL, to the application's streams, or to both."""
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        weigh: Weigh,
+        render: RenderFor,
+        readdress: Readdress,
+        notice: Notice,
+        health: Callable[[Mapping[str, str], Destination], list[bytes]],
+        stderr: Stderr,
+    ) -> None:
+        self.here = forks.here()
+        self.takes_entries = True
+        self._clock = ShutdownClock(options.shutdown_timeout)
+        self._stderr = stderr
+        many = options.lookup is not None
+        limits, outlet = options.buffer, options.outlet
+        if many:
+            outlet = _smaller(outlet, limits.max_bytes)
+            # No stream need hold more than fits into a request.
+            batch_bytes = min(limits.batch_bytes, outlet.max_batch_bytes)
+            limits = replace(limits, batch_bytes=batch_bytes)
+        may_squeeze = limits.on_full == "drop_oldest"
+        self._memory = Memory(limits.max_bytes, may_squeeze=may_squeeze) if many else None
+        spool = None if options.spool is None else Spool(options.spool)
+        rooms = Rooms(
+            limits=limits,
+            memory=self._memory,
+            outlet=outlet,
+            weigh=weigh,
+            render=render,
+            readdress=readdress,
+            notice=notice,
+            stderr=stderr,
+            on_drop=options.on_drop,
+            hosts=Hosts(),
+            lookup=options.lookup,
+            may_wait=options.shutdown_timeout if limits.on_full == "block" else None,
+            on_news=self._on_news,
+            is_deliverer=self._is_deliverer,
+            spool=spool,
+            shelf=ShelfOptions(
+                # Of a small buffer, a chunk being made and a batch being sent leave most.
+                max_bytes=min(options.outlet.max_batch_bytes, limits.max_bytes // 8),
+                batch_frames=limits.batch_frames,
+                has_token=options.token_as_appname,
+            ),
+            recover=self._recover,
+        )
+        own = None
+        if options.destination is not None:
+            own = Stream(None, rooms)
+            own.fix(options.destination)
+        self._directory = Directory(rooms, own)
+        self.own: Lane = self._directory.unknown_lane if own is None else own.lane
+        self._pool = Pool(options.transport)
+        hurry = Hurry()
+        self._workers = Workers(
+            Agenda(options.workers, self._directory.let_go, hurry, stderr),
+            self._pool,
+            stderr,
+            hurry,
+            take_back=self._directory.take_back,
+            # Requests to hosts that are well and to others, look-ups that come back and that do
+            # not, one that tells of drops, and one to see to all of them.
+            most_threads=4 * options.workers + 2 if many else 1,
+            here=self.here,
+            on_end=self._leave_spool,
+        )
+        self._delivery = Delivery(
+            self._workers, self._pool, stderr, hurry, self._directory.all_streams
+        )
+        self._spool = spool
+        self._spooler: Spooler | None = None
+        if options.spool is not None and spool is not None:
+            self._spooler = Spooler(
+                spool,
+                options.spool.interval,
+                serves=(own is not None, many),
+                stream=self._directory.stream,
+                wake=self._workers.wake,
+                stderr=stderr,
+            )
+        self._health: Health | None = None
+        if options.health_interval is not None and own is not None:
+            self._health = Health(options.health_interval, self._vitals, self._say_health)
+        self._render_health = health
+        self._started = False
+        self._take_back_exit: Callable[[], None] | None = None
+
+    def lane(self, stream: Hashable) -> Lane:
+        return self.own if stream is None else self._directory.lane(stream)
+
+    def _on_news(self, stream: Stream) -> None:
+        if not self._started:
+            self._started = True
+            if self._health is not None:
+                self._health.start()
+            self._take_back_exit = exits.call_at_exit(self.close)
+            if not exits.threads_run():
+                self._stderr.say(
+                    "uwsgi",
+                    "uWSGI runs no threads without --enable-threads: "
+                    "records may wait until they are flushed, or the process exits",
+                )
+        if self._memory is not None:
+            self._memory.relieve()
+        if self._spooler is not None:
+            self._spooler.note(stream)
+        self._workers.wake(stream)
+
+    def _is_deliverer(self) -> bool:
+        return self._workers.is_here()
+
+    def _recover(self) -> None:
+        if self._spooler is not None:
+            self._spooler.recover()
+
+    def flush(self, timeout: float | None) -> bool:
+        self._recover()
+        if timeout is not None:
+            return self._delivery.flush(max(0.0, timeout))
+        flushed = self._delivery.flush(self._clock.left_to_flush())
+        self._clock.flushed()
+        return flushed
+
+    def begin_shutdown(self) -> None:
+        self._clock.start()
+        self._delivery.hurry()
+
+    def close(self) -> None:
+        if not self.takes_entries or not self.here[0]:
+            return
+        if self._health is not None:
+            self._health.stop()
+        self.takes_entries = False
+        self.own = self._directory.close()
+        if self._take_back_exit is not None:
+            self._take_back_exit()
+        seconds = self._clock.left_to_close()
+        if self._spool is not None:
+            self._spool.end_by(time.monotonic() + seconds)
+        left = self._delivery.close(seconds)
+        if self._spooler is not None:
+            self._spooler.stop()
+            pending = self.stats().pending
+            if pending:
+                why = self._problem() or f"not delivered within {self._clock.timeout:g} s"
+                self._stderr.say("left", f"{records_in_words(pending)} left in the spool: {why}")
+        if left:
+            why = self._problem() or f"not within {self._clock.timeout:g} s"
+            self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def _leave_spool(self) -> None:
+        """Nobody here sends any more of what is on disk: it is anybody's."""
+        if self._spooler is not None:
+            self._spooler.leave()
+
+    def _problem(self) -> str:
+        problems = [stream.outlet.problem for stream in self._directory.streams()]
+        return next(filter(None, problems), "")
+
+    def stats(self) -> Stats:
+        return self._directory.stats()
+
+    def stats_of(self, stream: Hashable) -> Stats:
+        return self._directory.stats_of(stream)
+
+    def _vitals(self) -> Vitals:
+        took = self._pool.requests_took
+        return Vitals(self.stats(), took, self._directory.fill())
+
+    def _say_health(self, pairs: Mapping[str, str]) -> None:
+        own = self._directory.own
+        if own is not None and own.in_flight.destination is not None:
+            own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))
+            self._workers.wake(own)
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        return self._directory.set_aside()

@@ -1,0 +1,95 @@
+"""What metrics of other libraries are called in a line, and what goes into one report of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+
+from logplex_handler.metrics import metric_pairs, number_format
+from logplex_handler.metrics.summary import LONGEST_PART
+
+# What no name may hold; a dot in a label's value would look like another level.
+_NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")
+_LONGEST_NAME = metric_pairs.MAX_NAME_BYTES - len(LONGEST_PART)
+_UNITS = {"seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": ""}
+_LETTERS = re.compile("[A-Za-z]{1,20}")
+
+
+def named(name: str, labels: Mapping[str, object]) -> str:
+    """The name with the values of its labels behind it, from least to most specific.
+
+    `http_requests` with `{"method": "get", "status": 200}` is `http_requests.get.200`.
+    """
+    parts = [name, *(_NOT_IN_NAMES.sub("_", str(value)) or "_" for value in labels.values())]
+    return ".".join(parts).encode()[:_LONGEST_NAME].decode(errors="ignore")
+
+
+def letters(unit: str) -> str:
+    """A unit as it can stand in a line: `s` for seconds; empty for what has no letters alone."""
+    unit = _UNITS.get(unit, unit)
+    return unit if _LETTERS.fullmatch(unit) else ""
+
+
+class Increments:
+    """Totals that only grow become what was added since the last time; the first all of it."""
+
+    def __init__(self) -> None:
+        self._totals: dict[Hashable, float] = {}
+
+    def of(self, key: Hashable, total: float) -> float:
+        """What was added; all of a total that has begun anew."""
+        before = self._totals.get(key, 0.0)
+        self._totals[key] = total
+        return total - before if total >= before else total
+
+
+class Gathered:
+    """What goes into one report; what cannot be read there costs no other.
+
+    Args:
+        leave_out: Called with the name of what cannot be reported, and why.
+    """
+
+    def __init__(self, leave_out: Callable[[str, BaseException], object]) -> None:
+        self._leave_out = leave_out
+        self._counts: dict[str, float] = {}
+        self._pairs: dict[str, str] = {}
+
+    def count(self, name: str, n: float) -> None:
+        """Add to a counter: two that differ in characters that no name can hold are one."""
+        try:
+            number_format.plain(n)
+        except (TypeError, ValueError) as error:
+            self._leave_out(name, error)
+        else:
+            self._counts[name] = self._counts.get(name, 0) + n
+
+    def sample(self, name: str, value: float, unit: str) -> None:
+        """Report a value, unless another has the same name."""
+        if f"sample#{name}" in self._pairs:
+            self._leave_out(name, ValueError(f"sample {name}: several have this name"))
+            return
+        self._add(name, partial(metric_pairs.sample, name, value, unit))
+
+    def distribution(self, name: str, unit: str, parts: Iterable[tuple[str, float, bool]]) -> None:
+        """Report the parts of a histogram, of which some have its unit."""
+        for part, value, has_unit in parts:
+            self.sample(name + part, value, unit if has_unit else "")
+
+    def pairs(self) -> dict[str, str]:
+        """All of it, as for `extra=`."""
+        for name, n in self._counts.items():
+            if n:
+                self._add(name, partial(_count, name, n))
+        return self._pairs
+
+    def _add(self, name: str, make: Callable[[], dict[str, str]]) -> None:
+        try:
+            self._pairs |= make()
+        except (TypeError, ValueError, OverflowError) as error:
+            self._leave_out(name, error)
+
+
+def _count(name: str, n: float) -> dict[str, str]:
+    return metric_pairs.count(name, int(n) if n == int(n) else n)
