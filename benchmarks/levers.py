@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from logplex_handler import LogplexHandler
-from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting import codec
 from logplex_handler._process import forks
 from logplex_handler._sender import sender
@@ -28,7 +28,7 @@ def without_shapes(url: str) -> Subject:
 
 def without_light_entries(url: str) -> Subject:
     """Every record queued under a lock, and weighed."""
-    _change(Buffer, "put_light", lambda buffer, entry: buffer.put(entry))
+    _change(Accumulator, "append", lambda accumulator, entry: accumulator.put(entry))
     return ours(url)
 
 

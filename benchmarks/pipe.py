@@ -65,12 +65,12 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--trouble", action="store_true", help="slow, failing, killed on the way")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        return _run(Path(directory), arguments.lines, arguments.trouble)
+    with tempfile.TemporaryDirectory() as registry:
+        return _run(Path(registry), arguments.lines, arguments.trouble)
 
 
-def _run(directory: Path, count: int, trouble: bool) -> int:
-    lines, shown = directory / "lines", directory / "shown"
+def _run(registry: Path, count: int, trouble: bool) -> int:
+    lines, shown = registry / "lines", registry / "shown"
     with lines.open("w") as file:
         file.writelines(_LINE.format(number) for number in range(count))
     with socket.create_server(("127.0.0.1", 0)) as free:

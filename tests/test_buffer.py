@@ -7,13 +7,13 @@ from collections import deque
 
 import pytest
 
-from logplex_handler._buffer.accumulator import Buffer, BufferLimits
-from logplex_handler._buffer.memory_pool import Memory
+from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._wire.entry import LIGHT
 
 
-def buffer(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):
-    return Buffer(BufferLimits(max_bytes, on_full, batch_frames, batch_bytes), weigh)
+def accumulator(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):
+    return Accumulator(BufferLimits(max_bytes, on_full, batch_frames, batch_bytes), weigh)
 
 
 def weigh(entry):
@@ -28,15 +28,15 @@ def names(entries):
     return [name for _, _, name in entries]
 
 
-def books(of):
-    accepted, delivered, pending, dropped = of.books()
+def counts(of):
+    accepted, delivered, pending, dropped = of.counts()
     assert accepted == delivered + pending + sum(dropped.values())
     return accepted, delivered, pending, dropped
 
 
 def test_entries_leave_in_the_order_they_came():
     """First in, first out, also for what is given back."""
-    queue = buffer()
+    queue = accumulator()
     for name in "abcde":
         queue.put(entry(name))
     taken = queue.take(3)
@@ -47,73 +47,73 @@ def test_entries_leave_in_the_order_they_came():
 
 def test_the_oldest_give_way_to_the_newest():
     """`drop_oldest` drops as many as the new entry needs."""
-    queue = buffer(max_bytes=30)
+    queue = accumulator(max_bytes=30)
     for name in "abc":
         queue.put(entry(name))
     queue.put(entry("d", size=15))
-    assert books(queue) == (4, 0, 2, {"buffer_full": 2})
+    assert counts(queue) == (4, 0, 2, {"buffer_full": 2})
     assert names(queue.take(9)) == ["c", "d"]
 
 
 def test_the_newest_give_way_with_drop_newest():
     """What is queued stays."""
-    queue = buffer(max_bytes=30, on_full="drop_newest")
+    queue = accumulator(max_bytes=30, on_full="drop_newest")
     for name in "abcd":
         queue.put(entry(name))
-    assert books(queue) == (4, 0, 3, {"buffer_full": 1})
+    assert counts(queue) == (4, 0, 3, {"buffer_full": 1})
     assert names(queue.take(9)) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest", "block"])
 def test_an_entry_larger_than_the_buffer_drops_nothing_but_itself(on_full):
     """It could never fit, so nothing makes way for it and nobody waits."""
-    queue = buffer(max_bytes=30, on_full=on_full)
+    queue = accumulator(max_bytes=30, on_full=on_full)
     queue.put(entry("a"))
     assert queue.put(entry("b", size=31), may_wait=True) is not None
-    assert books(queue) == (2, 0, 1, {"buffer_full": 1})
+    assert counts(queue) == (2, 0, 1, {"buffer_full": 1})
     assert names(queue.take(9)) == ["a"]
 
 
 def test_nothing_gives_way_to_an_entry_that_would_not_fit_all_the_same():
     """What is being sent cannot give way; the queue is not emptied in vain."""
-    queue = buffer(max_bytes=30)
+    queue = accumulator(max_bytes=30)
     queue.put(entry("a", size=20))
     queue.take(1)
     queue.put(entry("b"))
     queue.put(entry("c", size=15))
-    assert books(queue) == (3, 0, 2, {"buffer_full": 1})
+    assert counts(queue) == (3, 0, 2, {"buffer_full": 1})
     assert names(queue.take(9)) == ["b"]
 
 
 def test_what_is_being_sent_counts_towards_the_bound():
-    """Memory is free again when a batch is settled, not when it is taken."""
-    queue = buffer(max_bytes=30)
+    """MemoryPool is free again when a batch is settled, not when it is taken."""
+    queue = accumulator(max_bytes=30)
     for name in "abc":
         queue.put(entry(name))
     queue.take(3)
     queue.put(entry("d"))
-    assert books(queue) == (4, 0, 3, {"buffer_full": 1})
+    assert counts(queue) == (4, 0, 3, {"buffer_full": 1})
     queue.settle(delivered=2)
     queue.put(entry("e"))
-    assert books(queue) == (5, 2, 1, {"buffer_full": 2})
+    assert counts(queue) == (5, 2, 1, {"buffer_full": 2})
     queue.settle(delivered=1)
     queue.put(entry("f"))
-    assert books(queue) == (6, 3, 1, {"buffer_full": 2})
+    assert counts(queue) == (6, 3, 1, {"buffer_full": 2})
 
 
 def test_one_who_may_wait_is_told_that_there_is_no_room():
     """Nothing is counted, and what is queued is due, so that there will be room."""
-    queue = buffer(max_bytes=30, on_full="block", batch_bytes=1000, batch_frames=1000)
+    queue = accumulator(max_bytes=30, on_full="block", batch_bytes=1000, batch_frames=1000)
     queue.put(entry("a", size=20))
-    assert not queue.waiting().full_batch
+    assert not queue.backlog().full_batch
     assert queue.put(entry("b", size=20), may_wait=True) is None
-    assert books(queue) == (1, 0, 1, {})
-    assert queue.waiting().full_batch
+    assert counts(queue) == (1, 0, 1, {})
+    assert queue.backlog().full_batch
 
 
 def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
-    """Or when the buffer is closed."""
-    queue = buffer(max_bytes=10, on_full="block")
+    """Or when the accumulator is closed."""
+    queue = accumulator(max_bytes=10, on_full="block")
     queue.put(entry("a"))
     waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
     waiting.start()
@@ -126,63 +126,63 @@ def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
     queue.put(entry("b"))
     waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
     waiting.start()
-    queue.turn_away("closed")
+    queue.reject_from_now("closed")
     waiting.join(5)
     assert not waiting.is_alive()
 
 
 def test_a_quiet_entry_is_no_reason_to_send():
     """It neither wakes the sender nor starts the clock, but the next one does."""
-    queue = buffer()
+    queue = accumulator()
     assert not queue.put(entry("a"), quiet=True)
-    assert queue.waiting().since == math.inf
+    assert queue.backlog().since == math.inf
     assert queue.put(entry("b"))
-    assert queue.waiting().since < math.inf
+    assert queue.backlog().since < math.inf
     assert names(queue.take(9)) == ["a", "b"]
 
 
-@pytest.mark.parametrize("put", ["put", "put_light"])
+@pytest.mark.parametrize("put", ["put", "append"])
 def test_the_sender_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(put):
     """A large one is ten times as many packets. For no other entry."""
-    queue = buffer(max_bytes=10**6, batch_frames=2, batch_bytes=10**6)
+    queue = accumulator(max_bytes=10**6, batch_frames=2, batch_bytes=10**6)
     woken = [getattr(queue, put)(entry(name)) for name in range(25)]
     assert [number for number, is_woken in enumerate(woken, 1) if is_woken] == [1, 2, 20]
-    assert queue.waiting().pressing
+    assert queue.backlog().pressing
     queue.take(7)
-    assert queue.waiting().full_batch
-    assert not queue.waiting().pressing
+    assert queue.backlog().full_batch
+    assert not queue.backlog().pressing
     woken = [getattr(queue, put)(entry(name)) for name in "abc"]
     assert woken == [False, True, False]
 
 
 def test_a_large_batch_leaves_before_there_is_no_room():
     """It is what three quarters of the room are sure to hold, if that is less."""
-    queue = buffer(max_bytes=100 * LIGHT, batch_frames=20, batch_bytes=10**6)
-    woken = [queue.put_light(entry(name)) for name in range(80)]
+    queue = accumulator(max_bytes=100 * LIGHT, batch_frames=20, batch_bytes=10**6)
+    woken = [queue.append(entry(name)) for name in range(80)]
     assert [number for number, is_woken in enumerate(woken, 1) if is_woken] == [1, 20, 75]
-    assert queue.waiting().pressing
+    assert queue.backlog().pressing
 
 
 @pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest"])
 def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_full):
     """Those of several streams would use it up, though each of them is small."""
-    memory = Memory(100_000, may_squeeze=on_full == "drop_oldest")
+    memory = MemoryPool(100_000, may_squeeze=on_full == "drop_oldest")
     limits = BufferLimits(100_000, on_full, batch_frames=2, batch_bytes=50_000)
-    one, other = Buffer(limits, weigh, memory), Buffer(limits, weigh, memory)
+    one, other = Accumulator(limits, weigh, memory), Accumulator(limits, weigh, memory)
     woken = [one.put(entry(name, size=10_000)) for name in "abc"]
     assert woken == [True, True, True]
-    assert one.waiting().pressing
+    assert one.backlog().pressing
     assert [other.put(entry(name, size=3000)) for name in "ab"] == [True, True]
-    assert other.waiting().pressing
+    assert other.backlog().pressing
     one.settle(delivered=len(one.take(9)))
-    assert not other.waiting().pressing
-    assert not one.waiting().pressing
+    assert not other.backlog().pressing
+    assert not one.backlog().pressing
 
 
 def test_the_sender_is_woken_four_times_a_small_batch_at_most():
     """For the first entry, a full batch, half of the room, and a drop: not for each entry, once
     nobody stands back for it any more."""
-    queue = buffer(max_bytes=60, batch_frames=3, batch_bytes=100)
+    queue = accumulator(max_bytes=60, batch_frames=3, batch_bytes=100)
     queue.stand_back(math.inf)
     woken = [queue.put(entry(name)) for name in "abcdefgh"]
     assert woken == [True, False, True, True, False, False, True, False]
@@ -195,20 +195,20 @@ def test_the_sender_is_woken_four_times_a_small_batch_at_most():
 
 def test_a_batch_is_full_by_packets_or_by_bytes():
     """Whichever is reached first."""
-    queue = buffer(batch_frames=3, batch_bytes=50)
+    queue = accumulator(batch_frames=3, batch_bytes=50)
     queue.put(entry("a", size=49, frames=2))
-    assert not queue.waiting().full_batch
+    assert not queue.backlog().full_batch
     queue.put(entry("b", size=1, frames=0))
-    assert queue.waiting().full_batch
+    assert queue.backlog().full_batch
     queue.take(1)
-    assert not queue.waiting().full_batch
+    assert not queue.backlog().full_batch
     queue.put(entry("c", size=1, frames=3))
-    assert queue.waiting().full_batch
+    assert queue.backlog().full_batch
 
 
 def test_abandoned_entries_are_dropped_and_nothing_counts_twice():
     """What a late answer says of them is not heard any more."""
-    queue = buffer()
+    queue = accumulator()
     for name in "abcd":
         queue.put(entry(name))
     taken = queue.take(2)
@@ -216,29 +216,29 @@ def test_abandoned_entries_are_dropped_and_nothing_counts_twice():
     assert queue.abandon("shutdown") == 0
     queue.settle(delivered=2)
     queue.keep(0, back=taken)
-    assert books(queue) == (4, 0, 0, {"shutdown": 4})
+    assert counts(queue) == (4, 0, 0, {"shutdown": 4})
 
 
 def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
     """What is turned away is counted alone."""
-    queue = buffer(max_bytes=20)
+    queue = accumulator(max_bytes=20)
     for name in "abc":
         queue.put(entry(name))
     queue.refuse("format_error")
     assert queue.has_unheard_drops
     assert queue.drops() == {"buffer_full": 1, "format_error": 1}
     assert not queue.has_unheard_drops
-    queue.turn_away("closed")
+    queue.reject_from_now("closed")
     assert not queue.put(entry("d"))
-    queue.turn_down()
+    queue.count_rejected()
     assert not queue.has_unheard_drops
     assert queue.ever_dropped() == 2
-    assert books(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
+    assert counts(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
 
 
 def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
-    """Entries that came later do not matter, however they leave."""
-    queue = buffer(on_full="drop_newest", max_bytes=30)
+    """Codec that came later do not matter, however they leave."""
+    queue = accumulator(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
     mark = queue.begin_flush()
@@ -248,22 +248,22 @@ def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
     queue.take(2)
     queue.settle(delivered=1)
     assert not queue.wait_until_removed(mark, 0)
-    assert queue.waiting().flushing
+    assert queue.backlog().flushing
     queue.settle(dropped=1)
     assert queue.wait_until_removed(mark, 0)
-    assert not queue.waiting().flushing
+    assert not queue.backlog().flushing
 
 
 def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     """What counts is whether those before the mark have left, not how many have."""
-    queue = buffer(max_bytes=50)
+    queue = accumulator(max_bytes=50)
     queue.put(entry("a"))
     queue.put(entry("b"))
     mark = queue.begin_flush()
     queue.take(2)
     for name in "cdefghij":
         queue.put(entry(name))
-    assert books(queue)[3] == {"buffer_full": 5}
+    assert counts(queue)[3] == {"buffer_full": 5}
     assert not queue.wait_until_removed(mark, 0)
     queue.settle(delivered=2)
     assert queue.wait_until_removed(mark, 0)
@@ -271,7 +271,7 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
 
 def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them():
     """Not even if they are put back, and so are the first of those that wait."""
-    queue = buffer(max_bytes=30)
+    queue = accumulator(max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
     mark = queue.begin_flush()
@@ -281,33 +281,33 @@ def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them()
     queue.keep(10, back=taken[1:])
     queue.settle(delivered=1)
     assert not queue.wait_until_removed(mark, 0)
-    assert queue.waiting().flushing
+    assert queue.backlog().flushing
     queue.take(1)
     queue.settle(delivered=1)
     assert queue.wait_until_removed(mark, 0)
-    assert not queue.waiting().flushing
-    assert books(queue) == (6, 2, 1, {"buffer_full": 3})
+    assert not queue.backlog().flushing
+    assert counts(queue) == (6, 2, 1, {"buffer_full": 3})
 
 
 def test_a_light_entry_that_comes_too_late_is_not_waited_for():
     """All is given up, and so is it, whenever somebody looks."""
-    queue = buffer()
-    queue.turn_away("closed")
+    queue = accumulator()
+    queue.reject_from_now("closed")
     queue.abandon("shutdown")
     queue._queue.entries.append(entry("late"))
     mark = queue.begin_flush()
     assert queue.wait_until_removed(mark, 0)
-    assert not queue.waiting().flushing
-    assert books(queue) == (1, 0, 0, {"closed": 1})
+    assert not queue.backlog().flushing
+    assert counts(queue) == (1, 0, 0, {"closed": 1})
 
 
 def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
     """However many there were while nothing leaves."""
-    queue = buffer()
+    queue = accumulator()
     queue.put(entry("a"))
     before = len(queue._queue._marks)
     marks = [queue.begin_flush() for _ in range(3)]
-    queue.hurry()
+    queue.flush_soon()
     assert len(queue._queue._marks) == before + 3
     for mark in marks:
         queue.end_flush(mark)
@@ -316,37 +316,37 @@ def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
 
 def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     """What waits is weighed when room gets scarce, which may be after a flush has begun."""
-    queue = buffer(max_bytes=10 * LIGHT, on_full="drop_newest")
+    queue = accumulator(max_bytes=10 * LIGHT, on_full="drop_newest")
     for name in "abcd":
-        queue.put_light(entry(name, size=LIGHT // 2))
+        queue.append(entry(name, size=LIGHT // 2))
     marks = [queue.begin_flush()]
-    queue.put_light(entry("e", size=LIGHT // 2))
+    queue.append(entry("e", size=LIGHT // 2))
     marks.append(queue.begin_flush())
     taken = queue.take(1)
     # As frames it holds more than it did before.
     queue.keep(9 * LIGHT + LIGHT // 2)
-    assert books(queue)[2:] == (2, {"buffer_full": 3})
+    assert counts(queue)[2:] == (2, {"buffer_full": 3})
     for name in taken + queue.take(5):
         assert [queue.wait_until_removed(mark, 0) for mark in marks] == [False, False], name
-        assert queue.waiting().flushing
+        assert queue.backlog().flushing
         queue.settle(delivered=1)
     assert [queue.wait_until_removed(mark, 0) for mark in marks] == [True, True]
-    assert not queue.waiting().flushing
+    assert not queue.backlog().flushing
 
 
 def test_what_is_given_back_is_as_old_as_it_was():
     """It does not wait for another interval."""
-    queue = buffer()
+    queue = accumulator()
     queue.put(entry("a"))
     queue.put(entry("b"))
-    since = queue.waiting().since
+    since = queue.backlog().since
     queue.keep(10, back=queue.take(2)[1:])
-    assert queue.waiting().since == since
+    assert queue.backlog().since == since
 
 
 def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begun():
     """As by a garbage collection or a signal between any two steps: the books stay right."""
-    queue = buffer(max_bytes=30)
+    queue = accumulator(max_bytes=30)
 
     nested = []
 
@@ -363,7 +363,7 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
     for name in "abc":
         queue.put(entry(name))
     taken = queue.take(3)
-    accepted, _, pending, dropped = books(queue)
+    accepted, _, pending, dropped = counts(queue)
     assert accepted == 3 + len(nested)
     assert pending == len(taken) + len(queue._queue.entries)
     assert dropped["buffer_full"] == accepted - pending
@@ -371,7 +371,7 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
 
 def test_the_books_balance_at_any_moment():
     """Whatever many threads put while others take, settle and look."""
-    queue = buffer(max_bytes=500)
+    queue = accumulator(max_bytes=500)
     stop = threading.Event()
 
     def put():
@@ -390,10 +390,10 @@ def test_the_books_balance_at_any_moment():
     for thread in [*putting, taking]:
         thread.start()
     while any(thread.is_alive() for thread in putting):
-        books(queue)
+        counts(queue)
     stop.set()
     taking.join()
-    accepted, delivered, _, dropped = books(queue)
+    accepted, delivered, _, dropped = counts(queue)
     assert accepted == 9000
     assert delivered
     assert dropped["refused"]
@@ -401,27 +401,27 @@ def test_the_books_balance_at_any_moment():
 
 def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     """Nobody is left to be told of it."""
-    queue = buffer()
-    queue.turn_away("closed")
+    queue = accumulator()
+    queue.reject_from_now("closed")
     assert not queue.refuse("format_error")
-    assert books(queue) == (1, 0, 0, {"closed": 1})
+    assert counts(queue) == (1, 0, 0, {"closed": 1})
     assert queue.ever_dropped() == 0
 
 
 def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
     """It is a reason to send, and must not wait for another one."""
-    queue = buffer()
+    queue = accumulator()
     queue.put(entry("a"))
     taken = queue.take(1)
     queue.put(entry("quiet"), quiet=True)
     queue.keep(0, back=taken)
-    assert queue.waiting().since < math.inf
+    assert queue.backlog().since < math.inf
     assert names(queue.take(9)) == ["a", "quiet"]
 
 
 def test_heavy_entries_are_a_crowd_when_they_hold_half_of_the_room():
     """Until some are taken; and only for as long as standing back may be of use."""
-    queue = buffer(max_bytes=100)
+    queue = accumulator(max_bytes=100)
     for name in "abcde":
         queue.put(entry(name))
         assert not queue.is_crowded
@@ -440,8 +440,10 @@ def test_heavy_entries_are_a_crowd_when_they_hold_half_of_the_room():
 
 
 def roomy(**limits):
-    """A buffer with room for a hundred light entries that are not weighed."""
-    return buffer(**{"max_bytes": 100 * LIGHT, "batch_frames": 10, "batch_bytes": 10**9, **limits})
+    """A accumulator with room for a hundred light entries that are not weighed."""
+    return accumulator(
+        **{"max_bytes": 100 * LIGHT, "batch_frames": 10, "batch_bytes": 10**9, **limits}
+    )
 
 
 def never(entry):
@@ -450,21 +452,21 @@ def never(entry):
 
 def test_light_entries_are_not_weighed_while_there_is_room_in_any_case():
     """They are queued, taken and settled without it."""
-    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
+    queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
     for name in range(100):
-        queue.put_light(entry(name))
+        queue.append(entry(name))
     taken = queue.take(60)
     queue.settle(delivered=60)
     assert names(taken) == list(range(60))
     assert names(queue.take(99)) == list(range(60, 100))
-    assert books(queue) == (100, 60, 40, {})
+    assert counts(queue) == (100, 60, 40, {})
 
 
 def test_nothing_is_weighed_to_flush_it_while_there_is_room_in_any_case():
     """It costs more than to write it."""
-    queue = Buffer(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
+    queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
     for name in range(50):
-        queue.put_light(entry(name))
+        queue.append(entry(name))
     mark = queue.begin_flush()
     assert names(queue.take(99)) == list(range(50))
     assert not queue.wait_until_removed(mark, 0)
@@ -476,10 +478,10 @@ def test_light_entries_are_weighed_before_they_can_hold_too_much():
     """What they really hold decides; then the oldest give way."""
     queue = roomy()
     for name in range(1000):
-        queue.put_light(entry(name, size=LIGHT // 4))
+        queue.append(entry(name, size=LIGHT // 4))
         held = sum(size for size, _, _ in queue._queue.entries)
         assert held <= 100 * LIGHT
-    assert books(queue) == (1000, 0, 400, {"buffer_full": 600})
+    assert counts(queue) == (1000, 0, 400, {"buffer_full": 600})
     assert names(queue.take(9999)) == list(range(600, 1000))
 
 
@@ -487,7 +489,7 @@ def test_light_and_other_entries_keep_their_order():
     """However they were put."""
     queue = roomy()
     for name in range(50):
-        (queue.put if name % 3 else queue.put_light)(entry(name))
+        (queue.put if name % 3 else queue.append)(entry(name))
     taken = queue.take(20)
     queue.keep(100, back=taken[10:])
     assert names(queue.take(99)) == list(range(10, 50))
@@ -496,29 +498,29 @@ def test_light_and_other_entries_keep_their_order():
 def test_the_sender_is_woken_for_the_first_light_entry_and_for_a_full_batch():
     """And not for those between, and after."""
     queue = roomy()
-    assert [queue.put_light(entry(name)) for name in range(30)] == [
+    assert [queue.append(entry(name)) for name in range(30)] == [
         number in (0, 9) for number in range(30)
     ]
     queue.take(99)
-    assert queue.waiting().since == math.inf
-    assert [queue.put_light(entry(name)) for name in range(3)] == [True, False, False]
+    assert queue.backlog().since == math.inf
+    assert [queue.append(entry(name)) for name in range(3)] == [True, False, False]
 
 
 def test_whoever_looks_at_the_books_takes_no_news_from_the_sender():
     """The next entry wakes it all the same."""
     queue = roomy()
     queue._queue.entries.append(entry("appended by a thread that has not looked yet"))
-    books(queue)
-    assert queue.put_light(entry("b"))
+    counts(queue)
+    assert queue.append(entry("b"))
 
 
 def test_a_light_entry_that_nobody_was_woken_for_has_a_clock_when_the_sender_looks():
     """As one that comes while the queue is being emptied."""
     queue = roomy()
-    queue.put_light(entry("a"))
+    queue.append(entry("a"))
     queue.take(1)
     queue._queue.entries.append(entry("b"))
-    assert queue.waiting().since < math.inf
+    assert queue.backlog().since < math.inf
 
 
 def test_quiet_entries_before_light_ones_start_no_clock():
@@ -526,23 +528,23 @@ def test_quiet_entries_before_light_ones_start_no_clock():
     queue = roomy()
     queue.put(entry("quiet"), quiet=True)
     queue.put(entry("quiet too"), quiet=True)
-    assert queue.waiting().since == math.inf
-    assert queue.put_light(entry("loud"))
-    assert queue.waiting().since < math.inf
+    assert queue.backlog().since == math.inf
+    assert queue.append(entry("loud"))
+    assert queue.backlog().since < math.inf
 
 
 def test_light_entries_that_come_after_the_end_are_turned_down():
     """By a thread that had not seen it yet; what comes just before is still delivered."""
     queue = roomy()
-    queue.put_light(entry("a"))
-    queue.turn_away("closed")
-    queue.put_light(entry("b"))
-    assert books(queue) == (2, 0, 2, {})
+    queue.append(entry("a"))
+    queue.reject_from_now("closed")
+    queue.append(entry("b"))
+    assert counts(queue) == (2, 0, 2, {})
     assert names(queue.take(1)) == ["a"]
     queue.settle(delivered=1)
     assert queue.abandon("shutdown") == 1
-    queue.put_light(entry("c"))
-    assert books(queue) == (3, 1, 0, {"closed": 1, "shutdown": 1})
+    queue.append(entry("c"))
+    assert counts(queue) == (3, 1, 0, {"closed": 1, "shutdown": 1})
     assert queue.take(9) == []
 
 
@@ -550,15 +552,15 @@ def test_the_newest_light_entries_give_way_with_drop_newest():
     """Those that do not fit when they are weighed."""
     queue = roomy(on_full="drop_newest")
     for name in range(300):
-        queue.put_light(entry(name, size=LIGHT // 2))
-    assert books(queue) == (300, 0, 200, {"buffer_full": 100})
+        queue.append(entry(name, size=LIGHT // 2))
+    assert counts(queue) == (300, 0, 200, {"buffer_full": 100})
     assert names(queue.take(999)) == list(range(200))
 
 
 def test_a_batch_is_full_by_the_bytes_of_light_entries_too():
     """They are weighed when they could make one."""
     queue = roomy(batch_frames=1000, batch_bytes=4 * LIGHT)
-    woken = [queue.put_light(entry(name, size=LIGHT // 2)) for name in range(10)]
+    woken = [queue.append(entry(name, size=LIGHT // 2)) for name in range(10)]
     assert woken == [number in (0, 7) for number in range(10)]
 
 
@@ -566,14 +568,14 @@ def test_what_has_been_taken_holds_what_it_has_become():
     """Until it is settled, nobody else gets that room."""
     queue = roomy()
     for name in range(10):
-        queue.put_light(entry(name))
+        queue.append(entry(name))
     queue.take(10)
     queue.keep(100 * LIGHT - 5)
     queue.put(entry("too large", size=10))
-    assert books(queue) == (11, 0, 10, {"buffer_full": 1})
+    assert counts(queue) == (11, 0, 10, {"buffer_full": 1})
     queue.settle(delivered=10)
     queue.put(entry("fits", size=10))
-    assert books(queue) == (12, 10, 1, {"buffer_full": 1})
+    assert counts(queue) == (12, 10, 1, {"buffer_full": 1})
 
 
 def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
@@ -583,13 +585,13 @@ def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
     def weigh_and_log(one):
         if len(nested) < 3:
             nested.append(one)
-            queue.put_light(entry("nested", size=1))
+            queue.append(entry("nested", size=1))
         return weigh(one)
 
-    queue = Buffer(BufferLimits(50, "drop_oldest", 99, 999), weigh_and_log)
+    queue = Accumulator(BufferLimits(50, "drop_oldest", 99, 999), weigh_and_log)
     for name in "abcdefgh":
-        queue.put_light(entry(name))
-    accepted, _, pending, dropped = books(queue)
+        queue.append(entry(name))
+    accepted, _, pending, dropped = counts(queue)
     assert len(nested) == 3
     assert accepted == 8 + 3
     assert pending == len(queue._queue.entries) == len(queue.take(99))
@@ -598,27 +600,27 @@ def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
 
 def test_what_is_put_back_holds_memory_once():
     """Weighed entries count when they are queued, not when they were taken as well."""
-    queue = buffer(max_bytes=100, batch_bytes=1000, batch_frames=1000)
+    queue = accumulator(max_bytes=100, batch_bytes=1000, batch_frames=1000)
     for name in "abcdefgh":
         queue.put(entry(name))
     taken = queue.take(8)
     queue.keep(20, back=taken[2:])
     queue.put(entry("i", size=20))
-    assert books(queue) == (9, 0, 9, {})
+    assert counts(queue) == (9, 0, 9, {})
     queue.settle(delivered=2)
     assert names(queue.take(9)) == list("cdefghi")
 
 
 def test_quiet_entries_that_gave_way_keep_no_clock_from_starting():
     """The next record is not one of them."""
-    queue = buffer(max_bytes=30)
+    queue = accumulator(max_bytes=30)
     for name in "abc":
         queue.put(entry(name), quiet=True)
     queue.put(entry("large", size=30))
     queue.take(9)
     queue.settle(delivered=1)
     assert queue.put(entry("d"))
-    assert queue.waiting().since < math.inf
+    assert queue.backlog().since < math.inf
 
 
 def test_the_books_balance_while_light_entries_come_and_go():
@@ -628,7 +630,7 @@ def test_the_books_balance_while_light_entries_come_and_go():
 
     def put():
         for number in range(5000):
-            (queue.put if number % 7 == 0 else queue.put_light)(entry(number, size=LIGHT // 3))
+            (queue.put if number % 7 == 0 else queue.append)(entry(number, size=LIGHT // 3))
 
     def take():
         while not stop.is_set():
@@ -642,10 +644,10 @@ def test_the_books_balance_while_light_entries_come_and_go():
     for thread in [*putting, taking]:
         thread.start()
     while any(thread.is_alive() for thread in putting):
-        books(queue)
+        counts(queue)
     stop.set()
     taking.join()
-    accepted, delivered, pending, dropped = books(queue)
+    accepted, delivered, pending, dropped = counts(queue)
     assert accepted == 20000
     assert delivered
     assert dropped["refused"]

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._buffer.backpressure import NO_CROWD, Crowd
-from logplex_handler.streams.intake import OpenLane
+from logplex_handler._buffer.backpressure import NO_CROWD, Backpressure
+from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream
 from tests.servers import serving
@@ -17,7 +17,7 @@ MANY = 10_000
 
 def test_all_who_meet_a_crowd_wait_until_the_same_moment():
     """The first one says for how long; meanwhile it takes fewer to be a crowd."""
-    crowd = Crowd()
+    crowd = Backpressure()
     many = crowd.at
     assert crowd.stand_back(10.0, 0.003) == pytest.approx(0.003)
     assert crowd.at == NO_CROWD < many
@@ -26,7 +26,7 @@ def test_all_who_meet_a_crowd_wait_until_the_same_moment():
 
 def test_who_goes_on_early_lets_the_others_wait():
     """Until it is no crowd any more, or the time is over."""
-    crowd = Crowd()
+    crowd = Backpressure()
     many = crowd.at
     crowd.stand_back(10.0, 0.003)
     crowd.go_on(10.001, MANY)
@@ -40,7 +40,7 @@ def test_who_goes_on_early_lets_the_others_wait():
 
 def test_nobody_waits_any_more_where_nothing_is_taken():
     """As beside a receiver that does not answer; until something is."""
-    crowd = Crowd()
+    crowd = Backpressure()
     now = waited = 0.0
     while crowd.at < 10**9:
         seconds = crowd.stand_back(now, 0.003)
@@ -87,7 +87,7 @@ def test_a_burst_of_long_records_loses_nothing():
         ),
     ):
         # However slow the machine is.
-        own_stream(handler).buffer._crowd = Crowd(patience=10)
+        own_stream(handler).accumulator._backpressure = Backpressure(patience=10)
         text = "the parcel waits " * 1200
         for number in range(1500):
             logger.info("order %s shipped: %s", number, text)
@@ -108,15 +108,15 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
         ),
     ):
         waited = 0.0
-        stand_back = OpenLane._stand_back
+        stand_back = OpenIntake._stand_back
 
-        def timed(lane):
+        def timed(intake):
             nonlocal waited
             start = time.monotonic()
-            stand_back(lane)
+            stand_back(intake)
             waited += time.monotonic() - start
 
-        monkeypatch.setattr(OpenLane, "_stand_back", timed)
+        monkeypatch.setattr(OpenIntake, "_stand_back", timed)
         for number in range(60_000):
             logger.info("order %s shipped to %s", number, "berlin")
         assert 0 < waited < 1

@@ -91,7 +91,7 @@ def test_the_last_line_leaves_when_the_handler_is_closed():
 
 @pytest.mark.usefixtures("short_waits")
 def test_failures_show(capsys):
-    """Retries, what was dropped by cause, and how full the buffer is."""
+    """Retries, what was dropped by cause, and how full the accumulator is."""
     with (
         serving(answer(503), answer(503), accept) as server,
         logging_to(

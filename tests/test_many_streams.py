@@ -24,10 +24,11 @@ from logplex_handler import (
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender import sender
 from logplex_handler._sender.backoff import Backoff
-from logplex_handler._sender.circuit_breaker import Hosts
+from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._transport.answer import Answer
-from logplex_handler.streams import registry, resolution
-from logplex_handler.streams.resolution import State
+from logplex_handler.streams import resolution
+from logplex_handler.streams.registry import _ENDED
+from logplex_handler.streams.resolution import ResolutionState
 from logplex_handler.streams.stream import Stream
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
@@ -284,7 +285,7 @@ def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
             for _ in range(2):
                 logger.info("line", extra=to("nobody"))
             assert wait_until(lambda: told == {"unknown_stream": 5})
-            assert wait_until(lambda: "nobody" not in handler._pipeline._directory._streams)
+            assert wait_until(lambda: "nobody" not in handler._pipeline._registry._streams)
             logger.info("line", extra=to("nobody"))
             logger.info("line", extra=to(["a", "list"]))
             assert wait_until(lambda: told == {"unknown_stream": 7})
@@ -325,7 +326,7 @@ def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
 
 def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
     """A customer may be new."""
-    monkeypatch.setitem(registry._ENDED, State.UNKNOWN, 0.0)
+    monkeypatch.setitem(_ENDED, ResolutionState.UNKNOWN, 0.0)
     monkeypatch.setattr(scheduler, "_IDLE", 0.05)
     with receiving("t.1") as logplex:
         source = Record({})
@@ -333,7 +334,7 @@ def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
             logger.info("too early", extra=to(1))
             assert handler.flush()
             source.urls[1] = logplex.url_for("t.1")
-            assert wait_until(lambda: handler._pipeline._directory._asleep)
+            assert wait_until(lambda: handler._pipeline._registry._asleep)
             logger.info("in time", extra=to(1))
             assert handler.flush()
             assert handler.stats(stream=1).delivered == 1
@@ -478,7 +479,7 @@ def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
             logger.info("line", extra=to(1))
             assert handler.flush()
             assert handler.set_aside() == ()
-            assert wait_until(lambda: not handler._pipeline._directory._streams)
+            assert wait_until(lambda: not handler._pipeline._registry._streams)
             time.sleep(1)
             assert len(server.received) == handler.stats().requests == 1
 
@@ -494,8 +495,8 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
                 logger.info("line %d", number, extra=to(1))
             assert wait_until(handler.set_aside)
             waiting = False
-            stream = handler._pipeline._directory._streams[1]
-            stream.address._asked_again_at = float("-inf")
+            stream = handler._pipeline._registry._streams[1]
+            stream.resolution._asked_again_at = float("-inf")
             assert handler.flush(20)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
@@ -681,7 +682,7 @@ def test_where_no_thread_is_to_be_had_whoever_waits_looks_up(monkeypatch):
             logger.info("last words", extra=to(1))
             # The receiver's own threads are to be had.
             patch.setattr(threading.Thread, "start", started)
-            patch.setattr(handler._pipeline._workers, "_start", lambda: None)
+            patch.setattr(handler._pipeline._worker_pool, "_start", lambda: None)
             assert handler.flush()
     assert [line.text for line in logplex.lines] == ["last words"]
 
@@ -826,10 +827,13 @@ def test_one_customer_s_outage_does_not_eat_the_others_memory():
             assert not handler.stats(stream="well").dropped
             assert handler.stats(stream="broken").pending > 500
             memory = handler._pipeline._memory
-            buffers = [stream.buffer for stream in handler._pipeline._directory.streams()]
-            allowed = [buffer.allowed for buffer in buffers]
+            buffers = [stream.accumulator for stream in handler._pipeline._registry.streams()]
+            allowed = [accumulator.allowed for accumulator in buffers]
             assert memory._left + sum(allowed) == 200_000
-            held = [buffer._queue.weighed_bytes + buffer._sending_bytes for buffer in buffers]
+            held = [
+                accumulator._queue.weighed_bytes + accumulator._sending_bytes
+                for accumulator in buffers
+            ]
             assert all(mine <= most for mine, most in zip(held, allowed, strict=True))
 
 
@@ -873,18 +877,18 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
     with receiving("t.1") as logplex:
         source = Record({1: logplex.url_for("t.1")})
         with logging_to(None, streams=source) as (logger, handler):
-            directory = handler._pipeline._directory
+            registry = handler._pipeline._registry
             for number in range(1, 4):
                 logger.info("line", extra=to(1))
                 assert handler.flush()
                 assert handler.stats().delivered == number
-                assert wait_until(lambda: not directory._streams)
+                assert wait_until(lambda: not registry._streams)
                 assert handler.stats(stream=1).delivered == number
                 assert handler.stats().accepted == number
-            monkeypatch.setattr(registry, "_FORGET", -1.0)
+            monkeypatch.setattr("logplex_handler.streams.registry._FORGET", -1.0)
             logger.info("line", extra=to(1))
             assert handler.flush()
-            assert wait_until(lambda: not directory._streams and not directory._asleep)
+            assert wait_until(lambda: not registry._streams and not registry._asleep)
             assert handler.stats().delivered == 4
             assert handler.stats(stream=1).accepted == 0
     assert source.asked == [1]
@@ -898,15 +902,15 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
             logger.info("one", extra=to(1))
             assert handler.flush()
             pipeline = handler._pipeline
-            stream = pipeline._directory._streams[1]
-            lane = pipeline.lane(1)
-            pipeline._directory.let_go(stream)
+            stream = pipeline._registry._streams[1]
+            intake = pipeline.intake(1)
+            pipeline._registry.let_go(stream)
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
-            lane.put(handler._entries.entry(record, handler.formatter)[0], quiet=False)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], quiet=False)
             assert logplex.wait_for(2)
             assert wait_until(lambda: handler.stats().delivered == 2)
             assert balanced(handler.stats())
-            assert pipeline._directory._streams == {1: stream}
+            assert pipeline._registry._streams == {1: stream}
 
 
 def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lost():
@@ -917,17 +921,17 @@ def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lo
             logger.info("one", extra=to(1))
             assert handler.flush()
             pipeline = handler._pipeline
-            stream = pipeline._directory._streams[1]
-            lane = pipeline.lane(1)
-            pipeline._directory.let_go(stream)
+            stream = pipeline._registry._streams[1]
+            intake = pipeline.intake(1)
+            pipeline._registry.let_go(stream)
             logger.info("two", extra=to(1))
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
-            lane.put(handler._entries.entry(record, handler.formatter)[0], quiet=False)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], quiet=False)
             logger.info("four", extra=to(1))
             assert handler.flush()
             stats = handler.stats()
             assert stats == handler.stats(stream=1)
-            assert len(pipeline._directory.streams()) == 1
+            assert len(pipeline._registry.streams()) == 1
     assert [line.text for line in logplex.lines] == ["one", "two", "three", "four"]
     assert (stats.accepted, stats.delivered) == (4, 4)
 
@@ -1090,7 +1094,7 @@ def test_an_id_that_cannot_be_compared_is_an_id(capsys):
 
 def test_a_host_is_one_host_however_many_find_it_at_a_time():
     """Otherwise it would be tried by several requests at a time while it hangs."""
-    hosts = Hosts()
+    breakers = CircuitBreakers()
     found = defaultdict(list)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -1100,7 +1104,7 @@ def test_a_host_is_one_host_however_many_find_it_at_a_time():
 
             def find(name=name, barrier=barrier):
                 barrier.wait()
-                found[name].append(hosts[name])
+                found[name].append(breakers[name])
 
             threads = [threading.Thread(target=find) for _ in range(4)]
             for thread in threads:
@@ -1127,7 +1131,7 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
         with logging_to(logplex.url, streams=lambda _: None, **options) as (logger, handler):
             for stream in range(40):
                 logger.info("line", extra=to(stream))
-                handler._pipeline.lane(stream).refuse("format_error")
+                handler._pipeline.intake(stream).refuse("format_error")
             assert wait_until(lambda: at_a_time)
             time.sleep(0.2)
             assert len(at_a_time) == 1
@@ -1137,14 +1141,14 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
 
 
 def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
-    """It wants another stream's buffer, whose owner just then wants memory."""
+    """It wants another stream's accumulator, whose owner just then wants memory."""
     with serving(answer(503)) as server:
         options = {"shutdown_timeout": 0.1}
         with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
             for stream in (1, 2):
                 logger.info("line", extra=to(stream))
             memory = handler._pipeline._memory
-            one, other = (stream.buffer for stream in handler._pipeline._directory.streams())
+            one, other = (stream.accumulator for stream in handler._pipeline._registry.streams())
             holds_other = threading.Event()
             interrupted = threading.Event()
 
@@ -1157,7 +1161,7 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
             def put_and_be_interrupted():
                 with one._lock, memory._lock:
                     interrupted.set()
-                    other.books()
+                    other.counts()
 
             threads = [threading.Thread(target=put, daemon=True)]
             threads[0].start()
@@ -1320,7 +1324,7 @@ def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
     with ExitStack() as stack:
         hanging = stack.enter_context(serving(lambda connection: hanging.stopped.wait(30)))
         good = [token(stream) for stream in range(1000)]
-        hosts = [stack.enter_context(receiving(*good)) for _ in range(2)]
+        breakers = [stack.enter_context(receiving(*good)) for _ in range(2)]
         refreshed = Counter()
 
         class Rotated:
@@ -1328,22 +1332,22 @@ def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
                 if stream % 3 == 2:
                     return hanging.url
                 rotated = "t.old" if stream % 10 == 0 else good[stream]
-                return hosts[stream % 3].url_for(rotated)
+                return breakers[stream % 3].url_for(rotated)
 
             def refresh(self, stream, rejected):
                 refreshed[stream] += 1
-                return hosts[stream % 3].url_for(good[stream])
+                return breakers[stream % 3].url_for(good[stream])
 
         options = {"flush_interval": 0.1, "shutdown_timeout": 0.1}
         logger, handler = stack.enter_context(logging_to(None, streams=Rotated(), **options))
         for number in range(3):
             for stream in range(1000):
                 logger.info("line %d", number, extra=to(stream))
-        for host in hosts:
-            assert host.wait_for(1002 if host is hosts[0] else 999, 25)
+        for host in breakers:
+            assert host.wait_for(1002 if host is breakers[0] else 999, 25)
         expected = [f"line {number}" for number in range(3)]
         healthy = [stream for stream in range(1000) if stream % 3 != 2]
-        found = {**by_token(hosts[0]), **by_token(hosts[1])}
+        found = {**by_token(breakers[0]), **by_token(breakers[1])}
         assert found == {good[stream]: expected for stream in healthy}
         assert refreshed == {stream: 1 for stream in healthy if stream % 10 == 0}
         assert len(hanging.received) <= 4

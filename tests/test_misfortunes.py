@@ -11,9 +11,9 @@ from contextlib import suppress
 import pytest
 import requests
 
-from logplex_handler._delivery.flush import Delivery
+from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.urgency import Haste, Hurry
+from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, serving, texts
@@ -44,7 +44,7 @@ def test_closing_does_not_sleep_through_a_recovery():
     with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 3)
-        own_stream(handler).outlet.backoff.failures = 20
+        own_stream(handler).sender.backoff.failures = 20
         threading.Timer(1.0, back.set).start()
         handler.close()
         assert handler.stats().delivered == 1
@@ -152,7 +152,7 @@ def test_a_callback_that_logs_of_drops_does_not_push_out_records():
         stats = handler.stats()
     assert stats.accepted < 350
     assert balanced(stats)
-    # A record of this length holds some 210 bytes: the buffer is full of them.
+    # A record of this length holds some 210 bytes: the accumulator is full of them.
     assert stats.pending > 80
 
 
@@ -212,7 +212,7 @@ def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
     sent = []
 
     def endless(connection):
-        head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n\r\n"
+        head = f"HTTP/1.1 302 Resolved\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n\r\n"
         connection.sendall(head.encode())
         with suppress(OSError):
             while len(sent) < 1000:
@@ -330,7 +330,7 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
         logger.info("line")
         assert wait_until(lambda: server.received)
         handler.close()
-        (thread,) = handler._pipeline._workers._threads
+        (thread,) = handler._pipeline._worker_pool._threads
         answered.set()
         thread.join(5)
         assert not thread.is_alive()
@@ -361,17 +361,17 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
-        stream.buffer.put(handler._entries.entry(record, handler.formatter)[0])
-        stream.buffer.begin_flush()
-        pipeline._workers._agenda.plan(stream)
+        stream.accumulator.put(handler._codec.entry(record, handler.formatter)[0])
+        stream.accumulator.begin_flush()
+        pipeline._worker_pool._scheduler.plan(stream)
         with pytest.raises(KeyboardInterrupt):
-            pipeline._workers.help_out(time.monotonic() + 5)
+            pipeline._worker_pool.help_out(time.monotonic() + 5)
         assert logplex.wait_for(2, 3.0)
 
 
 def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
     """Otherwise a host that fails would be tried twice a second from then on."""
-    codes = (Delivery._see_through.__code__, Hurry.until.__wrapped__.__code__)
+    codes = (Flusher._see_through.__code__, UrgencyMonitor.until.__wrapped__.__code__)
     number, interrupted = 0, True
     with (
         serving(answer(503)) as server,
@@ -379,7 +379,7 @@ def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
     ):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 1)
-        hurry = handler._pipeline._delivery._hurry
+        urgency = handler._pipeline._delivery._urgency
         while interrupted:
             lines = itertools.count()
             interrupted = False
@@ -400,6 +400,6 @@ def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
                     handler.flush(0.02)
             finally:
                 sys.settrace(before)
-            assert wait_until(lambda: hurry.haste is Haste.NONE, 1.0)
+            assert wait_until(lambda: urgency.current is Urgency.NONE, 1.0)
             number += 1
         assert number > 8

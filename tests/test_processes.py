@@ -367,10 +367,10 @@ def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up
             def __del__(self):
                 logger.info("collected")
 
-        with own_stream(handler).buffer._lock:
+        with own_stream(handler).accumulator._lock:
             noisy = Noisy()
             del noisy
-        with handler._pipeline._workers._lock, handler._pipeline._workers._starting:
+        with handler._pipeline._worker_pool._lock, handler._pipeline._worker_pool._starting:
             noisy = Noisy()
             del noisy
         assert handler.flush()
@@ -553,7 +553,7 @@ def test_sigterm_in_the_middle_of_logging_loses_nothing():
         assert (done.returncode, done.stderr) == (0, "")
         count, dropped = done.stdout.split(" ", 1)
         assert eval(dropped) == {}
-        # The interrupted call itself may not have come to the buffer.
+        # The interrupted call itself may not have come to the accumulator.
         assert len(logplex.lines) >= int(count)
         assert [line.text for line in logplex.lines] == [
             f"line {number}" for number in range(len(logplex.lines))

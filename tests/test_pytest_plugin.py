@@ -131,14 +131,14 @@ def test_skipped(logplex):
 """
 
 
-def run(directory, *arguments):
+def run(registry, *arguments):
     """pytest in a process of its own, with warnings as errors."""
     environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments],
         capture_output=True,
         text=True,
-        cwd=directory,
+        cwd=registry,
         env=environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"},
         timeout=30,
         check=False,
@@ -148,10 +148,10 @@ def run(directory, *arguments):
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
     """What pytest says of each failing test."""
-    directory = tmp_path_factory.mktemp("failing")
-    (directory / "test_failing.py").write_text(FAILING)
-    (directory / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
-    done = run(directory, "-q")
+    registry = tmp_path_factory.mktemp("failing")
+    (registry / "test_failing.py").write_text(FAILING)
+    (registry / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    done = run(registry, "-q")
     assert done.returncode == 1, done.stdout
     parts = re.split(r"^_+ (?:ERROR at setup of )?(test_\w+) _+$", done.stdout, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True)), done.stdout

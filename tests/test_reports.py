@@ -1060,7 +1060,7 @@ def test_counts_during_close_are_reported_or_said():
     for _ in range(20):
         with recording(interval=0.01) as (metrics, lines):
             refused = Counter()
-            metrics._reporter.turn_down = lambda refused=refused: refused.update(n=1)
+            metrics._reporter.count_rejected = lambda refused=refused: refused.update(n=1)
             going = threading.Event()
 
             def work(metrics=metrics, going=going):

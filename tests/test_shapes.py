@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from logplex_handler import Destination, KeyValueFormatter, count
 from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
-from logplex_handler._formatting.codec import Entries
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._wire.frames import Run, singles
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.testing import LogplexReceiver
@@ -42,8 +42,8 @@ def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, creat
 
 
 def entries_that_know(*records, formatter=FORMATTER):
-    """Entries that have seen each of the records often enough."""
-    entries = Entries(PACKET, FORMATTER)
+    """Codec that have seen each of the records often enough."""
+    entries = Codec(PACKET, FORMATTER)
     for record in records:
         for _ in range(_TIMES_WORTH_A_SHAPE):
             entries.entry(record, formatter)
@@ -446,7 +446,7 @@ def test_formatters_of_other_classes_are_called_for_every_record(formatter):
 
 def test_a_call_that_comes_seldom_has_no_shape():
     """Making one costs as much as it saves on so many records."""
-    entries = Entries(PACKET, FORMATTER)
+    entries = Codec(PACKET, FORMATTER)
     record = make("order %s shipped", (5,))
     for _ in range(_TIMES_WORTH_A_SHAPE):
         entry, _ = entries.entry(record, FORMATTER)
@@ -457,7 +457,7 @@ def test_a_call_that_comes_seldom_has_no_shape():
 
 def test_templates_made_at_run_time_do_not_fill_the_memory():
     """They do not come again, and nothing of them is kept for long."""
-    entries = Entries(PACKET, FORMATTER)
+    entries = Codec(PACKET, FORMATTER)
     for number in range(5000):
         entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
     assert len(entries.shapes._times) <= 1024
@@ -480,7 +480,7 @@ def test_a_long_text_is_formatted_at_once():
 @pytest.mark.parametrize("form", [PACKET, dataclasses.replace(PACKET, max_packet_bytes=2048)])
 def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
     """However many there are of it."""
-    entries = Entries(form, FORMATTER)
+    entries = Codec(form, FORMATTER)
     long = make("%s and %s", ("\x01" * 400, "\x02" * 400))
     for _ in range(_TIMES_WORTH_A_SHAPE):
         entries.entry(make("%s and %s", ("a", "b")), FORMATTER)

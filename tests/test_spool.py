@@ -18,9 +18,9 @@ import time
 import pytest
 
 from logplex_handler._delivery import scheduler
-from logplex_handler._sender import disk_queue, sender
-from logplex_handler._sender.disk_queue import Shelf
-from logplex_handler._sender.drain import fill
+from logplex_handler._sender import sender
+from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.drain import drain
 from logplex_handler._spool import owner_locks, store
 from logplex_handler._spool.chunk import packed, records_in, unpacked
 from logplex_handler._wire.frames import Run, pieces, singles
@@ -70,14 +70,14 @@ def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
         serving(accept) as server,
         logging_to(server.url, spool=spool, **options) as (logger, handler),
     ):
-        shelf = own_stream(handler).shelf
-        assert shelf is not None
+        disk_queue = own_stream(handler).disk_queue
+        assert disk_queue is not None
         for text in lines(*range(5)):
             logger.info(text)
         assert wait_until(lambda: len(server.frames()) == 5)
         for text in lines(*range(5, 50)):
             logger.info(text)
-        assert wait_until(lambda: shelf.records == 45)
+        assert wait_until(lambda: disk_queue.records == 45)
         assert len(server.frames()) == 5
         for text in lines(*range(50, 55)):
             logger.info(text)
@@ -314,7 +314,7 @@ def test_beyond_the_bound_memory_does_what_it_does_without(spool):
 
 
 def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
-    """Ten times as much as the buffer may hold; in order, and none twice."""
+    """Ten times as much as the accumulator may hold; in order, and none twice."""
     with (
         serving(answer(503)) as server,
         logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
@@ -332,13 +332,13 @@ def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
 
 def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
     """Those who log stand back for it, a little each, until it has taken what waits."""
-    spill = Shelf.spill
+    spill = DiskQueue.spill
 
     def slowly(self):
         time.sleep(0.2)
         return spill(self)
 
-    monkeypatch.setattr(Shelf, "spill", slowly)
+    monkeypatch.setattr(DiskQueue, "spill", slowly)
     with (
         serving(answer(503)) as server,
         logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
@@ -393,7 +393,7 @@ def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
     stats = leave(tmp_path / "not" / "there", lines(1, 2))
     assert dict(stats.dropped) == {"shutdown": 2}
     said = capsys.readouterr().err
-    assert "spool: No such file or directory" in said
+    assert "spool: No such file or registry" in said
     assert "2 records not delivered" in said
 
 
@@ -772,13 +772,13 @@ def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
 
 def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
     """What is written at that very moment neither."""
-    clear = Shelf.clear
+    clear = DiskQueue.clear
 
-    def clear_and_spill(shelf):
-        clear(shelf)
-        shelf.spill()
+    def clear_and_spill(disk_queue):
+        clear(disk_queue)
+        disk_queue.spill()
 
-    monkeypatch.setattr(Shelf, "clear", clear_and_spill)
+    monkeypatch.setattr(DiskQueue, "clear", clear_and_spill)
     with logging_to(None, spool=spool, streams={}, spool_interval=0.01) as (logger, handler):
         for number in range(100):
             logger.info("line %d", number, extra={"logplex_stream": "a"})
@@ -853,17 +853,17 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             ).fetchall()
 
     # As small as they are where something is logged now and then.
-    monkeypatch.setattr(disk_queue, "fill", _one_by_one)
+    monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", _one_by_one)
     with serving(look) as server:
         options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
         options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
         with logging_to(server.url, spool=spool, **options) as (logger, handler):
             for number in range(1000):
                 logger.info("%d %s", number, "x" * length)
-            shelf = own_stream(handler).shelf
-            assert shelf is not None
-            assert wait_until(lambda: bool(shelf._unwritten))
-            monkeypatch.setattr(disk_queue, "fill", fill)
+            disk_queue = own_stream(handler).disk_queue
+            assert disk_queue is not None
+            assert wait_until(lambda: bool(disk_queue._unwritten))
+            monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", drain)
             handler.flush(0.3)
             assert seen[0]
             server.steps[:] = [accept]
@@ -873,5 +873,5 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             assert numbers[-1] == 999
 
 
-def _one_by_one(frames, max_bytes, buffer, render, *, held=0):
-    fill(frames, 0, buffer, render, held=held)
+def _one_by_one(frames, max_bytes, accumulator, render, *, held=0):
+    drain(frames, 0, accumulator, render, held=held)

@@ -1,4 +1,4 @@
-"""Workers of real servers share one spool, and are killed while the receiver is out of order."""
+"""WorkerPool of real servers share one spool, and are killed while the receiver is out of order."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import requests
 import responses
 import urllib3.exceptions
 
-from logplex_handler._process.reentrancy import Doing, own_doing
+from logplex_handler._process.reentrancy import Activity, current_activity
 from logplex_handler._transport import connection, errors
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.transport import Transport, TransportOptions
@@ -138,11 +138,13 @@ def test_a_request_is_marked_while_it_is_made_and_not_after():
     """What is logged meanwhile can be told from the application's own records."""
     marks = []
     responses.add_callback(
-        responses.POST, URL, lambda request: (marks.append(own_doing.get()), (204, {}, ""))[1]
+        responses.POST,
+        URL,
+        lambda request: (marks.append(current_activity.get()), (204, {}, ""))[1],
     )
     post()
-    assert marks == [Doing.REQUEST]
-    assert own_doing.get() is None
+    assert marks == [Activity.REQUEST]
+    assert current_activity.get() is None
 
 
 @responses.activate

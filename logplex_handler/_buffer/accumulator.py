@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from logplex_handler._buffer.backpressure import NO_CROWD, PATIENCE_WITH_A_DISK, Crowd
-from logplex_handler._buffer.ledger import Books
-from logplex_handler._buffer.memory_pool import Memory
-from logplex_handler._buffer.weighed_queue import Mark, WeighedQueue
+from logplex_handler._buffer.backpressure import NO_CROWD, PATIENCE_WITH_A_DISK, Backpressure
+from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
-# Entries that are weighed beyond what is needed, so as not to be there again at the next one.
+# Codec that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
 
 # A batch that is due may wait a moment for so many times as many packets: they cost less together.
@@ -32,10 +32,10 @@ _LOOKS_WHILE_HALF_FULL = 64
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """How much may wait, and what a full buffer does.
+    """How much may wait, and what a full accumulator does.
 
     Attributes:
-        max_bytes: Memory that entries may hold, those being sent included.
+        max_bytes: MemoryPool that entries may hold, those being sent included.
         on_full: Who gives way, or `block` to wait.
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
@@ -51,11 +51,11 @@ class BufferLimits:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Backlog:
     """What waits at one moment, for whoever decides when to send it.
 
     Attributes:
-        records: Entries that are queued.
+        records: Codec that are queued.
         full_batch: Whether they make a batch due by their number or size, or are in the way.
         pressing: Whether they are enough for a large batch, or full where memory is scarce, or
             somebody waits for their room, or they come faster than they are taken.
@@ -70,23 +70,50 @@ class Waiting:
     flushing: bool
 
 
-class Buffer:
+class Accumulator:
     """A queue of entries with a bound in bytes. Every method may be called from any thread."""
 
     __slots__ = (
-        "_abandoned", "_append", "_books", "_busy", "_changed", "_crowd", "_first_at",
-        "_flush_mark", "_large", "_limits", "_lock", "_look_at", "_memory", "_on_squeezed",
-        "_queue", "_quiet", "_recovered", "_recovered_left", "_room_wanted", "_sending",
-        "_sending_bytes", "_sending_from", "_settled", "_taken_first_at", "_turned_away", "_usual",
-        "_weigh", "_woken_for_batch", "_woken_for_drops", "_woken_for_first",
-        "_woken_for_large_batch", "_woken_for_room", "allowed",
+        "_abandoned",
+        "_append",
+        "_backpressure",
+        "_busy",
+        "_changed",
+        "_first_at",
+        "_flush_mark",
+        "_large",
+        "_ledger",
+        "_limits",
+        "_lock",
+        "_look_at",
+        "_memory",
+        "_on_squeezed",
+        "_queue",
+        "_quiet",
+        "_recovered",
+        "_recovered_left",
+        "_room_wanted",
+        "_sending",
+        "_sending_bytes",
+        "_sending_from",
+        "_settled",
+        "_taken_first_at",
+        "_turned_away",
+        "_usual",
+        "_weigh",
+        "_woken_for_batch",
+        "_woken_for_drops",
+        "_woken_for_first",
+        "_woken_for_large_batch",
+        "_woken_for_room",
+        "allowed",
     )  # fmt: skip
 
     def __init__(
         self,
         limits: BufferLimits,
         weigh: Weigh,
-        memory: Memory | None = None,
+        memory: MemoryPool | None = None,
         on_squeezed: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
@@ -94,7 +121,7 @@ class Buffer:
         room_for = max(limits.batch_frames, limits.max_bytes * 3 // 4 // LIGHT)
         self._large = min(LARGE * limits.batch_frames, room_for)
         self._weigh = weigh
-        # Called without a lock when entries had to give way to those of another buffer.
+        # Called without a lock when entries had to give way to those of another accumulator.
         self._on_squeezed = on_squeezed
         # Where the bound is one for several buffers; and how much this one may hold.
         self._memory = memory
@@ -108,7 +135,7 @@ class Buffer:
         # is none until somebody waits.
         self._changed: threading.Condition | None = None
         self._busy = False
-        self._books = Books()
+        self._ledger = Ledger()
         self._queue = WeighedQueue(weigh)
         self._append = self._queue.entries.append
         # How long the queue is when a light entry is a reason to look. It is read after such an
@@ -128,19 +155,21 @@ class Buffer:
         # Records that another process has left on disk: all, and those not settled.
         self._recovered = self._recovered_left = 0
         # Behind all that was queued when somebody last wanted it sent at once.
-        self._flush_mark = Mark()
+        self._flush_mark = FlushMark()
         self._queue.add_mark(self._flush_mark)
         # Why records are dropped as they come, if they are; and whether all are gone.
         self._turned_away: str | None = None
         self._abandoned = False
         # Bytes that an entry usually holds, as far as that is known.
         self._usual = LIGHT
-        self._crowd = Crowd(PATIENCE_WITH_A_DISK) if limits.has_disk else Crowd()
+        self._backpressure = (
+            Backpressure(PATIENCE_WITH_A_DISK) if limits.has_disk else Backpressure()
+        )
         self._room_wanted = False
         self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
         self._woken_for_large_batch = self._woken_for_room = False
 
-    def put_light(self, entry: Entry) -> bool:
+    def append(self, entry: Entry) -> bool:
         """Queue a light entry; whether the sender should be woken for it."""
         self._append(entry)
         return len(self._queue.entries) >= self._look_at and self._look()
@@ -155,7 +184,7 @@ class Buffer:
         size, _ = self._weigh(entry)
         with self._lock:
             if self._turned_away is not None:
-                self.turn_down()
+                self.count_rejected()
                 return False
             if self._busy:
                 self._append(entry)
@@ -174,9 +203,9 @@ class Buffer:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
         with self._lock:
             if self._turned_away is not None:
-                self.turn_down()
+                self.count_rejected()
                 return False
-            self._books.drop(cause, never_taken=1)
+            self._ledger.drop(cause, never_taken=1)
             return self._news()
 
     @property
@@ -187,15 +216,15 @@ class Buffer:
     @property
     def has_unheard_drops(self) -> bool:
         """Whether there were drops since `drops` was last called."""
-        return self._books.unheard
+        return self._ledger.unheard
 
-    def turn_down(self) -> None:
+    def count_rejected(self) -> None:
         """Count a record of which nobody is told: there is no stream any more, or none yet."""
         with self._lock:
             if self._turned_away is not None:
-                self._books.turn_down(self._turned_away)
+                self._ledger.count_rejected(self._turned_away)
 
-    def turn_away(self, cause: str) -> None:
+    def reject_from_now(self, cause: str) -> None:
         """From now on records are turned down, with this cause.
 
         A light one that comes at this very moment is queued like those before it.
@@ -207,21 +236,21 @@ class Buffer:
     @property
     def is_crowded(self) -> bool:
         """Whether entries come faster than they are taken."""
-        return len(self._queue) >= self._crowd.at or (
-            self._woken_for_room and self._crowd.has_patience
+        return len(self._queue) >= self._backpressure.at or (
+            self._woken_for_room and self._backpressure.has_patience
         )
 
     def stand_back(self, seconds: float) -> float:
         """For one who has put an entry where it is crowded: how long to wait, at most."""
         with self._lock:
-            seconds = self._crowd.stand_back(time.monotonic(), seconds)
+            seconds = self._backpressure.stand_back(time.monotonic(), seconds)
             self._tidy()
             return seconds
 
     def go_on(self) -> None:
         """That wait is over."""
         with self._lock:
-            self._crowd.go_on(time.monotonic(), len(self._queue))
+            self._backpressure.go_on(time.monotonic(), len(self._queue))
             self._tidy()
 
     @property
@@ -234,11 +263,11 @@ class Buffer:
         """Whether waiting brings no more."""
         return len(self._queue) < NO_CROWD and not self._woken_for_room
 
-    def waiting(self) -> Waiting:
+    def backlog(self) -> Backlog:
         """What waits now."""
         with self._lock:
             self._tidy()
-            return Waiting(
+            return Backlog(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
                 pressing=self._room_wanted or self._large_batch() or self.is_crowded,
@@ -268,7 +297,7 @@ class Buffer:
             self._taken_first_at = self._first_at
             if not self._queue:
                 self._first_at = math.inf
-            self._crowd.taken(len(self._queue))
+            self._backpressure.taken(len(self._queue))
             self._room_wanted = False
             self._woken_for_first = self._clock_runs()
             self._woken_for_batch = self._full_batch()
@@ -326,9 +355,9 @@ class Buffer:
                 if through:
                     self._sending_from += self._settled
                     self._settled = 0
-            self._books.delivered += delivered
+            self._ledger.delivered += delivered
             if dropped:
-                self._books.drop(cause, dropped)
+                self._ledger.drop(cause, dropped)
             if not self._sending:
                 self._sending_bytes = 0
             # There may be room again though nothing was taken.
@@ -362,12 +391,12 @@ class Buffer:
             self._sending_bytes = self._quiet = 0
             self._abandoned = True
             if left:
-                self._books.drop(cause, left, never_taken=queued)
+                self._ledger.drop(cause, left, never_taken=queued)
             self._tidy()
             self._notify()
             return left
 
-    def fill(self) -> float:
+    def fill_ratio(self) -> float:
         """The part of its memory that is in use, from 0 to 1."""
         with self._lock:
             self._tidy(weigh=True)
@@ -376,31 +405,31 @@ class Buffer:
     def ever_dropped(self) -> int:
         """How many drops there ever were that are to be told of."""
         with self._lock:
-            return sum(self._books.to_be_told.values())
+            return sum(self._ledger.to_be_told.values())
 
     def drops(self) -> dict[str, int]:
         """All these drops by cause, for whoever tells of them."""
         with self._lock:
             self._woken_for_drops = False
-            return self._books.hear()
+            return self._ledger.hear()
 
     def shrink(self) -> None:
         """Have the oldest give way until no more is held than is allowed now."""
         with self._lock:
             self._give_way()
-        if self._on_squeezed is not None and self._books.unheard:
+        if self._on_squeezed is not None and self._ledger.unheard:
             self._on_squeezed()
 
-    def hurry(self) -> None:
+    def flush_soon(self) -> None:
         """Have what is queued now sent at once."""
         self.end_flush(self.begin_flush())
 
-    def begin_flush(self) -> Mark:
+    def begin_flush(self) -> FlushMark:
         """Have what is queued now sent at once; the mark for `wait_until_removed`.
 
         `end_flush` is to be called when nobody waits any more.
         """
-        mark = Mark()
+        mark = FlushMark()
         with self._lock:
             was_busy, self._busy = self._busy, True
             try:
@@ -411,12 +440,12 @@ class Buffer:
             self._tidy()
         return mark
 
-    def end_flush(self, mark: Mark) -> None:
+    def end_flush(self, mark: FlushMark) -> None:
         """That wait is over."""
         with self._lock:
             self._queue.remove_mark(mark)
 
-    def wait_until_removed(self, mark: Mark, seconds: float) -> bool:
+    def wait_until_removed(self, mark: FlushMark, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
         with self._lock:
             return self._wait_for(
@@ -428,14 +457,14 @@ class Buffer:
         with self._lock:
             self._wait_for(lambda: self._turned_away is not None or self._fits(size), seconds)
 
-    def books(self) -> tuple[int, int, int, dict[str, int]]:
+    def counts(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._queue.taken + queued + self._books.never_taken + self._recovered
+            accepted = self._queue.taken + queued + self._ledger.never_taken + self._recovered
             pending = queued + self._sending + self._recovered_left
-            return accepted, self._books.delivered, pending, self._books.dropped_by_cause()
+            return accepted, self._ledger.delivered, pending, self._ledger.dropped_by_cause()
 
     def _look(self, *, weigh: bool = False) -> bool:
         """See to what was appended; whether there is something to call `wake` for."""
@@ -469,7 +498,7 @@ class Buffer:
         try:
             if self._abandoned:
                 for _ in range(self._queue.refuse_all()):
-                    self.turn_down()
+                    self.count_rejected()
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
             self._weigh_some(len(self._queue) if weigh else 0)
@@ -491,9 +520,9 @@ class Buffer:
         more = room // LIGHT
         if limits.has_disk and not self._woken_for_room:
             more = min(more, (self._half() - self._likely_bytes()) // self._usual)
-        elif limits.has_disk and self._crowd.has_patience:
+        elif limits.has_disk and self._backpressure.has_patience:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
-        look_at = min(self._crowd.at, queued + max(0, more) + 1)
+        look_at = min(self._backpressure.at, queued + max(0, more) + 1)
         if not self._woken_for_large_batch:
             wanted = self._large if self._woken_for_batch else limits.batch_frames
             look_at = min(look_at, queued + wanted - self._queue.frames)
@@ -525,7 +554,7 @@ class Buffer:
             if self._fits(size):
                 queue.keep_next(size, frames)
             else:
-                self._books.drop("buffer_full", never_taken=1)
+                self._ledger.drop("buffer_full", never_taken=1)
                 queue.refuse_next()
         if queue.weighed:
             self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
@@ -552,7 +581,7 @@ class Buffer:
         self._look_at = self._next_look()
 
     def _drop_oldest(self) -> None:
-        self._books.drop("buffer_full", never_taken=1)
+        self._ledger.drop("buffer_full", never_taken=1)
         self._quiet = max(0, self._quiet - 1)
         self._queue.drop_first()
 
@@ -587,7 +616,7 @@ class Buffer:
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
         large = not self._woken_for_large_batch and self._large_batch()
-        drops = not self._woken_for_drops and self._books.unheard
+        drops = not self._woken_for_drops and self._ledger.unheard
         room = not self._woken_for_room and self._is_half_full()
         self._woken_for_room |= room
         self._woken_for_first |= first

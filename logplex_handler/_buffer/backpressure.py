@@ -21,7 +21,7 @@ _PATIENCE = 0.03
 PATIENCE_WITH_A_DISK = 1.0
 
 
-class Crowd:
+class Backpressure:
     """Whether a queue is crowded. Whoever owns it guards it.
 
     Args:

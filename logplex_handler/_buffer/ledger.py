@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 
-class Books:
+class Ledger:
     """Counts of records that are in no queue any more. Whoever owns it guards it.
 
     Near the recursion limit any call may fail, so the counts of one event are written without a
@@ -33,7 +33,7 @@ class Books:
         self.to_be_told[cause] += records
         self.unheard = True
 
-    def turn_down(self, cause: str) -> None:
+    def count_rejected(self, cause: str) -> None:
         """A record is dropped of which nobody is told: there is no stream any more, or none yet."""
         self.dropped[cause] += 0
         self.never_taken += 1

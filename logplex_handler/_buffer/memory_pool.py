@@ -39,7 +39,7 @@ class Holder(Protocol):
         """See to it that no more is held than is allowed now."""
 
 
-class Memory:
+class MemoryPool:
     """Bytes that are shared out among holders, never more than there are.
 
     Args:
@@ -51,10 +51,10 @@ class Memory:
     def __init__(self, max_bytes: int, *, may_squeeze: bool) -> None:
         self._max_bytes = max_bytes
         self._may_squeeze = may_squeeze
-        # Guards all below, and each holder's `allowed`. It is taken under a buffer's lock, and
-        # nothing is called under it. But what runs there may be interrupted by a signal or a
-        # garbage collection that logs, and so wants another buffer's lock, whose owner waits for
-        # this one: so nobody waits for it long.
+        # Guards all below, and each holder's `allowed`. It is taken under an accumulator's lock,
+        # and nothing is called under it. But what runs there may be interrupted by a signal or a
+        # garbage collection that logs, and so wants another accumulator's lock, whose owner waits
+        # for this one: so nobody waits for it long.
         self._lock = threading.RLock()
         self._left = max_bytes
         # How many have something, and these by how much that is, the most first; entries that are

@@ -14,7 +14,7 @@ from itertools import repeat, starmap
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 
-class Mark:
+class FlushMark:
     """A place in a queue.
 
     Attributes:
@@ -28,7 +28,7 @@ class Mark:
 
 
 class WeighedQueue:
-    """Entries in order. Whoever owns it guards it, but for `entries.append`.
+    """Codec in order. Whoever owns it guards it, but for `entries.append`.
 
     Near the recursion limit any call may fail, so what belongs together is written without a call
     between; but for marks, which say no more than how long a flush waits.
@@ -48,7 +48,7 @@ class WeighedQueue:
         self.weighed_bytes = 0
         self._weighed_frames = 0
         # They move when an entry before them is left out.
-        self._marks: list[Mark] = []
+        self._marks: list[FlushMark] = []
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -63,12 +63,12 @@ class WeighedQueue:
         """Packets that they will make; those that were not weighed make one each."""
         return self._weighed_frames + len(self.entries) - self.weighed
 
-    def add_mark(self, mark: Mark) -> None:
+    def add_mark(self, mark: FlushMark) -> None:
         """Put it behind all of them; from now on it keeps its place among them."""
         self._marks.append(mark)
         mark.place = self.taken + len(self.entries)
 
-    def remove_mark(self, mark: Mark) -> None:
+    def remove_mark(self, mark: FlushMark) -> None:
         """It is not needed any more."""
         self._marks.remove(mark)
 
@@ -109,7 +109,7 @@ class WeighedQueue:
         del self.entries[0]
         self._move(marks, 0)
 
-    def _move(self, marks: Sequence[Mark], index: int) -> None:
+    def _move(self, marks: Sequence[FlushMark], index: int) -> None:
         """Where these were, one at this index was left out.
 
         It does not count as taken: some that were taken before it may be put back yet.

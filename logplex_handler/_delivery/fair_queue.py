@@ -5,43 +5,43 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from logplex_handler._sender.circuit_breaker import Host
+from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler.streams.stream import Stream
 
 
-class Turns:
-    """The streams that are due, by host. Whoever owns it guards it."""
+class FairQueue:
+    """The streams that are due, by breaker. Whoever owns it guards it."""
 
     def __init__(self) -> None:
-        self._due: dict[Host, deque[Stream]] = {}
+        self._due: dict[CircuitBreaker, deque[Stream]] = {}
         # The hosts that have some; the next one stands first.
-        self._hosts: deque[Host] = deque()
+        self._hosts: deque[CircuitBreaker] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._hosts)
 
-    def __iter__(self) -> Iterator[Host]:
+    def __iter__(self) -> Iterator[CircuitBreaker]:
         return iter(self._hosts)
 
-    def add(self, stream: Stream, host: Host) -> None:
-        """It waits behind the others of its host."""
-        if host not in self._due:
-            self._due[host] = deque()
-            self._hosts.append(host)
-        self._due[host].append(stream)
+    def add(self, stream: Stream, breaker: CircuitBreaker) -> None:
+        """It waits behind the others of its breaker."""
+        if breaker not in self._due:
+            self._due[breaker] = deque()
+            self._hosts.append(breaker)
+        self._due[breaker].append(stream)
 
-    def next_hosts(self) -> Iterator[Host]:
+    def next_hosts(self) -> Iterator[CircuitBreaker]:
         """All hosts, each of which has had its turn when the next one is asked for."""
         for _ in range(len(self._hosts)):
-            host = self._hosts[0]
+            breaker = self._hosts[0]
             self._hosts.rotate(-1)
-            yield host
+            yield breaker
 
-    def streams_of(self, host: Host) -> Iterator[Stream]:
+    def streams_of(self, breaker: CircuitBreaker) -> Iterator[Stream]:
         """Takes out one stream after the other."""
-        while streams := self._due.get(host):
+        while streams := self._due.get(breaker):
             stream = streams.popleft()
             if not streams:
-                self._hosts.remove(host)
-                del self._due[host]
+                self._hosts.remove(breaker)
+                del self._due[breaker]
             yield stream

@@ -6,11 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from logplex_handler._buffer.weighed_queue import Mark
-from logplex_handler._delivery.worker_pool import Workers
-from logplex_handler._process.diagnostics import Stderr, in_words
-from logplex_handler._sender.urgency import Haste, Hurry
-from logplex_handler._transport.pool import Pool
+from logplex_handler._buffer.weighed_queue import FlushMark
+from logplex_handler._delivery.worker_pool import WorkerPool
+from logplex_handler._process.diagnostics import Diagnostics, in_words
+from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Stream
 
 # Seconds after which one who waits for a delivery sees whether anybody is at it.
@@ -20,7 +20,7 @@ _LOOK = 0.1
 _LEAST_REQUEST = 1.0
 
 
-class Delivery:
+class Flusher:
     """Has what the streams hold delivered in time.
 
     Args:
@@ -29,23 +29,23 @@ class Delivery:
 
     def __init__(
         self,
-        workers: Workers,
-        pool: Pool,
-        stderr: Stderr,
-        hurry: Hurry,
+        workers: WorkerPool,
+        pool: TransportPool,
+        diagnostics: Diagnostics,
+        urgency: UrgencyMonitor,
         streams: Callable[[], list[Stream]],
     ) -> None:
-        self._workers = workers
+        self._worker_pool = workers
         self._pool = pool
-        self._stderr = stderr
-        self._hurry = hurry
+        self._diagnostics = diagnostics
+        self._urgency = urgency
         self._streams = streams
 
-    def hurry(self) -> None:
+    def flush_soon(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
-            stream.buffer.hurry()
-            self._workers.tell_of(stream)
+            stream.accumulator.flush_soon()
+            self._worker_pool.tell_of(stream)
 
     def flush(self, seconds: float) -> bool:
         """Whether all that is queued now is delivered, or dropped and told, within the seconds.
@@ -53,9 +53,9 @@ class Delivery:
         A receiver that has asked for a longer wait is not disturbed: then it is False, as soon as
         all that goes to others has left.
         """
-        if self._workers.stopped:
+        if self._worker_pool.stopped:
             return True
-        if self._workers.is_here():
+        if self._worker_pool.is_here():
             return False
         return self._see_through(time.monotonic() + seconds, least_request=_LEAST_REQUEST)
 
@@ -64,15 +64,15 @@ class Delivery:
         deadline = time.monotonic() + seconds
         streams = self._streams()
         for stream in streams:
-            stream.outlet.try_once_more()
-        self._hurry.close()
-        if not self._workers.is_here():
+            stream.sender.try_once_more()
+        self._urgency.close()
+        if not self._worker_pool.is_here():
             self._see_through(deadline, least_request=0.0)
         left = sum([stream.leave() for stream in streams])
-        self._workers.stop()
-        unsaid = sum([stream.telling.tell(at_last=True) for stream in streams], Counter[str]())
+        self._worker_pool.stop()
+        unsaid = sum([stream.drop_notices.tell(at_last=True) for stream in streams], Counter[str]())
         if unsaid:
-            self._stderr.say("dropped at last", in_words(unsaid))
+            self._diagnostics.warn("dropped at last", in_words(unsaid))
         # A connection that is waited for just now is closed when it is given back.
         self._pool.close()
         return left
@@ -83,12 +83,12 @@ class Delivery:
         The threads deliver. Where there is none, or they are kept from their work, perhaps by a
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        with self._hurry.until(deadline):
-            marks: list[tuple[Stream, Mark]] = []
+        with self._urgency.until(deadline):
+            marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
-                    marks.append((stream, stream.buffer.begin_flush()))
-                    self._workers.tell_of(stream)
+                    marks.append((stream, stream.accumulator.begin_flush()))
+                    self._worker_pool.tell_of(stream)
                 # For each of them: one that has to be left alone does not keep the others from
                 # leaving.
                 seen_through = [
@@ -97,32 +97,38 @@ class Delivery:
                 return all(seen_through)
             finally:
                 for stream, mark in marks:
-                    stream.buffer.end_flush(mark)
+                    stream.accumulator.end_flush(mark)
 
-    def _wait_for(self, stream: Stream, mark: Mark, deadline: float, least_request: float) -> bool:
+    def _wait_for(
+        self, stream: Stream, mark: FlushMark, deadline: float, least_request: float
+    ) -> bool:
         drops: int | None = None
-        done, since = self._workers.done, time.monotonic()
+        done, since = self._worker_pool.done, time.monotonic()
         while True:
             now = time.monotonic()
-            if self._workers.done != done:
-                done, since = self._workers.done, now
+            if self._worker_pool.done != done:
+                done, since = self._worker_pool.done, now
             has_time = deadline - now > least_request
             # Alone, the caller goes on as long as there is something to do.
-            alone = not self._workers.have_threads and has_time
+            alone = not self._worker_pool.have_threads and has_time
             did = False
             if alone or (has_time and now - since >= _LOOK):
-                did = self._workers.help_out(deadline)
+                did = self._worker_pool.help_out(deadline)
             left = max(0.0, deadline - time.monotonic())
             look = 0.0 if alone and did else min(_LOOK, left)
-            if drops is None and stream.buffer.wait_until_removed(mark, look):
+            if drops is None and stream.accumulator.wait_until_removed(mark, look):
                 # Only now it is known how many of them were dropped.
-                drops = stream.buffer.ever_dropped()
-            is_told = drops is not None and stream.telling.told_in_stream >= drops
-            is_closing = self._hurry.haste is Haste.CLOSING
+                drops = stream.accumulator.ever_dropped()
+            is_told = drops is not None and stream.drop_notices.told_in_stream >= drops
+            is_closing = self._urgency.current is Urgency.CLOSING
             is_over = is_told and not (is_closing and stream.in_flight.is_telling)
-            if is_over or stream.address.ended:
+            if is_over or stream.resolution.ended:
                 return True
-            if left == 0 or self._workers.stopped or stream.outlet.asked_to_wait_until > deadline:
+            if (
+                left == 0
+                or self._worker_pool.stopped
+                or stream.sender.asked_to_wait_until > deadline
+            ):
                 return False
             if drops is not None:
                 time.sleep(min(left, _LOOK / 10))

@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from logplex_handler._process.diagnostics import Stderr
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.store import Spool, StreamId
 from logplex_handler.streams.stream import Stream
@@ -21,7 +21,7 @@ _BETWEEN_RECOVERIES = 15.0
 _AFTER_ERROR = 1.0
 
 
-class Spooler:
+class SpoolWriter:
     """Sees to the spool of a handler.
 
     Args:
@@ -39,14 +39,14 @@ class Spooler:
         serves: tuple[bool, bool],
         stream: Callable[[StreamId], Stream | None],
         wake: Callable[[Stream], object],
-        stderr: Stderr,
+        diagnostics: Diagnostics,
     ) -> None:
         self._spool = spool
         self._interval = interval
         self._serves_own, self._serves_streams = serves
         self._stream = stream
         self._wake = wake
-        self._stderr = stderr
+        self._diagnostics = diagnostics
         # The streams in whose buffers something may wait; None to have the thread look whether it
         # is to stop. Of C, as its `put` may be interrupted by what logs and ends here again.
         self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
@@ -61,8 +61,8 @@ class Spooler:
         _spoolers.add(self)
 
     def note(self, stream: Stream) -> None:
-        """There may be something in its buffer. Starts the thread if there is none yet."""
-        if stream.shelf is None:
+        """There may be something in its accumulator. Starts the thread if there is none yet."""
+        if stream.disk_queue is None:
             return
         self._news.put(stream)
         if self._thread is None and not self._stopped:
@@ -82,11 +82,13 @@ class Spooler:
                 found = {}
                 pause = _AFTER_ERROR
                 if not self._stopped:
-                    self._stderr.say("spool", f"spool: {error}; what waits is in memory alone")
+                    self._diagnostics.warn(
+                        "spool", f"spool: {error}; what waits is in memory alone"
+                    )
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
-                if stream is not None and stream.shelf is not None:
-                    stream.shelf.recover(records)
+                if stream is not None and stream.disk_queue is not None:
+                    stream.disk_queue.recover(records)
                     self._wake(stream)
             self._recover_at = time.monotonic() + pause
 
@@ -127,7 +129,7 @@ class Spooler:
                 # Those for which the disk has had no room are tried again.
                 noted = {stream for stream in noted if self._spill(stream)}
             except Exception as error:
-                self._stderr.say("internal", f"internal error: {type(error).__name__}")
+                self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
     def _wait(self, noted: set[Stream]) -> None:
@@ -141,7 +143,7 @@ class Spooler:
                 self._note_in(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
             deadline = time.monotonic() + self._interval
             while not self._stopped and (left := deadline - time.monotonic()) > 0:
-                if may_hurry and any(stream.buffer.is_pressing for stream in noted):
+                if may_hurry and any(stream.accumulator.is_pressing for stream in noted):
                     return
                 self._note_in(noted, self._news.get(timeout=left))
 
@@ -152,11 +154,11 @@ class Spooler:
 
     def _spill(self, stream: Stream) -> bool:
         """Write what waits for it; whether something could not be done."""
-        shelf = stream.shelf
-        while shelf is not None and not self._stopped and shelf.spill():
+        disk_queue = stream.disk_queue
+        while disk_queue is not None and not self._stopped and disk_queue.spill():
             pass
-        return shelf is not None and not shelf.is_tidy
+        return disk_queue is not None and not disk_queue.is_tidy
 
 
 # Those of this process.
-_spoolers: weakref.WeakSet[Spooler] = weakref.WeakSet()
+_spoolers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()

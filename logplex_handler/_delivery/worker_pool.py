@@ -8,22 +8,22 @@ import threading
 import time
 from collections.abc import Callable
 
-from logplex_handler._delivery.scheduler import Agenda, Task
-from logplex_handler._process.diagnostics import Stderr
+from logplex_handler._delivery.scheduler import Scheduler, Task
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
-from logplex_handler._sender.urgency import Haste, Hurry
-from logplex_handler._transport.pool import Pool
+from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a thread rests after an error of this package's own, so as not to spin.
 _AFTER_ERROR = 1.0
 
 
-class Workers:
-    """Do what the agenda says, in threads of their own or in one that helps out.
+class WorkerPool:
+    """Do what the scheduler says, in threads of their own or in one that helps out.
 
     Args:
-        agenda: What is to be done; guarded here.
+        scheduler: What is to be done; guarded here.
         take_back: Called with a stream that has news, as it may have been let go of.
         most_threads: How many there may be. With one, there is one stream.
         here: Whether this is still the process that they were made in.
@@ -35,20 +35,20 @@ class Workers:
 
     def __init__(
         self,
-        agenda: Agenda,
-        pool: Pool,
-        stderr: Stderr,
-        hurry: Hurry,
+        scheduler: Scheduler,
+        pool: TransportPool,
+        diagnostics: Diagnostics,
+        urgency: UrgencyMonitor,
         *,
         take_back: Callable[[Stream], object],
         most_threads: int,
         here: Here,
         on_end: Callable[[], object],
     ) -> None:
-        self._agenda = agenda
+        self._scheduler = scheduler
         self._pool = pool
-        self._stderr = stderr
-        self._hurry = hurry
+        self._diagnostics = diagnostics
+        self._urgency = urgency
         self._take_back = take_back
         self._most_threads = most_threads
         self._here = here
@@ -62,7 +62,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
         # Whether there was none to be had: then nobody but the one who waits can look up either.
         self._has_no_threads = False
-        # Guards the agenda and the two below. Nothing that waits is called under it.
+        # Guards the scheduler and the two below. Nothing that waits is called under it.
         self._lock = threading.RLock()
         # Threads that do something just now; and when each of those that sleep wakes by itself, on
         # the monotonic clock.
@@ -86,9 +86,9 @@ class Workers:
         return bool(self._threads)
 
     def wake(self, stream: Stream) -> None:
-        """There is news in a stream's buffer; starts a thread if there is none yet."""
+        """There is news in a stream's accumulator; starts a thread if there is none yet."""
         self.tell_of(stream)
-        if not self._threads and self._hurry.haste is not Haste.CLOSING:
+        if not self._threads and self._urgency.current is not Urgency.CLOSING:
             self._start()
 
     def tell_of(self, stream: Stream) -> None:
@@ -151,7 +151,7 @@ class Workers:
             except BaseException as error:
                 # Whatever the application's own callbacks raise here: without this thread nothing
                 # would leave any more.
-                self._stderr.say("internal", f"internal error: {type(error).__name__}")
+                self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
     def _work_at(self, task: Task) -> None:
@@ -168,7 +168,7 @@ class Workers:
     def _leave_somebody_watching(self) -> None:
         """While this thread is busy, another one is to see what comes, and what takes too long."""
         with self._lock:
-            pause = self._agenda.pause()
+            pause = self._scheduler.pause()
             wakes = min(self._wakes.values(), default=None)
         if wakes is None:
             self._start()
@@ -180,7 +180,7 @@ class Workers:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._look_at(self._news.get_nowait())
-            task = None if self.stopped else self._agenda.take(look_ups=look_ups)
+            task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
             if task is not None:
                 self._doers.add(threading.get_ident())
             return task
@@ -190,33 +190,33 @@ class Workers:
             stream.has_news = False
             if stream.is_let_go:
                 self._take_back(stream)
-            self._agenda.plan(stream)
+            self._scheduler.plan(stream)
 
     def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
         try:
             if task.job is Job.TELL:
-                stream.telling.tell()
+                stream.drop_notices.tell()
             elif task.job is Job.DELIVER:
                 stream.deliver(self._pool, seconds)
             else:
                 found = stream.look_up()
                 with self._lock:
-                    is_wanted = self._agenda.is_wanted(task, found)
+                    is_wanted = self._scheduler.is_wanted(task, found)
                 if is_wanted:
                     stream.end_look_up(found)
         finally:
             self._doers.discard(threading.get_ident())
             self.done += 1
             with self._lock:
-                self._agenda.end(task)
+                self._scheduler.end(task)
             self._end_if_none_is_at_work()
 
     def _sleep(self) -> None:
         self._pool.close_idle()
         here = threading.get_ident()
         with self._lock:
-            pause = self._agenda.pause()
+            pause = self._scheduler.pause()
             self._wakes[here] = float("inf") if pause is None else time.monotonic() + pause
         try:
             with contextlib.suppress(queue.Empty):

@@ -11,7 +11,7 @@ from typing import Any
 
 from logplex_handler._formatting.extract import NOT_STAYING, SHARED, Take
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.specialize import Shape, shape
+from logplex_handler._formatting.specialize import CallSite, shape
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
 
@@ -31,7 +31,7 @@ _MAX_COUNTED = 1024
 _MAX_TEMPLATE = 1000
 
 
-class KnownShapes:
+class CompiledCallSites:
     """The shapes that entries know by number, of all formatters that a handler had.
 
     Attributes:
@@ -39,11 +39,11 @@ class KnownShapes:
     """
 
     def __init__(self, packet: PacketForm) -> None:
-        self.by_number: dict[int, Shape] = {}
+        self.by_number: dict[int, CallSite] = {}
         self._packet = packet
         self._numbers = itertools.count(1)
 
-    def learn(self, record: LogRecord, form: LineForm) -> Shape | None:
+    def learn(self, record: LogRecord, form: LineForm) -> CallSite | None:
         """A new shape, if there can be one."""
         if len(self.by_number) >= _MAX_SHAPES or not isinstance(record.levelno, int):
             return None
@@ -58,7 +58,7 @@ class KnownShapes:
         return new
 
 
-class Shapes:
+class CallSites:
     """The shapes of the records of one formatter. May be asked from any thread.
 
     Args:
@@ -68,12 +68,12 @@ class Shapes:
     """
 
     def __init__(
-        self, known: KnownShapes, formatter: Formatter | None, form: LineForm | None
+        self, known: CompiledCallSites, formatter: Formatter | None, form: LineForm | None
     ) -> None:
         self.formatter = formatter
         self._known = known
         self._form = form
-        self._of_kind: dict[Kind, tuple[Shape, ...]] = {}
+        self._of_kind: dict[Kind, tuple[CallSite, ...]] = {}
         # The functions of those that came last, by template or logger.
         self._last: dict[Any, Take] = {}
         self._times: dict[Kind, float] = {}
@@ -134,7 +134,7 @@ class Shapes:
         return times >= _TIMES_WORTH_A_SHAPE
 
 
-def _entry(of: Shape, record: LogRecord) -> Entry | None:
+def _entry(of: CallSite, record: LogRecord) -> Entry | None:
     try:
         return of.entry(record)
     except Exception:

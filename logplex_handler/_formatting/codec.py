@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from logplex_handler._formatting.call_sites import KnownShapes, Shapes
+from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
 from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import in_words
@@ -23,7 +23,7 @@ from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
 
-class Entries:
+class Codec:
     """Makes entries of records, and frames of entries, in one sender's form.
 
     An entry is the number of a shape, the record's time, and the values that a line of this shape
@@ -44,14 +44,14 @@ class Entries:
         self._token_as_appname = token_as_appname
         self._default_formatter = default_formatter
         self._by_shape = by_shape
-        self._known = KnownShapes(packet)
+        self._known = CompiledCallSites(packet)
         # Of the formatter that was used last. `shapes.light_entry(record, formatter)` is what has
         # to wait of a record, if that is soon said and light, else None.
         self.shapes = self._shapes_for(None)
 
-    def _shapes_for(self, formatter: logging.Formatter | None) -> Shapes:
+    def _shapes_for(self, formatter: logging.Formatter | None) -> CallSites:
         form = line_form(formatter or self._default_formatter) if self._by_shape else None
-        return Shapes(self._known, formatter, form)
+        return CallSites(self._known, formatter, form)
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None

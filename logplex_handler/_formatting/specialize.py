@@ -27,7 +27,7 @@ _MAX_VALUES = 32
 
 
 @dataclass(frozen=True)
-class Shape:
+class CallSite:
     """The functions for records of one shape.
 
     Attributes:
@@ -46,7 +46,7 @@ class Shape:
 
 def shape(
     number: int, record: logging.LogRecord, form: LineForm, packet: PacketForm
-) -> Shape | None:
+) -> CallSite | None:
     """The shape of a record; None if such records are to be formatted one by one.
 
     Args:
@@ -105,7 +105,7 @@ def shape(
 
     entry = taking(number, record, form, names, types)
     write = writing.compiled(packet.priority(record.levelno), packet.max_packet_bytes)
-    return Shape(entry, write, line, record.levelno)
+    return CallSite(entry, write, line, record.levelno)
 
 
 def _same_numbers(values: list[Any]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from collections.abc import Hashable
 _PAUSE = 60.0
 
 
-class Stderr:
+class Diagnostics:
     """Says a thing at most once a minute for each kind of thing; a closed stderr is no error.
 
     No lock: at worst two threads say the same thing at the same moment.
@@ -21,7 +21,7 @@ class Stderr:
     def __init__(self) -> None:
         self._said_at: dict[str, float] = {}
 
-    def say(self, kind: str, message: str) -> bool:
+    def warn(self, kind: str, message: str) -> bool:
         """Write `logplex_handler: MESSAGE`; False if one of this kind was written just before."""
         now = time.monotonic()
         if now - self._said_at.get(kind, float("-inf")) < _PAUSE:

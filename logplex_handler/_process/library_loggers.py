@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from logplex_handler._process.reentrancy import Doing, own_doing
+from logplex_handler._process.reentrancy import Activity, current_activity
 
 # The top of their names.
 LIBRARIES = frozenset({"requests", "urllib3"})
@@ -24,7 +24,7 @@ def free_library_loggers() -> None:
 
 
 def _is_enabled(logger: logging.Logger, level: int) -> bool:
-    if own_doing.get() is not Doing.REQUEST:
+    if current_activity.get() is not Activity.REQUEST:
         return logging.Logger.isEnabledFor(logger, level)
     # What the lock guards is a memory of this.
     if logger.disabled or logger.manager.disable >= level:

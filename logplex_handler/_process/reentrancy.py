@@ -11,21 +11,23 @@ from contextvars import ContextVar
 from enum import Enum
 
 
-class Doing(Enum):
+class Activity(Enum):
     """What the package is about when somebody else's code runs on its behalf."""
 
     REQUEST = "a request is made"
     CALLBACK = "the application's `on_drop` is called"
 
 
-own_doing: ContextVar[Doing | None] = ContextVar("logplex_handler_own_doing", default=None)
+current_activity: ContextVar[Activity | None] = ContextVar(
+    "logplex_handler_own_doing", default=None
+)
 
 
 @contextmanager
-def marked(doing: Doing) -> Iterator[None]:
+def performing(doing: Activity) -> Iterator[None]:
     """Within it, this is what the package does."""
-    token = own_doing.set(doing)
+    token = current_activity.set(doing)
     try:
         yield
     finally:
-        own_doing.reset(token)
+        current_activity.reset(token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.urgency import Haste
+from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 
 
@@ -49,12 +49,12 @@ class Backoff:
         self.failures = 0
         self.not_before = self.asked_to_wait_until = 0.0
 
-    def remaining(self, now: float, haste: Haste) -> float:
+    def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next try.
 
-        In a hurry it is not far off, unless the receiver has asked for a longer wait.
+        In a urgency it is not far off, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
-        if haste and self.asked_to_wait_until <= now:
+        if urgency and self.asked_to_wait_until <= now:
             not_before = min(not_before, self._failed_at + retry_policy.FIRST_WAIT)
         return max(0.0, not_before - now)

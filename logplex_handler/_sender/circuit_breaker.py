@@ -14,55 +14,63 @@ from logplex_handler._transport.answer import Answer
 _STREAMS_IN_A_ROW = 3
 
 
-class Host:
+class CircuitBreaker:
     """What is up or down together: a scheme, a name and a port.
 
-    Workers take note at any time: at worst a wait is not as long as it should be.
+    WorkerPool take note at any time: at worst a wait is not as long as it should be.
 
     Attributes:
-        is_new: Whether there was no request yet.
-        under_way: How many requests there are at this moment.
+        is_untried: Whether there was no request yet.
+        in_progress: How many requests there are at this moment.
         answers: How many there were.
     """
 
     __slots__ = (
-        "__weakref__", "_failed_last", "_in_a_row", "_is_well", "_silent_at", "answers", "backoff",
-        "is_new", "name", "under_way",
+        "__weakref__",
+        "_failed_last",
+        "_in_a_row",
+        "_is_closed",
+        "_silent_at",
+        "answers",
+        "backoff",
+        "in_progress",
+        "is_untried",
+        "name",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.backoff = Backoff()
-        self._is_well = False
+        self._is_closed = False
         # How many answers there were when patience was lost.
         self._silent_at = -1
-        self.is_new = True
-        self.under_way = 0
+        self.is_untried = True
+        self.in_progress = 0
         self.answers = 0
         self._in_a_row = 0
         self._failed_last: Hashable = self
 
     @property
-    def is_well(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether its last answer spoke for it, and no request takes too long since.
 
         Then several may be made at a time.
         """
-        return self._is_well and self._silent_at != self.answers
+        return self._is_closed and self._silent_at != self.answers
 
-    def lose_patience(self, answers: int) -> None:
+    def suspect(self, answers: int) -> None:
         """A request takes too long, and there were so many answers when that was found.
 
         If there is another one by now, it is not silent any more.
         """
         self._silent_at = answers
 
-    def take_note(self, stream: Hashable, answer: Answer, now: float) -> bool:
+    def record_answer(self, stream: Hashable, answer: Answer, now: float) -> bool:
         """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
-        self.is_new = False
+        self.is_untried = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
-            self._is_well = True
+            self._is_closed = True
             self._in_a_row = 0
             self._failed_last = self
             self.backoff.succeed()
@@ -75,22 +83,22 @@ class Host:
             self._in_a_row += stream is not self._failed_last
             self._failed_last = stream
             if self._in_a_row < _STREAMS_IN_A_ROW:
-                self._is_well = True
+                self._is_closed = True
                 return False
-        self._is_well = False
+        self._is_closed = False
         self.backoff.fail(now, answer, retry_policy.LONGEST_WAIT)
         return True
 
 
-class Hosts:
+class CircuitBreakers:
     """The hosts that some stream goes to, by name."""
 
     def __init__(self) -> None:
         # Guards the one below, as several look-ups may bring a new host at the same time.
         # Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
-        self._hosts: WeakValueDictionary[str, Host] = WeakValueDictionary()
+        self._hosts: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
 
-    def __getitem__(self, name: str) -> Host:
+    def __getitem__(self, name: str) -> CircuitBreaker:
         with self._lock:
-            return self._hosts.setdefault(name, Host(name))
+            return self._hosts.setdefault(name, CircuitBreaker(name))

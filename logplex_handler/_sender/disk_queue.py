@@ -1,9 +1,9 @@
-"""What one stream has in the spool: its records go there from the buffer, and to the outlet from
-there.
+"""What one stream has in the spool: its records come from the accumulator, and leave for the
+sender.
 
 On disk comes first what other processes have left, then what this one has written; behind that
-stands a chunk that could not be written, if there is one, and what is still in the buffer. As long
-as the disk does not work, the buffer does what it does without a spool.
+stands a chunk that could not be written, if there is one, and what is still in the accumulator. As
+long as the disk does not work, the accumulator does what it does without a spool.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
-from logplex_handler._buffer.accumulator import LARGE, Buffer, Waiting
-from logplex_handler._process.diagnostics import Stderr, records_in_words
+from logplex_handler._buffer.accumulator import LARGE, Accumulator, Backlog
+from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender.batch import Batch
-from logplex_handler._sender.drain import FRAME_BYTES, Readdress, RenderFor, fill
+from logplex_handler._sender.drain import FRAME_BYTES, Readdress, RenderFor, drain
 from logplex_handler._spool.chunk import Chunk, records_in, without_own
 from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.store import Spool, StreamId
@@ -37,7 +37,7 @@ _UNREADABLE = 60.0
 
 
 @dataclass(frozen=True)
-class ShelfOptions:
+class DiskQueueOptions:
     """What all shelves of a handler share.
 
     Attributes:
@@ -51,7 +51,7 @@ class ShelfOptions:
     has_token: bool
 
 
-class Shelf:
+class DiskQueue:
     """A stream's part of the spool. Any thread may `spill`; the rest is for who delivers.
 
     Args:
@@ -64,22 +64,22 @@ class Shelf:
         self,
         stream: StreamId,
         spool: Spool,
-        buffer: Buffer,
-        options: ShelfOptions,
+        accumulator: Accumulator,
+        options: DiskQueueOptions,
         *,
         render: RenderFor,
         readdress: Readdress,
-        stderr: Stderr,
+        diagnostics: Diagnostics,
     ) -> None:
         self._stream = stream
         self._spool = spool
-        self._buffer = buffer
+        self._accumulator = accumulator
         self._options = options
         self._render = render
         self._readdress = readdress
-        self._stderr = stderr
-        # Guards all below, and who takes from the buffer: its order is that of the chunks. Held
-        # while records are rendered and written. Re-entrant as a signal's handler may flush.
+        self._diagnostics = diagnostics
+        # Guards all below, and who takes from the accumulator: its order is that of the chunks.
+        # Held while records are rendered and written. Re-entrant as a signal's handler may flush.
         self._lock = threading.RLock()
         # The hostname in this stream's packets, if it has one of its own.
         self._hostname: str | None = None
@@ -140,19 +140,19 @@ class Shelf:
         """Whether some of what is being sent could not be written."""
         return self._in_flight_unwritten > 0
 
-    def with_stored(self, waiting: Waiting) -> Waiting:
-        """What waits in the buffer and here."""
+    def with_stored(self, backlog: Backlog) -> Backlog:
+        """What waits in the accumulator and here."""
         stored = self.records
         if not stored:
-            return waiting
-        records = waiting.records + stored
+            return backlog
+        records = backlog.records + stored
         batch = self._options.batch_frames
         return replace(
-            waiting,
+            backlog,
             records=records,
-            full_batch=waiting.full_batch or records >= batch,
-            pressing=waiting.pressing or records >= batch * LARGE,
-            since=min(waiting.since, self._since),
+            full_batch=backlog.full_batch or records >= batch,
+            pressing=backlog.pressing or records >= batch * LARGE,
+            since=min(backlog.since, self._since),
         )
 
     def recover(self, records: int) -> None:
@@ -160,20 +160,26 @@ class Shelf:
         with self._lock:
             self._recovered += records
             self._since = 0.0
-            self._buffer.recover(records)
+            self._accumulator.recover(records)
 
     def spill(self) -> bool:
-        """Write what waits in the buffer, up to one chunk; whether there is more to write."""
+        """Write what waits in the accumulator, up to one chunk; whether there is more to write."""
         with self._lock:
             self._tidy()
             if self._is_over or (self._unwritten and not self._write()):
                 return False
-            since = self._buffer.waiting().since
+            since = self._accumulator.backlog().since
             frames = self._unwritten
             render = partial(self._render, destination=self._stored_for(self._hostname))
-            fill(frames, self._options.max_bytes, self._buffer, render, held=self._in_flight_bytes)
+            drain(
+                frames,
+                self._options.max_bytes,
+                self._accumulator,
+                render,
+                held=self._in_flight_bytes,
+            )
             self._since = min(self._since, since)
-            return bool(frames) and self._write() and self._buffer.waiting().records > 0
+            return bool(frames) and self._write() and self._accumulator.backlog().records > 0
 
     def take(self, destination: Destination, room: int, *, more: bool) -> tuple[str, list[Frame]]:
         """The frames to send next, in their order, and their frame id. They are on disk.
@@ -204,7 +210,7 @@ class Shelf:
                         self._add_fresh(frames, room)
                     ids += self._assign(ids, frame_id, frames, stored)
                 except BaseException:
-                    # A signal's: what was taken from the buffer is sent next.
+                    # A signal's: what was taken from the accumulator is sent next.
                     self._unwritten = frames[stored:] or self._unwritten
                     raise
                 frames[stored:] = self._for(destination, self._hostname, frames[stored:])
@@ -294,7 +300,7 @@ class Shelf:
         return True
 
     def _keep(self) -> None:
-        self._buffer.keep(self._in_flight_bytes + _held(self._unwritten))
+        self._accumulator.keep(self._in_flight_bytes + _held(self._unwritten))
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
         """What is not on disk yet, as nothing on disk comes before it."""
@@ -303,7 +309,7 @@ class Shelf:
             self._unwritten = []
         else:
             render = partial(self._render, destination=self._stored_for(self._hostname))
-            fill(frames, room, self._buffer, render, held=self._in_flight_bytes)
+            drain(frames, room, self._accumulator, render, held=self._in_flight_bytes)
 
     def _assign(self, ids: list[int], frame_id: str, frames: list[Frame], stored: int) -> list[int]:
         """Give what is to be sent its frame id on disk; the ids of the fresh frames there.
@@ -374,7 +380,7 @@ class Shelf:
             records = min(records, self._written)
             self._written -= records
         if records:
-            self._buffer.settle(dropped=records, cause="spool_lost", recovered=recovered)
+            self._accumulator.settle(dropped=records, cause="spool_lost", recovered=recovered)
 
     def _stored_for(self, hostname: str | None) -> Destination:
         return Destination("", "", _NO_TOKEN, hostname)
@@ -389,8 +395,10 @@ class Shelf:
         return rewritten(frames, lambda frame: self._readdress(frame, stored, destination))
 
     def _say(self, error: SpoolError) -> None:
-        waiting = records_in_words(self._buffer.books()[2])
-        self._stderr.say("spool", f"spool: {error}; {waiting} pending, new ones wait in memory")
+        waiting = records_in_words(self._accumulator.counts()[2])
+        self._diagnostics.warn(
+            "spool", f"spool: {error}; {waiting} pending, new ones wait in memory"
+        )
 
 
 def is_storable(stream_id: Hashable) -> TypeGuard[StreamId]:

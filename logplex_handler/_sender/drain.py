@@ -1,4 +1,4 @@
-"""Entries are taken from the buffer and made into the frames of one request."""
+"""Entries are taken from the accumulator and made into the frames of one request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.frames import Frame, Run, number, pieces, size
@@ -28,7 +28,7 @@ class RenderFor(Protocol):
 # A frame for one destination as it is for another.
 Readdress = Callable[[bytes, Destination, Destination], bytes]
 
-# Entries taken at a time: about a millisecond's work.
+# Codec taken at a time: about a millisecond's work.
 _TAKEN_AT_ONCE = 500
 # Bytes that a frame holds beside its own.
 FRAME_BYTES = 48
@@ -39,8 +39,8 @@ _SLICE = 0.003
 _BREATH = 0.000_05
 
 
-def fill(
-    frames: list[Frame], max_bytes: int, buffer: Buffer, render: Render, *, held: int = 0
+def drain(
+    frames: list[Frame], max_bytes: int, accumulator: Accumulator, render: Render, *, held: int = 0
 ) -> None:
     """Add the frames of what waits, in order: as many as fit, and of one entry at least.
 
@@ -51,7 +51,7 @@ def fill(
     filled = size(frames)
     done = 0
     rested = time.perf_counter()
-    while entries := buffer.take(_likely_to_fit(done, filled, max_bytes)):
+    while entries := accumulator.take(_likely_to_fit(done, filled, max_bytes)):
         done += len(entries)
         added = 0
         try:
@@ -61,13 +61,13 @@ def fill(
                     if filled + bytes_more > max_bytes and frames:
                         return
                     if not more:
-                        buffer.settle(dropped=1, cause="format_error", through=False)
+                        accumulator.settle(dropped=1, cause="format_error", through=False)
                     # Without a call between, at which a signal could interrupt.
                     filled += bytes_more
                     frames += more
                     added += of_entries
         finally:
-            buffer.keep(held + filled + number(frames) * FRAME_BYTES, back=entries[added:])
+            accumulator.keep(held + filled + number(frames) * FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Who has been told of which drops: the application's callback, stderr, and the stream itself."""
+"""Who has been told of which drops: the application's callback, stderr, the stream."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from logplex_handler._buffer.accumulator import Buffer
-from logplex_handler._process.diagnostics import Stderr, in_words
-from logplex_handler._process.reentrancy import Doing, marked
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._process.diagnostics import Diagnostics, in_words
+from logplex_handler._process.reentrancy import Activity, performing
 
 OnDrop = Callable[[int, str], object]
 
@@ -17,17 +17,26 @@ OnDrop = Callable[[int, str], object]
 _NONE: Counter[str] = Counter()
 
 
-class Telling:
-    """Compares the buffer's drops with what each of the three was told so far."""
+class DropNotices:
+    """Compares the accumulator's drops with what each of the three was told so far."""
 
     __slots__ = (
-        "_buffer", "_called_for", "_in_stream", "_lock", "_on_drop", "_said", "_stderr",
-        "_turned_down", "_under_way",
+        "_accumulator",
+        "_called_for",
+        "_diagnostics",
+        "_in_stream",
+        "_lock",
+        "_on_drop",
+        "_said",
+        "_turned_down",
+        "_under_way",
     )  # fmt: skip
 
-    def __init__(self, buffer: Buffer, stderr: Stderr, on_drop: OnDrop | None) -> None:
-        self._buffer = buffer
-        self._stderr = stderr
+    def __init__(
+        self, accumulator: Accumulator, diagnostics: Diagnostics, on_drop: OnDrop | None
+    ) -> None:
+        self._accumulator = accumulator
+        self._diagnostics = diagnostics
         self._on_drop = on_drop
         # Guards the five below: whoever closes tells beside the one who delivers. Re-entrant
         # because a garbage collection under it may log.
@@ -42,7 +51,7 @@ class Telling:
     @property
     def is_due(self) -> bool:
         """Whether there is something to `tell`."""
-        return self._buffer.has_unheard_drops or bool(self._turned_down)
+        return self._accumulator.has_unheard_drops or bool(self._turned_down)
 
     @property
     def told_in_stream(self) -> int:
@@ -60,20 +69,20 @@ class Telling:
         At last nothing is said: it is for the caller to say, together with that of other streams.
         """
         with self._lock:
-            drops = Counter(self._buffer.drops())
+            drops = Counter(self._accumulator.drops())
             new = drops - self._called_for
             self._called_for = drops.copy()
             unsaid = drops - self._said
             new, self._turned_down = new + self._turned_down, _NONE
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
-        if unsaid and not at_last and self._stderr.say("dropped", in_words(unsaid)):
+        if unsaid and not at_last and self._diagnostics.warn("dropped", in_words(unsaid)):
             unsaid = Counter()
         with self._lock:
             self._said = drops - unsaid
         if self._on_drop is not None:
             for cause, number in new.items():
-                with contextlib.suppress(Exception), marked(Doing.CALLBACK):
+                with contextlib.suppress(Exception), performing(Activity.CALLBACK):
                     self._on_drop(number, cause)
         return unsaid
 

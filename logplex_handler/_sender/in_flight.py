@@ -1,4 +1,4 @@
-"""What of one stream is on its way: taken from the buffer, or the spool, as a batch, and settled.
+"""What of one stream is on its way: a batch that was taken, and is settled.
 
 One thread at a time calls what changes the batch; `add_health` may come from any.
 """
@@ -9,11 +9,11 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 
-from logplex_handler._buffer.accumulator import Buffer, Waiting
+from logplex_handler._buffer.accumulator import Accumulator, Backlog
 from logplex_handler._sender.batch import Batch, Part
-from logplex_handler._sender.disk_queue import Shelf
-from logplex_handler._sender.drain import Readdress, RenderFor, fill
-from logplex_handler._sender.drop_notices import Telling
+from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.drain import Readdress, RenderFor, drain
+from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
 
@@ -28,34 +28,43 @@ class InFlight:
     """A stream's batch, of which there is one at most, from being filled to being settled.
 
     Args:
-        buffer: Where records come from, and whose books say what became of them.
+        accumulator: Where records come from, and whose books say what became of them.
         max_bytes: Bytes of a request's body before compression.
-        shelf: Where records are between buffer and batch, if there is a spool.
+        disk_queue: Where records are between accumulator and batch, if there is a spool.
     """
 
     __slots__ = (
-        "_batch", "_buffer", "_health_lines", "_is_filling", "_max_bytes", "_notice", "_readdress",
-        "_render", "_shelf", "_telling", "destination",
+        "_accumulator",
+        "_batch",
+        "_disk_queue",
+        "_drop_notices",
+        "_health_lines",
+        "_is_filling",
+        "_max_bytes",
+        "_notice",
+        "_readdress",
+        "_render",
+        "destination",
     )  # fmt: skip
 
     def __init__(
         self,
-        buffer: Buffer,
+        accumulator: Accumulator,
         max_bytes: int,
         *,
         render: RenderFor,
         readdress: Readdress,
         notice: Notice,
-        telling: Telling,
-        shelf: Shelf | None,
+        drop_notices: DropNotices,
+        disk_queue: DiskQueue | None,
     ) -> None:
-        self._buffer = buffer
+        self._accumulator = accumulator
         self._max_bytes = max_bytes
         self._render = render
         self._readdress = readdress
         self._notice = notice
-        self._telling = telling
-        self._shelf = shelf
+        self._drop_notices = drop_notices
+        self._disk_queue = disk_queue
         # Where it goes; None while that is not known.
         self.destination: Destination | None = None
         self._batch: Batch | None = None
@@ -69,8 +78,8 @@ class InFlight:
         if self._batch is not None and old is not None:
             self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
         self.destination = destination
-        if self._shelf is not None:
-            self._shelf.go_to(destination.hostname)
+        if self._disk_queue is not None:
+            self._disk_queue.go_to(destination.hostname)
 
     @property
     def is_begun(self) -> bool:
@@ -80,7 +89,7 @@ class InFlight:
     @property
     def has_own_lines(self) -> bool:
         """Whether there is something to say in the stream: its health, or drops."""
-        return bool(self._health_lines) or self._telling.is_due_in_stream
+        return bool(self._health_lines) or self._drop_notices.is_due_in_stream
 
     @property
     def is_telling(self) -> bool:
@@ -90,21 +99,21 @@ class InFlight:
     @property
     def pending(self) -> int:
         """Records that wait, or are being sent."""
-        return self._buffer.books()[2]
+        return self._accumulator.counts()[2]
 
-    def waiting(self) -> Waiting:
+    def backlog(self) -> Backlog:
         """What waits to be taken, on disk and in memory."""
-        waiting = self._buffer.waiting()
-        return waiting if self._shelf is None else self._shelf.with_stored(waiting)
+        backlog = self._accumulator.backlog()
+        return backlog if self._disk_queue is None else self._disk_queue.with_stored(backlog)
 
     def disk_pause(self, now: float) -> float:
         """Seconds until what is next in the spool can be tried again; 0 if it need not wait."""
-        return 0.0 if self._shelf is None else self._shelf.pause(now)
+        return 0.0 if self._disk_queue is None else self._disk_queue.pause(now)
 
     @property
     def is_tidy(self) -> bool:
         """Whether the disk has taken all that it was given, and let go of all that is settled."""
-        return self._shelf is None or self._shelf.is_tidy
+        return self._disk_queue is None or self._disk_queue.is_tidy
 
     def add_health(self, frames: list[bytes]) -> None:
         """Send these with the next batch. Any thread may call it, and then wakes who delivers."""
@@ -118,10 +127,10 @@ class InFlight:
         if destination is None:
             return None
         if batch is None or batch.all_refused:
-            if self._shelf is None:
+            if self._disk_queue is None:
                 self._fill(batch, destination)
             else:
-                self._fill_from(self._shelf, batch, destination)
+                self._fill_from(self._disk_queue, batch, destination)
         return None if self._batch is None else self._batch.next_part
 
     def _fill(self, batch: Batch | None, destination: Destination) -> None:
@@ -134,7 +143,7 @@ class InFlight:
             if room > 0:
                 self._add_own(frames, destination)
                 render = partial(self._render, destination=destination)
-                fill(frames, room, self._buffer, render, held=held)
+                drain(frames, room, self._accumulator, render, held=held)
         finally:
             # What was taken is sent in any case, even if a signal has interrupted this.
             if batch is not None:
@@ -143,37 +152,39 @@ class InFlight:
                 self._batch = Batch(frames, self._max_bytes)
             self._is_filling = False
 
-    def _fill_from(self, shelf: Shelf, batch: Batch | None, destination: Destination) -> None:
+    def _fill_from(
+        self, disk_queue: DiskQueue, batch: Batch | None, destination: Destination
+    ) -> None:
         """As `_fill`, but what is sent is on disk before; but for the handler's own lines, which
         go apart."""
         if batch is None:
             own: list[Frame] = []
             try:
-                if not shelf.has_recovered:
+                if not disk_queue.has_recovered:
                     self._add_own(own, destination)
             finally:
                 if own:
                     self._batch = Batch(own, self._max_bytes)
             if self._batch is None:
-                frame_id, frames = shelf.take(destination, shelf.max_bytes, more=False)
+                frame_id, frames = disk_queue.take(destination, disk_queue.max_bytes, more=False)
                 if frames:
                     self._batch = Batch(frames, self._max_bytes, frame_id)
         else:
-            room = shelf.max_bytes - batch.size
-            _, frames = shelf.take(destination, room, more=True) if room > 0 else ("", [])
+            room = disk_queue.max_bytes - batch.size
+            _, frames = disk_queue.take(destination, room, more=True) if room > 0 else ("", [])
             batch.restart(frames)
-            shelf.divided(batch, destination)
+            disk_queue.divided(batch, destination)
 
     def _add_own(self, frames: list[Frame], destination: Destination) -> None:
         """The handler's own lines, if there are drops to tell of, or its health is asked for."""
         while self._health_lines:
             frames.append(HealthFrame(self._health_lines.popleft()))
-        if self._telling.is_due_in_stream:
+        if self._drop_notices.is_due_in_stream:
             try:
-                notice = self._notice(self._telling.begin_notice(), destination)
+                notice = self._notice(self._drop_notices.begin_notice(), destination)
                 frames += map(OwnFrame, notice)
             except BaseException:
-                self._telling.end_notice(delivered=False)
+                self._drop_notices.end_notice(delivered=False)
                 raise
 
     def part_accepted(self) -> None:
@@ -200,17 +211,17 @@ class InFlight:
 
     def _settle(self, batch: Batch, delivered: int, broken: int) -> None:
         """So many records are delivered, or dropped for a part of theirs that was refused."""
-        recovered = self._shelf is not None and self._shelf.in_flight_recovered
+        recovered = self._disk_queue is not None and self._disk_queue.in_flight_recovered
         if batch.next_part is None:
             more_delivered, more_broken = batch.drop_refused()
             delivered, broken = delivered + more_delivered, broken + more_broken
             self._batch = None
-            self._telling.end_notice(delivered=batch.notice_accepted)
-            if self._shelf is not None:
-                self._shelf.settled()
-        elif self._shelf is not None and self.destination is not None:
-            self._shelf.divided(batch, self.destination)
-        self._buffer.settle(
+            self._drop_notices.end_notice(delivered=batch.notice_accepted)
+            if self._disk_queue is not None:
+                self._disk_queue.settled()
+        elif self._disk_queue is not None and self.destination is not None:
+            self._disk_queue.divided(batch, self.destination)
+        self._accumulator.settle(
             delivered=delivered,
             dropped=broken,
             recovered=recovered,
@@ -226,8 +237,8 @@ class InFlight:
 
         None if there is no spool.
         """
-        if self._shelf is None:
+        if self._disk_queue is None:
             return None
-        if self._batch is not None and self.destination is not None and self._shelf.is_unsafe:
-            self._shelf.divided(self._batch, self.destination)
-        return self._shelf.park()
+        if self._batch is not None and self.destination is not None and self._disk_queue.is_unsafe:
+            self._disk_queue.divided(self._batch, self.destination)
+        return self._disk_queue.park()

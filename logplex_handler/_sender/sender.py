@@ -12,13 +12,13 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from logplex_handler._process.diagnostics import Stderr, records_in_words
+from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
-from logplex_handler._sender.circuit_breaker import Host
+from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import Action
-from logplex_handler._sender.urgency import Haste
+from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
@@ -37,7 +37,7 @@ _TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
-class OutletOptions:
+class SenderOptions:
     """When a batch is sent, and how large it may be.
 
     Attributes:
@@ -49,7 +49,7 @@ class OutletOptions:
     max_batch_bytes: int
 
 
-class Outlet:
+class Sender:
     """Sends what is in flight, one request at a time.
 
     Args:
@@ -58,18 +58,28 @@ class Outlet:
     """
 
     __slots__ = (
-        "_answers_before", "_failures", "_flush_interval", "_host", "_name", "_stderr", "backoff",
-        "in_flight", "problem", "sent", "sent_at", "set_aside_since",
+        "_answers_before",
+        "_breaker",
+        "_diagnostics",
+        "_failures",
+        "_flush_interval",
+        "_name",
+        "backoff",
+        "in_flight",
+        "problem",
+        "sent",
+        "sent_at",
+        "set_aside_since",
     )  # fmt: skip
 
     def __init__(
-        self, name: Hashable, in_flight: InFlight, flush_interval: float, stderr: Stderr
+        self, name: Hashable, in_flight: InFlight, flush_interval: float, diagnostics: Diagnostics
     ) -> None:
         self._name = name
         self.in_flight = in_flight
         self._flush_interval = flush_interval
-        self._stderr = stderr
-        self._host: Host | None = None
+        self._diagnostics = diagnostics
+        self._breaker: CircuitBreaker | None = None
         # Requests in a row that did not deliver what they carried.
         self._failures = 0
         # For what is the matter with this stream alone; the host has one for what is with it.
@@ -78,7 +88,7 @@ class Outlet:
         self.sent_at = -math.inf
         # How often the host had answered when it last gave this stream no answer; None if it did.
         self._answers_before: int | None = None
-        # What is known of requests; the rest of it is the buffer's.
+        # What is known of requests; the rest of it is the accumulator's.
         self.sent = Stats()
         # Why the last request did not deliver what it carried; empty if it did.
         self.problem = ""
@@ -86,15 +96,15 @@ class Outlet:
         self.set_aside_since: float | None = None
 
     @property
-    def host(self) -> Host | None:
+    def breaker(self) -> CircuitBreaker | None:
         """The destination's host; None without one."""
-        return self._host
+        return self._breaker
 
-    def go_to(self, destination: Destination, host: Host) -> None:
+    def go_to(self, destination: Destination, breaker: CircuitBreaker) -> None:
         """From now on this is the destination. It is tried at once if it is another one."""
         if destination != self.in_flight.destination:
             self.in_flight.go_to(destination)
-            self._host = host
+            self._breaker = breaker
             self._answers_before = None
             self._failures = 0
             self.backoff.succeed()
@@ -105,41 +115,45 @@ class Outlet:
 
         Then it is not the host that fails.
         """
-        before, host = self._answers_before, self._host
-        return before is not None and host is not None and host.answers > before
+        before, breaker = self._answers_before, self._breaker
+        return before is not None and breaker is not None and breaker.answers > before
 
     @property
     def asked_to_wait_until(self) -> float:
         """Until when the receiver has asked to be left alone, on the monotonic clock."""
         asked = self.backoff.asked_to_wait_until
-        return asked if self._host is None else max(asked, self._host.backoff.asked_to_wait_until)
+        return (
+            asked
+            if self._breaker is None
+            else max(asked, self._breaker.backoff.asked_to_wait_until)
+        )
 
     def try_once_more(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
         self.backoff.asked_to_wait_until = 0.0
-        if self._host is not None:
-            self._host.backoff.asked_to_wait_until = 0.0
+        if self._breaker is not None:
+            self._breaker.backoff.asked_to_wait_until = 0.0
 
-    def pause(self, haste: Haste) -> float | None:
+    def pause(self, urgency: Urgency) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
         now = time.monotonic()
-        waiting = self.in_flight.waiting()
+        backlog = self.in_flight.backlog()
         if self.in_flight.is_begun:
-            pause = self.backoff.remaining(now, haste)
-            if self._host is not None and not self._host.is_well:
-                pause = max(pause, self._host.backoff.remaining(now, haste))
+            pause = self.backoff.remaining(now, urgency)
+            if self._breaker is not None and not self._breaker.is_closed:
+                pause = max(pause, self._breaker.backoff.remaining(now, urgency))
             return pause
         if pause := self.in_flight.disk_pause(now):
             return pause
-        is_asked_for = haste is Haste.CLOSING or waiting.flushing
-        if self.in_flight.has_own_lines or (is_asked_for and waiting.records):
+        is_asked_for = urgency is Urgency.CLOSING or backlog.flushing
+        if self.in_flight.has_own_lines or (is_asked_for and backlog.records):
             return 0.0
-        if waiting.pressing and waiting.full_batch:
+        if backlog.pressing and backlog.full_batch:
             return 0.0
-        if waiting.since == math.inf and not waiting.full_batch:
+        if backlog.since == math.inf and not backlog.full_batch:
             return None
-        due = waiting.since + self._flush_interval
-        if waiting.full_batch:
+        due = backlog.since + self._flush_interval
+        if backlog.full_batch:
             due = min(due, self.sent_at + _REST)
         return max(0.0, due - now)
 
@@ -219,16 +233,16 @@ class Outlet:
 
     def _tell_host(self, answer: Answer) -> bool:
         """Note at the host how it has answered; whether it is the host that fails."""
-        host = self._host
-        if host is None:
+        breaker = self._breaker
+        if breaker is None:
             return False
-        is_hosts = not (answer.status is None and self.fails_alone) and host.take_note(
+        is_hosts = not (answer.status is None and self.fails_alone) and breaker.record_answer(
             self._name, answer, self.sent_at
         )
         if answer.status is not None:
             self._answers_before = None
         elif answer.was_tried:
-            self._answers_before = host.answers
+            self._answers_before = breaker.answers
         return is_hosts
 
     def _set_aside(self, answer: Answer, *, may_ask: bool) -> bool:
@@ -250,7 +264,7 @@ class Outlet:
     def _say_kept(self, kind: str, answer: Answer, what: str) -> None:
         destination = self.in_flight.destination
         host = destination.host if destination is not None else ""
-        self._stderr.say(
+        self._diagnostics.warn(
             kind,
             f"{host}: {what}: {answer}; {records_in_words(self.in_flight.pending)} kept, "
             "to be tried again",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 
-class Haste(IntEnum):
+class Urgency(IntEnum):
     """The more there is of it, the less is waited for."""
 
     NONE = 0
@@ -18,7 +18,7 @@ class Haste(IntEnum):
     CLOSING = 2
 
 
-class Hurry:
+class UrgencyMonitor:
     """Knows who waits. Any thread may ask it; what it has are single operations on a dict."""
 
     def __init__(self) -> None:
@@ -27,13 +27,13 @@ class Hurry:
         self._closing = False
 
     @property
-    def haste(self) -> Haste:
+    def current(self) -> Urgency:
         """How much there is just now."""
         if self._closing:
-            return Haste.CLOSING
+            return Urgency.CLOSING
         if self._flushes and max([*self._flushes.values(), 0.0]) > time.monotonic():
-            return Haste.FLUSHING
-        return Haste.NONE
+            return Urgency.FLUSHING
+        return Urgency.NONE
 
     @contextmanager
     def until(self, deadline: float) -> Iterator[None]:

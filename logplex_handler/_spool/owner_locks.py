@@ -42,7 +42,7 @@ def are_possible() -> bool:
     return fcntl is not None
 
 
-class Claim:
+class OwnerLock:
     """A new owner of the spool at a path, alive until `end` or the end of the process.
 
     Raises:

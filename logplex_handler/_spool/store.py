@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from logplex_handler._spool.chunk import NO_ID, Chunk, chunk_of, packed
 from logplex_handler._spool.database import SpoolError, opened
-from logplex_handler._spool.owner_locks import Claim
+from logplex_handler._spool.owner_locks import OwnerLock
 from logplex_handler._wire.frames import Frame
 
 # Seconds that one process waits for the others' transactions, each of which takes milliseconds, and
@@ -58,7 +58,7 @@ class Spool:
         # Guards all below. Re-entrant as a signal may strike under it whose handler flushes.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
-        self._claim: Claim | None = None
+        self._owner_lock: OwnerLock | None = None
         # Why it cannot be used any more, and whether that is for the file's sake.
         self._broken = ""
         self._is_damaged = False
@@ -161,9 +161,11 @@ class Spool:
         """
         found: dict[StreamId, int] = {}
         with self._transaction() as db:
-            claim = self._claim
+            owner_lock = self._owner_lock
             owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]
-            dead = [owner for owner in owners if claim is not None and claim.take_over(owner)]
+            dead = [
+                owner for owner in owners if owner_lock is not None and owner_lock.take_over(owner)
+            ]
             try:
                 for owner in dead:
                     ours = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
@@ -187,8 +189,8 @@ class Spool:
                 db.execute("BEGIN")
             finally:
                 for owner in dead:
-                    if claim is not None:
-                        claim.let_go(owner)
+                    if owner_lock is not None:
+                        owner_lock.let_go(owner)
         return found
 
     def give_up(self, why: str) -> None:
@@ -206,13 +208,13 @@ class Spool:
         self._broken = self._broken or "closed"
         if self._lock.acquire(timeout=self._patience()):
             self._disconnect()
-            if self._claim is not None:
-                self._claim.end()
+            if self._owner_lock is not None:
+                self._owner_lock.end()
             self._lock.release()
 
     @property
     def _owner(self) -> int:
-        return self._claim.owner if self._claim is not None else 0
+        return self._owner_lock.owner if self._owner_lock is not None else 0
 
     @contextlib.contextmanager
     def _transaction(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
@@ -283,8 +285,8 @@ class Spool:
             raise SpoolError(self._broken)
         db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
         try:
-            if self._claim is None:
-                self._claim = Claim(self._path)
+            if self._owner_lock is None:
+                self._owner_lock = OwnerLock(self._path)
         except BaseException:
             db.close()
             raise

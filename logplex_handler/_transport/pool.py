@@ -8,7 +8,7 @@ from logplex_handler._process.library_loggers import free_library_loggers
 from logplex_handler._transport.transport import Transport, TransportOptions
 
 
-class Pool:
+class TransportPool:
     """Transports that nobody uses just now, by host. Any thread may take one."""
 
     def __init__(self, options: TransportOptions) -> None:

@@ -13,7 +13,7 @@ import requests
 import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
-from logplex_handler._process.reentrancy import Doing, marked
+from logplex_handler._process.reentrancy import Activity, performing
 from logplex_handler._transport import connection, errors
 from logplex_handler._transport.answer import Answer, retry_after
 from logplex_handler._transport.session import SessionFactory, new_session, verify
@@ -90,7 +90,7 @@ class Transport:
         kept_open = self._last_used > 0
         began = time.monotonic()
         try:
-            with marked(Doing.REQUEST):
+            with performing(Activity.REQUEST):
                 answer = self._post(session, destination, body, headers, seconds)
         except Exception as error:
             sent = errors.maybe_sent(error)
@@ -125,7 +125,7 @@ class Transport:
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         if self._session is not None:
-            with marked(Doing.REQUEST):
+            with performing(Activity.REQUEST):
                 self._session.close()
             self._session = self._prepared = None
 

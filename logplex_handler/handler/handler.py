@@ -11,12 +11,12 @@ from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from typing import Literal
 
-from logplex_handler._formatting.codec import Entries
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._process import forks
-from logplex_handler._process.diagnostics import Stderr
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.library_loggers import LIBRARIES
-from logplex_handler._process.reentrancy import Doing, own_doing
+from logplex_handler._process.reentrancy import Activity, current_activity
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler._wire.destination import Destination
@@ -180,7 +180,7 @@ class LogplexHandler(logging.Handler):
             raise ConfigurationError(problem)
         # Here from the start: `basicConfig` gives its own to a handler that has none.
         self.formatter = KeyValueFormatter(source=self._options.source)
-        self._entries = Entries(
+        self._codec = Codec(
             self._options.packet,
             self.formatter,
             # A class that has an `emit` of its own is to get every record there.
@@ -191,13 +191,13 @@ class LogplexHandler(logging.Handler):
         # Whether a record may be for another stream than the handler's own; what is in the list may
         # change at any time.
         self._may_choose = [True] if self._has_streams else ever_used
-        self._stderr = Stderr()
+        self._diagnostics = Diagnostics()
         self._pipeline = self._new_pipeline()
         # By process id, for forked children.
         self._renewed: dict[int, Pipeline] = {}
         forks.register(self)
         if not self._is_active:
-            self._stderr.say("inactive", "inactive: neither url nor LOGPLEX_URL is set")
+            self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
     @property
     def _is_active(self) -> bool:
@@ -208,16 +208,16 @@ class LogplexHandler(logging.Handler):
             return Inactive(self._options)
         return Active(
             self._options,
-            weigh=self._entries.weigh,
-            render=self._entries.render,
-            readdress=self._entries.readdress,
-            notice=lambda dropped, to: self._entries.notice(dropped, self.formatter, to),
+            weigh=self._codec.weigh,
+            render=self._codec.render,
+            readdress=self._codec.readdress,
+            notice=lambda dropped, to: self._codec.notice(dropped, self.formatter, to),
             health=self._health_lines,
-            stderr=self._stderr,
+            diagnostics=self._diagnostics,
         )
 
     def _health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
-        return self._entries.health(pairs, self.formatter, destination)
+        return self._codec.health(pairs, self.formatter, destination)
 
     def _begin_anew(self) -> None:
         """In a forked child: it may have been forked by a callback, which is the parent's doing.
@@ -225,7 +225,7 @@ class LogplexHandler(logging.Handler):
         The rest is left to the first use, as what comes before that may change what threads and
         locks are: gunicorn has gevent do so in each worker.
         """
-        own_doing.set(None)
+        current_activity.set(None)
 
     def _renew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.
@@ -258,13 +258,13 @@ class LogplexHandler(logging.Handler):
         try:
             # What nearly every record takes, in as few steps as can be (`docs/performance.md`).
             pipeline = self._pipeline
-            if pipeline.here[0] and own_doing.get() is None:
-                entry = self._entries.shapes.light_entry(record, self.formatter)
+            if pipeline.here[0] and current_activity.get() is None:
+                entry = self._codec.shapes.light_entry(record, self.formatter)
                 if entry is not None:
                     chosen = self._may_choose[0]
-                    lane = pipeline.lane(stream_of(record)) if chosen else pipeline.own
-                    if lane.put_light(entry):
-                        lane.wake()
+                    intake = pipeline.intake(stream_of(record)) if chosen else pipeline.own
+                    if intake.append(entry):
+                        intake.wake()
                     return True
         except Exception as error:
             self._say_internal(error)
@@ -277,32 +277,32 @@ class LogplexHandler(logging.Handler):
         try:
             # What the package makes others log must not cause another delivery: what the HTTP
             # libraries say of a request is left out, and all else goes with the next batch.
-            doing = own_doing.get()
-            if doing is Doing.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+            doing = current_activity.get()
+            if doing is Activity.REQUEST and record.name.partition(".")[0] in LIBRARIES:
                 return
             pipeline = self._current()
             if not pipeline.takes_entries:
-                pipeline.own.turn_down()
+                pipeline.own.count_rejected()
                 return
-            lane = pipeline.lane(stream_of(record))
-            if not lane.takes_entries:
-                lane.turn_down()
+            intake = pipeline.intake(stream_of(record))
+            if not intake.takes_entries:
+                intake.count_rejected()
                 return
             try:
-                entry, is_light = self._entries.entry(record, self.formatter)
+                entry, is_light = self._codec.entry(record, self.formatter)
             except Exception:
-                lane.refuse("format_error")
+                intake.refuse("format_error")
                 self.handleError(record)
                 return
             if not is_light or doing is not None:
-                lane.put(entry, quiet=doing is not None)
-            elif lane.put_light(entry):
-                lane.wake()
+                intake.put(entry, quiet=doing is not None)
+            elif intake.append(entry):
+                intake.wake()
         except Exception as error:
             self._say_internal(error)
 
     def _say_internal(self, error: Exception) -> None:
-        self._stderr.say("internal", f"internal error: {type(error).__name__}")
+        self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
     def handleError(self, record: logging.LogRecord) -> None:
         """As in `logging`, but a stderr that is closed, or is a logger, is no reason to fail."""

@@ -21,7 +21,7 @@ class Vitals:
     Attributes:
         stats: Its books since the process began.
         requests_took: Seconds that its requests have taken together.
-        fill: The part of its buffer that is in use, from 0 to 1.
+        fill: The part of its accumulator that is in use, from 0 to 1.
     """
 
     stats: Stats

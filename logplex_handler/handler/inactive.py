@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process import forks
 from logplex_handler._wire.entry import Entry
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.intake import DeadEnd, Lane
+from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.registry import counted
 
 
@@ -19,10 +19,10 @@ class Inactive:
     def __init__(self, options: Options) -> None:
         self.here = forks.here()
         self.takes_entries = False
-        self._buffer = Buffer(options.buffer, _weightless)
-        self.own: Lane = DeadEnd(self._buffer, "inactive")
+        self._accumulator = Accumulator(options.accumulator, _weightless)
+        self.own: Intake = RejectingIntake(self._accumulator, "inactive")
 
-    def lane(self, stream: Hashable) -> Lane:
+    def intake(self, stream: Hashable) -> Intake:
         return self.own
 
     def flush(self, timeout: float | None) -> bool:
@@ -35,7 +35,7 @@ class Inactive:
         """There is nothing to close."""
 
     def stats(self) -> Stats:
-        return counted(self._buffer)
+        return counted(self._accumulator)
 
     def stats_of(self, stream: Hashable) -> Stats:
         return self.stats() if stream is None else Stats()

@@ -17,7 +17,7 @@ from typing import Any, get_args
 from logplex_handler._buffer.accumulator import BufferLimits, OnFull
 from logplex_handler._formatting.formatter import checked_source
 from logplex_handler._sender.drop_notices import OnDrop
-from logplex_handler._sender.sender import OutletOptions
+from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool import owner_locks
 from logplex_handler._spool.store import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
@@ -26,7 +26,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.streams.resolver import Lookup
+from logplex_handler.streams.resolver import Resolver
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
 MAX_BATCH_BYTES = 8_000_000
@@ -76,13 +76,13 @@ class Options:
 
     destination: Destination | None
     packet: PacketForm
-    buffer: BufferLimits
-    outlet: OutletOptions
+    accumulator: BufferLimits
+    sender: SenderOptions
     transport: TransportOptions
     source: str | None
     shutdown_timeout: float
     on_drop: OnDrop | None
-    lookup: Lookup | None
+    lookup: Resolver | None
     workers: int
     token_as_appname: bool
     health_interval: float | None
@@ -123,15 +123,15 @@ def resolve(
         packet=_packet_form(
             given, environ, destination, max_packet_bytes, machine=machine, program=program
         ),
-        buffer=BufferLimits(
+        accumulator=BufferLimits(
             max_bytes=max_buffer_bytes,
             on_full=on_full,
             batch_frames=_whole(given, "batch_size", 1),
-            # A small buffer is emptied before it is full.
+            # A small accumulator is emptied before it is full.
             batch_bytes=min(max_batch_bytes, max_buffer_bytes // 2),
             has_disk=spool is not None,
         ),
-        outlet=OutletOptions(
+        sender=SenderOptions(
             flush_interval=_seconds(given, "flush_interval", may_be_zero=True),
             max_batch_bytes=max_batch_bytes,
         ),
@@ -172,12 +172,12 @@ def _spool(given: Mapping[str, Any], environ: Mapping[str, str]) -> SpoolOptions
     return SpoolOptions(path, max_bytes, interval)
 
 
-def _lookup(given: Mapping[str, Any]) -> Lookup | None:
+def _lookup(given: Mapping[str, Any]) -> Resolver | None:
     streams = given["streams"]
     if streams is None:
         return None
     check = _token_as_appname if given["token_as_appname"] else _any_will_do
-    return Lookup(streams, allow_http=given["allow_http"], check=check)
+    return Resolver(streams, allow_http=given["allow_http"], check=check)
 
 
 def _any_will_do(destination: Destination) -> None:

@@ -1,4 +1,4 @@
-"""The rooms behind the handler, connected: one process's way from an entry to the receivers."""
+"""What stands behind the handler, connected: one process's way from an entry to the receivers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from logplex_handler._buffer.memory_pool import Memory
-from logplex_handler._delivery.flush import Delivery
-from logplex_handler._delivery.scheduler import Agenda
-from logplex_handler._delivery.spool_writer import Spooler
-from logplex_handler._delivery.worker_pool import Workers
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._delivery.flush import Flusher
+from logplex_handler._delivery.scheduler import Scheduler
+from logplex_handler._delivery.spool_writer import SpoolWriter
+from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process import exits, forks
-from logplex_handler._process.diagnostics import Stderr, records_in_words
-from logplex_handler._sender.circuit_breaker import Hosts
-from logplex_handler._sender.disk_queue import ShelfOptions
+from logplex_handler._process.diagnostics import Diagnostics, records_in_words
+from logplex_handler._sender.circuit_breaker import CircuitBreakers
+from logplex_handler._sender.disk_queue import DiskQueueOptions
 from logplex_handler._sender.drain import Readdress, RenderFor
 from logplex_handler._sender.in_flight import Notice
-from logplex_handler._sender.sender import OutletOptions
-from logplex_handler._sender.urgency import Hurry
+from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.store import Spool
-from logplex_handler._transport.pool import Pool
+from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Weigh
 from logplex_handler.handler.health import Health, Vitals
 from logplex_handler.handler.options import Options
 from logplex_handler.handler.shutdown_clock import ShutdownClock
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.context import Rooms
-from logplex_handler.streams.intake import Lane
-from logplex_handler.streams.registry import Directory
+from logplex_handler.streams.context import StreamContext
+from logplex_handler.streams.intake import Intake
+from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
 
 # Bytes of one request, if that is no more than half of the bound; and of the longest packet.
@@ -43,12 +43,12 @@ class Pipeline(Protocol):
 
     # Whose first item says whether this is the process of the pipeline.
     here: forks.Here
-    # Whether entries are taken at all; else `turn_down` of the handler's own lane is enough.
+    # Whether entries are taken at all; else `count_rejected` of the handler's own intake is enough.
     takes_entries: bool
     # Where records go that name no stream.
-    own: Lane
+    own: Intake
 
-    def lane(self, stream: Hashable) -> Lane:
+    def intake(self, stream: Hashable) -> Intake:
         """Where the records of a stream go."""
 
     def flush(self, timeout: float | None) -> bool:
@@ -70,7 +70,7 @@ class Pipeline(Protocol):
         """The streams whose lines are kept while nothing is written to them."""
 
 
-def _smaller(options: OutletOptions, max_bytes: int) -> OutletOptions:
+def _smaller(options: SenderOptions, max_bytes: int) -> SenderOptions:
     """Where many streams share a bound, none is to hold much of it with one request."""
     share = max(_LONGEST_FRAME, min(max(_LEAST_BATCH, max_bytes // 64), max_bytes // 2))
     return replace(options, max_batch_bytes=min(options.max_batch_bytes, share))
@@ -88,41 +88,41 @@ class Active:
         readdress: Readdress,
         notice: Notice,
         health: Callable[[Mapping[str, str], Destination], list[bytes]],
-        stderr: Stderr,
+        diagnostics: Diagnostics,
     ) -> None:
         self.here = forks.here()
         self.takes_entries = True
         self._clock = ShutdownClock(options.shutdown_timeout)
-        self._stderr = stderr
+        self._diagnostics = diagnostics
         many = options.lookup is not None
-        limits, outlet = options.buffer, options.outlet
+        limits, sender = options.accumulator, options.sender
         if many:
-            outlet = _smaller(outlet, limits.max_bytes)
+            sender = _smaller(sender, limits.max_bytes)
             # No stream need hold more than fits into a request.
-            batch_bytes = min(limits.batch_bytes, outlet.max_batch_bytes)
+            batch_bytes = min(limits.batch_bytes, sender.max_batch_bytes)
             limits = replace(limits, batch_bytes=batch_bytes)
         may_squeeze = limits.on_full == "drop_oldest"
-        self._memory = Memory(limits.max_bytes, may_squeeze=may_squeeze) if many else None
+        self._memory = MemoryPool(limits.max_bytes, may_squeeze=may_squeeze) if many else None
         spool = None if options.spool is None else Spool(options.spool)
-        rooms = Rooms(
+        context = StreamContext(
             limits=limits,
             memory=self._memory,
-            outlet=outlet,
+            sender=sender,
             weigh=weigh,
             render=render,
             readdress=readdress,
             notice=notice,
-            stderr=stderr,
+            diagnostics=diagnostics,
             on_drop=options.on_drop,
-            hosts=Hosts(),
+            breakers=CircuitBreakers(),
             lookup=options.lookup,
             may_wait=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_deliverer=self._is_deliverer,
             spool=spool,
-            shelf=ShelfOptions(
-                # Of a small buffer, a chunk being made and a batch being sent leave most.
-                max_bytes=min(options.outlet.max_batch_bytes, limits.max_bytes // 8),
+            disk_queue=DiskQueueOptions(
+                # Of a small accumulator, a chunk being made and a batch being sent leave most.
+                max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
                 batch_frames=limits.batch_frames,
                 has_token=options.token_as_appname,
             ),
@@ -130,37 +130,37 @@ class Active:
         )
         own = None
         if options.destination is not None:
-            own = Stream(None, rooms)
+            own = Stream(None, context)
             own.fix(options.destination)
-        self._directory = Directory(rooms, own)
-        self.own: Lane = self._directory.unknown_lane if own is None else own.lane
-        self._pool = Pool(options.transport)
-        hurry = Hurry()
-        self._workers = Workers(
-            Agenda(options.workers, self._directory.let_go, hurry, stderr),
+        self._registry = Registry(context, own)
+        self.own: Intake = self._registry.unknown_intake if own is None else own.intake
+        self._pool = TransportPool(options.transport)
+        urgency = UrgencyMonitor()
+        self._worker_pool = WorkerPool(
+            Scheduler(options.workers, self._registry.let_go, urgency, diagnostics),
             self._pool,
-            stderr,
-            hurry,
-            take_back=self._directory.take_back,
+            diagnostics,
+            urgency,
+            take_back=self._registry.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, one that tells of drops, and one to see to all of them.
             most_threads=4 * options.workers + 2 if many else 1,
             here=self.here,
             on_end=self._leave_spool,
         )
-        self._delivery = Delivery(
-            self._workers, self._pool, stderr, hurry, self._directory.all_streams
+        self._delivery = Flusher(
+            self._worker_pool, self._pool, diagnostics, urgency, self._registry.all_streams
         )
         self._spool = spool
-        self._spooler: Spooler | None = None
+        self._spool_writer: SpoolWriter | None = None
         if options.spool is not None and spool is not None:
-            self._spooler = Spooler(
+            self._spool_writer = SpoolWriter(
                 spool,
                 options.spool.interval,
                 serves=(own is not None, many),
-                stream=self._directory.stream,
-                wake=self._workers.wake,
-                stderr=stderr,
+                stream=self._registry.stream,
+                wake=self._worker_pool.wake,
+                diagnostics=diagnostics,
             )
         self._health: Health | None = None
         if options.health_interval is not None and own is not None:
@@ -169,8 +169,8 @@ class Active:
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
 
-    def lane(self, stream: Hashable) -> Lane:
-        return self.own if stream is None else self._directory.lane(stream)
+    def intake(self, stream: Hashable) -> Intake:
+        return self.own if stream is None else self._registry.intake(stream)
 
     def _on_news(self, stream: Stream) -> None:
         if not self._started:
@@ -179,23 +179,23 @@ class Active:
                 self._health.start()
             self._take_back_exit = exits.call_at_exit(self.close)
             if not exits.threads_run():
-                self._stderr.say(
+                self._diagnostics.warn(
                     "uwsgi",
                     "uWSGI runs no threads without --enable-threads: "
                     "records may wait until they are flushed, or the process exits",
                 )
         if self._memory is not None:
             self._memory.relieve()
-        if self._spooler is not None:
-            self._spooler.note(stream)
-        self._workers.wake(stream)
+        if self._spool_writer is not None:
+            self._spool_writer.note(stream)
+        self._worker_pool.wake(stream)
 
     def _is_deliverer(self) -> bool:
-        return self._workers.is_here()
+        return self._worker_pool.is_here()
 
     def _recover(self) -> None:
-        if self._spooler is not None:
-            self._spooler.recover()
+        if self._spool_writer is not None:
+            self._spool_writer.recover()
 
     def flush(self, timeout: float | None) -> bool:
         self._recover()
@@ -207,7 +207,7 @@ class Active:
 
     def begin_shutdown(self) -> None:
         self._clock.start()
-        self._delivery.hurry()
+        self._delivery.flush_soon()
 
     def close(self) -> None:
         if not self.takes_entries or not self.here[0]:
@@ -215,47 +215,49 @@ class Active:
         if self._health is not None:
             self._health.stop()
         self.takes_entries = False
-        self.own = self._directory.close()
+        self.own = self._registry.close()
         if self._take_back_exit is not None:
             self._take_back_exit()
         seconds = self._clock.left_to_close()
         if self._spool is not None:
             self._spool.end_by(time.monotonic() + seconds)
         left = self._delivery.close(seconds)
-        if self._spooler is not None:
-            self._spooler.stop()
+        if self._spool_writer is not None:
+            self._spool_writer.stop()
             pending = self.stats().pending
             if pending:
                 why = self._problem() or f"not delivered within {self._clock.timeout:g} s"
-                self._stderr.say("left", f"{records_in_words(pending)} left in the spool: {why}")
+                self._diagnostics.warn(
+                    "left", f"{records_in_words(pending)} left in the spool: {why}"
+                )
         if left:
             why = self._problem() or f"not within {self._clock.timeout:g} s"
-            self._stderr.say("shutdown", f"{records_in_words(left)} not delivered: {why}")
+            self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def _leave_spool(self) -> None:
         """Nobody here sends any more of what is on disk: it is anybody's."""
-        if self._spooler is not None:
-            self._spooler.leave()
+        if self._spool_writer is not None:
+            self._spool_writer.leave()
 
     def _problem(self) -> str:
-        problems = [stream.outlet.problem for stream in self._directory.streams()]
+        problems = [stream.sender.problem for stream in self._registry.streams()]
         return next(filter(None, problems), "")
 
     def stats(self) -> Stats:
-        return self._directory.stats()
+        return self._registry.stats()
 
     def stats_of(self, stream: Hashable) -> Stats:
-        return self._directory.stats_of(stream)
+        return self._registry.stats_of(stream)
 
     def _vitals(self) -> Vitals:
         took = self._pool.requests_took
-        return Vitals(self.stats(), took, self._directory.fill())
+        return Vitals(self.stats(), took, self._registry.fill_ratio())
 
     def _say_health(self, pairs: Mapping[str, str]) -> None:
-        own = self._directory.own
+        own = self._registry.own
         if own is not None and own.in_flight.destination is not None:
             own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))
-            self._workers.wake(own)
+            self._worker_pool.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
-        return self._directory.set_aside()
+        return self._registry.set_aside()

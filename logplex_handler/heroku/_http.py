@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from logplex_handler._process.reentrancy import Doing, marked
+from logplex_handler._process.reentrancy import Activity, performing
 from logplex_handler._transport import connection, errors
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.session import SessionFactory, new_session, verify
@@ -132,7 +132,7 @@ class Http:
         name = urlsplit(url).hostname or ""
         try:
             # What the libraries log of it is not the application's to read.
-            with marked(Doing.REQUEST), new_session(self._session_factory) as session:
+            with performing(Activity.REQUEST), new_session(self._session_factory) as session:
                 response = session.request(
                     method,
                     url,

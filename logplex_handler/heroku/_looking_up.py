@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from logplex_handler._process import forks
-from logplex_handler._process.diagnostics import Stderr, shown
+from logplex_handler._process.diagnostics import Diagnostics, shown
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
@@ -59,7 +59,7 @@ class LookingUp:
         self._record = record
         self._on_rotate = on_rotate
         self._http = Http(timeout, session_factory)
-        self._stderr = Stderr()
+        self._diagnostics = Diagnostics()
         # By stream, a URL that was good for nothing any more while it was still on record.
         self._outdated: dict[Hashable, Destination] = {}
         # Streams of which it was said that they have ended.
@@ -171,12 +171,12 @@ class LookingUp:
                 callback(*arguments)
             except Exception as error:
                 what = f"stream {shown(arguments[0])}: {option} failed: {type(error).__name__}"
-                self._stderr.say(option, f"{what}; what is new is used, but not on record")
+                self._diagnostics.warn(option, f"{what}; what is new is used, but not on record")
 
     def _say_ended(self, stream: Hashable, why: str) -> None:
         if stream not in self._said_ended:
             self._said_ended.add(stream)
-            self._stderr.say("ended", f"stream {shown(stream)}: {why}")
+            self._diagnostics.warn("ended", f"stream {shown(stream)}: {why}")
 
     def _lock_of(self, resource_id: str) -> AbstractContextManager[object]:
         with self._guard:

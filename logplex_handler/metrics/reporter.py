@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from logplex_handler._process import exits, forks
-from logplex_handler._process.diagnostics import Stderr
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter
@@ -30,7 +30,7 @@ class Reporter:
         self._logger = logger
         self._interval = interval
         self._source = source
-        self._stderr = Stderr()
+        self._diagnostics = Diagnostics()
         # Called for more before each report; a forked child has them too.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []
         # All meters that somebody has in hand, by stream; that of no stream is a `Metrics`.
@@ -126,7 +126,7 @@ class Reporter:
 
     def turn_down(self) -> None:
         """Say that nobody will report any more."""
-        self._stderr.say("closed", "metrics are recorded after close, and dropped")
+        self._diagnostics.warn("closed", "metrics are recorded after close, and dropped")
 
     def report(self) -> None:
         """Log what has come together, after asking for what is polled and collected."""
@@ -200,16 +200,18 @@ class Reporter:
         if reported is None:
             self.report()
         elif not reported:
-            self._stderr.say("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
+            self._diagnostics.warn("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
 
     def is_enabled(self) -> bool:
         """Whether what is logged gets anywhere; if not, that is told."""
         name = self._logger.name
         if not self._logger.isEnabledFor(_LEVEL):
-            self._stderr.say("level", f"metrics are not logged: {name} is not enabled for INFO")
+            self._diagnostics.warn(
+                "level", f"metrics are not logged: {name} is not enabled for INFO"
+            )
             return False
         if not self._logger.hasHandlers():
-            self._stderr.say("handler", f"metrics are not logged: {name} has no handler")
+            self._diagnostics.warn("handler", f"metrics are not logged: {name} has no handler")
             return False
         return True
 
@@ -219,7 +221,7 @@ class Reporter:
         except Exception as error:
             # A filter of the application's has failed: other streams, and later reports, may fare
             # better.
-            self._stderr.say("failed", f"metrics could not be logged: {type(error).__name__}")
+            self._diagnostics.warn("failed", f"metrics could not be logged: {type(error).__name__}")
 
 
 def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:

@@ -6,22 +6,22 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from logplex_handler._buffer.accumulator import Buffer, BufferLimits
-from logplex_handler._buffer.memory_pool import Memory
-from logplex_handler._process.diagnostics import Stderr
-from logplex_handler._sender.circuit_breaker import Hosts
-from logplex_handler._sender.disk_queue import Shelf, ShelfOptions, is_storable
+from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._sender.circuit_breaker import CircuitBreakers
+from logplex_handler._sender.disk_queue import DiskQueue, DiskQueueOptions, is_storable
 from logplex_handler._sender.drain import Readdress, RenderFor
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._sender.in_flight import Notice
-from logplex_handler._sender.sender import OutletOptions
+from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool.store import Spool
 from logplex_handler._wire.entry import Weigh
-from logplex_handler.streams.resolver import Lookup
+from logplex_handler.streams.resolver import Resolver
 
 
 @dataclass(frozen=True, repr=False)
-class Rooms:
+class StreamContext:
     """What a stream is made with.
 
     Attributes:
@@ -34,33 +34,33 @@ class Rooms:
     """
 
     limits: BufferLimits
-    memory: Memory | None
-    outlet: OutletOptions
+    memory: MemoryPool | None
+    sender: SenderOptions
     weigh: Weigh
     render: RenderFor
     readdress: Readdress
     notice: Notice
-    stderr: Stderr
+    diagnostics: Diagnostics
     on_drop: OnDrop | None
-    hosts: Hosts
-    lookup: Lookup | None
+    breakers: CircuitBreakers
+    lookup: Resolver | None
     may_wait: float | None
     on_news: Callable[[Any], None]
     is_deliverer: Callable[[], bool]
     spool: Spool | None
-    shelf: ShelfOptions
+    disk_queue: DiskQueueOptions
     recover: Callable[[], object]
 
-    def shelf_for(self, stream_id: Hashable, buffer: Buffer) -> Shelf | None:
-        """Where a stream's records are between its buffer and a batch, if that is on disk."""
+    def disk_queue_for(self, stream_id: Hashable, accumulator: Accumulator) -> DiskQueue | None:
+        """Where a stream's records are between its accumulator and a batch, if that is on disk."""
         if self.spool is None or not is_storable(stream_id):
             return None
-        return Shelf(
+        return DiskQueue(
             stream_id,
             self.spool,
-            buffer,
-            self.shelf,
+            accumulator,
+            self.disk_queue,
             render=self.render,
             readdress=self.readdress,
-            stderr=self.stderr,
+            diagnostics=self.diagnostics,
         )

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from logplex_handler._buffer.accumulator import Buffer
-from logplex_handler._process.diagnostics import Stderr
-from logplex_handler._sender.drop_notices import Telling
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._wire.entry import Entry, Weigh
 
 # Seconds that a call to a logger may take longer where records come faster than they are sent. In
@@ -19,14 +19,14 @@ _GIVE_WAY_STEP = 0.001
 _LOOK_FOR_ROOM = 0.1
 
 
-class Lane(Protocol):
+class Intake(Protocol):
     """Where records of one stream are put. Any thread may do so, and none of it raises."""
 
-    # Whether an entry would be queued; else `turn_down` is enough.
+    # Whether an entry would be queued; else `count_rejected` is enough.
     takes_entries: bool
 
     @property
-    def put_light(self) -> Callable[[Entry], bool]:
+    def append(self) -> Callable[[Entry], bool]:
         """Queues a light entry, or drops and counts it; whether `wake` is to be called."""
 
     def wake(self) -> None:
@@ -38,47 +38,49 @@ class Lane(Protocol):
     def refuse(self, cause: str) -> None:
         """Drop and count a record that never became an entry."""
 
-    def turn_down(self) -> None:
+    def count_rejected(self) -> None:
         """Count a record where no entries are taken."""
 
 
-class DeadEnd:
-    """A lane that leads nowhere: every record is counted as dropped.
+class RejectingIntake:
+    """A intake that leads nowhere: every record is counted as dropped.
 
     Args:
-        buffer: Counts them.
+        accumulator: Counts them.
         cause: As what.
         say: Called each time, to say so somewhere. Default: nothing is said.
     """
 
     takes_entries = False
 
-    def __init__(self, buffer: Buffer, cause: str, say: Callable[[], object] | None = None) -> None:
-        self.buffer = buffer
+    def __init__(
+        self, accumulator: Accumulator, cause: str, say: Callable[[], object] | None = None
+    ) -> None:
+        self.accumulator = accumulator
         self._say = say
-        buffer.turn_away(cause)
+        accumulator.reject_from_now(cause)
 
-    def put_light(self, entry: Entry) -> bool:
-        self.turn_down()
+    def append(self, entry: Entry) -> bool:
+        self.count_rejected()
         return False
 
     def wake(self) -> None:
         """There is nobody to wake."""
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
-        self.turn_down()
+        self.count_rejected()
 
     def refuse(self, cause: str) -> None:
-        self.turn_down()
+        self.count_rejected()
 
-    def turn_down(self) -> None:
-        self.buffer.turn_down()
+    def count_rejected(self) -> None:
+        self.accumulator.count_rejected()
         if self._say is not None:
             self._say()
 
 
-class OpenLane:
-    """A lane to a buffer.
+class OpenIntake:
+    """A intake to an accumulator.
 
     Args:
         on_news: Called when there is something to deliver.
@@ -88,33 +90,41 @@ class OpenLane:
     """
 
     __slots__ = (
-        "_is_closed", "_is_deliverer", "_may_wait", "_on_news", "_stderr", "_telling", "_weigh",
-        "buffer", "put_light", "takes_entries",
+        "_diagnostics",
+        "_drop_notices",
+        "_is_closed",
+        "_is_deliverer",
+        "_may_wait",
+        "_on_news",
+        "_weigh",
+        "accumulator",
+        "append",
+        "takes_entries",
     )  # fmt: skip
 
     def __init__(
         self,
-        buffer: Buffer,
+        accumulator: Accumulator,
         *,
         weigh: Weigh,
-        telling: Telling,
-        stderr: Stderr,
+        drop_notices: DropNotices,
+        diagnostics: Diagnostics,
         on_news: Callable[[], None],
         is_deliverer: Callable[[], bool],
         may_wait: float | None,
     ) -> None:
         self.takes_entries = True
         self._is_closed = False
-        self.buffer = buffer
+        self.accumulator = accumulator
         self._weigh = weigh
-        self._telling = telling
-        self._stderr = stderr
+        self._drop_notices = drop_notices
+        self._diagnostics = diagnostics
         self._on_news = on_news
         self._is_deliverer = is_deliverer
         self._may_wait = may_wait
         # Without a call between: it is made for every record.
-        self.put_light: Callable[[Entry], bool] = (
-            buffer.put_light if may_wait is None else self._put_light_when_there_is_room
+        self.append: Callable[[Entry], bool] = (
+            accumulator.append if may_wait is None else self._put_light_when_there_is_room
         )
 
     def _put_light_when_there_is_room(self, entry: Entry) -> bool:
@@ -123,11 +133,11 @@ class OpenLane:
 
     def put(self, entry: Entry, *, quiet: bool) -> None:
         may_wait = self._may_wait is not None and not self._is_deliverer()
-        news = self.buffer.put(entry, may_wait=may_wait, quiet=quiet)
+        news = self.accumulator.put(entry, may_wait=may_wait, quiet=quiet)
         if news is None and quiet:
             # Said of drops, it must not be the reason to say so again.
-            self._telling.leave_out("buffer_full")
-            news = self.buffer.refuse("buffer_full")
+            self._drop_notices.leave_out("buffer_full")
+            news = self.accumulator.refuse("buffer_full")
         elif news is None:
             news = self._put_when_there_is_room(entry, self._may_wait or 0.0)
         if news:
@@ -141,39 +151,39 @@ class OpenLane:
             self.wake()
             # In slices: when others take the room, what waits has to be sent for this one again.
             left = max(0.0, deadline - time.monotonic())
-            self.buffer.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
-            news = self.buffer.put(entry, may_wait=time.monotonic() < deadline)
+            self.accumulator.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
+            news = self.accumulator.put(entry, may_wait=time.monotonic() < deadline)
         return news
 
     def refuse(self, cause: str) -> None:
-        if self.buffer.refuse(cause):
+        if self.accumulator.refuse(cause):
             self.wake()
 
-    def turn_down(self) -> None:
-        self.buffer.turn_down()
+    def count_rejected(self) -> None:
+        self.accumulator.count_rejected()
         if self._is_closed:
-            self._stderr.say("closed", "records are logged after close, and dropped")
+            self._diagnostics.warn("closed", "records are logged after close, and dropped")
 
     def close(self, cause: str) -> None:
         """From now on records are turned down, with this cause."""
         self._is_closed = cause == "closed"
         # First, as it says what those are counted as that are turned down.
-        self.buffer.turn_away(cause)
+        self.accumulator.reject_from_now(cause)
         self.takes_entries = False
-        self.put_light = self._turn_down_light
+        self.append = self._turn_down_light
 
     def _turn_down_light(self, entry: Entry) -> bool:
-        self.turn_down()
+        self.count_rejected()
         return False
 
     def wake(self) -> None:
         self._on_news()
-        if self.buffer.is_crowded and not self._is_deliverer():
+        if self.accumulator.is_crowded and not self._is_deliverer():
             self._stand_back()
 
     def _stand_back(self) -> None:
-        buffer = self.buffer
-        deadline = time.monotonic() + buffer.stand_back(_GIVE_WAY)
-        while not buffer.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
+        accumulator = self.accumulator
+        deadline = time.monotonic() + accumulator.stand_back(_GIVE_WAY)
+        while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _GIVE_WAY_STEP))
-        buffer.go_on()
+        accumulator.go_on()

@@ -9,12 +9,12 @@ from collections.abc import Hashable
 from itertools import islice
 from typing import NamedTuple
 
-from logplex_handler._buffer.accumulator import Buffer
+from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.context import Rooms
-from logplex_handler.streams.intake import DeadEnd, Lane
-from logplex_handler.streams.resolution import Address, State
-from logplex_handler.streams.resolver import Found
+from logplex_handler.streams.context import StreamContext
+from logplex_handler.streams.intake import Intake, RejectingIntake
+from logplex_handler.streams.resolution import Resolution, ResolutionState
+from logplex_handler.streams.resolver import Resolved
 from logplex_handler.streams.stream import Stream
 
 # Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.
@@ -22,7 +22,7 @@ _FORGET = 3600.0
 # How many there may be of those; each takes less than a kilobyte.
 _MOST_ASLEEP = 100_000
 # Seconds that a stream is not looked up again after nobody knew it, or it had ended.
-_ENDED = {State.UNKNOWN: 30.0, State.GONE: 600.0}
+_ENDED = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
 
 class _Asleep(NamedTuple):
@@ -32,24 +32,24 @@ class _Asleep(NamedTuple):
         stream: The stream itself, as long as somebody has it who may put a record there.
     """
 
-    state: State
-    found: Found | None
+    state: ResolutionState
+    found: Resolved | None
     stats: Stats
     since: float
     stream: weakref.ref[Stream]
 
 
-class Directory:
+class Registry:
     """Finds, opens and lets go of streams. Any thread may ask it.
 
     Args:
-        rooms: What all streams share.
+        context: What all streams share.
         own: The handler's own stream, if it has one.
     """
 
-    def __init__(self, rooms: Rooms, own: Stream | None) -> None:
+    def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
-        self._rooms = rooms
+        self._context = context
         # Guards all below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
@@ -59,14 +59,16 @@ class Directory:
         self._is_closed = False
         # For records that have no stream: one that has ended, for each way to end; and what counts
         # those that come after the end.
-        self._nowhere: dict[State, Stream] = {}
-        self._after_close = DeadEnd(Buffer(rooms.limits, rooms.weigh), "closed", self._say_closed)
+        self._nowhere: dict[ResolutionState, Stream] = {}
+        self._after_close = RejectingIntake(
+            Accumulator(context.limits, context.weigh), "closed", self._say_closed
+        )
 
     def _say_closed(self) -> None:
         said = "records are logged after close, and dropped (closed)"
-        self._rooms.stderr.say("closed", said)
+        self._context.diagnostics.warn("closed", said)
 
-    def lane(self, stream_id: Hashable) -> Lane:
+    def intake(self, stream_id: Hashable) -> Intake:
         """Where the records of a stream are put; it is opened if need be."""
         try:
             stream = self._streams.get(stream_id)
@@ -74,28 +76,28 @@ class Directory:
                 return self._open(stream_id)
         except Exception:
             # It cannot be a key, perhaps.
-            return self.unknown_lane
-        return stream.lane
+            return self.unknown_intake
+        return stream.intake
 
     def stream(self, stream_id: Hashable) -> Stream | None:
         """The stream of an id; it is opened if need be, and if that can be."""
-        self.lane(stream_id)
+        self.intake(stream_id)
         return self._streams.get(stream_id)
 
     @property
-    def unknown_lane(self) -> Lane:
+    def unknown_intake(self) -> Intake:
         """Where records go that name no stream, or none that anybody knows."""
-        return self._lane_to_nowhere(State.UNKNOWN)
+        return self._intake_to_nowhere(ResolutionState.UNKNOWN)
 
-    def _lane_to_nowhere(self, state: State) -> Lane:
+    def _intake_to_nowhere(self, state: ResolutionState) -> Intake:
         with self._lock:
             if state not in self._nowhere:
-                self._nowhere[state] = Stream(None, self._rooms, address=Address(state))
-            return self._nowhere[state].lane
+                self._nowhere[state] = Stream(None, self._context, resolution=Resolution(state))
+            return self._nowhere[state].intake
 
-    def _open(self, stream_id: Hashable) -> Lane:
-        if self._rooms.lookup is None:
-            return self.unknown_lane
+    def _open(self, stream_id: Hashable) -> Intake:
+        if self._context.lookup is None:
+            return self.unknown_intake
         with self._lock:
             if self._is_closed:
                 return self._after_close
@@ -103,24 +105,24 @@ class Directory:
             if stream is None:
                 asleep = self._asleep.get(stream_id)
                 if asleep is not None and _rests(asleep):
-                    return self._lane_to_nowhere(asleep.state)
+                    return self._intake_to_nowhere(asleep.state)
                 stream = self._opened(stream_id, asleep)
                 self._streams[stream_id] = stream
                 self._asleep.pop(stream_id, None)
-            return stream.lane
+            return stream.intake
 
     def _opened(self, stream_id: Hashable, asleep: _Asleep | None) -> Stream:
         if asleep is None:
-            return Stream(stream_id, self._rooms)
+            return Stream(stream_id, self._context)
         if asleep.state in _ENDED:
-            return Stream(stream_id, self._rooms, before=asleep.stats)
+            return Stream(stream_id, self._context, before=asleep.stats)
         stream = asleep.stream()
         if stream is not None:
             # Another one beside it would have its records in no order, and in no books.
             stream.is_let_go = False
             return stream
-        address = Address(asleep.state, asleep.found)
-        return Stream(stream_id, self._rooms, address=address, before=asleep.stats)
+        resolution = Resolution(asleep.state, asleep.found)
+        return Stream(stream_id, self._context, resolution=resolution, before=asleep.stats)
 
     def let_go(self, stream: Stream) -> None:
         """Keep of an idle stream only what it takes to open it again.
@@ -133,9 +135,9 @@ class Directory:
                 return
             del self._streams[stream.id]
             stream.is_let_go = True
-            address = stream.address
+            resolution = stream.resolution
             self._asleep[stream.id] = _Asleep(
-                address.state, address.found, stream.stats(), now, weakref.ref(stream)
+                resolution.state, resolution.found, stream.stats(), now, weakref.ref(stream)
             )
             for stream_id, asleep in list(islice(self._asleep.items(), 2)):
                 if now - asleep.since > _FORGET or len(self._asleep) > _MOST_ASLEEP:
@@ -149,7 +151,7 @@ class Directory:
                 stream.is_let_go = False
                 self._asleep.pop(stream.id, None)
 
-    def close(self) -> Lane:
+    def close(self) -> Intake:
         """From now on all records are turned down, and no stream is opened.
 
         What is returned turns down those that name none.
@@ -159,7 +161,7 @@ class Directory:
             streams = list(self._streams.values())
         for stream in streams:
             stream.close()
-        return self._after_close if self.own is None else self.own.lane
+        return self._after_close if self.own is None else self.own.intake
 
     def streams(self) -> list[Stream]:
         """All that are in use."""
@@ -179,11 +181,11 @@ class Directory:
                 total += asleep.stats
             for stream in self.all_streams():
                 total += stream.stats()
-        return total + counted(self._after_close.buffer)
+        return total + counted(self._after_close.accumulator)
 
-    def fill(self) -> float:
+    def fill_ratio(self) -> float:
         """The part of the memory that is in use, from 0 to 1."""
-        return sum([stream.buffer.fill() for stream in self.streams()])
+        return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
         """The books of one; all zero if nothing is known of it."""
@@ -210,7 +212,7 @@ def _rests(asleep: _Asleep) -> bool:
     return pause is not None and time.monotonic() - asleep.since < pause
 
 
-def counted(buffer: Buffer) -> Stats:
-    """The books of a buffer alone."""
-    accepted, delivered, pending, dropped = buffer.books()
+def counted(accumulator: Accumulator) -> Stats:
+    """The books of an accumulator alone."""
+    accepted, delivered, pending, dropped = accumulator.counts()
     return Stats(accepted, delivered, pending, dropped)

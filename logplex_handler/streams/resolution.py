@@ -8,16 +8,16 @@ from enum import Enum
 
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
-from logplex_handler._sender.urgency import Haste
+from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed
-from logplex_handler.streams.resolver import Found, Lookup
+from logplex_handler.streams.resolver import Resolved, Resolver
 
 # Seconds between two look-ups of one stream whose URL is refused, however often it is.
 _BETWEEN_LOOKUPS = 30.0
 
 
-class State(Enum):
+class ResolutionState(Enum):
     """What is known."""
 
     FIXED = "it came with the handler, and nobody is asked"
@@ -29,10 +29,10 @@ class State(Enum):
 
 
 # As what a stream's records are counted that leads nowhere.
-_CAUSES = {State.UNKNOWN: "unknown_stream", State.GONE: "stream_gone"}
+_CAUSES = {ResolutionState.UNKNOWN: "unknown_stream", ResolutionState.GONE: "stream_gone"}
 
 
-class Address:
+class Resolution:
     """Goes from one state to another: by what is found, what is refused, and what is answered.
 
     For one thread at a time, but for what it says of itself. A look-up that does not come back is
@@ -47,7 +47,9 @@ class Address:
     __slots__ = ("_asked_again_at", "_backoff", "failing_since", "found", "is_asking", "problem",
                  "state")  # fmt: skip
 
-    def __init__(self, state: State = State.SOUGHT, found: Found | None = None) -> None:
+    def __init__(
+        self, state: ResolutionState = ResolutionState.SOUGHT, found: Resolved | None = None
+    ) -> None:
         self.state = state
         self.found = found
         # Whether the application is being asked.
@@ -62,7 +64,7 @@ class Address:
     @property
     def is_known(self) -> bool:
         """Whether there is one to write to."""
-        return self.state is State.FOUND or self.state is State.FIXED
+        return self.state is ResolutionState.FOUND or self.state is ResolutionState.FIXED
 
     @property
     def ended(self) -> str:
@@ -73,19 +75,21 @@ class Address:
     def may_be_asked_again(self) -> bool:
         """Whether there may be a look-up now if it is refused."""
         return (
-            self.state is State.FOUND
+            self.state is ResolutionState.FOUND
             and not self.is_asking
             and time.monotonic() - self._asked_again_at >= _BETWEEN_LOOKUPS
         )
 
-    def pause(self, haste: Haste, *, has_records: bool) -> float | None:
+    def pause(self, urgency: Urgency, *, has_records: bool) -> float | None:
         """Seconds until the application is to be asked; None if it is not."""
-        is_wanted = self.state is State.REFUSED or (self.state is State.SOUGHT and has_records)
+        is_wanted = self.state is ResolutionState.REFUSED or (
+            self.state is ResolutionState.SOUGHT and has_records
+        )
         if self.is_asking or not is_wanted:
             return None
-        return self._backoff.remaining(time.monotonic(), haste)
+        return self._backoff.remaining(time.monotonic(), urgency)
 
-    def ask(self, lookup: Lookup, stream: Hashable) -> Found | LookupFailed | None:
+    def ask(self, lookup: Resolver, stream: Hashable) -> Resolved | LookupFailed | None:
         """Ask the application, which may take any time; for `answered`."""
         self.is_asking = True
         try:
@@ -102,28 +106,28 @@ class Address:
 
     def fix(self) -> None:
         """It came with the handler."""
-        self.state = State.FIXED
+        self.state = ResolutionState.FIXED
 
     def refused(self) -> None:
         """Nothing is accepted there, and the application may be asked again."""
-        self.state = State.REFUSED
+        self.state = ResolutionState.REFUSED
 
-    def answered(self, found: Found | LookupFailed | None) -> None:
+    def answered(self, found: Resolved | LookupFailed | None) -> None:
         """What the application has said."""
         if isinstance(found, LookupFailed):
             # What was found before is tried further, at growing waits.
-            if self.state is State.REFUSED:
-                self.state = State.FOUND
+            if self.state is ResolutionState.REFUSED:
+                self.state = ResolutionState.FOUND
             self.problem = f"look-up failed: {found}"
             if self.failing_since is None:
                 self.failing_since = time.time()
             answer = Answer(retry_after=found.retry_after)
             self._backoff.fail(time.monotonic(), answer, retry_policy.LONGEST_REFUSED_WAIT)
         elif found is None:
-            self.state = State.UNKNOWN if self.found is None else State.GONE
+            self.state = ResolutionState.UNKNOWN if self.found is None else ResolutionState.GONE
         else:
             self.found = found
-            self.state = State.FOUND
+            self.state = ResolutionState.FOUND
             self._backoff.succeed()
             self.failing_since = None
             self.problem = ""

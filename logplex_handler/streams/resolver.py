@@ -32,7 +32,7 @@ Streams = Mapping[Any, str | Destination] | Callable[[Any], str | Destination | 
 
 
 @dataclass(frozen=True, repr=False, slots=True)
-class Found:
+class Resolved:
     """What a look-up has brought. It holds a token, so it has no repr.
 
     Attributes:
@@ -44,7 +44,7 @@ class Found:
     destination: Destination
 
 
-class Lookup:
+class Resolver:
     """The application's `streams`, whatever its form. Asks, and so may take any time.
 
     Args:
@@ -73,7 +73,7 @@ class Lookup:
         self._allow_http = allow_http
         self._check = check
 
-    def find(self, stream: Hashable) -> Found | None:
+    def find(self, stream: Hashable) -> Resolved | None:
         """Where a stream goes; None if there is no such stream.
 
         Raises:
@@ -81,7 +81,7 @@ class Lookup:
         """
         return self._asked(self._url_for, stream, none_for=KeyError)
 
-    def find_again(self, stream: Hashable, rejected: str | Destination) -> Found | None:
+    def find_again(self, stream: Hashable, rejected: str | Destination) -> Resolved | None:
         """Where a stream goes whose URL was refused; None if it has ended.
 
         Raises:
@@ -96,7 +96,7 @@ class Lookup:
         ask: Callable[..., object],
         *arguments: object,
         none_for: type[Exception] | tuple[()] = (),
-    ) -> Found | None:
+    ) -> Resolved | None:
         problem = ""
         retry_after = None
         try:
@@ -110,7 +110,7 @@ class Lookup:
             if given is None:
                 return None
             try:
-                return Found(given, self._checked(given))  # type: ignore[arg-type]
+                return Resolved(given, self._checked(given))  # type: ignore[arg-type]
             except ConfigurationError as error:
                 problem = str(error)
             except Exception as error:

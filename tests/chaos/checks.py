@@ -30,10 +30,10 @@ _TOLD = re.compile(r"count#logplex_handler\.dropped=([0-9]+)$")
 
 def broken(seen: Seen) -> list[str]:
     """In words, what does not hold; nothing if all is well."""
-    return [*seen.wrong, *_books(seen), *_lines(seen), *_calls(seen), *_ends(seen)]
+    return [*seen.wrong, *_ledger(seen), *_lines(seen), *_calls(seen), *_ends(seen)]
 
 
-def _books(seen: Seen) -> Iterator[str]:
+def _ledger(seen: Seen) -> Iterator[str]:
     scenario, stats = seen.scenario, seen.stats
     logged = scenario.threads * scenario.records
     dropped = dict(stats.dropped)

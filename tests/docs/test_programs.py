@@ -57,11 +57,11 @@ def _listens(port: str) -> bool:
 
 
 @contextlib.contextmanager
-def _running(server: Block, port: str, directory: Path, environ: dict[str, str]) -> Iterator[None]:
+def _running(server: Block, port: str, registry: Path, environ: dict[str, str]) -> Iterator[None]:
     """The server, from when it listens; SIGTERM goes to all its processes, as on Heroku."""
     process = subprocess.Popen(
         ["bash", "-c", f"exec {server.text.strip().replace(PORT, port)}"],
-        cwd=directory,
+        cwd=registry,
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -86,10 +86,10 @@ def _running(server: Block, port: str, directory: Path, environ: dict[str, str])
     assert "logplex_handler:" not in said
 
 
-def _run(commands: str, directory: Path, environ: dict[str, str]) -> None:
+def _run(commands: str, registry: Path, environ: dict[str, str]) -> None:
     finished = subprocess.run(
         ["bash", "-euc", commands],
-        cwd=directory,
+        cwd=registry,
         env=environ,
         capture_output=True,
         text=True,
@@ -138,7 +138,7 @@ def _environ(logplex: LogplexReceiver, port: str, broker: str) -> dict[str, str]
 def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str) -> None:
     """Its server answers its client; stopped at once, it delivers what it logged."""
     of_page = blocks(page)
-    directory = EXAMPLES / page.stem.replace("-", "_")
+    registry = EXAMPLES / page.stem.replace("-", "_")
     clients = [block for block in of_page if block.says == "client"]
     arrives = [block for block in of_page if block.says == "arrives"]
     expected = [line for block in arrives for line in block.text.splitlines()]
@@ -147,9 +147,9 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
     with LogplexReceiver() as logplex, contextlib.ExitStack() as stack:
         environ = _environ(logplex, port, broker)
         if server is not None:
-            stack.enter_context(_running(server, port, directory, environ))
+            stack.enter_context(_running(server, port, registry, environ))
         for client in clients:
-            _run(client.text.replace(PORT, port), directory, environ)
+            _run(client.text.replace(PORT, port), registry, environ)
         if server is not None and "waited for" in str(server.says):
             wait_until(lambda: not _missing(expected, logplex), 20)
         stack.close()
@@ -160,15 +160,15 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
 
 def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
     """What stands there for `web` serves at the port that Heroku names, and logs."""
-    directory = EXAMPLES / "heroku"
+    registry = EXAMPLES / "heroku"
     processes = dict(
-        line.split(": ", 1) for line in (directory / "Procfile").read_text().splitlines()
+        line.split(": ", 1) for line in (registry / "Procfile").read_text().splitlines()
     )
     assert set(processes) == {"web", "worker"}
     port = _free_port()
     with LogplexReceiver() as logplex:
         environ = _environ(logplex, port, broker)
-        with _running(Block("sh", None, "server", processes["web"], 0), port, directory, environ):
-            _run(f"curl --silent --fail http://127.0.0.1:{port}/orders/42", directory, environ)
+        with _running(Block("sh", None, "server", processes["web"], 0), port, registry, environ):
+            _run(f"curl --silent --fail http://127.0.0.1:{port}/orders/42", registry, environ)
         expected = "app[web.1]: level=info logger=shop page=/orders/42"
         assert not _missing([expected], logplex)

@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 
 from logplex_handler import KeyValueFormatter, LogplexHandler
-from logplex_handler._formatting.codec import Entries
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
@@ -56,7 +56,7 @@ def formatter(data: bytes) -> None:
         own = len(set(extra))
         assert len(pairs) >= 2 + own
         # Written from its values, later, it is the same.
-        entries = Entries(_FORM, KeyValueFormatter(exceptions=exceptions))  # type: ignore[arg-type]
+        entries = Codec(_FORM, KeyValueFormatter(exceptions=exceptions))  # type: ignore[arg-type]
         (rendered,) = entries.render([entries.entry(record, None)[0]], _DESTINATION)
         later = rendered if isinstance(rendered, list) else [rendered]
         assert later == _FORM.frames(record.created, 20, line)
