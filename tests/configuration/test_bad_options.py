@@ -120,7 +120,7 @@ def test_the_limits_of_a_number_are_good_values(make, option, least, most):
         "Content-Length",
         "content-type",
         "Expect",
-        "CircuitBreaker",
+        "Host",
         "Logplex-Frame-Id",
         "logplex-msg-count",
         "Transfer-Encoding",
