@@ -134,7 +134,7 @@ def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
 def test_a_quiet_entry_is_no_reason_to_send():
     """It neither wakes the sender nor starts the clock, but the next one does."""
     queue = accumulator()
-    assert not queue.put(entry("a"), quiet=True)
+    assert not queue.put(entry("a"), never_wakes=True)
     assert queue.backlog().since == math.inf
     assert queue.put(entry("b"))
     assert queue.backlog().since < math.inf
@@ -166,7 +166,7 @@ def test_a_large_batch_leaves_before_there_is_no_room():
 @pytest.mark.parametrize("on_full", ["drop_oldest", "drop_newest"])
 def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_full):
     """Those of several streams would use it up, though each of them is small."""
-    memory = MemoryPool(100_000, may_squeeze=on_full == "drop_oldest")
+    memory = MemoryPool(100_000, may_reclaim=on_full == "drop_oldest")
     limits = BufferLimits(100_000, on_full, batch_frames=2, batch_bytes=50_000)
     one, other = Accumulator(limits, weigh, memory), Accumulator(limits, weigh, memory)
     woken = [one.put(entry(name, size=10_000)) for name in "abc"]
@@ -183,12 +183,12 @@ def test_the_sender_is_woken_four_times_a_small_batch_at_most():
     """For the first entry, a full batch, half of the room, and a drop: not for each entry, once
     nobody stands back for it any more."""
     queue = accumulator(max_bytes=60, batch_frames=3, batch_bytes=100)
-    queue.stand_back(math.inf)
+    queue.begin_throttle(math.inf)
     woken = [queue.put(entry(name)) for name in "abcdefgh"]
     assert woken == [True, False, True, True, False, False, True, False]
     queue.take(9)
     assert [queue.put(entry(name)) for name in "ij"] == [False, False]
-    queue.drops()
+    queue.report_drops()
     queue.settle(delivered=6)
     assert queue.put(entry("k"))
 
@@ -224,33 +224,33 @@ def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
     queue = accumulator(max_bytes=20)
     for name in "abc":
         queue.put(entry(name))
-    queue.refuse("format_error")
-    assert queue.has_unheard_drops
-    assert queue.drops() == {"buffer_full": 1, "format_error": 1}
-    assert not queue.has_unheard_drops
+    queue.drop("format_error")
+    assert queue.has_unreported_drops
+    assert queue.report_drops() == {"buffer_full": 1, "format_error": 1}
+    assert not queue.has_unreported_drops
     queue.reject_from_now("closed")
     assert not queue.put(entry("d"))
     queue.count_rejected()
-    assert not queue.has_unheard_drops
-    assert queue.ever_dropped() == 2
+    assert not queue.has_unreported_drops
+    assert queue.total_reportable_drops() == 2
     assert counts(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
 
 
 def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
-    """Codec that came later do not matter, however they leave."""
+    """Entries that came later do not matter, however they leave."""
     queue = accumulator(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
     mark = queue.begin_flush()
     for name in "cdefg":
         queue.put(entry(name))
-    assert not queue.wait_until_removed(mark, 0)
+    assert not queue.wait_until_flushed(mark, 0)
     queue.take(2)
     queue.settle(delivered=1)
-    assert not queue.wait_until_removed(mark, 0)
+    assert not queue.wait_until_flushed(mark, 0)
     assert queue.backlog().flushing
     queue.settle(dropped=1)
-    assert queue.wait_until_removed(mark, 0)
+    assert queue.wait_until_flushed(mark, 0)
     assert not queue.backlog().flushing
 
 
@@ -264,9 +264,9 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     for name in "cdefghij":
         queue.put(entry(name))
     assert counts(queue)[3] == {"buffer_full": 5}
-    assert not queue.wait_until_removed(mark, 0)
+    assert not queue.wait_until_flushed(mark, 0)
     queue.settle(delivered=2)
-    assert queue.wait_until_removed(mark, 0)
+    assert queue.wait_until_flushed(mark, 0)
 
 
 def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them():
@@ -280,11 +280,11 @@ def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them()
         queue.put(entry(name))
     queue.keep(10, back=taken[1:])
     queue.settle(delivered=1)
-    assert not queue.wait_until_removed(mark, 0)
+    assert not queue.wait_until_flushed(mark, 0)
     assert queue.backlog().flushing
     queue.take(1)
     queue.settle(delivered=1)
-    assert queue.wait_until_removed(mark, 0)
+    assert queue.wait_until_flushed(mark, 0)
     assert not queue.backlog().flushing
     assert counts(queue) == (6, 2, 1, {"buffer_full": 3})
 
@@ -296,7 +296,7 @@ def test_a_light_entry_that_comes_too_late_is_not_waited_for():
     queue.abandon("shutdown")
     queue._queue.entries.append(entry("late"))
     mark = queue.begin_flush()
-    assert queue.wait_until_removed(mark, 0)
+    assert queue.wait_until_flushed(mark, 0)
     assert not queue.backlog().flushing
     assert counts(queue) == (1, 0, 0, {"closed": 1})
 
@@ -327,10 +327,10 @@ def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     queue.keep(9 * LIGHT + LIGHT // 2)
     assert counts(queue)[2:] == (2, {"buffer_full": 3})
     for name in taken + queue.take(5):
-        assert [queue.wait_until_removed(mark, 0) for mark in marks] == [False, False], name
+        assert [queue.wait_until_flushed(mark, 0) for mark in marks] == [False, False], name
         assert queue.backlog().flushing
         queue.settle(delivered=1)
-    assert [queue.wait_until_removed(mark, 0) for mark in marks] == [True, True]
+    assert [queue.wait_until_flushed(mark, 0) for mark in marks] == [True, True]
     assert not queue.backlog().flushing
 
 
@@ -403,9 +403,9 @@ def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     """Nobody is left to be told of it."""
     queue = accumulator()
     queue.reject_from_now("closed")
-    assert not queue.refuse("format_error")
+    assert not queue.drop("format_error")
     assert counts(queue) == (1, 0, 0, {"closed": 1})
-    assert queue.ever_dropped() == 0
+    assert queue.total_reportable_drops() == 0
 
 
 def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
@@ -413,7 +413,7 @@ def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
     queue = accumulator()
     queue.put(entry("a"))
     taken = queue.take(1)
-    queue.put(entry("quiet"), quiet=True)
+    queue.put(entry("quiet"), never_wakes=True)
     queue.keep(0, back=taken)
     assert queue.backlog().since < math.inf
     assert names(queue.take(9)) == ["a", "quiet"]
@@ -424,16 +424,16 @@ def test_heavy_entries_are_a_crowd_when_they_hold_half_of_the_room():
     queue = accumulator(max_bytes=100)
     for name in "abcde":
         queue.put(entry(name))
-        assert not queue.is_crowded
+        assert not queue.is_congested
     assert queue.put(entry("f"))
-    assert queue.is_crowded
+    assert queue.is_congested
     queue.take(2)
     queue.keep(20)
     assert queue.is_nearly_empty
     queue.put(entry("g"))
-    assert queue.is_crowded
-    queue.stand_back(math.inf)
-    assert not queue.is_crowded
+    assert queue.is_congested
+    queue.begin_throttle(math.inf)
+    assert not queue.is_congested
 
 
 # Light entries
@@ -469,9 +469,9 @@ def test_nothing_is_weighed_to_flush_it_while_there_is_room_in_any_case():
         queue.append(entry(name))
     mark = queue.begin_flush()
     assert names(queue.take(99)) == list(range(50))
-    assert not queue.wait_until_removed(mark, 0)
+    assert not queue.wait_until_flushed(mark, 0)
     queue.settle(delivered=50)
-    assert queue.wait_until_removed(mark, 0)
+    assert queue.wait_until_flushed(mark, 0)
 
 
 def test_light_entries_are_weighed_before_they_can_hold_too_much():
@@ -526,8 +526,8 @@ def test_a_light_entry_that_nobody_was_woken_for_has_a_clock_when_the_sender_loo
 def test_quiet_entries_before_light_ones_start_no_clock():
     """The light one does."""
     queue = roomy()
-    queue.put(entry("quiet"), quiet=True)
-    queue.put(entry("quiet too"), quiet=True)
+    queue.put(entry("quiet"), never_wakes=True)
+    queue.put(entry("quiet too"), never_wakes=True)
     assert queue.backlog().since == math.inf
     assert queue.append(entry("loud"))
     assert queue.backlog().since < math.inf
@@ -615,7 +615,7 @@ def test_quiet_entries_that_gave_way_keep_no_clock_from_starting():
     """The next record is not one of them."""
     queue = accumulator(max_bytes=30)
     for name in "abc":
-        queue.put(entry(name), quiet=True)
+        queue.put(entry(name), never_wakes=True)
     queue.put(entry("large", size=30))
     queue.take(9)
     queue.settle(delivered=1)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._buffer.backpressure import NO_CROWD, Backpressure
+from logplex_handler._buffer.backpressure import NO_CONGESTION, Backpressure
 from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream
@@ -19,22 +19,22 @@ def test_all_who_meet_a_crowd_wait_until_the_same_moment():
     """The first one says for how long; meanwhile it takes fewer to be a crowd."""
     crowd = Backpressure()
     many = crowd.at
-    assert crowd.stand_back(10.0, 0.003) == pytest.approx(0.003)
-    assert crowd.at == NO_CROWD < many
-    assert crowd.stand_back(10.002, 0.003) == pytest.approx(0.001)
+    assert crowd.begin_throttle(10.0, 0.003) == pytest.approx(0.003)
+    assert crowd.at == NO_CONGESTION < many
+    assert crowd.begin_throttle(10.002, 0.003) == pytest.approx(0.001)
 
 
 def test_who_goes_on_early_lets_the_others_wait():
     """Until it is no crowd any more, or the time is over."""
     crowd = Backpressure()
     many = crowd.at
-    crowd.stand_back(10.0, 0.003)
-    crowd.go_on(10.001, MANY)
-    assert crowd.at == NO_CROWD
-    crowd.go_on(10.004, MANY)
+    crowd.begin_throttle(10.0, 0.003)
+    crowd.end_throttle(10.001, MANY)
+    assert crowd.at == NO_CONGESTION
+    crowd.end_throttle(10.004, MANY)
     assert crowd.at > MANY
-    crowd.stand_back(10.005, 0.003)
-    crowd.go_on(10.006, NO_CROWD - 1)
+    crowd.begin_throttle(10.005, 0.003)
+    crowd.end_throttle(10.006, NO_CONGESTION - 1)
     assert crowd.at == many
 
 
@@ -43,15 +43,15 @@ def test_nobody_waits_any_more_where_nothing_is_taken():
     crowd = Backpressure()
     now = waited = 0.0
     while crowd.at < 10**9:
-        seconds = crowd.stand_back(now, 0.003)
+        seconds = crowd.begin_throttle(now, 0.003)
         waited += seconds
         now += seconds
-        crowd.go_on(now, MANY)
+        crowd.end_throttle(now, MANY)
         now += 0.001
     assert 0.02 < waited < 0.05
     crowd.taken(MANY)
     assert crowd.at == MANY
-    assert crowd.stand_back(now + 1, 0.003) == pytest.approx(0.003)
+    assert crowd.begin_throttle(now + 1, 0.003) == pytest.approx(0.003)
 
 
 def test_a_burst_of_many_threads_loses_nothing():
@@ -108,15 +108,15 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
         ),
     ):
         waited = 0.0
-        stand_back = OpenIntake._stand_back
+        throttle = OpenIntake._throttle
 
         def timed(intake):
             nonlocal waited
             start = time.monotonic()
-            stand_back(intake)
+            throttle(intake)
             waited += time.monotonic() - start
 
-        monkeypatch.setattr(OpenIntake, "_stand_back", timed)
+        monkeypatch.setattr(OpenIntake, "_throttle", timed)
         for number in range(60_000):
             logger.info("order %s shipped to %s", number, "berlin")
         assert 0 < waited < 1

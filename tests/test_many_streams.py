@@ -906,7 +906,7 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
             intake = pipeline.intake(1)
             pipeline._registry.let_go(stream)
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
-            intake.put(handler._codec.entry(record, handler.formatter)[0], quiet=False)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
             assert logplex.wait_for(2)
             assert wait_until(lambda: handler.stats().delivered == 2)
             assert balanced(handler.stats())
@@ -926,7 +926,7 @@ def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lo
             pipeline._registry.let_go(stream)
             logger.info("two", extra=to(1))
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
-            intake.put(handler._codec.entry(record, handler.formatter)[0], quiet=False)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
             logger.info("four", extra=to(1))
             assert handler.flush()
             stats = handler.stats()
@@ -1131,7 +1131,7 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
         with logging_to(logplex.url, streams=lambda _: None, **options) as (logger, handler):
             for stream in range(40):
                 logger.info("line", extra=to(stream))
-                handler._pipeline.intake(stream).refuse("format_error")
+                handler._pipeline.intake(stream).drop("format_error")
             assert wait_until(lambda: at_a_time)
             time.sleep(0.2)
             assert len(at_a_time) == 1
@@ -1156,7 +1156,7 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
                 with other._lock:
                     holds_other.set()
                     interrupted.wait(5)
-                    memory.ask(other, other.allowed + 1)
+                    memory.reserve(other, other.allowed + 1)
 
             def put_and_be_interrupted():
                 with one._lock, memory._lock:

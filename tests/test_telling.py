@@ -16,11 +16,11 @@ def test_each_drop_is_called_back_for_once(capsys):
     accumulator, drop_notices = dropping(
         capsys, lambda number, cause: called.append((number, cause))
     )
-    accumulator.refuse("format_error")
-    accumulator.refuse("format_error")
+    accumulator.drop("format_error")
+    accumulator.drop("format_error")
     drop_notices.tell()
     drop_notices.tell()
-    accumulator.refuse("refused")
+    accumulator.drop("refused")
     drop_notices.tell()
     assert called == [(2, "format_error"), (1, "refused")]
 
@@ -28,10 +28,10 @@ def test_each_drop_is_called_back_for_once(capsys):
 def test_stderr_hears_of_all_drops_at_last_though_not_of_each_at_once(capsys):
     """Once a minute at most, and what is left over when the handler is closed."""
     accumulator, drop_notices = dropping(capsys)
-    accumulator.refuse("refused")
+    accumulator.drop("refused")
     drop_notices.tell()
-    accumulator.refuse("refused")
-    accumulator.refuse("format_error")
+    accumulator.drop("refused")
+    accumulator.drop("format_error")
     drop_notices.tell()
     assert drop_notices.tell(at_last=True) == {"refused": 1, "format_error": 1}
     assert capsys.readouterr().err.splitlines() == ["logplex_handler: 1 record dropped (refused 1)"]
@@ -41,13 +41,13 @@ def test_a_notice_tells_what_the_stream_does_not_know_yet(capsys):
     """If it is not delivered, the next one tells it again."""
     accumulator, drop_notices = dropping(capsys)
     assert not drop_notices.is_due_in_stream
-    accumulator.refuse("refused")
+    accumulator.drop("refused")
     drop_notices.tell()
     assert drop_notices.is_due_in_stream
     assert drop_notices.begin_notice() == {"refused": 1}
     assert not drop_notices.is_due_in_stream
     drop_notices.end_notice(delivered=False)
-    accumulator.refuse("refused")
+    accumulator.drop("refused")
     drop_notices.tell()
     assert drop_notices.begin_notice() == {"refused": 2}
     drop_notices.end_notice(delivered=True)
@@ -59,11 +59,11 @@ def test_a_drop_during_a_notice_is_told_by_the_next_one(capsys):
     """Even one that is not to be called back for."""
     called = []
     accumulator, drop_notices = dropping(capsys, lambda number, cause: called.append(number))
-    accumulator.refuse("refused")
+    accumulator.drop("refused")
     drop_notices.tell()
     drop_notices.begin_notice()
     drop_notices.leave_out("buffer_full")
-    accumulator.refuse("buffer_full")
+    accumulator.drop("buffer_full")
     drop_notices.tell()
     drop_notices.end_notice(delivered=True)
     assert drop_notices.told_in_stream == 1

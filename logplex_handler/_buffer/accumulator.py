@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from logplex_handler._buffer.backpressure import NO_CROWD, PATIENCE_WITH_A_DISK, Backpressure
+from logplex_handler._buffer.backpressure import NO_CONGESTION, PATIENCE_WITH_A_DISK, Backpressure
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
@@ -19,7 +19,7 @@ from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
-# Codec that are weighed beyond what is needed, so as not to be there again at the next one.
+# Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
 
 # A batch that is due may wait a moment for so many times as many packets: they cost less together.
@@ -55,7 +55,7 @@ class Backlog:
     """What waits at one moment, for whoever decides when to send it.
 
     Attributes:
-        records: Codec that are queued.
+        records: Entries that are queued.
         full_batch: Whether they make a batch due by their number or size, or are in the way.
         pressing: Whether they are enough for a large batch, or full where memory is scarce, or
             somebody waits for their room, or they come faster than they are taken.
@@ -87,7 +87,7 @@ class Accumulator:
         "_lock",
         "_look_at",
         "_memory",
-        "_on_squeezed",
+        "_on_reclaimed",
         "_queue",
         "_quiet",
         "_recovered",
@@ -114,7 +114,7 @@ class Accumulator:
         limits: BufferLimits,
         weigh: Weigh,
         memory: MemoryPool | None = None,
-        on_squeezed: Callable[[], None] | None = None,
+        on_reclaimed: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
         # Packets of a large batch; fewer where there may be no room for so many.
@@ -122,7 +122,7 @@ class Accumulator:
         self._large = min(LARGE * limits.batch_frames, room_for)
         self._weigh = weigh
         # Called without a lock when entries had to give way to those of another accumulator.
-        self._on_squeezed = on_squeezed
+        self._on_reclaimed = on_reclaimed
         # Where the bound is one for several buffers; and how much this one may hold.
         self._memory = memory
         self.allowed = limits.max_bytes if memory is None else 0
@@ -143,7 +143,7 @@ class Accumulator:
         # sleeps, so an entry that was appended meanwhile is seen by one of the two. (Without a
         # global interpreter lock the two are ordered by the lock that a deque has of its own.)
         self._look_at = 0
-        # The first entry that is not quiet starts the clock; there are so many before it.
+        # The first entry that may wake starts the clock; there are so many before it.
         self._first_at = self._taken_first_at = math.inf
         self._quiet = 0
         # Of what was taken to be sent: how much there is, how many entries came before it, and how
@@ -174,10 +174,12 @@ class Accumulator:
         self._append(entry)
         return len(self._queue.entries) >= self._look_at and self._look()
 
-    def put(self, entry: Entry, *, may_wait: bool = False, quiet: bool = False) -> bool | None:
+    def put(
+        self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
+    ) -> bool | None:
         """Queue an entry or count it as dropped; whether the sender should be woken for it.
 
-        A `quiet` entry is no reason to send: it goes with the next batch that there is, and nothing
+        An entry that `never_wakes` is no reason to send: it leaves with the next batch, and nothing
         gives way to it. None if there is no room for it, or for one whose caller `may_wait`: then
         nothing has been done.
         """
@@ -189,17 +191,17 @@ class Accumulator:
             if self._busy:
                 self._append(entry)
                 return False
-            if quiet or may_wait:
+            if never_wakes or may_wait:
                 self._tidy(weigh=True)
-                if not self._fits(size) and (quiet or size <= self._limits.max_bytes):
+                if not self._fits(size) and (never_wakes or size <= self._limits.max_bytes):
                     self._room_wanted |= may_wait
                     return None
-            if quiet and self._first_at == math.inf:
+            if never_wakes and self._first_at == math.inf:
                 self._quiet += 1
             self._append(entry)
             return self._look(weigh=True)
 
-    def refuse(self, cause: str) -> bool:
+    def drop(self, cause: str) -> bool:
         """Drop a record that never became an entry; whether the sender should be woken for it."""
         with self._lock:
             if self._turned_away is not None:
@@ -214,9 +216,9 @@ class Accumulator:
         return self._sending_bytes
 
     @property
-    def has_unheard_drops(self) -> bool:
+    def has_unreported_drops(self) -> bool:
         """Whether there were drops since `drops` was last called."""
-        return self._ledger.unheard
+        return self._ledger.has_unreported
 
     def count_rejected(self) -> None:
         """Count a record of which nobody is told: there is no stream any more, or none yet."""
@@ -234,34 +236,34 @@ class Accumulator:
             self._notify()
 
     @property
-    def is_crowded(self) -> bool:
+    def is_congested(self) -> bool:
         """Whether entries come faster than they are taken."""
         return len(self._queue) >= self._backpressure.at or (
             self._woken_for_room and self._backpressure.has_patience
         )
 
-    def stand_back(self, seconds: float) -> float:
+    def begin_throttle(self, seconds: float) -> float:
         """For one who has put an entry where it is crowded: how long to wait, at most."""
         with self._lock:
-            seconds = self._backpressure.stand_back(time.monotonic(), seconds)
+            seconds = self._backpressure.begin_throttle(time.monotonic(), seconds)
             self._tidy()
             return seconds
 
-    def go_on(self) -> None:
+    def end_throttle(self) -> None:
         """That wait is over."""
         with self._lock:
-            self._backpressure.go_on(time.monotonic(), len(self._queue))
+            self._backpressure.end_throttle(time.monotonic(), len(self._queue))
             self._tidy()
 
     @property
-    def is_pressing(self) -> bool:
+    def is_short_of_room(self) -> bool:
         """Whether there may soon be no room."""
         return self._woken_for_room
 
     @property
     def is_nearly_empty(self) -> bool:
         """Whether waiting brings no more."""
-        return len(self._queue) < NO_CROWD and not self._woken_for_room
+        return len(self._queue) < NO_CONGESTION and not self._woken_for_room
 
     def backlog(self) -> Backlog:
         """What waits now."""
@@ -270,7 +272,7 @@ class Accumulator:
             return Backlog(
                 records=len(self._queue),
                 full_batch=self._full_batch(),
-                pressing=self._room_wanted or self._large_batch() or self.is_crowded,
+                pressing=self._room_wanted or self._large_batch() or self.is_congested,
                 since=self._first_at if self._queue else math.inf,
                 flushing=self._removed() < self._flush_mark.place,
             )
@@ -381,7 +383,7 @@ class Accumulator:
         What was taken stays, but for so many records, if the rest is on disk.
         """
         with self._lock:
-            left = queued = self._queue.refuse_all()
+            left = queued = self._queue.drop_all()
             if unwritten is None:
                 left += self._sending + self._recovered_left
                 self._sending = self._recovered_left = 0
@@ -402,30 +404,30 @@ class Accumulator:
             self._tidy(weigh=True)
             return (self._queue.weighed_bytes + self._sending_bytes) / self._limits.max_bytes
 
-    def ever_dropped(self) -> int:
+    def total_reportable_drops(self) -> int:
         """How many drops there ever were that are to be told of."""
         with self._lock:
-            return sum(self._ledger.to_be_told.values())
+            return sum(self._ledger.to_report.values())
 
-    def drops(self) -> dict[str, int]:
+    def report_drops(self) -> dict[str, int]:
         """All these drops by cause, for whoever tells of them."""
         with self._lock:
             self._woken_for_drops = False
-            return self._ledger.hear()
+            return self._ledger.report_drops()
 
     def shrink(self) -> None:
         """Have the oldest give way until no more is held than is allowed now."""
         with self._lock:
             self._give_way()
-        if self._on_squeezed is not None and self._ledger.unheard:
-            self._on_squeezed()
+        if self._on_reclaimed is not None and self._ledger.has_unreported:
+            self._on_reclaimed()
 
     def flush_soon(self) -> None:
         """Have what is queued now sent at once."""
         self.end_flush(self.begin_flush())
 
     def begin_flush(self) -> FlushMark:
-        """Have what is queued now sent at once; the mark for `wait_until_removed`.
+        """Have what is queued now sent at once; the mark for `wait_until_flushed`.
 
         `end_flush` is to be called when nobody waits any more.
         """
@@ -445,7 +447,7 @@ class Accumulator:
         with self._lock:
             self._queue.remove_mark(mark)
 
-    def wait_until_removed(self, mark: FlushMark, seconds: float) -> bool:
+    def wait_until_flushed(self, mark: FlushMark, seconds: float) -> bool:
         """Wait until all that was queued before the mark has left; False when time is over."""
         with self._lock:
             return self._wait_for(
@@ -474,7 +476,7 @@ class Accumulator:
             self._tidy(weigh=weigh)
             news = self._news()
             self._look_at = self._next_look()
-            return news or (self._memory is not None and self._memory.is_squeezed)
+            return news or (self._memory is not None and self._memory.has_reclaimed)
 
     # The methods below are called with the lock held.
 
@@ -497,13 +499,13 @@ class Accumulator:
         self._busy = True
         try:
             if self._abandoned:
-                for _ in range(self._queue.refuse_all()):
+                for _ in range(self._queue.drop_all()):
                     self.count_rejected()
             elif self._first_at == math.inf and len(self._queue) > self._quiet:
                 self._first_at = time.monotonic()
             self._weigh_some(len(self._queue) if weigh else 0)
             if self._memory is not None and not self._queue:
-                self._memory.give_back(self, self._sending_bytes)
+                self._memory.release(self, self._sending_bytes)
         finally:
             self._busy = False
         self._look_at = self._next_look()
@@ -538,7 +540,7 @@ class Accumulator:
         """Whether there is room for it beside what was weighed."""
         needed = self._queue.weighed_bytes + self._sending_bytes + size
         if needed > self.allowed and self._memory is not None:
-            self._memory.ask(self, needed)
+            self._memory.reserve(self, needed)
         return needed <= self.allowed
 
     def _weigh_some(self, enough: int) -> None:
@@ -555,7 +557,7 @@ class Accumulator:
                 queue.keep_next(size, frames)
             else:
                 self._ledger.drop("buffer_full", never_taken=1)
-                queue.refuse_next()
+                queue.drop_next()
         if queue.weighed:
             self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
 
@@ -583,7 +585,7 @@ class Accumulator:
     def _drop_oldest(self) -> None:
         self._ledger.drop("buffer_full", never_taken=1)
         self._quiet = max(0, self._quiet - 1)
-        self._queue.drop_first()
+        self._queue.drop_oldest()
 
     def _clock_runs(self) -> bool:
         return bool(self._queue) and self._first_at != math.inf
@@ -616,14 +618,14 @@ class Accumulator:
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
         large = not self._woken_for_large_batch and self._large_batch()
-        drops = not self._woken_for_drops and self._ledger.unheard
+        drops = not self._woken_for_drops and self._ledger.has_unreported
         room = not self._woken_for_room and self._is_half_full()
         self._woken_for_room |= room
         self._woken_for_first |= first
         self._woken_for_batch |= full
         self._woken_for_large_batch |= large
         self._woken_for_drops |= drops
-        return first or full or large or drops or room or self.is_crowded
+        return first or full or large or drops or room or self.is_congested
 
     def _half(self) -> int:
         """Half of the bytes that may wait beside what is being sent."""

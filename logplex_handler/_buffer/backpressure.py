@@ -13,7 +13,7 @@ import sys
 # Records that only queue up when they come faster than they are taken; so many that they do not;
 # and how many more come before anybody stands back again.
 _CROWD = 6144
-NO_CROWD = 1024
+NO_CONGESTION = 1024
 _MORE = 256
 # Seconds that nobody takes any, after which standing back seems to be of no use: the receiver does
 # not answer, perhaps. A disk may be busy for longer, but it answers.
@@ -41,17 +41,17 @@ class Backpressure:
         """Whether standing back may be of use."""
         return self._left > 0
 
-    def stand_back(self, now: float, seconds: float) -> float:
+    def begin_throttle(self, now: float, seconds: float) -> float:
         """How long to wait, for one who has met a crowd; who comes meanwhile waits as long."""
         if now >= self._until:
             self._until = now + seconds
             self._left -= seconds
-            self.at = NO_CROWD
+            self.at = NO_CONGESTION
         return self._until - now
 
-    def go_on(self, now: float, queued: int) -> None:
+    def end_throttle(self, now: float, queued: int) -> None:
         """The wait is over, for one of them at least."""
-        if queued >= NO_CROWD and now < self._until:
+        if queued >= NO_CONGESTION and now < self._until:
             return
         self.at = max(_CROWD, queued + _MORE) if self._left > 0 else sys.maxsize
 

@@ -44,13 +44,13 @@ class MemoryPool:
 
     Args:
         max_bytes: How many there are.
-        may_squeeze: Whether one that holds much can give way. Otherwise nobody gets more than half
+        may_reclaim: Whether one that holds much can give way. Otherwise nobody gets more than half
             of what nobody has, and something is kept for those that hold little.
     """
 
-    def __init__(self, max_bytes: int, *, may_squeeze: bool) -> None:
+    def __init__(self, max_bytes: int, *, may_reclaim: bool) -> None:
         self._max_bytes = max_bytes
-        self._may_squeeze = may_squeeze
+        self._may_reclaim = may_reclaim
         # Guards all below, and each holder's `allowed`. It is taken under an accumulator's lock,
         # and nothing is called under it. But what runs there may be interrupted by a signal or a
         # garbage collection that logs, and so wants another accumulator's lock, whose owner waits
@@ -62,9 +62,9 @@ class MemoryPool:
         self._holders = 0
         self._most: list[tuple[int, int, Holder]] = []
         self._numbers = itertools.count()
-        self._squeezed: set[Holder] = set()
+        self._to_shrink: set[Holder] = set()
 
-    def ask(self, holder: Holder, needed: int) -> None:
+    def reserve(self, holder: Holder, needed: int) -> None:
         """Let it hold so many bytes if that can be: at the cost of the one that may hold most.
 
         Or some more, or no more than before.
@@ -73,13 +73,13 @@ class MemoryPool:
             return
         try:
             more = needed - holder.allowed
-            if not self._may_squeeze:
+            if not self._may_reclaim:
                 if self._may_have(holder, needed):
                     self._allow(holder, more)
             elif more <= self._left:
                 self._allow(holder, max(more, self._left // _SHARE))
             else:
-                self._squeeze(holder, needed)
+                self._reclaim(holder, needed)
         finally:
             self._lock.release()
 
@@ -89,7 +89,7 @@ class MemoryPool:
             return left >= 0
         return needed <= left - self._max_bytes // _KEPT
 
-    def _squeeze(self, holder: Holder, needed: int) -> None:
+    def _reclaim(self, holder: Holder, needed: int) -> None:
         """Have one of those that may hold most give it what it needs, if that leaves it as much."""
         passed = []
         for _ in range(_TRIES):
@@ -101,7 +101,7 @@ class MemoryPool:
             spare = largest.allowed - max(needed, largest.in_flight)
             if largest is not holder and spare >= more:
                 self._allow(largest, -more)
-                self._squeezed.add(largest)
+                self._to_shrink.add(largest)
                 self._allow(holder, more)
                 break
         for one in passed:
@@ -115,7 +115,7 @@ class MemoryPool:
         self._note(holder)
 
     def _note(self, holder: Holder) -> None:
-        if self._may_squeeze and holder.allowed:
+        if self._may_reclaim and holder.allowed:
             heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
             if len(self._most) > 64 + 4 * self._holders:
                 valid = {entry[2]: entry for entry in self._most if -entry[0] == entry[2].allowed}
@@ -129,7 +129,7 @@ class MemoryPool:
                 return holder
         return None
 
-    def give_back(self, holder: Holder, kept: int) -> None:
+    def release(self, holder: Holder, kept: int) -> None:
         """It needs no more than this. To be called again, as it may come to nothing once."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:
@@ -143,19 +143,19 @@ class MemoryPool:
         return self._left < self._max_bytes * _SCARCE
 
     @property
-    def is_squeezed(self) -> bool:
-        """Whether there is something to `relieve`."""
-        return bool(self._squeezed)
+    def has_reclaimed(self) -> bool:
+        """Whether there is something to `shrink_holders`."""
+        return bool(self._to_shrink)
 
-    def relieve(self) -> None:
+    def shrink_holders(self) -> None:
         """Have those shrink that may hold less since this was last called.
 
         Not to be called under a lock.
         """
-        if self._squeezed and self._lock.acquire(timeout=_PATIENCE):
+        if self._to_shrink and self._lock.acquire(timeout=_PATIENCE):
             try:
-                squeezed, self._squeezed = self._squeezed, set()
+                to_shrink, self._to_shrink = self._to_shrink, set()
             finally:
                 self._lock.release()
-            for holder in squeezed:
+            for holder in to_shrink:
                 holder.shrink()

@@ -28,7 +28,7 @@ class FlushMark:
 
 
 class WeighedQueue:
-    """Codec in order. Whoever owns it guards it, but for `entries.append`.
+    """Entries in order. Whoever owns it guards it, but for `entries.append`.
 
     Near the recursion limit any call may fail, so what belongs together is written without a call
     between; but for marks, which say no more than how long a flush waits.
@@ -82,13 +82,13 @@ class WeighedQueue:
         self.weighed_bytes += size
         self._weighed_frames += frames
 
-    def refuse_next(self) -> None:
+    def drop_next(self) -> None:
         """The first one that was not weighed is left out."""
         marks = list(self._marks)
         del self.entries[self.weighed]
         self._move(marks, self.weighed)
 
-    def refuse_all(self) -> int:
+    def drop_all(self) -> int:
         """All are left out; how many."""
         number = 0
         self.weighed = self.weighed_bytes = self._weighed_frames = 0
@@ -99,7 +99,7 @@ class WeighedQueue:
             mark.place = min(mark.place, self.taken)
         return number
 
-    def drop_first(self) -> None:
+    def drop_oldest(self) -> None:
         """The first one, which was weighed, is left out."""
         size, frames = self._weigh(self.entries[0])
         marks = list(self._marks)

@@ -116,9 +116,9 @@ class Flusher:
                 did = self._worker_pool.help_out(deadline)
             left = max(0.0, deadline - time.monotonic())
             look = 0.0 if alone and did else min(_LOOK, left)
-            if drops is None and stream.accumulator.wait_until_removed(mark, look):
+            if drops is None and stream.accumulator.wait_until_flushed(mark, look):
                 # Only now it is known how many of them were dropped.
-                drops = stream.accumulator.ever_dropped()
+                drops = stream.accumulator.total_reportable_drops()
             is_told = drops is not None and stream.drop_notices.told_in_stream >= drops
             is_closing = self._urgency.current is Urgency.CLOSING
             is_over = is_told and not (is_closing and stream.in_flight.is_telling)

@@ -143,7 +143,7 @@ class SpoolWriter:
                 self._note_in(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
             deadline = time.monotonic() + self._interval
             while not self._stopped and (left := deadline - time.monotonic()) > 0:
-                if may_hurry and any(stream.accumulator.is_pressing for stream in noted):
+                if may_hurry and any(stream.accumulator.is_short_of_room for stream in noted):
                     return
                 self._note_in(noted, self._news.get(timeout=left))
 

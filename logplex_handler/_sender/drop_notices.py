@@ -51,7 +51,7 @@ class DropNotices:
     @property
     def is_due(self) -> bool:
         """Whether there is something to `tell`."""
-        return self._accumulator.has_unheard_drops or bool(self._turned_down)
+        return self._accumulator.has_unreported_drops or bool(self._turned_down)
 
     @property
     def told_in_stream(self) -> int:
@@ -69,7 +69,7 @@ class DropNotices:
         At last nothing is said: it is for the caller to say, together with that of other streams.
         """
         with self._lock:
-            drops = Counter(self._accumulator.drops())
+            drops = Counter(self._accumulator.report_drops())
             new = drops - self._called_for
             self._called_for = drops.copy()
             unsaid = drops - self._said

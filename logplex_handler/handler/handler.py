@@ -291,11 +291,11 @@ class LogplexHandler(logging.Handler):
             try:
                 entry, is_light = self._codec.entry(record, self.formatter)
             except Exception:
-                intake.refuse("format_error")
+                intake.drop("format_error")
                 self.handleError(record)
                 return
             if not is_light or doing is not None:
-                intake.put(entry, quiet=doing is not None)
+                intake.put(entry, never_wakes=doing is not None)
             elif intake.append(entry):
                 intake.wake()
         except Exception as error:

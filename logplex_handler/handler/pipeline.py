@@ -101,8 +101,8 @@ class Active:
             # No stream need hold more than fits into a request.
             batch_bytes = min(limits.batch_bytes, sender.max_batch_bytes)
             limits = replace(limits, batch_bytes=batch_bytes)
-        may_squeeze = limits.on_full == "drop_oldest"
-        self._memory = MemoryPool(limits.max_bytes, may_squeeze=may_squeeze) if many else None
+        may_reclaim = limits.on_full == "drop_oldest"
+        self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim) if many else None
         spool = None if options.spool is None else Spool(options.spool)
         context = StreamContext(
             limits=limits,
@@ -185,7 +185,7 @@ class Active:
                     "records may wait until they are flushed, or the process exits",
                 )
         if self._memory is not None:
-            self._memory.relieve()
+            self._memory.shrink_holders()
         if self._spool_writer is not None:
             self._spool_writer.note(stream)
         self._worker_pool.wake(stream)

@@ -32,10 +32,10 @@ class Intake(Protocol):
     def wake(self) -> None:
         """There is something to deliver."""
 
-    def put(self, entry: Entry, *, quiet: bool) -> None:
-        """Queue any entry, or drop and count it, and wake. A quiet one is no reason to send."""
+    def put(self, entry: Entry, *, never_wakes: bool) -> None:
+        """Queue any entry, or drop and count it; then wake, unless the entry `never_wakes`."""
 
-    def refuse(self, cause: str) -> None:
+    def drop(self, cause: str) -> None:
         """Drop and count a record that never became an entry."""
 
     def count_rejected(self) -> None:
@@ -67,10 +67,10 @@ class RejectingIntake:
     def wake(self) -> None:
         """There is nobody to wake."""
 
-    def put(self, entry: Entry, *, quiet: bool) -> None:
+    def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
 
-    def refuse(self, cause: str) -> None:
+    def drop(self, cause: str) -> None:
         self.count_rejected()
 
     def count_rejected(self) -> None:
@@ -128,16 +128,16 @@ class OpenIntake:
         )
 
     def _put_light_when_there_is_room(self, entry: Entry) -> bool:
-        self.put(entry, quiet=False)
+        self.put(entry, never_wakes=False)
         return False
 
-    def put(self, entry: Entry, *, quiet: bool) -> None:
+    def put(self, entry: Entry, *, never_wakes: bool) -> None:
         may_wait = self._may_wait is not None and not self._is_deliverer()
-        news = self.accumulator.put(entry, may_wait=may_wait, quiet=quiet)
-        if news is None and quiet:
+        news = self.accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
+        if news is None and never_wakes:
             # Said of drops, it must not be the reason to say so again.
             self._drop_notices.leave_out("buffer_full")
-            news = self.accumulator.refuse("buffer_full")
+            news = self.accumulator.drop("buffer_full")
         elif news is None:
             news = self._put_when_there_is_room(entry, self._may_wait or 0.0)
         if news:
@@ -155,8 +155,8 @@ class OpenIntake:
             news = self.accumulator.put(entry, may_wait=time.monotonic() < deadline)
         return news
 
-    def refuse(self, cause: str) -> None:
-        if self.accumulator.refuse(cause):
+    def drop(self, cause: str) -> None:
+        if self.accumulator.drop(cause):
             self.wake()
 
     def count_rejected(self) -> None:
@@ -178,12 +178,12 @@ class OpenIntake:
 
     def wake(self) -> None:
         self._on_news()
-        if self.accumulator.is_crowded and not self._is_deliverer():
-            self._stand_back()
+        if self.accumulator.is_congested and not self._is_deliverer():
+            self._throttle()
 
-    def _stand_back(self) -> None:
+    def _throttle(self) -> None:
         accumulator = self.accumulator
-        deadline = time.monotonic() + accumulator.stand_back(_GIVE_WAY)
+        deadline = time.monotonic() + accumulator.begin_throttle(_GIVE_WAY)
         while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _GIVE_WAY_STEP))
-        accumulator.go_on()
+        accumulator.end_throttle()

@@ -168,7 +168,7 @@ class Stream:
         finally:
             pool.give_back(breaker.name, transport)
             if self._context.memory is not None:
-                self._context.memory.relieve()
+                self._context.memory.shrink_holders()
 
     def look_up(self) -> Resolved | LookupFailed | None:
         """Ask the application where it goes; for `end_look_up`."""
