@@ -1,4 +1,4 @@
-"""What all tests share. A token that a test prints fails that test; see test_secrets.py."""
+"""What all tests share. A token that a test prints fails that test; see test_printed_tokens.py."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.page import body, shown
+from tests.receiver.page import body, shown
 
 ROWS = ".row:not([hidden])"
 

@@ -14,7 +14,7 @@ import pytest
 
 from logplex_handler.testing import LogplexCapture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 FAILING = """
 import logging

@@ -8,7 +8,7 @@ import socket
 import pytest
 import requests
 
-from tests.page import body, shown
+from tests.receiver.page import body, shown
 
 
 @pytest.fixture(scope="module")

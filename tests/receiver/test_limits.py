@@ -17,7 +17,7 @@ from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._conventions import text_violations
 from logplex_handler.testing._parse import MAX_FRAMES
 from tests.logs import wait_until
-from tests.page import body, shown
+from tests.receiver.page import body, shown
 
 TOKEN = "t.a-token-of-production"
 

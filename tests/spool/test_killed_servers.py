@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import spool_kills
 from tests.logs import logging_to, wait_until
+from tests.runtimes.test_gunicorn import _children
+from tests.runtimes.test_servers import PATCHES
 from tests.servers import accept, answer, reset, serving, texts
-from tests.test_gunicorn import _children
-from tests.test_servers import PATCHES
+from tests.spool import kills
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 
@@ -64,7 +64,7 @@ class Story:
     """A receiver, what it was sent, and which processes were killed.
 
     How soon a line is on disk depends on how busy the machine is, so each kill waits until those
-    logged before it are; `spool_kills` is about that time.
+    logged before it are; `kills` is about that time.
     """
 
     def __init__(self, folder, server):
@@ -127,7 +127,7 @@ class Story:
         assert wait_until(self._takes_over_all, 10)
         late = self.lines(*self._killed) - self._safe
         logged = dict.fromkeys(self.lines(), 0.0)
-        findings = spool_kills.compared(logged, late, self._received)
+        findings = kills.compared(logged, late, self._received)
         assert findings.are_good, findings
         assert findings.logged > 100
         assert self._safe

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.test_gunicorn import APP
-from tests.test_spool_under_servers import SHOP, running, storm, story
+from tests.runtimes.test_gunicorn import APP
+from tests.spool.test_killed_servers import SHOP, running, storm, story
 
 __all__ = ["story"]
 

@@ -14,7 +14,7 @@ from logplex_handler.testing._conventions import Units, text_violations
 from logplex_handler.testing._explanations import RULES
 from logplex_handler.testing._framing import wrong_count
 from logplex_handler.testing._violations import Violation
-from tests.test_receiver import HEADER, LINES, bare, basic, frame, post, raw, sized
+from tests.testing.test_receiver import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
 

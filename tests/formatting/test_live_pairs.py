@@ -11,8 +11,15 @@ import pytest
 from logplex_handler import KeyValueFormatter, count
 from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
 from logplex_handler.testing import LogplexReceiver
+from tests.formatting.test_call_sites import (
+    PACKET,
+    entries_that_know,
+    formatted,
+    frames,
+    has_shape,
+    make,
+)
 from tests.logs import balanced, logging_to
-from tests.test_shapes import PACKET, entries_that_know, formatted, frames, has_shape, make
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id")
 user: contextvars.ContextVar[object] = contextvars.ContextVar("user", default=None)
@@ -86,7 +93,7 @@ def test_dict_config_resolves_what_it_names():
             "formatters": {
                 "keyvalue": {
                     "()": "logplex_handler.KeyValueFormatter",
-                    "static": {"user": "ext://tests.test_live_pairs.user.get", "v": 1},
+                    "static": {"user": "ext://tests.formatting.test_live_pairs.user.get", "v": 1},
                 }
             },
             "handlers": {"null": {"class": "logging.NullHandler", "formatter": "keyvalue"}},

@@ -1,6 +1,6 @@
 """Processes that share a spool, each killed at a random instant.
 
-`python -m tests.spool_kills --kills 200 --seed 1` says what became of every line; `--at-once 4` has
+`python -m tests.spool.kills --kills 200 --seed 1` says what became of every line; `--at-once 4` has
 so many processes beside each other, which take over what the dead ones have left. The receiver
 accepts, refuses for a while or cuts the connection after it has read; a line counts as received
 when its request was read whole and not answered with an error.
@@ -128,7 +128,7 @@ def _one(
     ours, theirs = os.pipe()
     arguments = [url, str(path), str(number), str(seed), str(theirs), str(lives is None)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.spool_kills", "--child", *arguments], pass_fds=[theirs]
+        [sys.executable, "-m", "tests.spool.kills", "--child", *arguments], pass_fds=[theirs]
     )
     os.close(theirs)
     with open(ours, "rb") as stream:

@@ -24,9 +24,9 @@ from logplex_handler._sender.drain import drain
 from logplex_handler._spool import owner_locks, store
 from logplex_handler._spool.chunk import packed, records_in, unpacked
 from logplex_handler._wire.frames import Run, pieces, singles
-from tests import spool_kills
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import TOKEN, accept, answer, refusing, reset, serving, texts
+from tests.spool import kills
 
 # Nobody answers there.
 DEAD = f"http://token:{TOKEN}@127.0.0.1:1/logs"
@@ -601,8 +601,8 @@ def test_many_processes_die_and_one_delivers_it_all(spool):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_process_that_is_killed_loses_the_last_moments_at_most(seed):
-    """At random instants, one process after the other; see `tests/spool_kills.py`."""
-    findings = spool_kills.run(5, seed)
+    """At random instants, one process after the other; see `tests/spool/kills.py`."""
+    findings = kills.run(5, seed)
     assert findings.are_good, findings
     assert findings.logged > 100
 

@@ -607,7 +607,7 @@ with LogplexReceiver() as logplex:
 idle.close()
 left_open = LogplexReceiver().start()
 """
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

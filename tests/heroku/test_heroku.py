@@ -22,7 +22,17 @@ from logplex_handler._process import diagnostics
 from logplex_handler.heroku import AppInfoAPI, PlatformAPI, Provision, Resource, Tokens
 from logplex_handler.streams import Destination, resolution
 from logplex_handler.testing import LogplexReceiver
-from tests.heroku import NEW, OLD, PASSWORD, SECRET, SECRETS, UUID, Addon, check_hidden, standing_in
+from tests.heroku.stand_in import (
+    NEW,
+    OLD,
+    PASSWORD,
+    SECRET,
+    SECRETS,
+    UUID,
+    Addon,
+    check_hidden,
+    standing_in,
+)
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import hang_up, serving
 

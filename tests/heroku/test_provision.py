@@ -10,7 +10,7 @@ from logplex_handler import ConfigurationError
 from logplex_handler.heroku import Provision
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
-from tests.heroku import OLD, UUID, check_hidden
+from tests.heroku.stand_in import OLD, UUID, check_hidden
 from tests.logs import logging_to
 
 V3 = {

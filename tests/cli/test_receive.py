@@ -18,7 +18,7 @@ from logplex_handler.receiver.style import Style, harmless
 from logplex_handler.testing import LogplexReceiver
 from tests.commands import COMMAND, environment, run, started
 from tests.logs import logging_to, wait_until
-from tests.page import body
+from tests.receiver.page import body
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 

@@ -21,7 +21,7 @@ from logplex_handler.prometheus import PrometheusBridge
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.logs import logging_to
-from tests.test_reports import Lines, recording, values
+from tests.metrics.test_reporter import Lines, recording, values
 
 # prometheus_client
 
