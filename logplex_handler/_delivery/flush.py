@@ -64,13 +64,15 @@ class Flusher:
         deadline = time.monotonic() + seconds
         streams = self._streams()
         for stream in streams:
-            stream.sender.try_once_more()
+            stream.sender.ignore_retry_after()
         self._urgency.close()
         if not self._worker_pool.is_here():
             self._see_through(deadline, least_request=0.0)
         left = sum([stream.leave() for stream in streams])
         self._worker_pool.stop()
-        unsaid = sum([stream.drop_notices.tell(at_last=True) for stream in streams], Counter[str]())
+        unsaid = sum(
+            [stream.drop_notices.report(closing=True) for stream in streams], Counter[str]()
+        )
         if unsaid:
             self._diagnostics.warn("dropped at last", in_words(unsaid))
         # A connection that is waited for just now is closed when it is given back.
@@ -83,7 +85,7 @@ class Flusher:
         The threads deliver. Where there is none, or they are kept from their work, perhaps by a
         lock that this very caller holds, the caller does so itself, if there is time for a request.
         """
-        with self._urgency.until(deadline):
+        with self._urgency.flush_until(deadline):
             marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
@@ -119,16 +121,12 @@ class Flusher:
             if drops is None and stream.accumulator.wait_until_flushed(mark, look):
                 # Only now it is known how many of them were dropped.
                 drops = stream.accumulator.total_reportable_drops()
-            is_told = drops is not None and stream.drop_notices.told_in_stream >= drops
+            is_told = drops is not None and stream.drop_notices.reported_in_stream >= drops
             is_closing = self._urgency.current is Urgency.CLOSING
-            is_over = is_told and not (is_closing and stream.in_flight.is_telling)
+            is_over = is_told and not (is_closing and stream.in_flight.is_busy)
             if is_over or stream.resolution.ended:
                 return True
-            if (
-                left == 0
-                or self._worker_pool.stopped
-                or stream.sender.asked_to_wait_until > deadline
-            ):
+            if left == 0 or self._worker_pool.stopped or stream.sender.retry_after_until > deadline:
                 return False
             if drops is not None:
                 time.sleep(min(left, _LOOK / 10))

@@ -196,7 +196,7 @@ class WorkerPool:
         stream = task.stream
         try:
             if task.job is Job.TELL:
-                stream.drop_notices.tell()
+                stream.drop_notices.report()
             elif task.job is Job.DELIVER:
                 stream.deliver(self._pool, seconds)
             else:

@@ -12,14 +12,14 @@ from logplex_handler._transport.answer import Answer
 class Backoff:
     """When the next try may be, on the monotonic clock. Whoever owns it guards it."""
 
-    __slots__ = ("_failed_at", "asked_to_wait_until", "failures", "not_before")
+    __slots__ = ("_failed_at", "failures", "not_before", "retry_after_until")
 
     def __init__(self) -> None:
         self.failures = 0
         self._failed_at = 0.0
         self.not_before = 0.0
         # Until when the receiver has asked to be left alone.
-        self.asked_to_wait_until = 0.0
+        self.retry_after_until = 0.0
 
     def fail(self, now: float, answer: Answer, longest: float) -> None:
         """A try has failed: wait longer than after the one before, up to so many seconds."""
@@ -32,22 +32,22 @@ class Backoff:
         wait = retry_policy.wait(self.failures, random.random(), longest)
         if answer.retry_after is not None:
             wait = max(answer.retry_after, retry_policy.FIRST_WAIT)
-            self.asked_to_wait_until = now + wait
+            self.retry_after_until = now + wait
         self.not_before = now + wait
 
-    def rest(self, now: float, seconds: float) -> None:
+    def wait(self, now: float, seconds: float) -> None:
         """Wait, though this is no failure."""
         self._failed_at = now
         self.not_before = now + seconds
 
-    def go_on(self) -> None:
+    def retry_now(self) -> None:
         """Do not wait, whatever failed before."""
         self.not_before = 0.0
 
-    def succeed(self) -> None:
+    def reset(self) -> None:
         """A try has not failed."""
         self.failures = 0
-        self.not_before = self.asked_to_wait_until = 0.0
+        self.not_before = self.retry_after_until = 0.0
 
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next try.
@@ -55,6 +55,6 @@ class Backoff:
         In a urgency it is not far off, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
-        if urgency and self.asked_to_wait_until <= now:
+        if urgency and self.retry_after_until <= now:
             not_before = min(not_before, self._failed_at + retry_policy.FIRST_WAIT)
         return max(0.0, not_before - now)

@@ -73,7 +73,7 @@ class CircuitBreaker:
             self._is_closed = True
             self._in_a_row = 0
             self._failed_last = self
-            self.backoff.succeed()
+            self.backoff.reset()
             return False
         if answer.stale_connection or not answer.was_tried:
             return False

@@ -101,7 +101,7 @@ class DiskQueue:
         self._read_at = -math.inf
         self._unreadable_since = math.inf
 
-    def go_to(self, hostname: str | None) -> None:
+    def set_hostname(self, hostname: str | None) -> None:
         """From now on the stream's packets have this hostname."""
         with self._lock:
             old, new = self._stored_for(self._hostname), self._stored_for(hostname)

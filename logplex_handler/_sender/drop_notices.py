@@ -50,20 +50,20 @@ class DropNotices:
 
     @property
     def is_due(self) -> bool:
-        """Whether there is something to `tell`."""
+        """Whether there is something to `report`."""
         return self._accumulator.has_unreported_drops or bool(self._turned_down)
 
     @property
-    def told_in_stream(self) -> int:
+    def reported_in_stream(self) -> int:
         """How many drops the stream was told of."""
         return self._in_stream.total()
 
     @property
     def is_due_in_stream(self) -> bool:
         """Whether the stream does not know of some drop yet, nor is being told."""
-        return self._under_way is None and self._called_for.total() > self.told_in_stream
+        return self._under_way is None and self._called_for.total() > self.reported_in_stream
 
-    def tell(self, *, at_last: bool = False) -> Counter[str]:
+    def report(self, *, closing: bool = False) -> Counter[str]:
         """Call back and say what is new on stderr, but not too often; what was not said.
 
         At last nothing is said: it is for the caller to say, together with that of other streams.
@@ -76,7 +76,7 @@ class DropNotices:
             new, self._turned_down = new + self._turned_down, _NONE
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
-        if unsaid and not at_last and self._diagnostics.warn("dropped", in_words(unsaid)):
+        if unsaid and not closing and self._diagnostics.warn("dropped", in_words(unsaid)):
             unsaid = Counter()
         with self._lock:
             self._said = drops - unsaid
@@ -86,15 +86,15 @@ class DropNotices:
                     self._on_drop(number, cause)
         return unsaid
 
-    def turned_down(self, cause: str) -> bool:
-        """One record more leads nowhere, and there is no stream to tell; whether `tell` is due."""
+    def count_rejected(self, cause: str) -> bool:
+        """Count a record that no stream takes, for the callback; whether `report` is due."""
         if self._on_drop is None:
             return False
         with self._lock:
             self._turned_down = self._turned_down + Counter({cause: 1})
         return True
 
-    def leave_out(self, cause: str) -> None:
+    def skip_callback(self, cause: str) -> None:
         """One drop of this cause is about to come that is not to be called back for."""
         with self._lock:
             self._called_for = self._called_for + Counter({cause: 1})

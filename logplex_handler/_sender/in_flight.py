@@ -72,14 +72,14 @@ class InFlight:
         # There is none until there is a line.
         self._health_lines: deque[bytes] | None = None
 
-    def go_to(self, destination: Destination) -> None:
+    def set_destination(self, destination: Destination) -> None:
         """From now on this is the destination."""
         old = self.destination
         if self._batch is not None and old is not None:
             self._batch.rewrite(lambda frame: self._readdress(frame, old, destination))
         self.destination = destination
         if self._disk_queue is not None:
-            self._disk_queue.go_to(destination.hostname)
+            self._disk_queue.set_hostname(destination.hostname)
 
     @property
     def is_begun(self) -> bool:
@@ -92,7 +92,7 @@ class InFlight:
         return bool(self._health_lines) or self._drop_notices.is_due_in_stream
 
     @property
-    def is_telling(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether lines on health have not left yet, once all records have."""
         return bool(self._health_lines) or self._is_filling or self._batch is not None
 
@@ -228,7 +228,7 @@ class InFlight:
             through=self._batch is None,
         )
 
-    def give_up(self) -> None:
+    def discard_batch(self) -> None:
         """Nothing goes anywhere any more."""
         self._batch = None
 

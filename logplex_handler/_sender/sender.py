@@ -100,14 +100,14 @@ class Sender:
         """The destination's host; None without one."""
         return self._breaker
 
-    def go_to(self, destination: Destination, breaker: CircuitBreaker) -> None:
+    def set_destination(self, destination: Destination, breaker: CircuitBreaker) -> None:
         """From now on this is the destination. It is tried at once if it is another one."""
         if destination != self.in_flight.destination:
-            self.in_flight.go_to(destination)
+            self.in_flight.set_destination(destination)
             self._breaker = breaker
             self._answers_before = None
             self._failures = 0
-            self.backoff.succeed()
+            self.backoff.reset()
 
     @property
     def fails_alone(self) -> bool:
@@ -119,22 +119,20 @@ class Sender:
         return before is not None and breaker is not None and breaker.answers > before
 
     @property
-    def asked_to_wait_until(self) -> float:
+    def retry_after_until(self) -> float:
         """Until when the receiver has asked to be left alone, on the monotonic clock."""
-        asked = self.backoff.asked_to_wait_until
+        asked = self.backoff.retry_after_until
         return (
-            asked
-            if self._breaker is None
-            else max(asked, self._breaker.backoff.asked_to_wait_until)
+            asked if self._breaker is None else max(asked, self._breaker.backoff.retry_after_until)
         )
 
-    def try_once_more(self) -> None:
+    def ignore_retry_after(self) -> None:
         """It is the last chance: do not wait, not even where the receiver has asked for it."""
-        self.backoff.asked_to_wait_until = 0.0
+        self.backoff.retry_after_until = 0.0
         if self._breaker is not None:
-            self._breaker.backoff.asked_to_wait_until = 0.0
+            self._breaker.backoff.retry_after_until = 0.0
 
-    def pause(self, urgency: Urgency) -> float | None:
+    def due_in(self, urgency: Urgency) -> float | None:
         """Seconds until there is something to do; None if nothing waits."""
         now = time.monotonic()
         backlog = self.in_flight.backlog()
@@ -157,11 +155,11 @@ class Sender:
             due = min(due, self.sent_at + _REST)
         return max(0.0, due - now)
 
-    def deliver(self, transport: Transport, seconds: float, *, may_ask: bool) -> bool:
+    def deliver(self, transport: Transport, seconds: float, *, may_look_up: bool) -> bool:
         """Send one part of one batch, within the seconds.
 
         Args:
-            may_ask: Whether the application may be asked for another URL if this one is refused.
+            may_look_up: Whether the application may be asked for another URL.
 
         Returns:
             Whether it is to be.
@@ -184,11 +182,11 @@ class Sender:
         part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
         if answer.was_tried:
             self._count(answer, again=tried, maybe_twice=maybe_delivered)
-        return self._follow(answer, may_ask=may_ask)
+        return self._follow(answer, may_look_up=may_look_up)
 
-    def give_up(self) -> None:
+    def discard_batch(self) -> None:
         """Nothing goes anywhere any more."""
-        self.in_flight.give_up()
+        self.in_flight.discard_batch()
         self.set_aside_since = None
 
     def _count(self, answer: Answer, *, again: bool, maybe_twice: bool) -> None:
@@ -200,7 +198,7 @@ class Sender:
             bytes_sent=self.sent.bytes_sent + answer.bytes_sent,
         )
 
-    def _follow(self, answer: Answer, *, may_ask: bool) -> bool:
+    def _follow(self, answer: Answer, *, may_look_up: bool) -> bool:
         """Do what the answer asks for; whether that is to ask for another URL."""
         action = retry_policy.decide(answer)
         is_hosts = self._tell_host(answer)
@@ -210,25 +208,25 @@ class Sender:
                 self._say_kept("unreachable", answer, "not delivering")
             return False
         if action is Action.LOOK_UP:
-            return self._set_aside(answer, may_ask=may_ask)
+            return self._set_aside(answer, may_look_up=may_look_up)
         if action is Action.FORGET:
             self._failures = 0
-            self.backoff.succeed()
+            self.backoff.reset()
             self.problem = ""
             self.set_aside_since = None
             self.in_flight.part_accepted()
             return False
-        self.backoff.go_on()
+        self.backoff.retry_now()
         self.problem = str(answer)
-        if may_ask and answer.status != _TOO_LARGE:
+        if may_look_up and answer.status != _TOO_LARGE:
             # Perhaps it is not the batch that is refused.
             return True
         refused_alone = self.in_flight.part_refused()
         if refused_alone is None:
-            return self._set_aside(answer, may_ask=may_ask)
+            return self._set_aside(answer, may_look_up=may_look_up)
         if refused_alone >= _REFUSALS_TO_SLOW_DOWN:
             wait = retry_policy.wait(1, random.random(), retry_policy.LONGEST_REFUSED_WAIT)
-            self.backoff.rest(time.monotonic(), wait)
+            self.backoff.wait(time.monotonic(), wait)
         return False
 
     def _tell_host(self, answer: Answer) -> bool:
@@ -245,15 +243,15 @@ class Sender:
             self._answers_before = breaker.answers
         return is_hosts
 
-    def _set_aside(self, answer: Answer, *, may_ask: bool) -> bool:
+    def _set_aside(self, answer: Answer, *, may_look_up: bool) -> bool:
         """The stream is refused: keep its records, and wait longer each time."""
         self._fail(answer, retry_policy.LONGEST_REFUSED_WAIT)
         if self.set_aside_since is None:
             self.set_aside_since = time.time()
-        if not may_ask:
+        if not may_look_up:
             what = "not accepted (is the URL with its token still good?)"
             self._say_kept("refused", answer, what)
-        return may_ask
+        return may_look_up
 
     def _fail(self, answer: Answer, longest: float, *, waits: bool = True) -> None:
         self._failures += 1

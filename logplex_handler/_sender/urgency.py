@@ -36,7 +36,7 @@ class UrgencyMonitor:
         return Urgency.NONE
 
     @contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
+    def flush_until(self, deadline: float) -> Iterator[None]:
         """Within it somebody waits, but not longer; so Ctrl-C anywhere does not make it last."""
         flush = object()
         self._flushes[flush] = deadline

@@ -22,7 +22,7 @@ class TransportPool:
         # Seconds that all requests have taken together, as far as they are over.
         self.requests_took = 0.0
 
-    def take(self, host: str) -> Transport:
+    def acquire(self, host: str) -> Transport:
         """The one that was used last, or a new one."""
         with self._lock:
             idle = self._idle.get(host)
@@ -30,7 +30,7 @@ class TransportPool:
                 return idle.pop()
         return Transport(self._options)
 
-    def give_back(self, host: str, transport: Transport) -> None:
+    def release(self, host: str, transport: Transport) -> None:
         """It is not used any more."""
         with self._lock:
             self.requests_took += transport.requests_took

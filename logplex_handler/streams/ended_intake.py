@@ -43,5 +43,5 @@ class EndedIntake(RejectingIntake):
     def _tell(self) -> None:
         self._diagnostics.warn(self._cause, f"{_SAID[self._cause]} ({self._cause})")
         # What is said of drops must not be the reason to say so again.
-        if current_activity.get() is None and self._drop_notices.turned_down(self._cause):
+        if current_activity.get() is None and self._drop_notices.count_rejected(self._cause):
             self._on_news()

@@ -136,7 +136,7 @@ class OpenIntake:
         news = self.accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if news is None and never_wakes:
             # Said of drops, it must not be the reason to say so again.
-            self._drop_notices.leave_out("buffer_full")
+            self._drop_notices.skip_callback("buffer_full")
             news = self.accumulator.drop("buffer_full")
         elif news is None:
             news = self._put_when_there_is_room(entry, self._may_wait or 0.0)

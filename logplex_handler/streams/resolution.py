@@ -128,6 +128,6 @@ class Resolution:
         else:
             self.found = found
             self.state = ResolutionState.FOUND
-            self._backoff.succeed()
+            self._backoff.reset()
             self.failing_since = None
             self.problem = ""

@@ -129,7 +129,7 @@ class Stream:
         self._go_to(destination)
 
     def _go_to(self, destination: Destination) -> None:
-        self.sender.go_to(destination, self._context.breakers[destination.host])
+        self.sender.set_destination(destination, self._context.breakers[destination.host])
 
     @property
     def breaker(self) -> CircuitBreaker | None:
@@ -139,7 +139,7 @@ class Stream:
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
         """What there is to do, and in how many seconds; None if nothing waits."""
         if self.resolution.is_known:
-            job, pause = Job.DELIVER, self.sender.pause(urgency)
+            job, pause = Job.DELIVER, self.sender.due_in(urgency)
         elif self.resolution.ended:
             return None
         else:
@@ -159,14 +159,14 @@ class Stream:
         breaker = self.breaker
         if breaker is None:
             return
-        may_ask = self.resolution.may_be_asked_again
+        may_look_up = self.resolution.may_be_asked_again
         self._context.recover()
-        transport = pool.take(breaker.name)
+        transport = pool.acquire(breaker.name)
         try:
-            if self.sender.deliver(transport, seconds, may_ask=may_ask):
+            if self.sender.deliver(transport, seconds, may_look_up=may_look_up):
                 self.resolution.refused()
         finally:
-            pool.give_back(breaker.name, transport)
+            pool.release(breaker.name, transport)
             if self._context.memory is not None:
                 self._context.memory.shrink_holders()
 
@@ -192,7 +192,7 @@ class Stream:
     def _end(self) -> None:
         self._lead_nowhere()
         cause = self.resolution.ended
-        self.sender.give_up()
+        self.sender.discard_batch()
         if self.disk_queue is not None:
             self.disk_queue.clear()
         left = self.accumulator.abandon(cause)

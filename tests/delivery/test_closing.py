@@ -371,7 +371,7 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
 
 def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
     """Otherwise a host that fails would be tried twice a second from then on."""
-    codes = (Flusher._see_through.__code__, UrgencyMonitor.until.__wrapped__.__code__)
+    codes = (Flusher._see_through.__code__, UrgencyMonitor.flush_until.__wrapped__.__code__)
     number, interrupted = 0, True
     with (
         serving(answer(503)) as server,

@@ -18,10 +18,10 @@ def test_each_drop_is_called_back_for_once(capsys):
     )
     accumulator.drop("format_error")
     accumulator.drop("format_error")
-    drop_notices.tell()
-    drop_notices.tell()
+    drop_notices.report()
+    drop_notices.report()
     accumulator.drop("refused")
-    drop_notices.tell()
+    drop_notices.report()
     assert called == [(2, "format_error"), (1, "refused")]
 
 
@@ -29,11 +29,11 @@ def test_stderr_hears_of_all_drops_at_last_though_not_of_each_at_once(capsys):
     """Once a minute at most, and what is left over when the handler is closed."""
     accumulator, drop_notices = dropping(capsys)
     accumulator.drop("refused")
-    drop_notices.tell()
+    drop_notices.report()
     accumulator.drop("refused")
     accumulator.drop("format_error")
-    drop_notices.tell()
-    assert drop_notices.tell(at_last=True) == {"refused": 1, "format_error": 1}
+    drop_notices.report()
+    assert drop_notices.report(closing=True) == {"refused": 1, "format_error": 1}
     assert capsys.readouterr().err.splitlines() == ["logplex_handler: 1 record dropped (refused 1)"]
 
 
@@ -42,16 +42,16 @@ def test_a_notice_tells_what_the_stream_does_not_know_yet(capsys):
     accumulator, drop_notices = dropping(capsys)
     assert not drop_notices.is_due_in_stream
     accumulator.drop("refused")
-    drop_notices.tell()
+    drop_notices.report()
     assert drop_notices.is_due_in_stream
     assert drop_notices.begin_notice() == {"refused": 1}
     assert not drop_notices.is_due_in_stream
     drop_notices.end_notice(delivered=False)
     accumulator.drop("refused")
-    drop_notices.tell()
+    drop_notices.report()
     assert drop_notices.begin_notice() == {"refused": 2}
     drop_notices.end_notice(delivered=True)
-    assert drop_notices.told_in_stream == 2
+    assert drop_notices.reported_in_stream == 2
     assert not drop_notices.is_due_in_stream
 
 
@@ -60,13 +60,13 @@ def test_a_drop_during_a_notice_is_told_by_the_next_one(capsys):
     called = []
     accumulator, drop_notices = dropping(capsys, lambda number, cause: called.append(number))
     accumulator.drop("refused")
-    drop_notices.tell()
+    drop_notices.report()
     drop_notices.begin_notice()
-    drop_notices.leave_out("buffer_full")
+    drop_notices.skip_callback("buffer_full")
     accumulator.drop("buffer_full")
-    drop_notices.tell()
+    drop_notices.report()
     drop_notices.end_notice(delivered=True)
-    assert drop_notices.told_in_stream == 1
+    assert drop_notices.reported_in_stream == 1
     assert drop_notices.is_due_in_stream
     assert drop_notices.begin_notice() == {"buffer_full": 1}
     assert called == [1]

@@ -393,7 +393,7 @@ def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
     stats = leave(tmp_path / "not" / "there", lines(1, 2))
     assert dict(stats.dropped) == {"shutdown": 2}
     said = capsys.readouterr().err
-    assert "spool: No such file or registry" in said
+    assert "spool: No such file or directory" in said
     assert "2 records not delivered" in said
 
 

@@ -1251,9 +1251,9 @@ def test_a_longer_wait_that_was_asked_for_ends_with_the_next_success():
     """Otherwise a flush would give up at once, long after."""
     backoff = Backoff()
     backoff.fail(10.0, Answer(status=503, retry_after=600.0), 30.0)
-    assert backoff.asked_to_wait_until == 610.0
-    backoff.succeed()
-    assert backoff.asked_to_wait_until == 0.0
+    assert backoff.retry_after_until == 610.0
+    backoff.reset()
+    assert backoff.retry_after_until == 0.0
 
 
 def test_floods_one_after_the_other_leave_something_for_those_that_hold_little():
