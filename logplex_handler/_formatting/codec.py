@@ -37,20 +37,20 @@ class Codec:
         packet: PacketForm,
         default_formatter: KeyValueFormatter,
         *,
-        by_shape: bool = True,
+        compile_call_sites: bool = True,
         token_as_appname: bool = False,
     ) -> None:
         self._packet = packet
         self._token_as_appname = token_as_appname
         self._default_formatter = default_formatter
-        self._by_shape = by_shape
+        self._compile_call_sites = compile_call_sites
         self._known = CompiledCallSites(packet)
-        # Of the formatter that was used last. `shapes.light_entry(record, formatter)` is what has
-        # to wait of a record, if that is soon said and light, else None.
-        self.shapes = self._shapes_for(None)
+        # Of the formatter that was used last. `call_sites.light_entry(record, formatter)` is what
+        # has to wait of a record, if that is soon said and light, else None.
+        self.call_sites = self._call_sites_of(None)
 
-    def _shapes_for(self, formatter: logging.Formatter | None) -> CallSites:
-        form = line_form(formatter or self._default_formatter) if self._by_shape else None
+    def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
+        form = line_form(formatter or self._default_formatter) if self._compile_call_sites else None
         return CallSites(self._known, formatter, form)
 
     def entry(
@@ -61,9 +61,9 @@ class Codec:
         Raises:
             Exception: what the formatter raises, or says wrong, and what no packet can be made of.
         """
-        shapes = self.shapes
+        shapes = self.call_sites
         if shapes.formatter is not formatter:
-            shapes = self.shapes = self._shapes_for(formatter)
+            shapes = self.call_sites = self._call_sites_of(formatter)
         entry = shapes.entry(record)
         if entry is not None:
             return entry, True
@@ -147,7 +147,7 @@ class Codec:
         except Exception:
             return []
 
-    def notice(
+    def drop_notice(
         self, dropped: Counter[str], formatter: logging.Formatter | None, destination: Destination
     ) -> list[bytes]:
         """The frames that tell a stream of the records dropped, by cause.
@@ -157,7 +157,7 @@ class Codec:
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
         return self._own_line(logging.WARNING, in_words(dropped), count, formatter, destination)
 
-    def health(
+    def health_lines(
         self,
         pairs: Mapping[str, str],
         formatter: logging.Formatter | None,

@@ -184,7 +184,7 @@ class LogplexHandler(logging.Handler):
             self._options.packet,
             self.formatter,
             # A class that has an `emit` of its own is to get every record there.
-            by_shape=type(self).emit is LogplexHandler.emit,
+            compile_call_sites=type(self).emit is LogplexHandler.emit,
             token_as_appname=self._options.token_as_appname,
         )
         self._has_streams = self._options.lookup is not None
@@ -211,13 +211,13 @@ class LogplexHandler(logging.Handler):
             weigh=self._codec.weigh,
             render=self._codec.render,
             readdress=self._codec.readdress,
-            notice=lambda dropped, to: self._codec.notice(dropped, self.formatter, to),
+            notice=lambda dropped, to: self._codec.drop_notice(dropped, self.formatter, to),
             health=self._health_lines,
             diagnostics=self._diagnostics,
         )
 
     def _health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
-        return self._codec.health(pairs, self.formatter, destination)
+        return self._codec.health_lines(pairs, self.formatter, destination)
 
     def _begin_anew(self) -> None:
         """In a forked child: it may have been forked by a callback, which is the parent's doing.
@@ -259,7 +259,7 @@ class LogplexHandler(logging.Handler):
             # What nearly every record takes, in as few steps as can be (`docs/performance.md`).
             pipeline = self._pipeline
             if pipeline.here[0] and current_activity.get() is None:
-                entry = self._codec.shapes.light_entry(record, self.formatter)
+                entry = self._codec.call_sites.light_entry(record, self.formatter)
                 if entry is not None:
                     chosen = self._may_choose[0]
                     intake = pipeline.intake(stream_of(record)) if chosen else pipeline.own

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 
 from logplex_handler.metrics import metric_pairs, number_format
-from logplex_handler.metrics.summary import LONGEST_PART
+from logplex_handler.metrics._summary import LONGEST_PART
 
 # What no name may hold; a dot in a label's value would look like another level.
 _NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")

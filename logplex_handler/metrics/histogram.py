@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from logplex_handler.metrics import number_format
-from logplex_handler.metrics.summary import PERCENTILES
+from logplex_handler.metrics._summary import PERCENTILES
 
 Bounds = Sequence[tuple[float, float]]
 

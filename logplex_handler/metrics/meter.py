@@ -9,18 +9,18 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
 from logplex_handler._process import forks
-from logplex_handler.metrics import interval, metric_pairs, number_format, summary
+from logplex_handler.metrics import _interval, _summary, metric_pairs, number_format
+from logplex_handler.metrics._summary import Summary
+from logplex_handler.metrics._timer import Timer
+from logplex_handler.metrics._units import Units
 from logplex_handler.metrics.number_format import Number
-from logplex_handler.metrics.summary import Summary
-from logplex_handler.metrics.timer import Timer
-from logplex_handler.metrics.units import Units
 
 Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
 # A count up to it is added without a closer look.
 _ORDINARY = 2**63
 # With its longest part behind it, a summary's name is still one.
-_LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(summary.LONGEST_PART)
+_LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 
 
 class Owner(Protocol):
@@ -211,7 +211,7 @@ class Meter:
 
     def _check_summary(self, name: str, unit: str) -> None:
         metric_pairs.check("measure", name, unit, _LONGEST_SUMMARY)
-        summary.require()
+        _summary.require()
         self._owner.units.keep("measure", name, unit)
 
     def _begin(self) -> None:
@@ -259,7 +259,7 @@ class Meter:
             counts, self._counts = self._counts, {}
             summaries, self._summaries = self._summaries, {}
             held = dict(self._held)
-        return interval.pairs(counts, held, summaries, self._owner.leave_out)
+        return _interval.pairs(counts, held, summaries, self._owner.leave_out)
 
     @property
     def is_lasting(self) -> bool:

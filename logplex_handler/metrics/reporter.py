@@ -13,8 +13,8 @@ from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
+from logplex_handler.metrics._units import Units
 from logplex_handler.metrics.meter import Meter
-from logplex_handler.metrics.units import Units
 
 _LEVEL = logging.INFO
 # Seconds that closing waits for a report under way: functions that are polled may hang.

@@ -240,7 +240,7 @@ def test_what_is_left_to_the_sender_is_a_tuple_of_values():
     record = make("order %s shipped to %s", (5, "berlin"), {"order_id": 5, "region": "eu"})
     entries = entries_that_know(record)
     entries.entry(record, FORMATTER)
-    entry = entries.shapes.light_entry(record, FORMATTER)
+    entry = entries.call_sites.light_entry(record, FORMATTER)
     assert entry[1:] == (record.created, 5, "berlin", 5, "eu")
     assert all(type(value) in (int, float, str) for value in entry)
 
@@ -460,7 +460,7 @@ def test_templates_made_at_run_time_do_not_fill_the_memory():
     entries = Codec(PACKET, FORMATTER)
     for number in range(5000):
         entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
-    assert len(entries.shapes._times) <= 1024
+    assert len(entries.call_sites._times) <= 1024
     assert not entries._known.by_number
     for _ in range(2 * _TIMES_WORTH_A_SHAPE):
         entries.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)

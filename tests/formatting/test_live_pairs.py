@@ -120,7 +120,7 @@ def test_a_shape_writes_what_the_formatter_writes(message, value):
         entries = entries_that_know(record, formatter=formatter)
         entry, _ = entries.entry(record, formatter)
         assert has_shape(entry)
-        assert entries.shapes.light_entry(record, formatter) == entry
+        assert entries.call_sites.light_entry(record, formatter) == entry
         expected = formatted(record, formatter)
         assert frames(entries, entry) == expected
         assert entries._with_care(PACKET, entry) == expected

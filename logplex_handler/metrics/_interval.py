@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from logplex_handler.metrics import metric_pairs
-from logplex_handler.metrics.summary import Summary
+from logplex_handler.metrics._summary import Summary
 
 
 def pairs(
