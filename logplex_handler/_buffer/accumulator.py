@@ -82,8 +82,7 @@ class Accumulator:
         "_first_at",
         "_flush_mark",
         "_large",
-        "_ledger",
-        "_limits",
+                "_limits",
         "_lock",
         "_look_at",
         "_memory",
@@ -107,6 +106,7 @@ class Accumulator:
         "_woken_for_large_batch",
         "_woken_for_room",
         "allowed",
+        "ledger",
     )  # fmt: skip
 
     def __init__(
@@ -135,7 +135,8 @@ class Accumulator:
         # is none until somebody waits.
         self._changed: threading.Condition | None = None
         self._busy = False
-        self._ledger = Ledger()
+        # What became of the records; guarded by the same lock.
+        self.ledger = Ledger(self._lock)
         self._queue = WeighedQueue(weigh)
         self._append = self._queue.entries.append
         # How long the queue is when a light entry is a reason to look. It is read after such an
@@ -207,7 +208,7 @@ class Accumulator:
             if self._turned_away is not None:
                 self.count_rejected()
                 return False
-            self._ledger.drop(cause, never_taken=1)
+            self.ledger.drop(cause, never_taken=1)
             return self._news()
 
     @property
@@ -218,13 +219,13 @@ class Accumulator:
     @property
     def has_unreported_drops(self) -> bool:
         """Whether there were drops since `drops` was last called."""
-        return self._ledger.has_unreported
+        return self.ledger.has_unreported
 
     def count_rejected(self) -> None:
         """Count a record of which nobody is told: there is no stream any more, or none yet."""
         with self._lock:
             if self._turned_away is not None:
-                self._ledger.count_rejected(self._turned_away)
+                self.ledger.count_rejected(self._turned_away)
 
     def reject_from_now(self, cause: str) -> None:
         """From now on records are turned down, with this cause.
@@ -357,9 +358,9 @@ class Accumulator:
                 if through:
                     self._sending_from += self._settled
                     self._settled = 0
-            self._ledger.delivered += delivered
+            self.ledger.delivered += delivered
             if dropped:
-                self._ledger.drop(cause, dropped)
+                self.ledger.drop(cause, dropped)
             if not self._sending:
                 self._sending_bytes = 0
             # There may be room again though nothing was taken.
@@ -393,7 +394,7 @@ class Accumulator:
             self._sending_bytes = self._quiet = 0
             self._abandoned = True
             if left:
-                self._ledger.drop(cause, left, never_taken=queued)
+                self.ledger.drop(cause, left, never_taken=queued)
             self._tidy()
             self._notify()
             return left
@@ -407,19 +408,19 @@ class Accumulator:
     def total_reportable_drops(self) -> int:
         """How many drops there ever were that are to be told of."""
         with self._lock:
-            return sum(self._ledger.to_report.values())
+            return self.ledger.total_reportable()
 
     def report_drops(self) -> dict[str, int]:
         """All these drops by cause, for whoever tells of them."""
         with self._lock:
             self._woken_for_drops = False
-            return self._ledger.report_drops()
+            return self.ledger.report_drops()
 
     def shrink(self) -> None:
         """Have the oldest give way until no more is held than is allowed now."""
         with self._lock:
             self._give_way()
-        if self._on_reclaimed is not None and self._ledger.has_unreported:
+        if self._on_reclaimed is not None and self.ledger.has_unreported:
             self._on_reclaimed()
 
     def flush_soon(self) -> None:
@@ -464,9 +465,9 @@ class Accumulator:
         with self._lock:
             self._tidy()
             queued = len(self._queue)
-            accepted = self._queue.taken + queued + self._ledger.never_taken + self._recovered
+            accepted = self._queue.taken + queued + self.ledger.never_taken + self._recovered
             pending = queued + self._sending + self._recovered_left
-            return accepted, self._ledger.delivered, pending, self._ledger.dropped_by_cause()
+            return accepted, self.ledger.delivered, pending, self.ledger.dropped_by_cause()
 
     def _look(self, *, weigh: bool = False) -> bool:
         """See to what was appended; whether there is something to call `wake` for."""
@@ -556,7 +557,7 @@ class Accumulator:
             if self._fits(size):
                 queue.keep_next(size, frames)
             else:
-                self._ledger.drop("buffer_full", never_taken=1)
+                self.ledger.drop("buffer_full", never_taken=1)
                 queue.drop_next()
         if queue.weighed:
             self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
@@ -583,7 +584,7 @@ class Accumulator:
         self._look_at = self._next_look()
 
     def _drop_oldest(self) -> None:
-        self._ledger.drop("buffer_full", never_taken=1)
+        self.ledger.drop("buffer_full", never_taken=1)
         self._quiet = max(0, self._quiet - 1)
         self._queue.drop_oldest()
 
@@ -618,7 +619,7 @@ class Accumulator:
         first = not self._woken_for_first and self._clock_runs()
         full = not self._woken_for_batch and self._full_batch()
         large = not self._woken_for_large_batch and self._large_batch()
-        drops = not self._woken_for_drops and self._ledger.has_unreported
+        drops = not self._woken_for_drops and self.ledger.has_unreported
         room = not self._woken_for_room and self._is_half_full()
         self._woken_for_room |= room
         self._woken_for_first |= first

@@ -1,49 +1,65 @@
-"""What became of records: the counts behind `Stats`, and which drops nobody was told of yet."""
+"""The outcomes of records: the counts behind `Stats`, and which drops were not reported yet."""
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 
 
 class Ledger:
-    """Counts of records that are in no queue any more. Whoever owns it guards it.
+    """Counts records that have left the queue, or never came to it. Any thread may call it.
 
     Near the recursion limit any call may fail, so the counts of one event are written without a
     call between.
+
+    Args:
+        lock: The lock of the owner, so that it can read these counts together with its own.
+            Default: a lock that nobody shares.
     """
 
-    __slots__ = ("delivered", "dropped", "has_unreported", "never_taken", "to_report")
+    __slots__ = ("_dropped", "_lock", "_reportable", "delivered", "has_unreported", "never_taken")
 
-    def __init__(self) -> None:
+    def __init__(self, lock: threading.RLock | None = None) -> None:
+        # Guards all counts. Re-entrant, as a signal or a garbage collection under it may log.
+        self._lock = threading.RLock() if lock is None else lock
         self.delivered = 0
-        # Those that were dropped without ever being taken from the queue, or queued at all.
+        # Records that were dropped from the queue, or before they came to it.
         self.never_taken = 0
-        self.dropped = defaultdict[str, int](int)
-        # Those of them to be told of, which are all but those turned away.
-        self.to_report = defaultdict[str, int](int)
+        self._dropped = defaultdict[str, int](int)
+        # Without the rejected ones.
+        self._reportable = defaultdict[str, int](int)
         self.has_unreported = False
 
     def drop(self, cause: str, records: int = 1, *, never_taken: int = 0) -> None:
-        """Records are dropped, and somebody is to be told."""
-        # The first of a cause makes an entry, and that is a call.
-        self.dropped[cause] += 0
-        self.to_report[cause] += 0
-        self.never_taken += never_taken
-        self.dropped[cause] += records
-        self.to_report[cause] += records
-        self.has_unreported = True
+        """Count records as dropped; the drop is to be reported."""
+        with self._lock:
+            # The first drop of a cause adds a key, which is a call.
+            self._dropped[cause] += 0
+            self._reportable[cause] += 0
+            self.never_taken += never_taken
+            self._dropped[cause] += records
+            self._reportable[cause] += records
+            self.has_unreported = True
 
     def count_rejected(self, cause: str) -> None:
-        """A record is dropped of which nobody is told: there is no stream any more, or none yet."""
-        self.dropped[cause] += 0
-        self.never_taken += 1
-        self.dropped[cause] += 1
+        """Count a record that came when no records were taken; that is not reported."""
+        with self._lock:
+            self._dropped[cause] += 0
+            self.never_taken += 1
+            self._dropped[cause] += 1
 
     def report_drops(self) -> dict[str, int]:
-        """All drops to be told of, by cause, for whoever tells of them."""
-        self.has_unreported = False
-        return dict(self.to_report)
+        """All drops that are to be reported, by cause. From now on they count as reported."""
+        with self._lock:
+            self.has_unreported = False
+            return dict(self._reportable)
+
+    def total_reportable(self) -> int:
+        """How many drops there ever were that are to be reported."""
+        with self._lock:
+            return sum(self._reportable.values())
 
     def dropped_by_cause(self) -> dict[str, int]:
-        """All drops."""
-        return dict(self.dropped)
+        """All drops, the rejected records included."""
+        with self._lock:
+            return dict(self._dropped)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process import forks
-from logplex_handler._wire.entry import Entry
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.intake import Intake, RejectingIntake
-from logplex_handler.streams.registry import counted
+from logplex_handler.streams.registry import rejected
 
 
 class Inactive:
@@ -19,8 +18,8 @@ class Inactive:
     def __init__(self, options: Options) -> None:
         self.here = forks.here()
         self.takes_entries = False
-        self._accumulator = Accumulator(options.accumulator, _weightless)
-        self.own: Intake = RejectingIntake(self._accumulator, "inactive")
+        self._ledger = Ledger()
+        self.own: Intake = RejectingIntake(self._ledger, "inactive")
 
     def intake(self, stream: Hashable) -> Intake:
         return self.own
@@ -35,14 +34,10 @@ class Inactive:
         """There is nothing to close."""
 
     def stats(self) -> Stats:
-        return counted(self._accumulator)
+        return rejected(self._ledger)
 
     def stats_of(self, stream: Hashable) -> Stats:
         return self.stats() if stream is None else Stats()
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return ()
-
-
-def _weightless(entry: Entry) -> tuple[int, int]:
-    return 0, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.drop_notices import DropNotices
@@ -20,22 +20,21 @@ class EndedIntake(RejectingIntake):
     """The intake of a stream that has ended.
 
     Args:
-        accumulator: Counts the records.
-        cause: As what.
+        ledger: Counts the records.
+        cause: The cause of their drop.
         on_news: Called when somebody is to be told.
     """
 
     def __init__(
         self,
-        accumulator: Accumulator,
+        ledger: Ledger,
         cause: str,
         *,
         drop_notices: DropNotices,
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
     ) -> None:
-        super().__init__(accumulator, cause, self._tell)
-        self._cause = cause
+        super().__init__(ledger, cause, self._tell)
         self._drop_notices = drop_notices
         self._diagnostics = diagnostics
         self._on_news = on_news

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._wire.entry import Entry, Weigh
@@ -43,22 +44,20 @@ class Intake(Protocol):
 
 
 class RejectingIntake:
-    """A intake that leads nowhere: every record is counted as dropped.
+    """An intake that leads nowhere: every record is counted as dropped.
 
     Args:
-        accumulator: Counts them.
-        cause: As what.
+        ledger: Counts the records.
+        cause: The cause of their drop.
         say: Called each time, to say so somewhere. Default: nothing is said.
     """
 
     takes_entries = False
 
-    def __init__(
-        self, accumulator: Accumulator, cause: str, say: Callable[[], object] | None = None
-    ) -> None:
-        self.accumulator = accumulator
+    def __init__(self, ledger: Ledger, cause: str, say: Callable[[], object] | None = None) -> None:
+        self._ledger = ledger
+        self._cause = cause
         self._say = say
-        accumulator.reject_from_now(cause)
 
     def append(self, entry: Entry) -> bool:
         self.count_rejected()
@@ -74,7 +73,7 @@ class RejectingIntake:
         self.count_rejected()
 
     def count_rejected(self) -> None:
-        self.accumulator.count_rejected()
+        self._ledger.count_rejected(self._cause)
         if self._say is not None:
             self._say()
 

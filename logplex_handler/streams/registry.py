@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from itertools import islice
 from typing import NamedTuple
 
-from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
@@ -60,9 +60,8 @@ class Registry:
         # For records that have no stream: one that has ended, for each way to end; and what counts
         # those that come after the end.
         self._nowhere: dict[ResolutionState, Stream] = {}
-        self._after_close = RejectingIntake(
-            Accumulator(context.limits, context.weigh), "closed", self._say_closed
-        )
+        self._rejected = Ledger()
+        self._after_close = RejectingIntake(self._rejected, "closed", self._say_closed)
 
     def _say_closed(self) -> None:
         said = "records are logged after close, and dropped (closed)"
@@ -181,7 +180,7 @@ class Registry:
                 total += asleep.stats
             for stream in self.all_streams():
                 total += stream.stats()
-        return total + counted(self._after_close.accumulator)
+        return total + rejected(self._rejected)
 
     def fill_ratio(self) -> float:
         """The part of the memory that is in use, from 0 to 1."""
@@ -212,7 +211,7 @@ def _rests(asleep: _Asleep) -> bool:
     return pause is not None and time.monotonic() - asleep.since < pause
 
 
-def counted(accumulator: Accumulator) -> Stats:
-    """The books of an accumulator alone."""
-    accepted, delivered, pending, dropped = accumulator.counts()
-    return Stats(accepted, delivered, pending, dropped)
+def rejected(ledger: Ledger) -> Stats:
+    """The counts of a ledger to which records come only to be rejected."""
+    dropped = ledger.dropped_by_cause()
+    return Stats(accepted=sum(dropped.values()), dropped=dropped)

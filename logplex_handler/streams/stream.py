@@ -205,7 +205,7 @@ class Stream:
         """From now on its records are turned down; also those that found their intake before."""
         cause = self.resolution.ended
         self.intake = EndedIntake(
-            self.accumulator,
+            self.accumulator.ledger,
             cause,
             drop_notices=self.drop_notices,
             diagnostics=self._context.diagnostics,
