@@ -6,9 +6,8 @@ import os
 import signal
 from types import FrameType
 
-from logplex_handler._process import forks
-from logplex_handler.handler.shutdown import all_handlers
-from logplex_handler.metrics.reporter import Reporter
+from logplex_handler.handler.handler import all_handlers
+from logplex_handler.metrics.reporter import all_reporters
 
 __all__ = ["flush_on_sigterm"]
 
@@ -40,10 +39,9 @@ class _FlushFirst:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        for one in forks.registered():
-            if isinstance(one, Reporter):
-                one.report_recorded()
-        handlers = all_handlers()
+        for reporter in all_reporters.all():
+            reporter.report_recorded()
+        handlers = all_handlers.all()
         # All of them at once, so that one whose receiver hangs takes no time from the others.
         for handler in handlers:
             handler._current().begin_shutdown()

@@ -1,59 +1,108 @@
-"""What must begin anew in a forked child."""
+"""What happens to the package's locks, threads and sockets when the process forks.
+
+Before a fork, the guards acquire their locks, the last registered one first, as with
+`os.register_at_fork`. After it, in the parent and in the child, they release them in the opposite
+order; in the child all other objects then begin anew, in the order of their registration.
+
+Python runs these hooks for `os.fork` only: uWSGI, for one, forks without them. So an object that is
+used after every fork also has a mark of the process that made it (`here`).
+"""
 
 from __future__ import annotations
 
 import mmap
 import os
 import sys
-import weakref
+import threading
 from typing import Protocol
+
+from logplex_handler._process.live_objects import LiveObjects
 
 
 class Forkable(Protocol):
-    """Something with locks, threads or sockets."""
+    """An object with locks, threads or sockets, which a forked child cannot use."""
 
-    def _begin_anew(self) -> None:
-        """Called in the child, where no thread of the parent runs and its locks may be held."""
+    def after_fork_in_child(self) -> None:
+        """Begin anew: no thread of the parent runs here, and any of its locks may be held.
+
+        Must neither log nor start a thread; that is left to the first record of the child.
+        """
 
 
-_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
+class ForkGuard(Forkable, Protocol):
+    """An object that no other thread may be changing while the process forks."""
+
+    def before_fork(self) -> None:
+        """Acquire what must be consistent in the child."""
+
+    def after_fork_in_parent(self) -> None:
+        """Release what `before_fork` has acquired, as `after_fork_in_child` does in the child."""
+
+
+_forkables: LiveObjects[Forkable] = LiveObjects()
+_guards: LiveObjects[ForkGuard] = LiveObjects()
+# Guards the lists below, from before a fork until after it. Re-entrant for a signal that strikes
+# meanwhile and whose handler forks.
+_fork_lock = threading.RLock()
+# The guards of each fork that is under way, in the order in which they were called.
+_called: list[list[ForkGuard]] = []
 
 
 def register(forkable: Forkable) -> None:
-    """Have it begin anew in every child, where Python is told of the fork."""
+    """Have the object begin anew in every child of a fork that Python runs hooks for."""
     _forkables.add(forkable)
 
 
-def registered() -> list[Forkable]:
-    """All that are still in use."""
-    return list(_forkables)
+def register_guard(guard: ForkGuard) -> None:
+    """Have the guard called before and after every fork that Python runs hooks for."""
+    _guards.add(guard)
+
+
+def _before() -> None:
+    _fork_lock.acquire()
+    called: list[ForkGuard] = []
+    _called.append(called)
+    for guard in reversed(_guards.all()):
+        # Noted first, so that a guard that fails is released all the same.
+        called.append(guard)
+        guard.before_fork()
+
+
+def _after_in_parent() -> None:
+    for guard in reversed(_called.pop()):
+        guard.after_fork_in_parent()
+    _fork_lock.release()
 
 
 def _after_in_child() -> None:
-    # Nothing is logged here, and no thread is started: that is for the child's first record.
-    for forkable in registered():
-        forkable._begin_anew()
+    for guard in reversed(_called.pop()):
+        guard.after_fork_in_child()
+    _fork_lock.release()
+    for forkable in _forkables.all():
+        forkable.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )
 
 
-# Linux wipes such a page in a child; CPython has no name for that yet.
+# Linux wipes a page so marked in a forked child. The mmap module has no constant for it yet.
 _MADV_WIPEONFORK = 18
 
 
 class Here(Protocol):
-    """`here[0]` is true in the process that made it, and false in those forked from it."""
+    """`here[0]` is true in the process that made the mark, and false in its forked children."""
 
     def __getitem__(self, index: int, /) -> object: ...
 
 
 def here() -> Here:
-    """A mark that no fork copies, not even one of which Python is not told.
+    """A mark that no fork copies, not even one that Python runs no hooks for.
 
-    Where the system has one, reading it is a memory access: a tenth of what it costs to ask for the
-    process id, which is done for every record.
+    It is read for every record. On Linux that is a memory access, which takes a tenth of the time
+    that asking for the process id does.
     """
     if sys.platform == "linux":
         try:

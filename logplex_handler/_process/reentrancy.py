@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
 
+from logplex_handler._process import forks
+
 
 class Activity(Enum):
     """What the package is about when somebody else's code runs on its behalf."""
@@ -18,9 +20,17 @@ class Activity(Enum):
     CALLBACK = "the application's `on_drop` is called"
 
 
-current_activity: ContextVar[Activity | None] = ContextVar(
-    "logplex_handler_own_doing", default=None
-)
+current_activity: ContextVar[Activity | None] = ContextVar("logplex_handler_activity", default=None)
+
+
+class _NoneInChildren:
+    def after_fork_in_child(self) -> None:
+        """A callback may have forked; what the package does there is the parent's activity."""
+        current_activity.set(None)
+
+
+_none_in_children = _NoneInChildren()
+forks.register(_none_in_children)
 
 
 @contextmanager

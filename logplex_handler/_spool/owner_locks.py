@@ -12,6 +12,8 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 
+from logplex_handler._process import forks
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover  # Windows: a spool is refused there
@@ -32,9 +34,20 @@ class _File:
     owners: set[int] = field(default_factory=set)
 
 
-_files: dict[str, _File] = {}
-# Guards the files above.
-_lock = threading.RLock()
+class _Files(dict[str, _File]):
+    """The files that this process has opened, by the path of their spool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after_fork_in_child()
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        # Guards the files. A thread of the parent may have held the lock.
+        self.lock = threading.RLock()
+
+
+_files = _Files()
 
 
 def are_possible() -> bool:
@@ -52,7 +65,7 @@ class OwnerLock:
     def __init__(self, path: str) -> None:
         self._path = path
         self.owner = secrets.randbits(_OWNER_BITS) + 1
-        with _lock:
+        with _files.lock:
             file = _files.get(path)
             if file is not None and file.pid != os.getpid():
                 # It is the parent's; closing it here takes no lock away there.
@@ -72,7 +85,7 @@ class OwnerLock:
 
         If so, nobody else does until `let_go`.
         """
-        with _lock:
+        with _files.lock:
             file = _files[self._path]
             if owner in file.owners:
                 # This process has its lock, so that it could have it again.
@@ -85,12 +98,12 @@ class OwnerLock:
 
     def let_go(self, owner: int) -> None:
         """It was taken over."""
-        with _lock:
+        with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
 
     def end(self) -> None:
         """What this owner has left is anybody's."""
-        with _lock:
+        with _files.lock:
             file = _files.get(self._path)
             if file is None or file.pid != os.getpid() or self.owner not in file.owners:
                 return
@@ -123,12 +136,3 @@ def _opened(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _after_in_child() -> None:
-    global _lock  # noqa: PLW0603  # a thread of the parent's may have held it
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_in_child)

@@ -14,10 +14,10 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from logplex_handler._process import forks
 from logplex_handler._spool.chunk import NO_ID, Chunk, chunk_of, packed
 from logplex_handler._spool.database import SpoolError, opened
 from logplex_handler._spool.owner_locks import OwnerLock
@@ -68,7 +68,7 @@ class Spool:
         self._is_hopeless = False
         self._number = next(_numbers)
         self._last_place = 0
-        _spools.add(self)
+        forks.register_guard(self)
 
     def write(
         self,
@@ -319,17 +319,19 @@ class Spool:
         db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (cursor.lastrowid, body))
         return cursor.lastrowid or 0
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
         # With the lock held, so that no thread opens it again before the child is made. A child
         # that has it open all the same does without.
         acquired = self._lock.acquire(timeout=_PATIENCE)
         if acquired and self._db is not None and not self._db.in_transaction:
             self._disconnect()
 
-    def _after_fork(self) -> None:
+    def after_fork_in_parent(self) -> None:
         # Not held if it could not be had in time.
         with contextlib.suppress(RuntimeError):
             self._lock.release()
+
+    after_fork_in_child = after_fork_in_parent
 
 
 _IDS_OF = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
@@ -351,30 +353,7 @@ def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | 
     db.executemany("UPDATE chunks SET frame_id = ? WHERE id = ?", [(frame_id, id) for id in ids])
 
 
-_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
 _numbers = itertools.count()
 # What is open, by the spool's number: with its path and process. A child that has inherited one
 # must not close it, which would take it away from the parent; so it is held here.
 _opened: dict[int, tuple[str, int, sqlite3.Connection]] = {}
-# Guards the list, from before a fork until after it.
-_fork_lock = threading.RLock()
-_forking: list[Spool] = []
-
-
-def _before_fork() -> None:
-    _fork_lock.acquire()
-    _forking[:] = list(_spools)
-    for spool in _forking:
-        spool._before_fork()
-
-
-def _after_fork() -> None:
-    while _forking:
-        _forking.pop()._after_fork()
-    _fork_lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )

@@ -48,7 +48,7 @@ class _Sockets:
     def __init__(self) -> None:
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-    def _begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Close the child's copies, or the receiver would not see the parent close its own.
 
         Only the descriptors: pools and sessions have locks, which a thread of the parent may hold.

@@ -13,9 +13,9 @@ from typing import Literal
 
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
-from logplex_handler._process import forks
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.library_loggers import LIBRARIES
+from logplex_handler._process.live_objects import LiveObjects
 from logplex_handler._process.reentrancy import Activity, current_activity
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._transport.session import SessionFactory
@@ -30,6 +30,8 @@ from logplex_handler.streams.resolver import Streams
 
 __all__ = ["LogplexHandler"]
 
+# Every handler of this process that is still in use.
+all_handlers: LiveObjects[LogplexHandler] = LiveObjects()
 # Whether `handleError` is at work, in this thread or greenlet.
 _reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
 
@@ -195,7 +197,7 @@ class LogplexHandler(logging.Handler):
         self._pipeline = self._new_pipeline()
         # By process id, for forked children.
         self._renewed: dict[int, Pipeline] = {}
-        forks.register(self)
+        all_handlers.add(self)
         if not self._is_active:
             self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
@@ -219,18 +221,12 @@ class LogplexHandler(logging.Handler):
     def _health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
         return self._codec.health_lines(pairs, self.formatter, destination)
 
-    def _begin_anew(self) -> None:
-        """In a forked child: it may have been forked by a callback, which is the parent's doing.
-
-        The rest is left to the first use, as what comes before that may change what threads and
-        locks are: gunicorn has gevent do so in each worker.
-        """
-        current_activity.set(None)
-
     def _renew(self) -> None:
         """For a forked child: nothing is queued or counted, and nobody holds a lock.
 
-        What the parent had not delivered yet is the parent's to deliver.
+        What the parent had not delivered yet is the parent's to deliver. This happens at the first
+        use in the child rather than right after the fork, since the program may first change what
+        threads and locks are: gunicorn has gevent do so in each worker.
         """
         was_closed = self._is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import time
 
-from logplex_handler._process import forks
-from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler.handler import all_handlers
 
 __all__ = ["flush_all"]
-
-
-def all_handlers() -> list[LogplexHandler]:
-    """Every handler that is still in use."""
-    return [one for one in forks.registered() if isinstance(one, LogplexHandler)]
 
 
 def flush_all(timeout: float | None = None) -> bool:
@@ -28,7 +22,7 @@ def flush_all(timeout: float | None = None) -> bool:
     Returns:
         Whether all has been delivered, or dropped and told.
     """
-    handlers = all_handlers()
+    handlers = all_handlers.all()
     if timeout is None:
         timeout = max([one._options.shutdown_timeout for one in handlers], default=0.0)
     deadline = time.monotonic() + timeout

@@ -64,10 +64,10 @@ class LookingUp:
         self._outdated: dict[Hashable, Destination] = {}
         # Streams of which it was said that they have ended.
         self._said_ended: set[Hashable] = set()
-        self._begin_anew()
+        self.after_fork_in_child()
         forks.register(self)
 
-    def _begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         # Guards the locks below.
         self._guard = threading.Lock()
         # By resource: each is held for a whole look-up, callbacks and all, so that a second one

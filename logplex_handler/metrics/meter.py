@@ -56,10 +56,10 @@ class Meter:
         # The functions that are polled; a forked child has them too.
         self._polled: dict[str, tuple[Polled, str]] = {}
         self._closed = False
-        self._begin_anew()
+        self.after_fork_in_child()
         forks.register(self)
 
-    def _begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """For a forked child: what the parent has recorded is the parent's to report."""
         # Guards all below, and `_closed`. Re-entrant because a garbage collection or a signal may
         # strike under it, and what they run may record something.
@@ -224,7 +224,7 @@ class Meter:
     def renew_if_forked(self) -> None:
         """Begin anew where Python was not told of the fork."""
         if not self._here[0]:
-            self._begin_anew()
+            self.after_fork_in_child()
 
     def poll(self) -> dict[str, str]:
         """What the functions say that are polled."""

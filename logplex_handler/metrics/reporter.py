@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.live_objects import LiveObjects
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics._units import Units
@@ -40,10 +41,11 @@ class Reporter:
         self.units = Units()
         self._told: set[str] = set()
         self._closed = False
-        self._begin_anew()
+        self.after_fork_in_child()
         forks.register(self)
+        all_reporters.add(self)
 
-    def _begin_anew(self) -> None:
+    def after_fork_in_child(self) -> None:
         """For a forked child: what the parent has not reported yet is the parent's to report."""
         # Guards the attributes above, and `_failed`. Re-entrant for garbage collections and signals
         # that strike under it.
@@ -87,7 +89,7 @@ class Reporter:
 
     def _renew_if_forked(self) -> None:
         if not self._here[0]:
-            self._begin_anew()
+            self.after_fork_in_child()
 
     def _begin(self) -> None:
         self._renew_if_forked()
@@ -230,3 +232,7 @@ def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:
         if not (isinstance(key, str) and metric_pairs.is_metric(key, value)):
             raise TypeError(f"{key!r:.100} is not made by measure, sample or count")
     return pairs
+
+
+# Every reporter of this process that is still in use.
+all_reporters: LiveObjects[Reporter] = LiveObjects()

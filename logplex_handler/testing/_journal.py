@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
+from logplex_handler._process import forks
 from logplex_handler.testing._conventions import (
     line_violations,
     metrics,
@@ -129,15 +130,16 @@ class Journal:
     def __init__(self, on_arrival: Arrival | None = None) -> None:
         """With `on_arrival` nothing is kept: all goes there, one request at a time."""
         self._on_arrival = on_arrival
-        self.renew_locks()
+        self.after_fork_in_child()
+        forks.register(self)
         self._lines: list[Line] = []
         self._unread: list[_Batch] = []
         self._routed = 0
         self._requests: list[Request] = []
         self._checksums: dict[tuple[str, str], int] = {}
 
-    def renew_locks(self) -> None:
-        """For a forked child: another thread, which is not in it, may have held them."""
+    def after_fork_in_child(self) -> None:
+        """Another thread, which does not run in the child, may have held the locks."""
         # Guards everything here; held for a moment only.
         self._changed = threading.Condition()
         # Held while `on_arrival` runs, so that it sees one request after the other.

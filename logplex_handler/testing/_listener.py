@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from logplex_handler._process import forks
+
 
 class Listener:
     """Accepts connections in the background until `close()`.
@@ -41,6 +43,7 @@ class Listener:
         self._thread = threading.Thread(target=self._accept, name="logplex-receiver", daemon=True)
         self.port: int = self._socket.getsockname()[1]
         self._thread.start()
+        forks.register(self)
 
     def close(self) -> None:
         """Close the port and every connection and wait for all threads; harmless twice."""
@@ -59,8 +62,8 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._close_own()
 
-    def abandon(self) -> None:
-        """Let go of everything in a forked child, where no thread runs and the parent goes on."""
+    def after_fork_in_child(self) -> None:
+        """Let go of everything: no thread runs in the child, and the parent goes on."""
         self._closed = True
         self._lock = threading.Lock()
         for _, connection in self._connections:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -78,7 +76,6 @@ class LogplexReceiver:
         self._closing = threading.Event()
         self._planned: deque[HttpAnswer] = deque()
         self._listener: Listener | None = None
-        _receivers.add(self)
 
     def start(self) -> LogplexReceiver:
         """Listen; harmless if it was called before. Raises OSError if the port cannot be had."""
@@ -239,12 +236,6 @@ class LogplexReceiver:
         self._journal.add(kept, routed, verdict.token)
         return answer, close
 
-    def _after_fork(self) -> None:
-        self._tokens.renew_lock()
-        self._journal.renew_locks()
-        if self._listener is not None:
-            self._listener.abandon()
-
 
 def _kept(
     answer: HttpAnswer,
@@ -272,16 +263,3 @@ def _kept(
         time.time(),
         token,
     )
-
-
-# A forked child gets the sockets and locks, but not the threads that used them.
-_receivers: weakref.WeakSet[LogplexReceiver] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for receiver in list(_receivers):
-        receiver._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -6,6 +6,8 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 
+from logplex_handler._process import forks
+
 
 class AllBut(Collection[str]):
     """Every token there is, but for some; an empty one is none."""
@@ -42,10 +44,11 @@ class Tokens:
         self._any_token = any_token
         self._seen: set[str] = set()
         self._retired: frozenset[str] = frozenset()
-        self.renew_lock()
+        self.after_fork_in_child()
+        forks.register(self)
 
-    def renew_lock(self) -> None:
-        """For a forked child: another thread, which is not in it, may have held it."""
+    def after_fork_in_child(self) -> None:
+        """Another thread, which does not run in the child, may have held the lock."""
         # Guards `_seen`, so that no token is let in and not retired with the others.
         self._lock = threading.Lock()
 

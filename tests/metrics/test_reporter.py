@@ -972,7 +972,7 @@ def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
         other = metrics.stream('other')
         other.sample('polled', lambda: None)
         other.count('z', 5)
-        forks._forkables.clear()
+        forks._forkables.__init__()
         held = threading.Event()
         def hold():
             with metrics._lock, metrics._reporter._lock:
@@ -1120,7 +1120,7 @@ def test_records_of_one_shape_keep_their_sources_apart():
 
 def test_meters_are_forgotten_by_the_fork_hook():
     """A Metrics that nobody has any more is not kept alive by it."""
-    before = len(forks.registered())
+    before = len(forks._forkables.all())
     Metrics(logging.getLogger("x")).stream("a")
     gc.collect()
-    assert len(forks.registered()) <= before
+    assert len(forks._forkables.all()) <= before

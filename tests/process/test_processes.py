@@ -267,7 +267,7 @@ def test_a_fork_that_python_is_not_told_of_is_noticed():
             logplex.url,
             """
             from logplex_handler._process import forks
-            forks._forkables.clear()
+            forks._forkables.__init__()
             logger.info("parent")
             pid = os.fork()
             if pid == 0:
