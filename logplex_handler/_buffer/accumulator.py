@@ -9,45 +9,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from logplex_handler._buffer.backpressure import NO_CONGESTION, PATIENCE_WITH_A_DISK, Backpressure
 from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
-OnFull = Literal["drop_oldest", "drop_newest", "block"]
-
 # Entries that are weighed beyond what is needed, so as not to be there again at the next one.
 _WEIGHED_IN_ADVANCE = 512
-
-# A batch that is due may wait a moment for so many times as many packets: they cost less together.
-LARGE = 10
 
 # Where half of the room is taken, looks before the rest would be if nobody took anything: at each
 # of them who puts an entry may stand back. So many that the room lasts longer than their patience.
 _LOOKS_WHILE_HALF_FULL = 64
-
-
-@dataclass(frozen=True)
-class BufferLimits:
-    """How much may wait, and what a full accumulator does.
-
-    Attributes:
-        max_bytes: MemoryPool that entries may hold, those being sent included.
-        on_full: Who gives way, or `block` to wait.
-        batch_frames: Packets that make a batch due.
-        batch_bytes: Bytes that make a batch due.
-        has_disk: Whether entries leave for a disk. Then somebody is to be woken when half of the
-            bytes are likely held, and those who put entries have more patience.
-    """
-
-    max_bytes: int
-    on_full: OnFull
-    batch_frames: int
-    batch_bytes: int
-    has_disk: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +56,6 @@ class Accumulator:
         "_changed",
         "_first_at",
         "_flush_mark",
-        "_large",
                 "_limits",
         "_lock",
         "_look_at",
@@ -117,9 +91,6 @@ class Accumulator:
         on_reclaimed: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
-        # Packets of a large batch; fewer where there may be no room for so many.
-        room_for = max(limits.batch_frames, limits.max_bytes * 3 // 4 // LIGHT)
-        self._large = min(LARGE * limits.batch_frames, room_for)
         self._weigh = weigh
         # Called without a lock when entries had to give way to those of another accumulator.
         self._on_reclaimed = on_reclaimed
@@ -527,7 +498,7 @@ class Accumulator:
             more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
         look_at = min(self._backpressure.at, queued + max(0, more) + 1)
         if not self._woken_for_large_batch:
-            wanted = self._large if self._woken_for_batch else limits.batch_frames
+            wanted = limits.large_batch_frames if self._woken_for_batch else limits.batch_frames
             look_at = min(look_at, queued + wanted - self._queue.frames)
         return look_at
 
@@ -601,7 +572,7 @@ class Accumulator:
 
     def _large_batch(self) -> bool:
         return (
-            self._queue.frames >= self._large
+            self._queue.frames >= self._limits.large_batch_frames
             or self._queue.weighed_bytes >= self._limits.batch_bytes
             or (self._memory is not None and self._memory.is_scarce and self._full_batch())
         )

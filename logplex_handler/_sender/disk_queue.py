@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
-from logplex_handler._buffer.accumulator import LARGE, Accumulator, Backlog
+from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.limits import LARGE
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender.batch import Batch
 from logplex_handler._sender.drain import FRAME_BYTES, Readdress, RenderFor, drain

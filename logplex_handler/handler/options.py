@@ -14,7 +14,7 @@ from logging.handlers import SysLogHandler
 from pathlib import PurePath
 from typing import Any, get_args
 
-from logplex_handler._buffer.accumulator import BufferLimits, OnFull
+from logplex_handler._buffer.limits import BufferLimits, OnFull
 from logplex_handler._formatting.formatter import checked_source
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._sender.sender import SenderOptions

@@ -7,7 +7,8 @@ from collections import deque
 
 import pytest
 
-from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._wire.entry import LIGHT
 

@@ -7,7 +7,8 @@ from unittest.mock import patch
 import pytest
 
 from logplex_handler import Destination, KeyValueFormatter
-from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.drain import drain
 from logplex_handler._wire.frames import Run, number, singles

@@ -1,6 +1,7 @@
 """Who is told of which drops, and that the numbers agree."""
 
-from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_notices import DropNotices
 
