@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,11 @@ from hypothesis import HealthCheck, settings
 
 from logplex_handler._sender import retry_policy
 from logplex_handler.testing._tokens import Tokens
+
+# A failed assertion of a shared module shows its values, as one of a test does.
+pytest.register_assert_rewrite(
+    *(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir() if path.stem != "conftest")
+)
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
 settings.register_profile(

@@ -1,128 +1,33 @@
-"""Records whose formatting is left to the sender: the same lines, where nothing can change."""
+"""Records whose formatting is left to the sender: the same lines as the formatter writes."""
 
 import dataclasses
-import decimal
-import enum
-import gc
 import itertools
 import logging
-import re
-import threading
-import uuid
-import weakref
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler import Destination, KeyValueFormatter, count
+from logplex_handler import count
 from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._wire.frames import Run, singles
-from logplex_handler._wire.packet import PacketForm
-from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to
+from tests.formatting.call_sites import (
+    DESTINATION,
+    FORMATTER,
+    PACKET,
+    VALUES,
+    Odd,
+    entries_that_know,
+    formatted,
+    frames,
+    has_shape,
+    make,
+)
 
-PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
-DESTINATION = Destination("http://127.0.0.1/logs", "token", "t.0")
-FORMATTER = KeyValueFormatter(source="us-east", static={"team": "a%b"})
-# One that is longer is formatted at once.
-INTEGERS = st.integers(-(2**119), 2**119)
 TYPICAL = logging.LogRecord("", 0, "", 0, "", (), None)
 
 
-def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, created=1e9 + 0.25):
-    """A record as a logger makes it."""
-    record = logging.getLogger(name).makeRecord(
-        name, level, "here.py", 1, message, args, None, extra=extra
-    )
-    record.created = created
-    return record
-
-
-def entries_that_know(*records, formatter=FORMATTER):
-    """Codec that have seen each of the records often enough."""
-    entries = Codec(PACKET, FORMATTER)
-    for record in records:
-        for _ in range(_TIMES_WORTH_A_SHAPE):
-            entries.entry(record, formatter)
-    return entries
-
-
-def frames(entries, entry):
-    (rendered,) = entries.render([entry], DESTINATION)
-    return rendered
-
-
-def formatted(record, formatter=FORMATTER):
-    return PACKET.frames(record.created, record.levelno, formatter.format(record))
-
-
-def has_shape(entry):
-    return entry[0] > 0
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-class Sneaky(str):
-    def __str__(self):
-        return 'x" y=1\nz'
-
-    def __eq__(self, other):
-        return True
-
-    __hash__ = str.__hash__
-
-
-class Odd:
-    def __str__(self):
-        return 'odd "one"\n'
-
-
-VALUES = [
-    "berlin",
-    "",
-    "new york",
-    'a "quoted" \\ one',
-    "line\nbreak\r\ttab\x00\x1b[31m",
-    "a=b c=d",
-    "ünïcödé",
-    "\u2028\x85\xa0",
-    "\ufeffbom",
-    "surrogate \ud800",
-    "emoji 🎉",
-    "x" * 5000,
-    "100%",
-    "%s",
-    "{x}",
-    0,
-    -1,
-    7,
-    2**70,
-    2**200,
-    -(2**200),
-    1.5,
-    -0.0,
-    1e300,
-    float("nan"),
-    float("inf"),
-    True,
-    False,
-    None,
-    Colour.RED,
-    uuid.UUID(int=5),
-    decimal.Decimal("1.50"),
-    Fraction(1, 3),
-    b"bytes",
-    [1, "two"],
-    {"a": 1},
-    Sneaky("sneaky"),
-    Odd(),
-    10**4000,
-]
 TEMPLATES = [
     "%s",
     "done: %s",
@@ -417,66 +322,6 @@ def test_no_text_of_the_application_gets_into_the_source():
     assert frames(entries, entry) == formatted(record)
 
 
-def test_another_formatter_has_other_shapes():
-    """What waits is written as it would have been when it was logged."""
-    record = make("order %s shipped", (5,))
-    entries = entries_that_know(record)
-    before, _ = entries.entry(record, FORMATTER)
-    other = KeyValueFormatter(message_key="message")
-    after, _ = entries.entry(record, other)
-    assert not has_shape(after)
-    assert frames(entries, before) == formatted(record)
-    assert frames(entries, after) == formatted(record, other)
-
-
-@pytest.mark.parametrize(
-    "formatter",
-    [logging.Formatter("%(message)s"), type("Mine", (KeyValueFormatter,), {})()],
-    ids=["logging.Formatter", "subclass"],
-)
-def test_formatters_of_other_classes_are_called_for_every_record(formatter):
-    """Nobody knows what they depend on."""
-    record = make("order %s shipped", (5,))
-    entries = entries_that_know(record, formatter=formatter)
-    entry, is_light = entries.entry(record, formatter)
-    assert not has_shape(entry)
-    assert is_light
-    assert not entries.entry(make("order %s shipped", ("x" * 3000,)), formatter)[1]
-
-
-def test_a_call_that_comes_seldom_has_no_shape():
-    """Making one costs as much as it saves on so many records."""
-    entries = Codec(PACKET, FORMATTER)
-    record = make("order %s shipped", (5,))
-    for _ in range(_TIMES_WORTH_A_SHAPE):
-        entry, _ = entries.entry(record, FORMATTER)
-        assert not has_shape(entry)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
-
-
-def test_templates_made_at_run_time_do_not_fill_the_memory():
-    """They do not come again, and nothing of them is kept for long."""
-    entries = Codec(PACKET, FORMATTER)
-    for number in range(5000):
-        entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
-    assert len(entries.call_sites._times) <= 1024
-    assert not entries._known.by_number
-    for _ in range(2 * _TIMES_WORTH_A_SHAPE):
-        entries.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
-    assert not entries._known.by_number
-
-
-def test_a_long_text_is_formatted_at_once():
-    """What it will hold must be known, to count towards the memory that may be held."""
-    short = make("order %s shipped", ("x",))
-    entries = entries_that_know(short)
-    entry, is_light = entries.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
-    assert not is_light
-    assert entries.weigh(entry)[0] > 6 * 3000
-    assert entries.entry(short, FORMATTER)[1]
-
-
 @pytest.mark.parametrize("form", [PACKET, dataclasses.replace(PACKET, max_packet_bytes=2048)])
 def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
     """However many there are of it."""
@@ -499,38 +344,6 @@ def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
     assert frames(entries, entry) == formatted(record)
 
 
-def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
-    """Their values are formatted at once."""
-
-    class Meta(type):
-        def __eq__(cls, other):
-            return cls is other
-
-        __hash__ = None
-
-    class Value(metaclass=Meta):
-        pass
-
-    record = make("shipped", (), {"value": Value()})
-    entry, _ = entries_that_know(record).entry(record, FORMATTER)
-    assert not has_shape(entry)
-
-
-def test_no_value_of_a_record_is_kept():
-    """Not of the one that a shape was made for either."""
-
-    class Connection:
-        pass
-
-    argument, extra = Connection(), Connection()
-    gone = [weakref.ref(argument), weakref.ref(extra)]
-    entries = entries_that_know(make("on %s", (argument,), {"extra": extra}))
-    assert entries._known.by_number
-    del argument, extra
-    gc.collect()
-    assert [ref() for ref in gone] == [None, None]
-
-
 def test_an_exception_that_is_false_is_one():
     """Its traceback is written as of any other."""
 
@@ -546,70 +359,3 @@ def test_an_exception_that_is_false_is_one():
     record.exc_info = Empty()
     entry, _ = entries.entry(record, FORMATTER)
     assert frames(entries, entry) == formatted(record)
-
-
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
-def test_what_is_light_weighs_no_more_than_is_said(value):
-    """It is put without being weighed."""
-    record = make("%s and %s", (value, value), {"a": value})
-    entries = entries_that_know(record)
-    entry, is_light = entries.entry(record, FORMATTER)
-    size, packets = entries.weigh(entry)
-    assert size <= 2048 or not is_light
-    assert packets == 1 or not is_light
-    assert entries.weigh(entry) == (size, packets)
-
-
-def test_a_class_with_an_emit_of_its_own_gets_every_record():
-    """As `logging` promises it."""
-    seen = []
-    with LogplexReceiver() as logplex:
-        from logplex_handler import LogplexHandler
-
-        class Mine(LogplexHandler):
-            def emit(self, record):
-                seen.append(record)
-                super().emit(record)
-
-        handler = Mine(logplex.url)
-        for number in range(3 * _TIMES_WORTH_A_SHAPE):
-            handler.handle(make("order %s shipped", (number,)))
-        handler.close()
-        assert len(seen) == len(logplex.lines) == 3 * _TIMES_WORTH_A_SHAPE
-
-
-def test_records_of_many_threads_arrive_once_in_each_thread_s_order():
-    """Through shapes, light entries, and several batches."""
-    threads, each = 8, 2500
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, formatter=KeyValueFormatter()) as (logger, handler),
-    ):
-
-        def work(thread):
-            for number in range(each):
-                logger.info("thread %s logs %s", thread, number, extra={"n": number})
-
-        workers = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
-        for worker in workers:
-            worker.start()
-        while any(worker.is_alive() for worker in workers):
-            assert balanced(handler.stats())
-        assert handler.flush(20)
-        stats = handler.stats()
-    assert stats.delivered == threads * each
-    seen = [re.search(r"thread (\d) logs (\d+)", line.text).groups() for line in logplex.lines]
-    for thread in range(threads):
-        assert [int(n) for t, n in seen if t == str(thread)] == list(range(each))
-
-
-def test_a_record_of_a_shape_needs_no_other_one_to_leave():
-    """The first of them starts the clock."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, formatter=KeyValueFormatter(), flush_interval=0.05) as (logger, _),
-    ):
-        for sent, pause in enumerate([0] * 100 + [0.08] * 10, 1):
-            logger.info("order %s shipped", sent)
-            if pause:
-                assert logplex.wait_for(sent, 3)

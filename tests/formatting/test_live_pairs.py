@@ -11,7 +11,7 @@ import pytest
 from logplex_handler import KeyValueFormatter, count
 from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
 from logplex_handler.testing import LogplexReceiver
-from tests.formatting.test_call_sites import (
+from tests.formatting.call_sites import (
     PACKET,
     entries_that_know,
     formatted,

@@ -3,7 +3,7 @@
 import pytest
 
 from logplex_handler import ConfigurationError, KeyValueFormatter
-from tests.formatting.test_call_sites import entries_that_know, formatted, frames, has_shape, make
+from tests.formatting.call_sites import entries_that_know, formatted, frames, has_shape, make
 
 FORMATTER = KeyValueFormatter(omit=["data", "o'dd"])
 

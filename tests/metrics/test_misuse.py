@@ -12,7 +12,7 @@ import pytest
 
 from logplex_handler import Metrics, count, sample
 from tests.logs import wait_until
-from tests.metrics.test_reporter import Lines, recording, values
+from tests.metrics.shared import Lines, recording, values
 
 FAILED = "logplex_handler.metrics.failed"
 

@@ -14,7 +14,7 @@ import pytest
 from logplex_handler import ConfigurationError
 from logplex_handler.process_metrics import ProcessMetrics
 from tests.logs import wait_until
-from tests.metrics.test_reporter import recording, values
+from tests.metrics.shared import recording, values
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the names are Linux's")
 

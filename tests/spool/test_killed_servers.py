@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from tests.logs import logging_to, wait_until
+from tests.runtimes.shared import PATCHES
 from tests.runtimes.test_gunicorn import _children
-from tests.runtimes.test_servers import PATCHES
 from tests.servers import accept, answer, reset, serving, texts
 from tests.spool import kills
 

@@ -9,12 +9,11 @@ import zlib
 
 import pytest
 
-from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._conventions import Units, text_violations
 from logplex_handler.testing._explanations import RULES
 from logplex_handler.testing._framing import wrong_count
 from logplex_handler.testing._violations import Violation
-from tests.testing.test_receiver import HEADER, LINES, bare, basic, frame, post, raw, sized
+from tests.testing.wire import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
 
@@ -96,12 +95,6 @@ APART = {
     "metric.two-units",
     "packet.token",
 }
-
-
-@pytest.fixture
-def logplex():
-    with LogplexReceiver() as receiver:
-        yield receiver
 
 
 def test_every_rule_is_tested():

@@ -1,27 +1,18 @@
-"""What prometheus_client and OpenTelemetry count becomes lines: with the real libraries."""
+"""What prometheus_client counts becomes lines: with the real library."""
 
 from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 
 import numpy
 import prometheus_client
 import pytest
-from opentelemetry.metrics import Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
-from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
-from logplex_handler.opentelemetry import LogplexMetricExporter
+from logplex_handler import ConfigurationError
 from logplex_handler.prometheus import PrometheusBridge
-from logplex_handler.testing import LogplexReceiver
-from tests import strict
-from tests.logs import logging_to
-from tests.metrics.test_reporter import Lines, recording, values
+from tests.metrics.shared import recording, values
 
 # prometheus_client
 
@@ -265,181 +256,3 @@ def test_a_histogram_without_a_mean_keeps_its_other_parts(registry, bridged):
     assert parts["h.count"] == (1, "")
     assert float(parts["h.p50"][0]) == pytest.approx(0.5)
     assert "h.mean" not in parts
-
-
-# OpenTelemetry
-
-
-class Exported:
-    """A meter of the real SDK, whose reader exports when it is told."""
-
-    def __init__(self, **options):
-        self.lines = Lines()
-        self.logger = logging.getLogger(f"test.otel{id(self)}")
-        self.logger.propagate = False
-        self.logger.setLevel(logging.INFO)
-        self.logger.addHandler(self.lines)
-        self.reader = PeriodicExportingMetricReader(
-            LogplexMetricExporter(self.logger, source="web.1"), export_interval_millis=3_600_000
-        )
-        self.provider = MeterProvider([self.reader], shutdown_on_exit=False, **options)
-        self.meter = self.provider.get_meter("test")
-
-    def report(self):
-        self.lines.records.clear()
-        assert self.reader.force_flush()
-        return self.lines
-
-
-@pytest.fixture
-def exported():
-    made = []
-
-    def make(**options):
-        made.append(Exported(**options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.provider.shutdown()
-
-
-def test_otel_counters_become_increments(exported):
-    """Also those that are observed; with their attributes behind the name."""
-    one = exported()
-    requests = one.meter.create_counter("http.requests", unit="{request}")
-    total = [100]
-    one.meter.create_observable_counter(
-        "bytes", callbacks=[lambda _: [Observation(total[0])]], unit="By"
-    )
-    requests.add(3, {"method": "GET", "status": 200})
-    requests.add(1, {"method": "GET", "status": 500})
-    assert one.report().sums() == {
-        "http.requests.GET.200": 3,
-        "http.requests.GET.500": 1,
-        "bytes": 100,
-    }
-    assert all(line.startswith("source=web.1 ") for line in one.lines.lines)
-    requests.add(4, {"method": "GET", "status": 200})
-    total[0] = 130
-    assert one.report().sums() == {"http.requests.GET.200": 4, "bytes": 30}
-
-
-def test_otel_gauges_become_samples(exported):
-    """And counters that go down too."""
-    one = exported()
-    one.meter.create_gauge("temperature", unit="Cel").set(21.5)
-    one.meter.create_observable_gauge("load", callbacks=[lambda _: [Observation(0.5)]], unit="1")
-    open_now = one.meter.create_up_down_counter("connections")
-    open_now.add(5)
-    open_now.add(-2)
-    assert values(one.report()) == {
-        "temperature": (21.5, "Cel"),
-        "load": (0.5, ""),
-        "connections": (3, ""),
-    }
-    open_now.add(-1)
-    assert values(one.report())["connections"] == (2, "")
-
-
-@pytest.mark.parametrize("name", ["uniform", "lognormal"])
-def test_otel_histograms_become_percentiles_of_the_interval(exported, name):
-    """Within five percent of numpy's; the next report begins anew."""
-    one = exported()
-    histogram = one.meter.create_histogram("latency", unit="ms")
-    generator = numpy.random.default_rng(1)
-    data = {
-        "uniform": generator.uniform(1, 100, 20_000),
-        "lognormal": generator.lognormal(3, 1, 20_000),
-    }[name]
-    for value in data.tolist():
-        histogram.record(value, {"route": "home"})
-    read = values(one.report())
-    assert read["latency.home.count"] == (20_000, "")
-    assert read["latency.home.min"][0] == pytest.approx(data.min(), rel=1e-5)
-    assert read["latency.home.max"][0] == pytest.approx(data.max(), rel=1e-5)
-    assert read["latency.home.mean"] == (pytest.approx(data.mean(), rel=1e-5), "ms")
-    for percent in (50, 95, 99):
-        assert read[f"latency.home.p{percent}"][0] == pytest.approx(
-            numpy.percentile(data, percent), rel=0.05
-        )
-    histogram.record(7, {"route": "home"})
-    read = values(one.report())
-    assert read["latency.home.count"] == (1, "")
-    assert read["latency.home.p99"] == (7, "ms")
-
-
-def test_otel_histograms_with_buckets_of_their_own_work_too(exported):
-    """As a view of the application may ask for."""
-    view = View(
-        instrument_name="latency", aggregation=ExplicitBucketHistogramAggregation([10, 20, 30])
-    )
-    one = exported(views=[view])
-    histogram = one.meter.create_histogram("latency", unit="ms")
-    for value in (5, 15, 15, 25, 99):
-        histogram.record(value)
-    read = values(one.report())
-    assert read["latency.count"] == (5, "")
-    assert 10 <= read["latency.p50"][0] <= 20
-    assert read["latency.max"] == (99, "ms")
-    assert 30 <= read["latency.p99"][0] <= 99
-
-
-def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
-    """All else is reported."""
-    one = exported()
-    one.meter.create_gauge("temperature").set(-4)
-    one.meter.create_gauge("fine").set(1)
-    lines = one.report()
-    assert [r.metric for r in lines.records if r.levelno == logging.WARNING] == ["temperature"]
-    assert lines.sums() == {"logplex_handler.metrics.failed": 1}
-    assert values(lines) == {"fine": (1, "")}
-    lines = one.report()
-    assert not [r for r in lines.records if r.levelno == logging.WARNING]
-
-
-def test_otel_metrics_arrive_at_the_receiver_at_shutdown():
-    """The provider's shutdown exports what is left."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, formatter=KeyValueFormatter(source="elsewhere")) as (
-            logger,
-            handler,
-        ),
-    ):
-        reader = PeriodicExportingMetricReader(LogplexMetricExporter(logger, source="web.1"))
-        provider = MeterProvider([reader], shutdown_on_exit=False)
-        provider.get_meter("shop").create_counter("orders").add(17)
-        provider.shutdown()
-        handler.flush()
-        assert [line.text for line in logplex.lines] == ["source=web.1 count#orders=17"]
-        assert strict.metrics(strict.pairs(logplex.lines[0].text))[0].source == "web.1"
-
-
-def test_without_the_sdk_the_error_names_the_extra():
-    """When the module is imported."""
-    text = (
-        "import sys; sys.modules['opentelemetry.sdk'] = None\nimport logplex_handler.opentelemetry"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=False
-    )
-    assert "pip install 'logplex-handler[opentelemetry]'" in done.stderr
-
-
-def test_an_exporter_checks_its_arguments():
-    """As Metrics does."""
-    with pytest.raises(ConfigurationError, match=r"^source: "):
-        LogplexMetricExporter(logging.getLogger("x"), source="a b")
-    with pytest.raises(ConfigurationError, match=r"^logger: "):
-        Metrics("x")
-
-
-def test_an_export_that_nobody_logs_is_a_failure_and_said(capsys):
-    """Where the logger has no handler, say."""
-    logger = logging.getLogger("test.bridges.bare")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    exporter = LogplexMetricExporter(logger)
-    assert exporter.export(None) is MetricExportResult.FAILURE
-    assert "metrics are not logged: test.bridges.bare has no handler" in capsys.readouterr().err

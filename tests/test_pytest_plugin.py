@@ -14,7 +14,7 @@ import pytest
 
 from logplex_handler.testing import LogplexCapture
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 FAILING = """
 import logging

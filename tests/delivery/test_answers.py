@@ -1,0 +1,296 @@
+"""What each answer means for a batch."""
+
+import time
+from contextlib import suppress
+
+import pytest
+
+from logplex_handler._sender import retry_policy
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, refusing, reset, serving, texts
+
+# Answers.
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_any_2xx_is_delivered(status):
+    """Logplex says 204, other receivers 200 or 202."""
+    with serving(answer(status)) as server, logging_to(server.url) as (logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        assert handler.stats().delivered == 1
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("step", [answer(503), answer(408), answer(429), answer(500), reset])
+def test_a_passing_failure_is_tried_again_with_the_same_frame_id(step, short_waits):
+    """The batch is kept, and leaves again unchanged after a wait."""
+    with serving(step, accept) as server, logging_to(server.url) as (logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        stats = handler.stats()
+    first, second = server.received
+    assert (first.frame_id, first.body) == (second.frame_id, second.body)
+    assert (stats.delivered, stats.requests, stats.retries) == (1, 2, 1)
+    assert stats.possible_duplicates == (step is reset)
+
+
+def test_an_order_holds_across_failures(short_waits):
+    """Records that come while a batch fails wait behind it."""
+    with (
+        serving(answer(503), answer(503), accept) as server,
+        logging_to(server.url, flush_interval=0.05) as (logger, handler),
+    ):
+        for number in range(30):
+            logger.info("line %d", number)
+            time.sleep(0.02)
+        assert handler.flush()
+    delivered = {request.frame_id: request for request in server.received}.values()
+    numbers = [int(frame.split()[1]) for r in delivered for frame in texts(r.body)]
+    assert numbers == list(range(30))
+
+
+def test_retry_after_is_obeyed():
+    """The receiver's own wait comes before the ordinary one."""
+    with (
+        serving(answer(503, "Retry-After: 2"), accept) as server,
+        logging_to(server.url) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: len(server.received) == 1)
+        first = time.monotonic()
+        assert wait_until(lambda: len(server.received) == 2)
+        assert 1.8 < time.monotonic() - first < 3
+        assert handler.flush()
+
+
+def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
+    """It is False at once rather than after the time-out."""
+    with (
+        serving(answer(429, "Retry-After: 100")) as server,
+        logging_to(server.url, shutdown_timeout=0.5) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        started = time.monotonic()
+        assert not handler.flush(20)
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, short_waits):
+    """199 of 200 are delivered in order; the one is counted, told in the stream, said on stderr."""
+    with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
+        server.steps[0] = refusing(b"line 77\n", status)(server)
+        for number in range(200):
+            logger.info("line %d", number)
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.accepted, stats.delivered, stats.dropped) == (200, 199, {"refused": 1})
+    assert balanced(stats)
+    taken = [t for r in server.received if b"line 77\n" not in r.body for t in texts(r.body)]
+    *lines, notice = [text.decode() for text in taken]
+    assert lines == [f"line {number}" for number in range(200) if number != 77]
+    assert notice.startswith('level=warning logger=logplex_handler msg="1 record dropped')
+    assert notice.endswith(" count#logplex_handler.dropped=1")
+    assert "1 record dropped (refused 1)" in capsys.readouterr().err
+    # Halving 200 takes a request for each half on the way down, not one for each packet.
+    assert len(server.received) < 25
+
+
+def test_a_stream_that_refuses_every_packet_is_set_aside_rather_than_emptied(capsys, short_waits):
+    """Its records are kept, and delivered when it takes lines again."""
+    with serving(*[answer(400)] * 7, accept) as server, logging_to(server.url) as (logger, handler):
+        for number in range(4):
+            logger.info("line %d", number)
+        assert wait_until(lambda: len(server.received) >= 7)
+        assert handler.stats().pending == 4
+        assert handler.flush()
+        assert handler.stats().delivered == 4
+    assert server.frames()[-4:] == [b"line 0", b"line 1", b"line 2", b"line 3"]
+    assert capsys.readouterr().err.count("4 records kept") == 1
+
+
+def test_a_single_bad_packet_shows_beside_the_next_good_one(short_waits):
+    """Refused alone it is kept; once another line is accepted, it is the one at fault."""
+    with (
+        serving(accept) as server,
+        logging_to(server.url, flush_interval=0.05) as (logger, handler),
+    ):
+        server.steps[0] = refusing(b"bad", 400)(server)
+        logger.info("bad")
+        assert wait_until(lambda: handler.stats().requests >= 2)
+        assert handler.stats().pending == 1
+        logger.info("good")
+        assert handler.flush()
+        assert handler.stats().dropped == {"refused": 1}
+        assert handler.stats().delivered == 1
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 410, 415])
+def test_a_refused_url_keeps_the_records_and_says_so_once(status, capsys, short_waits):
+    """The batch is not halved, not dropped, and delivered if the URL becomes good."""
+    with (
+        serving(answer(status), answer(status), accept) as server,
+        logging_to(server.url) as (
+            logger,
+            handler,
+        ),
+    ):
+        for number in range(3):
+            logger.info("line %d", number)
+        assert handler.flush()
+        assert handler.stats().delivered == 3
+    assert [request.headers["logplex-msg-count"] for request in server.received] == ["3", "3", "3"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"status {status}; 3 records kept" in said
+
+
+def test_redirects_are_not_followed(short_waits):
+    """The credentials do not leave for another place."""
+    with (
+        LogplexReceiver() as other,
+        serving(answer(307, f"Location: {other.url}"), accept) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+        assert not other.requests
+    assert len(server.received) == 2
+
+
+def test_an_answer_that_trickles_is_given_up_after_four_times_the_timeout():
+    """Each byte comes in time, yet the request ends, and the batch is tried again."""
+
+    def trickle(connection):
+        for byte in b"HTTP/1.1 204 No Content\r\nX: " + b"x" * 100:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+    with (
+        serving(trickle, accept) as server,
+        logging_to(server.url, timeout=0.3) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: server.received)
+        started = time.monotonic()
+        assert wait_until(lambda: len(server.received) == 2)
+        assert 1.0 < time.monotonic() - started < 3
+        assert handler.flush()
+        assert handler.stats().possible_duplicates == 1
+
+
+def test_a_long_answer_is_not_read_to_its_end():
+    """Its status counts; what follows is left, and its connection given up."""
+
+    def endless(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65_536)
+
+    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
+        logger.info("one")
+        assert handler.flush()
+        logger.info("two")
+        assert handler.flush()
+        assert handler.stats().delivered == 2
+    assert [request.connection for request in server.received] == [1, 2]
+
+
+def test_an_outage_is_said_on_stderr_once_and_ends_well(capsys, short_waits):
+    """After some failures in a row a line says so; nothing is lost."""
+    steps = [answer(503)] * 6
+    with serving(*steps, accept) as server, logging_to(server.url) as (logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        assert handler.stats().delivered == 1
+    assert len(server.received) == len(steps) + 1
+    said = capsys.readouterr().err
+    assert said.count("not delivering: status 503; 1 record kept, to be tried again") == 1
+
+
+# Servers that mean no good.
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://x:99999999/", "/elsewhere"])
+def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
+    """Nor is its target looked at: the URL is refused, and the records are kept."""
+    sent = []
+
+    def endless(connection):
+        head = f"HTTP/1.1 302 Resolved\r\nLocation: {location}\r\nContent-Encoding: gzip\r\n\r\n"
+        connection.sendall(head.encode())
+        with suppress(OSError):
+            while len(sent) < 1000:
+                connection.sendall(b"x" * 65_536)
+                sent.append(1)
+
+    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        assert handler.stats().delivered == 1
+    assert len(sent) < 1000
+    assert len(server.received) == 2
+
+
+def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
+    """After a few packets refused alone there is a wait between two requests."""
+    with (
+        serving(answer(400)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (
+            logger,
+            handler,
+        ),
+    ):
+        for number in range(2000):
+            logger.info("line %d", number)
+        time.sleep(2.5)
+        requested = len(server.received)
+        stats = handler.stats()
+    assert requested < 50
+    assert (stats.pending, stats.dropped) == (2000, {})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "most"), [(answer(503), 5), (answer(503, "Retry-After: 60"), 1)]
+)
+def test_drops_do_not_cut_a_wait_short(refusal, most):
+    """They are told at once where no request is needed for it; the receiver is left alone."""
+    with (
+        serving(refusal) as server,
+        logging_to(
+            server.url, max_buffer_bytes=20_000, flush_interval=0.01, shutdown_timeout=0.1
+        ) as (logger, handler),
+    ):
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            logger.info("line")
+            time.sleep(0.002)
+        requested = len(server.received)
+        assert handler.stats().dropped["buffer_full"] > 100
+    assert 1 <= requested <= most
+
+
+def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):
+    """However many are refused first, each is asked for once, and the others arrive."""
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
+    with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
+        server.steps[0] = refusing(b"bad", 400)(server)
+        for _ in range(24):
+            logger.info("bad")
+        for number in range(176):
+            logger.info("line %d", number)
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (176, {"refused": 24})
+    taken = [t for r in server.received if b"bad" not in r.body for t in texts(r.body)]
+    lines = [text for text in taken if text.startswith(b"line")]
+    assert lines == [b"line %d" % number for number in range(176)]

@@ -1,0 +1,122 @@
+"""Drops: a full buffer, callbacks, blocking, and entries that cannot be rendered."""
+
+import threading
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.servers import accept, answer, serving, texts
+
+# Drops.
+
+
+def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(capsys, short_waits):
+    """What arrives is the newest, then a notice with the number of the others, as in the books."""
+    released = threading.Event()
+
+    def wait(connection):
+        released.wait(10)
+        answer(503)(connection)
+
+    dropped = []
+    with (
+        serving(wait, accept) as server,
+        logging_to(
+            server.url,
+            max_buffer_bytes=20_000,
+            flush_interval=0.01,
+            on_drop=lambda records, cause: dropped.append((records, cause)),
+        ) as (logger, handler),
+    ):
+        logger.info("line 0")
+        assert wait_until(lambda: server.received)
+        for number in range(1, 1000):
+            logger.info("line %d", number)
+            assert balanced(handler.stats())
+        released.set()
+        assert handler.flush()
+        stats = handler.stats()
+    lost = stats.dropped["buffer_full"]
+    assert stats.delivered + lost == 1000
+    assert 800 < lost < 1000
+    assert sum(records for records, _ in dropped) == lost
+    assert {cause for _, cause in dropped} == {"buffer_full"}
+    delivered = {request.frame_id: request.body for request in server.received}.values()
+    frames = [text.decode() for body in delivered for text in texts(body)]
+    lines = [text for text in frames if text.startswith("line")]
+    notices = [text for text in frames if not text.startswith("line")]
+    assert lines == ["line 0", *(f"line {number}" for number in range(lost + 1, 1000))]
+    assert sum(int(text.rpartition("=")[2]) for text in notices) == lost
+    assert "dropped (buffer_full" in capsys.readouterr().err
+
+
+def test_a_callback_may_log_and_fail():
+    """What `on_drop` logs is delivered like any other record; what it raises is nobody's."""
+    log = []
+
+    def on_drop(records, cause):
+        log[0].warning("lost %d", records)
+        raise RuntimeError("the partner's own error")
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_buffer_bytes=20_000, on_drop=on_drop) as (logger, handler),
+    ):
+        log.append(logger)
+        logger.info("x" * 30_000)
+        assert handler.flush()
+        assert wait_until(lambda: any(line.text == "lost 1" for line in logplex.lines))
+
+
+def test_blocking_waits_for_room_and_loses_nothing():
+    """With `on_full="block"` the caller is as fast as the delivery."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_buffer_bytes=20_000, on_full="block") as (logger, handler),
+    ):
+        for number in range(2000):
+            logger.info("line %d", number)
+        assert handler.flush()
+        assert handler.stats().dropped == {}
+    assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(2000)]
+
+
+def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
+    """It is counted as `format_error`, and told."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        real = own_stream(handler).in_flight._render
+
+        def render(entries, destination):
+            for entry in entries:
+                yield from [[]] if entry[-1] == "bad" else real([entry], destination)
+
+        monkeypatch.setattr(own_stream(handler).in_flight, "_render", render)
+        for text in ("one", "bad", "two"):
+            logger.info(text)
+        assert handler.flush()
+        stats = handler.stats()
+    assert [line.text for line in logplex.lines][:2] == ["one", "two"]
+    assert stats.dropped == {"format_error": 1}
+    assert balanced(stats)
+
+
+def test_what_is_left_at_the_end_is_called_back_for(capsys):
+    """`on_drop` hears of every cause that the handler tells."""
+    dropped = []
+    with (
+        serving(answer(503)) as server,
+        logging_to(
+            server.url, shutdown_timeout=0.1, on_drop=lambda n, cause: dropped.append((n, cause))
+        ) as (logger, handler),
+    ):
+        logger.info("line")
+        handler.close()
+    assert dropped == [(1, "shutdown")]
+    said = capsys.readouterr().err
+    assert said.count("1 record not delivered") == 1
+    assert "dropped" not in said

@@ -1,0 +1,147 @@
+"""When a batch is due, and how large it is."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+from logplex_handler._sender import sender
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import logging_to, wait_until
+from tests.servers import accept, serving
+
+# Batches.
+
+
+def test_a_batch_is_due_when_it_has_batch_size_packets():
+    """The last packet of a full batch sends it, long before the interval is over."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
+    ):
+        for number in range(4):
+            logger.info("line %d", number)
+        assert not logplex.wait_for(1, 0.3)
+        logger.info("line 4")
+        assert logplex.wait_for(5)
+    assert [request.frames for request in logplex.requests] == [5]
+
+
+def test_the_packets_of_a_long_message_count_towards_batch_size():
+    """One message of six packets is a batch of five or more."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
+    ):
+        logger.info("x" * 55_000)
+        assert logplex.wait_for(6)
+
+
+def test_a_batch_is_due_flush_interval_after_its_first_record():
+    """A single record waits for the interval, and no longer."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url, flush_interval=0.4) as (logger, _):
+        started = time.monotonic()
+        logger.info("one")
+        assert not logplex.wait_for(1, 0.2)
+        logger.info("two")
+        assert logplex.wait_for(2)
+        assert 0.35 < time.monotonic() - started < 2
+    assert [request.frames for request in logplex.requests] == [2]
+
+
+def log_lines(logger, number):
+    for line in range(number):
+        logger.info("line %d", line)
+
+
+@contextmanager
+def soon_after_a_request(monkeypatch, *, rest, flush_interval):
+    """A receiver that has had a batch of five just now, and the logger that goes on."""
+    monkeypatch.setattr(sender, "_REST", rest)
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),
+    ):
+        log_lines(logger, 5)
+        assert logplex.wait_for(5)
+        yield logplex, logger
+
+
+def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
+    """For a moment, so that there are fewer requests; then it leaves, however large it is."""
+    with soon_after_a_request(monkeypatch, rest=1.0, flush_interval=60) as (logplex, logger):
+        log_lines(logger, 12)
+        assert not logplex.wait_for(6, 0.2)
+        log_lines(logger, 8)
+        assert logplex.wait_for(25)
+    assert [request.frames for request in logplex.requests] == [5, 20]
+
+
+def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
+    """They leave at once, however soon after a request."""
+    with soon_after_a_request(monkeypatch, rest=600, flush_interval=600) as (logplex, logger):
+        log_lines(logger, 49)
+        assert not logplex.wait_for(6, 0.2)
+        log_lines(logger, 1)
+        assert logplex.wait_for(55)
+    assert [request.frames for request in logplex.requests] == [5, 50]
+
+
+def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
+    """As any batch."""
+    with soon_after_a_request(monkeypatch, rest=600, flush_interval=0.2) as (logplex, logger):
+        log_lines(logger, 7)
+        assert logplex.wait_for(12)
+    assert [request.frames for request in logplex.requests] == [5, 7]
+
+
+def test_no_request_is_larger_than_max_batch_bytes():
+    """What waits is sent in as many requests as it needs."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_batch_bytes=20_000, flush_interval=60) as (logger, handler),
+    ):
+        for number in range(1000):
+            logger.info("%04d %s", number, "x" * 100)
+        assert handler.flush()
+    assert max(len(request.body_bytes) for request in logplex.requests) <= 20_000
+    assert [line.text[:4] for line in logplex.lines] == [f"{n:04d}" for n in range(1000)]
+
+
+def test_under_backlog_batches_grow_beyond_batch_size():
+    """What came while a request was under way leaves in one request, bounded by bytes alone."""
+    released = threading.Event()
+
+    def slow_accept(connection):
+        released.wait(5)
+        accept(connection)
+
+    with (
+        serving(slow_accept, accept) as server,
+        logging_to(server.url, batch_size=10, flush_interval=60) as (logger, handler),
+    ):
+        for number in range(10):
+            logger.info("first %d", number)
+        assert wait_until(lambda: server.received)
+        for number in range(1000):
+            logger.info("later %d", number)
+        released.set()
+        assert handler.flush()
+    assert [request.headers["logplex-msg-count"] for request in server.received] == ["10", "1000"]
+
+
+def test_a_message_larger_than_a_batch_goes_in_consecutive_requests():
+    """One record of more bytes than a request may have is delivered whole, and counted once."""
+    message = "".join(f"{number:06d}" for number in range(10_000))
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_batch_bytes=20_000) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("%s", message)
+        assert handler.flush()
+        assert handler.stats().delivered == 1
+    assert len(logplex.requests) > 2
+    assert "".join(line.text for line in logplex.lines) == message
+    assert not logplex.violations

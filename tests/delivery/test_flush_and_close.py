@@ -1,0 +1,201 @@
+"""`flush` and `close`: what they wait for, for how long, and what is left."""
+
+import socket
+import threading
+import time
+
+from logplex_handler import KeyValueFormatter
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.servers import TOKEN, accept, answer, serving
+
+# Flush and close.
+
+
+def test_flush_is_true_when_there_is_nothing_to_deliver():
+    """A handler that was given nothing is flushed."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+        assert handler.flush(0)
+    assert not logplex.requests
+
+
+def test_flush_is_false_when_its_time_is_over():
+    """A server that does not answer makes it return in time."""
+    with (
+        serving(lambda connection: time.sleep(1.5)) as server,
+        logging_to(server.url, shutdown_timeout=0.2) as (logger, handler),
+    ):
+        logger.info("line")
+        started = time.monotonic()
+        assert not handler.flush(0.5)
+        assert time.monotonic() - started < 1.0
+
+
+def test_close_delivers_what_waits_and_is_harmless_twice():
+    """A long interval does not keep it; records after it are counted as `closed`."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("line")
+        handler.close()
+        handler.close()
+        assert handler.flush()
+        logger.info("late")
+        stats = handler.stats()
+    assert [line.text for line in logplex.lines] == ["line"]
+    assert (stats.delivered, stats.dropped) == (1, {"closed": 1})
+    assert balanced(stats)
+
+
+def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys):
+    """Also the records that take the short way through the handler."""
+    with (
+        serving(accept) as server,
+        logging_to(server.url, formatter=KeyValueFormatter()) as (
+            logger,
+            handler,
+        ),
+    ):
+        for number in range(100):
+            logger.info("order %d", number)
+        accumulator = own_stream(handler).accumulator
+        handler.close()
+        for number in range(100):
+            logger.info("order %d", number)
+        assert not accumulator._queue
+        stats = handler.stats()
+    assert (stats.delivered, stats.pending, dict(stats.dropped)) == (100, 0, {"closed": 100})
+    assert "records are logged after close, and dropped" in capsys.readouterr().err
+
+
+def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
+    """It returns within `shutdown_timeout`; nothing is pending then."""
+    with (
+        serving(lambda connection: time.sleep(1.5)) as server,
+        logging_to(server.url, shutdown_timeout=0.3, flush_interval=0.01) as (logger, handler),
+    ):
+        for number in range(7):
+            logger.info("line %d", number)
+        assert wait_until(lambda: server.received)
+        started = time.monotonic()
+        handler.flush()
+        handler.close()
+        assert time.monotonic() - started < 1.0
+        stats = handler.stats()
+    assert (stats.pending, stats.dropped) == (0, {"shutdown": 7})
+    assert balanced(stats)
+    assert "logplex_handler: 7 records not delivered: " in capsys.readouterr().err
+
+
+def test_the_handler_waits_for_the_interval_in_one_thread_only():
+    """However many records and flushes there are, one thread delivers."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (logger, handler):
+        for _ in range(20):
+            logger.info("line")
+            handler.flush()
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("logplex_handler") == 1
+
+
+def test_no_thread_runs_before_the_first_record():
+    """Making a handler starts nothing."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+        assert handler.flush()
+        assert "logplex_handler" not in [thread.name for thread in threading.enumerate()]
+
+
+# The last chance.
+
+
+def test_closing_tries_once_more_where_a_receiver_asked_for_a_longer_wait():
+    """As at exit: flush does not disturb it, close has no other chance."""
+    with (
+        serving(answer(503, "Retry-After: 100"), accept) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        assert not handler.flush()
+        handler.close()
+        assert handler.stats().delivered == 1
+
+
+def test_closing_does_not_sleep_through_a_recovery():
+    """However long the wait has grown by then, a receiver that comes back in time gets all."""
+    back = threading.Event()
+
+    def step(connection):
+        (accept if back.is_set() else answer(503))(connection)
+
+    with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 3)
+        own_stream(handler).sender.backoff.failures = 20
+        threading.Timer(1.0, back.set).start()
+        handler.close()
+        assert handler.stats().delivered == 1
+
+
+def test_flushing_a_closed_handler_returns_at_once():
+    """`logging.shutdown` does so once more, even if there were drops that nobody could be told."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1, max_buffer_bytes=10_000) as (logger, handler),
+    ):
+        for _ in range(200):
+            logger.info("line")
+        handler.close()
+        started = time.process_time()
+        assert handler.flush(5)
+        assert time.process_time() - started < 1
+
+
+def test_closing_is_bounded_where_a_name_takes_long_to_be_looked_up(monkeypatch):
+    """Only the delivering thread waits for the DNS."""
+    over = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if host == "slow.localhost":
+            over.wait(10)
+        return look_up("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    url = f"http://token:{TOKEN}@slow.localhost:1/logs"
+    with logging_to(url, shutdown_timeout=0.5) as (logger, handler):
+        logger.info("line")
+        started = time.monotonic()
+        handler.close()
+        took = time.monotonic() - started
+        assert handler.stats().dropped == {"shutdown": 1}
+    over.set()
+    assert took < 1.5
+
+
+def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards():
+    """The thread does so when the answer is there."""
+    answered = threading.Event()
+    read = []
+
+    def step(connection):
+        answered.wait(5)
+        accept(connection)
+        connection.settimeout(5)
+        read.append(connection.recv(1))
+
+    with (
+        serving(step) as server,
+        logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: server.received)
+        handler.close()
+        (thread,) = handler._pipeline._worker_pool._threads
+        answered.set()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert wait_until(lambda: read == [b""])

@@ -1,0 +1,114 @@
+"""Signals and Ctrl-C in the middle of a request or a flush."""
+
+import itertools
+import logging
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from logplex_handler._delivery.flush import Flusher
+from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import logging_to, own_stream, wait_until
+from tests.servers import answer, serving
+
+
+def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch):
+    """What had been taken to be sent goes back to its place."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        in_flight = own_stream(handler).in_flight
+        real = in_flight._render
+        interrupted = []
+
+        def render(entries, destination):
+            for entry in entries:
+                if entry[-1] == "line 3" and not interrupted:
+                    interrupted.append(entry)
+                    raise KeyboardInterrupt
+                yield from real([entry], destination)
+
+        monkeypatch.setattr(in_flight, "_render", render)
+        for number in range(6):
+            logger.info("line %d", number)
+        assert handler.flush()
+        stats = handler.stats()
+    assert interrupted
+    assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(6)]
+    assert (stats.delivered, stats.pending) == (6, 0)
+
+
+def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch):
+    """The thread sleeps meanwhile; it is woken, though no other record comes."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=0.05) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("one")
+        assert handler.flush()
+        pipeline, stream = handler._pipeline, own_stream(handler)
+        in_flight = stream.in_flight
+        real = in_flight._render
+
+        def render(entries, destination):
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return real(entries, destination)
+
+        monkeypatch.setattr(in_flight, "_render", render)
+        time.sleep(0.1)
+        # As `put` and `flush` do it, but for waking the thread.
+        record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
+        stream.accumulator.put(handler._codec.entry(record, handler.formatter)[0])
+        stream.accumulator.begin_flush()
+        pipeline._worker_pool._scheduler.plan(stream)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline._worker_pool.help_out(time.monotonic() + 5)
+        assert logplex.wait_for(2, 3.0)
+
+
+def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
+    """Otherwise a host that fails would be tried twice a second from then on."""
+    codes = (Flusher._see_through.__code__, UrgencyMonitor.flush_until.__wrapped__.__code__)
+    number, interrupted = 0, True
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (logger, handler),
+    ):
+        logger.info("line")
+        assert wait_until(lambda: handler.stats().requests == 1)
+        urgency = handler._pipeline._delivery._urgency
+        while interrupted:
+            lines = itertools.count()
+            interrupted = False
+
+            def trace(frame, event, _, lines=lines, number=number):
+                nonlocal interrupted
+                if frame.f_code not in codes:
+                    return None
+                if event == "line" and next(lines) == number:
+                    interrupted = True
+                    raise KeyboardInterrupt
+                return trace
+
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                with suppress(KeyboardInterrupt):
+                    handler.flush(0.02)
+            finally:
+                sys.settrace(before)
+            assert wait_until(lambda: urgency.current is Urgency.NONE, 1.0)
+            number += 1
+        assert number > 8

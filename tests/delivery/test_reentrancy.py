@@ -1,0 +1,175 @@
+"""Records that the delivery causes, and application code that logs or fails within it."""
+
+import logging
+import sys
+import time
+
+import requests
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to
+from tests.servers import answer, serving
+
+
+def test_a_session_factory_that_fails_is_tried_again(short_waits):
+    """Its errors are failures like others: the records are kept."""
+    attempts = []
+
+    def factory():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("no such CA")
+        return requests.Session()
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, session_factory=factory) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+    assert [line.text for line in logplex.lines] == ["line"]
+
+
+def test_root_at_debug_is_not_fed_by_its_own_deliveries():
+    """What urllib3 logs of a delivery does not become a record that is delivered."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url, flush_interval=0.05) as (_, handler):
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            logging.getLogger("app").info("one")
+            time.sleep(0.5)
+            assert handler.flush()
+        finally:
+            root.setLevel(level)
+            root.removeHandler(handler)
+    assert [line.text for line in logplex.lines] == ["one"]
+    assert len(logplex.requests) == 1
+
+
+def test_two_handlers_do_not_feed_each_other():
+    """What one handler's delivery logs does not become a record of the other."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=0.05) as (
+            _,
+            first,
+        ),
+        logging_to(logplex.url, flush_interval=0.05) as (_, second),
+    ):
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(first)
+        root.addHandler(second)
+        root.setLevel(logging.DEBUG)
+        try:
+            logging.getLogger("app").info("one")
+            time.sleep(0.5)
+            assert first.flush()
+            assert second.flush()
+        finally:
+            root.setLevel(level)
+            root.removeHandler(first)
+            root.removeHandler(second)
+    assert [line.text for line in logplex.lines] == ["one", "one"]
+
+
+# Somebody else's code.
+
+
+def test_an_application_that_logs_while_it_delivers_loses_nothing():
+    """As a signal handler or a finalizer may, in the middle of a request: only the HTTP libraries'
+    own words are left out, and the others cause no request of their own."""
+    log = []
+
+    class Session(requests.Session):
+        def send(self, request, **kwargs):
+            log[0].info("in the middle")
+            logging.getLogger("urllib3.connectionpool").warning("of a request")
+            return super().send(request, **kwargs)
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, session_factory=Session, flush_interval=0.05) as (logger, _),
+    ):
+        log.append(logger)
+        logger.info("one")
+        assert logplex.wait_for(1)
+        time.sleep(0.3)
+        assert len(logplex.requests) == 1
+        logger.info("two")
+        assert logplex.wait_for(3)
+        time.sleep(0.3)
+        assert len(logplex.requests) == 2
+    assert [line.text for line in logplex.lines][:3] == ["one", "in the middle", "two"]
+
+
+def test_a_callback_that_logs_of_drops_does_not_push_out_records():
+    """Its lines wait for the next batch, and give way to the application's."""
+    log = []
+    with (
+        serving(answer(503)) as server,
+        logging_to(
+            server.url,
+            max_buffer_bytes=20_000,
+            shutdown_timeout=0.1,
+            on_drop=lambda records, cause: log[0].warning("lost %d", records),
+        ) as (logger, handler),
+    ):
+        log.append(logger)
+        for number in range(300):
+            logger.info("line %d", number)
+        time.sleep(0.5)
+        stats = handler.stats()
+    assert stats.accepted < 350
+    assert balanced(stats)
+    # A record of this length holds some 210 bytes: the accumulator is full of them.
+    assert stats.pending > 80
+
+
+def test_an_error_of_the_systems_kind_does_not_end_the_delivery(capsys):
+    """What callbacks raise, be it SystemExit, leaves the thread at work."""
+    attempts = []
+
+    def factory():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise SystemExit("no CA")
+        return requests.Session()
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, session_factory=factory) as (logger, handler),
+    ):
+        logger.info("line")
+        assert logplex.wait_for(1)
+        assert handler.flush()
+    assert "internal error: SystemExit" in capsys.readouterr().err
+
+
+def test_a_failing_formatter_beside_a_stderr_that_logs_comes_to_an_end(monkeypatch):
+    """Reporting the failure logs again, which fails again: once is enough."""
+
+    class LoggingStream:
+        def write(self, text):
+            for line in text.splitlines():
+                logger.error(line)
+
+        def flush(self):
+            pass
+
+    class Failing(logging.Formatter):
+        def format(self, record):
+            raise KeyError("missing")
+
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=Failing()) as (logger, handler),
+    ):
+        monkeypatch.setattr(sys, "stderr", LoggingStream())
+        logger.info("line")
+        stats = handler.stats()
+        monkeypatch.undo()
+    assert 1 < stats.accepted < 1000
+    assert balanced(stats)

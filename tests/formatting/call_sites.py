@@ -1,0 +1,112 @@
+"""Records of compiled call sites, and what the formatter makes of the same records."""
+
+import decimal
+import enum
+import logging
+import uuid
+from fractions import Fraction
+
+from logplex_handler import Destination, KeyValueFormatter
+from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.codec import Codec
+from logplex_handler._wire.packet import PacketForm
+
+PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
+DESTINATION = Destination("http://127.0.0.1/logs", "token", "t.0")
+FORMATTER = KeyValueFormatter(source="us-east", static={"team": "a%b"})
+
+
+# One that is longer is formatted at once.
+
+
+def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, created=1e9 + 0.25):
+    """A record as a logger makes it."""
+    record = logging.getLogger(name).makeRecord(
+        name, level, "here.py", 1, message, args, None, extra=extra
+    )
+    record.created = created
+    return record
+
+
+def entries_that_know(*records, formatter=FORMATTER):
+    """Codec that have seen each of the records often enough."""
+    entries = Codec(PACKET, FORMATTER)
+    for record in records:
+        for _ in range(_TIMES_WORTH_A_SHAPE):
+            entries.entry(record, formatter)
+    return entries
+
+
+def frames(entries, entry):
+    (rendered,) = entries.render([entry], DESTINATION)
+    return rendered
+
+
+def formatted(record, formatter=FORMATTER):
+    return PACKET.frames(record.created, record.levelno, formatter.format(record))
+
+
+def has_shape(entry):
+    return entry[0] > 0
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Sneaky(str):
+    def __str__(self):
+        return 'x" y=1\nz'
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = str.__hash__
+
+
+class Odd:
+    def __str__(self):
+        return 'odd "one"\n'
+
+
+VALUES = [
+    "berlin",
+    "",
+    "new york",
+    'a "quoted" \\ one',
+    "line\nbreak\r\ttab\x00\x1b[31m",
+    "a=b c=d",
+    "ünïcödé",
+    "\u2028\x85\xa0",
+    "\ufeffbom",
+    "surrogate \ud800",
+    "emoji 🎉",
+    "x" * 5000,
+    "100%",
+    "%s",
+    "{x}",
+    0,
+    -1,
+    7,
+    2**70,
+    2**200,
+    -(2**200),
+    1.5,
+    -0.0,
+    1e300,
+    float("nan"),
+    float("inf"),
+    True,
+    False,
+    None,
+    Colour.RED,
+    uuid.UUID(int=5),
+    decimal.Decimal("1.50"),
+    Fraction(1, 3),
+    b"bytes",
+    [1, "two"],
+    {"a": 1},
+    Sneaky("sneaky"),
+    Odd(),
+    10**4000,
+]

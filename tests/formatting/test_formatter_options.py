@@ -1,0 +1,118 @@
+"""The options of `KeyValueFormatter`, and what dictConfig passes."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+
+import pytest
+
+from logplex_handler import ConfigurationError, KeyValueFormatter
+from tests import strict
+from tests.formatting.shared import forgeries, line, record
+
+# Options
+
+
+@pytest.mark.parametrize("fmt", ["%(message)s", "", "{message}"])
+def test_a_fmt_is_an_error(fmt):
+    """The line has a form of its own, and a format that is ignored would mislead."""
+    with pytest.raises(ConfigurationError, match=r"^fmt: "):
+        KeyValueFormatter(fmt)
+
+
+def test_what_dict_config_passes_is_accepted():
+    """The `class` form of dictConfig passes fmt, datefmt and style by position."""
+    handler = {"class": "logging.NullHandler", "formatter": "kv", "level": "DEBUG"}
+    configuration = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "kv": {"class": "logplex_handler.KeyValueFormatter", "datefmt": "%H", "style": "{"},
+        },
+        "handlers": {"test_formatter": handler},
+        "loggers": {"test_formatter.dict": {"handlers": ["test_formatter"]}},
+    }
+    logging.config.dictConfig(configuration)
+    logger = logging.getLogger("test_formatter.dict")
+    (made,) = logger.handlers
+    logger.removeHandler(made)
+    assert type(made.formatter) is KeyValueFormatter
+    assert made.formatter.format(record()) == "level=info logger=shop msg=hello"
+
+
+def test_the_factory_form_of_dict_config_takes_all_options():
+    """`()` passes keywords."""
+    configurator = logging.config.DictConfigurator({"version": 1})
+    options = {"source": "here", "static": {"a": 1}, "message_key": "text", "exceptions": "lines"}
+    made = configurator.configure_formatter({"()": "logplex_handler.KeyValueFormatter", **options})
+    assert made.format(record()) == "source=here a=1 level=info logger=shop text=hello"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [*["a b", "a=b", 'a"b', "a\\b", "a\nb", "\x85", "s" * 201, "é" * 101, " "], 7, ["a"], b"a"],
+)
+def test_a_source_that_consumers_would_cut_is_an_error(source):
+    """It stands on every line, unquoted."""
+    with pytest.raises(ConfigurationError, match=r"^source: "):
+        KeyValueFormatter(source=source)
+
+
+@pytest.mark.parametrize("source", ["us-east", "web.1", "é" * 100, "s" * 200, "host:8000/x"])
+def test_a_source_stands_first_on_every_line(source):
+    """As given, unquoted."""
+    assert line(formatter=KeyValueFormatter(source=source)).startswith(f"source={source} level=")
+
+
+@pytest.mark.parametrize("source", [None, ""])
+def test_without_a_source_there_is_no_such_pair(source):
+    """An empty one is none."""
+    assert line(formatter=KeyValueFormatter(source=source)).startswith("level=")
+
+
+def test_a_source_of_the_records_own_can_be_any_object():
+    """Also one that is neither true nor false; none and an empty text are none."""
+
+    class Undecided:
+        def __bool__(self):
+            raise ValueError
+
+        def __str__(self):
+            return "a b"
+
+    assert line(extra={"logplex_source": Undecided()}).startswith('source="a b" level=')
+    assert line(extra={"logplex_source": "eu"}).startswith("source=eu level=")
+    assert line(extra={"logplex_source": None}).startswith("level=")
+    assert line(extra={"logplex_source": ""}).startswith("level=")
+
+
+@pytest.mark.parametrize("static", [[("a", 1)], "a=1", 7])
+def test_static_pairs_must_be_a_mapping(static):
+    """Anything else is an error that names the option."""
+    with pytest.raises(ConfigurationError, match=r"^static: "):
+        KeyValueFormatter(static=static)
+
+
+@forgeries
+def test_static_pairs_cannot_add_others(text):
+    """They are made safe as extras are."""
+    text_ = line(formatter=KeyValueFormatter(static={text: text}))
+    found = strict.pairs(text_)
+    assert [value for _, value in found] == [text, "info", "shop", "hello"]
+    assert strict.metrics(found) == []
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a=b", 'a"', "a\n", "count#x", None, 7])
+def test_a_message_key_that_is_none_is_an_error(key):
+    """It must be a key as it stands."""
+    with pytest.raises(ConfigurationError, match=r"^message_key: "):
+        KeyValueFormatter(message_key=key)
+
+
+@pytest.mark.parametrize("exceptions", ["", "both", None, True, ["lines"]])
+def test_exceptions_must_be_inline_or_lines(exceptions):
+    """Anything else is an error that names the option."""
+    with pytest.raises(ConfigurationError, match=r"^exceptions: "):
+        KeyValueFormatter(exceptions=exceptions)

@@ -1,0 +1,272 @@
+"""A message becomes pairs: free text, templates with arguments, mappings."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+
+import pytest
+
+from logplex_handler import KeyValueFormatter
+from tests import strict
+from tests.formatting.shared import Grudge, Unprintable, forgeries, line, pairs
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *["order shipped", "100%", "x = y", "a=1 and more", "=x", "a", "", "1=2", 'a="b'],
+        *['a="b"c', 'a="\\x"', "see http://x/?a=b", "a=1\nb=2", "a=1\tb=2", "a b=c"],
+    ],
+)
+def test_free_text_is_one_quoted_value(message):
+    """What is not key=value throughout stands under `msg`."""
+    assert pairs(message) == [("msg", message)]
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ("status=delivered", [("status", "delivered")]),
+        ("status=delivered order=7", [("status", "delivered"), ("order", "7")]),
+        ("a=1  b=2", [("a", "1"), ("b", "2")]),
+        (" a=1 ", [("a", "1")]),
+        ("a= b=2", [("a", ""), ("b", "2")]),
+        ('msg="order shipped" id=1', [("msg", "order shipped"), ("id", "1")]),
+        (r'a="b \"c\" d\\"', [("a", 'b "c" d\\')]),
+        ("path=/x?a=b", [("path", "/x?a=b")]),
+        ("a=C:\\temp", [("a", "C:\\temp")]),
+        ("rate=100%", [("rate", "100%")]),
+        ("at=info method=GET", [("at", "info"), ("method", "GET")]),
+        ("@type=x app/web:1=y größe=3", [("@type", "x"), ("app/web:1", "y"), ("größe", "3")]),
+        ("measure#web.latency=4ms", [("measure#web.latency", "4ms")]),
+    ],
+)
+def test_a_message_that_is_key_value_stays_pairs(message, found):
+    """It is not wrapped in `msg=`, and values that need quotes get them."""
+    assert pairs(message) == found
+
+
+@pytest.mark.parametrize(
+    ("template", "args", "found"),
+    [
+        ("a=%s", ("b",), [("a", "b")]),
+        ("a=%s b=%d", ("x y", 7), [("a", "x y"), ("b", "7")]),
+        ("a=%s", (None,), [("a", "null")]),
+        ("a=%s", (True,), [("a", "true")]),
+        ("a=%s", ("",), [("a", "")]),
+        ("a=%r", ("x y",), [("a", "'x y'")]),
+        ("a=%.2f b=%05d c=%x", (1.005, 42, 255), [("a", "1.00"), ("b", "00042"), ("c", "ff")]),
+        ("a=%s-%s b=%s", (1, "2 3", 4), [("a", "1-2 3"), ("b", "4")]),
+        ("took=%dms", (4,), [("took", "4ms")]),
+        ("a=%*d", (5, 42), [("a", "   42")]),
+        ("a=%.*f", (2, 1.005), [("a", "1.00")]),
+        ("a=%*.*f b=%s", (6, 2, 1.0, "x"), [("a", "  1.00"), ("b", "x")]),
+        ("a=%d%% b=%s", (50, "x"), [("a", "50%"), ("b", "x")]),
+        ("a=%-5sx", ("b",), [("a", "b    x")]),
+        ('msg="hello %s" id=%s', ("bob x=1", 3), [("msg", "hello bob x=1"), ("id", "3")]),
+        (r'msg="say \"%s\""', ('"',), [("msg", 'say """')]),
+        ("a=b c=%s", (1,), [("a", "b"), ("c", "1")]),
+        ("a=%ld", (3,), [("a", "3")]),
+    ],
+)
+def test_arguments_by_position_become_values(template, args, found):
+    """Each goes where its conversion stands, and cannot leave the value."""
+    assert pairs(template, *args) == found
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "found"),
+    [
+        ("a=%(x)s", {"x": "b c"}, [("a", "b c")]),
+        ("a=%(x)s", {"x": None}, [("a", "null")]),
+        ("a=%(x)s", {"x": False}, [("a", "false")]),
+        ("a=%(x)d b=%(y)s", {"x": 1, "y": "2 3", "z": 4}, [("a", "1"), ("b", "2 3")]),
+        ("a=%(x)s/%(x)s", {"x": "q r"}, [("a", "q r/q r")]),
+        ("a=1 b=%(x).1f%%", {"x": 2.0}, [("a", "1"), ("b", "2.0%")]),
+        ("a=%s", {"x": 1}, [("a", "{'x': 1}")]),
+        ('msg="hi %(x)s"', {"x": "b c=d"}, [("msg", "hi b c=d")]),
+    ],
+)
+def test_arguments_by_name_become_values(template, values, found):
+    """A mapping as the one argument gives values by name."""
+    assert pairs(template, values) == found
+
+
+@forgeries
+@pytest.mark.parametrize(
+    "template", ["user=%s", "user=%s id=7", 'user="%s"', "id=7 user=%s", "count#real=1 user=%s"]
+)
+def test_an_argument_cannot_add_a_pair_a_metric_or_a_line(template, text):
+    """It is (part of) one value, the same when it is read back."""
+    written = line(template, text)
+    found = strict.pairs(written)
+    assert dict(found)["user"] == text
+    assert len(found) == 2 + template.count("=")
+    assert [metric.name for metric in strict.metrics(found)] == ["real"] * ("#" in template)
+
+
+@forgeries
+def test_an_argument_by_name_cannot_add_a_pair_either(text):
+    """The same holds for mappings as arguments."""
+    assert pairs("user=%(user)s id=7", {"user": text}) == [("user", text), ("id", "7")]
+
+
+@forgeries
+def test_an_argument_of_free_text_stays_in_it(text):
+    """The whole message is one value."""
+    assert pairs("hello %s!", text) == [("msg", f"hello {text}!")]
+
+
+@forgeries
+def test_an_argument_that_is_the_whole_message_is_free_text(text):
+    """A template of `%s` alone has no pairs, whatever the argument looks like."""
+    assert pairs("%s", text) == [("msg", text)]
+
+
+@pytest.mark.parametrize(
+    ("template", "args"),
+    [
+        ("%d", ("x",)),
+        ("a=%d", ("x",)),
+        ("a=%s", (1, 2)),
+        ("a=%s b=%s", (1,)),
+        ("hello %s %s", (1,)),
+        ("hello", (1,)),
+        ("a=1", (1,)),
+        ("a=%(x)s", ({"y": 1},)),
+        ("a=%(x)s", ("y",)),
+        ("a=%y", (1,)),
+        ("a=%", (1,)),
+        ("a=%s b=%(x)s c=%s", ({"x": 1},)),
+        ("a=%s", (Unprintable(),)),
+        ("hello %s", (Unprintable(),)),
+    ],
+)
+def test_arguments_that_do_not_fit_leave_the_template_and_a_log_error(template, args):
+    """The record is delivered with what is wrong beside it."""
+    found = pairs(template, *args)
+    assert found[0] == ("msg", template)
+    ((key, value),) = found[1:]
+    assert key == "log_error"
+    assert value.split(": ", 1)[0] in {
+        *["TypeError", "ValueError", "KeyError", "RuntimeError"],
+    }
+
+
+class Hostile:
+    """A value that fails with an error that fails."""
+
+    def __str__(self):
+        raise Grudge
+
+
+def test_a_log_error_that_cannot_be_told_is_told_by_its_type():
+    """Also an argument that fails with an unprintable error costs no record."""
+    assert pairs("a=%s", Hostile())[1] == ("log_error", "Grudge: <unprintable Grudge object>")
+
+
+@forgeries
+def test_a_log_error_cannot_add_a_pair(text):
+    """The error's text may be the user's."""
+    found = pairs("a=%(x)s", {text: 1})
+    assert [key for key, _ in found] == ["msg", "log_error"]
+
+
+def test_a_mapping_as_message_gives_its_pairs():
+    """Keys and values are made safe one by one."""
+    message = {"status": "delivered", "order id": None, "count#x": 5, "note": 'a "b"'}
+    assert pairs(message) == [
+        ("status", "delivered"),
+        ("orderid", "null"),
+        ("count_x", "5"),
+        ("note", 'a "b"'),
+    ]
+
+
+@forgeries
+def test_a_mapping_as_message_cannot_add_more_than_its_pairs(text):
+    """As many pairs as the mapping has, without a metric."""
+    found = pairs({text: text})
+    assert [value for _, value in found] == [text]
+    assert strict.metrics(found) == []
+
+
+@pytest.mark.parametrize("message", [7, None, ["a=1"], ValueError("a=1 b=2"), b"a=1"])
+def test_an_object_as_message_is_free_text(message):
+    """Its arguments are in its text already, so it cannot be told what is whose."""
+    assert pairs(message) == [("msg", str(message))]
+
+
+class Braces(logging.LogRecord):
+    """A record class that formats in a way of its own."""
+
+    def getMessage(self):
+        """The message, filled by `format`."""
+        return str(self.msg).format(*(self.args or ()))
+
+
+def test_a_record_class_with_formatting_of_its_own_is_free_text():
+    """Its text holds arguments that could forge pairs."""
+    given = Braces("shop", 20, "", 0, "user={}", ("bob admin=true",), None)
+    text = KeyValueFormatter().format(given)
+    assert strict.pairs(text)[2:] == [("msg", "user=bob admin=true")]
+
+
+class Marked(logging.LogRecord):
+    """A record class that adds to its text."""
+
+    def getMessage(self):
+        """The message behind a mark."""
+        return f"[7] {super().getMessage()}"
+
+
+@pytest.mark.parametrize(("message", "args"), [("user=%s", ("bob x=1",)), ("user=bob", ())])
+def test_what_a_record_class_adds_to_its_text_is_not_lost(message, args):
+    """Its text is what counts, also where the template alone is key=value."""
+    text = KeyValueFormatter().format(Marked("shop", 20, "", 0, message, args, None))
+    assert strict.pairs(text)[2:] == [("msg", f"[7] {message % args}")]
+
+
+def test_an_empty_message_is_an_empty_value():
+    """Beside other pairs than metrics it is nothing that one could overlook."""
+    assert line("") == 'level=info logger=shop msg=""'
+
+
+@pytest.mark.parametrize("length", [999, 1000, 1001, 100_000])
+def test_templates_of_any_length_are_read_alike(length):
+    """Long ones are not remembered, but their arguments are values all the same."""
+    template = "a=%s b=" + "x" * (length - 7)
+    assert pairs(template, "1 c=2") == [("a", "1 c=2"), ("b", "x" * (length - 7))]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "message", ["a=" * 500_000, "a=1 " * 100_000 + "!", 'a="' * 300_000, "a" * 1_000_000]
+)
+def test_a_long_text_is_read_in_proportion_to_its_length(message):
+    """A megabyte of almost-pairs takes moments, where trying every way to read it takes hours."""
+    values = [value for _, value in pairs(message + " %s", "x")]
+    assert "x" in values or f"{message} x" in values
+
+
+class Chameleon(str):
+    """Says another thing whenever it is asked."""
+
+    def __str__(self):
+        return self
+
+    def __format__(self, spec):
+        return "x forged=1\nsecond"
+
+    __slots__ = ()
+
+
+def test_a_string_that_says_different_things_adds_nothing():
+    """What counts is the text that it holds."""
+    same = Chameleon("held")
+    text = line("a=%s b=%s", same, 1, extra={"c": same, "d": [same]})
+    assert strict.pairs(text)[2:] == [("a", "held"), ("b", "1"), ("c", "held"), ("d", "['held']")]

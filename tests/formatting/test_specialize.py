@@ -1,0 +1,184 @@
+"""Which records have a compiled call site, and what it holds."""
+
+import gc
+import logging
+import re
+import threading
+import weakref
+
+import pytest
+
+from logplex_handler import KeyValueFormatter
+from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.codec import Codec
+from logplex_handler.testing import LogplexReceiver
+from tests.formatting.call_sites import (
+    FORMATTER,
+    PACKET,
+    VALUES,
+    entries_that_know,
+    formatted,
+    frames,
+    has_shape,
+    make,
+)
+from tests.logs import balanced, logging_to
+
+
+def test_another_formatter_has_other_shapes():
+    """What waits is written as it would have been when it was logged."""
+    record = make("order %s shipped", (5,))
+    entries = entries_that_know(record)
+    before, _ = entries.entry(record, FORMATTER)
+    other = KeyValueFormatter(message_key="message")
+    after, _ = entries.entry(record, other)
+    assert not has_shape(after)
+    assert frames(entries, before) == formatted(record)
+    assert frames(entries, after) == formatted(record, other)
+
+
+@pytest.mark.parametrize(
+    "formatter",
+    [logging.Formatter("%(message)s"), type("Mine", (KeyValueFormatter,), {})()],
+    ids=["logging.Formatter", "subclass"],
+)
+def test_formatters_of_other_classes_are_called_for_every_record(formatter):
+    """Nobody knows what they depend on."""
+    record = make("order %s shipped", (5,))
+    entries = entries_that_know(record, formatter=formatter)
+    entry, is_light = entries.entry(record, formatter)
+    assert not has_shape(entry)
+    assert is_light
+    assert not entries.entry(make("order %s shipped", ("x" * 3000,)), formatter)[1]
+
+
+def test_a_call_that_comes_seldom_has_no_shape():
+    """Making one costs as much as it saves on so many records."""
+    entries = Codec(PACKET, FORMATTER)
+    record = make("order %s shipped", (5,))
+    for _ in range(_TIMES_WORTH_A_SHAPE):
+        entry, _ = entries.entry(record, FORMATTER)
+        assert not has_shape(entry)
+    entry, _ = entries.entry(record, FORMATTER)
+    assert has_shape(entry)
+
+
+def test_templates_made_at_run_time_do_not_fill_the_memory():
+    """They do not come again, and nothing of them is kept for long."""
+    entries = Codec(PACKET, FORMATTER)
+    for number in range(5000):
+        entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
+    assert len(entries.call_sites._times) <= 1024
+    assert not entries._known.by_number
+    for _ in range(2 * _TIMES_WORTH_A_SHAPE):
+        entries.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
+    assert not entries._known.by_number
+
+
+def test_a_long_text_is_formatted_at_once():
+    """What it will hold must be known, to count towards the memory that may be held."""
+    short = make("order %s shipped", ("x",))
+    entries = entries_that_know(short)
+    entry, is_light = entries.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
+    assert not is_light
+    assert entries.weigh(entry)[0] > 6 * 3000
+    assert entries.entry(short, FORMATTER)[1]
+
+
+def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
+    """Their values are formatted at once."""
+
+    class Meta(type):
+        def __eq__(cls, other):
+            return cls is other
+
+        __hash__ = None
+
+    class Value(metaclass=Meta):
+        pass
+
+    record = make("shipped", (), {"value": Value()})
+    entry, _ = entries_that_know(record).entry(record, FORMATTER)
+    assert not has_shape(entry)
+
+
+def test_no_value_of_a_record_is_kept():
+    """Not of the one that a shape was made for either."""
+
+    class Connection:
+        pass
+
+    argument, extra = Connection(), Connection()
+    gone = [weakref.ref(argument), weakref.ref(extra)]
+    entries = entries_that_know(make("on %s", (argument,), {"extra": extra}))
+    assert entries._known.by_number
+    del argument, extra
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
+def test_what_is_light_weighs_no_more_than_is_said(value):
+    """It is put without being weighed."""
+    record = make("%s and %s", (value, value), {"a": value})
+    entries = entries_that_know(record)
+    entry, is_light = entries.entry(record, FORMATTER)
+    size, packets = entries.weigh(entry)
+    assert size <= 2048 or not is_light
+    assert packets == 1 or not is_light
+    assert entries.weigh(entry) == (size, packets)
+
+
+def test_a_class_with_an_emit_of_its_own_gets_every_record():
+    """As `logging` promises it."""
+    seen = []
+    with LogplexReceiver() as logplex:
+        from logplex_handler import LogplexHandler
+
+        class Mine(LogplexHandler):
+            def emit(self, record):
+                seen.append(record)
+                super().emit(record)
+
+        handler = Mine(logplex.url)
+        for number in range(3 * _TIMES_WORTH_A_SHAPE):
+            handler.handle(make("order %s shipped", (number,)))
+        handler.close()
+        assert len(seen) == len(logplex.lines) == 3 * _TIMES_WORTH_A_SHAPE
+
+
+def test_records_of_many_threads_arrive_once_in_each_thread_s_order():
+    """Through shapes, light entries, and several batches."""
+    threads, each = 8, 2500
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter()) as (logger, handler),
+    ):
+
+        def work(thread):
+            for number in range(each):
+                logger.info("thread %s logs %s", thread, number, extra={"n": number})
+
+        workers = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
+        for worker in workers:
+            worker.start()
+        while any(worker.is_alive() for worker in workers):
+            assert balanced(handler.stats())
+        assert handler.flush(20)
+        stats = handler.stats()
+    assert stats.delivered == threads * each
+    seen = [re.search(r"thread (\d) logs (\d+)", line.text).groups() for line in logplex.lines]
+    for thread in range(threads):
+        assert [int(n) for t, n in seen if t == str(thread)] == list(range(each))
+
+
+def test_a_record_of_a_shape_needs_no_other_one_to_leave():
+    """The first of them starts the clock."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, formatter=KeyValueFormatter(), flush_interval=0.05) as (logger, _),
+    ):
+        for sent, pause in enumerate([0] * 100 + [0.08] * 10, 1):
+            logger.info("order %s shipped", sent)
+            if pause:
+                assert logplex.wait_for(sent, 3)

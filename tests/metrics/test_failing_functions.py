@@ -1,0 +1,105 @@
+"""Polled functions, collectors, filters and loggers that fail cost their own metric only."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+
+from logplex_handler import (
+    count,
+    sample,
+)
+from tests.logs import wait_until
+from tests.metrics.shared import recording, values
+
+# What fails
+
+
+def test_a_function_that_fails_is_left_out_counted_and_told_once():
+    """All others are reported; what it says again when it works again."""
+    broken = [True]
+
+    def function():
+        if broken:
+            raise ValueError("no such queue")
+        return 4
+
+    with recording() as (metrics, lines):
+        metrics.sample("queue.depth", function)
+        metrics.sample("fine", lambda: 1)
+        metrics.stream("app1").sample("secret", lambda: -1)
+        metrics.report()
+        metrics.report()
+        broken.clear()
+        metrics.report()
+        warnings = [record for record in lines.records if record.levelno == logging.WARNING]
+        told = [(one.metric, type(one.exc_info[1]).__name__) for one in warnings]
+        assert sorted(told) == [("queue.depth", "ValueError"), ("secret", "ValueError")]
+        assert not any(hasattr(record, "logplex_stream") for record in warnings)
+        assert lines.sums() == {"logplex_handler.metrics.failed": 5}
+        assert values(lines)["queue.depth"] == (4, "")
+        assert sum(one.name == "fine" for one in lines.read) == 3
+
+
+def test_a_function_that_wants_to_exit_does_not_end_the_reports():
+    """It is in a thread that is not its own."""
+    with recording(interval=0.05) as (metrics, lines):
+        metrics.sample("exiting", sys.exit)
+        metrics.collect(sys.exit)
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums()["x"] == 1)
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums()["x"] == 2)
+
+
+def test_what_is_collected_is_in_the_report():
+    """Functions that give many metrics at once; one that fails does not cost the others."""
+    with recording(source="s") as (metrics, lines):
+        metrics.collect(lambda: sample("a", 1) | count("b", 2))
+        metrics.collect(lambda: 1 / 0)
+        metrics.count("c")
+        metrics.report()
+        assert lines.lines[-1] == (
+            "source=s count#c=1 sample#a=1 count#b=2 count#logplex_handler.metrics.failed=1"
+        )
+
+
+def test_a_counter_is_not_lost_to_one_that_is_collected():
+    """Both are reported, if not in one line."""
+    with recording() as (metrics, lines):
+        metrics.collect(lambda: count("x", 5))
+        metrics.count("x", 2)
+        metrics.report()
+        assert lines.sums() == {"x": 7}
+
+
+def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
+    """They are reported once it is."""
+    with recording() as (metrics, lines):
+        metrics._reporter._logger.setLevel(logging.WARNING)
+        metrics.count("x")
+        metrics.report()
+        assert lines.lines == []
+        assert "is not enabled for INFO" in capsys.readouterr().err
+        metrics._reporter._logger.setLevel(logging.INFO)
+        metrics.report()
+        assert lines.sums() == {"x": 1}
+
+
+def test_what_a_filter_raises_does_not_end_the_reports(capsys):
+    """It is said on stderr, and the next interval is reported."""
+    with recording(interval=0.05) as (metrics, lines):
+
+        def fail(record):
+            raise RuntimeError
+
+        metrics._reporter._logger.addFilter(fail)
+        metrics.count("x")
+        assert wait_until(lambda: not metrics._counts)
+        said = []
+        assert wait_until(lambda: said.append(capsys.readouterr().err) or any(said))
+        assert "metrics could not be logged: RuntimeError" in "".join(said)
+        metrics._reporter._logger.removeFilter(fail)
+        metrics.count("y")
+        assert wait_until(lambda: lines.sums() == {"y": 1})

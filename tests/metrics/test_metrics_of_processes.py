@@ -1,0 +1,213 @@
+"""Metrics at the end of a process, at SIGTERM and in forked children: each is reported once."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import logging.handlers
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from logplex_handler import (
+    Metrics,
+)
+from logplex_handler._process import forks
+from logplex_handler.testing import LogplexReceiver
+from tests import strict
+from tests.metrics.shared import sums
+
+# Processes
+
+
+def program(text, url, **variables):
+    """Run a program with a LogplexHandler on the root logger and a Metrics of an hour."""
+    start = """
+        import logging, os, signal, sys, threading, time
+        import logplex_handler
+        from logplex_handler import LogplexHandler, Metrics
+        url = os.environ["LOGPLEX_URL"]
+        logging.getLogger().addHandler(LogplexHandler(streams=lambda stream: url))
+        logging.getLogger().setLevel(logging.INFO)
+        metrics = Metrics(logging.getLogger("shop"), interval=3600, source="s")
+    """
+    environ = dict(os.environ) | {"LOGPLEX_URL": url} | variables
+    return subprocess.run(
+        [
+            sys.executable,
+            # Of forks beside threads, which is what is tested.
+            "-W",
+            "ignore::DeprecationWarning",
+            "-c",
+            textwrap.dedent(start) + textwrap.dedent(text),
+        ],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=28,
+        check=False,
+    )
+
+
+def test_the_end_of_the_program_reports_what_is_left():
+    """Without a call, before logging closes the handler."""
+    with LogplexReceiver() as logplex:
+        done = program("metrics.count('x', 3)", logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.text for line in logplex.lines] == ["source=s count#x=3"]
+        assert not logplex.violations
+
+
+def test_sigterm_reports_what_is_left():
+    """Where the program has asked for it."""
+    text = """
+        logplex_handler.flush_on_sigterm()
+        metrics.count('x', 3)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert done.returncode == -15
+        assert sums(logplex) == {"x": 3}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_starts_at_zero_and_keeps_what_is_polled():
+    """What the parent has recorded, it alone reports, and once."""
+    text = """
+        metrics.count('x', 3)
+        metrics.sample('held', 1)
+        metrics.sample('pid', os.getpid)
+        metrics.measure('job', 1, aggregate=True)
+        if not os.fork():
+            metrics.count('x', 40)
+            sys.exit()
+        os.wait()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sums(logplex) == {"x": 43}
+        read = [one for line in logplex.lines for one in strict.metrics(strict.pairs(line.text))]
+        assert len({one.value for one in read if one.name == "pid"}) == 2
+        assert sum(one.name == "held" for one in read) == 1
+        assert sum(one.name == "job.count" for one in read) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_that_records_nothing_reports_nothing():
+    """Not even what is polled, as it ends."""
+    text = """
+        metrics.sample('pid', os.getpid)
+        if not os.fork():
+            sys.exit()
+        os.wait()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(logplex.lines) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_that_python_is_not_told_of_starts_at_zero_too():
+    """uWSGI forks without the hook, and perhaps while a lock is held."""
+    text = """
+        from logplex_handler._process import forks
+        metrics.count('x', 3)
+        other = metrics.stream('other')
+        other.sample('polled', lambda: None)
+        other.count('z', 5)
+        forks._forkables.__init__()
+        held = threading.Event()
+        def hold():
+            with metrics._lock, metrics._reporter._lock:
+                held.set()
+                time.sleep(1)
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        if not os.fork():
+            metrics.count('x', 40)
+            metrics.stream('a').count('y')
+            sys.exit()
+        if not os.fork():
+            sys.exit()
+        os.wait()
+        os.wait()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sums(logplex) == {"x": 43, "y": 1, "z": 5}
+
+
+IN_CHILDREN = {
+    "metrics first": "metrics.count('x', 40); logging.info('hello')",
+    "a line first": "logging.info('hello'); metrics.count('x', 40)",
+    "metrics alone": "metrics.count('x', 40)",
+}
+
+
+@pytest.mark.parametrize("work", IN_CHILDREN.values(), ids=IN_CHILDREN)
+@pytest.mark.parametrize("library", ["multiprocessing", "billiard"])
+def test_a_child_of_multiprocessing_reports_what_is_left(library, work):
+    """Such a child runs no exit functions of its own, and closes the handler at its end."""
+    text = f"""
+        import {library} as library
+        def work():
+            {work}
+        metrics.count('x', 3)
+        logging.info("hello")
+        child = library.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sums(logplex) == {"x": 43}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_million_counts_of_eight_threads_and_four_forks_are_exact():
+    """Reports come all the time meanwhile, and each process closes in the midst of the last."""
+    text = """
+        metrics = Metrics(logging.getLogger("shop"), interval=0.02, source="s")
+        def work(n):
+            for _ in range(n):
+                metrics.count("x")
+        def threads(n):
+            all_of_them = [threading.Thread(target=work, args=(n,)) for _ in range(8)]
+            [one.start() for one in all_of_them]
+            return all_of_them
+        running = threads(25_000)
+        for _ in range(4):
+            if not os.fork():
+                for one in threads(25_000):
+                    one.join()
+                metrics.close()
+                sys.exit()
+        for one in running:
+            one.join()
+        for _ in range(4):
+            assert os.wait()[1] == 0
+        metrics.close()
+    """
+    with LogplexReceiver() as logplex:
+        done = program(text, logplex.url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sums(logplex) == {"x": 1_000_000}
+        assert not logplex.violations
+        assert len(logplex.lines) > 5
+
+
+def test_meters_are_forgotten_by_the_fork_hook():
+    """A Metrics that nobody has any more is not kept alive by it."""
+    before = len(forks._forkables.all())
+    Metrics(logging.getLogger("x")).stream("a")
+    gc.collect()
+    assert len(forks._forkables.all()) <= before

@@ -1,0 +1,137 @@
+"""When reports are made: by the clock, at the end, and once."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import threading
+from collections import Counter
+
+import pytest
+
+from logplex_handler import (
+    Metrics,
+)
+from logplex_handler._process.periodic import next_time
+from tests.logs import wait_until
+from tests.metrics.shared import recording
+
+# When
+
+
+@pytest.mark.parametrize(
+    ("now", "due"), [(0.0, 3.0), (2.9, 3.0), (3.0, 63.0), (62.9, 63.0), (63.0, 123.0), (1e9, None)]
+)
+def test_reports_are_aligned_to_the_interval(now, due):
+    """Whole multiples and the process's own offset; always in the future."""
+    found = next_time(now, 60.0, 3.0)
+    assert now < found <= now + 60
+    assert found % 60 == 3
+    assert due is None or found == due
+
+
+def test_a_thousand_processes_do_not_speak_at_once():
+    """Each has an offset of its own, within a tenth of the interval."""
+    offsets = [Metrics(logging.getLogger("x"))._reporter._periodic._offset for _ in range(1000)]
+    assert all(0 <= offset <= 6 for offset in offsets)
+    busiest = Counter(int(offset * 10) for offset in offsets).most_common(1)[0][1]
+    assert busiest < 50
+
+
+def test_reports_come_by_themselves():
+    """Once per interval, with what was recorded in it."""
+    with recording(interval=0.1) as (metrics, lines):
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums() == {"x": 1})
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums() == {"x": 2})
+        assert len(lines.lines) == 2
+
+
+def test_nothing_runs_before_something_is_recorded():
+    """Nor does a thread live on after close."""
+    before = set(threading.enumerate())
+    with recording() as (metrics, _):
+        assert set(threading.enumerate()) == before
+        metrics.count("x")
+        assert len(set(threading.enumerate()) - before) == 1
+    assert wait_until(lambda: set(threading.enumerate()) <= before)
+
+
+def test_close_reports_the_last_interval_once(capsys):
+    """What is polled is asked a last time; what comes later is dropped and said."""
+    with recording() as (metrics, lines):
+        metrics.count("x", 3)
+        metrics.sample("held", 1)
+        metrics.sample("polled", lambda: 2)
+        stream = metrics.stream("app1")
+        metrics.close()
+        metrics.close()
+        assert lines.lines == ["count#x=3 sample#held=1 sample#polled=2"]
+        assert capsys.readouterr().err == ""
+        metrics.count("x")
+        stream.count("x")
+        metrics.stream("app2").measure("x", 1, aggregate=True)
+        metrics.report()
+        assert len(lines.lines) == 1
+        assert "metrics are recorded after close, and dropped" in capsys.readouterr().err
+
+
+def test_close_does_not_wait_for_ever_for_what_hangs(monkeypatch, capsys):
+    """Counts are reported all the same."""
+    monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 0.1)
+    hang = threading.Event()
+    asked = threading.Event()
+
+    def function():
+        asked.set()
+        hang.wait(20)
+
+    with recording(interval=0.05) as (metrics, lines):
+        metrics.sample("hanging", function)
+        assert asked.wait(5)
+        metrics.count("x", 3)
+        metrics.close()
+        assert lines.sums() == {"x": 3}
+        assert "takes longer than 0.1 s" in capsys.readouterr().err
+        hang.set()
+
+
+def test_close_from_a_polled_function_ends_it():
+    """It does not wait for itself."""
+    with recording(interval=0.05) as (metrics, lines):
+        metrics.count("x")
+        metrics.sample("closing", lambda: metrics.close() or 1)
+        assert wait_until(lambda: lines.sums() == {"x": 1})
+
+
+def test_a_collection_of_garbage_under_the_lock_may_record():
+    """The lock is re-entrant."""
+    with recording() as (metrics, lines):
+        with metrics._lock:
+            metrics.count("x")
+        metrics.report()
+        assert lines.sums() == {"x": 1}
+
+
+def test_counts_during_close_are_reported_or_said():
+    """Each of them one of the two, whenever close comes."""
+    for _ in range(20):
+        with recording(interval=0.01) as (metrics, lines):
+            refused = Counter()
+            metrics._reporter.count_rejected = lambda refused=refused: refused.update(n=1)
+            going = threading.Event()
+
+            def work(metrics=metrics, going=going):
+                for _ in range(3000):
+                    metrics.count("x")
+                    going.set()
+
+            threads = [threading.Thread(target=work) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            going.wait()
+            metrics.close()
+            for thread in threads:
+                thread.join()
+            assert lines.sums()["x"] + refused["n"] == 6000

@@ -1,0 +1,151 @@
+"""Timers measure blocks, functions, coroutines and generators."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+
+import pytest
+
+from tests.metrics.shared import recording, values
+
+# Timers
+
+
+def taken(lines, name):
+    """The times of a name, in ms."""
+    found = [one for one in lines.read if one.name == name]
+    assert all(one.unit == "ms" for one in found)
+    return [one.value for one in found]
+
+
+def test_a_block_is_timed():
+    """In ms, by the line or in the report, also when it fails."""
+    with recording() as (metrics, lines):
+        with metrics.timer("block"):
+            time.sleep(0.02)
+        with pytest.raises(KeyError), metrics.timer("block"):
+            raise KeyError
+        with metrics.timer("often", aggregate=True):
+            time.sleep(0.02)
+        metrics.report()
+        first, second = taken(lines, "block")
+        assert first >= 20 > second
+        assert values(lines)["often.count"] == (1, "")
+        assert values(lines)["often.p50"][0] >= 20
+
+
+def test_a_function_is_timed_each_time():
+    """It keeps its name, arguments and result."""
+    with recording() as (metrics, lines):
+
+        @metrics.timer("call")
+        def add(a, *, b):
+            """Add."""
+            return a + b
+
+        assert [add(1, b=2), add(2, b=3)] == [3, 5]
+        assert (add.__name__, add.__doc__) == ("add", "Add.")
+        assert len(taken(lines, "call")) == 2
+
+
+def test_a_recursive_function_is_timed_at_each_depth():
+    """One timer serves all."""
+    with recording() as (metrics, lines):
+
+        @metrics.timer("call")
+        def down(n):
+            if n:
+                time.sleep(0.005)
+                down(n - 1)
+
+        down(3)
+        times = taken(lines, "call")
+        assert times == sorted(times)
+        assert times[-1] >= 15 > times[0]
+
+
+def test_a_coroutine_is_timed_with_what_it_waits_for():
+    """Many at once do not disturb each other, and it is a coroutine function still."""
+    with recording() as (metrics, lines):
+
+        @metrics.timer("co")
+        async def wait(seconds):
+            await asyncio.sleep(seconds)
+            return seconds
+
+        async def all_of_them():
+            return await asyncio.gather(wait(0.01), wait(0.05), wait(0.03))
+
+        assert inspect.iscoroutinefunction(wait)
+        assert asyncio.run(all_of_them()) == [0.01, 0.05, 0.03]
+        short, middle, long = taken(lines, "co")
+        assert 10 <= short < middle < long
+        assert long >= 50
+
+
+def test_a_generator_is_timed_from_its_first_value_to_its_last():
+    """What is sent and thrown reaches it; one that is left behind counts when it is closed."""
+    with recording() as (metrics, lines):
+
+        @metrics.timer("generator")
+        def echo():
+            got = yield "first"
+            try:
+                yield got
+            except KeyError:
+                yield "caught"
+            return "end"
+
+        assert inspect.isgeneratorfunction(echo)
+        one = echo()
+        assert next(one) == "first"
+        assert one.send("sent") == "sent"
+        assert one.throw(KeyError()) == "caught"
+        with pytest.raises(StopIteration, match="end"):
+            next(one)
+        assert len(taken(lines, "generator")) == 1
+        left = echo()
+        next(left)
+        left.close()
+        assert len(taken(lines, "generator")) == 2
+        echo().close()
+        assert len(taken(lines, "generator")) == 2
+
+
+def test_an_async_generator_is_timed_too():
+    """With all that can be done to it."""
+    with recording() as (metrics, lines):
+        closed = []
+
+        @metrics.timer("agen")
+        async def echo():
+            try:
+                got = yield "first"
+                try:
+                    yield got
+                except KeyError:
+                    yield "caught"
+            finally:
+                await asyncio.sleep(0)
+                closed.append(True)
+
+        async def use():
+            one = echo()
+            assert await one.__anext__() == "first"
+            assert await one.asend("sent") == "sent"
+            assert await one.athrow(KeyError()) == "caught"
+            assert [value async for value in one] == []
+            left = echo()
+            await left.__anext__()
+            await left.aclose()
+            failing = echo()
+            await failing.__anext__()
+            with pytest.raises(ZeroDivisionError):
+                await failing.athrow(ZeroDivisionError())
+
+        assert inspect.isasyncgenfunction(echo)
+        asyncio.run(use())
+        assert len(closed) == 3
+        assert len(taken(lines, "agen")) == 3

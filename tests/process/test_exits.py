@@ -1,0 +1,103 @@
+"""How a process ends: what waits is delivered, in bounded time."""
+
+import threading
+import time
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.process.shared import run
+from tests.servers import serving
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [("", 0), ("sys.exit(3)", 3), ("raise RuntimeError('the end')", 1)],
+    ids=["end", "sys.exit", "exception"],
+)
+def test_leaving_a_program_delivers_what_waits(ending, status):
+    """By its end, by sys.exit, or by an exception: nothing has to be called."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            f"""
+            for number in range(100):
+                logger.info("line %d", number)
+            {ending}
+            """,
+        )
+        assert done.returncode == status
+        assert "logplex_handler" not in done.stderr
+        assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(100)]
+
+
+def test_a_record_of_an_exit_function_is_delivered():
+    """A program may log first while it exits, where no thread can be started on 3.12."""
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, "import atexit; atexit.register(logger.info, 'bye')")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.text for line in logplex.lines] == ["bye"]
+
+
+def test_a_record_of_a_thread_that_outlives_the_main_one_is_delivered():
+    """The interpreter waits for ordinary threads, and then for the handler."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import time
+            def work():
+                time.sleep(0.3)
+                logger.info("late")
+            threading.Thread(target=work).start()
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [line.text for line in logplex.lines] == ["late"]
+
+
+def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeout():
+    """It says how many records were not delivered, and exits as it would have."""
+    over = threading.Event()
+    with serving(lambda connection: over.wait(10)) as server:
+        done = run(
+            server.url,
+            """
+            import time
+            for number in range(5):
+                logger.info("line %d", number)
+            print(time.monotonic())
+            """,
+            shutdown_timeout=1.0,
+        )
+        ended = time.monotonic()
+        over.set()
+    assert done.returncode == 0
+    # On the clock that all processes share.
+    took = ended - float(done.stdout)
+    assert took < 1.0 + 1.5
+    assert "logplex_handler: 5 records not delivered: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_leaving_beside_a_closed_port_says_what_was_not_delivered():
+    """Refused connections are tried until the time is over."""
+    with LogplexReceiver() as logplex:
+        url = logplex.url
+    done = run(url, "logger.info('line')", shutdown_timeout=0.7)
+    assert done.returncode == 0
+    assert "logplex_handler: 1 record not delivered: NewConnectionError" in done.stderr
+
+
+def test_a_closed_stderr_is_no_reason_to_fail():
+    """Neither while records are dropped nor at exit."""
+    done = run(
+        "http://token:t@127.0.0.1:1/logs",
+        """
+        sys.stderr.close()
+        logger.info("%d", "x")
+        logger.info("line")
+        """,
+        shutdown_timeout=0.2,
+    )
+    assert (done.returncode, done.stdout) == (0, "")

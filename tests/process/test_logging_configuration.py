@@ -1,0 +1,190 @@
+"""`logging.config`, `logging.shutdown` and imports beside threads that log."""
+
+import logging
+import logging.config
+import subprocess
+import sys
+import threading
+import time
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, own_stream
+from tests.servers import accept, serving
+
+
+def test_a_second_dictconfig_delivers_and_does_not_freeze():
+    """It closes the first handler with the logging module's lock held, under load."""
+    with LogplexReceiver() as logplex:
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"format": "%(message)s"}},
+            "handlers": {
+                "logplex": {
+                    "class": "logplex_handler.LogplexHandler",
+                    "url": logplex.url,
+                    "formatter": "plain",
+                }
+            },
+            "loggers": {
+                "test.twice": {"handlers": ["logplex"], "level": "DEBUG", "propagate": False}
+            },
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.twice")
+        stop = threading.Event()
+        sent = []
+
+        def work(thread):
+            number = 0
+            while not stop.is_set():
+                logger.info("%d %d", thread, number)
+                number += 1
+                time.sleep(0.0005)
+            sent.append(number)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        longest = 0.0
+        handlers = []
+        for _ in range(5):
+            time.sleep(0.2)
+            started = time.monotonic()
+            first = logger.handlers[0]
+            handlers.append(first)
+            logging.config.dictConfig(config)
+            longest = max(longest, time.monotonic() - started)
+            assert balanced(first.stats())
+            assert first.stats().pending == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        last = logger.handlers[0]
+        logger.removeHandler(last)
+        last.close()
+        handlers.append(last)
+        assert longest < 2
+        assert len({line.text for line in logplex.lines}) == len(logplex.lines)
+        # Records that came between the closing of one handler and its removal are counted there.
+        closed = sum(one.stats().dropped.get("closed", 0) for one in handlers)
+        assert len(logplex.lines) + closed == sum(one.stats().accepted for one in handlers)
+        assert sum(sent) == sum(one.stats().accepted for one in handlers)
+
+
+def test_logging_shutdown_delivers_while_other_threads_log():
+    """It holds the handler's lock meanwhile, which keeps nobody from logging."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=60) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("before")
+        handler.acquire()
+        try:
+            worker = threading.Thread(target=logger.info, args=("meanwhile",))
+            worker.start()
+            worker.join(2)
+            assert not worker.is_alive()
+            assert handler.flush()
+        finally:
+            handler.release()
+    assert [line.text for line in logplex.lines] == ["before", "meanwhile"]
+
+
+def test_an_application_thread_never_waits_for_the_network():
+    """Beside a server that does not answer, calls stay short."""
+    over = threading.Event()
+    with (
+        serving(lambda connection: over.wait(5)) as server,
+        logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, _),
+    ):
+        logger.info("first")
+        deadline = time.monotonic() + 2
+        while not server.received and time.monotonic() < deadline:
+            time.sleep(0.01)
+        longest = 0.0
+        for number in range(2000):
+            started = time.perf_counter()
+            logger.info("line %d", number)
+            longest = max(longest, time.perf_counter() - started)
+        over.set()
+    # The request alone would take five seconds; the bound leaves room for a busy machine.
+    assert longest < 0.5
+
+
+def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up():
+    """What is collected while the handler holds its locks may log through it."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, max_buffer_bytes=10_000_000) as (
+            logger,
+            handler,
+        ),
+    ):
+
+        class Noisy:
+            def __del__(self):
+                logger.info("collected")
+
+        with own_stream(handler).accumulator._lock:
+            noisy = Noisy()
+            del noisy
+        with handler._pipeline._worker_pool._lock, handler._pipeline._worker_pool._starting:
+            noisy = Noisy()
+            del noisy
+        assert handler.flush()
+        assert [line.text for line in logplex.lines] == ["collected", "collected"]
+
+
+def test_importing_the_package_starts_and_says_nothing():
+    """No thread, no output, no handler of its own."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            "import logging, threading, logplex_handler;"
+            "assert threading.active_count() == 1; assert not logging.getLogger().handlers",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_second_dictconfig_does_not_freeze_in_the_middle_of_a_request():
+    """A level that was set just before has the loggers of the HTTP libraries ask for the lock."""
+    begun = threading.Event()
+
+    def slow_accept(connection):
+        begun.set()
+        time.sleep(0.7)
+        accept(connection)
+
+    with serving(slow_accept) as server:
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"logplex": {"class": "logplex_handler.LogplexHandler", "url": server.url}},
+            "loggers": {"test.cold": {"handlers": ["logplex"], "level": "INFO"}},
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.cold")
+        first = logger.handlers[0]
+        logger.info("line")
+        assert begun.wait(5)
+        logging.getLogger("test.other").setLevel(logging.INFO)
+        started = time.monotonic()
+        logging.config.dictConfig(config)
+        took = time.monotonic() - started
+        second = logger.handlers[0]
+        logger.removeHandler(second)
+        second.close()
+        assert first.stats().delivered == 1
+    assert took < 3

@@ -1,0 +1,154 @@
+"""Children of multiprocessing and billiard deliver at their end."""
+
+import logging
+import logging.config
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import logging_to
+from tests.process.shared import run
+
+
+def _worker(number):
+    logger = logging.getLogger("test.workers")
+    for line in range(20):
+        logger.info("worker %d line %d", number, line)
+    logger.handlers[0].flush()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_multiprocessing_workers_deliver_their_lines():
+    """Forked workers log through the handler of their parent's configuration."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+        logger = logging.getLogger("test.workers")
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+        logger.info("parent")
+        processes = [
+            multiprocessing.get_context("fork").Process(target=_worker, args=(number,))
+            for number in range(8)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(20)
+        assert [process.exitcode for process in processes] == [0] * 8
+        logger.removeHandler(handler)
+        assert handler.flush()
+        expected = {f"worker {n} line {line}" for n in range(8) for line in range(20)} | {"parent"}
+        assert {line.text for line in logplex.lines} == expected
+        assert len(logplex.lines) == len(expected)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver_without_being_told(method, tmp_path):
+    """They run no exit functions, or not Python's own; every line arrives all the same."""
+    (tmp_path / "work.py").write_text(
+        textwrap.dedent(
+            f"""
+            import logging, multiprocessing, os
+            from logplex_handler import LogplexHandler
+
+            def configure():
+                handler = LogplexHandler(flush_interval=60)
+                handler.setFormatter(logging.Formatter("%(message)s"))
+                logger = logging.getLogger("app")
+                logger.setLevel(logging.DEBUG)
+                logger.addHandler(handler)
+                return logger
+
+            def work(number):
+                logger = logging.getLogger("app")
+                if not logger.handlers:
+                    configure()
+                for line in range(20):
+                    logger.info("worker %d line %d", number, line)
+
+            if __name__ == "__main__":
+                logger = configure()
+                logger.info("parent")
+                context = multiprocessing.get_context("{method}")
+                workers = [context.Process(target=work, args=(n,)) for n in range(8)]
+                for worker in workers: worker.start()
+                for worker in workers: worker.join()
+                raise SystemExit(max(worker.exitcode for worker in workers))
+            """
+        )
+    )
+    with LogplexReceiver() as logplex:
+        done = subprocess.run(
+            [sys.executable, "work.py"],
+            cwd=tmp_path,
+            env={**os.environ, "LOGPLEX_URL": logplex.url},
+            capture_output=True,
+            text=True,
+            timeout=25,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = [line.text for line in logplex.lines]
+    assert sorted(lines) == sorted(
+        ["parent", *(f"worker {n} line {line}" for n in range(8) for line in range(20))]
+    )
+
+
+def test_children_of_billiard_deliver_without_being_told():
+    """Celery's fork of multiprocessing has finalizers of its own."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import warnings
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import billiard
+            logger.info("parent")
+            children = [
+                billiard.Process(target=logger.info, args=("child %d", n)) for n in range(3)
+            ]
+            for child in children: child.start()
+            for child in children: child.join()
+            sys.exit(max(child.exitcode for child in children))
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = sorted(line.text for line in logplex.lines)
+    assert lines == ["child 0", "child 1", "child 2", "parent"]
+
+
+def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing():
+    """A closed one is not kept for the child's end."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import multiprocessing
+            from multiprocessing import util
+            from logplex_handler._process import exits
+            def come_and_go(times):
+                for number in range(times):
+                    one = LogplexHandler()
+                    one.handle(logging.makeLogRecord({"msg": "line", "levelno": 20}))
+                    one.close()
+            def work():
+                # The first one leaves the finalizer that all share.
+                come_and_go(1)
+                before = len(util._finalizer_registry)
+                come_and_go(19)
+                left = len(util._finalizer_registry) - before
+                sys.exit(left + len(exits._end._first) + len(exits._end._last))
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            sys.exit(child.exitcode)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(logplex.lines) == 20

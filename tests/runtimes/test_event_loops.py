@@ -1,0 +1,76 @@
+"""asyncio and uvloop, and subinterpreters."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.runtimes.shared import setting_up, texts
+from tests.servers import serving
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_event_loop_does_not_wait_for_the_network(run, loop):
+    """Its tasks log beside a receiver that does not answer; then one that does has every line."""
+    body = f"""
+        import asyncio, {loop}
+        longest = 0.0
+        async def work(name):
+            global longest
+            for number in range(50):
+                called_at = time.monotonic()
+                log.info("%d %d", name, number)
+                longest = max(longest, time.monotonic() - called_at)
+                await asyncio.sleep(0.002)
+        async def main():
+            await asyncio.gather(*(work(name) for name in range(8)))
+        {loop}.run(main())
+        print(longest)
+    """
+    with serving(lambda _: time.sleep(3)) as server:
+        done = run(server.url, setting_up(0.01).replace("01)", "01, shutdown_timeout=0.1)"), body)
+    assert float(done.stdout) < 1
+    with LogplexReceiver() as logplex:
+        run(logplex.url, setting_up(0.01), body)
+        lines = texts(logplex)
+    assert sorted(lines) == sorted(f"{name} {number}" for name in range(8) for number in range(50))
+
+
+def test_a_subinterpreter_delivers_like_any_other(run):
+    """Where it may have no thread that outlives its main one, as of Python 3.12, at `flush`."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            """
+            import os, sys, warnings
+            warnings.simplefilter("ignore")
+            try:
+                import _interpreters as interpreters
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+            """,
+            f"program = {setting_up()!r}",
+            """
+            program += '''
+            for number in range(50):
+                log.info("line %d", number)
+            assert handler.flush()
+            handler.close()
+            log.info("too late")
+            assert handler.stats().dropped == {"closed": 1}
+            '''.replace("\\n            ", "\\n")
+            failure = interpreters.run_string(
+                interpreters.create(), f"import sys; sys.path[:] = {sys.path}" + program
+            )
+            sys.stdout.flush()
+            # Ending several interpreters is not what this is about.
+            os._exit(0 if failure is None else 1)
+            """,
+        )
+        lines = texts(logplex)
+    assert lines == [f"line {number}" for number in range(50)]
+    assert "internal error" not in done.stderr

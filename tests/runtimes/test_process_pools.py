@@ -1,0 +1,95 @@
+"""`concurrent.futures` and Celery: each worker delivers its lines once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import wait_until
+from tests.runtimes.shared import setting_up, texts
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_process_pool_delivers_every_line_once(run, method):
+    """Of `concurrent.futures`, however it makes its processes, with nothing called at the end."""
+    with LogplexReceiver() as logplex:
+        run(
+            logplex.url,
+            setting_up(),
+            f"""
+            from concurrent.futures import ProcessPoolExecutor
+            from multiprocessing import get_context
+
+            def work(number):
+                log.info("job %d", number)
+
+            if __name__ == "__main__":
+                log.info("parent")
+                with ProcessPoolExecutor(4, get_context("{method}")) as pool:
+                    list(pool.map(work, range(60)))
+            """,
+        )
+        lines = texts(logplex)
+    assert sorted(lines) == sorted(["parent", *(f"job {number}" for number in range(60))])
+
+
+@pytest.mark.parametrize("per_child", [7, 1000], ids=["children that are replaced", "that stay"])
+def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
+    """With prefork, as its children come and go, up to a warm shutdown by SIGTERM."""
+    (tmp_path / "shop.py").write_text(
+        setting_up()
+        + textwrap.dedent(f"""
+        import celery
+        folder = {str(tmp_path)!r}
+        options = dict(data_folder_in=folder, data_folder_out=folder, control_folder=folder)
+        app = celery.Celery("shop", broker="filesystem://")
+        app.conf.update(broker_transport_options=options, task_ignore_result=True)
+
+        metrics = Metrics(log, interval=3600)
+
+        @app.task
+        def work(number):
+            log.info("task %d", number)
+            metrics.count("tasks")
+        """)
+    )
+    with LogplexReceiver() as logplex:
+        environment = {**os.environ, "LOGPLEX_URL": logplex.url}
+        environment["CELERY_BROKER_URL"] = "filesystem://"
+        worker = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "-A", "shop", "worker", "--pool", "prefork"),
+                *("--concurrency", "3", "--max-tasks-per-child", str(per_child)),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+                *("--loglevel", "INFO"),
+            ],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            send = "import shop; [shop.work.delay(number) for number in range(40)]"
+            subprocess.run(
+                [sys.executable, "-c", send], cwd=tmp_path, env=environment, check=True, timeout=20
+            )
+            # They wait for the flush interval, or go as a child ends; so this sees the broker's.
+            assert wait_until(lambda: not list(tmp_path.glob("*.msg")), 20)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            said, _ = worker.communicate(timeout=20)
+        assert worker.returncode == 0, said
+        assert "not delivered" not in said
+        lines = texts(logplex)
+    counts = [int(line.partition("count#tasks=")[2]) for line in lines if "count#" in line]
+    assert sum(counts) == 40
+    assert sorted(line for line in lines if "count#" not in line) == sorted(
+        f"task {number}" for number in range(40)
+    )

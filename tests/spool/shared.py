@@ -1,0 +1,49 @@
+"""Handlers on one path, the rows of its file, and processes that leave some behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+
+from logplex_handler._spool import owner_locks
+from tests.logs import logging_to, wait_until
+from tests.servers import TOKEN
+
+# Nobody answers there.
+DEAD = f"http://token:{TOKEN}@127.0.0.1:1/logs"
+
+
+def rows(spool, what="*"):
+    """What is on disk; nothing before the tables are made."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        if not db.execute("PRAGMA user_version").fetchone()[0]:
+            return []
+        return db.execute(
+            f"SELECT {what} FROM chunks JOIN bodies USING (id) ORDER BY place, part"
+        ).fetchall()
+
+
+def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
+    """Log where nobody answers, and close."""
+    with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
+        for message in messages:
+            logger.info(message, extra={"logplex_stream": stream})
+        assert wait_until(until, 10)
+    # Somebody may be sending still.
+    assert wait_until(lambda: os.path.realpath(spool) not in owner_locks._files, 10)
+    return handler.stats()
+
+
+def lines(*numbers):
+    return [f"line {number}" for number in numbers]
+
+
+@contextlib.contextmanager
+def held(spool):
+    """Nobody else can write meanwhile, as beside a process that was stopped while it did."""
+    with contextlib.closing(
+        sqlite3.connect(spool, isolation_level=None, check_same_thread=False)
+    ) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield

@@ -1,0 +1,141 @@
+"""The bound of the file, long outages, and disks that are slow."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+
+import pytest
+
+from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.drain import drain
+from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.servers import accept, answer, serving
+from tests.spool.shared import rows
+
+# The bound, and disks that fail
+
+
+def test_beyond_the_bound_memory_does_what_it_does_without(spool):
+    """What is on disk comes first, then what memory has held; the rest is counted and told."""
+    with serving(answer(503)) as server:
+        options = {"max_spool_bytes": 300_000, "max_buffer_bytes": 100_000}
+        with logging_to(server.url, spool=spool, shutdown_timeout=5, **options) as (
+            logger,
+            handler,
+        ):
+            for number in range(6000):
+                logger.info("line %d %s", number, "x" * 100)
+                if number % 100 == 0:
+                    # Slowly at first, so that it is the disk that is full.
+                    time.sleep(0.05 if number < 2000 else 0.001)
+            assert balanced(handler.stats())
+            assert handler.stats().dropped["buffer_full"] > 0
+            assert spool.stat().st_size <= 300_000
+            server.steps[:] = [accept]
+            server.received.clear()
+            assert handler.flush(10)
+            numbers = [int(text.split()[1]) for text in server.frames() if text[:4] == b"line"]
+            assert numbers == sorted(set(numbers))
+            assert numbers[0] == 0
+            assert numbers[-1] == 5999
+            assert b"count#logplex_handler.dropped=" in b"".join(server.frames())
+            assert handler.stats().delivered == len(numbers)
+
+
+def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
+    """Ten times as much as the accumulator may hold; in order, and none twice."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
+    ):
+        for number in range(60_000):
+            logger.info("line %d %s", number, "x" * 200)
+        assert handler.stats().pending == 60_000
+        server.received.clear()
+        server.steps[:] = [accept]
+        assert handler.flush(30)
+        assert dict(handler.stats().dropped) == {}
+        numbers = [int(text.split()[1]) for text in server.frames()]
+        assert numbers == list(range(60_000))
+
+
+def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
+    """Those who log stand back for it, a little each, until it has taken what waits."""
+    spill = DiskQueue.spill
+
+    def slowly(self):
+        time.sleep(0.2)
+        return spill(self)
+
+    monkeypatch.setattr(DiskQueue, "spill", slowly)
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
+    ):
+        for number in range(20_000):
+            logger.info("line %d %s", number, "x" * 200)
+        assert handler.stats().pending == 20_000
+        server.steps[:] = [accept]
+        assert handler.flush(30)
+
+
+def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
+    """What is written at that very moment neither."""
+    clear = DiskQueue.clear
+
+    def clear_and_spill(disk_queue):
+        clear(disk_queue)
+        disk_queue.spill()
+
+    monkeypatch.setattr(DiskQueue, "clear", clear_and_spill)
+    with logging_to(None, spool=spool, streams={}, spool_interval=0.01) as (logger, handler):
+        for number in range(100):
+            logger.info("line %d", number, extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler.stats().dropped.get("unknown_stream") == 100)
+        assert balanced(handler.stats())
+        assert rows(spool) == []
+
+
+@pytest.mark.parametrize("length", [40, 68, 117])
+def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, length, monkeypatch):
+    """There is room for it, and what is not on disk is not sent beside what is."""
+    seen = []
+
+    def look(connection):
+        body = b"".join(body for (body,) in rows_of(server.current.request.frame_id))
+        seen.append(body == server.current.request.body)
+        answer(503)(connection)
+
+    def rows_of(frame_id):
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            return db.execute(
+                "SELECT body FROM chunks JOIN bodies USING (id) WHERE frame_id = ? "
+                "ORDER BY place, part",
+                (frame_id,),
+            ).fetchall()
+
+    # As small as they are where something is logged now and then.
+    monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", _one_by_one)
+    with serving(look) as server:
+        options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
+        options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
+        with logging_to(server.url, spool=spool, **options) as (logger, handler):
+            for number in range(1000):
+                logger.info("%d %s", number, "x" * length)
+            disk_queue = own_stream(handler).disk_queue
+            assert disk_queue is not None
+            assert wait_until(lambda: bool(disk_queue._unwritten))
+            monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", drain)
+            handler.flush(0.3)
+            assert seen[0]
+            server.steps[:] = [accept]
+            assert handler.flush(10)
+            numbers = [int(text.split()[0]) for text in server.frames()]
+            assert sorted(set(numbers)) == list(range(1000))
+            assert numbers[-1] == 999
+
+
+def _one_by_one(frames, max_bytes, accumulator, render, *, held=0):
+    drain(frames, 0, accumulator, render, held=held)

@@ -1,0 +1,215 @@
+"""What one process leaves on disk, the next one delivers."""
+
+from __future__ import annotations
+
+import time
+
+from logplex_handler._sender import sender
+from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.servers import accept, answer, refusing, reset, serving, texts
+from tests.spool.shared import DEAD, leave, lines, rows
+
+
+def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
+    """It leaves at once, however soon after a request."""
+    monkeypatch.setattr(sender, "_REST", 600)
+    options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
+    with (
+        serving(accept) as server,
+        logging_to(server.url, spool=spool, **options) as (logger, handler),
+    ):
+        disk_queue = own_stream(handler).disk_queue
+        assert disk_queue is not None
+        for text in lines(*range(5)):
+            logger.info(text)
+        assert wait_until(lambda: len(server.frames()) == 5)
+        for text in lines(*range(5, 50)):
+            logger.info(text)
+        assert wait_until(lambda: disk_queue.records == 45)
+        assert len(server.frames()) == 5
+        for text in lines(*range(50, 55)):
+            logger.info(text)
+        assert wait_until(lambda: len(server.frames()) == 55)
+    assert server.frames() == [text.encode() for text in lines(*range(55))]
+
+
+# What one process leaves, the next one delivers
+
+
+def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, capsys):
+    """In order, and before what is new; the books of both balance."""
+    before = leave(spool, lines(*range(1000)))
+    assert (before.pending, dict(before.dropped)) == (1000, {})
+    assert "1000 records left in the spool: NewConnectionError" in capsys.readouterr().err
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("new")
+        assert handler.flush(5)
+        assert server.frames() == [line.encode() for line in [*lines(*range(1000)), "new"]]
+        stats = handler.stats()
+        assert (stats.accepted, stats.delivered, stats.recovered) == (1001, 1001, 1000)
+    assert rows(spool) == []
+
+
+def test_a_flush_alone_delivers_what_was_left(spool):
+    """A process need not log anything itself."""
+    leave(spool, lines(1, 2))
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        assert server.frames() == [b"line 1", b"line 2"]
+
+
+def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
+    """And is not there any more when it was accepted."""
+    seen = []
+
+    def look(connection):
+        seen.extend(rows(spool, "frame_id, body"))
+        accept(connection)
+
+    with serving(look) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        (request,) = server.received
+        assert seen == [(request.frame_id, request.body)]
+        assert rows(spool) == []
+
+
+def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(spool):
+    """Under the same frame id and with the same bytes, also when new records wait."""
+    with serving(reset, answer(503)) as server:
+        leave(spool, lines(1, 2, 3), url=server.url, until=lambda: server.received)
+        first = server.received[0]
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("new")
+        assert handler.flush(5)
+        again, new = server.received
+        assert (again.frame_id, again.body) == (first.frame_id, first.body)
+        assert texts(new.body) == [b"new"]
+
+
+def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
+    """A part that was accepted is not sent under another frame id by the next process."""
+    messages = [*lines(*range(7)), "bad", *lines(8, 9)]
+    with serving(accept) as server:
+
+        def step(connection):
+            # One request after the half that was accepted, nothing is answered any more.
+            if len(accepted) == 1:
+                answer(503)(connection)
+            else:
+                refusing(b"bad", 413)(server)(connection)
+                if b"bad" not in server.received[-1].body:
+                    accepted.append(server.received[-1])
+
+        accepted: list = []
+        server.steps[:] = [step]
+
+        def is_cut():
+            return accepted and server.received[-1] is not accepted[-1]
+
+        leave(spool, messages, url=server.url, until=is_cut)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        delivered = [text for request in accepted for text in texts(request.body)]
+        assert len(accepted) == 1
+        assert delivered + server.frames() == [message.encode() for message in messages]
+
+
+def test_records_of_a_dead_process_that_are_refused_are_dropped_and_told(spool):
+    """As this process's own are; the rest is delivered, and the books balance."""
+    leave(spool, [*lines(1, 2), "bad", *lines(3, 4)])
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        server.steps[:] = [refusing(b"bad", 413)(server)]
+        logger.info("new")
+        assert wait_until(lambda: handler.flush(1) and handler.stats().delivered == 5)
+        stats = handler.stats()
+        assert (stats.accepted, stats.recovered, dict(stats.dropped)) == (6, 5, {"refused": 1})
+        assert balanced(stats)
+    assert rows(spool) == []
+
+
+def test_a_record_of_several_packets_is_one_record_on_disk(spool):
+    """It is counted once, by both processes."""
+    long = "x" * 30_000
+    assert leave(spool, [long, "short"]).pending == 2
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        stats = handler.stats()
+        assert (stats.delivered, stats.recovered) == (2, 2)
+        assert b"".join(server.frames()) == f"{long}short".encode()
+
+
+def test_a_full_run_of_streams_is_recovered_by_their_ids(spool):
+    """A number and the same as text are two streams, and URLs are looked up again."""
+    with logging_to(None, spool=spool, shutdown_timeout=0.1, streams={"1": DEAD, 1: DEAD}) as (
+        logger,
+        handler,
+    ):
+        logger.info("of the text", extra={"logplex_stream": "1"})
+        logger.info("of the number", extra={"logplex_stream": 1})
+    assert handler.stats().pending == 2
+    with (
+        serving(accept) as text,
+        serving(accept) as number,
+        logging_to(None, spool=spool, streams={"1": text.url, 1: number.url}) as (_, handler),
+    ):
+        assert wait_until(lambda: handler.flush(1) and handler.stats().delivered == 2)
+        assert (text.frames(), number.frames()) == ([b"of the text"], [b"of the number"])
+
+
+def test_what_this_handler_cannot_deliver_stays_for_one_that_can(spool):
+    """A handler without streams leaves theirs alone."""
+    leave(spool, ["of a stream"], stream="a", streams={"a": DEAD})
+    with serving(accept) as server:
+        with logging_to(server.url, spool=spool) as (_, handler):
+            assert handler.flush(5)
+            assert server.received == []
+        with logging_to(None, spool=spool, streams={"a": server.url}) as (_, handler):
+            assert handler.flush(5)
+            assert server.frames() == [b"of a stream"]
+
+
+def test_records_of_a_stream_that_is_known_to_nobody_any_more_are_dropped_and_told(spool):
+    """They leave the disk, and the books balance."""
+    leave(spool, lines(1, 2), stream="a", streams={"a": DEAD})
+    with logging_to(None, spool=spool, streams={}) as (_, handler):
+        assert wait_until(
+            lambda: handler.flush(1) and dict(handler.stats().dropped) == {"unknown_stream": 2}
+        )
+        assert balanced(handler.stats())
+        assert rows(spool) == []
+
+
+def test_streams_of_other_ids_stay_in_memory(spool):
+    """A tuple is none that another process could look up."""
+    with serving(accept) as server:
+        streams = {("a", 1): server.url}
+        with logging_to(None, spool=spool, streams=streams) as (logger, handler):
+            logger.info("hello", extra={"logplex_stream": ("a", 1)})
+            assert handler.flush(5)
+            assert server.frames() == [b"hello"]
+            assert not spool.exists() or rows(spool) == []
+
+
+def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
+    """Each batch whole under its frame id, though their chunks stand mixed on disk."""
+    options = {"spool": spool, "spool_interval": 0.02, "shutdown_timeout": 0.1}
+    with (
+        serving(reset, reset, answer(503)) as server,
+        logging_to(server.url, **options) as (first, _),
+        logging_to(server.url, **options) as (second, _),
+    ):
+        for number in range(8):
+            first.info("first %d", number)
+            second.info("second %d", number)
+            time.sleep(0.04)
+        assert wait_until(lambda: len(server.received) >= 2)
+        before = {request.frame_id: request.body for request in server.received}
+    assert len(rows(spool)) > 4
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(5)
+        again = {request.frame_id: request.body for request in server.received}
+        assert len(again) == len(server.received)
+        assert before.items() <= again.items()
+        texts_of_first = [text for text in server.frames() if text.startswith(b"first")]
+        assert texts_of_first == [b"first %d" % number for number in range(8)]

@@ -1,0 +1,188 @@
+"""Several processes on one path: forks, kills, and handlers that are closed while they send."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from logplex_handler._spool import store
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, serving
+from tests.spool import kills
+from tests.spool.shared import DEAD, rows
+
+# Several processes on one path
+
+
+def test_the_rows_of_a_live_process_are_not_taken_over(spool):
+    """Not by another handler of the same process either."""
+    with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, first):
+        logger.info("of the first")
+        assert wait_until(lambda: spool.exists() and rows(spool))
+        with serving(accept) as server, logging_to(server.url, spool=spool) as (_, second):
+            assert second.flush(5)
+            program = f"""
+                from logplex_handler import LogplexHandler
+                handler = LogplexHandler({server.url!r}, spool={str(spool)!r})
+                print(handler.flush(5), handler.stats().recovered)
+            """
+            command = [sys.executable, "-c", textwrap.dedent(program)]
+            found = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert found.stdout == "True 0\n"
+            assert server.received == []
+        assert first.stats().pending == 1
+
+
+def _log_in_child(handler, logger, name, number):
+    for count in range(number):
+        logger.info("%s %d", name, count)
+    logging.getLogger().handlers.clear()
+    handler.close()
+
+
+def test_forked_children_share_a_path_with_their_parent(spool):
+    """Each has its own; what all of them log arrives once, and in order."""
+    context = multiprocessing.get_context("fork")
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("parent -1")
+        assert wait_until(spool.exists)
+        children = [
+            context.Process(target=_log_in_child, args=(handler, logger, name, 2000))
+            for name in ("a", "b", "c")
+        ]
+        for process in children:
+            process.start()
+            for count in range(100):
+                logger.info("parent %d", 100 * children.index(process) + count)
+        for process in children:
+            process.join(30)
+            assert process.exitcode == 0
+        assert handler.flush(5)
+        found: dict[str, list[int]] = {}
+        for text in server.frames():
+            name, number = text.decode().split()
+            found.setdefault(name, []).append(int(number))
+        assert found.pop("parent") == list(range(-1, 300))
+        assert found == {name: list(range(2000)) for name in ("a", "b", "c")}
+        assert handler.stats().recovered == 0
+    assert rows(spool) == []
+
+
+def test_forks_while_other_threads_write_to_the_spool(spool):
+    """Nobody waits for a lock that nobody holds any more."""
+    stop = threading.Event()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+
+        def chatter():
+            while not stop.is_set():
+                logger.info("parent")
+                time.sleep(0.0005)
+
+        threads = [threading.Thread(target=chatter) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            pid = os.fork()
+            if not pid:
+                status = 1
+                with contextlib.suppress(BaseException):
+                    logger.info("child")
+                    status = 0 if handler.flush(10) else 2
+                os._exit(status)
+            _, status = os.waitpid(pid, 0)
+            assert status == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert handler.flush(5)
+        assert server.frames().count(b"child") == 20
+        assert balanced(handler.stats())
+
+
+def test_many_processes_die_and_one_delivers_it_all(spool):
+    """Eight are killed while nobody answers; none of them loses or mixes anything."""
+    program = f"""
+        import logging, sys, time
+        from logplex_handler import LogplexHandler
+        handler = LogplexHandler({DEAD!r}, spool={str(spool)!r})
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logging.getLogger().addHandler(handler)
+        for number in range(500):
+            logging.warning("%s %d", sys.argv[1], number)
+        time.sleep(0.5)
+        print("written", flush=True)
+        time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    processes = [
+        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE) for number in range(8)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(10)
+        assert handler.stats().recovered == 4000
+        found: dict[bytes, list[int]] = {}
+        for text in server.frames():
+            name, _, number = text.partition(b" ")
+            found.setdefault(name, []).append(int(number))
+        assert found == {str(name).encode(): list(range(500)) for name in range(8)}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_process_that_is_killed_loses_the_last_moments_at_most(seed):
+    """At random instants, one process after the other; see `tests/spool/kills.py`."""
+    findings = kills.run(5, seed)
+    assert findings.are_good, findings
+    assert findings.logged > 100
+
+
+def test_a_child_that_was_forked_without_telling_python_does_without(spool, monkeypatch, capsys):
+    """SQLite would take the parent's locks for its own."""
+    with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, _):
+        logger.info("hello")
+        assert wait_until(lambda: bool(store._opened))
+        # As it is seen by a child that has inherited it.
+        path = os.path.realpath(spool)
+        monkeypatch.setitem(store._opened, -1, (path, os.getppid(), None))
+        with serving(accept) as server, logging_to(server.url, spool=spool) as (other, handler):
+            other.info("hello")
+            assert handler.flush(5)
+            assert server.frames() == [b"hello"]
+    assert "forked without telling Python" in capsys.readouterr().err
+
+
+def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_over(spool):
+    """To a handler of the same process too: as for who sets logging up anew in an outage."""
+    answers = threading.Event()
+
+    def slowly(connection):
+        answers.wait(10)
+        answer(503)(connection)
+
+    with serving(slowly) as slow, serving(accept) as server:
+        with logging_to(slow.url, spool=spool, shutdown_timeout=0.1) as (logger, _):
+            logger.info("left")
+            assert wait_until(lambda: slow.received)
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("new")
+            assert handler.flush(5)
+            assert handler.stats().recovered == 0
+            answers.set()
+            assert wait_until(lambda: handler.stats().delivered == 2)
+            assert server.frames() == [b"new", b"left"]
+            assert server.received[1].frame_id == slow.received[0].frame_id
+    assert rows(spool) == []

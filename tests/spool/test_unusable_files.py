@@ -1,0 +1,218 @@
+"""Files that are damaged, locked, or not a spool: memory goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import time
+
+import pytest
+
+from logplex_handler._delivery import scheduler
+from logplex_handler._spool import store
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, reset, serving
+from tests.spool.shared import DEAD, held, leave, lines, rows
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all" * 1000, b"SQLite format 3\0" + b"x" * 9000]
+)
+def test_with_a_file_that_is_no_spool_memory_goes_on(spool, content, capsys):
+    """It is said, and the file is left as it is."""
+    spool.write_bytes(content)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        assert server.frames() == [b"hello"]
+    assert "spool: file is not a database" in capsys.readouterr().err
+    assert spool.read_bytes() == content
+
+
+def test_a_file_of_another_version_is_left_alone(spool, capsys):
+    """Also one of another program."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("CREATE TABLE others (name)")
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+    assert "spool: it is another program's" in capsys.readouterr().err
+
+
+def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys):
+    """It is said, with the reason."""
+    tmp_path.chmod(0o500)
+    # Root may write everywhere but where the system allows nobody to.
+    path = tmp_path / "spool.db" if os.geteuid() else "/sys/spool.db"
+    with serving(accept) as server, logging_to(server.url, spool=path) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        assert server.frames() == [b"hello"]
+    tmp_path.chmod(0o700)
+    assert "spool: Permission denied" in capsys.readouterr().err
+
+
+def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
+    """It is said, and what is left at the end is dropped and counted."""
+    stats = leave(tmp_path / "not" / "there", lines(1, 2))
+    assert dict(stats.dropped) == {"shutdown": 2}
+    said = capsys.readouterr().err
+    assert "spool: No such file or directory" in said
+    assert "2 records not delivered" in said
+
+
+def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
+    """Records that were on it are lost and told; those after them are delivered from memory."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool) as (logger, handler),
+    ):
+        logger.info("in flight")
+        assert wait_until(lambda: server.received)
+        for number in range(100):
+            logger.info("line %d", number)
+        assert wait_until(lambda: len(rows(spool)) > 1)
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute(
+                "UPDATE bodies SET body = '5 abc' WHERE id IN "
+                "(SELECT id FROM chunks WHERE frame_id LIKE '  %')"
+            )
+            db.commit()
+        logger.info("after")
+        server.received.clear()
+        server.steps[:] = [accept]
+        assert handler.flush(10)
+        stats = handler.stats()
+        assert dict(stats.dropped) == {"spool_lost": 100}
+        assert balanced(stats)
+        found = server.frames()
+        assert found[0] == b"in flight"
+        assert b"after" in found
+        assert b"count#logplex_handler.dropped=100" in b"".join(found)
+    assert "100 records dropped (spool_lost 100)" in capsys.readouterr().err
+
+
+# What others do to the file
+
+
+def test_another_programs_database_is_left_as_it_is(spool, capsys):
+    """Whatever its version: to the byte, with its mode, and with nothing beside it."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute("PRAGMA user_version = 1")
+        db.execute("CREATE TABLE others (name)")
+    spool.chmod(0o644)
+    content = spool.read_bytes()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(5)
+        assert server.frames() == [b"hello"]
+    assert "spool: it is another program's" in capsys.readouterr().err
+    assert (spool.read_bytes(), stat.S_IMODE(spool.stat().st_mode)) == (content, 0o644)
+    assert list(spool.parent.iterdir()) == [spool]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "records = 'many'",
+        "records = 7",
+        "records = -3",
+        "hostname = CAST(x'ff' AS TEXT)",
+        "hostname = 5",
+        "frame_id = 'no' || char(13) || char(10) || 'X-Forged: 1'",
+        "frame_id = 3.5",
+        "place = 'nowhere'",
+        "sizes = '" + "[" * 100_000 + "'",
+    ],
+)
+def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
+    """What follows is delivered, what it holds is delivered or counted, and no header is forged."""
+    # The first one is in a request of its own.
+    with serving(reset, answer(503)) as server:
+        leave(spool, ["first"], url=server.url, until=lambda: server.received)
+    leave(spool, ["second"])
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute(f"UPDATE chunks SET {damage[:100_100]} WHERE id = 1")
+        db.commit()
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("third")
+        assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
+        stats = handler.stats()
+        assert balanced(stats)
+        assert set(stats.dropped) <= {"spool_lost"}
+        told = [text for text in server.frames() if b"logplex_handler" not in text]
+        assert sorted(told)[-2:] == [b"second", b"third"]
+        assert not [request for request in server.received if "x-forged" in request.headers]
+    assert rows(spool) == []
+
+
+def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
+    """As where a fork has closed it, and there is no descriptor to be had just then."""
+    away = spool.with_name("away.db")
+    with serving(answer(503)) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        for line in lines(*range(100)):
+            logger.info(line)
+        assert wait_until(lambda: len(rows(spool)) == 1)
+        spool.rename(away)
+        spool.mkdir()
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        server.steps[:] = [accept]
+        logger.info("after")
+        began = time.process_time()
+        assert not handler.flush(2)
+        # It does not look all the time.
+        assert time.process_time() - began < 1
+        assert (handler.stats().pending, dict(handler.stats().dropped)) == (101, {})
+        spool.rmdir()
+        away.rename(spool)
+        server.received.clear()
+        assert handler.flush(5)
+        assert server.frames()[-1] == b"after"
+        assert (handler.stats().delivered, dict(handler.stats().dropped)) == (101, {})
+    assert "spool: it is no file; 101 records pending" in capsys.readouterr().err
+
+
+def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
+    """Not once for each stream; and what cannot be written is counted as dropped."""
+    leave(spool, ["before"])
+    streams = dict.fromkeys(range(40), DEAD)
+    with held(spool):
+        options = {"spool": spool, "streams": streams, "shutdown_timeout": 0.5}
+        with logging_to(None, **options) as (logger, handler):
+            for stream in streams:
+                logger.info("hello", extra={"logplex_stream": stream})
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+    assert dict(handler.stats().dropped) == {"shutdown": 40}
+
+
+def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
+    """Also by a stream that was let go of meanwhile, and was opened again."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    monkeypatch.setattr(store, "_PATIENCE", 0.2)
+    with (
+        serving(accept) as server,
+        logging_to(None, spool=spool, streams={"a": server.url}) as (logger, handler),
+    ):
+
+        def hold(connection):
+            held_here.enter_context(held(spool))
+            accept(connection)
+
+        server.steps[:] = [hold, accept]
+        with contextlib.ExitStack() as held_here:
+            logger.info("one", extra={"logplex_stream": "a"})
+            assert handler.flush(5)
+            time.sleep(0.6)
+        logger.info("two", extra={"logplex_stream": "a"})
+        assert handler.flush(5)
+        assert server.frames() == [b"one", b"two"]
+        assert (handler.stats().delivered, handler.stats().pending) == (2, 0)
+        assert wait_until(lambda: rows(spool) == [])

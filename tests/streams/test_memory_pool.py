@@ -1,0 +1,169 @@
+"""Streams share the memory: one that holds much gives way to those that hold little."""
+
+import logging
+import logging.config
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import answer, serving
+from tests.streams.shared import receiving, to
+
+
+def test_one_customer_s_outage_does_not_eat_the_others_memory():
+    """Together they hold no more than `max_buffer_bytes`; who holds most gives way."""
+    with receiving("t.1") as logplex, serving(answer(503)) as broken:
+
+        def url_for(stream):
+            return broken.url if stream == "broken" else logplex.url_for("t.1")
+
+        options = {"max_buffer_bytes": 200_000, "shutdown_timeout": 0.2}
+        with logging_to(None, streams=url_for, **options) as (logger, handler):
+            for number in range(5000):
+                logger.info("line %d", number, extra=to("broken"))
+            assert handler.stats(stream="broken").dropped["buffer_full"] > 1000
+            for number in range(300):
+                logger.info("line %d", number, extra=to("well"))
+            assert wait_until(lambda: handler.stats(stream="well").delivered == 300)
+            assert not handler.stats(stream="well").dropped
+            assert handler.stats(stream="broken").pending > 500
+            memory = handler._pipeline._memory
+            buffers = [stream.accumulator for stream in handler._pipeline._registry.streams()]
+            allowed = [accumulator.allowed for accumulator in buffers]
+            assert memory._left + sum(allowed) == 200_000
+            held = [
+                accumulator._queue.weighed_bytes + accumulator._sending_bytes
+                for accumulator in buffers
+            ]
+            assert all(mine <= most for mine, most in zip(held, allowed, strict=True))
+
+
+def test_newest_lines_dropped_leave_the_others_room_too():
+    """Nobody gives way then, so nobody takes more than half of what is left."""
+    with receiving("t.1") as logplex, serving(answer(503)) as broken:
+
+        def url_for(stream):
+            return logplex.url_for("t.1") if stream == "well" else broken.url
+
+        options = {"max_buffer_bytes": 200_000, "shutdown_timeout": 0.2, "on_full": "drop_newest"}
+        with logging_to(None, streams=url_for, **options) as (logger, handler):
+            for stream in ("a", "b", "c"):
+                for number in range(3000):
+                    logger.info("line %d", number, extra=to(stream))
+            for number in range(30):
+                logger.info("line %d", number, extra=to("well"))
+            assert wait_until(lambda: handler.stats(stream="well").delivered == 30)
+            assert handler.stats(stream="a").pending > handler.stats(stream="b").pending > 100
+
+
+def test_block_waits_for_room_that_another_stream_takes():
+    """`on_full="block"` with a bound for all."""
+    with receiving("t.1", "t.2") as logplex:
+        urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
+        options = {"max_buffer_bytes": 30_000, "on_full": "block", "flush_interval": 0.01}
+        with logging_to(None, streams=urls, **options) as (logger, handler):
+            for number in range(2000):
+                logger.info("line %d %s", number, "x" * 100, extra=to(1 + number % 2))
+            assert handler.flush()
+            stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (2000, {})
+
+
+def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
+    """It wants another stream's accumulator, whose owner just then wants memory."""
+    with serving(answer(503)) as server:
+        options = {"shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            for stream in (1, 2):
+                logger.info("line", extra=to(stream))
+            memory = handler._pipeline._memory
+            one, other = (stream.accumulator for stream in handler._pipeline._registry.streams())
+            holds_other = threading.Event()
+            interrupted = threading.Event()
+
+            def put():
+                with other._lock:
+                    holds_other.set()
+                    interrupted.wait(5)
+                    memory.reserve(other, other.allowed + 1)
+
+            def put_and_be_interrupted():
+                with one._lock, memory._lock:
+                    interrupted.set()
+                    other.counts()
+
+            threads = [threading.Thread(target=put, daemon=True)]
+            threads[0].start()
+            assert holds_other.wait(5)
+            threads.append(threading.Thread(target=put_and_be_interrupted, daemon=True))
+            threads[1].start()
+            for thread in threads:
+                thread.join(5)
+            assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(monkeypatch):
+    """The first drop of a cause takes a call more."""
+
+    def at(depth, stream):
+        if depth:
+            return at(depth - 1, stream)
+        return logger.info("deep", extra=to(stream))
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    with receiving("t.1") as logplex:
+        url = logplex.url_for("t.1")
+        with logging_to(None, streams=lambda _: url) as (logger, handler):
+            depths = range(sys.getrecursionlimit() - 200, sys.getrecursionlimit())
+            for depth in depths:
+                logger.info("open", extra=to(depth))
+            assert handler.flush(20)
+            for depth in depths:
+                with suppress(RecursionError):
+                    at(depth, depth)
+            assert handler.flush()
+            assert balanced(handler.stats())
+
+
+def test_floods_one_after_the_other_leave_something_for_those_that_hold_little():
+    """Where the newest lines are dropped, and nobody gives way."""
+    with receiving("t.1") as logplex, serving(answer(503)) as broken:
+
+        def url_for(stream):
+            return logplex.url_for("t.1") if stream == "well" else broken.url
+
+        options = {"max_buffer_bytes": 1_000_000, "shutdown_timeout": 0.2, "on_full": "drop_newest"}
+        with logging_to(None, streams=url_for, **options) as (logger, handler):
+            for stream in range(8):
+                for number in range(6000):
+                    logger.info("line %d", number, extra=to(stream))
+            for number in range(10):
+                logger.info("line %d", number, extra=to("well"))
+            assert wait_until(lambda: handler.stats(stream="well").delivered == 10)
+            assert min(handler.stats(stream=stream).pending for stream in range(8)) >= 15
+
+
+def test_what_gives_way_to_others_is_told_though_nothing_else_happens():
+    """The callback hears of it at once."""
+    told = Counter()
+    with serving(answer(401)) as broken:
+        options = {"max_buffer_bytes": 100_000, "shutdown_timeout": 0.1}
+        with logging_to(
+            None,
+            streams=lambda stream: broken.url,
+            on_drop=lambda number, cause: told.update({cause: number}),
+            **options,
+        ) as (logger, handler):
+            for number in range(300):
+                logger.info("line %d", number, extra=to("large"))
+            assert wait_until(handler.set_aside)
+            assert not told
+            for stream in range(100):
+                for number in range(5):
+                    logger.info("line %d", number, extra=to(stream))
+            assert wait_until(lambda: told["buffer_full"] > 0, 3.0)
+            assert wait_until(
+                lambda: told["buffer_full"] == handler.stats().dropped["buffer_full"], 3.0
+            )

@@ -1,0 +1,122 @@
+"""Streams that are idle are closed and opened again; their counts are kept, and no line is lost."""
+
+import logging
+import logging.config
+import threading
+import time
+
+from logplex_handler._delivery import scheduler
+from tests.logs import balanced, logging_to, wait_until
+from tests.streams.shared import Record, receiving, to
+
+# Streams that are idle.
+
+
+def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
+    """The next line opens them again, without another look-up."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    with receiving("t.1") as logplex:
+        source = Record({1: logplex.url_for("t.1")})
+        with logging_to(None, streams=source) as (logger, handler):
+            registry = handler._pipeline._registry
+            for number in range(1, 4):
+                logger.info("line", extra=to(1))
+                assert handler.flush()
+                assert handler.stats().delivered == number
+                assert wait_until(lambda: not registry._streams)
+                assert handler.stats(stream=1).delivered == number
+                assert handler.stats().accepted == number
+            monkeypatch.setattr("logplex_handler.streams.registry._FORGET", -1.0)
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            assert wait_until(lambda: not registry._streams and not registry._asleep)
+            assert handler.stats().delivered == 4
+            assert handler.stats(stream=1).accepted == 0
+    assert source.asked == [1]
+
+
+def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
+    """Who had found the stream before puts it there, and wakes somebody for it."""
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            pipeline = handler._pipeline
+            stream = pipeline._registry._streams[1]
+            intake = pipeline.intake(1)
+            pipeline._registry.let_go(stream)
+            record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
+            assert logplex.wait_for(2)
+            assert wait_until(lambda: handler.stats().delivered == 2)
+            assert balanced(handler.stats())
+            assert pipeline._registry._streams == {1: stream}
+
+
+def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lost():
+    """Both are of one stream, in whose place there is never another one beside it."""
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, flush_interval=60) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            pipeline = handler._pipeline
+            stream = pipeline._registry._streams[1]
+            intake = pipeline.intake(1)
+            pipeline._registry.let_go(stream)
+            logger.info("two", extra=to(1))
+            record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
+            intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
+            logger.info("four", extra=to(1))
+            assert handler.flush()
+            stats = handler.stats()
+            assert stats == handler.stats(stream=1)
+            assert len(pipeline._registry.streams()) == 1
+    assert [line.text for line in logplex.lines] == ["one", "two", "three", "four"]
+    assert (stats.accepted, stats.delivered) == (4, 4)
+
+
+def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
+    """Its lines are in the books of `close`, and its next one goes behind them."""
+    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    released = threading.Event()
+    with receiving("t.1") as logplex:
+
+        def url_for(stream):
+            released.wait(20)
+            return logplex.url_for("t.1")
+
+        with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
+            logger.info("one", extra=to(1))
+            time.sleep(0.5)
+            assert not handler.flush(0.1)
+            (aside,) = handler.set_aside()
+            assert aside.stream == 1
+            logger.info("two", extra=to(1))
+            released.set()
+            assert wait_until(lambda: handler.stats(stream=1).delivered == 2)
+            assert balanced(handler.stats())
+    assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
+    """What `on_drop` logs waits for the next batch, however long that takes."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    with receiving("t.1") as logplex:
+
+        def on_drop(records, cause):
+            logger.info("dropped", extra=to(1))
+
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, on_drop=on_drop) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: handler.stats(stream=1).accepted == 2)
+            time.sleep(0.5)
+            logger.info("two", extra=to(1))
+            assert handler.flush()
+            assert handler.stats().pending == 0
+    assert [line.text for line in logplex.lines] == ["one", "dropped", "two"]

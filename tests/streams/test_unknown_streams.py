@@ -1,0 +1,159 @@
+"""Records for streams that are unknown, or have ended, are dropped, counted and reported."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from logplex_handler._delivery import scheduler
+from logplex_handler.streams.registry import _ENDED
+from logplex_handler.streams.resolution import ResolutionState
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import answer, serving
+from tests.streams.shared import Record, receiving, to, token
+
+# Streams that nobody knows.
+
+
+def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
+    """None, a KeyError, an id that cannot be a key, and no stream at all."""
+    source = Record({})
+    with logging_to(None, streams=source) as (logger, handler):
+        for _ in range(3):
+            logger.info("line", extra=to("nobody"))
+        assert handler.flush()
+        logger.info("line", extra=to("nobody"))
+        logger.info("line", extra=to(["a", "list"]))
+        logger.info("line")
+        assert handler.flush()
+        stats = handler.stats()
+        assert handler.stats(stream="nobody").dropped == {"unknown_stream": 4}
+    assert stats.dropped == {"unknown_stream": 6}
+    assert balanced(stats)
+    assert source.asked == ["nobody"]
+    said = capsys.readouterr().err.splitlines()
+    assert 1 <= len(said) <= 3
+    assert any("'nobody'" in line and "unknown_stream" in line for line in said)
+
+
+@pytest.mark.parametrize("has_url", [False, True])
+def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
+    """Of the first for a stream, of later ones, of those that name none; not of what it logs."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    told = Counter()
+
+    def on_drop(records, cause):
+        told[cause] += records
+        logger.info("dropped", extra=to("nobody"))
+
+    with receiving("own") as logplex:
+        url = logplex.url_for("own") if has_url else None
+        with logging_to(url, streams={}, on_drop=on_drop) as (logger, handler):
+            for _ in range(3):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 3})
+            for _ in range(2):
+                logger.info("line", extra=to("nobody"))
+            assert wait_until(lambda: told == {"unknown_stream": 5})
+            assert wait_until(lambda: "nobody" not in handler._pipeline._registry._streams)
+            logger.info("line", extra=to("nobody"))
+            logger.info("line", extra=to(["a", "list"]))
+            assert wait_until(lambda: told == {"unknown_stream": 7})
+            time.sleep(0.2)
+            assert told == {"unknown_stream": 7}
+            assert balanced(handler.stats())
+            assert handler.stats().dropped["unknown_stream"] > 7
+
+
+def test_on_drop_hears_of_records_for_a_stream_that_has_ended():
+    """Of each, though it is said on stderr only now and then."""
+    told = Counter()
+    with receiving("other") as logplex:
+        source = Record({1: logplex.url_for("gone")})
+        source.refresh = lambda stream, rejected: None
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(None, streams=source, **options) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            logger.info("late", extra=to(1))
+            assert wait_until(lambda: told == {"stream_gone": 2})
+            logger.info("last", extra=to(1))
+    assert told == {"stream_gone": 3} == handler.stats().dropped
+
+
+def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
+    """The handler has its own URL alone, and no thread for streams."""
+    told = Counter()
+    with receiving(token("own")) as logplex:
+        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        with logging_to(logplex.url, **options) as (logger, handler):
+            logger.info("line", extra=to("customer"))
+            assert wait_until(lambda: told == {"unknown_stream": 1})
+            logger.info("own")
+            assert handler.flush()
+    assert [line.text for line in logplex.lines] == ["own"]
+
+
+def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
+    """A customer may be new."""
+    monkeypatch.setitem(_ENDED, ResolutionState.UNKNOWN, 0.0)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.05)
+    with receiving("t.1") as logplex:
+        source = Record({})
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("too early", extra=to(1))
+            assert handler.flush()
+            source.urls[1] = logplex.url_for("t.1")
+            assert wait_until(lambda: handler._pipeline._registry._asleep)
+            logger.info("in time", extra=to(1))
+            assert handler.flush()
+            assert handler.stats(stream=1).delivered == 1
+            assert handler.stats().dropped == {"unknown_stream": 1}
+    assert [line.text for line in logplex.lines] == ["in time"]
+
+
+def test_a_stream_that_has_ended_is_counted_as_gone():
+    """`refresh` says None; what comes later is counted as well."""
+    with receiving("other") as logplex:
+        source = Record({1: logplex.url_for("gone")})
+        source.refresh = lambda stream, rejected: None
+        with logging_to(None, streams=source) as (logger, handler):
+            for _ in range(3):
+                logger.info("line", extra=to(1))
+            assert handler.flush()
+            logger.info("late", extra=to(1))
+            stats = handler.stats()
+    assert stats.dropped == {"stream_gone": 4}
+    assert balanced(stats)
+
+
+def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
+    """No request goes to it any more, and it is let go of."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    with serving(answer(401)) as server:
+        source = Record({1: server.url})
+        source.refresh = lambda stream, rejected: None
+        with logging_to(None, streams=source) as (logger, handler):
+            logger.info("line", extra=to(1))
+            assert handler.flush()
+            assert handler.set_aside() == ()
+            assert wait_until(lambda: not handler._pipeline._registry._streams)
+            time.sleep(1)
+            assert len(server.received) == handler.stats().requests == 1
+
+
+def test_a_stream_that_nobody_knows_is_not_set_aside():
+    """Though its look-up had failed before."""
+    answers = [RuntimeError(), None]
+
+    def url_for(stream):
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    with logging_to(None, streams=url_for) as (logger, handler):
+        logger.info("line", extra=to(1))
+        assert handler.flush()
+        assert handler.stats().dropped == {"unknown_stream": 1}
+        assert handler.set_aside() == ()

@@ -1,0 +1,13 @@
+"""Fixtures of the tests of the receiver."""
+
+from __future__ import annotations
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+
+
+@pytest.fixture
+def logplex():
+    with LogplexReceiver() as receiver:
+        yield receiver

@@ -1,0 +1,241 @@
+"""Names, addresses and connections: what moves, hangs, or is half open."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import requests
+
+from logplex_handler._transport import connection
+from logplex_handler._transport.transport import Transport, TransportOptions
+from logplex_handler.streams import Destination
+from tests.logs import logging_to
+from tests.servers import NO_CONTENT, TOKEN, accept, answer, serving
+
+
+@pytest.mark.parametrize(("size", "sends"), [(200, 1), (600_000, 3)])
+def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends, monkeypatch):
+    """So the receiver is woken once for both. A large one is sent in pieces, after the head."""
+    sent = []
+    send = http.client.HTTPConnection.send
+
+    def counting(self, data):
+        sent.append(len(data))
+        send(self, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", counting)
+    options = TransportOptions(headers={}, timeout=5, compress=False, session_factory=None)
+    body = b"x" * size
+    with serving(accept) as server:
+        transport = Transport(options)
+        destination = Destination.from_url(server.url)
+        for _ in range(2):
+            sent.clear()
+            assert transport.post(destination, body, frames=1, frame_id="1").status == 204
+            assert len(sent) == sends
+            assert sum(sent) > size
+        transport.close()
+    assert server.connections == 1
+    assert [request.body for request in server.received] == [body, body]
+
+
+@pytest.mark.skipif(
+    not hasattr(requests.adapters.HTTPAdapter, "get_connection_with_tls_context"),
+    reason="requests before 2.32 does not ask so, and nothing is remembered",
+)
+def test_a_session_that_several_threads_share_mixes_up_no_receivers():
+    """A request with its credentials goes to its own, whatever others ask for just then."""
+    session = requests.Session()
+    connection.bound(session)
+    adapter = session.get_adapter("http://")
+    one, other = [requests.Request("POST", f"http://{name}.test").prepare() for name in "ab"]
+
+    class Interrupted(str):
+        def __eq__(self, _):
+            adapter.get_connection_with_tls_context(other, True)
+            return True
+
+        __hash__ = str.__hash__
+
+    pool = adapter.get_connection_with_tls_context(one, Interrupted("ca.pem"))
+    again = adapter.get_connection_with_tls_context(one, Interrupted("ca.pem"))
+    assert (pool.host, again.host) == ("a.test", "a.test")
+
+
+def test_a_name_that_moves_is_looked_up_again(monkeypatch):
+    """After its connection is gone, lines go to where the name points now."""
+    look_up = socket.getaddrinfo
+    address = ["127.0.0.1"]
+
+    def getaddrinfo(host, *args, **kwargs):
+        return look_up(address[0] if host == "logplex.localhost" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with serving(accept) as first, serving(accept, host="127.0.0.2", port=first.port) as second:
+        url = f"http://token:{TOKEN}@logplex.localhost:{first.port}/logs"
+        with logging_to(url) as (logger, handler):
+            logger.info("one")
+            assert handler.flush()
+            address[0] = "127.0.0.2"
+            first.close()
+            logger.info("two")
+            assert handler.flush()
+            assert handler.stats().delivered == 2
+    assert (first.frames(), second.frames()) == ([b"one"], [b"two"])
+
+
+def test_a_name_that_cannot_be_looked_up_keeps_the_records(monkeypatch):
+    """Until it can be."""
+    look_up = socket.getaddrinfo
+    failures = [1, 2]
+
+    def getaddrinfo(host, *args, **kwargs):
+        if host == "logplex.localhost" and failures:
+            failures.pop()
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return look_up("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with serving(accept) as server:
+        url = f"http://token:{TOKEN}@logplex.localhost:{server.port}/logs"
+        with logging_to(url) as (logger, handler):
+            logger.info("line")
+            assert handler.flush()
+            stats = handler.stats()
+    assert (stats.delivered, stats.requests, stats.possible_duplicates) == (1, 3, 0)
+    assert server.frames() == [b"line"]
+
+
+def test_a_half_open_connection_is_given_up_and_replaced():
+    """The receiver is gone without a word; the batch leaves on a new connection."""
+    over = threading.Event()
+    with (
+        serving(accept, lambda connection: over.wait(10), accept) as server,
+        logging_to(server.url, timeout=0.3) as (logger, handler),
+    ):
+        logger.info("one")
+        assert handler.flush()
+        logger.info("two")
+        assert handler.flush()
+        stats = handler.stats()
+        over.set()
+    assert [request.connection for request in server.received] == [1, 1, 2]
+    assert server.received[1].frame_id == server.received[2].frame_id
+    assert (stats.delivered, stats.possible_duplicates) == (2, 1)
+
+
+def test_it_works_where_gevent_has_patched_everything():
+    """Greenlets log and flush, and none of them waits for another's delivery."""
+    program = """
+from gevent import monkey; monkey.patch_all()
+import logging, time, gevent
+from logplex_handler import LogplexHandler
+from logplex_handler.testing import LogplexReceiver
+with LogplexReceiver() as logplex:
+    handler = LogplexHandler(logplex.url, flush_interval=0.05)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+    log = logging.getLogger("app")
+    def work(number):
+        for line in range(50):
+            log.info("%d %d", number, line)
+            gevent.sleep(0.001)
+    gevent.joinall([gevent.spawn(work, number) for number in range(20)])
+    assert handler.flush()
+    lines = [line.text for line in logplex.lines]
+    assert sorted(lines) == sorted(f"{n} {line}" for n in range(20) for line in range(50)), lines
+    for number in range(20):
+        own = [line for line in lines if line.startswith(f"{number} ")]
+        assert own == [f"{number} {line}" for line in range(50)]
+    logging.getLogger().removeHandler(handler)
+    handler.close()
+print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+        env=os.environ.copy(),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
+    """Several that do not answer are no reason to wait for each of them in turn for ever."""
+    silent = [socket.create_server((f"127.0.0.{n}", 0), backlog=0) for n in range(2, 8)]
+    port = silent[0].getsockname()[1]
+    fill = []
+    for listener in silent[1:]:
+        listener.close()
+    silent = silent[:1] + [
+        socket.create_server((f"127.0.0.{n}", port), backlog=0) for n in range(3, 8)
+    ]
+    for listener in silent:
+        for _ in range(3):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+            fill.append(one)
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if host != "many.localhost":
+            return look_up(host, *args, **kwargs)
+        return [
+            found
+            for listener in silent
+            for found in look_up(listener.getsockname()[0], *args, **kwargs)
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    transport = Transport(
+        TransportOptions(headers={}, timeout=1.0, compress=False, session_factory=None)
+    )
+    destination = Destination(f"http://many.localhost:{port}/logs", "token", TOKEN)
+    started = time.monotonic()
+    answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id", seconds=1.5)
+    took = time.monotonic() - started
+    transport.close()
+    for one in [*fill, *silent]:
+        one.close()
+    assert answer.failure == "ConnectTimeout"
+    assert not answer.maybe_delivered
+    assert took < 2.5
+
+
+def test_hints_before_an_answer_are_skipped():
+    """Else the answer behind them would be taken for that of the next request."""
+
+    def hinting(connection):
+        connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+        time.sleep(0.05)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + NO_CONTENT)
+
+    with serving(hinting) as server, logging_to(server.url, flush_interval=0) as (logger, handler):
+        for number in range(3):
+            logger.info("line %d", number)
+            assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.requests, stats.retries) == (3, 3, 0)
+    assert server.connections == 1
+
+
+def test_an_answer_that_is_not_the_last_word_is_none(short_waits):
+    """101 leaves HTTP: what follows belongs to no request."""
+    with (
+        serving(answer(101, "Upgrade: x"), accept) as server,
+        logging_to(server.url) as (logger, handler),
+    ):
+        logger.info("line")
+        assert handler.flush()
+        stats = handler.stats()
+    assert (stats.delivered, stats.possible_duplicates) == (1, 1)
+    assert server.connections == 2
