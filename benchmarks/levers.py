@@ -20,7 +20,7 @@ from logplex_handler.streams import intake
 from subjects import Subject, ours
 
 
-def without_shapes(url: str) -> Subject:
+def without_compiled_call_sites(url: str) -> Subject:
     """Every record formatted in the calling thread."""
     _change(codec, "line_form", lambda formatter: None)
     return ours(url)
@@ -70,7 +70,7 @@ def _change(owner: Any, name: str, value: object) -> None:
 LEVERS: dict[str, Callable[[str], Subject]] = {
     one.__name__.replace("_", " "): one
     for one in (
-        without_shapes,
+        without_compiled_call_sites,
         without_light_entries,
         without_fork_mark,
         without_prepared_requests,

@@ -1,41 +1,49 @@
-"""Which shape a record has, and which shapes are worth having."""
+"""Which call site a record comes from, and which call sites are worth compiling.
+
+Most records come from logging calls that are made again and again, and differ only in the values of
+their arguments and extras. Such a call site gets two compiled functions, as `specialize` says.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import Formatter, LogRecord
 from operator import itemgetter
-from typing import Any
 
-from logplex_handler._formatting.extract import NOT_STAYING, SHARED, Take
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.specialize import CallSite, shape
+from logplex_handler._formatting.specialize import CallSite, Extract, specialize
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
 
-Kind = tuple[Any, ...]
+# What the records of one call site share: the logger's name, the level and its name, and the
+# template if there are arguments. Several call sites may share it, as their values may differ in
+# type.
+Signature = tuple[object, ...]
+_ReadSignature = Callable[[Mapping[str, object]], Signature]
 
-_kind_without_arguments: Callable[[Any], Kind] = itemgetter(*SHARED)
-_kind_with_arguments: Callable[[Any], Kind] = itemgetter(*SHARED, "msg")
+_signature_without_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname")
+_signature_with_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname", "msg")
+# What a traceback shows may change.
+_CHANGING = ("exc_info", "exc_text", "stack_info")
 
-# Compiling a shape costs about as much as it saves on so many records.
-_TIMES_WORTH_A_SHAPE = 50
-# A program has as many as it has calls to loggers, or a few times that.
-_MAX_SHAPES = 4096
-_MAX_SHAPES_OF_A_KIND = 8
-# Kinds that are counted at a time, and characters of a template: one that is longer was made at run
-# time, and does not come again.
+# Compiling a call site costs about as much as it saves on so many records.
+_RECORDS_BEFORE_COMPILING = 50
+# A program has as many as it has logging calls, or a few times that.
+_MAX_CALL_SITES = 4096
+_MAX_CALL_SITES_OF_A_SIGNATURE = 8
+# Signatures that are counted at a time.
 _MAX_COUNTED = 1024
+# Characters. A longer template was made at run time, and does not come again.
 _MAX_TEMPLATE = 1000
 
 
 class CompiledCallSites:
-    """The shapes that entries know by number, of all formatters that a handler had.
+    """The call sites that entries know by number, of all formatters that a handler has had.
 
     Attributes:
-        by_number: Every shape.
+        by_number: Every call site.
     """
 
     def __init__(self, packet: PacketForm) -> None:
@@ -43,43 +51,45 @@ class CompiledCallSites:
         self._packet = packet
         self._numbers = itertools.count(1)
 
-    def learn(self, record: LogRecord, form: LineForm) -> CallSite | None:
-        """A new shape, if there can be one."""
-        if len(self.by_number) >= _MAX_SHAPES or not isinstance(record.levelno, int):
+    def add(self, record: LogRecord, form: LineForm) -> CallSite | None:
+        """Compile the call site of a typical record; None if that is not possible."""
+        if len(self.by_number) >= _MAX_CALL_SITES or not isinstance(record.levelno, int):
             return None
         number = next(self._numbers)
         try:
-            new = shape(number, record, form, self._packet)
+            call_site = specialize(number, record, form, self._packet)
         except Exception:
-            # A type may be as odd as can be.
+            # The types of its values may behave in any way.
             return None
-        if new is not None:
-            self.by_number[number] = new
-        return new
+        if call_site is not None:
+            self.by_number[number] = call_site
+        return call_site
 
 
 class CallSites:
-    """The shapes of the records of one formatter. May be asked from any thread.
+    """The call sites of the records of one formatter. Any thread may call any method.
 
     Args:
-        known: Where new ones are put.
-        formatter: Whose records they are; None for the handler's own.
-        form: The form of its lines; None if its records have no shapes.
+        compiled: Where compiled call sites are added.
+        formatter: The formatter of the records; None for the handler's own.
+        form: The form of its lines; None if nothing can be compiled for this formatter.
     """
 
     def __init__(
-        self, known: CompiledCallSites, formatter: Formatter | None, form: LineForm | None
+        self, compiled: CompiledCallSites, formatter: Formatter | None, form: LineForm | None
     ) -> None:
         self.formatter = formatter
-        self._known = known
+        self._compiled = compiled
         self._form = form
-        self._of_kind: dict[Kind, tuple[CallSite, ...]] = {}
-        # The functions of those that came last, by template or logger.
-        self._last: dict[Any, Take] = {}
-        self._times: dict[Kind, float] = {}
+        self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
+        # The functions that took the last record, by the record's template; or by its logger's
+        # name and its level, if it had no arguments.
+        self._latest: dict[object, Extract] = {}
+        # Records that came without a call site.
+        self._counts: dict[Signature, float] = {}
 
     def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
-        """The light entry of a record that is like the last one of its template or logger."""
+        """The light entry of a record that is like the latest one of its template or logger."""
         arguments = record.args
         message = record.msg
         if (
@@ -90,14 +100,14 @@ class CallSites:
         ):
             return None
         try:
-            return self._last[message if arguments else (record.name, record.levelno)](record)
+            return self._latest[message if arguments else (record.name, record.levelno)](record)
         except Exception:
-            # There was none. Or an attribute is gone or cannot be compared, or there are more
-            # arguments than before.
+            # There is none. Or the record lacks an attribute, has one that cannot be compared, or
+            # has another number of arguments.
             return None
 
     def entry(self, record: LogRecord) -> Entry | None:
-        """The light entry of a record that has a shape."""
+        """The light entry of a record whose call site is compiled; else the record is counted."""
         arguments = record.args
         attributes = record.__dict__
         if (
@@ -107,36 +117,40 @@ class CallSites:
             or type(record) is not LogRecord
         ):
             return None
+        read_signature = _signature_with_arguments if arguments else _signature_without_arguments
         try:
-            kind = (_kind_with_arguments if arguments else _kind_without_arguments)(attributes)
-            shapes = self._of_kind.get(kind, ())
-            stays = all(attributes[name] is None for name in NOT_STAYING)
+            signature = read_signature(attributes)
+            call_sites = self._by_signature.get(signature, ())
+            is_lasting = all(attributes[name] is None for name in _CHANGING)
         except Exception:
             return None
-        for of_kind in shapes:
-            entry = _entry(of_kind, record)
+        for call_site in call_sites:
+            entry = _extracted(call_site, record)
             if entry is not None:
-                self._last[record.msg if arguments else kind[:2]] = of_kind.entry
+                self._latest[record.msg if arguments else signature[:2]] = call_site.extract
                 return entry
-        if stays and self._is_worth_a_shape(kind, record, len(shapes)):
-            new = self._known.learn(record, self._form)
-            self._times[kind] = -math.inf if new is None else 0
-            if new is not None:
-                self._of_kind[kind] = (*shapes, new)
+        if is_lasting and self._is_hot(signature, record, len(call_sites)):
+            compiled = self._compiled.add(record, self._form)
+            self._counts[signature] = -math.inf if compiled is None else 0
+            if compiled is not None:
+                self._by_signature[signature] = (*call_sites, compiled)
         return None
 
-    def _is_worth_a_shape(self, kind: Kind, record: LogRecord, shapes: int) -> bool:
-        if shapes >= _MAX_SHAPES_OF_A_KIND or (record.args and len(record.msg) > _MAX_TEMPLATE):
+    def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
+        """Count a record; True if it came often enough for a call site to be compiled."""
+        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE:
             return False
-        if len(self._times) >= _MAX_COUNTED and kind not in self._times:
-            self._times.clear()
-        times = self._times[kind] = self._times.get(kind, 0) + 1
-        return times >= _TIMES_WORTH_A_SHAPE
+        if record.args and len(record.msg) > _MAX_TEMPLATE:
+            return False
+        if len(self._counts) >= _MAX_COUNTED and signature not in self._counts:
+            self._counts.clear()
+        count = self._counts[signature] = self._counts.get(signature, 0) + 1
+        return count >= _RECORDS_BEFORE_COMPILING
 
 
-def _entry(of: CallSite, record: LogRecord) -> Entry | None:
+def _extracted(call_site: CallSite, record: LogRecord) -> Entry | None:
     try:
-        return of.entry(record)
+        return call_site.extract(record)
     except Exception:
-        # It has other extras, or another number of arguments.
+        # The record has other extras, or another number of arguments.
         return None

@@ -44,14 +44,14 @@ class Codec:
         self._token_as_appname = token_as_appname
         self._default_formatter = default_formatter
         self._compile_call_sites = compile_call_sites
-        self._known = CompiledCallSites(packet)
+        self._compiled = CompiledCallSites(packet)
         # Of the formatter that was used last. `call_sites.light_entry(record, formatter)` is what
         # has to wait of a record, if that is soon said and light, else None.
         self.call_sites = self._call_sites_of(None)
 
     def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
         form = line_form(formatter or self._default_formatter) if self._compile_call_sites else None
-        return CallSites(self._known, formatter, form)
+        return CallSites(self._compiled, formatter, form)
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None
@@ -61,10 +61,10 @@ class Codec:
         Raises:
             Exception: what the formatter raises, or says wrong, and what no packet can be made of.
         """
-        shapes = self.call_sites
-        if shapes.formatter is not formatter:
-            shapes = self.call_sites = self._call_sites_of(formatter)
-        entry = shapes.entry(record)
+        call_sites = self.call_sites
+        if call_sites.formatter is not formatter:
+            call_sites = self.call_sites = self._call_sites_of(formatter)
+        entry = call_sites.entry(record)
         if entry is not None:
             return entry, True
         entry = self._formatted(record, formatter)
@@ -108,20 +108,22 @@ class Codec:
         # Whether there are others in it than frames.
         is_mixed = False
 
-        def with_care(entry: Entry) -> list[bytes]:
+        def render_slowly(entry: Entry) -> list[bytes]:
             nonlocal is_mixed
             is_mixed = True
-            return self._with_care(packet, entry)
+            return self._rendered_slowly(packet, entry)
 
         time = NO_MILLISECOND
         for number, alike in groupby(entries, itemgetter(0)):
             if number < 0:
                 yield from _with_runs(rendered, is_mixed=is_mixed)
-                yield from map(with_care, alike)
+                yield from map(render_slowly, alike)
                 rendered, is_mixed = [], False
             else:
-                write = self._known.by_number[number].write
-                time = write(alike, rendered.append, with_care, packet.after_time, time)
+                call_site = self._compiled.by_number[number]
+                time = call_site.render(
+                    alike, rendered.append, render_slowly, packet.after_time, time
+                )
         yield from _with_runs(rendered, is_mixed=is_mixed)
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
@@ -136,14 +138,14 @@ class Codec:
             packet = replace(packet, appname=destination.token)
         return packet
 
-    def _with_care(self, packet: PacketForm, entry: Entry) -> list[bytes]:
+    def _rendered_slowly(self, packet: PacketForm, entry: Entry) -> list[bytes]:
         """The frames of an entry that was formatted, or has arguments that do not fit, or texts
         that are not ASCII or long."""
         try:
             if entry[0] < 0:
                 return packet.frames(*entry[1:])
-            shape = self._known.by_number[entry[0]]
-            return packet.frames(entry[1], shape.level, shape.line(entry))
+            call_site = self._compiled.by_number[entry[0]]
+            return packet.frames(entry[1], call_site.level, call_site.line(entry))
         except Exception:
             return []
 

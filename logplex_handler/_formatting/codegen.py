@@ -1,31 +1,49 @@
-"""Python source that is made of names alone: all that it is about is a constant with a name."""
+"""Functions made of templates of Python source.
+
+Only names that this package chose get into the source; every object that a function is about,
+such as a text of the application's, is bound to one of these names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from string import Template
+from typing import Any, NamedTuple
 
 
-class Source:
-    """Statements of a function, and the objects that they name."""
+class Source(NamedTuple):
+    """A function's source, and the objects that its names stand for.
 
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-        self._objects: dict[str, object] = {}
+    Attributes:
+        name: The function's name.
+        text: Its `def` statement.
+        names: The objects, by name. The function keeps them alive.
+    """
 
-    def name(self, thing: object) -> str:
-        """A name for an object."""
-        name = f"c{len(self._objects)}"
-        self._objects[name] = thing
-        return name
+    name: str
+    text: str
+    names: Mapping[str, object]
 
-    def function(self, parameters: str) -> Callable[..., Any]:
-        """The function that has these parameters."""
-        body = "".join([f"    {statement}\n" for statement in self.statements])
-        exec(f"def function({parameters}):\n{body}", self._objects)
-        function: Any = self._objects["function"]
-        return function  # type: ignore[no-any-return]
+    def function(self) -> Callable[..., Any]:
+        """The compiled function."""
+        namespace: dict[str, Any] = {**self.names}
+        exec(self.text, namespace)
+        function: Callable[..., Any] = namespace[self.name]
+        return function
 
 
-def variables(number: int, first: int = 0) -> str:
-    return "".join([f"v{position}, " for position in range(first, first + number)])
+def fill(template: str, parts: Mapping[str, str | Sequence[str]]) -> str:
+    """A template with each `$name` replaced by its part.
+
+    A part that is a sequence of lines replaces a line of its own, at the same indentation.
+    """
+    lines = []
+    for line in template.splitlines():
+        text = line.lstrip(" ")
+        part = parts.get(text.removeprefix("$")) if text.startswith("$") else None
+        if part is None or isinstance(part, str):
+            lines.append(Template(line).substitute(parts))
+        else:
+            indentation = line[: len(line) - len(text)]
+            lines += [indentation + inner for inner in part]
+    return "\n".join(lines) + "\n"

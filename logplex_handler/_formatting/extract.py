@@ -1,91 +1,108 @@
-"""Code that takes what has to wait out of the records of one shape, in the application's thread."""
+"""The function that takes the values out of a record, in the caller's thread.
+
+It checks that the record is like the others of its call site, and that its values are small and
+cannot change any more. What it returns is the record's entry.
+"""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable
+from logplex_handler._formatting import record_parts, value_kinds
+from logplex_handler._formatting.codegen import Source, fill
+from logplex_handler._formatting.layout import Layout, as_tuple
+from logplex_handler._formatting.value_kinds import ANYTHING_ELSE
+from logplex_handler._wire.entry import longest_of_light
 
-from logplex_handler._formatting import grammar, record_parts
-from logplex_handler._formatting.codegen import Source, variables
-from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.render import IMMUTABLE
-from logplex_handler._wire.entry import LEAST_ORDINARY, MOST_ORDINARY, Entry, longest_of_light
+# Reading an attribute that is not there raises, which the caller of the function expects.
+_TEMPLATE = """\
+def extract(record):
+    attributes = record.__dict__
+    $reads
+    if not (
+        len(attributes) == $attribute_count
+        and record.name == logger_name
+        and record.levelno == level
+        and record.levelname == level_name
+        and record.exc_info is None
+        and record.exc_text is None
+        and record.stack_info is None
+        $checks
+    ):
+        return None
+    $conversions
+    return ($number, record.created, $values)
+"""
 
-Take = Callable[[logging.LogRecord], Entry | None]
 
-# What a line depends on beside values; and what must not be there, as what a traceback shows may
-# change.
-SHARED = ("name", "levelno", "levelname")
-NOT_STAYING = ("exc_info", "exc_text", "stack_info")
-# How what every record has is read: as an attribute, or out of its dict. From 3.13 on, an object
-# whose `__dict__` was asked for keeps its attributes where they were, so that reading one takes
-# 10 ns less than a lookup. Before, it takes as much more.
-_READ = "r.{0}" if sys.version_info >= (3, 13) else "d[{0!r}]"
-# The largest number of one digit, of which CPython has 2**30: two such are compared fastest.
-_SHORT = 2**30 - 1
+def extract_source(layout: Layout) -> Source:
+    """The function for one call site: `extract(record)` returns the record's entry.
 
+    It returns None, or raises, if the record is not like the others, or its entry would not be
+    light.
+    """
+    names: dict[str, object] = {
+        **value_kinds.NAMES,
+        "logger_name": layout.logger_name,
+        "level": layout.level,
+        "level_name": layout.level_name,
+    }
+    reads = []
+    checks = []
+    conversions = []
 
-def taking(
-    number: int,
-    record: logging.LogRecord,
-    form: LineForm,
-    extras: list[str],
-    types: list[type],
-) -> Take:
-    """The function that makes an entry of a record."""
-    source = Source()
-    attributes = [*record.__dict__]
-    first_extra = len(types) - len(extras)
-    count = first_extra - len(form.live)
-    source.statements.append("d = r.__dict__")
-    if record.args:
-        source.statements.append(f"{variables(count)} = {_READ.format('args')}")
+    if layout.template is None:
+        reads.append("v0 = record.msg")
     else:
-        source.statements.append(f"v0 = {_READ.format('msg')}")
-    for position, pair in enumerate(form.live, count):
-        source.statements.append(f"v{position} = {source.name(pair.ask)}()")
-    checks = [f"len(d) == {len(attributes)}"]
-    for name in SHARED:
-        checks.append(f"{_READ.format(name)} == {source.name(record.__dict__[name])}")
-    checks += [f"{_READ.format(name)} is None" for name in NOT_STAYING]
-    names = [source.name(name) for name in extras]
-    for position, name in enumerate(names, first_extra):
-        source.statements.append(f"v{position} = d[{name}]")
-    # Nobody takes away what every record has; so with their number right, and may be missing there,
-    # the extras are these and no others.
-    may_be_missing = [name for name in attributes if name in record_parts.MAY_BE_MISSING]
-    # If one is not there, reading it raises.
-    source.statements += [_READ.format(name) for name in may_be_missing]
-    omitted = [name for name in attributes if name in form.omitted - record_parts.NOT_EXTRAS]
-    checks += [f"{source.name(name)} in d" for name in omitted]
-    # Their order is that of the line.
-    if len(extras) == 2 and attributes[-1] == extras[-1]:
-        checks.append(f"next(d.__reversed__()) == {names[-1]}")
-    elif len(extras) > 1:
-        checks.append(f"[*d] == {source.name(attributes)}")
-    late = []
-    longest, longest_ascii = longest_of_light(len(types))
-    for position, kind in enumerate(types):
-        v = f"v{position}"
-        checks.append(f"type({v}) is {source.name(kind)}")
-        if kind is int:
-            checks.append(f"(0 <= {v} <= {_SHORT} or {LEAST_ORDINARY} < {v} < {MOST_ORDINARY})")
-        elif kind is str:
-            checks.append(
-                f"(len({v}) <= {longest} or len({v}) <= {longest_ascii} and {v}.isascii())"
+        reads.append(f"{as_tuple(layout.message)} = record.args")
+    for position, value in enumerate(layout.live):
+        names[f"ask_{position}"] = layout.form.live[position].ask
+        reads.append(f"{value.variable} = ask_{position}()")
+    for position, (name, value) in enumerate(layout.extras.items()):
+        names[f"extra_{position}"] = name
+        reads.append(f"{value.variable} = attributes[extra_{position}]")
+    # Nobody takes away what every record has. So if the number of attributes is right, and those
+    # are there that may be missing, the extras are these and no others.
+    reads += [f"record.{name}" for name in layout.attributes if name in record_parts.MAY_BE_MISSING]
+
+    omitted = layout.form.omitted - record_parts.NOT_EXTRAS
+    for position, name in enumerate([name for name in layout.attributes if name in omitted]):
+        names[f"omitted_{position}"] = name
+        checks.append(f"and omitted_{position} in attributes")
+    # The order of the extras is that of the line.
+    if len(layout.extras) == 2 and layout.attributes[-1] in layout.extras:
+        checks.append("and next(reversed(attributes)) == extra_1")
+    elif len(layout.extras) > 1:
+        names["names"] = layout.attributes
+        checks.append("and [*attributes] == names")
+
+    longest, longest_ascii = longest_of_light(len(layout.values))
+    for variable, type_, kind in layout.values:
+        type_name = kind.type.__name__
+        if kind is ANYTHING_ELSE:
+            type_name = f"type_of_{variable}"
+            names[type_name] = type_
+        checks.append(f"and type({variable}) is {type_name}")
+        if kind.check:
+            condition = value_kinds.expression(
+                kind.check, variable, longest=longest, longest_ascii=longest_ascii
             )
-        elif kind not in IMMUTABLE:
-            written = grammar.text_of if position >= count else _argument
-            late.append(f"{v} = {source.name(written)}({v})")
-            late.append(f"if len({v}) > {longest}: return None")
-    source.statements.append(f"if not ({' and '.join(checks)}): return None")
-    source.statements += late
-    source.statements.append(
-        f"return ({number}, {_READ.format('created')}, {variables(len(types))})"
+            checks.append(f"and {condition}")
+        if kind.conversion:
+            converted = value_kinds.expression(kind.conversion, variable)
+            conversions += [
+                f"{variable} = {converted}",
+                f"if len({variable}) > {longest}:",
+                "    return None",
+            ]
+
+    text = fill(
+        _TEMPLATE,
+        {
+            "number": str(layout.number),
+            "attribute_count": str(len(layout.attributes)),
+            "reads": reads,
+            "checks": checks,
+            "conversions": conversions,
+            "values": ", ".join([value.variable for value in layout.values]),
+        },
     )
-    return source.function("r")
-
-
-def _argument(value: object) -> str:
-    return grammar.exact(str(value))
+    return Source("extract", text, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,8 +58,12 @@ class LineForm:
 
     def live_pairs(self) -> list[str]:
         """The pairs that are asked for now."""
-        asked = [(pair.key, pair.ask()) for pair in self.live]
-        return [grammar.pair(key, value) for key, value in asked if value is not None]
+        return self.written_live_pairs([pair.ask() for pair in self.live])
+
+    def written_live_pairs(self, values: Iterable[object]) -> list[str]:
+        """The live pairs with these values, one for each; None makes no pair."""
+        pairs = zip(self.live, values, strict=True)
+        return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
     def message(self, template: str, arguments: object) -> str:
         """A template's pairs with its arguments, if there are any.

@@ -1,25 +1,31 @@
-"""Code that writes the entries of one shape as frames, in the sender's thread."""
+"""The function that renders entries of one call site to frames, in a worker.
+
+A frame is rendered in one expression if it fits in one packet and is ASCII. All other entries, and
+those that make the expression fail, are handed to a function that works step by step.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Sequence
 
-from logplex_handler._formatting import grammar, message_template
-from logplex_handler._formatting.codegen import Source, variables
-from logplex_handler._formatting.line import LineForm
+from logplex_handler._formatting import grammar, message_template, value_kinds
+from logplex_handler._formatting.codegen import Source, fill
+from logplex_handler._formatting.layout import Layout, Value, as_tuple
 from logplex_handler._wire import packet
 from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.packet import PacketForm
 
-# A millisecond as `packet.millisecond` gives it.
+# A millisecond as `packet.millisecond` returns it.
 Millisecond = tuple[float, float, str]
-# Adds the frame of each entry, all of them of one shape, by calling the second argument with it; or
-# what the third one returns, for an entry that does not make one frame of ASCII. Then what stands
-# behind the time in the packets' headers. Given and returned is the millisecond that the last entry
-# was in.
-Write = Callable[
+# One that no time is in.
+NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
+
+# `render(entries, append, render_slowly, fields, time)` calls `append` with the frame of each
+# entry, or with the frames that `render_slowly` makes of it. `fields` is what follows the time in
+# the packet's header. `time` is the millisecond of the entry before these; that of the last one is
+# returned.
+Render = Callable[
     [
         Iterable[Entry],
         Callable[[bytes | list[bytes]], None],
@@ -29,177 +35,174 @@ Write = Callable[
     ],
     Millisecond,
 ]
-# One that no time is in.
-NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
-# What a packet's microseconds end with: writing a number takes five times as long.
-_DIGITS = [f"{digits:03d}" for digits in range(1000)]
-# Likewise the numbers that are most often logged: statuses, counts, milliseconds.
-_SMALL = [str(number) for number in range(1000)]
-# What a frame begins with, by the bytes of its packet. What waits of a record that has a shape
-# hardly makes a longer one.
+# The time is computed with floats alone, as a float and an integer together take twice as long.
+_TEMPLATE = """\
+def render(entries, append, render_slowly, fields, time):
+    second, first_microsecond, date = time
+    head = f"{priority}{date}"
+    tail = f"{fields}{start}"
+    for entry in entries:
+        try:
+            _, created, $values = entry
+            microsecond = floor((created - second) * 1e6 + 0.5 - first_microsecond)
+            if not 0 <= microsecond < 1000:
+                created = in_calendar(created)
+                second, first_microsecond, date = millisecond(created)
+                microsecond = floor((created - second) * 1e6 + 0.5 - first_microsecond)
+                head = f"{priority}{date}"
+            packet = (
+                f"{head}{three_digits[microsecond]}{tail}"
+                $pieces
+            )
+            if packet.isascii():
+                append(f"{lengths[len(packet)]}{packet}".encode())
+            else:
+                append(render_slowly(entry))
+        except Exception:
+            append(render_slowly(entry))
+    return second, first_microsecond, date
+"""
+
+# The last digits of a packet's time: writing a number takes five times as long.
+_THREE_DIGITS = [f"{digits:03d}" for digits in range(1000)]
+# What a frame begins with, by the bytes of its packet, which is ASCII. A packet that is longer than
+# allowed has no length here; few light entries make one that is longer than these.
 _LENGTHS = [f"{length} " for length in range(4097)]
 
-# Built-ins that cannot change, so that it does not matter when they are written. A value of any
-# other type is turned into text at once.
-IMMUTABLE = frozenset({int, float, str, bool, type(None)})
-# Conversions of numbers that never need quotes.
+# The last letters of conversions that make numbers, which never need quotes or escapes.
 _NUMERIC = frozenset("diouxXeEfFgG")
 
 
-class Writing(Source):
-    """Writes the values `v0`, `v1` and so on into a packet.
+def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
+    """The function for one call site; None if its messages have to be formatted one by one."""
+    line = _Line(layout)
+    if not line.complete():
+        return None
+    start, *texts = line.texts
+    names = {
+        **value_kinds.NAMES,
+        **line.names,
+        "floor": math.floor,
+        "in_calendar": packet.in_calendar,
+        "lengths": _LENGTHS[: packet_form.max_packet_bytes + 1],
+        "millisecond": packet.millisecond,
+        "priority": packet_form.priority(layout.level),
+        "start": start,
+        "three_digits": _THREE_DIGITS,
+    }
+    pieces = []
+    for position, (expression, text) in enumerate(zip(line.expressions, texts, strict=True)):
+        piece = f"{{{expression}}}"
+        if text:
+            names[f"text_{position}"] = text
+            piece += f"{{text_{position}}}"
+        pieces.append(f'f"{piece}"')
+    variables = ", ".join([value.variable for value in layout.values])
+    parts = {"values": variables, "pieces": pieces}
+    return Source("render", fill(_TEMPLATE, parts), names)
 
-    Args:
-        types: The types of the values.
-        same: Values that are likely to be the same number as one before them, and which one that
-            is.
+
+class _Line:
+    """A line as constant texts with expressions between them.
+
+    Attributes:
+        texts: One more than there are expressions.
+        expressions: Python expressions of the values' variables, each of which makes a text.
+        names: The objects that the expressions name.
     """
 
-    def __init__(self, types: list[type], same: Mapping[int, int]) -> None:
-        super().__init__()
-        self._types = types
-        self._same = same
-        # Those whose digits are written by a statement.
-        self._written: set[int] = set()
-        # What is joined in the end: constant texts (true), and expressions.
-        self._parts: list[tuple[bool, str]] = []
-        self._quote = self.name(grammar.quote)
-        self._escape = self.name(grammar.escape)
+    def __init__(self, layout: Layout) -> None:
+        self.texts = [""]
+        self.expressions: list[str] = []
+        self.names: dict[str, object] = {}
+        self._layout = layout
 
-    def text(self, text: str) -> None:
-        """A constant."""
-        self._parts.append((True, text))
+    def complete(self) -> bool:
+        """Add everything; False if the message cannot be written like this."""
+        layout = self._layout
+        self._text(f"{layout.start} ")
+        for pair, value in zip(layout.form.live, layout.live, strict=True):
+            # There is no pair where nothing was returned.
+            if value.type is not type(None):
+                self._text(f"{pair.key}=")
+                self._value(value)
+                self._text(" ")
+        if layout.template is None:
+            self.names["message"] = layout.form.message
+            self._expression("message(v0, ())")
+        elif not self._filled(layout.template):
+            return False
+        for name, value in layout.extras.items():
+            self._text(f" {grammar.key(name)}=")
+            self._value(value)
+        self._text("\n")
+        return True
 
-    def expression(self, source: str) -> None:
-        """What is a text, or becomes one as it is."""
-        self._parts.append((False, source))
+    def _text(self, text: str) -> None:
+        self.texts[-1] += text
 
-    def made_by(self, function: Callable[..., str], value: str) -> None:
-        """What a function makes of a value."""
-        self.expression(f"{self.name(function)}({value})")
+    def _expression(self, source: str) -> None:
+        self.expressions.append(source)
+        self.texts.append("")
 
-    def value(self, position: int) -> None:
-        """A value that is all of a pair's."""
-        kind, v = self._types[position], f"v{position}"
-        if kind is bool:
-            self.expression(f"('true' if {v} else 'false')")
-        elif kind is type(None):
-            self.text("null")
-        elif kind is int:
-            self._integer(position)
-        else:
-            if kind is not float:
-                self.statements.append(f"if not {v}.isalnum(): {v} = {self._quote}({v})")
-            self.expression(v)
+    def _value(self, value: Value) -> None:
+        self._expression(value_kinds.expression(value.kind.as_value, value.variable))
 
-    def _integer(self, position: int) -> None:
-        """The digits of an integer. They are not made again where they can be had."""
-        v, same = f"v{position}", self._same.get(position)
-        others = v
-        if position in self._same.values():
-            # For the one that is likely to be the same.
-            self.statements.append(f"n{position} = {v}")
-            others = f'f"{{{v}}}"'
-        digits = f"small[{v}] if 0 <= {v} < {len(_SMALL)} else {others}"
-        if same in self._written:
-            digits = f"v{same} if {v} is n{same} else {digits}"
-        self.statements.append(f"{v} = {digits}")
-        self._written.add(position)
-        self.expression(v)
+    def _formatted(self, template: str, values: Sequence[Value]) -> str:
+        """The expression that fills a %-template."""
+        name = f"template_{len(self.expressions)}"
+        self.names[name] = template
+        return f"{name} % {as_tuple(values)}"
 
-    def filled(self, template: str, form: LineForm, arguments: int) -> bool:
-        """A template with its arguments; False if it cannot be written like this."""
+    def _filled(self, template: str) -> bool:
+        """Add the message of a template and its arguments; False if that is not possible."""
+        values = self._layout.message
         parts = message_template.parts(template)
-        if parts is None or len(parts[1]) != arguments:
+        if parts is None or len(parts[1]) != len(values):
             return False
         texts, conversions = parts
-        for kind, conversion in zip(self._types, conversions, strict=False):
-            if kind not in IMMUTABLE and conversion != "%s":
+        for value, conversion in zip(values, conversions, strict=True):
+            # Its text, which is all that is kept, is what `%s` takes.
+            if value.kind.conversion and conversion != "%s":
                 return False
         pairs = message_template.plan(template)
         if pairs is not None:
-            # An escape in a value may be another conversion.
-            if sum([pair.arguments for pair in pairs]) != arguments:
+            # An escape in a value may be one more conversion.
+            if sum([pair.arguments for pair in pairs]) != len(values):
                 return False
             self._pairs(pairs)
         elif any(character in text for text in texts for character in " ="):
-            self._quoted(form, texts, conversions)
+            self._quoted_message(texts, conversions)
         else:
-            filled = f"{self.name(template)} % ({variables(arguments)})"
-            self.made_by(form.free_text, filled)
+            self.names["free_text"] = self._layout.form.free_text
+            self._expression(f"free_text({self._formatted(template, values)})")
         return True
 
-    def _pairs(self, pairs: tuple[message_template.Value, ...]) -> None:
-        used = 0
-        for number, pair in enumerate(pairs):
-            self.text(f"{' ' if number else ''}{pair.key}=")
+    def _pairs(self, pairs: Iterable[message_template.Value]) -> None:
+        """Add a message that is key=value by itself."""
+        left = self._layout.message
+        separator = ""
+        for pair in pairs:
+            values, left = left[: pair.arguments], left[pair.arguments :]
+            self._text(f"{separator}{pair.key}=")
+            separator = " "
             if pair.template == "%s":
-                self.value(used)
+                self._value(values[0])
             else:
-                arguments = variables(pair.arguments, used)
-                self.made_by(grammar.quote, f"{self.name(pair.template)} % ({arguments})")
-            used += pair.arguments
+                self._expression(f"quote({self._formatted(pair.template, values)})")
 
-    def _quoted(self, form: LineForm, texts: list[str], conversions: list[str]) -> None:
-        """Free text that needs quotes, whatever its arguments are."""
-        self.text(f'{form.message_key}="{grammar.escape(texts[0])}')
-        for position, (conversion, text) in enumerate(zip(conversions, texts[1:], strict=True)):
-            kind, v = self._types[position], f"v{position}"
-            is_plain = conversion == "%s" or (conversion == "%d" and kind is int)
-            if not is_plain:
-                self.statements.append(f"{v} = {self.name(conversion)} % ({v},)")
-            is_safe = kind in IMMUTABLE - {str} and (is_plain or conversion[-1] in _NUMERIC)
-            if not is_safe:
-                self.statements.append(f"if not {v}.isalnum(): {v} = {self._escape}({v})")
-            if kind is int and is_plain:
-                self._integer(position)
+    def _quoted_message(self, texts: list[str], conversions: list[str]) -> None:
+        """Add free text that needs quotes, whatever its arguments are."""
+        self._text(f'{self._layout.form.message_key}="{grammar.escape(texts[0])}')
+        for value, conversion, text in zip(
+            self._layout.message, conversions, texts[1:], strict=True
+        ):
+            if conversion == "%s" or (conversion == "%d" and value.kind.type is int):
+                self._expression(value_kinds.expression(value.kind.in_quotes, value.variable))
+            elif conversion[-1] in _NUMERIC:
+                self._expression(self._formatted(conversion, [value]))
             else:
-                self.expression(v)
-            self.text(grammar.escape(text))
-        self.text('"')
-
-    def compiled(self, priority: str, longest: int) -> Write:
-        """The function that writes."""
-        joined = "{head}{digits[micros]}{tail}"
-        groups = groupby([*self._parts, (True, "\n")], itemgetter(0))
-        pieces = [(is_text, [part for _, part in parts]) for is_text, parts in groups]
-        # What follows the fields is the same for all.
-        begin = "".join(pieces.pop(0)[1]) if pieces[0][0] else ""
-        for is_text, parts in pieces:
-            names = [self.name("".join(parts))] if is_text else parts
-            joined += "".join([f"{{{name}}}" for name in names])
-        head = f'head = f"{{{self.name(priority)}}}{{date}}"'
-        # With floats alone, as mixed numbers take twice as long.
-        micros = f"micros = {self.name(math.floor)}((created - second) * 1e6 + 0.5 - first)"
-        each = [
-            f"_, created, {variables(len(self._types))} = entry",
-            micros,
-            "if not 0 <= micros < 1000:",
-            f"    created = {self.name(packet.in_calendar)}(created)",
-            f"    second, first, date = {self.name(packet.millisecond)}(created)",
-            f"    {micros}",
-            f"    {head}",
-            *self.statements,
-            f'packet = f"{joined}"',
-            # In ASCII a character is a byte. What is too long has no length there.
-            "if packet.isascii():",
-            '    append(f"{lengths[len(packet)]}{packet}".encode())',
-            "else:",
-            "    append(with_care(entry))",
-        ]
-        self.statements = [
-            "second, first, date = time",
-            head,
-            f'tail = f"{{fields}}{{{self.name(begin)}}}"',
-            # Locals, which are read faster.
-            f"lengths, digits = {self.name(_LENGTHS[: longest + 1])}, {self.name(_DIGITS)}",
-            f"small = {self.name(_SMALL)}",
-            "for entry in entries:",
-            "    try:",
-            *[f"        {statement}" for statement in each],
-            "    except Exception:",
-            "        append(with_care(entry))",
-            "return second, first, date",
-        ]
-        return self.function("entries, append, with_care, fields, time")
+                self._expression(f"escape({self._formatted(conversion, [value])})")
+            self._text(grammar.escape(text))
+        self._text('"')

@@ -7,7 +7,7 @@ import uuid
 from fractions import Fraction
 
 from logplex_handler import Destination, KeyValueFormatter
-from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._wire.packet import PacketForm
 
@@ -32,7 +32,7 @@ def entries_that_know(*records, formatter=FORMATTER):
     """Codec that have seen each of the records often enough."""
     entries = Codec(PACKET, FORMATTER)
     for record in records:
-        for _ in range(_TIMES_WORTH_A_SHAPE):
+        for _ in range(_RECORDS_BEFORE_COMPILING):
             entries.entry(record, formatter)
     return entries
 

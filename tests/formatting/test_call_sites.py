@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logplex_handler import count
-from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._wire.frames import Run, singles
 from tests.formatting.call_sites import (
@@ -327,7 +327,7 @@ def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
     """However many there are of it."""
     entries = Codec(form, FORMATTER)
     long = make("%s and %s", ("\x01" * 400, "\x02" * 400))
-    for _ in range(_TIMES_WORTH_A_SHAPE):
+    for _ in range(_RECORDS_BEFORE_COMPILING):
         entries.entry(make("%s and %s", ("a", "b")), FORMATTER)
     entry, _ = entries.entry(long, FORMATTER)
     assert has_shape(entry)

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from logplex_handler import KeyValueFormatter, count
-from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler.testing import LogplexReceiver
 from tests.formatting.call_sites import (
     PACKET,
@@ -123,7 +123,7 @@ def test_a_shape_writes_what_the_formatter_writes(message, value):
         assert entries.call_sites.light_entry(record, formatter) == entry
         expected = formatted(record, formatter)
         assert frames(entries, entry) == expected
-        assert entries._with_care(PACKET, entry) == expected
+        assert entries._rendered_slowly(PACKET, entry) == expected
 
     in_context(run, user=value)
 
@@ -152,7 +152,7 @@ def test_each_thread_has_its_own():
 
         def work(name):
             user.set(name)
-            for number in range(_TIMES_WORTH_A_SHAPE * 2):
+            for number in range(_RECORDS_BEFORE_COMPILING * 2):
                 logger.info("of %s", name, extra={"number": number})
 
         threads = [threading.Thread(target=work, args=(f"user{n}",)) for n in range(4)]
@@ -164,6 +164,6 @@ def test_each_thread_has_its_own():
         assert handler.flush()
         assert balanced(handler.stats())
         pairs = [dict(one.pairs) for one in logplex.lines]
-    assert len(pairs) == 4 * _TIMES_WORTH_A_SHAPE * 2 + 1
+    assert len(pairs) == 4 * _RECORDS_BEFORE_COMPILING * 2 + 1
     assert all(one["msg"] == f"of {one['user']}" for one in pairs[:-1])
     assert "user" not in pairs[-1]

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._formatting.call_sites import _TIMES_WORTH_A_SHAPE
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
 from logplex_handler.testing import LogplexReceiver
 from tests.formatting.call_sites import (
@@ -56,7 +56,7 @@ def test_a_call_that_comes_seldom_has_no_shape():
     """Making one costs as much as it saves on so many records."""
     entries = Codec(PACKET, FORMATTER)
     record = make("order %s shipped", (5,))
-    for _ in range(_TIMES_WORTH_A_SHAPE):
+    for _ in range(_RECORDS_BEFORE_COMPILING):
         entry, _ = entries.entry(record, FORMATTER)
         assert not has_shape(entry)
     entry, _ = entries.entry(record, FORMATTER)
@@ -68,11 +68,11 @@ def test_templates_made_at_run_time_do_not_fill_the_memory():
     entries = Codec(PACKET, FORMATTER)
     for number in range(5000):
         entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
-    assert len(entries.call_sites._times) <= 1024
-    assert not entries._known.by_number
-    for _ in range(2 * _TIMES_WORTH_A_SHAPE):
+    assert len(entries.call_sites._counts) <= 1024
+    assert not entries._compiled.by_number
+    for _ in range(2 * _RECORDS_BEFORE_COMPILING):
         entries.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
-    assert not entries._known.by_number
+    assert not entries._compiled.by_number
 
 
 def test_a_long_text_is_formatted_at_once():
@@ -111,7 +111,7 @@ def test_no_value_of_a_record_is_kept():
     argument, extra = Connection(), Connection()
     gone = [weakref.ref(argument), weakref.ref(extra)]
     entries = entries_that_know(make("on %s", (argument,), {"extra": extra}))
-    assert entries._known.by_number
+    assert entries._compiled.by_number
     del argument, extra
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
@@ -141,10 +141,10 @@ def test_a_class_with_an_emit_of_its_own_gets_every_record():
                 super().emit(record)
 
         handler = Mine(logplex.url)
-        for number in range(3 * _TIMES_WORTH_A_SHAPE):
+        for number in range(3 * _RECORDS_BEFORE_COMPILING):
             handler.handle(make("order %s shipped", (number,)))
         handler.close()
-        assert len(seen) == len(logplex.lines) == 3 * _TIMES_WORTH_A_SHAPE
+        assert len(seen) == len(logplex.lines) == 3 * _RECORDS_BEFORE_COMPILING
 
 
 def test_records_of_many_threads_arrive_once_in_each_thread_s_order():

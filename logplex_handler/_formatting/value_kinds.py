@@ -1,0 +1,87 @@
+"""How the compiled functions of a call site treat each type of value: one row a type.
+
+To give another type its own treatment, add a row to `VALUE_KINDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Template
+from types import NoneType
+
+from logplex_handler._formatting import grammar
+from logplex_handler._wire.entry import LEAST_ORDINARY, MOST_ORDINARY
+
+
+@dataclass(frozen=True)
+class ValueKind:
+    """The expressions that the compiled functions have for values of one type.
+
+    `$v` stands for the value, `$longest` and `$longest_ascii` for the most characters that a text
+    of this call site's entries may have. All other names are those of `NAMES`.
+
+    Attributes:
+        type: The exact type of the values.
+        as_value: The text of the value where it is the whole value of a pair.
+        in_quotes: The text that `%s` makes of the value, escaped for double quotes.
+        check: A condition that limits the memory that a kept value holds. Default: none.
+        conversion: What the caller's thread keeps of a value that may change later. Default: the
+            value itself, which must be immutable then.
+    """
+
+    type: type
+    as_value: str
+    in_quotes: str
+    check: str = ""
+    conversion: str = ""
+
+
+# Up to this number, digits are looked up: writing them takes five times as long. The numbers that
+# are logged most often are small: statuses, counts, milliseconds.
+_SMALL = [str(number) for number in range(1000)]
+
+# The names that the expressions below may use.
+NAMES: dict[str, object] = {
+    "LEAST": LEAST_ORDINARY,
+    "MOST": MOST_ORDINARY,
+    "NoneType": NoneType,
+    "escape": grammar.escape,
+    "exact": grammar.exact,
+    "false": "false",
+    "null": "null",
+    "quote": grammar.quote,
+    "small": _SMALL,
+    "true": "true",
+}
+
+_DIGITS = "small[$v] if 0 <= $v < 1000 else $v"
+_QUOTED = "$v if $v.isalnum() else quote($v)"
+_ESCAPED = "$v if $v.isalnum() else escape($v)"
+
+VALUE_KINDS = (
+    # CPython compares integers of one digit, which are those below 2**30, much faster than others.
+    ValueKind(int, _DIGITS, _DIGITS, check="(0 <= $v < 2**30 or LEAST < $v < MOST)"),
+    ValueKind(float, "$v", "$v"),
+    ValueKind(
+        str,
+        _QUOTED,
+        _ESCAPED,
+        check="(len($v) <= $longest or len($v) <= $longest_ascii and $v.isascii())",
+    ),
+    ValueKind(bool, "true if $v else false", "$v"),
+    ValueKind(NoneType, "null", "$v"),
+)
+# Values of all other types become text in the caller's thread.
+ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(str($v))")
+
+_BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
+
+
+def kind_of(type_: type) -> ValueKind:
+    """The row of a type."""
+    return _BY_TYPE.get(type_, ANYTHING_ELSE)
+
+
+def expression(source: str, variable: str, **names: object) -> str:
+    """An expression of a row for the value that has this variable."""
+    return Template(source).substitute(v=variable, **names)
