@@ -3,7 +3,7 @@
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
-from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.shutdown import flush_all
 from logplex_handler.metrics import count, measure, sample
 from logplex_handler.reports import Metrics

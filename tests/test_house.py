@@ -59,7 +59,6 @@ EXCEPTIONS = {
     "private-names-are-not-imported",
     "underscores-say-who-imports",
     "private-attributes-are-not-touched",
-    "no-function-looks-at-its-variables",
 }
 
 

@@ -10,11 +10,11 @@ import logging
 import os
 import socket
 import ssl
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import requests
@@ -23,8 +23,8 @@ from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.handler import LogplexHandler
-from logplex_handler.handler.options import Options, resolve
+from logplex_handler.handler import LogplexHandler
+from logplex_handler.handler.options import Arguments, Options, resolve_for_process
 from logplex_handler.receiver.style import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
@@ -97,14 +97,9 @@ def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
 def _configured(timeout: float) -> Options | Finding:
     """What a handler without arguments takes from the environment."""
     parameters = inspect.signature(LogplexHandler).parameters
-    given = {name: parameter.default for name, parameter in parameters.items()}
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
     try:
-        return resolve(
-            given | {"timeout": timeout},
-            os.environ,
-            machine=socket.gethostname(),
-            program=str(sys.argv[0]),
-        )
+        return resolve_for_process(cast(Arguments, defaults | {"timeout": timeout}))
     except ConfigurationError as error:
         option, _, words = str(error).partition(": ")
         variable = option if option.isupper() else f"LOGPLEX_{option.upper()}"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from logplex_handler.cli._input import GRACE, Stop, of_descriptor, of_growing_file
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler import LogplexHandler
 from logplex_handler.stats import Stats
 
 _STDIN = 0

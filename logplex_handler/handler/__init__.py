@@ -1,9 +1,8 @@
 """The front door: the logging handler, its options, and the pipeline behind it.
 
-Comes in: records from `logging`. Goes out: entries to the streams. `LogplexHandler` is public; the
-other modules are for this package alone.
+Records come in from `logging`; entries go out to the streams.
 """
 
-from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler._handler import LogplexHandler
 
 __all__ = ["LogplexHandler"]

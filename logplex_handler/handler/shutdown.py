@@ -1,33 +1,46 @@
-"""All handlers of this process at once."""
+"""The end of a process: all of its handlers deliver at the same time."""
 
 from __future__ import annotations
 
 import time
 
-from logplex_handler.handler.handler import all_handlers
+from logplex_handler.handler import _emitting_handler
+from logplex_handler.handler._emitting_handler import shutdown_timeout_of
+from logplex_handler.handler._handler import LogplexHandler, all_handlers
 
-__all__ = ["flush_all"]
+__all__ = ["begin_shutdown", "flush_all"]
 
 
 def flush_all(timeout: float | None = None) -> bool:
-    """Wait until every handler of this process has delivered what it was given before the call.
+    """Wait until every handler of this process has delivered the records it was given so far.
 
-    For the end of what may be stopped without a word: a job whose process ends in `os._exit`, an
-    invocation after which the machine is frozen. No reference to a handler is needed.
+    For processes that may be stopped without notice: a job that ends in `os._exit`, or an
+    invocation after which the machine is frozen. The caller needs no reference to a handler.
 
     Args:
-        timeout: Seconds to wait at most, for all of them together. Default: the longest
-            `shutdown_timeout` of them.
+        timeout: The longest wait in seconds, for all handlers together. Default: the longest
+            `shutdown_timeout` of any handler.
 
     Returns:
-        Whether all has been delivered, or dropped and told.
+        True if all records have been delivered, or dropped and reported.
     """
     handlers = all_handlers.all()
     if timeout is None:
-        timeout = max([one._options.shutdown_timeout for one in handlers], default=0.0)
+        timeout = max(map(shutdown_timeout_of, handlers), default=0.0)
     deadline = time.monotonic() + timeout
-    # All of them begin at once, so that one whose receiver hangs takes no time from the others.
+    # All begin at once, so that a handler whose receiver hangs takes no time from the others.
     for handler in handlers:
         handler.flush(0)
     flushed = [handler.flush(max(0.0, deadline - time.monotonic())) for handler in handlers]
     return all(flushed)
+
+
+def begin_shutdown() -> list[LogplexHandler]:
+    """Start the shutdown of every handler of this process; the caller then flushes or closes them.
+
+    All begin at once, so that a handler whose receiver hangs takes no time from the others.
+    """
+    handlers = all_handlers.all()
+    for handler in handlers:
+        _emitting_handler.begin_shutdown(handler)
+    return handlers

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from logplex_handler.handler.handler import LogplexHandler
+from logplex_handler.handler import LogplexHandler
 from logplex_handler.testing import _words
 from logplex_handler.testing._journal import Line, Request
 from logplex_handler.testing._pairs import Metric

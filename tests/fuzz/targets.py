@@ -6,13 +6,14 @@ import logging
 import re
 import socket
 from contextlib import suppress
+from typing import cast
 
 from logplex_handler import KeyValueFormatter, LogplexHandler
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.options import resolve
+from logplex_handler.handler.options import Arguments, resolve
 from logplex_handler.streams import Destination
 from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
 from logplex_handler.testing._pairs import parse_metric, parse_pairs
@@ -95,7 +96,7 @@ def options(data: bytes) -> None:
     value = values[0] if values else name
     given = {**_GIVEN, "headers": {name: value}, "user_agent": value, "appname": value}
     with suppress(ConfigurationError):
-        resolved = resolve(given, {}, machine=name, program=value)
+        resolved = resolve(cast(Arguments, given), {}, machine=name, program=value)
         for key, header in resolved.transport.headers.items():
             assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\U0010ffff]", f"{key}{header}")
         assert re.fullmatch("[a-z0-9.-]+", resolved.packet.appname)

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process import forks
-from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.registry import rejected
@@ -15,7 +14,7 @@ from logplex_handler.streams.registry import rejected
 class Inactive:
     """A pipeline that leads nowhere: every record is counted as dropped."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self) -> None:
         self.here = forks.here()
         self.takes_entries = False
         self._ledger = Ledger()

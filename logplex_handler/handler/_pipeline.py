@@ -24,9 +24,9 @@ from logplex_handler._spool.store import Spool
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Weigh
-from logplex_handler.handler.health import Health, Vitals
+from logplex_handler.handler._health import Health, Vitals
+from logplex_handler.handler._shutdown_clock import ShutdownClock
 from logplex_handler.handler.options import Options
-from logplex_handler.handler.shutdown_clock import ShutdownClock
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake

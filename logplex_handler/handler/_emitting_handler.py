@@ -1,0 +1,175 @@
+"""How the handler takes a record: from `logging` to the intake of the record's stream."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from contextvars import ContextVar
+
+from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.formatter import KeyValueFormatter
+from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.library_loggers import LIBRARIES
+from logplex_handler._process.reentrancy import Activity, current_activity
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler._inactive import Inactive
+from logplex_handler.handler._pipeline import Active, Pipeline
+from logplex_handler.handler.options import Options
+from logplex_handler.streams.current import ever_used, stream_of
+
+# Whether `handleError` is running in this thread or greenlet.
+_reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
+
+
+class EmittingHandler(logging.Handler):
+    """Queues records in the pipeline of the process, and starts afresh in forked children.
+
+    Args:
+        level: The lowest level that is handled.
+        options: The options of the handler.
+
+    Raises:
+        ConfigurationError: `logging` does not know the level.
+    """
+
+    def __init__(self, level: int | str, options: Options) -> None:
+        try:
+            super().__init__(level)
+        except ValueError:
+            raise ConfigurationError("level: is not a level that logging knows") from None
+        self._options = options
+        # Set from the start: `basicConfig` gives its own formatter to a handler without one.
+        self.formatter = KeyValueFormatter(source=options.source)
+        self._codec = Codec(
+            options.packet,
+            self.formatter,
+            # A subclass with an `emit` of its own must get every record there.
+            compile_call_sites=type(self).emit is EmittingHandler.emit,
+            token_as_appname=options.token_as_appname,
+        )
+        # Whether a record may name a stream; the value in the list may change at any time.
+        self._may_name_stream = ever_used if options.lookup is None else [True]
+        self._diagnostics = Diagnostics()
+        self._pipeline = self._new_pipeline()
+        # The pipelines of forked children by process id, so that a child makes only one.
+        self._renewed: dict[int, Pipeline] = {}
+        if not options.is_active:
+            self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
+
+    def _new_pipeline(self) -> Pipeline:
+        if not self._options.is_active:
+            return Inactive()
+        return Active(
+            self._options,
+            weigh=self._codec.weigh,
+            render=self._codec.render,
+            readdress=self._codec.readdress,
+            notice=lambda drops, to: self._codec.drop_notice(drops, self.formatter, to),
+            health=lambda pairs, to: self._codec.health_lines(pairs, self.formatter, to),
+            diagnostics=self._diagnostics,
+        )
+
+    def _renew(self) -> None:
+        """Start afresh in a forked child: nothing is queued or counted, and no lock is held.
+
+        The parent delivers its own entries. The child does this at the first use rather than right
+        after the fork, since the program may first change what threads and locks are: gunicorn has
+        gevent do so in each worker.
+        """
+        was_closed = self._options.is_active and not self._pipeline.takes_entries
+        renewed = self._new_pipeline()
+        if was_closed:
+            renewed.close()
+        # Several threads may come here; all of them take the first one's pipeline.
+        self._pipeline = self._renewed.setdefault(os.getpid(), renewed)
+
+    def _current_pipeline(self) -> Pipeline:
+        if not self._pipeline.here[0]:
+            self._renew()
+        return self._pipeline
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and emit the record, without the handler's lock.
+
+        The pipeline does not need that lock, and `logging.shutdown` holds it while it waits for
+        `flush`.
+        """
+        if self.filters:
+            passed = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):
+                record = passed
+        try:
+            # The way of nearly every record, in as few steps as possible (`docs/performance.md`).
+            pipeline = self._pipeline
+            if pipeline.here[0] and current_activity.get() is None:
+                entry = self._codec.call_sites.light_entry(record, self.formatter)
+                if entry is not None:
+                    if self._may_name_stream[0]:
+                        intake = pipeline.intake(stream_of(record))
+                    else:
+                        intake = pipeline.own
+                    if intake.append(entry):
+                        intake.wake()
+                    return True
+        except Exception as error:
+            self._report_internal(error)
+            return True
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record, formatted if its values may change; no exception comes out of it."""
+        try:
+            # Records that the package itself causes must not cause another delivery: those of the
+            # HTTP libraries during a request are left out, all others go with the next batch.
+            activity = current_activity.get()
+            if activity is Activity.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+                return
+            pipeline = self._current_pipeline()
+            if not pipeline.takes_entries:
+                pipeline.own.count_rejected()
+                return
+            intake = pipeline.intake(stream_of(record))
+            if not intake.takes_entries:
+                intake.count_rejected()
+                return
+            try:
+                entry, is_light = self._codec.entry(record, self.formatter)
+            except Exception:
+                intake.drop("format_error")
+                self.handleError(record)
+                return
+            if not is_light or activity is not None:
+                intake.put(entry, never_wakes=activity is not None)
+            elif intake.append(entry):
+                intake.wake()
+        except Exception as error:
+            self._report_internal(error)
+
+    def _report_internal(self, error: Exception) -> None:
+        self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Report the error as `logging` does, also if stderr is closed or is itself a logger."""
+        if _reporting.get():
+            # Writing to stderr has logged a record, and that has failed as well.
+            return
+        token = _reporting.set(True)
+        try:
+            with contextlib.suppress(Exception):
+                super().handleError(record)
+        finally:
+            _reporting.reset(token)
+
+
+def begin_shutdown(handler: EmittingHandler) -> None:
+    """Start the clock that the handler's next `flush` and `close` share, and its delivery."""
+    handler._current_pipeline().begin_shutdown()
+
+
+def shutdown_timeout_of(handler: EmittingHandler) -> float:
+    """Seconds that flushing and closing the handler may take together."""
+    return handler._options.shutdown_timeout
