@@ -3,7 +3,8 @@
 import math
 import threading
 
-from logplex_handler._buffer.accumulator import Accumulator, BufferLimits
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._wire.entry import LIGHT
 from tests.buffer.shared import accumulator, counts, entry, names, weigh
 
