@@ -1,69 +1,20 @@
-"""`logplex-handler receive` and `replay`: what is shown, what misbehaves, what is kept."""
+"""`logplex-handler receive`: what is shown, and what misbehaves on purpose."""
 
 from __future__ import annotations
 
-import json
 import os
-import pty
 import re
-import signal
 import subprocess
 import time
-from contextlib import contextmanager
 
 import pytest
 import requests
 
-from logplex_handler.receiver.style import Style, harmless
 from logplex_handler.testing import LogplexReceiver
-from tests.commands import COMMAND, environment, run, started
+from tests.cli.receiving import TIME, receiving
+from tests.commands import COMMAND, environment, run
 from tests.logs import logging_to, wait_until
 from tests.receiver.page import body
-
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
-
-
-class Receiving:
-    """A running `receive`: its URL, and what it has printed so far."""
-
-    def __init__(self, process, url, shown):
-        self.process = process
-        self.url = url
-        self._shown = shown
-
-    @property
-    def shown(self):
-        return self._shown.read_text()
-
-    def shows(self, words, seconds=5.0):
-        """Whether it prints these words soon."""
-        return wait_until(lambda: words in self.shown, seconds)
-
-    def post(self, data, count=1, **headers):
-        given = {"Content-Type": "application/logplex-1", "Logplex-Msg-Count": str(count)}
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.post(
-            self.url, data=data, headers={**given, "Logplex-Frame-Id": "a", **named}, timeout=5
-        )
-
-    def end(self):
-        """What it has printed, and said, when told to stop."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
-        return self.shown, self.process.stderr.read().decode()
-
-
-@contextmanager
-def receiving(tmp_path, *arguments):
-    url_file, shown = tmp_path / "url", tmp_path / "shown"
-    with (
-        shown.open("wb") as file,
-        started(
-            *("receive", "--port", "0", "--url-file", str(url_file), *arguments), stdout=file
-        ) as process,
-    ):
-        assert wait_until(url_file.exists, 10), process.poll()
-        yield Receiving(process, url_file.read_text().strip(), shown)
 
 
 def test_lines_are_shown_as_heroku_logs_shows_them(tmp_path):
@@ -176,67 +127,6 @@ def test_credentials_are_rotated_on_purpose(tmp_path):
     assert "the credentials were rotated" in said
 
 
-def test_what_is_recorded_can_be_sent_again(tmp_path):
-    """Good and bad requests, those that failed on purpose once only, and no token in the file."""
-    record = tmp_path / "record"
-    with receiving(tmp_path, "--record", str(record), "--fail", "503:0.4") as local:
-        token = re.search(r":(t\.[^@]+)@", local.url)[1]
-        with logging_to(local.url, token_as_appname=True) as (logger, handler):
-            for number in range(5):
-                logger.info("n=%d", number)
-                assert handler.flush(10)
-        while local.post(body("wrong count"), 2).status_code == 503:
-            pass
-        local.end()
-    assert record.stat().st_mode & 0o777 == 0o600
-    assert token not in record.read_text()
-    assert "Authorization" not in record.read_text()
-    with LogplexReceiver() as logplex:
-        done = run("replay", str(record), url=logplex.url)
-        assert done.returncode == 1
-        assert b"6 requests sent again, 1 of them refused" in done.stdout
-        assert b"400 Message count mismatch" in done.stdout
-        assert [line.text for line in logplex.lines] == [f"n={number}" for number in range(5)]
-
-
-def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path):
-    """It is told once, and lines are still taken and shown."""
-    with receiving(tmp_path, "--record", "/dev/full") as local:
-        for name in ("a", "b"):
-            assert local.post(body(name), Logplex_Frame_Id=name).status_code == 204
-        shown, said = local.end()
-    assert len(shown.splitlines()) == 2
-    assert said.count("the record ends here: No space left on device") == 1
-
-
-def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
-    """Or as many times faster as asked for."""
-    record = tmp_path / "record"
-    one = {"status": 204, "headers": {"Content-Type": "application/logplex-1"}, "body": ""}
-    record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (10.0, 12.0)))
-    with LogplexReceiver(strict=False) as logplex:
-        run("replay", str(record), "--speed", "4", url=logplex.url)
-        first, second = logplex.requests
-        assert 0.4 <= second.time - first.time < 1.5
-
-
-@pytest.mark.parametrize(
-    "content", ["{}", "no json", "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}']
-)
-def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
-    """Status 2, as for a file that is not there."""
-    record = tmp_path / "record"
-    record.write_text(f"{content}\n", errors="surrogateescape")
-    done = run("replay", str(record), url="http://a:b@127.0.0.1:1")
-    assert (done.returncode, done.stderr.decode()) == (
-        2,
-        "logplex-handler: line 1 is no recorded request\n",
-    )
-    done = run("replay", str(tmp_path / "none"), url="http://a:b@127.0.0.1:1")
-    assert done.returncode == 2
-    assert b"No such file" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -290,17 +180,6 @@ def test_on_every_address_the_url_is_one_that_a_handler_takes(tmp_path):
     assert "allow_http=True" in said
 
 
-def test_what_the_other_side_answers_does_not_reach_the_terminal_raw(tmp_path):
-    """Of a record that is sent again."""
-    record = tmp_path / "record"
-    record.write_text(json.dumps({"time": 1.0, "headers": {}, "body": ""}) + "\n")
-    with LogplexReceiver(strict=False) as logplex:
-        plain = {"Content-Type": "text/plain; charset=ascii"}
-        logplex.fail_next(400, headers=plain, body=b"\x1b]0;title\x07")
-        done = run("replay", str(record), url=logplex.url)
-    assert b"request 1: 400 \\u001b]0;title\\u0007" in done.stdout
-
-
 def test_whoever_has_seen_enough_ends_it(tmp_path):
     """`receive | head -n 1` is clean."""
     url_file = tmp_path / "url"
@@ -344,76 +223,3 @@ def test_without_the_extra_the_page_says_what_to_install(tmp_path):
     done = run("receive", "--port", "0", "--web", "0", environ={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert b"pip install 'logplex-handler[cli]'" in done.stderr
-
-
-def in_a_terminal(*arguments, seconds, environ=None):
-    """What the command writes to a terminal."""
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=child,
-        stderr=child,
-        env=environment(TERM="xterm", **(environ or {})),
-    )
-    os.close(child)
-    written = b""
-    try:
-        while piece := os.read(parent, 65_536):
-            written += piece
-    except OSError:
-        # A terminal whose last program has ended is an error of reading.
-        pass
-    finally:
-        os.close(parent)
-    assert process.wait(seconds) == 0
-    return written.decode()
-
-
-def test_the_demo_has_colours_and_a_bar_in_a_terminal():
-    """Each process in its colour, and how far it is; piped, it is plain."""
-    written = in_a_terminal("demo", "--seconds", "1", seconds=20)
-    assert re.search(rf"\x1b\[\d+m{TIME} app\[web\.1\]:\x1b\[0m source=demo", written)
-    assert re.search(r"━+.* of 1 s, \d+ lines", written)
-    assert written.rstrip().splitlines()[-1].removeprefix("\x1b[K").startswith("accepted=")
-    plain = run("demo", "--seconds", "0.5").stdout.decode()
-    assert "\x1b" not in plain
-    assert "━" not in plain
-
-
-def test_no_color_is_obeyed():
-    """As is FORCE_COLOR where there is no terminal."""
-    written = in_a_terminal("demo", "--seconds", "0.3", seconds=20, environ={"NO_COLOR": "1"})
-    assert "\x1b[3" not in written
-    done = run("check", environ={"FORCE_COLOR": "1"})
-    assert b"\x1b[31mFAIL\x1b[0m" in done.stdout
-    done = run("check", environ={"FORCE_COLOR": "1", "NO_COLOR": "1"})
-    assert b"\x1b" not in done.stdout
-
-
-def test_nothing_that_was_logged_reaches_the_terminal_raw():
-    """Neither codes that move the cursor nor those that turn the reading direction."""
-    assert harmless("a\x1b[2J\u202e\x9b\ttab") == "a\\u001b[2J\\u202e\\u009b\ttab"
-
-
-def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
-    """What it cannot show is an escape."""
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    with receiving(tmp_path) as local:
-        local.post(body("zwölf €"))
-        local.post(body("measure#x=1e3"), Logplex_Frame_Id="b")
-        shown, _ = local.end()
-    assert "zw\\xf6lf \\u20ac" in shown
-    assert "\\u2192 Write fixed point" in shown
-
-
-def test_a_process_has_one_colour(monkeypatch):
-    """The same in every run, and none where colours are off."""
-    import io
-
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    style = Style(io.StringIO())
-    assert style.of_process("x", "web.1") == style.of_process("x", "web.1") != "x"
-    assert len({style.of_process("x", f"web.{number}") for number in range(30)}) > 5
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert Style(io.StringIO()).of_process("x", "web.1") == "x"

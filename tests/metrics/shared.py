@@ -15,6 +15,8 @@ from logplex_handler import (
 from tests import strict
 
 HOUR = 3600.0
+# Counts the metrics that could not be reported.
+FAILED = "logplex_handler.metrics.failed"
 
 
 class Lines(logging.Handler):

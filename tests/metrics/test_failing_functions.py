@@ -1,17 +1,22 @@
-"""Polled functions, collectors, filters and loggers that fail cost their own metric only."""
+"""Functions, collectors, filters and loggers that fail cost no other metric."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import logging.handlers
 import sys
+import time
+
+import pytest
 
 from logplex_handler import (
+    Metrics,
     count,
     sample,
 )
 from tests.logs import wait_until
-from tests.metrics.shared import recording, values
+from tests.metrics.shared import FAILED, Lines, recording, values
 
 # What fails
 
@@ -103,3 +108,70 @@ def test_what_a_filter_raises_does_not_end_the_reports(capsys):
         metrics._reporter._logger.removeFilter(fail)
         metrics.count("y")
         assert wait_until(lambda: lines.sums() == {"y": 1})
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        {1: 2},
+        {"a b": "x\ny count#z=1"},
+        {"count#q": 5},
+        {"count#q": "5"},
+        {"name": "of a record's own"},
+        {"orders": 5},
+        {"sample#x": "1e3ms"},
+        None,
+        5,
+        [("a", "b")],
+    ],
+)
+def test_what_is_collected_and_is_no_metric_costs_no_other(returned):
+    """It is left out as a function that fails is; what was counted beside it is reported."""
+    with recording() as (metrics, lines):
+        metrics.collect(lambda: returned)
+        metrics.collect(lambda: sample("fine", 1))
+        metrics.count("x")
+        metrics.report()
+        assert lines.lines[-1] == f"count#x=1 sample#fine=1 count#{FAILED}=1"
+
+
+def test_a_cancelled_function_does_not_end_the_reports():
+    """Cancellation is no Exception, and the thread that asks is not the one to be cancelled."""
+
+    def cancelled():
+        raise asyncio.CancelledError
+
+    with recording(interval=0.05) as (metrics, lines):
+        metrics.sample("cancelled", cancelled)
+        metrics.collect(cancelled)
+        for total in (1, 2):
+            metrics.count("x")
+            assert wait_until(lambda total=total: lines.sums()["x"] == total)
+
+
+def test_an_interrupt_of_a_report_is_not_taken_for_a_failure():
+    """Ctrl-C while the program itself reports is for the program."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with recording() as (metrics, _):
+        metrics.sample("x", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            metrics.report()
+        metrics.sample("x", None)
+
+
+def test_a_logger_without_a_handler_is_told_and_counts_are_kept(capsys):
+    """They are reported once there is one."""
+    logger = logging.getLogger(f"test.bare{time.monotonic_ns()}")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    metrics = Metrics(logger, interval=3600)
+    metrics.count("x")
+    metrics.report()
+    assert f"metrics are not logged: {logger.name} has no handler" in capsys.readouterr().err
+    lines = Lines()
+    logger.addHandler(lines)
+    metrics.close()
+    assert lines.sums() == {"x": 1}

@@ -1,4 +1,4 @@
-"""When reports are made: by the clock, at the end, and once."""
+"""When metrics are reported: at each interval, and once more at the end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from logplex_handler import (
     Metrics,
+    count,
 )
 from logplex_handler._process.periodic import next_time
 from tests.logs import wait_until
@@ -135,3 +136,51 @@ def test_counts_during_close_are_reported_or_said():
             for thread in threads:
                 thread.join()
             assert lines.sums()["x"] + refused["n"] == 6000
+
+
+def test_an_interval_of_next_to_nothing_is_no_error():
+    """Nor does the thread spin."""
+    with recording(interval=1e-300) as (metrics, lines):
+        metrics.count("x")
+        assert wait_until(lambda: lines.sums() == {"x": 1})
+
+
+def test_what_was_taken_just_before_close_is_reported():
+    """A meter may have taken a number, and be stopped before it says so to whoever reports."""
+    with recording() as (metrics, lines):
+        meter = metrics.stream("acme")
+        taken, closed = threading.Event(), threading.Event()
+        begin = metrics._reporter.begin
+
+        def begin_late(which):
+            if which is meter:
+                taken.set()
+                closed.wait(5)
+            begin(which)
+
+        metrics.count("other")
+        metrics._reporter.begin = begin_late
+        thread = threading.Thread(target=meter.count, args=("x",))
+        thread.start()
+        assert taken.wait(5)
+        metrics.close()
+        closed.set()
+        thread.join()
+        assert lines.sums() == {"other": 1, "x": 1}
+
+
+def test_closed_twice_and_used_after_it_raises_nothing(capsys):
+    """Whatever is asked of it."""
+    with recording() as (metrics, lines):
+        metrics.count("x")
+        metrics.close()
+        metrics.close()
+        metrics.count("x")
+        metrics.sample("y", 1)
+        metrics.sample("z", lambda: 1)
+        metrics.measure("q", 1, aggregate=True)
+        metrics.collect(lambda: count("c"))
+        metrics.stream("acme").count("x")
+        metrics.report()
+        assert lines.sums()["x"] == 1
+        assert "after close, and dropped" in capsys.readouterr().err

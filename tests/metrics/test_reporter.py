@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import queue
+import signal
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -21,7 +22,7 @@ from logplex_handler import (
     sample,
 )
 from tests import strict
-from tests.metrics.shared import recording, values
+from tests.metrics.shared import FAILED, recording, values
 
 # The line
 
@@ -244,3 +245,58 @@ def test_anything_else_is_refused_where_it_is_written(name, unit, value):
     (one,) = strict.metrics(strict.pairs(" ".join(f"{k}={v}" for k, v in pairs.items())))
     assert (one.name, one.unit) == (name, unit)
     assert one.value == pytest.approx(float(value), abs=6e-7)
+
+
+def test_counts_that_become_too_large_are_told_and_raise_nothing():
+    """Whole numbers that no float holds together, and then a part of one."""
+    with recording() as (metrics, lines):
+        for n in (10**308, 10**308, 0.5, 1, 10**308):
+            metrics.count("x", n)
+        metrics.count("y")
+        metrics.report()
+        metrics.report()
+        assert lines.sums() == {"y": 1, FAILED: 1}
+
+
+def test_a_sample_and_a_part_of_an_aggregate_of_one_name_are_told():
+    """Only one of the two can be reported."""
+    with recording() as (metrics, lines):
+        metrics.sample("query.count", 5)
+        metrics.measure("query", 4, aggregate=True)
+        metrics.report()
+        metrics.report()
+        assert [record.metric for record in lines.records if record.levelno == logging.WARNING] == [
+            "query.count"
+        ]
+        assert values(lines)["query.count"] == (5, "")
+        assert lines.sums() == {FAILED: 1}
+
+
+def test_what_a_signal_counts_in_the_middle_of_a_count_is_not_lost():
+    """Counts of parts too, which take the longer way."""
+    with recording() as (metrics, lines):
+        metrics.measure("q", 1, aggregate=True)
+        signals = [0]
+
+        def strike(number, frame):
+            signals[0] += 1
+            metrics.count("parts", 0.5)
+            metrics.count("whole")
+            metrics.measure("q", signals[0], aggregate=True)
+
+        before = signal.signal(signal.SIGALRM, strike)
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        done = 0
+        try:
+            while signals[0] < 300:
+                metrics.count("parts", 0.5)
+                metrics.count("whole")
+                metrics.measure("q", done, aggregate=True)
+                done += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        metrics.report()
+        total = done + signals[0]
+        assert lines.sums() == {"parts": total / 2, "whole": total}
+        assert values(lines)["q.count"] == (total + 1, "")

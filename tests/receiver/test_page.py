@@ -8,7 +8,64 @@ import socket
 import pytest
 import requests
 
+from tests.logs import wait_until
 from tests.receiver.page import body, shown
+
+
+def test_a_number_that_no_float_holds_does_not_stop_the_page():
+    """What the page reads is JSON, which has no infinity."""
+    with shown() as one:
+        one.send(f"sample#x={'9' * 400}", "sample#x=4")
+        _, items = one.store.since(0)
+        assert json.loads(json.dumps(items, allow_nan=False))[1]["m"][0][2] == 4.0
+        assert items[0]["w"] == 1
+
+
+def test_more_pages_than_anybody_opens_are_refused(monkeypatch):
+    """Each has all lines written for it; the place of one that is closed is free again."""
+    monkeypatch.setattr("logplex_handler.receiver._page._MOST_PAGES", 2)
+    with shown() as one:
+        one.send("a=1")
+        host = f"127.0.0.1:{one.page.port}"
+
+        def opened():
+            page = socket.create_connection(("127.0.0.1", one.page.port), timeout=5)
+            page.sendall(f"GET /api/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            return page, page.recv(100).split(b"\r\n")[0]
+
+        pages = [opened(), opened()]
+        assert [status for _, status in pages] == [b"HTTP/1.1 200 OK"] * 2
+        page, status = opened()
+        page.close()
+        assert status == b"HTTP/1.1 503 Service Unavailable"
+        pages[0][0].close()
+
+        statuses = []
+
+        def is_let_in():
+            page, status = opened()
+            page.close()
+            statuses.append(status)
+            return b"HTTP/1.1 200 OK" in statuses
+
+        assert wait_until(is_let_in)
+        pages[1][0].close()
+
+
+def test_a_page_may_say_that_it_saw_anything():
+    """It begins anew then."""
+    with shown() as one:
+        one.send("a=1")
+        for number in ("\xb2", "9" * 5_000, "-1", ""):
+            seen = f"{one.store.run}:{number}".encode("latin-1")
+            with requests.get(
+                f"{one.page.url}api/events",
+                headers={"Last-Event-ID": seen},
+                stream=True,
+                timeout=5,
+            ) as answer:
+                assert answer.status_code == 200
+                assert any(b"a=1" in line for line in answer.iter_lines())
 
 
 @pytest.fixture(scope="module")

@@ -10,37 +10,12 @@ import textwrap
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-
-APP = """
-import logging, os, threading, time
-from logplex_handler import LogplexHandler
-
-handler = LogplexHandler(flush_interval=30)
-handler.setFormatter(logging.Formatter("%(message)s"))
-log = logging.getLogger("app")
-log.setLevel(logging.DEBUG)
-log.addHandler(handler)
-log.info("loaded %d", os.getpid())
-
-def background():
-    while True:
-        log.info("background %d %f", os.getpid(), time.time())
-        time.sleep(0.001)
-
-threading.Thread(target=background, daemon=True).start()
-
-def app(environ, start_response):
-    log.info("request %s", environ["PATH_INFO"])
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [str(os.getpid()).encode()]
-"""
-
+from tests.runtimes.shared import APP, children
 
 # Graceful restarts under load; a hundred of them by hand: `RESTARTS=100 pytest -k restarts`.
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
@@ -114,10 +89,6 @@ def test_workers_deliver_every_request_once(tmp_path, preload, workers):
     assert len(loaded) == len(set(loaded)) == (1 if preload else 3)
 
 
-def _children(pid):
-    return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
 @pytest.mark.timeout(60 + 10 * RESTARTS)
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 @pytest.mark.parametrize("workers", ["sync", "gthread"])
@@ -142,10 +113,10 @@ def test_graceful_restarts_under_load_lose_nothing(tmp_path, workers):
                 client.start()
             try:
                 for _ in range(RESTARTS):
-                    before = _children(server.pid)
+                    before = children(server.pid)
                     server.send_signal(signal.SIGHUP)
                     deadline = time.monotonic() + 20
-                    while (now := _children(server.pid)) & before or len(now) < 8:
+                    while (now := children(server.pid)) & before or len(now) < 8:
                         assert time.monotonic() < deadline
                         time.sleep(0.02)
             finally:

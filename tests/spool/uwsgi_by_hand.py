@@ -19,10 +19,8 @@ import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.runtimes.test_gunicorn import APP
-from tests.spool.test_killed_servers import SHOP, running, storm, story
-
-__all__ = ["story"]
+from tests.runtimes.shared import APP
+from tests.spool.killed import SHOP, running, storm
 
 # The tests' environment need not be the one that is active.
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or "uwsgi"

@@ -1,28 +1,23 @@
-"""WorkerPool of real servers share one spool, and are killed while the receiver is out of order."""
+"""Programs that share one spool, and are killed while the receiver is out of order."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
 import requests
 
 from tests.logs import logging_to, wait_until
-from tests.runtimes.shared import PATCHES
-from tests.runtimes.test_gunicorn import _children
-from tests.servers import accept, answer, reset, serving, texts
+from tests.runtimes.shared import children
+from tests.servers import accept, answer, reset, texts
 from tests.spool import kills
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+REFUSE = answer(503)
 
 # Every line has its process, its thread and its number there; a note says that its call was over.
 SHOP = """
@@ -133,27 +128,6 @@ class Story:
         assert self._safe
 
 
-def _lives(pid):
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-REFUSE = answer(503)
-
-
-@pytest.fixture
-def story(tmp_path):
-    """In a folder of its own, with the shop."""
-    (tmp_path / "shop.py").write_text(SHOP)
-    with serving() as server:
-        story = Story(tmp_path, server)
-        server.steps.append(story.step)
-        yield story
-
-
 @contextmanager
 def running(story, *command, **environment):
     """A program beside the shop, which is to end well by SIGTERM."""
@@ -196,128 +170,4 @@ def storm(story, server, url):
         for _ in range(5):
             _ask(url)
         time.sleep(0.3)
-        story.kill(*sorted(map(int, _children(server.pid)))[:2])
-
-
-@pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
-def test_workers_of_gunicorn_that_are_killed(story, arguments):
-    """Others take over what they have left, while they serve."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with running(
-        story,
-        *(
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "shop:app",
-            "--bind",
-            f"127.0.0.1:{port}",
-            "--workers",
-            "3",
-        ),
-        *("--threads", "2", "--graceful-timeout", "8", "--worker-class", *arguments.split()),
-    ) as server:
-        storm(story, server, f"http://127.0.0.1:{port}")
-    story.check()
-
-
-POOL = """
-import sys, time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-import shop
-
-def work(number):
-    for _ in range(10):
-        shop.say()
-    time.sleep(0.01)
-
-if __name__ == "__main__":
-    shop.chatter()
-    while True:
-        try:
-            with ProcessPoolExecutor(3, get_context(sys.argv[1])) as pool:
-                list(pool.map(work, range(10_000)))
-        except BrokenProcessPool:
-            pass
-"""
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_of_a_process_pool_that_are_killed(story, method):
-    """Again and again, and their parent at last."""
-    (story.folder / "pool.py").write_text(POOL)
-    with running(story, sys.executable, "pool.py", method) as parent:
-        for step in (REFUSE, reset, accept):
-            story.weather(step)
-            story.wait_for_lines()
-            # All of them: the pool ends the others, and does not say when.
-            story.kill(*map(int, _children(parent.pid)))
-        story.wait_for_lines()
-        story.kill(parent.pid, *map(int, _children(parent.pid)))
-    story.check()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("library", PATCHES)
-def test_programs_of_greenlets_that_are_killed(story, library):
-    """One after the other, and at last one that is not; its other greenlets go on meanwhile."""
-    (story.folder / "program.py").write_text(
-        f"{PATCHES[library]}\n"
-        "import sys, threading, time\n"
-        "import shop\n"
-        "for _ in range(3): shop.chatter()\n"
-        "time.sleep(60)\n"
-    )
-    for step in (REFUSE, reset, accept):
-        story.weather(step)
-        with running(story, sys.executable, "program.py") as program:
-            story.wait_for_lines()
-            story.kill(program.pid)
-    story.check()
-
-
-def test_workers_of_celery_that_are_killed(story):
-    """With their parent; the next ones take over what they have left, and end in good order."""
-    folder = str(story.folder)
-    (story.folder / "tasks.py").write_text(
-        "import celery, time, shop\n"
-        f"folder = {folder!r}\n"
-        "options = dict(data_folder_in=folder, data_folder_out=folder, control_folder=folder)\n"
-        "app = celery.Celery('tasks', broker='filesystem://')\n"
-        "app.conf.update(broker_transport_options=options, task_ignore_result=True)\n"
-        "@app.task\n"
-        "def work(number):\n"
-        "    for _ in range(10): shop.say()\n"
-    )
-    send = "import tasks; [tasks.work.delay(number) for number in range(30)]"
-    for step in (REFUSE, accept):
-        story.weather(step)
-        with running(
-            story,
-            *(
-                sys.executable,
-                "-m",
-                "celery",
-                "-A",
-                "tasks",
-                "worker",
-                "--pool",
-                "prefork",
-                "--concurrency",
-                "3",
-            ),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            CELERY_BROKER_URL="filesystem://",
-        ) as worker:
-            environment = {**os.environ, "LOGPLEX_URL": story.url}
-            environment["CELERY_BROKER_URL"] = "filesystem://"
-            command = [sys.executable, "-c", send]
-            subprocess.run(command, cwd=folder, env=environment, check=True, timeout=20)
-            assert wait_until(lambda: not list(story.folder.glob("*.msg")), 20)
-            if step is not accept:
-                # Celery itself may wait for ever for one that has died alone.
-                story.kill(worker.pid, *map(int, _children(worker.pid)))
-    story.check()
+        story.kill(*sorted(map(int, children(server.pid)))[:2])

@@ -1,0 +1,86 @@
+"""`receive --record` and `replay`: what is recorded can be sent again."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from logplex_handler.testing import LogplexReceiver
+from tests.cli.receiving import receiving
+from tests.commands import run
+from tests.logs import logging_to
+from tests.receiver.page import body
+
+
+def test_what_is_recorded_can_be_sent_again(tmp_path):
+    """Good and bad requests, those that failed on purpose once only, and no token in the file."""
+    record = tmp_path / "record"
+    with receiving(tmp_path, "--record", str(record), "--fail", "503:0.4") as local:
+        token = re.search(r":(t\.[^@]+)@", local.url)[1]
+        with logging_to(local.url, token_as_appname=True) as (logger, handler):
+            for number in range(5):
+                logger.info("n=%d", number)
+                assert handler.flush(10)
+        while local.post(body("wrong count"), 2).status_code == 503:
+            pass
+        local.end()
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert token not in record.read_text()
+    assert "Authorization" not in record.read_text()
+    with LogplexReceiver() as logplex:
+        done = run("replay", str(record), url=logplex.url)
+        assert done.returncode == 1
+        assert b"6 requests sent again, 1 of them refused" in done.stdout
+        assert b"400 Message count mismatch" in done.stdout
+        assert [line.text for line in logplex.lines] == [f"n={number}" for number in range(5)]
+
+
+def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path):
+    """It is told once, and lines are still taken and shown."""
+    with receiving(tmp_path, "--record", "/dev/full") as local:
+        for name in ("a", "b"):
+            assert local.post(body(name), Logplex_Frame_Id=name).status_code == 204
+        shown, said = local.end()
+    assert len(shown.splitlines()) == 2
+    assert said.count("the record ends here: No space left on device") == 1
+
+
+def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
+    """Or as many times faster as asked for."""
+    record = tmp_path / "record"
+    one = {"status": 204, "headers": {"Content-Type": "application/logplex-1"}, "body": ""}
+    record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (10.0, 12.0)))
+    with LogplexReceiver(strict=False) as logplex:
+        run("replay", str(record), "--speed", "4", url=logplex.url)
+        first, second = logplex.requests
+        assert 0.4 <= second.time - first.time < 1.5
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "no json", "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}']
+)
+def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
+    """Status 2, as for a file that is not there."""
+    record = tmp_path / "record"
+    record.write_text(f"{content}\n", errors="surrogateescape")
+    done = run("replay", str(record), url="http://a:b@127.0.0.1:1")
+    assert (done.returncode, done.stderr.decode()) == (
+        2,
+        "logplex-handler: line 1 is no recorded request\n",
+    )
+    done = run("replay", str(tmp_path / "none"), url="http://a:b@127.0.0.1:1")
+    assert done.returncode == 2
+    assert b"No such file" in done.stderr
+
+
+def test_what_the_other_side_answers_does_not_reach_the_terminal_raw(tmp_path):
+    """Of a record that is sent again."""
+    record = tmp_path / "record"
+    record.write_text(json.dumps({"time": 1.0, "headers": {}, "body": ""}) + "\n")
+    with LogplexReceiver(strict=False) as logplex:
+        plain = {"Content-Type": "text/plain; charset=ascii"}
+        logplex.fail_next(400, headers=plain, body=b"\x1b]0;title\x07")
+        done = run("replay", str(record), url=logplex.url)
+    assert b"request 1: 400 \\u001b]0;title\\u0007" in done.stdout

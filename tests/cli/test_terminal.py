@@ -1,0 +1,86 @@
+"""What a terminal shows: colours, progress, and nothing raw."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+
+from logplex_handler.receiver.style import Style, harmless
+from tests.cli.receiving import TIME, receiving
+from tests.commands import COMMAND, environment, run
+from tests.receiver.page import body
+
+
+def in_a_terminal(*arguments, seconds, environ=None):
+    """What the command writes to a terminal."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=child,
+        stderr=child,
+        env=environment(TERM="xterm", **(environ or {})),
+    )
+    os.close(child)
+    written = b""
+    try:
+        while piece := os.read(parent, 65_536):
+            written += piece
+    except OSError:
+        # A terminal whose last program has ended is an error of reading.
+        pass
+    finally:
+        os.close(parent)
+    assert process.wait(seconds) == 0
+    return written.decode()
+
+
+def test_the_demo_has_colours_and_a_bar_in_a_terminal():
+    """Each process in its colour, and how far it is; piped, it is plain."""
+    written = in_a_terminal("demo", "--seconds", "1", seconds=20)
+    assert re.search(rf"\x1b\[\d+m{TIME} app\[web\.1\]:\x1b\[0m source=demo", written)
+    assert re.search(r"━+.* of 1 s, \d+ lines", written)
+    assert written.rstrip().splitlines()[-1].removeprefix("\x1b[K").startswith("accepted=")
+    plain = run("demo", "--seconds", "0.5").stdout.decode()
+    assert "\x1b" not in plain
+    assert "━" not in plain
+
+
+def test_no_color_is_obeyed():
+    """As is FORCE_COLOR where there is no terminal."""
+    written = in_a_terminal("demo", "--seconds", "0.3", seconds=20, environ={"NO_COLOR": "1"})
+    assert "\x1b[3" not in written
+    done = run("check", environ={"FORCE_COLOR": "1"})
+    assert b"\x1b[31mFAIL\x1b[0m" in done.stdout
+    done = run("check", environ={"FORCE_COLOR": "1", "NO_COLOR": "1"})
+    assert b"\x1b" not in done.stdout
+
+
+def test_nothing_that_was_logged_reaches_the_terminal_raw():
+    """Neither codes that move the cursor nor those that turn the reading direction."""
+    assert harmless("a\x1b[2J\u202e\x9b\ttab") == "a\\u001b[2J\\u202e\\u009b\ttab"
+
+
+def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
+    """What it cannot show is an escape."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with receiving(tmp_path) as local:
+        local.post(body("zwölf €"))
+        local.post(body("measure#x=1e3"), Logplex_Frame_Id="b")
+        shown, _ = local.end()
+    assert "zw\\xf6lf \\u20ac" in shown
+    assert "\\u2192 Write fixed point" in shown
+
+
+def test_a_process_has_one_colour(monkeypatch):
+    """The same in every run, and none where colours are off."""
+    import io
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    style = Style(io.StringIO())
+    assert style.of_process("x", "web.1") == style.of_process("x", "web.1") != "x"
+    assert len({style.of_process("x", f"web.{number}") for number in range(30)}) > 5
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Style(io.StringIO()).of_process("x", "web.1") == "x"

@@ -1,0 +1,73 @@
+"""What `--record` writes holds no token."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import socket
+
+import pytest
+
+from logplex_handler.receiver._feed import Feed
+from logplex_handler.receiver._record import Recorder, read
+from logplex_handler.testing import LogplexReceiver
+from tests.receiver.page import body
+from tests.receiver.posts import TOKEN, post
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A receiver that lets this token in, and what it has recorded."""
+    recorder = Recorder(tmp_path / "record")
+    with LogplexReceiver(tokens=[TOKEN], on_arrival=Feed([recorder])) as receiver:
+        yield receiver, lambda: [one.body for one in read(tmp_path / "record")]
+    recorder.close()
+
+
+def with_token(text="a=1"):
+    """A good frame whose appname is the token."""
+    packet = body(text).partition(b" ")[2].replace(b" app ", f" {TOKEN} ".encode())
+    return b"%d %b" % (len(packet), packet)
+
+
+def test_a_token_that_was_compressed_is_in_no_record(recorded):
+    """It is written over inside; the octet counts stay right."""
+    receiver, bodies = recorded
+    post(receiver.url, gzip.compress(with_token()), 1, Content_Encoding="gzip")
+    post(receiver.url, gzip.compress(body("no token")), 1, Content_Encoding="gzip")
+    hidden, other = (gzip.decompress(one) for one in bodies())
+    assert hidden == with_token().replace(TOKEN.encode(), b"x" * len(TOKEN))
+    assert other == body("no token")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/logs", {}, 401),
+        ("/other", {}, 404),
+        ("/logs", {"Content_Type": "text/plain"}, 415),
+        ("/logs", {"Content_Encoding": "gzip"}, 500),
+        ("/logs", {"Logplex_Msg_Count": "7"}, 400),
+    ],
+)
+def test_a_token_of_a_request_that_was_refused_is_in_no_record(recorded, path, headers, status):
+    """It may be a good one that was sent to the wrong place."""
+    receiver, bodies = recorded
+    if status == 401:
+        receiver.tokens = ("t.another-that-is-let-in",)
+    url = receiver.url.replace("/logs", path)
+    assert post(url, with_token(), 1, **headers).status_code == status
+    (recorded_body,) = bodies()
+    assert TOKEN.encode() not in recorded_body
+    assert b"a=1" in recorded_body
+
+
+def test_credentials_that_cannot_be_read_are_no_trouble(recorded):
+    """Whatever stands in the header."""
+    receiver, _ = recorded
+    for value in ("", "Basic", "Basic \xff", "Basic " + base64.b64encode(b"\xff").decode(), "x y"):
+        head = f"POST /logs HTTP/1.1\r\nAuthorization: {value}\r\nContent-Length: 1\r\n"
+        port = int(receiver.url.split(":")[-1].partition("/")[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+            sender.sendall(head.encode("latin-1") + b"Connection: close\r\n\r\nx")
+            assert sender.recv(100)[9:12] in (b"401", b"500")

@@ -1,0 +1,43 @@
+"""What the page keeps of the lines: bounded in bytes, and named by stream."""
+
+from __future__ import annotations
+
+import json
+
+from logplex_handler.receiver._feed import Arrived, Feed, Seen
+from logplex_handler.receiver._store import Store
+from logplex_handler.testing import LogplexReceiver
+from tests.receiver.page import body, shown
+from tests.receiver.posts import post
+
+
+def test_names_of_many_streams_are_told_apart():
+    """None takes longer than the first: all of these would take minutes if each looked at all."""
+    feed = Feed([])
+    for number in range(100_000):
+        assert feed._name("t.one", f"h{number}") == f"h{number}"
+    assert feed._name("t.two", "h1") == "h1", "so many names are kept"
+    assert feed._name("t.one", "h1") == "h1"
+
+
+def test_the_page_keeps_so_many_bytes_at_most():
+    """Of lines as long as packets can be there are fewer."""
+    with LogplexReceiver() as receiver:
+        post(receiver.url, b"".join(body("x" * 9_000) for _ in range(100)), 100, receiver.token)
+        lines = tuple(Seen(line, "shop", ()) for line in receiver.lines)
+        request = receiver.requests[0]
+    store = Store(100_000, max_bytes=1_000_000)
+    for _ in range(20):
+        store.add(Arrived(request, "shop", lines, ()))
+    first, items = store.since(0)
+    assert 50 <= len(items) <= 112
+    assert first + len(items) == 20 * 101
+
+
+def test_the_page_keeps_no_bodies():
+    """Requests without a line are kept as long as lines, and may have eight million bytes."""
+    with shown() as one:
+        one.post(b"10000000 " + b"x" * 1_000_000, 1)
+        _, (item,) = one.store.since(0)
+        assert item["q"]["bytes"] == 1_000_009
+        assert len(json.dumps(item)) < 2_000

@@ -1,0 +1,35 @@
+"""Workers of gunicorn share one spool and are killed: others deliver what they leave."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from tests.spool.killed import running, storm
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+
+
+@pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
+def test_workers_of_gunicorn_that_are_killed(story, arguments):
+    """Others take over what they have left, while they serve."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(
+        story,
+        *(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "shop:app",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--workers",
+            "3",
+        ),
+        *("--threads", "2", "--graceful-timeout", "8", "--worker-class", *arguments.split()),
+    ) as server:
+        storm(story, server, f"http://127.0.0.1:{port}")
+    story.check()

@@ -1,0 +1,57 @@
+"""Input of any length is read in time that grows with its length."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import pytest
+
+from logplex_handler import LogplexHandler
+from logplex_handler._transport.answer import retry_after
+from logplex_handler.testing._pairs import parse_pairs
+from logplex_handler.testing._parse import Malformed
+from logplex_handler.testing._rules import as_shown
+
+# Time: what is sixteen times as long takes about sixteen times as long.
+
+_LONG = {
+    "pairs": lambda n: parse_pairs('a="' + "\\" * n),
+    "keys": lambda n: parse_pairs("a" * n),
+    "escapes": lambda n: parse_pairs('a="' + "\\n" * n),
+    "a packet": lambda n: as_shown(b"<1>1 " + b"a [" * n, "t"),
+    "structured data": lambda n: as_shown(b"<1>1 a b c d e [" + b"]" * n, "t"),
+    "spaces": lambda n: as_shown(b"<1>" + b" " * n, "t"),
+    "Retry-After": lambda n: retry_after("," * n, 0),
+    "Retry-After in digits": lambda n: retry_after("9" * n, 0),
+    "a header option": lambda n: _refused(headers={"X": "a " * n + "\n"}),
+    "a URL": lambda n: _refused(url="https://token:t@" + "a." * n),
+    "a user": lambda n: _refused(url="https://" + "%41" * n + "\x00:t@host"),
+}
+
+
+def _refused(**options):
+    try:
+        LogplexHandler(**{"url": "http://token:t@127.0.0.1:1", **options})
+    except ValueError:
+        return
+
+
+@pytest.mark.parametrize("name", _LONG)
+def test_time_is_in_proportion_to_the_length(name):
+    """Regular expressions included, for what they like least."""
+
+    def seconds(n):
+        fastest = float("inf")
+        for _ in range(3):
+            started = time.process_time()
+            with suppress(Malformed):
+                _LONG[name](n)
+            fastest = min(fastest, time.process_time() - started)
+        return fastest
+
+    n = 1_000
+    while seconds(n) < 0.001 and n < 200_000:
+        n *= 2
+    # What grows with the square would be at 256.
+    assert seconds(16 * n) < 100 * max(seconds(n), 0.001)
