@@ -1,47 +1,145 @@
-"""Whose turn it is: hosts take turns, and so do the streams of each."""
+"""Which stream is served next: hosts take turns, and so do the streams of each host."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 from collections import deque
-from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler.streams.stream import Stream
+from logplex_handler._sender.urgency import UrgencyMonitor
+
+S = TypeVar("S")
 
 
-class FairQueue:
-    """The streams that are due, by breaker. Whoever owns it guards it."""
+@dataclass(eq=False)
+class Ticket(Generic[S]):
+    """A stream's place in a queue. It is void once the scheduler has another plan for the stream.
 
-    def __init__(self) -> None:
-        self._due: dict[CircuitBreaker, deque[Stream]] = {}
-        # The hosts that have some; the next one stands first.
-        self._hosts: deque[CircuitBreaker] = deque()
+    Attributes:
+        breaker: The circuit breaker of the host that the request goes to; None if the stream waits
+            for a look-up.
+    """
 
-    def __bool__(self) -> bool:
-        return bool(self._hosts)
+    stream: S
+    breaker: CircuitBreaker | None = None
 
-    def __iter__(self) -> Iterator[CircuitBreaker]:
-        return iter(self._hosts)
 
-    def add(self, stream: Stream, breaker: CircuitBreaker) -> None:
-        """It waits behind the others of its breaker."""
-        if breaker not in self._due:
-            self._due[breaker] = deque()
-            self._hosts.append(breaker)
-        self._due[breaker].append(stream)
+@dataclass(eq=False)
+class Host(Generic[S]):
+    """What goes to the host of one circuit breaker.
 
-    def next_hosts(self) -> Iterator[CircuitBreaker]:
-        """All hosts, each of which has had its turn when the next one is asked for."""
-        for _ in range(len(self._hosts)):
-            breaker = self._hosts[0]
-            self._hosts.rotate(-1)
-            yield breaker
+    Attributes:
+        tickets: The streams that wait for a request, the one to be served next first.
+        in_progress: How many requests there are at this moment.
+        turn: When the host may be served, a number that decides between equal times, and whether
+            the request is a probe. None while the host has to wait for the end of a request.
+    """
 
-    def streams_of(self, breaker: CircuitBreaker) -> Iterator[Stream]:
-        """Takes out one stream after the other."""
-        while streams := self._due.get(breaker):
-            stream = streams.popleft()
-            if not streams:
-                self._hosts.remove(breaker)
-                del self._due[breaker]
-            yield stream
+    breaker: CircuitBreaker
+    tickets: deque[Ticket[S]] = field(default_factory=deque)
+    in_progress: int = 0
+    turn: tuple[float, int, bool, Host[S]] | None = None
+
+
+class FairQueue(Generic[S]):
+    """The streams that wait for a request, by host. The owner guards it.
+
+    A host whose circuit breaker is closed may be served at any time. Any other host gets one
+    request at a time, and none before its backoff is over; that request is a probe, unless the host
+    has never had one before. Of the hosts that may be served, the one that has waited longest is
+    next.
+    """
+
+    def __init__(self, urgency: UrgencyMonitor) -> None:
+        self._urgency = urgency
+        # Hosts with tickets or with requests in progress.
+        self._hosts: dict[CircuitBreaker, Host[S]] = {}
+        # Heaps of turns, by whether they are probes. A turn that its host has given up is void, and
+        # removed when it comes to the front.
+        self._turns: dict[bool, list[tuple[float, int, bool, Host[S]]]] = {False: [], True: []}
+        self._numbers = itertools.count()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, ticket: Ticket[S], breaker: CircuitBreaker, now: float) -> None:
+        """Put a stream behind the others of its host."""
+        host = self._hosts.get(breaker)
+        if host is None:
+            host = self._hosts[breaker] = Host(breaker)
+        host.tickets.append(ticket)
+        self._size += 1
+        self._update(host, now)
+
+    def due_at(self, *, is_probe: bool) -> float:
+        """When the next host may be served; infinite if none may before a request ends."""
+        turns = self._turns[is_probe]
+        while turns:
+            turn = turns[0]
+            if turn[3].turn is turn:
+                return turn[0]
+            heapq.heappop(turns)
+        return math.inf
+
+    def first(self, now: float, *, is_probe: bool) -> Host[S] | None:
+        """The host whose turn has come, as `due_at` says; None if it has to wait after all."""
+        host = self._turns[is_probe][0][3]
+        readiness = self._readiness(host, now)
+        if readiness is not None and readiness[0] <= now and readiness[1] is is_probe:
+            return host
+        host.turn = None
+        self._update(host, now)
+        return None
+
+    def pop(self, host: Host[S]) -> Ticket[S]:
+        """Take the next stream out of its host's queue; to be followed by `begin` or `update`."""
+        self._size -= 1
+        return host.tickets.popleft()
+
+    def begin(self, host: Host[S], now: float) -> None:
+        """A request begins, and the host goes behind the others."""
+        host.in_progress += 1
+        host.turn = None
+        self._update(host, now)
+
+    def end(self, breaker: CircuitBreaker, now: float) -> None:
+        """A request has ended."""
+        host = self._hosts[breaker]
+        host.in_progress -= 1
+        self._update(host, now)
+
+    def update(self, breaker: CircuitBreaker, now: float) -> None:
+        """The state of the circuit breaker or the urgency may have changed."""
+        host = self._hosts.get(breaker)
+        if host is not None:
+            self._update(host, now)
+
+    def _update(self, host: Host[S], now: float) -> None:
+        """Give the host its turn. It keeps the one that it has unless it can be served earlier."""
+        readiness, turn = self._readiness(host, now), host.turn
+        if readiness is None:
+            host.turn = None
+            if not host.tickets and not host.in_progress:
+                del self._hosts[host.breaker]
+            return
+        due_at, is_probe = readiness
+        if turn is None or due_at < turn[0] or is_probe is not turn[2]:
+            host.turn = (due_at, next(self._numbers), is_probe, host)
+            heapq.heappush(self._turns[is_probe], host.turn)
+
+    def _readiness(self, host: Host[S], now: float) -> tuple[float, bool] | None:
+        """When the host may be served, and if by a probe; None if a request has to end before."""
+        breaker = host.breaker
+        if not host.tickets:
+            return None
+        if breaker.is_closed:
+            return now, False
+        if host.in_progress:
+            return None
+        backoff = breaker.backoff.remaining(now, self._urgency.current)
+        return now + backoff, not breaker.is_untried

@@ -45,7 +45,7 @@ class Flusher:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
             stream.accumulator.flush_soon()
-            self._worker_pool.tell_of(stream)
+            self._worker_pool.notify(stream)
 
     def flush(self, seconds: float) -> bool:
         """Whether all that is queued now is delivered, or dropped and told, within the seconds.
@@ -55,7 +55,7 @@ class Flusher:
         """
         if self._worker_pool.stopped:
             return True
-        if self._worker_pool.is_here():
+        if self._worker_pool.is_current_thread():
             return False
         return self._see_through(time.monotonic() + seconds, least_request=_LEAST_REQUEST)
 
@@ -66,7 +66,7 @@ class Flusher:
         for stream in streams:
             stream.sender.ignore_retry_after()
         self._urgency.close()
-        if not self._worker_pool.is_here():
+        if not self._worker_pool.is_current_thread():
             self._see_through(deadline, least_request=0.0)
         left = sum([stream.leave() for stream in streams])
         self._worker_pool.stop()
@@ -90,7 +90,7 @@ class Flusher:
             try:
                 for stream in self._streams():
                     marks.append((stream, stream.accumulator.begin_flush()))
-                    self._worker_pool.tell_of(stream)
+                    self._worker_pool.notify(stream)
                 # For each of them: one that has to be left alone does not keep the others from
                 # leaving.
                 seen_through = [
@@ -104,29 +104,28 @@ class Flusher:
     def _wait_for(
         self, stream: Stream, mark: FlushMark, deadline: float, least_request: float
     ) -> bool:
+        workers = self._worker_pool
         drops: int | None = None
-        done, since = self._worker_pool.done, time.monotonic()
+        progressed = True
         while True:
-            now = time.monotonic()
-            if self._worker_pool.done != done:
-                done, since = self._worker_pool.done, now
-            has_time = deadline - now > least_request
-            # Alone, the caller goes on as long as there is something to do.
-            alone = not self._worker_pool.have_threads and has_time
-            did = False
-            if alone or (has_time and now - since >= _LOOK):
-                did = self._worker_pool.help_out(deadline)
-            left = max(0.0, deadline - time.monotonic())
-            look = 0.0 if alone and did else min(_LOOK, left)
-            if drops is None and stream.accumulator.wait_until_flushed(mark, look):
+            # Read before the look, so that a task that ends meanwhile is not waited for.
+            done = workers.progress.done
+            if drops is None and stream.accumulator.wait_until_flushed(mark, 0):
                 # Only now it is known how many of them were dropped.
                 drops = stream.accumulator.total_reportable_drops()
-            is_told = drops is not None and stream.drop_notices.reported_in_stream >= drops
-            is_closing = self._urgency.current is Urgency.CLOSING
-            is_over = is_told and not (is_closing and stream.in_flight.is_busy)
-            if is_over or stream.resolution.ended:
+            if stream.resolution.ended or (drops is not None and self._is_over(stream, drops)):
                 return True
-            if left == 0 or self._worker_pool.stopped or stream.sender.retry_after_until > deadline:
+            left = deadline - time.monotonic()
+            if left <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:
                 return False
-            if drops is not None:
-                time.sleep(min(left, _LOOK / 10))
+            # Alone, the caller goes on as long as something is due.
+            helps = left > least_request and not (progressed and workers.has_workers)
+            progressed = (helps and workers.help_out(deadline)) or workers.progress.wait(
+                stream, done, min(_LOOK, left)
+            )
+
+    def _is_over(self, stream: Stream, drops: int) -> bool:
+        """Whether the drops are reported in the stream; and when closing, if health lines left."""
+        is_closing = self._urgency.current is Urgency.CLOSING
+        is_reported = stream.drop_notices.reported_in_stream >= drops
+        return is_reported and not (is_closing and stream.in_flight.is_busy)

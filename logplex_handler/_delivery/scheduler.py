@@ -1,8 +1,7 @@
-"""What is done next, for which stream: so that each gets its share, and none waits for another.
+"""What is done next, and for which stream.
 
-The hosts that are well take turns. A host that has not answered its
-last request yet, or not in time, gets one request at a time, for one stream or the other, and apart
-from the rest: others never wait for it.
+Hosts that answer take turns. A host that does not answer, or has not answered yet, gets one request
+at a time. Requests that take long are counted apart: others never wait for them.
 """
 
 from __future__ import annotations
@@ -12,254 +11,285 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Generic
 
-from logplex_handler._delivery.fair_queue import FairQueue
+from logplex_handler._delivery.fair_queue import FairQueue, Ticket
+from logplex_handler._delivery.task import Retirement, S, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved
-from logplex_handler.streams.stream import Job, Stream, Turn
+from logplex_handler.streams.stream import Job
 
-# Seconds after which a request is one that others do not wait for any more.
+# Seconds after which other requests do not wait any longer for one.
 _PATIENCE = 0.5
-# Seconds after which a look-up is given up: it cannot be stopped, but counts as failed.
+# Seconds after which a look-up counts as failed. It cannot be stopped.
 _LOOK_UP_PATIENCE = 30.0
-# Seconds that a stream has nothing to do before it is let go of.
+# Seconds without anything to do after which a stream is retired.
 _IDLE = 5.0
 
 
-@dataclass(eq=False)
-class Task:
-    """Something that is being done for a stream.
-
-    Attributes:
-        began: On the monotonic clock; infinite where nobody is to lose patience with it.
-        breaker: Where the request goes, if it is one.
-        apart: Whether it counts apart from the others, as it may take long.
-    """
-
-    stream: Stream
-    job: Job
-    breaker: CircuitBreaker | None
-    began: float
-    apart: bool
+# Returns the task that it has begun, if it has.
+_Step = Callable[[float], Task[S] | None]
 
 
-class Scheduler:
-    """What is to be done for streams. Whoever owns it guards it.
+class Scheduler(Generic[S]):
+    """Plans the jobs of streams. The owner guards it.
 
     Args:
-        workers: How much may be done at a time: so many requests to hosts that are well, as many to
-            others, and as many look-ups.
-        let_go: Called with a stream that has had nothing to do for a while.
-        urgency: Says how long to wait.
-        diagnostics: Where it is said that no stream can be looked up.
+        workers: How many requests there may be at a time to hosts that answer, how many probes of
+            other hosts, and how many look-ups.
+        retirement: Is given the streams that have nothing to do.
+        urgency: Says how long streams and hosts may wait.
+        diagnostics: Where hung look-ups are reported.
+        clock: Seconds that only ever grow.
     """
 
     def __init__(
         self,
         workers: int,
-        let_go: Callable[[Stream], object],
+        retirement: Retirement[S],
         urgency: UrgencyMonitor,
         diagnostics: Diagnostics,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._worker_pool = workers
-        self._let_go = let_go
+        self._workers = workers
+        self._retirement = retirement
         self._urgency = urgency
         self._diagnostics = diagnostics
-        # By time; those that are not their stream's `turn` are of no use any more.
-        self._timed: list[tuple[float, int, Stream]] = []
+        self._clock = clock
+        # The plan for each stream: when to look at it again, its place in a queue, or the task that
+        # is being done. Entries of timers and queues that are not their stream's plan are void.
+        self._plans: dict[S, float | Ticket[S] | Task[S]] = {}
+        # A heap of the streams to look at again. The number decides between equal times.
+        self._timers: list[tuple[float, int, S]] = []
         self._numbers = itertools.count()
-        self._fair_queue = FairQueue()
-        self._look_ups: deque[Stream] = deque()
-        # Those with drops that nobody was told of. One at a time is: the application's callback may
-        # take long, and expect no other call of it meanwhile.
-        self._tells: deque[Stream] = deque()
-        self._is_telling = False
-        self._under_way: set[Task] = set()
-        # Look-ups that were given up, and have not come back.
-        self._hung: set[Task] = set()
+        self._requests: FairQueue[S] = FairQueue(urgency)
+        self._look_ups: deque[Ticket[S]] = deque()
+        # Streams with drops to report, whatever their plan is; `_reporting` also has the one whose
+        # drops are being reported.
+        self._reports: deque[S] = deque()
+        self._reporting: set[S] = set()
+        # The tasks that are being done, in the order in which they began.
+        self._tasks: dict[Slot, dict[Task[S], None]] = {slot: {} for slot in Slot}
 
-    def plan(self, stream: Stream) -> None:
-        """There is news of a stream, or its time has come."""
-        if stream.drop_notices.is_due and not stream.is_telling:
-            stream.is_telling = True
-            self._tells.append(stream)
-        if stream.turn is Turn.DUE or stream.turn is Turn.UNDER_WAY:
-            return
-        job = stream.next_job(self._urgency.current)
+    def plan(self, stream: S) -> None:
+        """Decide what is next for a stream, as there is news of it."""
+        if stream.is_retired:
+            self._retirement.revive(stream)
+        self._plan_report(stream)
+        plan = self._plans.get(stream)
+        if isinstance(plan, Ticket):
+            if plan.breaker is not None:
+                # Where somebody flushes now, the host's backoff is shorter.
+                self._requests.update(plan.breaker, self._clock())
+        elif not isinstance(plan, Task):
+            self._plan_job(stream, stream.next_job(self._urgency.current))
+
+    def _plan_report(self, stream: S) -> None:
+        if stream.has_unreported_drops and stream not in self._reporting:
+            self._reporting.add(stream)
+            self._reports.append(stream)
+
+    def _plan_job(self, stream: S, job: tuple[Job, float] | None) -> None:
         if job is None:
             if stream.id is not None:
-                self._plan_at(stream, time.monotonic() + _IDLE)
+                self._look_again_in(_IDLE, stream)
         elif job[1] > 0:
-            self._plan_at(stream, time.monotonic() + job[1])
+            self._look_again_in(job[1], stream)
         elif job[0] is Job.LOOK_UP:
-            stream.turn = Turn.DUE
-            self._look_ups.append(stream)
+            ticket = self._plans[stream] = Ticket(stream)
+            self._look_ups.append(ticket)
         elif stream.breaker is not None:
-            stream.turn = Turn.DUE
-            self._fair_queue.add(stream, stream.breaker)
+            ticket = self._plans[stream] = Ticket(stream, stream.breaker)
+            self._requests.add(ticket, stream.breaker, self._clock())
 
-    def _plan_at(self, stream: Stream, when: float) -> None:
-        if not isinstance(stream.turn, float) or when < stream.turn:
-            stream.turn = when
-            heapq.heappush(self._timed, (when, next(self._numbers), stream))
+    def _look_again_in(self, seconds: float, stream: S) -> None:
+        due_at, plan = self._clock() + seconds, self._plans.get(stream)
+        if not isinstance(plan, float) or due_at < plan:
+            self._plans[stream] = due_at
+            heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
-    def take(self, *, look_ups: bool = True) -> Task | None:
-        """What to do now; `end` is to be called when it is done. None if that has to wait."""
-        now = time.monotonic()
-        self._see_to_time(now)
-        if self._tells and not self._is_telling:
-            self._is_telling = True
-            return Task(self._tells.popleft(), Job.TELL, None, now, apart=True)
-        while look_ups and self._look_ups and self._may_look_up():
-            stream = self._look_ups.popleft()
-            if self._is_still_due(stream, Job.LOOK_UP):
-                return self._begin(stream, Job.LOOK_UP, None, now, apart=True)
-        may_work = self._requests(apart=False) < self._worker_pool
-        may_probe = self._requests(apart=True) < self._worker_pool
-        for breaker in self._fair_queue.next_hosts():
-            is_apart = not (breaker.is_closed or breaker.is_untried)
-            may_begin = may_probe if is_apart else may_work
-            if may_begin and (breaker.is_closed or self._probe_in(breaker, now) == 0):
-                for stream in self._fair_queue.streams_of(breaker):
-                    if self._is_still_due(stream, Job.DELIVER, breaker):
-                        return self._begin(stream, Job.DELIVER, breaker, now, apart=is_apart)
-        return None
+    def take(self, *, look_ups: bool = True) -> Task[S] | None:
+        """What to do now; `end` is to be called when it is done. None if nothing is due.
 
-    def _is_still_due(
-        self, stream: Stream, job: Job, breaker: CircuitBreaker | None = None
-    ) -> bool:
-        """Whether it is what it was when it came to wait for its turn; if not, it is planned anew.
-
-        A late answer may have come meanwhile, or others may have had what it waited with.
+        Args:
+            look_ups: Whether it may be a look-up.
         """
-        if stream.turn is not Turn.DUE:
-            return False
-        if stream.next_job(self._urgency.current) == (job, 0.0) and breaker in (
-            None,
-            stream.breaker,
-        ):
-            return True
-        stream.turn = Turn.NONE
-        self.plan(stream)
-        return False
+        now = self._clock()
+        while True:
+            due_at, step = self._next(now, look_ups=look_ups)
+            if due_at > now:
+                return None
+            task = step(now)
+            if task is not None:
+                return task
+
+    def due_at(self) -> float:
+        """When something is due, unless there is news before; infinite if nothing ever is."""
+        return self._next(self._clock(), look_ups=True)[0]
+
+    def _next(self, now: float, *, look_ups: bool) -> tuple[float, _Step[S]]:
+        """The next step, and when it is due: the first one that is due now, or the earliest."""
+        next_step: tuple[float, _Step[S]] = (math.inf, self._look_again)
+        for due_at, step in self._steps(look_ups=look_ups):
+            if due_at <= now:
+                return due_at, step
+            if due_at < next_step[0]:
+                next_step = due_at, step
+        return next_step
+
+    def _steps(self, *, look_ups: bool) -> Iterator[tuple[float, _Step[S]]]:
+        """When each step is due that has a free slot; of those that are due, the first comes first.
+
+        A step that is taken begins a task, or makes another one the next.
+        """
+        tasks, workers = self._tasks, self._workers
+        yield self._first_timer(), self._look_again
+        for task in tasks[Slot.LOOK_UP]:
+            yield task.began + _LOOK_UP_PATIENCE, self._give_up
+            break
+        if self._requests:
+            # Only then somebody waits for a slow one.
+            for task in tasks[Slot.REQUEST]:
+                yield task.began + _PATIENCE, self._set_apart
+                break
+        if self._reports and not tasks[Slot.REPORT]:
+            yield -math.inf, self._begin_report
+        if look_ups and self._look_ups and self._may_look_up():
+            yield -math.inf, self._begin_look_up
+        requests = probes = math.inf
+        if len(tasks[Slot.REQUEST]) < workers:
+            requests = self._requests.due_at(is_probe=False)
+        if len(tasks[Slot.PROBE]) < workers:
+            probes = self._requests.due_at(is_probe=True)
+        yield min(requests, probes), partial(self._begin_request, is_probe=probes < requests)
+
+    def _first_timer(self) -> float:
+        while self._timers:
+            due_at, _, stream = self._timers[0]
+            if self._plans.get(stream) is due_at:
+                return due_at
+            heapq.heappop(self._timers)
+        return math.inf
 
     def _may_look_up(self) -> bool:
-        under_way = sum([task.job is Job.LOOK_UP for task in self._under_way])
-        return under_way < self._worker_pool and len(self._hung) < self._worker_pool
+        tasks, workers = self._tasks, self._workers
+        return len(tasks[Slot.LOOK_UP]) < workers and len(tasks[Slot.HUNG]) < workers
 
-    def _requests(self, *, apart: bool) -> int:
-        return sum([t.job is Job.DELIVER and t.apart == apart for t in self._under_way])
+    def _look_again(self, now: float) -> None:
+        stream = heapq.heappop(self._timers)[2]
+        del self._plans[stream]
+        self._plan_report(stream)
+        job = stream.next_job(self._urgency.current)
+        if job is None and stream.is_idle and stream not in self._reporting:
+            self._retirement.retire(stream)
+        else:
+            self._plan_job(stream, job)
 
-    def _probe_in(self, breaker: CircuitBreaker, now: float) -> float:
-        """Seconds until a host that is not well may be tried again."""
-        if breaker.in_progress:
-            return math.inf
-        return breaker.backoff.remaining(now, self._urgency.current)
-
-    def _begin(
-        self, stream: Stream, job: Job, breaker: CircuitBreaker | None, now: float, *, apart: bool
-    ) -> Task:
-        stream.turn = Turn.UNDER_WAY
-        task = Task(stream, job, breaker, now, apart)
-        self._under_way.add(task)
-        if breaker is not None:
-            breaker.in_progress += 1
+    def _begin_report(self, now: float) -> Task[S]:
+        # One at a time: the application's callback may take long, and does not expect another call.
+        task = Task(self._reports.popleft(), Job.REPORT, Slot.REPORT, now)
+        self._tasks[task.slot][task] = None
         return task
 
-    def end(self, task: Task) -> None:
-        """It is done."""
-        if task.job is Job.TELL:
-            self._is_telling = task.stream.is_telling = False
-        elif task in self._hung:
-            self._hung.remove(task)
-        else:
-            self._under_way.remove(task)
-            task.stream.turn = Turn.NONE
-        if task.breaker is not None:
-            task.breaker.in_progress -= 1
-        self.plan(task.stream)
+    def _begin_look_up(self, now: float) -> Task[S] | None:
+        ticket = self._look_ups.popleft()
+        if not self._is_still_due(ticket, Job.LOOK_UP):
+            return None
+        return self._begin(Task(ticket.stream, Job.LOOK_UP, Slot.LOOK_UP, now))
 
-    def is_wanted(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
-        """Whether the answer to a look-up is of use, and so its stream's, before `end` is called.
+    def _begin_request(self, now: float, *, is_probe: bool) -> Task[S] | None:
+        slot = Slot.PROBE if is_probe else Slot.REQUEST
+        host = self._requests.first(now, is_probe=is_probe)
+        while host is not None and host.tickets:
+            ticket = self._requests.pop(host)
+            if self._is_still_due(ticket, Job.DELIVER):
+                self._requests.begin(host, now)
+                return self._begin(Task(ticket.stream, Job.DELIVER, slot, now, host.breaker))
+        if host is not None:
+            self._requests.update(host.breaker, now)
+        return None
 
-        One that comes after it was given up is not while a request is made, nor if it has failed.
+    def _begin(self, task: Task[S]) -> Task[S]:
+        self._plans[task.stream] = task
+        self._tasks[task.slot][task] = None
+        return task
+
+    def _is_still_due(self, ticket: Ticket[S], job: Job) -> bool:
+        """Whether it is the stream's turn with that job; if it has another one, that is planned.
+
+        A late answer may have come meanwhile, or others may have had the memory or the time.
         """
-        stream = task.stream
-        if task in self._hung:
-            if stream.turn is Turn.UNDER_WAY or isinstance(found, LookupFailed):
-                return False
-            self._hung.remove(task)
-            self._under_way.add(task)
-            stream.turn = Turn.UNDER_WAY
-        # From now on it is not given up any more.
-        task.began = math.inf
-        return True
+        stream = ticket.stream
+        if self._plans.get(stream) is not ticket:
+            return False
+        next_job = stream.next_job(self._urgency.current)
+        if next_job == (job, 0.0) and ticket.breaker in (None, stream.breaker):
+            return True
+        del self._plans[stream]
+        self._plan_job(stream, next_job)
+        return False
 
-    def pause(self) -> float | None:
-        """Seconds until `take` may have something to say, if nothing happens before."""
-        now = time.monotonic()
-        if self._tells and not self._is_telling:
-            return 0.0
-        if self._look_ups and self._may_look_up():
-            return 0.0
-        times = [self._timed[0][0]] if self._timed else []
-        may_work = self._requests(apart=False) < self._worker_pool
-        may_probe = self._requests(apart=True) < self._worker_pool
-        for breaker in self._fair_queue:
-            if breaker.is_closed and may_work:
-                return 0.0
-            if not breaker.is_closed and (may_work if breaker.is_untried else may_probe):
-                times.append(now + self._probe_in(breaker, now))
-        for task in self._under_way:
-            if task.job is Job.LOOK_UP:
-                times.append(task.began + _LOOK_UP_PATIENCE)
-            elif not task.apart and self._fair_queue:
-                times.append(task.began + _PATIENCE)
-        first = min(times, default=math.inf)
-        return None if first == math.inf else max(0.0, first - now)
+    def _set_apart(self, now: float) -> None:
+        """A request is slow: it takes no slot of those to hosts that answer any more."""
+        task = next(iter(self._tasks[Slot.REQUEST]))
+        self._move(task, Slot.PROBE)
+        breaker = task.breaker
+        if breaker is not None:
+            # Counted before the look whether it was answered just now, in another thread.
+            answers = breaker.answers
+            if task.stream.has_silent_host(task.began):
+                breaker.suspect(answers)
+            self._requests.update(breaker, now)
 
-    def _see_to_time(self, now: float) -> None:
-        while self._timed and self._timed[0][0] <= now:
-            when, _, stream = heapq.heappop(self._timed)
-            if when == stream.turn:
-                stream.turn = Turn.NONE
-                if stream.next_job(self._urgency.current) is None and stream.is_idle:
-                    self._let_go(stream)
-                else:
-                    self.plan(stream)
-        for task in list(self._under_way):
-            if task.job is Job.LOOK_UP:
-                if now - task.began >= _LOOK_UP_PATIENCE:
-                    self._give_up(task)
-            elif task.breaker is not None and not task.apart and now - task.began >= _PATIENCE:
-                task.apart = True
-                # Counted before the look whether it was answered just now, in another thread.
-                answers = task.breaker.answers
-                sender = task.stream.sender
-                if sender.sent_at <= task.began and not sender.fails_alone:
-                    task.breaker.suspect(answers)
-
-    def _give_up(self, task: Task) -> None:
-        """It hangs: its stream goes on without an answer, and its thread is lost for look-ups."""
-        self._under_way.remove(task)
-        self._hung.add(task)
-        task.stream.turn = Turn.NONE
+    def _give_up(self, now: float) -> None:
+        """A look-up hangs: its stream goes on without an answer, and the slot is lost meanwhile."""
+        task = next(iter(self._tasks[Slot.LOOK_UP]))
+        self._move(task, Slot.HUNG)
+        del self._plans[task.stream]
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)
-        if len(self._hung) == self._worker_pool:
-            self._say_stuck()
+        hung = self._tasks[Slot.HUNG]
+        if len(hung) == self._workers:
+            first = min([task.began for task in hung])
+            since = time.gmtime(time.time() - (now - first))
+            self._diagnostics.warn(
+                "hung look-ups",
+                f"{len(hung)} look-ups hang, the first since "
+                f"{time.strftime('%Y-%m-%d %H:%M:%S', since)} UTC: until one of them comes back, "
+                "no other stream is looked up",
+            )
 
-    def _say_stuck(self) -> None:
-        first = min([task.began for task in self._hung])
-        since = time.gmtime(time.time() - (time.monotonic() - first))
-        self._diagnostics.warn(
-            "hung look-ups",
-            f"{len(self._hung)} look-ups hang, the first since "
-            f"{time.strftime('%Y-%m-%d %H:%M:%S', since)} UTC: until one of them comes back, "
-            "no other stream is looked up",
-        )
+    def _move(self, task: Task[S], slot: Slot) -> None:
+        del self._tasks[task.slot][task]
+        task.slot = slot
+        self._tasks[slot][task] = None
+
+    def accept_answer(self, task: Task[S], found: Resolved | LookupFailed | None) -> bool:
+        """A look-up has returned: whether its stream is to have the answer, before `end` is called.
+
+        That of a hung one is of no use while the stream's next task is being done, or if it failed.
+        """
+        if task.slot is Slot.HUNG:
+            plan = self._plans.get(task.stream)
+            if isinstance(plan, Task) or isinstance(found, LookupFailed):
+                return False
+            self._plans[task.stream] = task
+        # From now on it is not given up any more.
+        self._move(task, Slot.ANSWERED)
+        return True
+
+    def end(self, task: Task[S]) -> None:
+        """The task is done."""
+        stream = task.stream
+        del self._tasks[task.slot][task]
+        if task.slot is Slot.REPORT:
+            self._reporting.discard(stream)
+        elif self._plans.get(stream) is task:
+            del self._plans[stream]
+        if task.breaker is not None:
+            self._requests.end(task.breaker, self._clock())
+        self.plan(stream)

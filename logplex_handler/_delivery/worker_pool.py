@@ -1,143 +1,138 @@
-"""The threads that do what streams need. Nobody else starts one to deliver."""
+"""The threads that do the jobs of streams. No other threads are started to deliver."""
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import math
 import threading
 import time
 from collections.abc import Callable
 
-from logplex_handler._delivery.scheduler import Scheduler, Task
+from logplex_handler._delivery.news import News
+from logplex_handler._delivery.progress import Progress
+from logplex_handler._delivery.scheduler import Scheduler
+from logplex_handler._delivery.task import Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 
-# Seconds that a thread rests after an error of this package's own, so as not to spin.
+# Seconds that a worker rests after an internal error, so as not to spin.
 _AFTER_ERROR = 1.0
 
 
 class WorkerPool:
-    """Do what the scheduler says, in threads of their own or in one that helps out.
+    """Workers that do what the scheduler says; a caller that flushes may help them.
 
     Args:
-        scheduler: What is to be done; guarded here.
-        take_back: Called with a stream that has news, as it may have been let go of.
-        most_threads: How many there may be. With one, there is one stream.
-        here: Whether this is still the process that they were made in.
-        on_end: Called once they are stopped, as soon as none of them does anything any more.
+        scheduler: Guarded here.
+        transports: Connections for the requests.
+        max_workers: How many threads there may be. With one, there is one stream.
+        here: Whether this is still the process that the pool was made in.
+        on_end: Called after `stop`, as soon as no task is being done any more.
 
     Attributes:
-        done: How many tasks are over.
+        progress: How many tasks are done, and a way to wait for more.
+        stopped: Whether no more tasks are begun.
     """
 
     def __init__(
         self,
-        scheduler: Scheduler,
-        pool: TransportPool,
+        scheduler: Scheduler[Stream],
+        transports: TransportPool,
         diagnostics: Diagnostics,
         urgency: UrgencyMonitor,
         *,
-        take_back: Callable[[Stream], object],
-        most_threads: int,
+        max_workers: int,
         here: Here,
         on_end: Callable[[], object],
     ) -> None:
         self._scheduler = scheduler
-        self._pool = pool
+        self._transports = transports
         self._diagnostics = diagnostics
         self._urgency = urgency
-        self._take_back = take_back
-        self._most_threads = most_threads
+        self._max_workers = max_workers
         self._here = here
         self._on_end = on_end
-        # Streams with news, or None to have somebody look. A queue of C rather than an event: its
-        # `put` may be interrupted by a garbage collection or a signal whose own logging ends here
-        # again.
-        self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # Guards `_threads`: who starts one. Re-entrant for the same reason.
+        self._news = News()
+        self.progress = Progress()
+        # Guards `_workers` while one is started. Re-entrant because a garbage collection or a
+        # signal under it may log.
         self._starting = threading.RLock()
-        self._threads: list[threading.Thread] = []
-        # Whether there was none to be had: then nobody but the one who waits can look up either.
-        self._has_no_threads = False
-        # Guards the scheduler and the two below. Nothing that waits is called under it.
+        self._workers: list[threading.Thread] = []
+        # Whether no thread could be started: then a caller that flushes does the look-ups too.
+        self._cannot_start = False
+        # Guards the scheduler and the fields below. Nothing that waits is called under it.
+        # Re-entrant for the same reason.
         self._lock = threading.RLock()
-        # Threads that do something just now; and when each of those that sleep wakes by itself, on
-        # the monotonic clock.
-        self._busy = 0
-        self._wakes: dict[int, float] = {}
-        # The threads that have something to do, those of others included. None is added once they
-        # are stopped.
-        self._doers: set[int] = set()
-        self.done = 0
-        # Set once, by whoever closes.
+        # The threads that are doing a task, callers included. None is added after `stop`.
+        self._busy: set[int] = set()
+        # When each of the workers that sleep wakes up by itself, on the monotonic clock.
+        self._wakes_at: dict[int, float] = {}
         self.stopped = False
 
-    def is_here(self) -> bool:
+    def is_current_thread(self) -> bool:
         """Whether the calling thread is one that delivers: it must not wait for itself."""
         here = threading.get_ident()
-        return here in self._doers or here in [thread.ident for thread in self._threads]
+        return here in self._busy or here in [worker.ident for worker in self._workers]
 
     @property
-    def have_threads(self) -> bool:
-        """Whether somebody comes by himself."""
-        return bool(self._threads)
+    def has_workers(self) -> bool:
+        """Whether what is due is done without help."""
+        return bool(self._workers)
 
     def wake(self, stream: Stream) -> None:
-        """There is news in a stream's accumulator; starts a thread if there is none yet."""
-        self.tell_of(stream)
-        if not self._threads and self._urgency.current is not Urgency.CLOSING:
+        """There is news of a stream. Starts a worker if there is none yet."""
+        self.notify(stream)
+        if not self._workers and self._urgency.current is not Urgency.CLOSING:
             self._start()
 
-    def tell_of(self, stream: Stream) -> None:
-        """There is news of a stream, for whoever is there."""
-        # Once is enough: who looks sees everything.
-        if not stream.has_news:
-            stream.has_news = True
-            self._news.put(stream)
+    def notify(self, stream: Stream) -> None:
+        """There is news of a stream, for the workers that there are."""
+        self._news.put(stream)
 
     def stop(self) -> None:
-        """What is being done is done to its end; nothing else is begun."""
+        """Begin nothing more. What is being done goes on to its end."""
         with self._lock:
             self.stopped = True
-        for _ in self._threads:
-            self._news.put(None)
-        self._end_if_none_is_at_work()
-
-    def _end_if_none_is_at_work(self) -> None:
-        if self.stopped and not self._doers:
-            self._on_end()
+        for _ in self._workers:
+            self._news.wake()
+        self.progress.end()
+        self._end_if_all_done()
 
     def help_out(self, deadline: float) -> bool:
-        """Do what is due in the calling thread, if there is something; whether there was."""
-        task = self._take(look_ups=self._has_no_threads)
+        """Do what is due in the calling thread; whether there was something.
+
+        Args:
+            deadline: When a request has to be over, on the monotonic clock.
+        """
+        task = self._take(look_ups=self._cannot_start)
         if task is None:
             return False
         try:
             self._do(task, deadline - time.monotonic())
         finally:
-            # What is begun here, or was interrupted, may be left to a thread.
-            self._news.put(None)
+            # What was begun here, or interrupted, may be left to a worker.
+            self._news.wake()
         return True
 
     def _start(self) -> None:
-        thread = None
+        worker = None
         try:
             with self._starting:
-                if self._busy < len(self._threads) or len(self._threads) >= self._most_threads:
+                # All but the idle ones, which see to what is new by themselves.
+                busy = self._busy.intersection([worker.ident for worker in self._workers])
+                if len(busy) < len(self._workers) or len(self._workers) >= self._max_workers:
                     return
-                thread = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
-                self._threads.append(thread)
-            thread.start()
+                worker = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
+                self._workers.append(worker)
+            worker.start()
         except RuntimeError:
-            # The interpreter is about to exit, or is one of several, where no such threads may be;
-            # or there is no thread left to be had. What waits is delivered by whoever flushes or
-            # closes.
-            self._has_no_threads = True
-            if thread is not None:
-                self._threads.remove(thread)
+            # The interpreter is about to exit, or is a subinterpreter without daemon threads, or
+            # the system has no thread left. What waits is delivered by callers that flush or close.
+            self._cannot_start = True
+            if worker is not None:
+                self._workers.remove(worker)
 
     def _work(self) -> None:
         # A greenlet, unlike a thread, lives on in a forked child; there it has nothing to deliver.
@@ -147,82 +142,69 @@ class WorkerPool:
                 if task is None:
                     self._sleep()
                 else:
-                    self._work_at(task)
+                    if self._max_workers > 1:
+                        self._leave_one_watching()
+                    self._do(task, math.inf)
             except BaseException as error:
-                # Whatever the application's own callbacks raise here: without this thread nothing
-                # would leave any more.
+                # Whatever the application's callbacks raise in this thread: without it nothing
+                # would be delivered any more.
                 self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
-    def _work_at(self, task: Task) -> None:
+    def _leave_one_watching(self) -> None:
+        """See to it that another worker notices news and slow tasks while this one is busy."""
         with self._lock:
-            self._busy += 1
-        try:
-            if self._most_threads > 1:
-                self._leave_somebody_watching()
-            self._do(task, float("inf"))
-        finally:
-            with self._lock:
-                self._busy -= 1
-
-    def _leave_somebody_watching(self) -> None:
-        """While this thread is busy, another one is to see what comes, and what takes too long."""
-        with self._lock:
-            pause = self._scheduler.pause()
-            wakes = min(self._wakes.values(), default=None)
-        if wakes is None:
+            due_at = self._scheduler.due_at()
+            wakes_at = min(self._wakes_at.values(), default=None)
+        if wakes_at is None:
             self._start()
-        elif pause is not None and time.monotonic() + pause < wakes:
-            self._news.put(None)
+        elif due_at < wakes_at:
+            self._news.wake()
 
-    def _take(self, *, look_ups: bool) -> Task | None:
+    def _take(self, *, look_ups: bool) -> Task[Stream] | None:
         with self._lock:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._look_at(self._news.get_nowait())
+            for stream in self._news.drain():
+                self._scheduler.plan(stream)
             task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
             if task is not None:
-                self._doers.add(threading.get_ident())
+                self._busy.add(threading.get_ident())
             return task
 
-    def _look_at(self, stream: Stream | None) -> None:
-        if stream is not None:
-            stream.has_news = False
-            if stream.is_let_go:
-                self._take_back(stream)
-            self._scheduler.plan(stream)
-
-    def _do(self, task: Task, seconds: float) -> None:
+    def _do(self, task: Task[Stream], seconds: float) -> None:
         stream = task.stream
         try:
-            if task.job is Job.TELL:
+            if task.job is Job.REPORT:
                 stream.drop_notices.report()
             elif task.job is Job.DELIVER:
-                stream.deliver(self._pool, seconds)
+                stream.deliver(self._transports, seconds)
             else:
                 found = stream.look_up()
                 with self._lock:
-                    is_wanted = self._scheduler.is_wanted(task, found)
-                if is_wanted:
+                    is_accepted = self._scheduler.accept_answer(task, found)
+                if is_accepted:
                     stream.end_look_up(found)
         finally:
-            self._doers.discard(threading.get_ident())
-            self.done += 1
+            self._busy.discard(threading.get_ident())
             with self._lock:
                 self._scheduler.end(task)
-            self._end_if_none_is_at_work()
+            self.progress.note(stream)
+            self._end_if_all_done()
+
+    def _end_if_all_done(self) -> None:
+        if self.stopped and not self._busy:
+            self._on_end()
 
     def _sleep(self) -> None:
-        self._pool.close_idle()
+        self._transports.close_idle()
         here = threading.get_ident()
         with self._lock:
-            pause = self._scheduler.pause()
-            self._wakes[here] = float("inf") if pause is None else time.monotonic() + pause
+            wakes_at = self._wakes_at[here] = self._scheduler.due_at()
         try:
-            with contextlib.suppress(queue.Empty):
-                news = self._news.get(timeout=pause)
+            seconds = max(0.0, wakes_at - time.monotonic())
+            stream = self._news.wait(None if wakes_at == math.inf else seconds)
+            if stream is not None:
                 with self._lock:
-                    self._look_at(news)
+                    self._scheduler.plan(stream)
         finally:
             with self._lock:
-                del self._wakes[here]
+                del self._wakes_at[here]

@@ -21,7 +21,6 @@ class CircuitBreaker:
 
     Attributes:
         is_untried: Whether there was no request yet.
-        in_progress: How many requests there are at this moment.
         answers: How many there were.
     """
 
@@ -33,7 +32,6 @@ class CircuitBreaker:
         "_silent_at",
         "answers",
         "backoff",
-        "in_progress",
         "is_untried",
         "name",
     )  # fmt: skip
@@ -45,7 +43,6 @@ class CircuitBreaker:
         # How many answers there were when patience was lost.
         self._silent_at = -1
         self.is_untried = True
-        self.in_progress = 0
         self.answers = 0
         self._in_a_row = 0
         self._failed_last: Hashable = self

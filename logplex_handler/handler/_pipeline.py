@@ -137,14 +137,13 @@ class Active:
         self._pool = TransportPool(options.transport)
         urgency = UrgencyMonitor()
         self._worker_pool = WorkerPool(
-            Scheduler(options.workers, self._registry.let_go, urgency, diagnostics),
+            Scheduler(options.workers, self._registry, urgency, diagnostics),
             self._pool,
             diagnostics,
             urgency,
-            take_back=self._registry.take_back,
             # Requests to hosts that are well and to others, look-ups that come back and that do
             # not, one that tells of drops, and one to see to all of them.
-            most_threads=4 * options.workers + 2 if many else 1,
+            max_workers=4 * options.workers + 2 if many else 1,
             here=self.here,
             on_end=self._leave_spool,
         )
@@ -191,7 +190,7 @@ class Active:
         self._worker_pool.wake(stream)
 
     def _is_deliverer(self) -> bool:
-        return self._worker_pool.is_here()
+        return self._worker_pool.is_current_thread()
 
     def _recover(self) -> None:
         if self._spool_writer is not None:

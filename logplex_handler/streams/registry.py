@@ -118,22 +118,22 @@ class Registry:
         stream = asleep.stream()
         if stream is not None:
             # Another one beside it would have its records in no order, and in no books.
-            stream.is_let_go = False
+            stream.is_retired = False
             return stream
         resolution = Resolution(asleep.state, asleep.found)
         return Stream(stream_id, self._context, resolution=resolution, before=asleep.stats)
 
-    def let_go(self, stream: Stream) -> None:
+    def retire(self, stream: Stream) -> None:
         """Keep of an idle stream only what it takes to open it again.
 
-        A record that comes at this very moment is still delivered; `take_back` sees to its books.
+        A record that comes at this very moment is still delivered; `revive` sees to its books.
         """
         now = time.monotonic()
         with self._lock:
             if self._streams.get(stream.id) is not stream or stream is self.own:
                 return
             del self._streams[stream.id]
-            stream.is_let_go = True
+            stream.is_retired = True
             resolution = stream.resolution
             self._asleep[stream.id] = _Asleep(
                 resolution.state, resolution.found, stream.stats(), now, weakref.ref(stream)
@@ -143,11 +143,11 @@ class Registry:
                     self._forgotten += asleep.stats
                     del self._asleep[stream_id]
 
-    def take_back(self, stream: Stream) -> None:
+    def revive(self, stream: Stream) -> None:
         """It has news, though it may have been let go of."""
         with self._lock:
-            if stream.is_let_go and self._streams.setdefault(stream.id, stream) is stream:
-                stream.is_let_go = False
+            if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
+                stream.is_retired = False
                 self._asleep.pop(stream.id, None)
 
     def close(self) -> Intake:

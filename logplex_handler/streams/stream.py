@@ -27,19 +27,11 @@ from logplex_handler.streams.resolver import Resolved
 
 
 class Job(Enum):
-    """What a stream needs somebody for."""
+    """What a worker does for a stream."""
 
-    TELL = "somebody is to be told of drops"
-    DELIVER = "something is to be sent"
-    LOOK_UP = "the application is to be asked where it goes"
-
-
-class Turn(Enum):
-    """What the scheduler has for a stream, if it is not to be looked at later."""
-
-    NONE = "nothing"
-    DUE = "it waits for its turn"
-    UNDER_WAY = "its job is being done"
+    REPORT = "report drops to the application and on stderr"
+    DELIVER = "send one request"
+    LOOK_UP = "ask the application for the URL"
 
 
 class Stream:
@@ -59,15 +51,12 @@ class Stream:
         "before",
         "disk_queue",
         "drop_notices",
-        "has_news",
         "id",
         "in_flight",
         "intake",
-        "is_let_go",
-        "is_telling",
+        "is_retired",
         "resolution",
         "sender",
-        "turn",
     )  # fmt: skip
 
     def __init__(
@@ -110,14 +99,8 @@ class Stream:
             may_wait=context.may_wait,
         )
         self.intake: Intake = self._open_intake
-        # Whether somebody was told of news and has not looked yet.
-        self.has_news = False
-        # What the scheduler has for it: a turn, or when it is looked at again (monotonic).
-        self.turn: Turn | float = Turn.NONE
-        # Whether somebody is telling of its drops, or about to.
-        self.is_telling = False
-        # Whether it was let go of.
-        self.is_let_go = False
+        # Whether the registry has retired it.
+        self.is_retired = False
         if self.resolution.found is not None:
             self._go_to(self.resolution.found.destination)
         elif self.resolution.ended:
@@ -149,10 +132,18 @@ class Stream:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left of it but its books: it may be let go of."""
+        """Whether nothing is left of it but its counts: it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
-        is_busy = pending or self.resolution.is_asking or self.is_telling
-        return self.in_flight.is_tidy and not is_busy
+        return self.in_flight.is_tidy and not pending and not self.resolution.is_asking
+
+    @property
+    def has_unreported_drops(self) -> bool:
+        """Whether there are drops to report to the application and on stderr."""
+        return self.drop_notices.is_due
+
+    def has_silent_host(self, since: float) -> bool:
+        """Whether the host has answered neither this stream nor others since a time (monotonic)."""
+        return self.sender.sent_at <= since and not self.sender.fails_alone
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
         """Send one request, within the seconds."""

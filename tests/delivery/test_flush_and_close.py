@@ -194,7 +194,7 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
         logger.info("line")
         assert wait_until(lambda: server.received)
         handler.close()
-        (thread,) = handler._pipeline._worker_pool._threads
+        (thread,) = handler._pipeline._worker_pool._workers
         answered.set()
         thread.join(5)
         assert not thread.is_alive()

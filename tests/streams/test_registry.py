@@ -45,7 +45,7 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
             pipeline = handler._pipeline
             stream = pipeline._registry._streams[1]
             intake = pipeline.intake(1)
-            pipeline._registry.let_go(stream)
+            pipeline._registry.retire(stream)
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
             intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
             assert logplex.wait_for(2)
@@ -64,7 +64,7 @@ def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lo
             pipeline = handler._pipeline
             stream = pipeline._registry._streams[1]
             intake = pipeline.intake(1)
-            pipeline._registry.let_go(stream)
+            pipeline._registry.retire(stream)
             logger.info("two", extra=to(1))
             record = logger.makeRecord(logger.name, logging.INFO, "", 0, "three", (), None)
             intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
