@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -32,70 +34,85 @@ def receiver():
 """
 
 
-@pytest.fixture
-def run_test(tmp_path):
-    """Runs a test of that body beside a copy of conftest.py; gives exit status and output."""
-    (tmp_path / "conftest.py").write_bytes(CONFTEST.read_bytes())
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+# Each is the body of a test in one run of pytest.
+PRINTED = [
+    "print(TOKEN)",
+    "print('on stderr:', TOKEN, file=sys.stderr)",
+    "logging.getLogger('shop').warning('token=%s', TOKEN)",
+    "print(quote(TOKEN, safe=''))",
+    "print(base64.b64encode(b'token:' + TOKEN.encode()))",
+    "receiver.tokens = ('t.rotated',); print(receiver.token)",
+    "receiver.tokens = ('t.printed-at-teardown',)",
+]
+READ = {name: f"print(TOKEN); {name}.readouterr()" for name in ("capsys", "capfd")}
+HELD = ["print(TOKEN)", "assert receiver.token == ''", "raise ValueError(receiver.token)"]
+HARMLESS = "receiver.start(); print(receiver); logging.warning('hello')"
+BODIES = list(dict.fromkeys([*PRINTED, *READ.values(), *HELD, HARMLESS]))
 
-    def run(body, fixtures="receiver"):
-        program = f"{HEAD}\ndef test_it({fixtures}):\n    {body}\n"
-        (tmp_path / "test_it.py").write_text(program)
-        command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
-        finished = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": PACKAGE_HOME},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        return finished.returncode, finished.stdout + finished.stderr
 
+class Run(NamedTuple):
+    """What pytest reports: the outcomes by body, and the text that is shown for each."""
+
+    outcomes: dict[str, set[str]]
+    shown: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """All bodies as tests beside a copy of conftest.py."""
+    folder = tmp_path_factory.mktemp("printing")
+    (folder / "conftest.py").write_bytes(CONFTEST.read_bytes())
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    fixtures = {body: f", {name}" for name, body in READ.items()}
+    tests = [
+        f"def test_{number}(receiver{fixtures.get(body, '')}):\n    {body}\n"
+        for number, body in enumerate(BODIES)
+    ]
+    (folder / "test_it.py").write_text("\n\n".join([HEAD, *tests]))
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": PACKAGE_HOME},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert finished.returncode == 1
+    run = Run({body: set() for body in BODIES}, dict.fromkeys(BODIES, ""))
+    for outcome, number in re.findall(
+        r"^(\w+) test_it\.py::test_(\d+)", finished.stdout, re.MULTILINE
+    ):
+        run.outcomes[BODIES[int(number)]].add(outcome)
+    parts = re.split(r"^_+ .*?test_(\d+) _+$", finished.stdout, flags=re.MULTILINE)
+    for number, text in zip(parts[1::2], parts[2::2], strict=True):
+        run.shown[BODIES[int(number)]] += text
     return run
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "print(TOKEN)",
-        "print('on stderr:', TOKEN, file=sys.stderr)",
-        "logging.getLogger('shop').warning('token=%s', TOKEN)",
-        "print(quote(TOKEN, safe=''))",
-        "print(base64.b64encode(b'token:' + TOKEN.encode()))",
-        "receiver.tokens = ('t.rotated',); print(receiver.token)",
-        "receiver.tokens = ('t.printed-at-teardown',)",
-    ],
-)
-def test_a_test_that_prints_a_token_fails(run_test, body):
+@pytest.mark.parametrize("body", PRINTED)
+def test_a_test_that_prints_a_token_fails(run, body):
     """On stdout, on stderr, in the log or at teardown; as it is, quoted, encoded or rotated."""
-    status, output = run_test(body)
-    assert status == 1
-    assert "A token was printed: Captured " in output
+    assert run.outcomes[body] & {"FAILED", "ERROR"}
+    assert "A token was printed: Captured " in run.shown[body]
 
 
-@pytest.mark.parametrize("fixture", ["capsys", "capfd"])
-def test_a_token_that_the_test_reads_from_its_own_output_fails_it(run_test, fixture):
-    """What `readouterr()` gives is in no report, and is searched all the same."""
-    status, output = run_test(f"print(TOKEN); {fixture}.readouterr()", f"receiver, {fixture}")
-    assert status == 1
-    assert "A token was printed: in what readouterr() returned" in output
+@pytest.mark.parametrize("fixture", READ)
+def test_a_token_that_the_test_reads_from_its_own_output_fails_it(run, fixture):
+    """Text that `readouterr()` returns is in no report, and is searched all the same."""
+    assert "FAILED" in run.outcomes[READ[fixture]]
+    assert "A token was printed: in what readouterr() returned" in run.shown[READ[fixture]]
 
 
-@pytest.mark.parametrize(
-    "body", ["print(TOKEN)", "assert receiver.token == ''", "raise ValueError(receiver.token)"]
-)
-def test_what_holds_the_token_is_not_shown(run_test, body):
+@pytest.mark.parametrize("body", HELD)
+def test_what_holds_the_token_is_not_shown(run, body):
     """Neither the output nor the text of a failure passes it on."""
-    status, output = run_test(body)
-    assert status == 1
-    assert "(not shown for that reason)" in output
+    assert "FAILED" in run.outcomes[body]
+    assert "(not shown for that reason)" in run.shown[body]
     # Not asserted as `not in`: a failure would show both.
-    assert output.count(TOKEN) == 0, "the token is shown"
+    assert run.shown[body].count(TOKEN) == 0, "the token is shown"
 
 
-def test_a_test_that_prints_no_token_passes(run_test):
+def test_a_test_that_prints_no_token_passes(run):
     """Other output is no matter of this check, and nor is a receiver that shows itself masked."""
-    status, output = run_test("receiver.start(); print(receiver); logging.warning('hello')")
-    assert (status, "1 passed" in output) == (0, True)
+    assert run.outcomes[HARMLESS] == {"PASSED"}
