@@ -110,7 +110,7 @@ class EmittingHandler(logging.Handler):
                     if self._may_name_stream[0]:
                         intake = pipeline.intake(stream_of(record))
                     else:
-                        intake = pipeline.own
+                        intake = pipeline.own_intake
                     if intake.append(entry):
                         intake.wake()
                     return True
@@ -130,7 +130,7 @@ class EmittingHandler(logging.Handler):
                 return
             pipeline = self._current_pipeline()
             if not pipeline.takes_entries:
-                pipeline.own.count_rejected()
+                pipeline.own_intake.count_rejected()
                 return
             intake = pipeline.intake(stream_of(record))
             if not intake.takes_entries:

@@ -1,4 +1,4 @@
-"""The handler's own health as metrics, once per interval."""
+"""Metrics about the handler itself, once per interval."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs, number_format
 from logplex_handler.stats import Stats
 
-# Seconds that closing waits for the last line.
+# Seconds that closing waits for the last report.
 _PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """How a handler is at one moment.
+    """The state of a handler at one moment.
 
     Attributes:
-        stats: Its books since the process began.
-        requests_took: Seconds that its requests have taken together.
-        fill: The part of its accumulator that is in use, from 0 to 1.
+        stats: The outcomes of all records since the process began.
+        requests_took: Seconds that all requests have taken together.
+        fill: The part of the buffer that is in use, from 0 to 1.
     """
 
     stats: Stats
@@ -30,43 +30,43 @@ class Vitals:
 
 
 class Health:
-    """Compares a handler with how it was an interval ago.
+    """Reports how the state of a handler has changed since the last interval.
 
     Args:
-        interval: Seconds between two lines.
-        look: Says how the handler is.
-        say: Sends metrics in the handler's stream.
+        interval: Seconds between two reports.
+        vitals: Returns the current state of the handler.
+        send: Sends metrics in the handler's stream.
     """
 
     def __init__(
         self,
         interval: float,
-        look: Callable[[], Vitals],
-        say: Callable[[Mapping[str, str]], object],
+        vitals: Callable[[], Vitals],
+        send: Callable[[Mapping[str, str]], object],
     ) -> None:
-        self._look = look
-        self._say = say
+        self._vitals = vitals
+        self._send = send
         self._before = Vitals(Stats(), 0.0, 0.0)
         self._periodic = Periodic(interval, self._report)
 
     def start(self) -> None:
-        """Begin."""
+        """Start reporting."""
         self._periodic.start()
 
     def stop(self) -> None:
-        """Say a last time how it is, and end."""
+        """Report a last time, and end."""
         self._periodic.stop(_PATIENCE)
 
     def _report(self) -> None:
-        # The thread must live on, whatever happens here.
+        # No error may end the thread.
         with contextlib.suppress(Exception):
-            now = self._look()
+            now = self._vitals()
             before, self._before = self._before, now
-            self._say(pairs(now, before))
+            self._send(pairs(now, before))
 
 
 def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
-    """What has happened since, as samples, and what waits now."""
+    """The changes between two states, and the current values, as samples."""
     found: dict[str, str] = {}
 
     def sample(name: str, value: float, unit: str = "") -> None:

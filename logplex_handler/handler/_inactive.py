@@ -1,4 +1,4 @@
-"""What a handler has behind it that was given no URL."""
+"""The pipeline of a handler without a URL."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from logplex_handler.streams.registry import rejected
 
 
 class Inactive:
-    """A pipeline that leads nowhere: every record is counted as dropped."""
+    """A pipeline without destinations: it counts every record as dropped."""
 
     def __init__(self) -> None:
         self.here = forks.here()
         self.takes_entries = False
         self._ledger = Ledger()
-        self.own: Intake = RejectingIntake(self._ledger, "inactive")
+        self.own_intake: Intake = RejectingIntake(self._ledger, "inactive")
 
     def intake(self, stream: Hashable) -> Intake:
-        return self.own
+        return self.own_intake
 
     def flush(self, timeout: float | None) -> bool:
         return True

@@ -1,4 +1,7 @@
-"""What stands behind the handler, connected: one process's way from an entry to the receivers."""
+"""The pipeline behind a handler: everything on the way of an entry to the receivers, connected.
+
+The only place that knows which object is given which others.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._delivery.scheduler import Scheduler
@@ -33,51 +37,77 @@ from logplex_handler.streams.intake import Intake
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
 
-# Bytes of one request, if that is no more than half of the bound; and of the longest packet.
-_LEAST_BATCH = 65_536
-_LONGEST_FRAME = 10_248
+# Bytes of one request that many streams can always have, if half of the memory suffices for it; and
+# of the longest frame.
+_MIN_SHARED_BATCH_BYTES = 65_536
+_MAX_FRAME_BYTES = 10_248
 
 
 class Pipeline(Protocol):
-    """What a handler has in one process; a forked child gets another, with nothing in it."""
+    """The part of a handler that belongs to one process; a forked child gets an empty one.
 
-    # Whose first item says whether this is the process of the pipeline.
+    Attributes:
+        here: A mark whose first item says whether this is the process of the pipeline.
+        takes_entries: Whether entries are taken at all. If not, `count_rejected` of the handler's
+            own intake suffices.
+        own_intake: The intake of records that name no stream.
+    """
+
     here: forks.Here
-    # Whether entries are taken at all; else `count_rejected` of the handler's own intake is enough.
     takes_entries: bool
-    # Where records go that name no stream.
-    own: Intake
+    own_intake: Intake
 
     def intake(self, stream: Hashable) -> Intake:
-        """Where the records of a stream go."""
+        """The intake of a stream's records."""
 
     def flush(self, timeout: float | None) -> bool:
-        """Whether all that was queued is delivered, or dropped and told, in time."""
+        """Wait until all queued records are delivered, or dropped and reported; False if too long.
+
+        Without a timeout, the time that is left of the shutdown's applies.
+        """
 
     def begin_shutdown(self) -> None:
-        """Start the clock that flushing and closing share, and the delivery of what waits."""
+        """Start the clock that flushing and closing share, and the delivery of waiting records."""
 
     def close(self) -> None:
-        """Deliver what is left in what is left of the time, and stop; harmless twice."""
+        """Deliver the remaining records in the remaining time, and stop. Harmless twice."""
 
     def stats(self) -> Stats:
-        """The books at this moment."""
+        """The outcomes of all records so far."""
 
     def stats_of(self, stream: Hashable) -> Stats:
-        """Those of one stream."""
+        """The outcomes of one stream's records so far."""
 
     def set_aside(self) -> tuple[SetAside, ...]:
-        """The streams whose lines are kept while nothing is written to them."""
+        """The streams that receive nothing at the moment, while their lines are kept."""
 
 
-def _smaller(options: SenderOptions, max_bytes: int) -> SenderOptions:
-    """Where many streams share a bound, none is to hold much of it with one request."""
-    share = max(_LONGEST_FRAME, min(max(_LEAST_BATCH, max_bytes // 64), max_bytes // 2))
-    return replace(options, max_batch_bytes=min(options.max_batch_bytes, share))
+def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
+    """The limits of each stream where many share the memory.
+
+    No request may take much of the memory, and no stream needs to hold more than fits into one.
+    """
+    limits, sender = options.accumulator, options.sender
+    share = min(max(_MIN_SHARED_BATCH_BYTES, limits.max_bytes // 64), limits.max_bytes // 2)
+    batch_bytes = min(sender.max_batch_bytes, max(_MAX_FRAME_BYTES, share))
+    return (
+        replace(limits, batch_bytes=min(limits.batch_bytes, batch_bytes)),
+        replace(sender, max_batch_bytes=batch_bytes),
+    )
 
 
 class Active:
-    """A pipeline to the handler's own URL, to the application's streams, or to both."""
+    """A pipeline to the handler's own URL, to the application's streams, or to both.
+
+    Args:
+        options: The options of the handler.
+        weigh: Returns the memory of an entry and the number of its packets.
+        render: Renders entries as frames for a destination.
+        readdress: Changes frames for another destination.
+        notice: Renders a drop notice.
+        health: Renders metrics of the handler itself.
+        diagnostics: Reports on stderr.
+    """
 
     def __init__(
         self,
@@ -95,12 +125,7 @@ class Active:
         self._clock = ShutdownClock(options.shutdown_timeout)
         self._diagnostics = diagnostics
         many = options.lookup is not None
-        limits, sender = options.accumulator, options.sender
-        if many:
-            sender = _smaller(sender, limits.max_bytes)
-            # No stream need hold more than fits into a request.
-            batch_bytes = min(limits.batch_bytes, sender.max_batch_bytes)
-            limits = replace(limits, batch_bytes=batch_bytes)
+        limits, sender = _shared(options) if many else (options.accumulator, options.sender)
         may_reclaim = limits.on_full == "drop_oldest"
         self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim) if many else None
         spool = None if options.spool is None else Spool(options.spool)
@@ -121,7 +146,7 @@ class Active:
             is_deliverer=self._is_deliverer,
             spool=spool,
             disk_queue=DiskQueueOptions(
-                # Of a small accumulator, a chunk being made and a batch being sent leave most.
+                # So that a chunk and a batch together leave most of a small accumulator free.
                 max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
                 batch_frames=limits.batch_frames,
                 has_token=options.token_as_appname,
@@ -133,7 +158,7 @@ class Active:
             own = Stream(None, context)
             own.fix(options.destination)
         self._registry = Registry(context, own)
-        self.own: Intake = self._registry.unknown_intake if own is None else own.intake
+        self.own_intake: Intake = self._registry.unknown_intake if own is None else own.intake
         self._pool = TransportPool(options.transport)
         urgency = UrgencyMonitor()
         self._worker_pool = WorkerPool(
@@ -141,8 +166,8 @@ class Active:
             self._pool,
             diagnostics,
             urgency,
-            # Requests to hosts that are well and to others, look-ups that come back and that do
-            # not, one that tells of drops, and one to see to all of them.
+            # Requests to hosts that answer and to hosts that do not, look-ups that return and
+            # look-ups that do not, one thread that reports drops, and one that watches the others.
             max_workers=4 * options.workers + 2 if many else 1,
             here=self.here,
             on_end=self._leave_spool,
@@ -163,13 +188,13 @@ class Active:
             )
         self._health: Health | None = None
         if options.health_interval is not None and own is not None:
-            self._health = Health(options.health_interval, self._vitals, self._say_health)
+            self._health = Health(options.health_interval, self._vitals, self._send_health)
         self._render_health = health
         self._started = False
         self._take_back_exit: Callable[[], None] | None = None
 
     def intake(self, stream: Hashable) -> Intake:
-        return self.own if stream is None else self._registry.intake(stream)
+        return self.own_intake if stream is None else self._registry.intake(stream)
 
     def _on_news(self, stream: Stream) -> None:
         if not self._started:
@@ -214,7 +239,7 @@ class Active:
         if self._health is not None:
             self._health.stop()
         self.takes_entries = False
-        self.own = self._registry.close()
+        self.own_intake = self._registry.close()
         if self._take_back_exit is not None:
             self._take_back_exit()
         seconds = self._clock.left_to_close()
@@ -225,20 +250,20 @@ class Active:
             self._spool_writer.stop()
             pending = self.stats().pending
             if pending:
-                why = self._problem() or f"not delivered within {self._clock.timeout:g} s"
+                why = self._last_problem() or f"not delivered within {self._clock.timeout:g} s"
                 self._diagnostics.warn(
                     "left", f"{records_in_words(pending)} left in the spool: {why}"
                 )
         if left:
-            why = self._problem() or f"not within {self._clock.timeout:g} s"
+            why = self._last_problem() or f"not within {self._clock.timeout:g} s"
             self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def _leave_spool(self) -> None:
-        """Nobody here sends any more of what is on disk: it is anybody's."""
+        """Let other processes take over the chunks on disk, of which this one sends no more."""
         if self._spool_writer is not None:
             self._spool_writer.leave()
 
-    def _problem(self) -> str:
+    def _last_problem(self) -> str:
         problems = [stream.sender.problem for stream in self._registry.streams()]
         return next(filter(None, problems), "")
 
@@ -249,10 +274,9 @@ class Active:
         return self._registry.stats_of(stream)
 
     def _vitals(self) -> Vitals:
-        took = self._pool.requests_took
-        return Vitals(self.stats(), took, self._registry.fill_ratio())
+        return Vitals(self.stats(), self._pool.requests_took, self._registry.fill_ratio())
 
-    def _say_health(self, pairs: Mapping[str, str]) -> None:
+    def _send_health(self, pairs: Mapping[str, str]) -> None:
         own = self._registry.own
         if own is not None and own.in_flight.destination is not None:
             own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))

@@ -1,6 +1,6 @@
-"""How long flushing and closing may take: at shutdown, one deadline for both.
+"""How long flushing and closing may take: at shutdown they share one deadline.
 
-`logging.shutdown` and what stands for it flush a handler first, then close it.
+`logging.shutdown`, and whatever else ends a process, flushes a handler first and closes it then.
 """
 
 from __future__ import annotations
@@ -8,44 +8,45 @@ from __future__ import annotations
 import math
 import time
 
-# Seconds: a `close` that comes so soon after a `flush` belongs to the same shutdown.
+# Seconds between a `flush` and a `close` of the same shutdown, at most.
 _SAME_SHUTDOWN = 1.0
 
 
 class ShutdownClock:
-    """Counts the seconds down, from the first `flush` of a shutdown on.
+    """Counts down the seconds from the first `flush` of a shutdown.
 
     Args:
-        timeout: How many there are.
+        timeout: Seconds of a whole shutdown.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        # On the monotonic clock: when the last flush was begun, and ended.
+        # When the last flush began and ended, on the monotonic clock.
         self._began = self._ended = -math.inf
         # Whether the whole process is about to end.
-        self._for_all = False
+        self._for_process = False
 
     def start(self) -> None:
-        """The process is about to end: whoever flushes or closes next, however late, has the rest
-        of the time from now on."""
-        self._for_all = True
+        """Start the shutdown of the process: further flushes and closing, however late they come,
+        have the time that is left from now on.
+        """
+        self._for_process = True
         self._began = time.monotonic()
         self._ended = math.inf
 
     def left_to_flush(self) -> float:
-        """The seconds that a flush may take; `flushed` is to be called when it is over."""
+        """Seconds that a flush may take. The caller reports its end with `flushed`."""
         now = time.monotonic()
-        if not (self._for_all and now - self._ended < _SAME_SHUTDOWN):
+        if not (self._for_process and now - self._ended < _SAME_SHUTDOWN):
             self._began = now
         return self._left(self._began, now)
 
     def flushed(self) -> None:
-        """The flush is over."""
+        """Note the end of a flush."""
         self._ended = time.monotonic()
 
     def left_to_close(self) -> float:
-        """The seconds that closing may take."""
+        """Seconds that closing may take."""
         now = time.monotonic()
         return self._left(self._began if now - self._ended < _SAME_SHUTDOWN else now, now)
 

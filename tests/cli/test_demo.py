@@ -47,7 +47,7 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
             emit(handler, record)
         else:
             lost.append(record)
-            handler._pipeline.own.drop("format_error")
+            handler._pipeline.own_intake.drop("format_error")
 
     monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)
     assert _demo_shop.demo(0.3) == 1
