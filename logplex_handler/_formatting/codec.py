@@ -1,15 +1,18 @@
-"""What waits of a record, and the frames that it becomes: either side of the buffer."""
+"""The way of a record through this room: a record becomes an entry, and an entry becomes frames.
+
+Between the two the entry waits in an accumulator. `Codec.entry` runs in the caller's thread and
+`Codec.render` in a worker.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
@@ -24,12 +27,22 @@ from logplex_handler.metrics import metric_pairs
 
 
 class Codec:
-    """Makes entries of records, and frames of entries, in one sender's form.
+    """Makes entries of records, and frames of entries, for one handler.
 
-    An entry is the number of a shape, the record's time, and the values that a line of this shape
-    is made of. Without a shape it is how many packets it will make, or an estimate of that, below
-    zero; the record's time and level; and the text of its line. These are tuples of immutable
-    built-ins, which give a garbage collection no work, however many wait.
+    There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
+    collector nothing, however many wait:
+
+    - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
+      values that its lines are rendered from.
+    - `(-packets, time, level, text)`: the text of a formatted line, and how many packets it makes,
+      or an estimate of that.
+
+    Args:
+        packet: The form of the packets.
+        default_formatter: For records whose handler has no formatter, and for the handler's own
+            lines where the handler's formatter is not a KeyValueFormatter.
+        compile_call_sites: False formats every record in the caller's thread.
+        token_as_appname: Whether the appname is the destination's token.
     """
 
     def __init__(
@@ -45,21 +58,24 @@ class Codec:
         self._default_formatter = default_formatter
         self._compile_call_sites = compile_call_sites
         self._compiled = CompiledCallSites(packet)
-        # Of the formatter that was used last. `call_sites.light_entry(record, formatter)` is what
-        # has to wait of a record, if that is soon said and light, else None.
+        # Those of the formatter that was used last. For nearly every record,
+        # `call_sites.light_entry(record, formatter)` returns what `entry` would.
         self.call_sites = self._call_sites_of(None)
 
     def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
-        form = line_form(formatter or self._default_formatter) if self._compile_call_sites else None
+        form = None
+        if self._compile_call_sites:
+            form = line_form(formatter or self._default_formatter)
         return CallSites(self._compiled, formatter, form)
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None
     ) -> tuple[Entry, bool]:
-        """What has to wait of any record, and whether it is light.
+        """The entry of any record, and whether the entry is light.
 
         Raises:
-            Exception: what the formatter raises, or says wrong, and what no packet can be made of.
+            Exception: The formatter raised it, or returned no string; or the record's time or level
+                is not a number.
         """
         call_sites = self.call_sites
         if call_sites.formatter is not formatter:
@@ -79,10 +95,10 @@ class Codec:
             if not isinstance(text, str):
                 raise TypeError(f"the formatter returned {type(text).__name__}, not a string")
             if type(text) is not str:
-                # A class of its own could say another thing each time.
+                # A subclass could return a different text each time it is read.
                 text = str.__str__(text)
             if not isinstance(formatter, KeyValueFormatter):
-                # A line break in it is no end of a line, as it is in the text of ours.
+                # Only in the text of a KeyValueFormatter does a newline end a line.
                 text = one_line(text)
         created = packet.in_calendar(record.created)
         if math.isnan(created):
@@ -92,70 +108,71 @@ class Codec:
         return (-self._packet.count(text), created, record.levelno, text)
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
-        """Bytes that an entry holds, and packets that it will make, or an estimate of them."""
+        """The bytes that an entry holds, and an estimate of the packets that it makes."""
         return weight(entry), max(1, -entry[0])
 
     def render(
         self, entries: Iterable[Entry], destination: Destination
     ) -> Iterator[Run | list[bytes]]:
-        """The frames of each entry, none if that fails; and runs of those that are one in ASCII.
+        """The frames of the entries, in their order: runs of ASCII records that make one frame
+        each, and one list for every other record, which is empty if rendering failed.
 
-        What was formatted becomes frames when its turn comes, as it may be long, and there may be
-        no room for it.
+        A formatted text becomes frames only when the iterator reaches it: it may be long, and the
+        batch may have no room for it.
         """
-        packet = self._packet_for(destination)
-        rendered: list[bytes | list[bytes]] = []
-        # Whether there are others in it than frames.
-        is_mixed = False
+        form = self._packet_for(destination)
+        frames: list[bytes] = []
+        rendered: list[Run | list[bytes]] = []
 
-        def render_slowly(entry: Entry) -> list[bytes]:
-            nonlocal is_mixed
-            is_mixed = True
-            return self._rendered_slowly(packet, entry)
+        def end_run() -> None:
+            if frames:
+                rendered.append(Run(frames))
+                frames.clear()
+
+        def render_slowly(entry: Entry) -> None:
+            end_run()
+            rendered.append(self._rendered_slowly(form, entry))
 
         time = NO_MILLISECOND
-        for number, alike in groupby(entries, itemgetter(0)):
-            if number < 0:
-                yield from _with_runs(rendered, is_mixed=is_mixed)
-                yield from map(render_slowly, alike)
-                rendered, is_mixed = [], False
+        for number, group in groupby(entries, itemgetter(0)):
+            if number > 0:
+                render = self._compiled.by_number[number].render
+                time = render(group, frames.append, render_slowly, form.after_time, time)
             else:
-                call_site = self._compiled.by_number[number]
-                time = call_site.render(
-                    alike, rendered.append, render_slowly, packet.after_time, time
-                )
-        yield from _with_runs(rendered, is_mixed=is_mixed)
+                end_run()
+                yield from rendered
+                rendered.clear()
+                for entry in group:
+                    yield self._rendered_slowly(form, entry)
+        end_run()
+        yield from rendered
+
+    def _rendered_slowly(self, form: PacketForm, entry: Entry) -> list[bytes]:
+        """The frames of one entry of either form, whatever its values are."""
+        try:
+            if entry[0] < 0:
+                return form.frames(*entry[1:])
+            call_site = self._compiled.by_number[entry[0]]
+            return form.frames(entry[1], call_site.level, call_site.line(entry))
+        except Exception:
+            return []
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
-        """A frame for one destination as it is for another."""
+        """A frame for one destination, changed for another destination."""
         return readdressed(frame, self._packet_for(old), self._packet_for(new))
 
     def _packet_for(self, destination: Destination) -> PacketForm:
-        packet = self._packet
+        form = self._packet
         if destination.hostname is not None:
-            packet = replace(packet, hostname=destination.hostname)
+            form = replace(form, hostname=destination.hostname)
         if self._token_as_appname:
-            packet = replace(packet, appname=destination.token)
-        return packet
-
-    def _rendered_slowly(self, packet: PacketForm, entry: Entry) -> list[bytes]:
-        """The frames of an entry that was formatted, or has arguments that do not fit, or texts
-        that are not ASCII or long."""
-        try:
-            if entry[0] < 0:
-                return packet.frames(*entry[1:])
-            call_site = self._compiled.by_number[entry[0]]
-            return packet.frames(entry[1], call_site.level, call_site.line(entry))
-        except Exception:
-            return []
+            form = replace(form, appname=destination.token)
+        return form
 
     def drop_notice(
         self, dropped: Counter[str], formatter: logging.Formatter | None, destination: Destination
     ) -> list[bytes]:
-        """The frames that tell a stream of the records dropped, by cause.
-
-        In the application's own form if that is key=value, so with its source.
-        """
+        """The frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
         return self._own_line(logging.WARNING, in_words(dropped), count, formatter, destination)
 
@@ -165,7 +182,7 @@ class Codec:
         formatter: logging.Formatter | None,
         destination: Destination,
     ) -> list[bytes]:
-        """The frames of metrics on the handler itself, in the same form."""
+        """The frames of the lines with metrics of the handler itself."""
         return self._own_line(logging.INFO, "", pairs, formatter, destination)
 
     def _own_line(
@@ -178,18 +195,8 @@ class Codec:
     ) -> list[bytes]:
         record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
         record.__dict__.update(pairs)
+        # The application's KeyValueFormatter has its source.
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
-        packet = self._packet_for(destination)
-        return packet.frames(record.created, record.levelno, formatter.format(record))
-
-
-def _with_runs(rendered: Sequence[Any], *, is_mixed: bool) -> list[Run | list[bytes]]:
-    if not is_mixed:
-        # As nearly always: they need not be asked one by one.
-        return [Run(rendered)] if rendered else []
-    runs: list[Run | list[bytes]] = []
-    for kind, alike in groupby(rendered, type):
-        some: Iterable[Any] = alike
-        runs += [Run(some)] if kind is bytes else some
-    return runs
+        form = self._packet_for(destination)
+        return form.frames(record.created, record.levelno, formatter.format(record))

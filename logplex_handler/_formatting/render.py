@@ -22,14 +22,13 @@ Millisecond = tuple[float, float, str]
 NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
 # `render(entries, append, render_slowly, fields, time)` calls `append` with the frame of each
-# entry, or with the frames that `render_slowly` makes of it. `fields` is what follows the time in
-# the packet's header. `time` is the millisecond of the entry before these; that of the last one is
-# returned.
+# entry, or `render_slowly` with the entry. `fields` is what follows the time in the header of the
+# packet. `time` is the millisecond of the entry before these; that of the last one is returned.
 Render = Callable[
     [
         Iterable[Entry],
-        Callable[[bytes | list[bytes]], None],
-        Callable[[Entry], list[bytes]],
+        Callable[[bytes], None],
+        Callable[[Entry], None],
         str,
         Millisecond,
     ],
@@ -58,9 +57,9 @@ def render(entries, append, render_slowly, fields, time):
             if packet.isascii():
                 append(f"{lengths[len(packet)]}{packet}".encode())
             else:
-                append(render_slowly(entry))
+                render_slowly(entry)
         except Exception:
-            append(render_slowly(entry))
+            render_slowly(entry)
     return second, first_microsecond, date
 """
 

@@ -10,7 +10,7 @@ from string import Template
 from types import NoneType
 
 from logplex_handler._formatting import grammar
-from logplex_handler._wire.entry import LEAST_ORDINARY, MOST_ORDINARY
+from logplex_handler._wire.entry import ORDINARY_BITS
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,6 @@ _SMALL = [str(number) for number in range(1000)]
 
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
-    "LEAST": LEAST_ORDINARY,
-    "MOST": MOST_ORDINARY,
     "NoneType": NoneType,
     "escape": grammar.escape,
     "exact": grammar.exact,
@@ -59,8 +57,7 @@ _QUOTED = "$v if $v.isalnum() else quote($v)"
 _ESCAPED = "$v if $v.isalnum() else escape($v)"
 
 VALUE_KINDS = (
-    # CPython compares integers of one digit, which are those below 2**30, much faster than others.
-    ValueKind(int, _DIGITS, _DIGITS, check="(0 <= $v < 2**30 or LEAST < $v < MOST)"),
+    ValueKind(int, _DIGITS, _DIGITS, check=f"$v.bit_length() <= {ORDINARY_BITS}"),
     ValueKind(float, "$v", "$v"),
     ValueKind(
         str,

@@ -41,11 +41,10 @@ def weight(entry: tuple[Any, ...]) -> int:
 
 def longest_of_light(values: int) -> tuple[int, int]:
     """Characters that each text of a light entry of so many values may have, and if it is ASCII."""
-    # The number of its shape and its time are two more.
+    # The number of the call site and the time are two more.
     each = (LIGHT - _ENTRY) // (values + 2) - _PLACE - _WIDE_TEXT
     return each // _WIDEST, each
 
 
-# An integer between these takes less than the shortest text.
-LEAST_ORDINARY = -(2**120)
-MOST_ORDINARY = 2**120
+# An integer of so many bits takes less memory than the shortest text.
+ORDINARY_BITS = 120
