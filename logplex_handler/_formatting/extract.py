@@ -67,8 +67,8 @@ def extract_source(layout: Layout) -> Source:
     for position, name in enumerate([name for name in layout.attributes if name in omitted]):
         names[f"omitted_{position}"] = name
         checks.append(f"and omitted_{position} in attributes")
-    # The order of the extras is that of the line. Of two, the last one says it, for which `reversed`
-    # would take longer.
+    # The order of the extras is that of the line. If there are two, the last one tells the order;
+    # the method is faster than `reversed`.
     if len(layout.extras) == 2 and layout.attributes[-1] in layout.extras:
         checks.append("and next(attributes.__reversed__()) == extra_1")
     elif len(layout.extras) > 1:
