@@ -56,6 +56,11 @@ def hang_up(connection: socket.socket) -> None:
     connection.close()
 
 
+def hang(connection: socket.socket) -> None:
+    """Give no answer until the client closes the connection, or the server is closed."""
+    connection.recv(1)
+
+
 @dataclass
 class ScriptedServer:
     """Takes whole requests and answers each by the next step; the last step stays."""

@@ -10,7 +10,6 @@ import logging
 import pprint
 import socket
 import sys
-import threading
 import traceback
 import types
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until
-from tests.servers import accept, answer, hang_up, reset, serving
+from tests.servers import accept, answer, hang, hang_up, reset, serving
 
 TOKEN = "t.secret/0123456789"
 HEADER = "d.another-secret"
@@ -131,7 +130,7 @@ FAILING = {
     "a refusal": lambda: serving(answer(400)),
     "no HTTP": lambda: serving(lambda connection: connection.sendall(b"\0" * 100 + b"\r\n\r\n")),
     "no length": lambda: serving(answer(503, "Transfer-Encoding: chunked")),
-    "no answer": lambda: serving(lambda connection: threading.Event().wait(1)),
+    "no answer": lambda: serving(hang),
 }
 
 

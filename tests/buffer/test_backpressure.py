@@ -10,7 +10,7 @@ from logplex_handler._buffer.backpressure import NO_CONGESTION, Backpressure
 from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream
-from tests.servers import serving
+from tests.servers import hang, serving
 
 MANY = 10_000
 
@@ -99,9 +99,8 @@ def test_a_burst_of_long_records_loses_nothing():
 
 def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
     """The waits of a whole outage come to a fraction of a second."""
-    done = threading.Event()
     with (
-        serving(lambda connection: done.wait(20)) as server,
+        serving(hang) as server,
         logging_to(server.url, formatter=KeyValueFormatter(), shutdown_timeout=0.1) as (
             logger,
             handler,
@@ -121,4 +120,3 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
             logger.info("order %s shipped to %s", number, "berlin")
         assert 0 < waited < 1
         assert balanced(handler.stats())
-        done.set()

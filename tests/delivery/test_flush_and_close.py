@@ -7,7 +7,7 @@ import time
 from logplex_handler import KeyValueFormatter
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, own_stream, wait_until
-from tests.servers import TOKEN, accept, answer, serving
+from tests.servers import TOKEN, accept, answer, hang, serving
 
 # Flush and close.
 
@@ -22,7 +22,7 @@ def test_flush_is_true_when_there_is_nothing_to_deliver():
 def test_flush_is_false_when_its_time_is_over():
     """A server that does not answer makes it return in time."""
     with (
-        serving(lambda connection: time.sleep(1.5)) as server,
+        serving(hang) as server,
         logging_to(server.url, shutdown_timeout=0.2) as (logger, handler),
     ):
         logger.info("line")
@@ -75,7 +75,7 @@ def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys
 def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
     """It returns within `shutdown_timeout`; nothing is pending then."""
     with (
-        serving(lambda connection: time.sleep(1.5)) as server,
+        serving(hang) as server,
         logging_to(server.url, shutdown_timeout=0.3, flush_interval=0.01) as (logger, handler),
     ):
         for number in range(7):

@@ -9,7 +9,7 @@ import time
 from logplex_handler import flush_all
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to
-from tests.servers import accept, serving
+from tests.servers import accept, hang, serving
 
 
 def test_every_handler_is_flushed():
@@ -29,7 +29,7 @@ def test_every_handler_is_flushed():
 def test_a_receiver_that_hangs_takes_no_time_from_the_others():
     """Together they have the time given; what can be delivered is."""
     with (
-        serving(lambda connection: hung.stopped.wait(20)) as hung,
+        serving(hang) as hung,
         serving(accept) as well,
         logging_to(hung.url, shutdown_timeout=0.1) as (logger, _),
         logging_to(well.url, flush_interval=60) as (other_logger, _),

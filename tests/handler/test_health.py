@@ -15,7 +15,7 @@ from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.logs import balanced, logging_to, own_stream, wait_until
-from tests.servers import accept, answer, refusing, serving
+from tests.servers import accept, answer, hang, refusing, serving
 
 PREFIX = "logplex_handler."
 
@@ -143,7 +143,7 @@ def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
 def test_a_hanging_outage_does_not_pile_up_lines():
     """The newest of them wait, and no more than sixty."""
     with (
-        serving(lambda connection: server.stopped.wait(20)) as server,
+        serving(hang) as server,
         logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
     ):
         logger.info("hello")

@@ -1,13 +1,12 @@
 """How a process ends: what waits is delivered, in bounded time."""
 
-import threading
 import time
 
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.process.shared import run
-from tests.servers import serving
+from tests.servers import hang, serving
 
 
 @pytest.mark.parametrize(
@@ -58,8 +57,7 @@ def test_a_record_of_a_thread_that_outlives_the_main_one_is_delivered():
 
 def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeout():
     """It says how many records were not delivered, and exits as it would have."""
-    over = threading.Event()
-    with serving(lambda connection: over.wait(10)) as server:
+    with serving(hang) as server:
         done = run(
             server.url,
             """
@@ -71,7 +69,6 @@ def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeou
             shutdown_timeout=1.0,
         )
         ended = time.monotonic()
-        over.set()
     assert done.returncode == 0
     # On the clock that all processes share.
     took = ended - float(done.stdout)

@@ -8,8 +8,8 @@ import threading
 import time
 
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, own_stream
-from tests.servers import accept, serving
+from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.servers import accept, hang, serving
 
 
 def test_a_second_dictconfig_delivers_and_does_not_freeze():
@@ -96,21 +96,17 @@ def test_logging_shutdown_delivers_while_other_threads_log():
 
 def test_an_application_thread_never_waits_for_the_network():
     """Beside a server that does not answer, calls stay short."""
-    over = threading.Event()
     with (
-        serving(lambda connection: over.wait(5)) as server,
+        serving(hang) as server,
         logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, _),
     ):
         logger.info("first")
-        deadline = time.monotonic() + 2
-        while not server.received and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert wait_until(lambda: server.received)
         longest = 0.0
         for number in range(2000):
             started = time.perf_counter()
             logger.info("line %d", number)
             longest = max(longest, time.perf_counter() - started)
-        over.set()
     # The request alone would take five seconds; the bound leaves room for a busy machine.
     assert longest < 0.5
 

@@ -1,12 +1,11 @@
 """SIGTERM: `flush_on_sigterm` delivers first, and leaves the signal to those who had it."""
 
 import signal
-import threading
 import time
 
 from logplex_handler.testing import LogplexReceiver
 from tests.process.shared import run
-from tests.servers import serving
+from tests.servers import hang, serving
 
 SIGTERM_SELF = """
 import signal, time
@@ -98,8 +97,7 @@ def test_sigterm_in_the_middle_of_logging_loses_nothing():
 
 def test_sigterm_delivers_to_one_receiver_while_another_hangs():
     """All handlers are flushed side by side, and what is not delivered is said."""
-    over = threading.Event()
-    with LogplexReceiver() as logplex, serving(lambda connection: over.wait(10)) as hanging:
+    with LogplexReceiver() as logplex, serving(hang) as hanging:
         started = time.monotonic()
         done = run(
             logplex.url,
@@ -116,7 +114,6 @@ def test_sigterm_delivers_to_one_receiver_while_another_hangs():
             shutdown_timeout=1.0,
         )
         took = time.monotonic() - started
-        over.set()
         assert done.returncode == -signal.SIGTERM
         assert [line.text for line in logplex.lines] == ["line"]
     assert done.stderr.count("1 record not delivered") == 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.runtimes.shared import setting_up, texts
-from tests.servers import serving
+from tests.servers import hang, serving
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop")
@@ -31,7 +30,7 @@ def test_an_event_loop_does_not_wait_for_the_network(run, loop):
         {loop}.run(main())
         print(longest)
     """
-    with serving(lambda _: time.sleep(3)) as server:
+    with serving(hang) as server:
         done = run(server.url, setting_up(0.01).replace("01)", "01, shutdown_timeout=0.1)"), body)
     assert float(done.stdout) < 1
     with LogplexReceiver() as logplex:

@@ -12,7 +12,7 @@ from logplex_handler._delivery import scheduler
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler.streams.stream import Stream
 from tests.logs import logging_to, wait_until
-from tests.servers import ScriptedServer, _read, accept, hang_up, serving
+from tests.servers import ScriptedServer, _read, accept, hang, hang_up, serving
 from tests.streams.shared import receiving, to
 
 # Fairness.
@@ -21,7 +21,7 @@ from tests.streams.shared import receiving, to
 def test_a_host_that_hangs_holds_up_no_other():
     """Not one worker waits for it, and it is tried by one request at a time."""
     with ExitStack() as stack:
-        hanging = stack.enter_context(serving(lambda connection: hanging.stopped.wait(30)))
+        hanging = stack.enter_context(serving(hang))
         logplex = stack.enter_context(receiving(*[f"t.{n}" for n in range(20)]))
 
         def url_for(stream):
@@ -57,7 +57,7 @@ def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch, seconds_late)
 
     def step(connection):
         if hangs.is_set():
-            hanging.stopped.wait(30)
+            hang(connection)
         else:
             accept(connection)
 
@@ -186,7 +186,7 @@ def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
                 while (received := _read(stream, number)) is not None:
                     self.received.append(received)
                     if b"bad" in received.body:
-                        self.stopped.wait(20)
+                        hang(connection)
                         return
                     accept(connection)
 
@@ -213,11 +213,7 @@ def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
 def test_a_new_host_does_not_wait_for_hosts_that_hang():
     """However many of these there are."""
     with ExitStack() as stack:
-        hanging = [
-            stack.enter_context(serving(lambda connection: released.wait(30))) for _ in range(6)
-        ]
-        released = threading.Event()
-        stack.callback(released.set)
+        hanging = [stack.enter_context(serving(hang)) for _ in range(6)]
         logplex = stack.enter_context(receiving("t.1"))
         urls = dict(enumerate([server.url for server in hanging]))
         options = {"workers": 2, "flush_interval": 0.01, "shutdown_timeout": 0.1}

@@ -20,7 +20,7 @@ from logplex_handler import (
 )
 from logplex_handler._sender import sender
 from tests.logs import balanced, logging_to, wait_until
-from tests.servers import answer, serving
+from tests.servers import answer, hang, serving
 from tests.streams.shared import Record, by_token, receiving, to, token
 
 # Which stream.
@@ -274,7 +274,7 @@ def test_an_id_that_cannot_be_compared_is_an_id(capsys):
 def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
     """One host hangs, and one stream in ten is rotated: each of these is looked up once."""
     with ExitStack() as stack:
-        hanging = stack.enter_context(serving(lambda connection: hanging.stopped.wait(30)))
+        hanging = stack.enter_context(serving(hang))
         good = [token(stream) for stream in range(1000)]
         breakers = [stack.enter_context(receiving(*good)) for _ in range(2)]
         refreshed = Counter()

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -15,7 +14,7 @@ from logplex_handler._transport import connection
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to
-from tests.servers import NO_CONTENT, TOKEN, accept, answer, serving
+from tests.servers import NO_CONTENT, TOKEN, accept, answer, hang, serving
 
 
 @pytest.mark.parametrize(("size", "sends"), [(200, 1), (600_000, 3)])
@@ -113,9 +112,8 @@ def test_a_name_that_cannot_be_looked_up_keeps_the_records(monkeypatch):
 
 def test_a_half_open_connection_is_given_up_and_replaced():
     """The receiver is gone without a word; the batch leaves on a new connection."""
-    over = threading.Event()
     with (
-        serving(accept, lambda connection: over.wait(10), accept) as server,
+        serving(accept, hang, accept) as server,
         logging_to(server.url, timeout=0.3) as (logger, handler),
     ):
         logger.info("one")
@@ -123,7 +121,6 @@ def test_a_half_open_connection_is_given_up_and_replaced():
         logger.info("two")
         assert handler.flush()
         stats = handler.stats()
-        over.set()
     assert [request.connection for request in server.received] == [1, 1, 2]
     assert server.received[1].frame_id == server.received[2].frame_id
     assert (stats.delivered, stats.possible_duplicates) == (2, 1)
