@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._delivery.worker_pool import WorkerPool
-from logplex_handler._process.diagnostics import Diagnostics, in_words
+from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Stream
@@ -74,7 +74,7 @@ class Flusher:
             [stream.drop_notices.report(closing=True) for stream in streams], Counter[str]()
         )
         if unsaid:
-            self._diagnostics.warn("dropped at last", in_words(unsaid))
+            self._diagnostics.warn("dropped at last", drops_in_words(unsaid))
         # A connection that is waited for just now is closed when it is given back.
         self._pool.close()
         return left

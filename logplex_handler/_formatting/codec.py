@@ -17,7 +17,7 @@ from operator import itemgetter
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
 from logplex_handler._formatting.render import NO_MILLISECOND
-from logplex_handler._process.diagnostics import in_words
+from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
@@ -174,7 +174,8 @@ class Codec:
     ) -> list[bytes]:
         """The frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
-        return self._own_line(logging.WARNING, in_words(dropped), count, formatter, destination)
+        text = drops_in_words(dropped)
+        return self._own_line(logging.WARNING, text, count, formatter, destination)
 
     def health_lines(
         self,

@@ -1,5 +1,5 @@
-"""How the process begins, forks and ends, and what the package says on stderr.
+"""How the process forks and ends, what the package itself is doing, and what it writes to stderr.
 
-Other rooms register what must start afresh in a forked child and what must run at exit. Knows
-nothing of records, streams or HTTP.
+Other rooms register objects that must begin anew in a forked child, and functions to call at exit.
+Knows nothing of records, streams or HTTP.
 """

@@ -1,4 +1,4 @@
-"""The package's own words to whoever runs the program: one line on stderr, not too often."""
+"""Reports of the package on stderr, for the people who run the program."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ import time
 from collections import Counter
 from collections.abc import Hashable
 
-# Seconds between two lines of the same kind.
-_PAUSE = 60.0
+# Seconds between two reports of the same kind.
+_INTERVAL = 60.0
 
 
 class Diagnostics:
-    """Says a thing at most once a minute for each kind of thing; a closed stderr is no error.
+    """Writes at most one line a minute of each kind to stderr, which may be closed.
 
-    No lock: at worst two threads say the same thing at the same moment.
+    Needs no lock: at worst, two threads write a line of the same kind at the same moment.
     """
 
     def __init__(self) -> None:
-        self._said_at: dict[str, float] = {}
+        # When the last line of each kind was written, on the monotonic clock.
+        self._warned_at: dict[str, float] = {}
 
     def warn(self, kind: str, message: str) -> bool:
-        """Write `logplex_handler: MESSAGE`; False if one of this kind was written just before."""
+        """Write `logplex_handler: MESSAGE`; False if it is too soon after the last of its kind."""
         now = time.monotonic()
-        if now - self._said_at.get(kind, float("-inf")) < _PAUSE:
+        if now - self._warned_at.get(kind, float("-inf")) < _INTERVAL:
             return False
-        # Noted first: where stderr is itself a logger, writing to it comes back here.
-        self._said_at[kind] = now
+        # Noted first: where stderr is itself a logger, writing to it may come back here.
+        self._warned_at[kind] = now
         stream = sys.stderr
         if stream is not None:
             with contextlib.suppress(Exception):
@@ -41,14 +42,14 @@ def records_in_words(number: int) -> str:
     return "1 record" if number == 1 else f"{number} records"
 
 
-def in_words(drops: Counter[str]) -> str:
+def drops_in_words(drops: Counter[str]) -> str:
     """`17 records dropped (buffer_full 15, refused 2)`."""
     causes = ", ".join([f"{cause} {number}" for cause, number in drops.items()])
     return f"{records_in_words(drops.total())} dropped ({causes})"
 
 
 def shown(stream_id: Hashable) -> str:
-    """A stream's id as it is said on stderr: it may be of any length, and anything."""
+    """The id of a stream as text for stderr. The id may be of any type and any length."""
     try:
         text = ascii(stream_id)
     except Exception:

@@ -1,4 +1,4 @@
-"""Ends of a process that Python's own exit functions do not see."""
+"""The ends of a process for which Python runs no exit functions."""
 
 from __future__ import annotations
 
@@ -6,49 +6,48 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-# multiprocessing, and Celery's fork of it, end their children without exit functions, but each
-# with finalizers of its own. These run in the order of their priorities, the highest first.
+# multiprocessing, and Celery's fork of it, end their child processes without exit functions, but
+# run finalizers of their own. These run in the order of their priorities, the highest first.
 _LIBRARIES = ("multiprocessing", "billiard")
-_LAST = -100
+_LAST_PRIORITY = -100
 
 _Function = Callable[[], object]
 
 
-class _End:
-    """What is done at the end of this process, in an order of its own.
+class _ExitFunctions:
+    """The functions to call at the end of this process, in an order of their own.
 
-    What runs there may log, and so have more to be done; a library's finalizers, or the receivers
-    of a signal, would not run those any more.
+    They may log, and so add further functions. That is why there is one finalizer for all of them:
+    a library's finalizers, or the receivers of a signal, would not run any that are added late.
     """
 
     def __init__(self) -> None:
         self._pid = 0
-        self._first: list[_Function] = []
-        self._last: list[_Function] = []
+        self._before_handlers: list[_Function] = []
+        self._of_handlers: list[_Function] = []
 
     def add(self, function: _Function, *, before_handlers: bool) -> None:
         if self._pid != os.getpid():
-            # A forked child has what the parent was to do, and no finalizer for it.
+            # A forked child has inherited the functions of its parent, and no finalizer for them.
             self._pid = os.getpid()
-            self._first, self._last = [], []
-            self._find_out()
-        (self._first if before_handlers else self._last).append(function)
+            self._before_handlers, self._of_handlers = [], []
+            self._install()
+        (self._before_handlers if before_handlers else self._of_handlers).append(function)
 
-    def _find_out(self) -> None:
-        """Have it called, if this process is a child of one of these libraries, or Celery's."""
+    def _install(self) -> None:
+        """Have the functions called, if one of these libraries or Celery has made this process."""
         for library in _LIBRARIES:
             # Only a library that is loaded can have made this process.
-            process: Any = sys.modules.get(f"{library}.process")
-            util: Any = sys.modules.get(f"{library}.util")
+            process = sys.modules.get(f"{library}.process")
+            util = sys.modules.get(f"{library}.util")
             if process is not None and util is not None:
                 is_child = getattr(process.current_process(), "_parent_pid", None) is not None
                 if is_child:
-                    util.Finalize(None, self, exitpriority=_LAST)
-        # The children of Celery's own pool end without even these, but for a signal of Celery's. In
-        # any other process it is never sent.
-        signals: Any = sys.modules.get("celery.signals")
+                    util.Finalize(None, self, exitpriority=_LAST_PRIORITY)
+        # The children of Celery's own pool end even without these finalizers, but with a signal of
+        # Celery's. In any other process it is never sent.
+        signals = sys.modules.get("celery.signals")
         if signals is not None:
             signals.worker_process_shutdown.connect(
                 self._at_signal, weak=False, dispatch_uid="logplex_handler"
@@ -59,35 +58,38 @@ class _End:
 
     def __call__(self) -> None:
         if self._pid == os.getpid():
-            while self._first or self._last:
-                (self._first or self._last).pop(0)()
+            while self._before_handlers or self._of_handlers:
+                (self._before_handlers or self._of_handlers).pop(0)()
 
     def remove(self, function: _Function) -> None:
-        for functions in (self._first, self._last):
+        for functions in (self._before_handlers, self._of_handlers):
             if function in functions:
                 functions.remove(function)
 
 
-_end = _End()
+_exit_functions = _ExitFunctions()
 
 
-def call_at_exit(
-    function: Callable[[], object], *, before_handlers: bool = False
-) -> Callable[[], None]:
-    """Have it called when this process ends, if it is a child of multiprocessing, or Celery's.
+def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Callable[[], None]:
+    """Call the function when this process ends, if multiprocessing or Celery has made it.
 
-    `before_handlers` is for what still logs then.
+    Must be called in the child itself, after it has started: a child forgets the finalizers of its
+    parent.
 
-    To be called in the child itself, after its start: finalizers from before are forgotten there.
-    What is returned takes it back.
+    Args:
+        function: The function.
+        before_handlers: Whether it may still log, and so must come before the handlers close.
+
+    Returns:
+        A function that cancels the call.
     """
-    _end.add(function, before_handlers=before_handlers)
-    return partial(_end.remove, function)
+    _exit_functions.add(function, before_handlers=before_handlers)
+    return partial(_exit_functions.remove, function)
 
 
 def threads_run() -> bool:
-    """Whether threads run here: in uWSGI they do not, unless it is asked for them."""
-    uwsgi: Any = sys.modules.get("uwsgi")
+    """Whether threads run in this process: in uWSGI they do so only with an option."""
+    uwsgi = sys.modules.get("uwsgi")
     options = getattr(uwsgi, "opt", None)
     if not isinstance(options, dict):
         return True

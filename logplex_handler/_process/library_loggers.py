@@ -1,4 +1,4 @@
-"""The loggers of the HTTP libraries, while they make a request for this package."""
+"""The loggers of the HTTP libraries, during a request of this package."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import partial
 
 from logplex_handler._process.reentrancy import Activity, current_activity
 
-# The top of their names.
+# The first part of the loggers' names.
 LIBRARIES = frozenset({"requests", "urllib3"})
 
 
 def free_library_loggers() -> None:
-    """Have the HTTP libraries' loggers take no lock while a request of ours is made.
+    """Keep the loggers of the HTTP libraries from taking a lock during a request of ours.
 
     `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger
-    asks for that lock to look up whether it is enabled, whenever any level was set since.
+    takes that lock to find out whether it is enabled, if any level was set since the last time.
     """
     for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
         logger = logging.getLogger(f"urllib3.{name}")
@@ -26,7 +26,7 @@ def free_library_loggers() -> None:
 def _is_enabled(logger: logging.Logger, level: int) -> bool:
     if current_activity.get() is not Activity.REQUEST:
         return logging.Logger.isEnabledFor(logger, level)
-    # What the lock guards is a memory of this.
+    # Without the cache of the logger, which is what the lock guards.
     if logger.disabled or logger.manager.disable >= level:
         return False
     return level >= logger.getEffectiveLevel()

@@ -1,4 +1,4 @@
-"""Something that is done once per interval, in a thread of its own."""
+"""Calls a function once per interval, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ import threading
 import time
 from collections.abc import Callable
 
-# Part of the interval over which processes are spread: a thousand of them speak within six seconds
-# of each minute, and one that counts by the minute still gets one report of each for every minute.
+# The part of the interval over which processes are spread. A thousand processes report within six
+# seconds of each minute; a receiver that counts by the minute still gets one report of each process
+# in every minute.
 _SPREAD = 0.1
-# Seconds: a shorter interval is taken for this one, as no thread wakes more often.
-_LEAST = 0.01
+# Seconds of the shortest interval, as a thread cannot wake more often.
+_MIN_INTERVAL = 0.01
 
 
 def next_time(now: float, interval: float, offset: float) -> float:
-    """The first moment after now that is the offset behind a whole multiple of the interval."""
+    """The next time that is a multiple of the interval plus the offset."""
     return (math.floor((now - offset) / interval) + 1) * interval + offset
 
 
 class Periodic:
-    """Calls `act` at times that are aligned to the interval, and a last time when it is stopped.
+    """Calls a function at times aligned to the interval, and a last time when it is stopped.
 
     Args:
         interval: Seconds between two calls.
-        act: What is to be done; no exception may come out of it.
+        function: The function, which must not raise.
     """
 
-    def __init__(self, interval: float, act: Callable[[], object]) -> None:
-        self._interval = interval = max(interval, _LEAST)
-        self._act = act
-        # Of this process alone: the state of `random` itself may be the same in all that were
-        # forked from one.
+    def __init__(self, interval: float, function: Callable[[], object]) -> None:
+        self._interval = interval = max(interval, _MIN_INTERVAL)
+        self._function = function
+        # From the system's random numbers: processes forked from one parent may share the state of
+        # `random` itself.
         self._offset = random.SystemRandom().uniform(0, interval * _SPREAD)
-        # Guards `_thread`, which is there once it is started. Re-entrant because a garbage
-        # collection or a signal under it may come here again.
-        self._starting = threading.RLock()
+        # Guards `_thread`, which is None until it is started. Re-entrant because a garbage
+        # collection or a signal that interrupts the holder may come here again.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Begin, unless it has begun, is stopped, or there is no thread to be had."""
+        """Start the calls. Does nothing after the first call, after `stop`, or without a thread."""
         if self._thread is not None:
             return
-        with self._starting:
+        with self._lock:
             if self._thread is not None or self._stopped.is_set():
                 return
             self._thread = threading.Thread(
@@ -53,16 +54,16 @@ class Periodic:
             try:
                 self._thread.start()
             except RuntimeError:
-                # The interpreter is about to exit, or the system has no thread left.
+                # The interpreter is about to exit, or the system cannot start another thread.
                 self._thread = None
 
     def stop(self, seconds: float) -> bool | None:
-        """Stop, and wait for the last call; whether it has ended within so many seconds.
+        """Stop, and wait up to so many seconds for the last call; True if it has ended.
 
-        None if there is no thread that would make it.
+        None if no thread makes the call.
         """
         self._stopped.set()
-        with self._starting:
+        with self._lock:
             thread = self._thread
         if thread is None or thread is threading.current_thread():
             return None
@@ -71,11 +72,11 @@ class Periodic:
 
     def _work(self) -> None:
         due = next_time(time.time(), self._interval, self._offset)
-        # Never longer than an interval, wherever somebody sets the clock meanwhile.
+        # Never waits longer than an interval, even if the clock is set back meanwhile.
         while not self._stopped.wait(min(self._interval, max(0.0, due - time.time()))):
             now = time.time()
-            # It may wake a little too early; it is a clock set back if it is far too early.
+            # The wait may end a little too early. If it ends far too early, the clock was set back.
             if now >= due or due - now > self._interval:
-                self._act()
+                self._function()
                 due = next_time(time.time(), self._interval, self._offset)
-        self._act()
+        self._function()

@@ -1,6 +1,7 @@
-"""Whether what runs now is the package's own doing, in this thread or greenlet.
+"""Whether the package itself causes the code that runs now, in this thread or greenlet.
 
-What is logged meanwhile must not cause a delivery, which would log again, and so on for ever.
+Records that are logged meanwhile must not cause a delivery, which would log again, and so on
+without end.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from logplex_handler._process import forks
 
 
 class Activity(Enum):
-    """What the package is about when somebody else's code runs on its behalf."""
+    """An activity of the package during which code that is not its own runs."""
 
-    REQUEST = "a request is made"
-    CALLBACK = "the application's `on_drop` is called"
+    REQUEST = "making an HTTP request"
+    CALLBACK = "calling the application's `on_drop`"
 
 
 current_activity: ContextVar[Activity | None] = ContextVar("logplex_handler_activity", default=None)
@@ -25,7 +26,7 @@ current_activity: ContextVar[Activity | None] = ContextVar("logplex_handler_acti
 
 class _NoneInChildren:
     def after_fork_in_child(self) -> None:
-        """A callback may have forked; what the package does there is the parent's activity."""
+        """A callback may have forked; its call is an activity of the parent alone."""
         current_activity.set(None)
 
 
@@ -34,9 +35,9 @@ forks.register(_none_in_children)
 
 
 @contextmanager
-def performing(doing: Activity) -> Iterator[None]:
-    """Within it, this is what the package does."""
-    token = current_activity.set(doing)
+def performing(activity: Activity) -> Iterator[None]:
+    """Make this the current activity for the duration of a `with` block."""
+    token = current_activity.set(activity)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._process.diagnostics import Diagnostics, in_words
+from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._process.reentrancy import Activity, performing
 
 OnDrop = Callable[[int, str], object]
@@ -76,7 +76,7 @@ class DropNotices:
             new, self._turned_down = new + self._turned_down, _NONE
         # Whoever closes says these in words of its own.
         del unsaid["shutdown"]
-        if unsaid and not closing and self._diagnostics.warn("dropped", in_words(unsaid)):
+        if unsaid and not closing and self._diagnostics.warn("dropped", drops_in_words(unsaid)):
             unsaid = Counter()
         with self._lock:
             self._said = drops - unsaid

@@ -191,7 +191,7 @@ class Active:
             self._health = Health(options.health_interval, self._vitals, self._send_health)
         self._render_health = health
         self._started = False
-        self._take_back_exit: Callable[[], None] | None = None
+        self._cancel_exit_call: Callable[[], None] | None = None
 
     def intake(self, stream: Hashable) -> Intake:
         return self.own_intake if stream is None else self._registry.intake(stream)
@@ -201,7 +201,7 @@ class Active:
             self._started = True
             if self._health is not None:
                 self._health.start()
-            self._take_back_exit = exits.call_at_exit(self.close)
+            self._cancel_exit_call = exits.call_at_exit(self.close)
             if not exits.threads_run():
                 self._diagnostics.warn(
                     "uwsgi",
@@ -240,8 +240,8 @@ class Active:
             self._health.stop()
         self.takes_entries = False
         self.own_intake = self._registry.close()
-        if self._take_back_exit is not None:
-            self._take_back_exit()
+        if self._cancel_exit_call is not None:
+            self._cancel_exit_call()
         seconds = self._clock.left_to_close()
         if self._spool is not None:
             self._spool.end_by(time.monotonic() + seconds)

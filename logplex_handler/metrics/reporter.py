@@ -56,7 +56,7 @@ class Reporter:
         self._active = {meter for meter in self._active if meter.is_lasting}
         self._failed = 0
         self._periodic = Periodic(self._interval, self.report)
-        self._take_back_exit: Callable[[], None] | None = None
+        self._cancel_exit_call: Callable[[], None] | None = None
         self._here = forks.here()
 
     def adopt(self, meter: Meter) -> None:
@@ -95,8 +95,8 @@ class Reporter:
         self._renew_if_forked()
         if self._closed:
             return
-        if self._take_back_exit is None:
-            self._take_back_exit = exits.call_at_exit(self.close, before_handlers=True)
+        if self._cancel_exit_call is None:
+            self._cancel_exit_call = exits.call_at_exit(self.close, before_handlers=True)
             # Before `logging.shutdown`, as what is registered last is called first.
             atexit.register(self.close)
         self._periodic.start()
@@ -184,8 +184,8 @@ class Reporter:
             was_closed, self._closed = self._closed, True
         if was_closed:
             return
-        if self._take_back_exit is not None:
-            self._take_back_exit()
+        if self._cancel_exit_call is not None:
+            self._cancel_exit_call()
             atexit.unregister(self.close)
             self._report_last()
         with self._lock:

@@ -86,7 +86,7 @@ def test_so_it_is_with_the_legacy_api(answer, problem):
 @responses.activate
 def test_what_is_not_there_any_more_has_ended(capsys, monkeypatch):
     """And so has what is null, as it is for an app of the Fir generation. Each is said once."""
-    monkeypatch.setattr(diagnostics, "_PAUSE", 0.0)
+    monkeypatch.setattr(diagnostics, "_INTERVAL", 0.0)
     responses.get(ATTACHMENTS, status=404)
     api = platform(Partner(log_input_url=None))
     assert [api.url_for("one"), api.refresh("one", OLD)] == [None, None]

@@ -143,7 +143,9 @@ def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing()
                 before = len(util._finalizer_registry)
                 come_and_go(19)
                 left = len(util._finalizer_registry) - before
-                sys.exit(left + len(exits._end._first) + len(exits._end._last))
+                functions = exits._exit_functions
+                left += len(functions._before_handlers) + len(functions._of_handlers)
+                sys.exit(left)
             child = multiprocessing.get_context("fork").Process(target=work)
             child.start()
             child.join()
