@@ -1,10 +1,10 @@
-"""The pytest plugin: the fixture `logplex`, loaded with the package.
+"""The pytest plugin with the fixture `logplex`; pytest loads it wherever the package is installed.
 
     def test_an_order_is_logged(logplex):
         ship(order_id=42)
         assert logplex.wait_for(order_id=42).text.startswith("level=info")
 
-A test that sends anything malformed fails, and one that fails shows the lines that came.
+A test that sends anything malformed fails. A failing test shows the lines that came.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from logplex_handler.testing import LogplexCapture
 
 __all__ = ["logplex"]
 
-_captures = pytest.StashKey[LogplexCapture]()
-# Seconds that a test which has failed waits for its last lines.
-_MOMENT = 0.5
-# What was malformed and is in the report already.
-_told = pytest.StashKey[str]()
+_capture_key = pytest.StashKey[LogplexCapture]()
+# The violations that the test's report already contains.
+_reported_key = pytest.StashKey[str]()
+# Seconds that a failed test waits for its last lines.
+_SETTLE_AFTER_FAILURE = 0.5
 
 _MARKER = (
     "logplex(logger='', level='INFO', strict=True, formatter=None, **options): how the fixture "
@@ -32,7 +32,7 @@ _MARKER = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARKER)
 
 
@@ -40,13 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def logplex(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[LogplexCapture, None, None]:
-    """A local Logplex, and a handler to it on the root logger.
+    """A local Logplex, with a handler on the root logger that sends to it.
 
-    The mark `logplex` sets it up otherwise. `LOGPLEX_URL` is its URL meanwhile, for handlers that
-    the program makes itself and for its subprocesses.
+    The mark `logplex` changes the setup. During the test, `LOGPLEX_URL` is the receiver's URL, for
+    handlers that the program creates itself and for subprocesses.
     """
     options: dict[str, Any] = {}
-    # The nearest mark is the first, and its word the last.
+    # iter_markers() yields the closest mark first; it must override the others.
     for mark in reversed(list(request.node.iter_markers("logplex"))):
         if mark.args:
             raise pytest.UsageError("the mark logplex takes keyword arguments only")
@@ -56,53 +56,53 @@ def logplex(
     with LogplexCapture(loggers, **options) as capture:
         monkeypatch.setenv("LOGPLEX_URL", capture.url)
         monkeypatch.delenv("LOGPLEX_TOKEN", raising=False)
-        request.node.stash[_captures] = capture
+        request.node.stash[_capture_key] = capture
         try:
             yield capture
         finally:
-            del request.node.stash[_captures]
-        # What fixtures have sent after the test.
+            del request.node.stash[_capture_key]
+        # Other fixtures may have sent lines after the test.
         capture.settle()
         faults = capture.faults()
-        if faults and faults != request.node.stash.get(_told, ""):
+        if faults and faults != request.node.stash.get(_reported_key, ""):
             pytest.fail(faults, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Show what was sent if another fixture fails."""
+    """Show the lines that were sent if another fixture fails."""
     try:
         return (yield)
     except BaseException:
-        _show(item, "setup")
+        _add_sections(item, "setup")
         raise
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that has sent anything malformed; show what was sent if it fails otherwise."""
+    """Fail a test that sent anything malformed; for another failure, show the lines sent."""
     try:
         result = yield
     except BaseException:
-        # `pytest.fail` and `sys.exit` are no Exceptions.
-        _show(item, "call")
+        # BaseException, because `pytest.fail` and `sys.exit` do not raise an Exception.
+        _add_sections(item, "call")
         raise
-    capture = item.stash.get(_captures, None)
+    capture = item.stash.get(_capture_key, None)
     if capture is not None:
         capture.settle()
         if faults := capture.faults():
-            item.stash[_told] = faults
+            item.stash[_reported_key] = faults
             item.add_report_section("call", "logplex", capture.seen())
             pytest.fail(faults, pytrace=False)
     return result
 
 
-def _show(item: pytest.Item, when: str) -> None:
-    capture = item.stash.get(_captures, None)
+def _add_sections(item: pytest.Item, phase: str) -> None:
+    capture = item.stash.get(_capture_key, None)
     if capture is None:
         return
-    capture.settle(_MOMENT)
-    item.add_report_section(when, "logplex", capture.seen())
-    item.stash[_told] = capture.faults()
-    if item.stash[_told]:
-        item.add_report_section(when, "logplex", item.stash[_told])
+    capture.settle(_SETTLE_AFTER_FAILURE)
+    item.add_report_section(phase, "logplex", capture.seen())
+    item.stash[_reported_key] = capture.faults()
+    if item.stash[_reported_key]:
+        item.add_report_section(phase, "logplex", item.stash[_reported_key])

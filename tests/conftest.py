@@ -36,7 +36,7 @@ _secrets: set[str] = set()
 def _remember(tokens: Tokens, name: str, value: Any) -> None:
     """Whatever is set as the tokens of a receiver is a secret from then on."""
     object.__setattr__(tokens, name, value)
-    for token in value if name == "given" else ():
+    for token in value if name == "current" else ():
         basic = base64.b64encode(f"token:{token}".encode()).decode()
         # One as short as `t.one` could be in any text.
         _secrets.update({token, quote(token, safe=""), basic} if len(token) >= 8 else {basic})

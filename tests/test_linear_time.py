@@ -9,9 +9,9 @@ import pytest
 
 from logplex_handler import LogplexHandler
 from logplex_handler._transport.answer import retry_after
-from logplex_handler.testing._pairs import parse_pairs
-from logplex_handler.testing._parse import Malformed
-from logplex_handler.testing._rules import as_shown
+from logplex_handler.testing._text_parser import parse_pairs
+from logplex_handler.testing._verdict import as_shown
+from logplex_handler.testing.wire_parser import Malformed
 
 # Time: what is sixteen times as long takes about sixteen times as long.
 

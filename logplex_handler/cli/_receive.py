@@ -1,4 +1,4 @@
-"""Runs a local Logplex, and shows what it is sent until it is told to stop."""
+"""The command `receive`: runs a local Logplex and shows what it gets, until a signal comes."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from logplex_handler.cli._input import Stop
-from logplex_handler.receiver._feed import Feed, Viewer
-from logplex_handler.receiver._record import Recorder
-from logplex_handler.receiver._terminal import Filter, Terminal
+from logplex_handler.cli._stop_request import StopRequest
+from logplex_handler.receiver.feed import Feed, Viewer
+from logplex_handler.receiver.recording import Recorder
 from logplex_handler.receiver.style import Style
+from logplex_handler.receiver.terminal import Filter, Terminal
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
-from logplex_handler.testing._receiver import listens_everywhere
+from logplex_handler.testing.listener import is_wildcard
 
-# Seconds between looks at whether anybody still reads the output.
-_LOOK = 0.5
+# Seconds between checks whether the output is still read, and whether tokens are due for rotation.
+_POLL_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
 class ReceiveOptions:
-    """What the command line says.
+    """The arguments of `receive`.
 
     Attributes:
-        host, port: Where to listen; port 0 takes a free one.
-        tokens: Those that are let in; none for any.
-        misbehaviour: What goes wrong on purpose.
-        rotate: Seconds after which all tokens are retired, again and again; None for never.
-        chosen: Which lines are printed.
-        quiet: Whether none is, but only what is wrong.
-        record: The file to which requests are appended.
-        url_file: The file that always holds the URL.
-        web: The port of the page, 0 for a free one; None for no page.
-        keep: Lines that the page keeps.
+        host, port: The address to listen on; port 0 takes any free one.
+        tokens: The accepted tokens; empty for any.
+        misbehaviour: Deliberate faults.
+        rotate: Seconds between two rotations of all tokens; None for no rotation.
+        line_filter: Which lines to print.
+        quiet: Whether to print violations only.
+        record: The file to append requests to.
+        url_file: The file that always contains the current URL.
+        web: The port of the page; 0 for a free one, None for no page.
+        keep: How many lines the page keeps.
     """
 
     host: str
@@ -43,7 +43,7 @@ class ReceiveOptions:
     tokens: tuple[str, ...]
     misbehaviour: Misbehaviour
     rotate: float | None
-    chosen: Filter
+    line_filter: Filter
     quiet: bool
     record: Path | None
     url_file: Path | None
@@ -52,11 +52,11 @@ class ReceiveOptions:
 
 
 def receive(options: ReceiveOptions) -> int:
-    """Listen until SIGINT, SIGTERM or the end of whoever reads: 0, or 2 if it cannot begin."""
-    terminal = Terminal(Style(sys.stdout), options.chosen, quiet=options.quiet)
+    """Listen until a signal comes or stdout is closed; return 0, or 2 if it cannot start."""
+    terminal = Terminal(Style(sys.stdout), options.line_filter, quiet=options.quiet)
     try:
-        with ExitStack() as opened:
-            _run(options, terminal, opened)
+        with ExitStack() as resources:
+            _run(options, terminal, resources)
     except OSError as error:
         _say(f"{error.strerror or error}")
         return 2
@@ -70,23 +70,23 @@ def receive(options: ReceiveOptions) -> int:
     return 0
 
 
-def _run(options: ReceiveOptions, terminal: Terminal, opened: ExitStack) -> None:
+def _run(options: ReceiveOptions, terminal: Terminal, resources: ExitStack) -> None:
     viewers: list[Viewer] = []
     if options.record is not None:
-        # The first: what is shown is in the file already.
+        # The recorder comes first, so that every line shown is already in the file.
         recorder = Recorder(options.record)
-        opened.callback(recorder.close)
+        resources.callback(recorder.close)
         viewers.append(recorder)
     viewers.append(terminal)
     if options.web is not None:
-        from logplex_handler.receiver._page import Page
-        from logplex_handler.receiver._store import Store
+        from logplex_handler.receiver.page import Page
+        from logplex_handler.receiver.store import Store
 
         store = Store(options.keep)
-        page = opened.enter_context(Page(store, options.web))
+        page = resources.enter_context(Page(store, options.web))
         viewers.append(store.add)
         _say(f"the page: {page.url}")
-    receiver = opened.enter_context(
+    receiver = resources.enter_context(
         LogplexReceiver(
             tokens=options.tokens or None,
             any_token=not options.tokens,
@@ -96,30 +96,30 @@ def _run(options: ReceiveOptions, terminal: Terminal, opened: ExitStack) -> None
             on_arrival=Feed(viewers),
         )
     )
-    # Before anybody knows the URL, so that a signal finds it prepared.
-    with Stop() as stop:
-        _tell_url(receiver.url, options.url_file)
-        if listens_everywhere(options.host):
+    # Signals are handled before the URL is published, since a script may send one right after.
+    with StopRequest() as stop:
+        _publish_url(receiver.url, options.url_file)
+        if is_wildcard(options.host):
             _say("from other machines: with this one's name in it, and allow_http=True")
         rotated_at = time.monotonic()
-        while stop.asked_at is None and not terminal.is_gone.is_set():
-            stop.wait(_LOOK)
+        while stop.requested_at is None and not terminal.reader_is_gone.is_set():
+            stop.wait(_POLL_INTERVAL)
             if options.rotate is not None and time.monotonic() - rotated_at >= options.rotate:
                 rotated_at = time.monotonic()
                 _say("the credentials were rotated")
-                _tell_url(receiver.rotate(), options.url_file)
+                _publish_url(receiver.rotate(), options.url_file)
 
 
-def _tell_url(url: str, file: Path | None) -> None:
-    """Print the URL ready to copy: the token is made up here, or was given on the command line."""
+def _publish_url(url: str, file: Path | None) -> None:
+    """Print the URL and write it to `file`. Its token is random, or from the command line."""
     _say(f"ready to copy:\n  export LOGPLEX_URL='{url}'")
     if file is not None:
-        # In one step, so that nobody reads half of it.
-        new = file.with_name(f"{file.name}.new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-            written.write(f"{url}\n")
-        new.replace(file)
+        # Renaming is atomic, so that a script never reads half of the URL.
+        temporary = file.with_name(f"{file.name}.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(f"{url}\n")
+        temporary.replace(file)
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Sends recorded requests again, as they were, to the stream that LOGPLEX_URL names."""
+"""The command `replay`: sends recorded requests to LOGPLEX_URL again, unchanged."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import requests
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.receiver._record import Recorded, read
+from logplex_handler.receiver.recording import Recorded, read
 from logplex_handler.receiver.style import harmless
 
 _TIMEOUT = 10.0
 
 
 def replay(path: Path, *, speed: float) -> int:
-    """Send all of them: 0 if each was answered 2xx, 1 if not, 2 if there is nothing to send.
+    """Send all requests; return 0 if every answer is 2xx, 1 if not, 2 if there is nothing to send.
 
-    `speed` is how many times faster than they came; 0 is without waits.
+    Args:
+        path: The recording.
+        speed: How many times faster than recorded; 0 sends without waiting.
     """
     try:
         destination = Destination.from_url(
@@ -30,27 +32,27 @@ def replay(path: Path, *, speed: float) -> int:
         )
         recorded = list(read(path))
     except (ConfigurationError, OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else str(error)
-        print(f"logplex-handler: {words}", file=sys.stderr)
+        message = error.strerror if isinstance(error, OSError) else str(error)
+        print(f"logplex-handler: {message}", file=sys.stderr)
         return 2
-    bad = 0
+    refused = 0
     with requests.Session() as session:
         session.auth = (destination.user, destination.token)
         session.trust_env = not destination.is_loopback
-        began = time.monotonic()
+        started_at = time.monotonic()
         for number, request in enumerate(recorded, 1):
             if speed:
-                due = began + (request.time - recorded[0].time) / speed
-                time.sleep(max(0.0, due - time.monotonic()))
-            answer = _sent(session, destination, request)
+                due_at = started_at + (request.time - recorded[0].time) / speed
+                time.sleep(max(0.0, due_at - time.monotonic()))
+            answer = _post(session, destination, request)
             if not answer.startswith("2"):
-                bad += 1
+                refused += 1
                 print(f"request {number}: {answer}")
-    print(f"{len(recorded)} requests sent again, {bad} of them refused")
-    return 1 if bad else 0
+    print(f"{len(recorded)} requests sent again, {refused} of them refused")
+    return 1 if refused else 0
 
 
-def _sent(session: requests.Session, destination: Destination, request: Recorded) -> str:
+def _post(session: requests.Session, destination: Destination, request: Recorded) -> str:
     try:
         answer = session.post(
             destination.endpoint,
@@ -61,5 +63,5 @@ def _sent(session: requests.Session, destination: Destination, request: Recorded
         )
     except requests.RequestException as error:
         return type(error).__name__
-    # Whatever the other side answers, it does not reach the terminal raw.
+    # The answer's text may contain control characters, which must not reach the terminal.
     return harmless(f"{answer.status_code} {answer.text[:100]}".strip())

@@ -1,8 +1,8 @@
-"""Sends a message, the lines of standard input or those of a file that grows.
+"""The command `send`: sends a message, the lines of standard input, or those of a growing file.
 
     myapp 2>&1 | logplex-handler send
 
-The lines take the way of every record: the same batches, retries and drop reports.
+The lines go through a handler like any record, with the same batches, retries and drop notices.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from logplex_handler.cli._input import GRACE, Stop, of_descriptor, of_growing_file
+from logplex_handler.cli._line_reader import GRACE_PERIOD, follow_file, read_descriptor
+from logplex_handler.cli._stop_request import StopRequest
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.stats import Stats
 
 _STDIN = 0
-# Seconds between looks at whether it is time to end.
-_LOOK = 0.25
-# Seconds in which lines that were read are handed over, unless they wait for room.
-_MARGIN = 1.0
+# Seconds between checks whether the handler must be closed.
+_POLL_INTERVAL = 0.25
+# Seconds that it takes at most to log the lines already read, unless they wait for room.
+_LOGGING_TIME = 1.0
 
 
 @dataclass(frozen=True)
 class SendOptions:
-    """What the command line says.
+    """The arguments of `send`.
 
     Attributes:
-        message: The one message; None for the lines of standard input or of a file.
+        message: The message; None for the lines of standard input or of a file.
         follow: The file whose new lines are sent.
-        from_start: Whether the lines that it has already are sent as well.
+        from_start: Whether to send the lines already in that file too.
         level: The level of every line.
-        hostname, appname, procid: The packet's fields; None for the environment's.
+        hostname, appname, procid: The packet's fields; None for those of the environment.
         drop: Whether a full buffer drops the oldest lines instead of making the input wait.
-        wait: Seconds that a line waits for room, and that the end waits for delivery.
+        wait: Seconds that a line may wait for room, and that delivery may take at the end.
         compress: Whether bodies are gzipped.
-        verbose: Whether the books are shown when all is well, too.
+        verbose: Whether to print the counts even if all is well.
     """
 
     message: str | None
@@ -60,7 +61,7 @@ class SendOptions:
 
 
 def send(options: SendOptions) -> int:
-    """Send all of it: 0 if everything was delivered, 1 if not, 2 if the options cannot be used."""
+    """Send all lines; return 0 if all are delivered, 1 if not, 2 if the options are invalid."""
     if options.message is None and options.follow is None and sys.stdin is None:
         _say("there is no message, and standard input is closed")
         return 2
@@ -78,24 +79,24 @@ def send(options: SendOptions) -> int:
         _say(str(error))
         return 2
     handler.setFormatter(logging.Formatter("%(message)s"))
-    # Nobody asks a line for these, and they are a tenth of what it costs.
+    # No line shows these attributes, and they are a tenth of the cost of a record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    with Stop() as stop:
-        watch = threading.Thread(target=_end_in_time, args=(handler, options, stop), daemon=True)
-        watch.start()
+    with StopRequest() as stop:
+        closer = threading.Thread(target=_close_in_time, args=(handler, options, stop), daemon=True)
+        closer.start()
         try:
-            problem = _send_all(handler, options, stop)
+            problem = _log_all(handler, options, stop)
             handler.flush()
             handler.close()
         except KeyboardInterrupt:
-            _account(handler.stats(), "interrupted", verbose=options.verbose)
-            # Whoever asks twice does not want to wait, as `logging` would at an ordinary exit.
+            _report(handler.stats(), "interrupted", verbose=options.verbose)
+            # A second signal means now; an ordinary exit would wait while `logging` shuts down.
             os._exit(1)
-    return _account(handler.stats(), problem, verbose=options.verbose)
+    return _report(handler.stats(), problem, verbose=options.verbose)
 
 
-def _send_all(handler: LogplexHandler, options: SendOptions, stop: Stop) -> str:
-    """Hand every line to the handler; what could not be read, in words, or nothing."""
+def _log_all(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -> str:
+    """Log every line of the input; return why it cannot be read, or nothing."""
     try:
         for lines in _input(options, stop):
             for line in lines:
@@ -107,44 +108,46 @@ def _send_all(handler: LogplexHandler, options: SendOptions, stop: Stop) -> str:
     return ""
 
 
-def _end_in_time(handler: LogplexHandler, options: SendOptions, stop: Stop) -> None:
-    """Close the handler where lines that wait for room would put the end off, each for its time.
+def _close_in_time(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -> None:
+    """Close the handler if lines that wait for room, one after the other, would delay the end.
 
-    That is some seconds after a signal; or when whoever wrote the input is gone, and a line that
-    was read has waited in vain. Those that are left are counted as lost.
+    That is the case some seconds after a signal; or once the input has ended and a line has waited
+    in vain. The remaining lines are counted as lost.
     """
-    input_ends = select.poll()
+    input_end = select.poll()
     if options.message is None and options.follow is None:
-        # Only what is always told: that nobody writes any more.
-        input_ends.register(_STDIN, 0)
+        # No events requested: poll() always reports that the other end is closed.
+        input_end.register(_STDIN, 0)
     ended_at: float | None = None
     while True:
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
         now = time.monotonic()
-        if ended_at is None and input_ends.poll(0):
+        if ended_at is None and input_end.poll(0):
             ended_at = now
         in_vain = ended_at is not None and now > ended_at + options.wait
-        # Where nothing waits, the input ends by itself at the end of that time.
-        asked = stop.asked_at is not None and now > stop.asked_at + GRACE + _MARGIN
-        if asked or (in_vain and "buffer_full" in handler.stats().dropped and not options.drop):
+        # Unless a line waits for room, reading has ended by itself by then.
+        overdue = (
+            stop.requested_at is not None and now > stop.requested_at + GRACE_PERIOD + _LOGGING_TIME
+        )
+        if overdue or (in_vain and "buffer_full" in handler.stats().dropped and not options.drop):
             handler.close()
             return
 
 
-def _input(options: SendOptions, stop: Stop) -> Iterator[list[str]]:
+def _input(options: SendOptions, stop: StopRequest) -> Iterator[list[str]]:
     if options.message is not None:
         return iter([options.message.splitlines() or [""]])
     if options.follow is not None:
-        return of_growing_file(options.follow, stop, from_start=options.from_start)
-    return of_descriptor(_STDIN, stop)
+        return follow_file(options.follow, stop, from_start=options.from_start)
+    return read_descriptor(_STDIN, stop)
 
 
-def _account(stats: Stats, problem: str, *, verbose: bool) -> int:
+def _report(stats: Stats, problem: str, *, verbose: bool) -> int:
     lost = stats.accepted - stats.delivered
     if lost:
         causes = ", ".join(f"{cause} {number}" for cause, number in stats.dropped.items())
-        waiting = f"{', ' if causes else ''}unsent {stats.pending}" if stats.pending else ""
-        _say(f"{lost:,} of {stats.accepted:,} lines not delivered ({causes}{waiting})")
+        unsent = f"{', ' if causes else ''}unsent {stats.pending}" if stats.pending else ""
+        _say(f"{lost:,} of {stats.accepted:,} lines not delivered ({causes}{unsent})")
     elif verbose:
         _say(
             f"lines delivered: {stats.delivered:,}; requests: {stats.requests:,}, "
@@ -156,6 +159,6 @@ def _account(stats: Stats, problem: str, *, verbose: bool) -> int:
 
 
 def _say(text: str) -> None:
-    # Whoever read it may be gone, and that is no reason to end otherwise.
+    # A closed stderr must not change the exit status.
     with suppress(OSError, ValueError, AttributeError):
         print(f"logplex-handler: {text}", file=sys.stderr, flush=True)

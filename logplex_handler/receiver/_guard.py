@@ -1,7 +1,8 @@
-"""Keeps other web sites away from the page: the browser of a developer visits both.
+"""Keeps other web sites from reading the page through the developer's browser.
 
-A site can point a name of its own at 127.0.0.1, so the name in `Host` must be ours; and it can
-have requests made to us, which then name it in `Origin` or `Sec-Fetch-Site`.
+A site can point its own domain name at 127.0.0.1, so `Host` must hold one of the page's own names.
+A site can also make the browser send requests to the page; `Origin` or `Sec-Fetch-Site` then name
+the site.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Everything the page needs comes from the page's own server, and nothing in it is run or framed.
+# The page loads files from its own server only, has no inline scripts, and may not be framed.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -26,10 +27,10 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses requests that are not the page's own, and sends the headers that keep it shut."""
+    """Refuses requests that come from other sites, and adds protective headers to every answer."""
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
-        """`hosts`: what `Host` may be, with the port."""
+        """`hosts`: the accepted values of `Host`, with the port."""
         self._app = app
         self._hosts = frozenset(hosts)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)

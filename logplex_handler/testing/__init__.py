@@ -7,15 +7,16 @@
         assert str(logplex.lines[0]).endswith('app[web.1]: level=info msg=hello')
         assert not logplex.violations
 
-It answers over real sockets as Logplex does, keeps what arrived, and says what a sender did wrong.
-With pytest, the fixture `logplex` does all of it; `LogplexCapture` is what it gives.
+HTTP requests come in over real sockets. Out go Logplex's answers, the lines that it would route,
+and an explanation of everything that the sender did wrong. The package knows no terminal and no web
+page. With pytest, the fixture `logplex` starts a receiver and returns a `LogplexCapture`.
 """
 
 from logplex_handler.testing._capture import LogplexCapture
 from logplex_handler.testing._journal import Line, Request
 from logplex_handler.testing._misbehaviour import Misbehaviour
-from logplex_handler.testing._pairs import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
+from logplex_handler.testing._text_parser import Metric
 from logplex_handler.testing._violations import Violation
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A receiver and a handler on a logger, for the time of a test."""
+"""A receiver, and a handler on each logger, for the duration of a test."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from logplex_handler.handler import LogplexHandler
-from logplex_handler.testing import _words
+from logplex_handler.testing import _failure_messages
 from logplex_handler.testing._journal import Line, Request
-from logplex_handler.testing._pairs import Metric
 from logplex_handler.testing._receiver import LogplexReceiver
+from logplex_handler.testing._text_parser import Metric
 
-# Seconds, shorter than the handler's own so that tests are quick.
+# Seconds; shorter than the handler's defaults, so that tests are quick.
 _DEFAULTS: dict[str, Any] = {"flush_interval": 0.02, "shutdown_timeout": 1.0}
-# Seconds: how long `lines` waits for what was logged to be delivered.
-_SETTLE = 5.0
-_LOOK_AGAIN = 0.01
+# Seconds that `lines` waits at most for logged records to be delivered.
+_SETTLE_TIMEOUT = 5.0
+_POLL_INTERVAL = 0.01
 
 
 class LogplexCapture:
-    """What a test sees of the lines that its program sends; the fixture `logplex` gives one.
+    """The lines that a program under test sends; the fixture `logplex` returns one of these.
 
-    Reading `lines`, `pairs`, `metrics` or `requests` waits first until what was logged through the
-    fixture's own handler is delivered, for 5 s at most.
+    `lines`, `pairs`, `metrics` and `requests` first wait, for 5 s at most, until every record
+    logged through the fixture's own handler is delivered.
     """
 
     def __init__(
@@ -36,8 +36,14 @@ class LogplexCapture:
         formatter: logging.Formatter | None = None,
         **options: Any,
     ) -> None:
-        """`loggers`: names of those that get a handler, the root logger's is empty. `level`: their
-        level for that time. `strict`: whether `faults` finds anything. `options`: the handler's.
+        """Open nothing yet; `with` starts the receiver and adds the handler.
+
+        Args:
+            loggers: Names of the loggers that get a handler; the root logger's name is empty.
+            level: The level that these loggers have meanwhile.
+            strict: Whether `faults` reports anything.
+            formatter: The handler's formatter; None for the default one.
+            options: More options of `LogplexHandler`.
         """
         self.receiver = LogplexReceiver(strict=strict)
         self._loggers = [logging.getLogger(name) for name in loggers]
@@ -50,14 +56,14 @@ class LogplexCapture:
 
     def __enter__(self) -> LogplexCapture:
         try:
-            self._begin()
+            self._start()
         except BaseException:
-            # An option that cannot be used leaves nothing behind.
+            # An invalid option must not leave a receiver or a handler behind.
             self.__exit__()
             raise
         return self
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self.receiver.start()
         if self._loggers:
             self.handler = LogplexHandler(self.receiver.url, **self._options)
@@ -74,7 +80,7 @@ class LogplexCapture:
             if self.handler is not None:
                 logger.removeHandler(self.handler)
         if self.handler is not None:
-            # What a failing receiver has not taken by now is of no interest any more.
+            # The test is over: lines that a failing receiver has not accepted are no longer needed.
             self.handler.flush(0)
             self.handler.close()
         self.receiver.close()
@@ -84,28 +90,28 @@ class LogplexCapture:
 
     @property
     def url(self) -> str:
-        """Where to send to, with credentials, for handlers of the program's own."""
+        """The receiver's URL with credentials, for handlers that the program creates itself."""
         return self.receiver.url
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every line that the customer's log stream has taken, in its order."""
+        """Every line that the receiver has routed, in order."""
         self.settle()
         return self.receiver.lines
 
     @property
     def pairs(self) -> list[dict[str, str]]:
-        """The pairs of each line, the first of each key; of free text, none."""
-        return [_words.pairs_of(line) for line in self.lines]
+        """The pairs of each line, with the first value of each key; free text has none."""
+        return [_failure_messages.pairs_of(line) for line in self.lines]
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of all lines as l2met reads them, in their order."""
+        """The metrics of all lines as l2met reads them, in order."""
         return [metric for line in self.lines for metric in line.metrics]
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Every request with its answer, retries and refusals included."""
+        """Every request with its answer, including retries and refused requests."""
         self.settle()
         return self.receiver.requests
 
@@ -117,84 +123,91 @@ class LogplexCapture:
         timeout: float = 5.0,
         **pairs: object,
     ) -> Line:
-        """Wait for a line, and return the first that is as wanted.
+        """Wait for a line, and return the first one that matches.
 
         Args:
-            wanted: A text that the line holds; or pairs, for keys that are no names of Python
-                (`{"measure#web.latency": "4ms"}`); or how many lines, of which the last is
-                returned. Default: 1.
+            wanted: A text that the line contains; or a mapping of pairs, for keys that are not
+                Python identifiers (`{"measure#web.latency": "4ms"}`); or a number of lines, of
+                which the last is returned. Default: 1.
             timeout: Seconds to wait at most. Default: 5.
-            pairs: Pairs that the line has; values are compared as they are written.
+            pairs: Pairs that the line contains; values are compared as they are written.
 
         Raises:
-            AssertionError: It did not come. The text shows what came instead.
+            AssertionError: No such line came. The message shows the lines that did.
         """
         __tracebackhide__ = True
-        given = wanted if isinstance(wanted, Mapping) else {}
-        like = {key: _words.as_value(value) for key, value in {**given, **pairs}.items()}
+        mapping = wanted if isinstance(wanted, Mapping) else {}
+        expected = {
+            key: _failure_messages.as_value(value) for key, value in {**mapping, **pairs}.items()
+        }
         deadline = time.monotonic() + timeout
-        looked_at = 0
+        compared = 0
         while True:
             lines = self.receiver.lines
-            if isinstance(wanted, int) and not like:
+            if isinstance(wanted, int) and not expected:
                 if len(lines) >= wanted > 0:
                     return lines[wanted - 1]
             else:
-                for line in lines[looked_at:]:
-                    if _is_as(line, wanted, like):
+                for line in lines[compared:]:
+                    if _matches(line, wanted, expected):
                         return line
-                looked_at = len(lines)
+                compared = len(lines)
             if time.monotonic() >= deadline:
                 break
-            time.sleep(_LOOK_AGAIN)
-        told = _words.missing(_in_words(wanted, like), lines, like, timeout)
-        refused = _words.refusals(self.receiver.requests)
-        raise AssertionError("\n".join(filter(None, [told, refused])))
+            time.sleep(_POLL_INTERVAL)
+        description = _describe(wanted, expected)
+        message = _failure_messages.missing(description, lines, expected, timeout)
+        refused = _failure_messages.refusals(self.receiver.requests)
+        raise AssertionError("\n".join(filter(None, [message, refused])))
 
     def fail_next(
         self, status: int, times: int = 1, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Answer the next `times` requests with `status`, and take nothing of them.
+        """Answer the next `times` requests with `status`, and route none of their lines.
 
-        Raises ValueError if the status is not 200 to 599 or `times` is negative.
+        Raises ValueError if the status is not from 200 to 599 or `times` is negative.
         """
         self.receiver.fail_next(status, times, headers)
 
     def clear(self) -> None:
-        """Forget what came so far, the malformed included."""
+        """Forget all lines and requests so far, including malformed ones."""
         self.settle()
         self.receiver.clear()
 
     def faults(self) -> str:
-        """What was malformed so far, explained; empty if nothing was, or not `strict`."""
+        """Explain everything malformed so far; empty if nothing is, or if not `strict`."""
         if not self._strict:
             return ""
-        return _words.faults(self.receiver.requests, self.receiver.lines)
+        return _failure_messages.faults(self.receiver.requests, self.receiver.lines)
 
     def seen(self) -> str:
-        """The lines and refusals so far, for the report of a test that failed."""
-        refused = _words.refusals(self.receiver.requests)
-        return "\n".join(filter(None, [_words.sent(self.receiver.lines), refused]))
+        """The lines and the refused requests so far, for the report of a failed test."""
+        refused = _failure_messages.refusals(self.receiver.requests)
+        return "\n".join(filter(None, [_failure_messages.sent(self.receiver.lines), refused]))
 
-    def settle(self, seconds: float = _SETTLE) -> None:
-        """Wait until what was logged through the fixture's own handler is delivered, so long."""
+    def settle(self, timeout: float = _SETTLE_TIMEOUT) -> None:
+        """Wait until every record logged through the fixture's own handler is delivered.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
         if self.handler is not None:
-            self.handler.flush(seconds)
+            self.handler.flush(timeout)
 
 
-def _is_as(line: Line, wanted: object, like: Mapping[str, str]) -> bool:
+def _matches(line: Line, wanted: object, expected: Mapping[str, str]) -> bool:
     if isinstance(wanted, str) and wanted not in line.text:
         return False
-    if not like:
+    if not expected:
         return True
-    found = _words.pairs_of(line)
-    return all(found.get(key) == value for key, value in like.items())
+    pairs = _failure_messages.pairs_of(line)
+    return all(pairs.get(key) == value for key, value in expected.items())
 
 
-def _in_words(wanted: object, like: Mapping[str, str]) -> str:
-    words = []
+def _describe(wanted: object, expected: Mapping[str, str]) -> str:
+    parts = []
     if isinstance(wanted, str):
-        words.append(f"with the text {wanted!r}")
-    if like:
-        words.append("with " + " ".join(f"{key}={value}" for key, value in like.items()))
-    return " and ".join(words) or f"number {wanted}"
+        parts.append(f"with the text {wanted!r}")
+    if expected:
+        parts.append("with " + " ".join(f"{key}={value}" for key, value in expected.items()))
+    return " and ".join(parts) or f"number {wanted}"

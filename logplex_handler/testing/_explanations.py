@@ -1,6 +1,6 @@
-"""What comes of breaking each rule, and the cure: one row for each rule of the wire and of a text.
+"""The consequence and the cure of breaking each rule of the wire format and of a line's text.
 
-The words never quote what was sent, because that may hold credentials.
+The explanations never quote the input, which may contain credentials.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """What comes of breaking a rule, and what to do instead."""
+    """The consequence of breaking a rule, and what to do instead."""
 
     consequence: str
     cure: str
@@ -21,8 +21,8 @@ _LATER_FRAMES_GONE = (
 )
 _ONLY_METRICS = "l2met loses every metric of this line, and other readers the rest of it."
 
-# By name, in the order of a request's parts. What Logplex does was seen on its own source; what
-# readers do, by running 25 of them.
+# By name, in the order of a request's parts. Logplex's behaviour is taken from its source; that of
+# readers was observed by running 25 of them.
 RULES: dict[str, Rule] = {
     # The request.
     "http.path": Rule(
@@ -51,19 +51,20 @@ RULES: dict[str, Rule] = {
         "Set Logplex-Msg-Count to the number of frames in the body.",
     ),
     "http.frame-id-missing": Rule(
-        "Nobody can tell a retry from new lines; Vector answers 400.",
-        "Set Logplex-Frame-Id to a value of each batch's own, the same on every retry of it.",
+        "A receiver cannot tell a retry from new lines; Vector answers 400.",
+        "Set Logplex-Frame-Id to a value unique to each batch, and repeat it on every retry.",
     ),
     "http.frame-id-reused": Rule(
-        "Whoever removes duplicates by it drops this batch as one that is known.",
-        "Make a new id for each batch, and repeat it only for a retry of the same bytes.",
+        "A reader that removes duplicates by frame id drops this batch as one it has seen.",
+        "Make a new id for each batch, and repeat it only to retry the same bytes.",
     ),
     "http.user-agent-missing": Rule(
         "Heroku cannot tell whose add-on is sending.",
         "Set User-Agent to your add-on's name and a URL.",
     ),
     "http.length-missing": Rule(
-        "Chunks work on Logplex, but the documents ask for a length, and other receivers need it.",
+        "Logplex accepts chunks, but its documentation asks for a length, and other receivers need "
+        "it.",
         "Send Content-Length with the bytes of the body.",
     ),
     "http.no-length": Rule(
@@ -87,8 +88,8 @@ RULES: dict[str, Rule] = {
         "Send bodies of at most 8,000,000 bytes, better about a million.",
     ),
     "http.unreadable": Rule(
-        "Nothing of it is routed, and the connection is closed.",
-        "Send the whole request, as HTTP/1.1, without stopping for longer than a few seconds.",
+        "Logplex routes nothing of it, and closes the connection.",
+        "Send the whole request as HTTP/1.1, without a pause of more than a few seconds.",
     ),
     # The frames.
     "frame.count": Rule(
@@ -114,8 +115,8 @@ RULES: dict[str, Rule] = {
         "Begin every frame with its octet count; see the framing violation beside this one.",
     ),
     "frame.more": Rule(
-        "What holds for those above holds for these.",
-        "Repair the first one, and look again.",
+        "The explanations above apply to these too.",
+        "Correct the first one, and look again.",
     ),
     # The packet.
     "packet.priority": Rule(
@@ -149,11 +150,11 @@ RULES: dict[str, Rule] = {
     ),
     "packet.reserved": Rule(
         "l2met reads such lines as Heroku's own router's or Logplex's, with another meaning.",
-        "Name the process otherwise, such as web.1.",
+        "Give the process another name, such as web.1.",
     ),
     "packet.letters": Rule(
         "heroku-log-parser drops lines with upper case or `_` there; others lose the batch.",
-        "Write such fields in lower case, and anything but [a-z0-9.-] as a dash.",
+        "Write these fields in lower case, and anything but [a-z0-9.-] as a dash.",
     ),
     "packet.msgid": Rule(
         "heroku-log-parser and the fluentd plugins accept nothing else, and drop the line.",
@@ -182,26 +183,27 @@ RULES: dict[str, Rule] = {
         "Encode as UTF-8, replace what cannot be encoded, and cut between characters only.",
     ),
     "packet.bom": Rule(
-        "It becomes a part of the first key, which then nobody finds.",
+        "It becomes part of the first key, so that a search for the key does not find it.",
         "Leave the byte order mark out.",
     ),
     "packet.token": Rule(
-        "Logplex writes `app` over it, but only the first time; where it stands again, customers "
-        "and drains see the secret.",
-        "Keep the token out of what is logged: it opens the stream to whoever reads it.",
+        "Logplex replaces its first occurrence with `app`; customers and drains see the secret in "
+        "every later one.",
+        "Do not log the token: everyone who reads it can write to the stream.",
     ),
     "packet.size": Rule(
-        "Logplex takes up to 10,240 bytes, one more loses the batch; go-syslog takes 8,192.",
+        "Logplex accepts up to 10,240 bytes, and one more loses the batch; go-syslog accepts "
+        "8,192.",
         "Cut messages between characters so that no packet has more than 10,000 bytes.",
     ),
     # The text.
     "pair.key": Rule(
-        "Readers of key=value take what stands there for a key without a value, or stop reading.",
+        "Readers of key=value read a key without a value there, or stop reading.",
         'Write pairs one space apart, keys without spaces, quotes, `=` or `"`; put free text in '
         "a quoted value, such as msg=.",
     ),
     "pair.bare": Rule(
-        "Readers stop there, or make other pairs of it.",
+        "Readers stop there, or read other pairs.",
         'Quote a value that is empty or holds a space, `=`, `"`, `\\` or a control character.',
     ),
     "pair.unterminated": Rule(_ONLY_METRICS, 'End the value with `"`, and escape quotes inside.'),
@@ -213,15 +215,15 @@ RULES: dict[str, Rule] = {
         "Readers stop there, or split the line.", "Write it as \\n, \\r, \\t or \\u00XX."
     ),
     "pair.after-quote": Rule(
-        "Readers stop there, or make another pair of the rest.",
-        "Put one space behind the closing quote, or escape the quote if the value goes on.",
+        "Readers stop there, or read the rest as another pair.",
+        "Put one space after the closing quote, or escape the quote if the value continues.",
     ),
     "text.source-twice": Rule(
         "Only the first counts, for every metric in the line.",
-        "Give one source for a line; log the others in lines of their own.",
+        "Give each line one source; log the others in lines of their own.",
     ),
     "text.source-space": Rule(
-        "l2met takes the part before the space alone.", "Write a source without spaces."
+        "l2met reads only the part before the space.", "Write a source without spaces."
     ),
     "text.card-number": Rule(
         "l2met-shuttle takes it for a card number and replaces the line.",
@@ -229,7 +231,8 @@ RULES: dict[str, Rule] = {
     ),
     "text.quoted-metric": Rule(
         "l2met-shuttle finds metrics inside quoted text too, and counts this one.",
-        "Write text that is no metric without `count#`, `measure#` or `sample#` before a name.",
+        "In text that is not a metric, do not write `count#`, `measure#` or `sample#` before a "
+        "name.",
     ),
     # The metrics.
     "metric.kind": Rule(
@@ -237,42 +240,43 @@ RULES: dict[str, Rule] = {
         "Write measure#, sample# or count#.",
     ),
     "metric.name": Rule(
-        "l2met has no name to put it under.",
-        "Write the name right behind the #, dotted: measure#web.latency=4ms.",
+        "l2met has no name to store it under.",
+        "Write a dotted name right after the #: measure#web.latency=4ms.",
     ),
     "metric.exponent": Rule(
-        "l2met reads the digits before the `e` alone: 1e3 is 1, and 1e-05 is 1 as well.",
+        "l2met reads only the digits before the `e`: 1e3 is 1, and so is 1e-05.",
         "Write fixed point with at most six decimals.",
     ),
     "metric.sign": Rule(
         "l2met silently drops a number with a sign.",
-        "Send numbers from 0 up; a difference belongs in two metrics.",
+        "Send numbers from 0 up; send a difference as two metrics.",
     ),
     "metric.separator": Rule(
         "l2met stops at the comma: 1,000 is 1.", "Write digits and one point only."
     ),
     "metric.large": Rule(
-        "l2met silently drops a number that no float holds.",
+        "l2met silently drops a number that does not fit into a float.",
         "Write it in a larger unit: at most 1.8e308, in full.",
     ),
     "metric.hex": Rule("l2met reads 0x10 as 0.", "Write decimal digits."),
     "metric.number": Rule(
         "l2met silently drops it, or counts 1 where there is no value.",
-        "Write digits with a unit glued to them: 4ms. Not NaN, inf or True.",
+        "Write digits followed directly by a unit: 4ms. Not NaN, inf or True.",
     ),
     "metric.decimals": Rule(
-        "Long runs of digits look like card numbers, and more decimals mean nothing.",
+        "Long runs of digits look like card numbers, and more decimals carry no information.",
         "Round to six decimals, with a digit on both sides of the point.",
     ),
     "metric.unit": Rule(
-        "l2met makes it a unit of its own or stops in the middle, and the bucket is another.",
-        "Use letters a-z and A-Z only, glued to the number.",
+        "l2met reads another unit, or stops in the middle, so the value lands in another bucket.",
+        "Use letters a-z and A-Z only, directly after the number.",
     ),
     "metric.quoted": Rule(
-        "l2met finds no number behind the quote, and drops it.", "Write the number without quotes."
+        "l2met finds no number after the quote, and drops it.", "Write the number without quotes."
     ),
     "metric.two-units": Rule(
-        "The unit is part of the metric's identity, so this is another bucket of the same name.",
+        "The unit is part of a metric's identity, so this goes into another bucket of the same "
+        "name.",
         "Keep to one unit for one name.",
     ),
 }

@@ -1,4 +1,4 @@
-"""How a receiver behaves badly on purpose: failures, silence and slowness, by chance."""
+"""Deliberate, random faults of a receiver: error answers, missing answers and delays."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from logplex_handler.testing._conversation import HttpAnswer
+from logplex_handler.testing._http_connection import HttpAnswer
 
 HANG = HttpAnswer(0)
-"""No answer at all: the connection stays open until the client gives up."""
+"""Stands for no answer: the connection stays open until the client gives up."""
 
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """What becomes of requests that would be taken otherwise; shares are from 0 to 1.
+    """Faults for requests that would otherwise be accepted; shares are from 0 to 1.
 
     Attributes:
-        fail: Statuses, each with the share of requests that are answered with it.
-        hang: The share of requests that are never answered.
+        fail: Statuses, each with the share of requests that get it as their answer.
+        hang: The share of requests that get no answer.
         delay: Seconds before every answer.
     """
 
     fail: tuple[tuple[int, float], ...] = ()
     hang: float = 0.0
     delay: float = 0.0
-    _chance: random.Random = field(default_factory=random.Random, repr=False, compare=False)
+    _random: random.Random = field(default_factory=random.Random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what cannot be."""
+        """Raises ValueError for an invalid status, share or delay."""
         for status, share in self.fail:
             check_status(status)
             if not 0 <= share <= 1:
@@ -41,13 +41,13 @@ class Misbehaviour:
             raise ValueError(f"a delay must be from 0 to 3600 seconds, not {self.delay:g}")
 
     def next(self) -> HttpAnswer | None:
-        """What the next request is answered with, or None if it is to be taken."""
-        left = self._chance.random()
-        misdeeds: Iterable[tuple[HttpAnswer, float]] = [
+        """The answer to the next request, or None if it is to be accepted."""
+        left = self._random.random()
+        faults: Iterable[tuple[HttpAnswer, float]] = [
             (HANG, self.hang),
             *((HttpAnswer(status, b"On purpose"), share) for status, share in self.fail),
         ]
-        for answer, share in misdeeds:
+        for answer, share in faults:
             left -= share
             if left < 0:
                 return answer
@@ -55,6 +55,6 @@ class Misbehaviour:
 
 
 def check_status(status: int) -> None:
-    """Raises ValueError for what cannot be the status of an answer."""
+    """Raises ValueError unless `status` may be the status of an answer."""
     if not 200 <= status <= 599:
         raise ValueError(f"status must be 200 to 599, not {status}")

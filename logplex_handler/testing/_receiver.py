@@ -1,8 +1,7 @@
-"""The receiver: what it is asked, and how it takes a request and answers."""
+"""The receiver: its public methods, and the way of a request to its answer."""
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 import time
@@ -11,30 +10,23 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
-from logplex_handler.testing._conversation import (
-    Conversation,
+from logplex_handler.testing._http_connection import (
     Headers,
     HttpAnswer,
+    HttpConnection,
     HttpRequest,
-    Refused,
+    UnreadableRequest,
 )
-from logplex_handler.testing._journal import Arrival, Journal, Line, Request
-from logplex_handler.testing._listener import Listener
+from logplex_handler.testing._journal import Journal, Line, OnArrival, Request
 from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
-from logplex_handler.testing._rules import given_credentials, judge, msg_count
 from logplex_handler.testing._tokens import Tokens
+from logplex_handler.testing._verdict import given_credentials, judge, msg_count
 from logplex_handler.testing._violations import Violation
-
-
-def listens_everywhere(host: str) -> bool:
-    """Whether this stands for every address of the machine."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_unspecified
-    return host == ""
+from logplex_handler.testing.listener import Listener, is_wildcard
 
 
 class LogplexReceiver:
-    """Logplex on a loopback port, started by `with` or `start()` and ended by `close()`."""
+    """A small Logplex on a loopback port, started by `with` or `start()` and ended by `close()`."""
 
     def __init__(
         self,
@@ -47,24 +39,27 @@ class LogplexReceiver:
         max_requests: int = 100,
         any_token: bool = False,
         misbehaviour: Misbehaviour | None = None,
-        on_arrival: Arrival | None = None,
+        on_arrival: OnArrival | None = None,
     ) -> None:
-        """Nothing is opened before `start()`.
+        """Open nothing yet; `start()` opens the port.
 
-        `tokens`: the tokens that are let in, by default one made up at random; the attribute of
-        that name may be set at any time, as when credentials are rotated.
-        `strict`: whether each departure from the documented form is a violation, and not only
-        what costs lines.
-        `port`: 0 takes any free one.
-        `idle_timeout`: patience with an idle connection and with half a header, in seconds; a
-        stalled body is given three times that.
-        `max_requests`: how many requests a connection takes before it is closed.
-        `any_token`: let in every token but those that `rotate` has retired.
-        `misbehaviour`: what goes wrong on purpose, by default nothing.
-        `on_arrival`: called with each request and the lines of it that were routed, one at a time
-        and before the answer, in the thread of the connection; nothing is kept then.
+        Args:
+            tokens: The tokens to accept; None makes up a random one. You can set the attribute
+                `tokens` at any time, as when credentials are rotated.
+            strict: Whether every departure from the documented form is a violation, or only
+                mistakes that lose lines.
+            host: The address to listen on.
+            port: The port to listen on; 0 takes any free one.
+            idle_timeout: Seconds to wait on an idle connection and for the rest of a header; a
+                stalled body gets three times as long.
+            max_requests: The number of requests after which a connection is closed.
+            any_token: Accept every token except those that `rotate` has retired.
+            misbehaviour: Deliberate faults; None for none.
+            on_arrival: Called with each request and its routed lines, one request at a time and
+                before the answer, in the connection's thread. The receiver then keeps nothing.
 
-        Raises ValueError if `tokens` is empty or one is not printable ASCII.
+        Raises:
+            ValueError: `tokens` is empty, or one of them is not printable ASCII.
         """
         self._tokens = Tokens(tokens, any_token=any_token)
         self._strict = strict
@@ -78,15 +73,15 @@ class LogplexReceiver:
         self._listener: Listener | None = None
 
     def start(self) -> LogplexReceiver:
-        """Listen; harmless if it was called before. Raises OSError if the port cannot be had."""
+        """Listen; idempotent. Raises OSError if the port cannot be opened."""
         if self._listener is None:
             self._listener = Listener(self._address, self._serve)
         return self
 
     def close(self) -> None:
-        """Close the port and every connection and end all threads; harmless twice.
+        """Close the port and every connection, and end all threads; idempotent.
 
-        What was received stays to be read.
+        Lines and requests stay readable.
         """
         self._closing.set()
         if self._listener is not None:
@@ -99,65 +94,65 @@ class LogplexReceiver:
         self.close()
 
     def __repr__(self) -> str:
-        where = self.url_for("***") if self._listener else "not started"
-        return f"<LogplexReceiver {where} {self._journal!r}>"
+        address = self.url_for("***") if self._listener else "not started"
+        return f"<LogplexReceiver {address} {self._journal!r}>"
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The tokens that are let in; they may be set, as when credentials are rotated."""
-        return self._tokens.given
+        """The accepted tokens; you can set them, as when credentials are rotated."""
+        return self._tokens.current
 
     @tokens.setter
     def tokens(self, tokens: tuple[str, ...]) -> None:
-        self._tokens.given = tokens
+        self._tokens.current = tokens
 
     @property
     def token(self) -> str:
-        """The token in `url`: the first of those that are let in."""
+        """The token in `url`: the first accepted one."""
         return self.tokens[0]
 
     @property
     def url(self) -> str:
-        """Where to post, with credentials; raises RuntimeError before `start()`."""
+        """The URL to post to, with credentials; raises RuntimeError before `start()`."""
         return self.url_for(self.token)
 
     def url_for(self, token: str) -> str:
-        """Where to post with another token, whether it is let in or not."""
+        """The URL to post to with another token, accepted or not."""
         if self._listener is None:
             raise RuntimeError("the receiver has no address before start()")
         host = self._address[0]
-        if listens_everywhere(host):
-            # Where to post on this machine.
+        if is_wildcard(host):
+            # A wildcard address cannot be connected to; loopback reaches it on this machine.
             host = "::1" if ":" in host else "127.0.0.1"
         host = f"[{host}]" if ":" in host else host
         return f"http://token:{quote(token, safe='*')}@{host}:{self._listener.port}/logs"
 
     def rotate(self) -> str:
-        """Retire every token so far and let in a new one, as Heroku does; the new URL."""
+        """Retire every token so far, accept a new one as Heroku does, and return the new URL."""
         self._tokens.rotate()
         return self.url
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every line that was routed, in that order."""
+        """Every routed line, in order."""
         return self._journal.lines
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Every request that was answered, in that order."""
+        """Every answered request, in order."""
         return self._journal.requests
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What senders did wrong, in words, over all requests."""
+        """The violations of all requests."""
         return tuple(violation for request in self.requests for violation in request.violations)
 
     def wait_for(self, count: int, timeout: float = 5.0) -> bool:
-        """Whether `count` lines or more were routed within `timeout` seconds."""
+        """Wait until `count` lines are routed; False if that takes more than `timeout` seconds."""
         return self._journal.wait_for(count, timeout)
 
     def clear(self) -> None:
-        """Forget all lines and requests; what `fail_next` planned stays."""
+        """Forget all lines and requests; answers planned with `fail_next` stay."""
         self._journal.clear()
 
     def fail_next(
@@ -167,10 +162,16 @@ class LogplexReceiver:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> None:
-        """Answer the next `times` requests with `status`, whatever they are, and route nothing.
+        """Answer the next `times` requests with `status`, and route none of their lines.
 
-        `headers` go with the answer, such as `{"Retry-After": "1"}`. Raises ValueError if the
-        status is not 200 to 599 or `times` is negative.
+        Args:
+            status: From 200 to 599.
+            times: The number of requests.
+            headers: More headers of the answer, such as `{"Retry-After": "1"}`.
+            body: The body of the answer.
+
+        Raises:
+            ValueError: The status is not from 200 to 599, or `times` is negative.
         """
         check_status(status)
         if times < 0:
@@ -178,42 +179,44 @@ class LogplexReceiver:
         self._planned.extend([HttpAnswer(status, body, headers)] * times)
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        conversation = Conversation(connection, self._idle_timeout)
+        http = HttpConnection(connection, self._idle_timeout)
         for count in range(1, self._max_requests + 1):
             try:
-                request = conversation.read()
-            except Refused as refused:
-                answer = HttpAnswer(refused.status, str(refused).encode())
-                rule = "http.too-large" if refused.status == 500 else "http.unreadable"
-                why = Violation(f"{refused.status}: {refused}", rule)
-                kept = _kept(answer, refused.headers, refused.body, 0, number, (why,))
-                self._journal.add(kept, [], "")
-                conversation.answer(answer, close=True)
+                request = http.read()
+            except UnreadableRequest as error:
+                answer = HttpAnswer(error.status, str(error).encode())
+                rule = "http.too-large" if error.status == 500 else "http.unreadable"
+                violation = Violation(f"{error.status}: {error}", rule)
+                entry = _journal_entry(answer, error.headers, error.body, 0, number, (violation,))
+                self._journal.add(entry, [], "")
+                http.send(answer, close=True)
                 return
             if request is None:
                 return
-            answer, close = self._take(request, number)
+            answer, close = self._answer(request, number)
             if answer is HANG:
-                conversation.wait_for_the_end()
+                http.wait_for_close()
                 return
             self._closing.wait(self._misbehaviour.delay)
             close = close or request.is_last or count == self._max_requests
-            conversation.answer(answer, close=close)
+            http.send(answer, close=close)
             if close:
                 return
 
-    def _take(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
-        verdict = judge(request, self._tokens.let_in, strict=self._strict)
+    def _answer(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
+        verdict = judge(request, self._tokens.accepted, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
         frame_id = request.headers.get("Logplex-Frame-Id")
-        seen = self._journal.seen(verdict.token, frame_id, verdict.frames) if frame_id else "new"
-        if self._strict and seen == "other":
-            told = "header Logplex-Frame-Id is that of another batch"
-            violations += (Violation(told, "http.frame-id-reused"),)
+        use = "first"
+        if frame_id:
+            use = self._journal.frame_id_use(verdict.token, frame_id, verdict.frames)
+        if self._strict and use == "reused":
+            message = "header Logplex-Frame-Id is that of another batch"
+            violations += (Violation(message, "http.frame-id-reused"),)
         if verdict.token:
             self._tokens.note(verdict.token)
         planned = None
-        # In one step, so that one failure is not given to two requests.
+        # One atomic step, so that no two requests get the same planned answer.
         with suppress(IndexError):
             planned = self._planned.popleft()
         if planned is None and answer.status == 204:
@@ -222,22 +225,21 @@ class LogplexReceiver:
             answer = planned
             close = Headers(planned.headers).get("Connection", "").lower() == "close"
         routed = verdict.frames if planned is None and answer.status == 204 else []
-        frames = len(verdict.frames)
-        kept = _kept(
+        entry = _journal_entry(
             answer,
             request.headers,
             request.body,
-            frames,
+            len(verdict.frames),
             connection,
             violations,
-            is_retry=seen == "again",
+            is_retry=use == "retry",
             on_purpose=planned is not None,
         )
-        self._journal.add(kept, routed, verdict.token)
+        self._journal.add(entry, routed, verdict.token)
         return answer, close
 
 
-def _kept(
+def _journal_entry(
     answer: HttpAnswer,
     headers: Headers,
     body: bytes,

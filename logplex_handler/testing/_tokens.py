@@ -1,4 +1,4 @@
-"""Which tokens are let in, and which no longer."""
+"""The tokens that a receiver accepts, and those that it has retired."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from logplex_handler._process import forks
 
 
-class AllBut(Collection[str]):
-    """Every token there is, but for some; an empty one is none."""
+class AllExcept(Collection[str]):
+    """Every non-empty token except the given ones."""
 
     def __init__(self, tokens: frozenset[str]) -> None:
         self._tokens = tokens
@@ -26,20 +26,20 @@ class AllBut(Collection[str]):
 
 
 class Tokens:
-    """Those that are let in: given ones, or any but those that were retired.
+    """The accepted tokens: a fixed set, or any token that was not retired.
 
     Attributes:
-        given: The tokens, of which the first stands in the URL.
+        current: The tokens, of which the first is in the URL.
     """
 
     def __init__(self, tokens: Iterable[str] | str | None, *, any_token: bool) -> None:
-        """Without `tokens` one is made up. Raises ValueError for what cannot be."""
+        """Without `tokens`, make up a random one. Raises ValueError for an invalid token."""
         if tokens is None:
-            tokens = (_made_up(),)
-        self.given = (tokens,) if isinstance(tokens, str) else tuple(tokens)
-        if not self.given:
+            tokens = (_random_token(),)
+        self.current = (tokens,) if isinstance(tokens, str) else tuple(tokens)
+        if not self.current:
             raise ValueError("tokens must hold one token at least")
-        if not all(token and token.isascii() and token.isprintable() for token in self.given):
+        if not all(token and token.isascii() and token.isprintable() for token in self.current):
             raise ValueError("tokens must be printable ASCII")
         self._any_token = any_token
         self._seen: set[str] = set()
@@ -48,28 +48,28 @@ class Tokens:
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Another thread, which does not run in the child, may have held the lock."""
-        # Guards `_seen`, so that no token is let in and not retired with the others.
+        """Replace the lock; a thread of the parent may have held it."""
+        # Guards `_seen` and `_retired`: rotate() must retire every token accepted before it.
         self._lock = threading.Lock()
 
     @property
-    def let_in(self) -> Collection[str]:
-        """What a token must be one of."""
-        return AllBut(self._retired) if self._any_token else self.given
+    def accepted(self) -> Collection[str]:
+        """The collection that contains every accepted token."""
+        return AllExcept(self._retired) if self._any_token else self.current
 
     def note(self, token: str) -> None:
-        """A token was let in."""
+        """Remember a token that was accepted."""
         if self._any_token:
             with self._lock:
                 self._seen.add(token)
 
     def rotate(self) -> None:
-        """Retire every token so far, and make up one."""
+        """Retire every token accepted so far, and make up a new one."""
         with self._lock:
-            self._retired |= {*self.given, *self._seen}
+            self._retired |= {*self.current, *self._seen}
             self._seen.clear()
-        self.given = (_made_up(),)
+        self.current = (_random_token(),)
 
 
-def _made_up() -> str:
+def _random_token() -> str:
     return f"t.{uuid.uuid4()}"

@@ -1,4 +1,4 @@
-"""A violation in words that a person can act on: what is wrong, what comes of it, and the cure."""
+"""A violation, described so that its reader can act: the finding, the consequence and the cure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from logplex_handler.testing._explanations import RULES
 
 
 class Violation(str):
-    """What a sender did wrong. As a text it is the place and the rule, in one line.
+    """A mistake of a sender. As a string, it is one line with the place and the rule.
 
     Attributes:
         rule: The rule's name, such as `packet.time`; a key of `RULES`.
-        frame: The number of the frame in its request, from 1; None if it is the request's.
-        finding: What was found, in more words than the text where there are more.
-        consequence: What Logplex or a reader of the lines makes of it.
+        frame: The number of the frame in its request, from 1; None for the request as a whole.
+        finding: What was found, sometimes in more detail than the string.
+        consequence: What Logplex or a reader of the lines does because of it.
         cure: What to do instead.
     """
 
@@ -41,12 +41,12 @@ class Violation(str):
 
     @property
     def explained(self) -> str:
-        """All of it: three sentences or more."""
+        """The finding, the consequence and the cure: three sentences or more."""
         return f"{self.finding}. {self.consequence} {self.cure}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _again, (str(self), self.rule, self.frame, self.finding)
+        return _rebuild, (str(self), self.rule, self.frame, self.finding)
 
 
-def _again(text: str, rule: str, frame: int | None, finding: str) -> Violation:
+def _rebuild(text: str, rule: str, frame: int | None, finding: str) -> Violation:
     return Violation(text, rule, frame=frame, finding=finding)

@@ -232,7 +232,7 @@ def test_what_turns_the_reading_direction_is_visible_in_names(tab, local):
 
 def test_a_page_too_many_is_told(tab, monkeypatch):
     """Instead of trying for ever."""
-    monkeypatch.setattr("logplex_handler.receiver._page._MOST_PAGES", 0)
+    monkeypatch.setattr("logplex_handler.receiver.page._MAX_PAGES", 0)
     with shown() as one:
         opened(tab, one, rows=False)
         expect(tab.locator("#status")).to_have_text("refused: close other pages and reload")
@@ -370,7 +370,7 @@ def test_a_receiver_that_starts_again_is_found_again(tab):
         port = first.page.port
     expect(tab.locator("#status")).to_contain_text("gone")
     tab.complaints.clear()
-    from logplex_handler.receiver._page import Page
+    from logplex_handler.receiver.page import Page
 
     with shown() as second, Page(second.store, port):
         second.send("msg=new")

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from logplex_handler.cli import _demo_shop
+from logplex_handler.cli import _demo
 from logplex_handler.handler import LogplexHandler
 
 
@@ -50,7 +50,7 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
             handler._pipeline.own_intake.drop("format_error")
 
     monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)
-    assert _demo_shop.demo(0.3) == 1
+    assert _demo.demo(0.3) == 1
     assert "dropped=1" in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler.cli._input import Lines
+from logplex_handler.cli._line_reader import LineSplitter
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from tests.commands import COMMAND, environment, run, started
 from tests.logs import wait_until
@@ -306,7 +306,7 @@ def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path)
 def test_lines_come_apart_alike_whatever_the_pieces(lines, size, longest):
     """Nothing is lost at the edges of pieces, and no character is cut in two."""
     data = "\n".join(lines).encode()
-    splitter = Lines(longest)
+    splitter = LineSplitter(longest)
     found = []
     for start in range(0, len(data), size):
         found += splitter.feed(data[start : start + size])

@@ -15,10 +15,15 @@ from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler.options import Arguments, resolve
 from logplex_handler.streams import Destination
-from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
-from logplex_handler.testing._pairs import parse_metric, parse_pairs
-from logplex_handler.testing._parse import Malformed, parse_packet, split_frames
-from logplex_handler.testing._rules import as_shown, judge
+from logplex_handler.testing._http_connection import (
+    Headers,
+    HttpConnection,
+    HttpRequest,
+    UnreadableRequest,
+)
+from logplex_handler.testing._text_parser import parse_metric, parse_pairs
+from logplex_handler.testing._verdict import as_shown, judge
+from logplex_handler.testing.wire_parser import Malformed, parse_packet, split_frames
 from tests import strict
 from tests.logs import RESERVED
 
@@ -115,8 +120,8 @@ def receiver(data: bytes) -> None:
     with ours, theirs:
         theirs.sendall(data[:60_000])
         theirs.shutdown(socket.SHUT_WR)
-        conversation = Conversation(ours, 1.0)
-        with suppress(Refused):
+        conversation = HttpConnection(ours, 1.0)
+        with suppress(UnreadableRequest):
             while request := conversation.read():
                 judge(request, [_TOKEN], strict=True)
 

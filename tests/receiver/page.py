@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 import requests
 
-from logplex_handler.receiver._feed import Feed
-from logplex_handler.receiver._page import Page
-from logplex_handler.receiver._store import Store
+from logplex_handler.receiver.feed import Feed
+from logplex_handler.receiver.page import Page
+from logplex_handler.receiver.store import Store
 from logplex_handler.testing import LogplexReceiver
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)

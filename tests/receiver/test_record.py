@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from logplex_handler.receiver._feed import Feed
-from logplex_handler.receiver._record import Recorder, read
+from logplex_handler.receiver.feed import Feed
+from logplex_handler.receiver.recording import Recorder, read
 from logplex_handler.testing import LogplexReceiver
 from tests.receiver.page import body
 from tests.receiver.posts import TOKEN, post

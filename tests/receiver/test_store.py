@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from logplex_handler.receiver._feed import Arrived, Feed, Seen
-from logplex_handler.receiver._store import Store
+from logplex_handler.receiver.feed import Feed, ReceivedLine, ReceivedRequest
+from logplex_handler.receiver.store import Store
 from logplex_handler.testing import LogplexReceiver
 from tests.receiver.page import body, shown
 from tests.receiver.posts import post
@@ -24,11 +24,11 @@ def test_the_page_keeps_so_many_bytes_at_most():
     """Of lines as long as packets can be there are fewer."""
     with LogplexReceiver() as receiver:
         post(receiver.url, b"".join(body("x" * 9_000) for _ in range(100)), 100, receiver.token)
-        lines = tuple(Seen(line, "shop", ()) for line in receiver.lines)
+        lines = tuple(ReceivedLine(line, "shop", ()) for line in receiver.lines)
         request = receiver.requests[0]
     store = Store(100_000, max_bytes=1_000_000)
     for _ in range(20):
-        store.add(Arrived(request, "shop", lines, ()))
+        store.add(ReceivedRequest(request, "shop", lines, ()))
     first, items = store.since(0)
     assert 50 <= len(items) <= 112
     assert first + len(items) == 20 * 101

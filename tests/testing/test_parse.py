@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler.testing._pairs import Metric, is_metric, parse_metric, parse_pairs
-from logplex_handler.testing._parse import Malformed, Packet, parse_packet, split_frames
+from logplex_handler.testing._text_parser import Metric, is_metric, parse_metric, parse_pairs
+from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet, split_frames
 
 GOOD = b"<190>1 2013-03-27T20:02:24.000000+00:00 host app web.1 - - foo\n"
 

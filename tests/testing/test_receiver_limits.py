@@ -10,10 +10,15 @@ import tracemalloc
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
-from logplex_handler.testing._conventions import text_violations
-from logplex_handler.testing._conversation import Conversation, Headers, HttpRequest, Refused
-from logplex_handler.testing._parse import MAX_FRAMES
-from logplex_handler.testing._rules import judge
+from logplex_handler.testing._http_connection import (
+    Headers,
+    HttpConnection,
+    HttpRequest,
+    UnreadableRequest,
+)
+from logplex_handler.testing._verdict import judge
+from logplex_handler.testing.conventions import text_violations
+from logplex_handler.testing.wire_parser import MAX_FRAMES
 from tests.receiver.page import body
 from tests.receiver.posts import post
 
@@ -54,8 +59,8 @@ def test_a_conversation_without_a_request_ends():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"\r\n" * 10_000 + b"x" * 70_000)
-        with pytest.raises(Refused, match="too long"):
-            Conversation(ours, 1.0).read()
+        with pytest.raises(UnreadableRequest, match="too long"):
+            HttpConnection(ours, 1.0).read()
 
 
 def test_frames_of_a_byte_each_are_not_read_without_end():

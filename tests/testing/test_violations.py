@@ -9,10 +9,10 @@ import zlib
 
 import pytest
 
-from logplex_handler.testing._conventions import Units, text_violations
 from logplex_handler.testing._explanations import RULES
-from logplex_handler.testing._framing import wrong_count
+from logplex_handler.testing._octet_counts import find_wrong_count
 from logplex_handler.testing._violations import Violation
+from logplex_handler.testing.conventions import MetricUnits, text_violations
 from tests.testing.wire import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
@@ -150,12 +150,12 @@ def test_a_wrong_octet_count_is_told_by_frame_and_number(logplex, by, end, last)
 
 def test_right_counts_are_not_blamed():
     """Faults of other kinds are told as what they are."""
-    assert wrong_count(LINES) is None
-    assert wrong_count(bare("1", "2", "3")) is None
-    assert wrong_count(LINES + b"\n") is None
-    assert wrong_count(frame("foo") + b" " + frame("bar")) is None
-    assert wrong_count(b"no frames") is None
-    assert wrong_count(frame("as in 62 <190>1 of the documents") + frame("bar")) is None
+    assert find_wrong_count(LINES) is None
+    assert find_wrong_count(bare("1", "2", "3")) is None
+    assert find_wrong_count(LINES + b"\n") is None
+    assert find_wrong_count(frame("foo") + b" " + frame("bar")) is None
+    assert find_wrong_count(b"no frames") is None
+    assert find_wrong_count(frame("as in 62 <190>1 of the documents") + frame("bar")) is None
 
 
 def test_a_path_that_is_not_logplex_is_explained(logplex):
@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_explained(logplex):
 
 def test_a_second_unit_of_a_metric_is_explained():
     """It is another bucket to l2met; another source may have a unit of its own."""
-    units = Units()
+    units = MetricUnits()
     assert not list(units.violations("source=a measure#x=1ms"))
     assert not list(units.violations("source=b measure#x=1s"))
     (told,) = units.violations("source=a measure#x=1s")

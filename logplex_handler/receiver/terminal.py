@@ -1,4 +1,4 @@
-"""What arrives, as `heroku logs --tail` shows it, with every violation explained below its line."""
+"""Prints lines as `heroku logs --tail` does, and explains each violation below its line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from logplex_handler.receiver._feed import Arrived, Seen
+from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
 from logplex_handler.receiver.style import Style, harmless
 from logplex_handler.testing import Line, Request, Violation
 
-# Explanations are for reading, so not wider than a page.
+# Columns; wider explanations are hard to read.
 _WIDTH = 96
 
 _ANSWERS = {
@@ -24,12 +24,12 @@ _ANSWERS = {
 
 @dataclass(frozen=True)
 class Filter:
-    """Which lines are shown: patterns with `*` for streams and processes; all if not given.
+    """Selects the lines to show; the default shows all.
 
     Attributes:
-        streams, processes: Any of these.
-        severity: Of this severity or a worse one, 0 (emergency) to 7 (debug).
-        text: What the text holds, whatever the case.
+        streams, processes: Patterns with `*`, of which one must match; empty for all.
+        severity: The lowest severity to show, from 0 (emergency) to 7 (debug).
+        text: A text that the line contains, in any case.
     """
 
     streams: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class Filter:
     severity: int = 7
     text: str = ""
 
-    def passes(self, seen: Seen) -> bool:
-        """Whether a line is shown."""
+    def passes(self, seen: ReceivedLine) -> bool:
+        """Whether to show a line."""
         packet = seen.line.packet
         return (
             packet.severity <= self.severity
@@ -53,7 +53,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def shown_line(line: Line, style: Style) -> str:
-    """A line as `heroku logs` shows it, in the colour of its process and harmless to terminals."""
+    """A line as `heroku logs` shows it, in the colour of its process, and safe to print."""
     packet = line.packet
     if not line.shown:
         return style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
@@ -62,41 +62,41 @@ def shown_line(line: Line, style: Style) -> str:
 
 
 class Terminal:
-    """Prints what arrives to stdout; a viewer."""
+    """Prints requests to stdout; a viewer."""
 
-    def __init__(self, style: Style, chosen: Filter, *, quiet: bool = False) -> None:
-        """`quiet`: no lines, only what is wrong."""
+    def __init__(self, style: Style, line_filter: Filter, *, quiet: bool = False) -> None:
+        """`quiet`: print only violations, and the lines that have some."""
         self._style = style
-        self._chosen = chosen
+        self._filter = line_filter
         self._quiet = quiet
         self.lines = self.requests = self.violations = 0
-        # Set when there is nobody to print for any more.
-        self.is_gone = threading.Event()
+        # Set when stdout is closed, for example because `head` has read enough.
+        self.reader_is_gone = threading.Event()
 
-    def __call__(self, arrived: Arrived) -> None:
-        """Print a request's lines and what is wrong with them."""
+    def __call__(self, received: ReceivedRequest) -> None:
+        """Print a request's lines and violations."""
         self.requests += 1
-        self.lines += len(arrived.lines)
-        shown = "".join(f"{line}\n" for line in self._shown(arrived))
-        if not shown or self.is_gone.is_set():
+        self.lines += len(received.lines)
+        shown = "".join(f"{line}\n" for line in self._shown(received))
+        if not shown or self.reader_is_gone.is_set():
             return
         try:
             sys.stdout.write(shown)
             sys.stdout.flush()
         except (OSError, ValueError):
-            self.is_gone.set()
+            self.reader_is_gone.set()
 
-    def _shown(self, arrived: Arrived) -> Iterator[str]:
-        if (told := _of_answer(arrived.request)) is not None:
-            yield self._style.paint(told, "dim")
-        for violation in arrived.violations:
+    def _shown(self, received: ReceivedRequest) -> Iterator[str]:
+        if (note := _answer_note(received.request)) is not None:
+            yield self._style.paint(note, "dim")
+        for violation in received.violations:
             yield from self._explained(violation)
-        for seen in arrived.lines:
-            if not self._quiet and self._chosen.passes(seen):
-                yield shown_line(seen.line, self._style)
-            for violation in seen.violations:
+        for line in received.lines:
+            if not self._quiet and self._filter.passes(line):
+                yield shown_line(line.line, self._style)
+            for violation in line.violations:
                 if self._quiet:
-                    yield shown_line(seen.line, self._style)
+                    yield shown_line(line.line, self._style)
                 yield from self._explained(violation)
 
     def _explained(self, violation: Violation) -> Iterator[str]:
@@ -108,8 +108,8 @@ class Terminal:
             )
 
 
-def _of_answer(request: Request) -> str | None:
-    """A word on an answer other than success; violations explain the others."""
+def _answer_note(request: Request) -> str | None:
+    """A note on an answer other than success, unless the violations explain it."""
     if request.on_purpose:
         answer = request.status or "no answer"
         return f"  - {answer} on purpose: a batch of {request.frames} lines was not taken"

@@ -1,7 +1,7 @@
-"""Requests in a file, to be looked at or sent again: one JSON object a line, without credentials.
+"""Records requests in a file, one JSON object a line, and reads them back for `replay`.
 
-A token that stands in a body, as in Heroku's form of 2013, is written over with as many `x`, so
-that the octet counts stay as they were.
+A recording contains no credentials. A token inside a body, as in Heroku's form of 2013, is replaced
+by the same number of `x`, so that octet counts stay valid.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from logplex_handler.receiver._feed import Arrived
+from logplex_handler.receiver.feed import ReceivedRequest
 from logplex_handler.testing import Request
-from logplex_handler.testing._rules import decompressed
+from logplex_handler.testing.request_body import decompress
 
-# What a sender decides; all else is made anew when the request is sent again.
-_KEPT = ("content-type", "content-encoding", "user-agent")
+# Headers that the sender chooses; `replay` generates the others itself.
+_RECORDED_HEADERS = ("content-type", "content-encoding", "user-agent")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request of a file: when it came (seconds since the epoch), and what it was."""
+    """One request of a recording; `time` is when it came, in seconds since the epoch."""
 
     time: float
     headers: dict[str, str]
@@ -35,28 +35,28 @@ class Recorded:
 
 
 class Recorder:
-    """Appends to a file, readable by its owner alone."""
+    """Appends requests to a file that only its owner can read; a viewer."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError if the file cannot be written."""
+        """Open the file; raises OSError if it cannot be written."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8")
         self._is_broken = False
 
-    def __call__(self, arrived: Arrived) -> None:
-        """Write a request, unless it was refused on purpose: the sender sends it again."""
-        request = arrived.request
+    def __call__(self, received: ReceivedRequest) -> None:
+        """Write a request, unless it was refused on purpose: the sender retries those."""
+        request = received.request
         if request.on_purpose or not request.body_bytes:
             return
-        kept = {
+        headers = {
             name: value
             for name, value in request.headers.items()
-            if name.lower() in _KEPT or name.lower().startswith("logplex-")
+            if name.lower() in _RECORDED_HEADERS or name.lower().startswith("logplex-")
         }
         record = {
             "time": round(request.time, 6),
             "status": request.status,
-            "headers": kept,
+            "headers": headers,
             "body": base64.b64encode(_without_token(request)).decode("ascii"),
         }
         if self._is_broken:
@@ -65,12 +65,12 @@ class Recorder:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
         except OSError as error:
-            # Such as a full disk: what is received is still shown.
+            # For example, a full disk. Lines are still shown.
             self._is_broken = True
             print(f"the record ends here: {error.strerror}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """No more requests come."""
+        """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -79,18 +79,19 @@ def _without_token(request: Request) -> bytes:
     body, token = request.body_bytes, request.token.encode("latin-1")
     if not token:
         return body
-    hidden = body.replace(token, b"x" * len(token))
-    # The same is done inside of what is compressed, whatever the headers say.
-    text = decompressed(body)
+    mask = b"x" * len(token)
+    # A gzipped body may contain the token too, whatever its headers say.
+    text = decompress(body)
     if text is not None and token in text:
-        return gzip.compress(text.replace(token, b"x" * len(token)), mtime=0)
-    return hidden
+        return gzip.compress(text.replace(token, mask), mtime=0)
+    return body.replace(token, mask)
 
 
 def read(path: Path) -> Iterator[Recorded]:
-    """The requests of a file, in order.
+    """Read the requests of a recording, in order.
 
-    Raises OSError if it cannot be read, and ValueError, which names the line, if it is no record.
+    Raises OSError if the file cannot be read, and ValueError, which names the line, if it is not a
+    recording.
     """
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):

@@ -1,7 +1,8 @@
-"""What is wrong with a line's header fields and text, by the conventions that readers rely on.
+"""Checks a line's header fields and text against the conventions that readers rely on.
 
-Logplex routes such lines; it is those who read them that misunderstand. A text that does not begin
-with a pair is free text, in which only metrics are looked at: l2met finds them anywhere.
+Logplex routes lines that break these conventions, but their readers misunderstand them. A text that
+does not begin with a pair is free text; only its metrics are checked, since l2met finds them
+anywhere.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from logplex_handler.testing._pairs import Metric, is_metric, parse_metric, parse_pairs
-from logplex_handler.testing._parse import Malformed, Packet, parse_packet
+from logplex_handler.testing._text_parser import Metric, is_metric, parse_metric, parse_pairs
 from logplex_handler.testing._violations import Violation
+from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 
 MAX_CONVENIENT_BYTES = 10_000
-"""What a packet should not exceed: less than Logplex's limit, so that a drain can add to it."""
+"""The largest packet to send: below Logplex's limit, so that a drain can add to it."""
 
-# Names whose unit is remembered.
-_MOST_UNITS = 100_000
+# Metric names whose unit is remembered.
+_MAX_METRIC_NAMES = 100_000
 _SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
 _FIELD = re.compile(r"[a-z0-9.-]*")
@@ -31,67 +32,67 @@ _CARD = re.compile(r"(?<![0-9])[0-9]{13,19}(?![0-9])")
 
 
 def packet_violations(packet: bytes, frame: int) -> tuple[Violation, ...]:
-    """What Logplex's own rules and those of the packet say; at most one, the first."""
+    """Check one packet against Logplex's and RFC 5424's rules; at most one violation, the first."""
     try:
         parsed = parse_packet(packet)
     except Malformed as error:
         return (Violation(f"frame {frame}: {error}", error.rule, frame=frame),)
     if parsed.procid in _RESERVED:
-        told = f"frame {frame}: l2met gives the procid {parsed.procid} a meaning of its own"
-        return (Violation(told, "packet.reserved", frame=frame),)
+        message = f"frame {frame}: l2met gives the procid {parsed.procid} a meaning of its own"
+        return (Violation(message, "packet.reserved", frame=frame),)
     return ()
 
 
 def token_violations(packet: bytes, token: str, frame: int) -> Iterator[Violation]:
-    """Whether a packet shows the stream's token: as appname it may stand there, nowhere else."""
+    """Check that a packet does not contain the stream's token anywhere but as its appname."""
     secret = token.encode("latin-1")
-    # A made-up one as short as `x` is in any text.
+    # A token as short as `x` occurs in any text.
     if len(secret) < _SHORTEST_TOKEN or secret not in packet:
         return
     fields = packet.split(b" ", 4)
     allowed = len(fields) > 3 and fields[3] == secret
     place = packet.find(secret, len(b" ".join(fields[:4])) if allowed else 0)
     if place >= 0:
-        told = f"frame {frame}: byte {place}: the stream's token stands in the packet"
-        yield Violation(told, "packet.token", frame=frame)
+        message = f"frame {frame}: byte {place}: the stream's token stands in the packet"
+        yield Violation(message, "packet.token", frame=frame)
 
 
 def line_violations(packet: Packet, size: int, frame: int) -> Iterator[Violation]:
-    """What the conventions say of a routed packet of so many bytes."""
+    """Check a routed packet of `size` bytes against the conventions."""
     for name in ("hostname", "appname", "procid"):
         field = getattr(packet, name)
         fits = _FIELD.match(field)
         if fits and fits.end() < len(field):
-            told = f"{name}: character {fits.end()} is not one of [a-z0-9.-]"
-            yield Violation(told, "packet.letters", frame=frame)
+            message = f"{name}: character {fits.end()} is not one of [a-z0-9.-]"
+            yield Violation(message, "packet.letters", frame=frame)
     if size > MAX_CONVENIENT_BYTES:
-        told = f"the packet has {size:,} bytes, more than {MAX_CONVENIENT_BYTES:,}"
-        yield Violation(told, "packet.size", frame=frame)
+        message = f"the packet has {size:,} bytes, more than {MAX_CONVENIENT_BYTES:,}"
+        yield Violation(message, "packet.size", frame=frame)
     for violation in text_violations(packet.text):
         violation.frame = frame
         yield violation
 
 
 def text_violations(text: str) -> Iterator[Violation]:
-    """What the conventions for key=value and metrics say of a text."""
+    """Check a text against the conventions for key=value pairs and metrics."""
     if not _BEGINS_WITH_PAIR.match(text):
-        yield from _of_metrics_in_free_text(text)
+        yield from _free_text_violations(text)
     else:
         try:
             pairs = parse_pairs(text)
         except Malformed as error:
             yield Violation(f"text: {error}", error.rule)
-            yield from _of_metrics_in_free_text(text)
+            yield from _free_text_violations(text)
         else:
-            yield from _of_pairs(text, pairs)
+            yield from _pair_violations(text, pairs)
     if (card := _CARD.search(text)) is not None:
         digits = card.end() - card.start()
-        told = f"text: character {card.start()}: {digits} digits in a row"
-        yield Violation(told, "text.card-number")
+        message = f"text: character {card.start()}: {digits} digits in a row"
+        yield Violation(message, "text.card-number")
 
 
-def metrics(text: str) -> list[Metric]:
-    """The metrics of a text that can be read, each with the line's source."""
+def metrics_of(text: str) -> list[Metric]:
+    """The readable metrics of a text, each with the line's source."""
     if "#" not in text:
         return []
     try:
@@ -99,15 +100,15 @@ def metrics(text: str) -> list[Metric]:
     except Malformed:
         pairs = [(match[1], match[2]) for match in _METRIC_IN_TEXT.finditer(text)]
     source = next((value for key, value in pairs if key == "source"), "")
-    found = []
+    metrics = []
     for key, value in pairs:
         if is_metric(key):
             with suppress(Malformed):
-                found.append(replace(parse_metric(key, value), source=source))
-    return found
+                metrics.append(replace(parse_metric(key, value), source=source))
+    return metrics
 
 
-def _of_pairs(text: str, pairs: list[tuple[str, str]]) -> Iterator[Violation]:
+def _pair_violations(text: str, pairs: list[tuple[str, str]]) -> Iterator[Violation]:
     sources = [value for key, value in pairs if key == "source"]
     if len(sources) > 1:
         yield Violation(f"text: {len(sources)} sources", "text.source-twice")
@@ -115,21 +116,21 @@ def _of_pairs(text: str, pairs: list[tuple[str, str]]) -> Iterator[Violation]:
         yield Violation("text: the source holds a space", "text.source-space")
     for key, value in pairs:
         if _KIND.match(key):
-            yield from _of_metric(text, key, value)
+            yield from _metric_violations(text, key, value)
             if f'{key}="' in text:
-                told = f"text: character {text.find(key)}: the number of a metric is quoted"
-                yield Violation(told, "metric.quoted")
+                message = f"text: character {text.find(key)}: the number of a metric is quoted"
+                yield Violation(message, "metric.quoted")
         elif " " in value and (inside := _KIND_IN_TEXT.search(value)):
-            told = f"text: the value of a quoted text holds {inside.group().partition('#')[0]}#"
-            yield Violation(told, "text.quoted-metric")
+            message = f"text: the value of a quoted text holds {inside.group().partition('#')[0]}#"
+            yield Violation(message, "text.quoted-metric")
 
 
-def _of_metrics_in_free_text(text: str) -> Iterator[Violation]:
+def _free_text_violations(text: str) -> Iterator[Violation]:
     for match in _METRIC_IN_TEXT.finditer(text):
-        yield from _of_metric(text, *match.group(1, 2))
+        yield from _metric_violations(text, *match.group(1, 2))
 
 
-def _of_metric(text: str, key: str, value: str) -> Iterator[Violation]:
+def _metric_violations(text: str, key: str, value: str) -> Iterator[Violation]:
     place = f"text: character {text.find(key)}"
     kind, _, name = key.partition("#")
     if kind != kind.lower():
@@ -140,23 +141,25 @@ def _of_metric(text: str, key: str, value: str) -> Iterator[Violation]:
         try:
             parse_metric(key, value)
         except Malformed as error:
-            told = str(error).partition(": ")[2]
-            yield Violation(f"{place}: the metric's number: {told}", error.rule)
+            message = str(error).partition(": ")[2]
+            yield Violation(f"{place}: the metric's number: {message}", error.rule)
 
 
-class Units:
-    """Remembers the unit of each metric by source: it should have one."""
+class MetricUnits:
+    """Remembers the unit of each metric and source, which should not change."""
 
     def __init__(self) -> None:
         self._units: dict[tuple[str, str, str], str] = {}
 
     def violations(self, text: str) -> Iterator[Violation]:
-        """Those of a text's metrics that had another unit before."""
-        for metric in metrics(text):
+        """Report each metric of a text that had another unit before."""
+        for metric in metrics_of(text):
             bucket = (metric.kind, metric.name, metric.source)
             first = self._units.get(bucket, metric.unit)
-            if len(self._units) < _MOST_UNITS:
+            if len(self._units) < _MAX_METRIC_NAMES:
                 self._units.setdefault(bucket, metric.unit)
             if first != metric.unit:
-                told = f"text: a metric's unit was {first or 'none'} and is {metric.unit or 'none'}"
-                yield Violation(told, "metric.two-units")
+                message = (
+                    f"text: a metric's unit was {first or 'none'} and is {metric.unit or 'none'}"
+                )
+                yield Violation(message, "metric.two-units")

@@ -1,8 +1,8 @@
-"""A strict reader of the wire: frames and RFC 5424 packets.
+"""A strict parser of the wire format: frames and RFC 5424 packets.
 
-Pure functions. They accept only what every known reader of such lines understands, so what passes
-here is safe to send. Errors tell the place and the rule and never quote what was read, because
-that may hold credentials.
+All functions are pure. They accept only what every known reader of this format understands, so
+anything that passes here is safe to send. Errors name the offset and the rule; they never quote the
+input, which may contain credentials.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from datetime import date
 from functools import lru_cache
 
 MAX_PACKET_BYTES = 10_240
-"""The largest packet that Logplex reads, in bytes without its length prefix."""
+"""The largest packet that Logplex reads, in bytes, without its octet count."""
 
 MAX_FRAMES = 200_000
-"""The most frames that are read of one body: more than 8,000,000 bytes of good ones hold."""
+"""The most frames read from one body; 8,000,000 bytes of valid frames hold fewer."""
 
 
 class Malformed(ValueError):
-    """What was read breaks a rule; the message names the offset, counted from 0, and the rule.
+    """The input breaks a rule; the message names the offset, from 0, and the rule.
 
-    `rule` is the rule's name, by which it is explained.
+    `rule` is the rule's key in the table of explanations.
     """
 
     def __init__(self, message: str, rule: str) -> None:
@@ -32,7 +32,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One RFC 5424 packet; `text` is without the newline that ends it."""
+    """One RFC 5424 packet; `text` is without its final newline."""
 
     priority: int
     timestamp: str
@@ -58,17 +58,17 @@ _LENGTH = re.compile(rb"([0-9]*)( ?)")
 
 
 def split_frames(body: bytes) -> list[bytes]:
-    """The packets of a body of octet-counted frames; an empty body has none.
+    """Split a body into the packets of its octet-counted frames; an empty body has none.
 
-    Raises Malformed for anything but `LEN SP packet` repeated without a gap.
+    Raises Malformed unless the body consists of `LEN SP packet`, repeated without gaps.
     """
     frames: list[bytes] = []
     position = 0
     end = len(body)
     while position < end:
         if len(frames) == MAX_FRAMES:
-            told = f"byte {position}: there are more than {MAX_FRAMES:,} frames"
-            raise Malformed(told, "http.too-large")
+            message = f"byte {position}: there are more than {MAX_FRAMES:,} frames"
+            raise Malformed(message, "http.too-large")
         match = _LENGTH.match(body, position)
         digits, space = match.groups() if match else (b"", b"")
         if not digits:
@@ -84,7 +84,7 @@ def split_frames(body: bytes) -> list[bytes]:
                 f"byte {position + len(digits)}: one space must follow a frame length",
                 "frame.length",
             )
-        # Six digits are too many in any case, and int() is slow or fails on very long ones.
+        # Six digits are too many in any case, and int() is slow or fails on very long numbers.
         length = int(digits) if len(digits) < 6 else MAX_PACKET_BYTES + 1
         if length > MAX_PACKET_BYTES:
             raise Malformed(
@@ -102,8 +102,8 @@ def split_frames(body: bytes) -> list[bytes]:
     return frames
 
 
-# One row for each element in its order: name, form, rule. The whole form and the words of an
-# error are both made of these rows, so they cannot disagree.
+# One row for each element, in order: name, form, rule. The pattern of a packet and the messages of
+# errors are both built from these rows, so they cannot disagree.
 _ELEMENTS = (
     ("priority", rb"<(0|[1-9][0-9]?|1[0-8][0-9]|19[01])>", "must be <0> to <191>"),
     ("version", rb"1 ", "must be 1 and a space"),
@@ -123,14 +123,14 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BOM = "\ufeff".encode()
 
 
-def _whole(*, optional: str = "") -> re.Pattern[bytes]:
+def _packet_pattern(*, optional: str = "") -> re.Pattern[bytes]:
     return re.compile(
         b"".join(b"(?:" + form + b")?" if name == optional else form for name, form, _ in _ELEMENTS)
     )
 
 
-_PACKET = _whole()
-_PACKET_OR_BARE = _whole(optional="structured data")
+_PACKET = _packet_pattern()
+_PACKET_OR_BARE = _packet_pattern(optional="structured data")
 
 
 @lru_cache(maxsize=64)
@@ -143,9 +143,9 @@ def _is_date(text: bytes) -> bool:
 
 
 def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
-    """The parts of one packet, which is what a frame holds after its length and the space.
+    """Parse one packet: the part of a frame after its octet count and the space.
 
-    With `structured_data=False` a packet that leaves the structured data out is read as well; its
+    With `structured_data=False`, a packet without structured data is accepted too; its
     `structured_data` is then empty. Raises Malformed.
     """
     match = (_PACKET if structured_data else _PACKET_OR_BARE).fullmatch(packet)
@@ -179,7 +179,7 @@ def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
 
 
 def _fault(packet: bytes, structured_data: bool) -> tuple[str, str]:
-    """The first fault of a packet in words, and the name of the rule that it breaks."""
+    """A description of a packet's first fault, and the rule that it breaks."""
     position = 0
     for name, form, rule in _ELEMENTS:
         match = re.compile(form).match(packet, position)
@@ -190,8 +190,8 @@ def _fault(packet: bytes, structured_data: bool) -> tuple[str, str]:
             if control is None:
                 return f"byte {len(packet)}: text {rule}", "packet.end"
             code = ord(control.group())
-            told = f"byte {control.start()}: text must not hold the control 0x{code:02x}"
-            return told, "packet.control"
+            message = f"byte {control.start()}: text must not hold the control 0x{code:02x}"
+            return message, "packet.control"
         elif name != "structured data" or structured_data:
             return f"byte {position}: {name} {rule}", f"packet.{name.replace(' ', '-')}"
     return f"byte {position - 1}: text must end with the only newline", "packet.newline"

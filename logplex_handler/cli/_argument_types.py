@@ -1,4 +1,4 @@
-"""What a value on the command line may be; anything else is an error of usage in words."""
+"""Types of command-line arguments, with an error message for each invalid value."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def failure(text: str) -> tuple[int, float]:
 
 
 def share(text: str) -> float:
-    found = number(text)
-    if not 0 <= found <= 1:
+    value = number(text)
+    if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError("must be a share from 0 to 1")
-    return found
+    return value
 
 
 def port(text: str) -> int:
@@ -34,17 +34,17 @@ def whole(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    found = number(text)
-    if not 0 < found <= 3600:
+    value = number(text)
+    if not 0 < value <= 3600:
         raise argparse.ArgumentTypeError("must be a number, more than 0 and at most 3600")
-    return found
+    return value
 
 
 def wait(text: str) -> float:
-    found = number(text)
-    if not 0 <= found <= 86_400:
+    value = number(text)
+    if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError("must be a number from 0 to 86400")
-    return found
+    return value
 
 
 def number(text: str) -> float:

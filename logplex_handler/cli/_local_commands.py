@@ -1,4 +1,4 @@
-"""The commands of the local Logplex on the command line: `receive` and `replay`."""
+"""The commands `receive` and `replay`: their arguments, and how they are started."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import argparse
 import logging
 from pathlib import Path
 
-from logplex_handler.cli import _values
+from logplex_handler.cli import _argument_types
 
 
 def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "receive",
-        help="run a local Logplex: shows lines as customers see them, and explains what is wrong",
-        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, and shows what it "
-        "is sent as `heroku logs --tail` does, with every violation of the format explained.",
+        help="run a local Logplex: shows lines as customers see them, and explains violations",
+        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, shows the lines "
+        "that it gets as `heroku logs --tail` does, and explains every violation of the format.",
     )
     command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
     command.add_argument(
-        "--port", type=_values.port, default=8601, help="default: 8601; 0: any free one"
+        "--port", type=_argument_types.port, default=8601, help="default: 8601; 0: any free one"
     )
     command.add_argument(
         "--token",
         action="append",
         default=[],
-        help="let in this token alone; may be repeated (default: any)",
+        help="accept only this token; may be repeated (default: any)",
     )
     command.add_argument(
         "--web",
-        type=_values.port,
+        type=_argument_types.port,
         nargs="?",
         const=8602,
         metavar="PORT",
@@ -36,10 +36,10 @@ def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument(
         "--keep",
-        type=_values.whole,
+        type=_argument_types.whole,
         default=100_000,
         metavar="LINES",
-        help="lines that the page keeps (default: 100000)",
+        help="how many lines the page keeps (default: 100000)",
     )
     shown = command.add_argument_group("what is printed")
     shown.add_argument(
@@ -50,22 +50,22 @@ def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
     shown.add_argument(
-        "--level", choices=_values.LEVELS, default="debug", help="only this level or worse"
+        "--level", choices=_argument_types.LEVELS, default="debug", help="only this level or worse"
     )
     shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
-    shown.add_argument("--quiet", action="store_true", help="only what is wrong")
+    shown.add_argument("--quiet", action="store_true", help="only violations")
     bad = command.add_argument_group("misbehave on purpose")
     bad.add_argument(
         "--fail",
-        type=_values.failure,
+        type=_argument_types.failure,
         action="append",
         default=[],
         metavar="STATUS[:SHARE]",
-        help="answer so many requests with this: 503:0.2 is every fifth; may be repeated",
+        help="answer this share of requests with STATUS: 503:0.2 is every fifth; may be repeated",
     )
     bad.add_argument(
         "--hang",
-        type=_values.share,
+        type=_argument_types.share,
         nargs="?",
         const=1.0,
         default=0.0,
@@ -74,17 +74,17 @@ def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     bad.add_argument(
         "--delay",
-        type=_values.wait,
+        type=_argument_types.wait,
         default=0.0,
         metavar="SECONDS",
         help="wait before every answer",
     )
     bad.add_argument(
         "--rotate",
-        type=_values.seconds,
+        type=_argument_types.seconds,
         metavar="SECONDS",
-        help="retire all tokens every so often, as "
-        "when Heroku rotates credentials, and print the new URL",
+        help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
+        "and print the new URL",
     )
     command.add_argument(
         "--record", type=Path, metavar="FILE", help="append requests to a file, for `replay`"
@@ -98,7 +98,7 @@ def add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _receive(options: argparse.Namespace) -> int:
     from logplex_handler._wire.packet import severity
     from logplex_handler.cli._receive import ReceiveOptions, receive
-    from logplex_handler.receiver._terminal import Filter
+    from logplex_handler.receiver.terminal import Filter
     from logplex_handler.testing import Misbehaviour
 
     try:
@@ -114,7 +114,7 @@ def _receive(options: argparse.Namespace) -> int:
             tokens=tuple(options.token),
             misbehaviour=misbehaviour,
             rotate=options.rotate,
-            chosen=Filter(
+            line_filter=Filter(
                 streams=tuple(options.stream),
                 processes=tuple(options.process),
                 severity=severity(getattr(logging, options.level.upper())),
@@ -131,15 +131,15 @@ def _receive(options: argparse.Namespace) -> int:
 
 def add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "replay", help="send recorded requests again, as they were, to LOGPLEX_URL"
+        "replay", help="send recorded requests to LOGPLEX_URL again, unchanged"
     )
-    command.add_argument("file", type=Path, help="what `receive --record FILE` has written")
+    command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
     command.add_argument(
         "--speed",
-        type=_values.wait,
+        type=_argument_types.wait,
         default=0.0,
         metavar="TIMES",
-        help="how many times faster than they came; 1: as they came (default: without waits)",
+        help="how many times faster than recorded; 1: as fast as recorded (default: no waiting)",
     )
     command.set_defaults(run=_replay)
 

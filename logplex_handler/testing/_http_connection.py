@@ -1,6 +1,6 @@
-"""One HTTP/1.1 conversation as Logplex holds it: requests are read off a socket and answered.
+"""The server's side of one HTTP/1.1 connection, with Logplex's limits and timeouts.
 
-What a request means is decided elsewhere; here are only its bytes, its limits and its patience.
+This module reads requests from a socket and writes answers. Other modules decide what to answer.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from http import HTTPStatus
 from time import monotonic
 
 MAX_BODY_BYTES = 8_000_000
-"""The largest body that Logplex takes, in bytes as sent."""
+"""The largest body that Logplex accepts, in bytes as sent."""
 
 MAX_HEAD_BYTES = 65_536
-"""The largest request line with headers that is read, in bytes."""
+"""The largest size of a request line with its headers, in bytes."""
 
-# Logplex gives up on an idle connection after 5 s and on a stalled body after 15 s.
-_BODY_PATIENCE = 3
+# Logplex closes an idle connection after 5 s, and gives up on a stalled body after 15 s.
+_BODY_TIMEOUT_FACTOR = 3
 
-# `int` takes signs, `0x` and underscores as well. A body of so many digits is too large anyway.
+# Needed because `int` also accepts signs, `0x` and underscores. A chunk size of more digits is too
+# large in any case.
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
 
 class Headers(Mapping[str, str]):
-    """The headers of a request; names are compared without regard to case."""
+    """The headers of a request; names are case-insensitive."""
 
     __slots__ = ("_items",)
 
@@ -48,13 +49,13 @@ class Headers(Mapping[str, str]):
         return f"Headers({dict(self.without_credentials().items())!r})"
 
     def without_credentials(self) -> Headers:
-        """The same headers without those that carry credentials."""
+        """A copy without the headers that carry credentials."""
         return Headers({k: v for k, v in self.items() if k.lower() not in _CREDENTIALS})
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request; `body` is undone of chunks but not of a content encoding."""
+    """One request. Its `body` is joined from chunks, but still has its content encoding."""
 
     method: str
     target: str
@@ -65,43 +66,43 @@ class HttpRequest:
     @property
     def is_last(self) -> bool:
         """Whether the client wants the connection closed after the answer."""
-        wish = self.headers.get("Connection", "").lower()
-        return wish == "close" or (self.version == "HTTP/1.0" and wish != "keep-alive")
+        option = self.headers.get("Connection", "").lower()
+        return option == "close" or (self.version == "HTTP/1.0" and option != "keep-alive")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """One answer; the headers that HTTP itself needs are added when it is sent."""
+    """One answer. `HttpConnection.send` adds the headers that HTTP itself needs."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] | None = None
 
 
-class Refused(Exception):
-    """A request that cannot be read to its end: what to answer before closing."""
+class UnreadableRequest(Exception):
+    """A request that cannot be read to its end, with the answer to send before closing."""
 
-    def __init__(self, status: int, why: str, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(why)
+    def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(reason)
         self.status = status
         self.headers = headers
         self.body = body
 
 
-class Conversation:
-    """Reads requests from one connected socket and writes answers; the caller closes it."""
+class HttpConnection:
+    """Reads requests from one connected socket and writes answers; the caller closes the socket."""
 
     def __init__(self, connection: socket.socket, idle_timeout: float) -> None:
-        """`idle_timeout`: how long to wait for a request and then for its headers, in seconds."""
+        """`idle_timeout`: seconds to wait for a request, and then for its headers."""
         self._socket = connection
         self._idle_timeout = idle_timeout
-        self._body_timeout = idle_timeout * _BODY_PATIENCE
+        self._body_timeout = idle_timeout * _BODY_TIMEOUT_FACTOR
         self._buffer = bytearray()
 
     def read(self) -> HttpRequest | None:
-        """The next request, or None when there will be none.
+        """Read the next request; None if the client has finished.
 
-        Raises Refused when a part of one came and the rest did not, or cannot be understood.
+        Raises UnreadableRequest if only a part of a request came, or if it cannot be parsed.
         """
         head = self._read_head()
         if head is None:
@@ -112,66 +113,66 @@ class Conversation:
         try:
             body = self._read_body(headers)
         except TimeoutError:
-            raise Refused(400, "the body stalled", headers, bytes(self._buffer)) from None
+            raise UnreadableRequest(400, "the body stalled", headers, bytes(self._buffer)) from None
         except EOFError:
             return None
         return HttpRequest(method, target, version, headers, body)
 
-    def answer(self, answer: HttpAnswer, *, close: bool) -> None:
-        """Send one answer; `close` tells the client that it is the last."""
+    def send(self, answer: HttpAnswer, *, close: bool) -> None:
+        """Send one answer; with `close`, its headers say that the connection ends here."""
         try:
             phrase = HTTPStatus(answer.status).phrase
         except ValueError:
             phrase = "Unknown"
         lines = [f"HTTP/1.1 {answer.status} {phrase}"]
-        named = Headers(answer.headers)
-        lines += [f"{name}: {value}" for name, value in named.items()]
-        if "Connection" not in named:
+        headers = Headers(answer.headers)
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if "Connection" not in headers:
             lines.append(f"Connection: {'close' if close else 'keep-alive'}")
-        # These two never have a body, so a length would only confuse the reader.
+        # 204 and 304 never have a body, so a Content-Length would only confuse the client.
         body = b"" if answer.status in (204, 304) else answer.body
         if answer.status not in (204, 304):
             lines.append(f"Content-Length: {len(body)}")
         self._socket.settimeout(self._body_timeout)
         self._socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
-    def wait_for_the_end(self) -> None:
-        """Say nothing until the other side closes the connection."""
+    def wait_for_close(self) -> None:
+        """Answer nothing until the client closes the connection."""
         self._socket.settimeout(None)
         while self._socket.recv(262_144):
             pass
 
     def _read_head(self) -> bytes | None:
         deadline = monotonic() + self._idle_timeout
-        seen = bool(self._buffer)
+        has_begun = bool(self._buffer)
         while True:
-            # A blank line before a request is allowed, and some clients send one after a body.
+            # HTTP allows a blank line before a request, and some clients send one after a body.
             while self._buffer.startswith(b"\r\n"):
                 del self._buffer[:2]
             end = self._buffer.find(b"\r\n\r\n")
             if end >= 0:
                 return bytes(self._take(end + 4)[:end])
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise Refused(400, "the headers are too long", Headers())
+                raise UnreadableRequest(400, "the headers are too long", Headers())
             try:
                 self._receive(max(deadline - monotonic(), 0.001))
             except TimeoutError:
                 if not self._buffer:
                     return None
-                raise Refused(408, "only a part of the headers came", Headers()) from None
+                raise UnreadableRequest(408, "only a part of the headers came", Headers()) from None
             except EOFError:
                 return None
-            if not seen:
-                seen, deadline = True, monotonic() + self._idle_timeout
+            if not has_begun:
+                has_begun, deadline = True, monotonic() + self._idle_timeout
 
     def _read_body(self, headers: Headers) -> bytes:
         if headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._read_chunks(headers)
         length = headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise Refused(400, "Content-Length is not a number", headers)
+            raise UnreadableRequest(400, "Content-Length is not a number", headers)
         if len(length) > 18 or int(length) > MAX_BODY_BYTES:
-            raise Refused(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+            raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
         self._need(int(length))
         return self._take(int(length))
 
@@ -181,26 +182,28 @@ class Conversation:
             digits = self._read_line().partition(b";")[0].strip()
             size = int(digits, 16) if _CHUNK_SIZE.fullmatch(digits) else -1
             if size < 0:
-                raise Refused(400, "a chunk has no length", headers, bytes(body))
+                raise UnreadableRequest(400, "a chunk has no length", headers, bytes(body))
             if len(body) + size > MAX_BODY_BYTES:
-                raise Refused(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+                raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
             if size == 0:
-                # What may follow are headers, in as many bytes as those at the beginning may have.
+                # Trailing headers may follow, with the same limit as the headers at the beginning.
                 left = MAX_HEAD_BYTES
                 while line := self._read_line():
                     left -= len(line)
                     if left < 0:
-                        raise Refused(400, "the headers behind the chunks are too long", headers)
+                        raise UnreadableRequest(
+                            400, "the headers behind the chunks are too long", headers
+                        )
                 return bytes(body)
             self._need(size + 2)
             body += self._take(size)
             if self._take(2) != b"\r\n":
-                raise Refused(400, "a chunk is longer than it says", headers, bytes(body))
+                raise UnreadableRequest(400, "a chunk is longer than it says", headers, bytes(body))
 
     def _read_line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise Refused(400, "a line between chunks is too long", Headers())
+                raise UnreadableRequest(400, "a line between chunks is too long", Headers())
             self._receive(self._body_timeout)
         return self._take(end + 2)[:end]
 
@@ -223,19 +226,19 @@ class Conversation:
 
 def _parse_head(head: bytes) -> tuple[str, str, str, Headers]:
     first, *rest = head.decode("latin-1").split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1"):
-        raise Refused(400, "the request line is malformed", Headers())
-    named: dict[str, str] = {}
+    parts = first.split(" ")
+    if len(parts) != 3 or parts[2] not in ("HTTP/1.0", "HTTP/1.1"):
+        raise UnreadableRequest(400, "the request line is malformed", Headers())
+    headers: dict[str, str] = {}
     lengths: set[str] = set()
     for line in rest:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise Refused(400, "a header is malformed", Headers(named))
-        named[name] = value.strip()
+            raise UnreadableRequest(400, "a header is malformed", Headers(headers))
+        headers[name] = value.strip()
         if name.lower() == "content-length":
-            lengths.add(named[name])
+            lengths.add(headers[name])
     if len(lengths) > 1:
-        # Which of them holds is what readers disagree on.
-        raise Refused(400, "Content-Length stands twice", Headers(named))
-    return words[0], words[1], words[2], Headers(named)
+        # Servers disagree on which of the two holds.
+        raise UnreadableRequest(400, "Content-Length stands twice", Headers(headers))
+    return parts[0], parts[1], parts[2], Headers(headers)

@@ -1,4 +1,4 @@
-"""A few seconds of a shop's logs, sent to a small Logplex in this process and shown."""
+"""The command `demo`: logs like a shop for a few seconds, and shows what the customer sees."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from logplex_handler import LogplexHandler, count, measure, sample
-from logplex_handler.receiver._terminal import shown_line
 from logplex_handler.receiver.style import Style
+from logplex_handler.receiver.terminal import shown_line
 from logplex_handler.testing import Line, LogplexReceiver
 
-# What takes a terminal back to the start of its line, and empties that.
-_CLEAR = "\r\x1b[K"
-# Characters of the bar.
-_BAR = 30
+# Returns a terminal's cursor to the start of its line, and clears the line.
+_CLEAR_LINE = "\r\x1b[K"
+# Characters of the progress bar.
+_BAR_WIDTH = 30
 
 _CITIES = ("berlin", "lisbon", "oslo", "porto")
 
@@ -28,8 +28,8 @@ _orders = itertools.count(1000)
 
 
 def demo(seconds: float) -> int:
-    """Log for so many seconds from several threads; 0 if every record arrived, else 1."""
-    # It shows the same everywhere, however this machine is set up.
+    """Log for some seconds from several threads; return 0 if every record arrived, else 1."""
+    # The demo must show the same on every machine, whatever its environment.
     for name in [name for name in os.environ if name.startswith("LOGPLEX_")]:
         del os.environ[name]
     with LogplexReceiver() as logplex:
@@ -75,7 +75,7 @@ def demo(seconds: float) -> int:
 
 
 def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> int:
-    """Have the shop log for so long; how many lines were shown meanwhile."""
+    """Run the shop, and show its lines meanwhile; return how many were shown."""
     closed = threading.Event()
     activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
     threads = [
@@ -84,10 +84,10 @@ def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> 
     ]
     for thread in threads:
         thread.start()
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     shown = 0
     try:
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             time.sleep(0.1)
             shown = _show(logplex, shown, screen)
     finally:
@@ -98,36 +98,37 @@ def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> 
 
 
 def _show(logplex: LogplexReceiver, shown: int, screen: _Screen) -> int:
-    """Print what the customer sees of the lines that are new; how many there are by now."""
+    """Print the new lines as the customer sees them; return how many lines there are now."""
     lines = logplex.lines
     screen.show(lines[shown:], len(lines))
     return len(lines)
 
 
 class _Screen:
-    """Where lines are printed; in a terminal in colours, above a bar that says how far it is."""
+    """Prints lines; on a terminal in colours, above a progress bar."""
 
     def __init__(self, seconds: float) -> None:
         self._style = Style(sys.stdout)
         self._seconds = seconds
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def show(self, lines: Sequence[Line], count: int) -> None:
         text = "".join(f"{shown_line(line, self._style)}\n" for line in lines)
         if self._style.is_terminal:
-            text = f"{_CLEAR}{text}{self._bar(count)}"
+            text = f"{_CLEAR_LINE}{text}{self._bar(count)}"
         if text:
             print(text, end="", flush=True)
 
     def _bar(self, count: int) -> str:
-        share = min(1.0, (time.monotonic() - self._began) / self._seconds)
-        done = round(share * _BAR)
-        bar = self._style.paint("━" * done, "cyan") + self._style.paint("━" * (_BAR - done), "dim")
-        return f"{bar} {share * self._seconds:.1f} of {self._seconds:g} s, {count} lines"
+        share = min(1.0, (time.monotonic() - self._started_at) / self._seconds)
+        width = round(share * _BAR_WIDTH)
+        done = self._style.paint("━" * width, "cyan")
+        left = self._style.paint("━" * (_BAR_WIDTH - width), "dim")
+        return f"{done}{left} {share * self._seconds:.1f} of {self._seconds:g} s, {count} lines"
 
     def close(self) -> None:
         if self._style.is_terminal:
-            print(_CLEAR, end="", flush=True)
+            print(_CLEAR_LINE, end="", flush=True)
 
 
 def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:
@@ -137,7 +138,7 @@ def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:
 
 
 def _serve() -> None:
-    """A web request: a line that is key=value by itself, and a metric."""
+    """Log a web request: a message that is key=value by itself, and metrics."""
     latency = random.randrange(2, 80)
     path = random.choice(("/", "/cart", "/search?q=red shoes"))
     logger = logging.getLogger("shop.web")
@@ -146,7 +147,7 @@ def _serve() -> None:
 
 
 def _ship() -> None:
-    """An order: free text with extras, and now and then an exception."""
+    """Log an order: free text with extras, and sometimes an exception."""
     order = next(_orders)
     logger = logging.getLogger("shop.orders")
     logger.info("order shipped", extra={"order_id": order, "city": random.choice(_CITIES)})
@@ -158,6 +159,6 @@ def _ship() -> None:
 
 
 def _report() -> None:
-    """Statistics that are aggregated already."""
+    """Log statistics that are already aggregated."""
     backlog = sample("queue.backlog", random.randrange(40))
     logging.getLogger("shop.queue").info("", extra=backlog | sample("queue.memory", 21.5, "MB"))

@@ -1,6 +1,6 @@
-"""A strict reader of a line's text: key=value pairs and metrics.
+"""A strict parser of a line's text: key=value pairs and metrics.
 
-Pure functions, as those for the wire, and with the same errors.
+All functions are pure, and raise the same error as those of `wire_parser`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 from dataclasses import dataclass
 from decimal import Decimal
 
-from logplex_handler.testing._parse import Malformed
+from logplex_handler.testing.wire_parser import Malformed
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: `kind` is measure, sample or count; `unit` is letters or empty.
+    """One metric: `kind` is measure, sample or count; `unit` consists of letters or is empty.
 
-    `source` is that of the line that holds it, and empty where there is none.
+    `source` is the source of the line that holds the metric; empty if the line has none.
     """
 
     kind: str
@@ -38,10 +38,10 @@ _MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 
 
 def parse_pairs(text: str) -> list[tuple[str, str]]:
-    r"""The key=value pairs of a text in order, with escapes undone; an empty text has none.
+    r"""The key=value pairs of a text in order, unescaped; an empty text has none.
 
-    Pairs stand one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`,
-    `\t` and `\u00XX` only. Raises Malformed, with the offset in characters.
+    Pairs are one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`, `\t`
+    and `\u00XX` only. Raises Malformed, with the offset in characters.
     """
     pairs: list[tuple[str, str]] = []
     position = 0
@@ -50,7 +50,7 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
         if match is None:
             raise Malformed(*_pair_fault(text, position))
         key, quoted, bare = match.groups()
-        pairs.append((key, bare if quoted is None else _ESCAPED.sub(_unescaped, quoted)))
+        pairs.append((key, bare if quoted is None else _ESCAPED.sub(_unescape, quoted)))
         position = match.end()
         if position == len(text):
             break
@@ -58,7 +58,7 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     escape = match.group()
     return _MEANING.get(escape) or chr(int(escape[2:], 16))
 
@@ -69,8 +69,8 @@ def _pair_fault(text: str, position: int) -> tuple[str, str]:
         return f"character {position}: a pair must begin with a key and =", "pair.key"
     start = key.end()
     if text[start : start + 1] != '"':
-        told = f"character {start}: a bare value must not be empty or hold what needs quotes"
-        return told, "pair.bare"
+        message = f"character {start}: a bare value must not be empty or hold what needs quotes"
+        return message, "pair.bare"
     good = re.compile(rf"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*").match(text, start + 1)
     stop = good.end() if good else start + 1
     if stop == len(text):
@@ -78,8 +78,8 @@ def _pair_fault(text: str, position: int) -> tuple[str, str]:
     if text[stop] == "\\":
         return f"character {stop}: a quoted value holds an unknown escape", "pair.escape"
     if text[stop] == '"':
-        told = f"character {stop + 1}: one space or the end must follow a quoted value"
-        return told, "pair.after-quote"
+        message = f"character {stop + 1}: one space or the end must follow a quoted value"
+        return message, "pair.after-quote"
     return f"character {stop}: a quoted value must not hold a raw control character", "pair.control"
 
 
@@ -94,10 +94,10 @@ def is_metric(key: str) -> bool:
 
 
 def parse_metric(key: str, value: str) -> Metric:
-    """The metric that a pair stands for, as l2met reads it.
+    """The metric that a pair represents, as l2met reads it.
 
-    The number is not negative, fixed point, with at most six decimals; the unit is letters glued
-    to it. Raises Malformed.
+    The number must be at least 0, in fixed point, with at most six decimals; the unit consists of
+    letters and follows without a space. Raises Malformed.
     """
     name = _METRIC_KEY.fullmatch(key)
     if name is None:
@@ -110,13 +110,13 @@ def parse_metric(key: str, value: str) -> Metric:
             "character 0: the value must be digits, at most six decimals and a unit of letters",
             next(rule for rule, form in _MISREAD if form.match(value)),
         )
-    found = Decimal(number.group(1))
-    if found > _LARGEST:
+    amount = Decimal(number.group(1))
+    if amount > _LARGEST:
         raise Malformed("character 0: the value must be at most 1.8e308", "metric.large")
-    return Metric(name.group(1), name.group(2), found, number.group(2))
+    return Metric(name.group(1), name.group(2), amount, number.group(2))
 
 
-# What a value is that is no number for l2met, by the first form that fits.
+# Why l2met cannot read a value as a number: the first form that matches gives the rule.
 _MISREAD = (
     ("metric.sign", re.compile(r"[+-]")),
     ("metric.hex", re.compile(r"0[xX]")),

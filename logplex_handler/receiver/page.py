@@ -1,4 +1,4 @@
-"""The web page: its files, the stream of what arrives, and the server for both."""
+"""The web page: a server for its files and for its stream of events."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from logplex_handler.receiver._guard import Guard
-from logplex_handler.receiver._store import Store
+from logplex_handler.receiver.store import Store
 
-# It shows what may be secrets of customers, so nobody beyond this machine can ask for it.
+# Lines may contain customers' secrets, so the page can be reached from this machine only.
 _HOST = "127.0.0.1"
 _STATIC = Path(__file__).with_name("static")
-# Seconds between looks at what is new, and after which a silent stream says that it is alive.
-_LOOK = 0.1
-_ALIVE = 10.0
-# Of an item, as a page says it.
+# Seconds between checks for new items.
+_POLL_INTERVAL = 0.1
+# Seconds without an item after which a keep-alive comment is sent.
+_KEEP_ALIVE_INTERVAL = 10.0
+# The number of an item in the header Last-Event-ID.
 _NUMBER = re.compile("[0-9]{1,15}")
-# Pages that are open at a time; each has every line written for it anew.
-_MOST_PAGES = 32
+# Pages open at the same time. Each costs work for every line, because the server serializes the
+# line once per page.
+_MAX_PAGES = 32
 
 
 class Page:
-    """The page on a port of loopback, from `with` to its end."""
+    """The page on a loopback port; `with` starts and stops its server."""
 
     def __init__(self, store: Store, port: int) -> None:
-        """Raises OSError if the port, 0 for a free one, cannot be had."""
+        """Open the port; 0 takes any free one. Raises OSError if it cannot be opened."""
         self._socket = socket.create_server((_HOST, port))
         self.port: int = self._socket.getsockname()[1]
         self._closing = threading.Event()
@@ -65,7 +67,7 @@ class Page:
 
     @property
     def url(self) -> str:
-        """Where to look."""
+        """The page's URL."""
         return f"http://{_HOST}:{self.port}/"
 
     def __enter__(self) -> Page:
@@ -84,16 +86,16 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
         return FileResponse(_STATIC / "index.html")
 
     async def details(request: Request) -> Response:
-        found = store.details(request.path_params["number"])
-        return JSONResponse(found, 404 if found is None else 200)
+        line = store.details(request.path_params["number"])
+        return JSONResponse(line, 404 if line is None else 200)
 
     open_pages: set[Request] = set()
 
     async def events(request: Request) -> Response:
-        if len(open_pages) >= _MOST_PAGES:
-            return PlainTextResponse(f"{_MOST_PAGES} pages are open already.", 503)
+        if len(open_pages) >= _MAX_PAGES:
+            return PlainTextResponse(f"{_MAX_PAGES} pages are open already.", 503)
 
-        async def watched() -> AsyncIterator[str]:
+        async def counted() -> AsyncIterator[str]:
             open_pages.add(request)
             try:
                 async for event in _events(store, _last_seen(request, store.run), closing):
@@ -101,7 +103,7 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
             finally:
                 open_pages.discard(request)
 
-        return StreamingResponse(watched(), media_type="text/event-stream")
+        return StreamingResponse(counted(), media_type="text/event-stream")
 
     return Starlette(
         routes=[
@@ -114,27 +116,27 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
 
 
 def _last_seen(request: Request, run: str) -> int:
-    """The number from which a page wants to see; it comes back with the last one that it saw."""
-    seen_run, _, number = request.headers.get("last-event-id", "").partition(":")
-    return int(number) if seen_run == run and _NUMBER.fullmatch(number) else 0
+    """The number of the first item to send: a reconnecting page names the last one it got."""
+    page_run, _, number = request.headers.get("last-event-id", "").partition(":")
+    return int(number) if page_run == run and _NUMBER.fullmatch(number) else 0
 
 
 async def _events(store: Store, number: int, closing: threading.Event) -> AsyncIterator[str]:
-    """Server-sent events, each with a piece of what arrived; they end with the server."""
+    """Server-sent events with new items, until the server closes."""
     yield f"event: run\ndata: {json.dumps(store.run)}\n\n"
-    silent = 0.0
+    idle = 0.0
     while not closing.is_set():
-        first, piece = store.since(number)
-        if piece:
-            data = {"missed": first - number, "items": piece}
-            number = first + len(piece)
-            # JSON has no raw newline, which would end the event.
+        first, items = store.since(number)
+        if items:
+            data = {"missed": first - number, "items": items}
+            number = first + len(items)
+            # JSON contains no raw newline, which would end the event.
             text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
             yield f"id: {store.run}:{number}\ndata: {text}\n\n"
-            silent = 0.0
+            idle = 0.0
             continue
-        await asyncio.sleep(_LOOK)
-        silent += _LOOK
-        if silent >= _ALIVE:
-            silent = 0.0
+        await asyncio.sleep(_POLL_INTERVAL)
+        idle += _POLL_INTERVAL
+        if idle >= _KEEP_ALIVE_INTERVAL:
+            idle = 0.0
             yield ": alive\n\n"

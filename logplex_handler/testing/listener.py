@@ -1,7 +1,8 @@
-"""A listening port with a thread for each connection, all of which end when it is closed."""
+"""A listening port with a thread for each connection."""
 
 from __future__ import annotations
 
+import ipaddress
 import selectors
 import socket
 import threading
@@ -12,32 +13,43 @@ from contextlib import suppress
 from logplex_handler._process import forks
 
 
-class Listener:
-    """Accepts connections in the background until `close()`.
+def is_wildcard(host: str) -> bool:
+    """Whether `host` stands for every address of the machine."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_unspecified
+    return host == ""
 
-    Threads are daemons, so a forgotten listener does not keep a program from ending.
+
+class Listener:
+    """Accepts connections in a background thread until `close()`.
+
+    All threads are daemons, so a listener that is never closed does not keep the program running.
     """
 
     def __init__(
         self, address: tuple[str, int], serve: Callable[[socket.socket, int], None]
     ) -> None:
-        """`serve` is called in a thread of its own with each connection and its number, from 1;
-        the connection is closed when it returns, and an OSError ends it quietly.
+        """Listen on `address`; raises OSError if that is not possible.
 
-        Raises OSError if the address cannot be had.
+        Args:
+            address: Host and port; port 0 takes any free one.
+            serve: Called in a thread of its own with each connection and its number, from 1. The
+                connection is closed when `serve` returns or raises OSError.
         """
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._serve = serve
         self._socket = socket.create_server(address, family=family, backlog=128)
-        # A client may be gone again before accept() is reached, which must not wait for the next.
+        # A client may disconnect before accept() is called, which must not block until the next
+        # one.
         self._socket.setblocking(False)
-        self._wake, self._woken = socket.socketpair()
+        self._wake_sender, self._wake_receiver = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        # Guards the closing of a connection: its number could belong to a stranger right after.
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        # Guards closing a connection against shutting it down: its descriptor may be reused at
+        # once.
         self._lock = threading.Lock()
-        # Changed by the accepting thread alone, and read by others only after it has ended.
+        # Changed only by the accepting thread; other threads read it after that thread has ended.
         self._connections: list[tuple[threading.Thread, socket.socket]] = []
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name="logplex-receiver", daemon=True)
@@ -46,35 +58,35 @@ class Listener:
         forks.register(self)
 
     def close(self) -> None:
-        """Close the port and every connection and wait for all threads; harmless twice."""
+        """Close the port and every connection, and wait for all threads; idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._wake.send(b"\0")
+        self._wake_sender.send(b"\0")
         self._thread.join()
         for _, connection in self._connections:
             with self._lock, suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread, _ in self._connections:
             thread.join()
-        # A forked child may hold the port open as well; only a shutdown reaches that far.
+        # A forked child may also hold the port open; close() alone would leave it listening.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._close_own()
+        self._close_sockets()
 
     def after_fork_in_child(self) -> None:
-        """Let go of everything: no thread runs in the child, and the parent goes on."""
+        """Close the child's copies of all sockets; the parent continues to listen."""
         self._closed = True
         self._lock = threading.Lock()
         for _, connection in self._connections:
             connection.close()
-        self._close_own()
+        self._close_sockets()
 
-    def _close_own(self) -> None:
+    def _close_sockets(self) -> None:
         self._connections = []
         self._selector.close()
-        for own in (self._socket, self._wake, self._woken):
-            own.close()
+        for opened in (self._socket, self._wake_sender, self._wake_receiver):
+            opened.close()
 
     def _accept(self) -> None:
         number = 0
@@ -85,7 +97,8 @@ class Listener:
             except BlockingIOError:
                 continue
             except OSError:
-                # Too many open files, say: the socket stays ready, and must not be asked at once.
+                # For example, too many open files. The socket stays readable, so pause before
+                # retrying.
                 time.sleep(0.05)
                 continue
             number += 1
@@ -97,11 +110,11 @@ class Listener:
                 name=f"logplex-receiver-{number}",
                 daemon=True,
             )
-            self._connections = [one for one in self._connections if one[0].is_alive()]
+            self._connections = [entry for entry in self._connections if entry[0].is_alive()]
             try:
                 thread.start()
             except RuntimeError:
-                # The system has no thread left; the client sees a reset and tries again.
+                # No more threads can be started; the client sees a reset and tries again.
                 connection.close()
                 continue
             self._connections.append((thread, connection))
@@ -112,7 +125,7 @@ class Listener:
                 self._serve(connection, number)
         finally:
             with self._lock:
-                # A forked child may hold the connection open as well.
+                # A forked child may also hold the connection open.
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
                 connection.close()
