@@ -62,8 +62,6 @@ class SpoolWriter:
 
     def note(self, stream: Stream) -> None:
         """There may be something in its accumulator. Starts the thread if there is none yet."""
-        if stream.disk_queue is None:
-            return
         self._news.put(stream)
         if self._thread is None and not self._stopped:
             self._start()
@@ -87,8 +85,8 @@ class SpoolWriter:
                     )
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
-                if stream is not None and stream.disk_queue is not None:
-                    stream.disk_queue.recover(records)
+                if stream is not None:
+                    stream.source.recover(records)
                     self._wake(stream)
             self._recover_at = time.monotonic() + pause
 
@@ -154,10 +152,9 @@ class SpoolWriter:
 
     def _spill(self, stream: Stream) -> bool:
         """Write what waits for it; whether something could not be done."""
-        disk_queue = stream.disk_queue
-        while disk_queue is not None and not self._stopped and disk_queue.spill():
+        while not self._stopped and stream.source.spill():
             pass
-        return disk_queue is not None and not disk_queue.is_tidy
+        return not stream.source.is_synced
 
 
 # Those of this process.

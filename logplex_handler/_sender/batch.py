@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from logplex_handler._wire.frames import Frame, OwnFrame, number, rewritten, settled, singles, size
 
@@ -34,6 +35,18 @@ class Part:
     def number(self) -> int:
         """How many frames there are."""
         return number(self.frames)
+
+
+class Refusal(NamedTuple):
+    """What the refusal of a part means for its batch.
+
+    Attributes:
+        alone: Frames that are then refused alone while none is accepted; 0 if the part has several.
+        is_of_all: Whether then no part is left, and not one frame is accepted.
+    """
+
+    alone: int
+    is_of_all: bool
 
 
 class Batch:
@@ -69,18 +82,14 @@ class Batch:
         self._any_accepted = True
         return settled(self._parts.pop().frames, delivered=True)
 
-    def part_refused(self) -> bool:
-        """The next part was refused as it is: cut it in halves, or keep the one frame apart.
-
-        Whether it was a single frame.
-        """
+    def part_refused(self) -> None:
+        """The next part was refused as it is: cut it in halves, or keep its single frame apart."""
         frames = singles(self._parts.pop().frames)
         if len(frames) == 1:
             self._refused += frames
-            return True
+            return
         half = len(frames) // 2
         self._parts += [Part(frames[half:]), Part(frames[:half])]
-        return False
 
     @property
     def notice_accepted(self) -> bool:
@@ -88,9 +97,12 @@ class Batch:
         return not self._notice_refused
 
     @property
-    def refused_alone(self) -> int:
-        """How many single frames were refused since the last one, or none, was accepted."""
-        return 0 if self._any_accepted else len(self._refused)
+    def refusal(self) -> Refusal:
+        """What it would mean if the next part were refused."""
+        is_single = bool(self._parts) and self._parts[-1].number == 1
+        if self._any_accepted or not is_single:
+            return Refusal(0, is_of_all=False)
+        return Refusal(len(self._refused) + 1, is_of_all=len(self._parts) == 1)
 
     @property
     def all_refused(self) -> bool:

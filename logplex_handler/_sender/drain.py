@@ -30,8 +30,8 @@ Readdress = Callable[[bytes, Destination, Destination], bytes]
 
 # Codec taken at a time: about a millisecond's work.
 _TAKEN_AT_ONCE = 500
-# Bytes that a frame holds beside its own.
-FRAME_BYTES = 48
+# Bytes that a frame holds besides its own.
+_FRAME_BYTES = 48
 # Seconds of work after which the application's threads get their turn, and how long that is at
 # least. Where there is a global interpreter lock, a thread that logs waits for it meanwhile. More
 # often would disturb more of its calls; rarer, each of them for longer.
@@ -67,10 +67,15 @@ def drain(
                     frames += more
                     added += of_entries
         finally:
-            accumulator.keep(held + filled + number(frames) * FRAME_BYTES, back=entries[added:])
+            accumulator.keep(held + filled + number(frames) * _FRAME_BYTES, back=entries[added:])
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()
+
+
+def held_bytes(frames: Iterable[Frame]) -> int:
+    """Memory that frames hold."""
+    return size(frames) + number(frames) * _FRAME_BYTES
 
 
 def _parts(one: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:

@@ -1,7 +1,8 @@
-"""What an answer means for the batch, and how long to wait: pure decisions."""
+"""What an answer means for the batch and its stream, and how long to wait: pure decisions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from logplex_handler._transport.answer import Answer
@@ -16,29 +17,99 @@ LONGEST_REFUSED_WAIT = 600.0
 _PASSING = frozenset({408, 425, 429})
 # Statuses that say something about the URL and nothing about the batch.
 _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
+# The status that names the batch's size as the cause, so that another URL would not help.
+_TOO_LARGE = 413
+# Failures in a row after which an outage is reported; a receiver's restart is over by then.
+_FAILURES_TO_REPORT = 3
+# Frames of a batch refused alone, and none accepted, after which the whole stream is probably
+# refused: from then on a wait follows each of them.
+_REFUSALS_TO_SLOW_DOWN = 8
 
 
 class Action(Enum):
-    """What to do with a batch."""
+    """What happens to the part that was sent, and to its stream."""
 
-    FORGET = "it is delivered"
-    AGAIN = "it is kept, and sent again after a wait"
-    LOOK_UP = "it is kept: the URL is refused, whatever is sent there"
-    HALVE = "it is refused as it is, perhaps for one packet in it"
+    ACCEPT = "the part is delivered"
+    RETRY = "the part is sent again after a wait"
+    LOOK_UP = "the part is sent again once the URL has been looked up"
+    SPLIT = "the part is halved, or its single frame is refused"
+    SET_ASIDE = "the stream is refused: its records are kept, and sent again after a longer wait"
 
 
-def decide(answer: Answer) -> Action:
+@dataclass(frozen=True)
+class Context:
+    """What a decision depends on besides the answer.
+
+    Attributes:
+        may_look_up: Whether the application may be asked for another URL.
+        failures: Requests in a row before this one that delivered nothing.
+        host_failed: Whether the host fails rather than this stream; its circuit breaker waits then.
+        refused_alone: Frames of the batch refused alone, with none accepted, if this part is
+            refused; 0 if the part has several frames.
+        all_refused: Whether nothing of the batch is left or accepted if this part is refused.
+    """
+
+    may_look_up: bool = False
+    failures: int = 0
+    host_failed: bool = False
+    refused_alone: int = 0
+    all_refused: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do after an answer.
+
+    Attributes:
+        longest_wait: Seconds that the stream's backoff may grow to; None if the stream itself does
+            not back off.
+        looks_up: Whether the application is asked for another URL.
+        refuses_part: Whether the part is refused although its batch is kept.
+        slows_down: Whether a first wait follows, so that the search for bad frames is no storm.
+        is_reported: Whether stderr says that the records are kept.
+    """
+
+    action: Action
+    longest_wait: float | None = None
+    looks_up: bool = False
+    refuses_part: bool = False
+    slows_down: bool = False
+    is_reported: bool = False
+
+
+def decide(answer: Answer, context: Context) -> Decision:
     """The one table of answers."""
     status = answer.status
-    if status is None:
-        return Action.AGAIN
-    if 200 <= status < 300:
-        return Action.FORGET
-    if 300 <= status < 400 or status in _ABOUT_THE_URL:
-        return Action.LOOK_UP
-    if 400 <= status < 500 and status not in _PASSING:
-        return Action.HALVE
-    return Action.AGAIN
+    if status is not None and 200 <= status < 300:
+        return Decision(Action.ACCEPT)
+    if status is not None and (300 <= status < 400 or status in _ABOUT_THE_URL):
+        return _set_aside(context)
+    if status is None or not 400 <= status < 500 or status in _PASSING:
+        return Decision(
+            Action.RETRY,
+            longest_wait=None if context.host_failed else LONGEST_WAIT,
+            is_reported=context.failures + 1 >= _FAILURES_TO_REPORT,
+        )
+    if context.may_look_up and status != _TOO_LARGE:
+        # The URL may be refused rather than the batch.
+        return Decision(Action.LOOK_UP, looks_up=True)
+    if context.all_refused:
+        return _set_aside(context, refuses_part=True)
+    return Decision(
+        Action.SPLIT,
+        refuses_part=True,
+        slows_down=context.refused_alone >= _REFUSALS_TO_SLOW_DOWN,
+    )
+
+
+def _set_aside(context: Context, *, refuses_part: bool = False) -> Decision:
+    return Decision(
+        Action.SET_ASIDE,
+        longest_wait=LONGEST_REFUSED_WAIT,
+        looks_up=context.may_look_up,
+        refuses_part=refuses_part,
+        is_reported=not context.may_look_up,
+    )
 
 
 def wait(attempt: int, random: float, longest: float) -> float:

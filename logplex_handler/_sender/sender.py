@@ -1,7 +1,7 @@
-"""One stream's requests: when the next one is made, and what its answer asks for.
+"""One stream's requests: when the next one is due, and what is done about its answer.
 
-Nothing here waits, and nothing locks. `deliver` is called by one thread at a time; the other
-members may be read beside it, and see the state before or after a request.
+Nothing here waits, and nothing locks. One thread at a time calls `deliver`; the other members may
+be read meanwhile, and show the state before or after a request.
 """
 
 from __future__ import annotations
@@ -17,23 +17,17 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.retry_policy import Action
+from logplex_handler._sender.retry_policy import Action, Context, Decision
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 
-# Seconds after a request that the next batch may wait, once it is due, until it is a large one. So
-# each record's share of a request is smaller, which costs as much by itself as writing 500 records.
+# Seconds after a request that the next batch may wait once it is due, unless it is a large one. A
+# request by itself costs as much as writing 500 records, so fewer of them leave each record a
+# smaller share.
 _REST = 0.25
-# Failures in a row after which an outage is worth a word; a receiver's restart is over by then.
-_FAILURES_TO_TELL = 3
-# Packets of a batch refused alone, none accepted, after which it looks as if the stream is refused:
-# from then on each is followed by a wait.
-_REFUSALS_TO_SLOW_DOWN = 8
-# The status that says what is wrong with a batch.
-_TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,16 @@ class Sender:
     Args:
         name: The stream's id.
         flush_interval: Seconds that the first record of a batch waits for more.
+
+    Attributes:
+        backoff: Waits for what is wrong with this stream alone; its host's circuit breaker has
+            another one.
+        sent_at: When the last request was over, on the monotonic clock. It is set before the
+            circuit breaker records the answer.
+        sent: The counts of requests; those of records are the accumulator's.
+        problem: Why the last request did not deliver its records; empty if it did.
+        set_aside_since: Since when the stream is refused, in seconds since the epoch; None if it is
+            not.
     """
 
     __slots__ = (
@@ -80,28 +84,24 @@ class Sender:
         self._flush_interval = flush_interval
         self._diagnostics = diagnostics
         self._breaker: CircuitBreaker | None = None
-        # Requests in a row that did not deliver what they carried.
+        # Requests in a row that did not deliver their records.
         self._failures = 0
-        # For what is the matter with this stream alone; the host has one for what is with it.
         self.backoff = Backoff()
-        # When the last request was over, on the monotonic clock; set before its answer is noted.
         self.sent_at = -math.inf
-        # How often the host had answered when it last gave this stream no answer; None if it did.
+        # How many answers the host had given when it last gave this stream none; None if it has
+        # answered this stream since.
         self._answers_before: int | None = None
-        # What is known of requests; the rest of it is the accumulator's.
         self.sent = Stats()
-        # Why the last request did not deliver what it carried; empty if it did.
         self.problem = ""
-        # Since when the stream is refused, in seconds since the epoch; None if it is not.
         self.set_aside_since: float | None = None
 
     @property
     def breaker(self) -> CircuitBreaker | None:
-        """The destination's host; None without one."""
+        """The circuit breaker of the destination's host; None without a destination."""
         return self._breaker
 
     def set_destination(self, destination: Destination, breaker: CircuitBreaker) -> None:
-        """From now on this is the destination. It is tried at once if it is another one."""
+        """Send there from now on; at once if it is another destination than before."""
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
             self._breaker = breaker
@@ -111,49 +111,48 @@ class Sender:
 
     @property
     def fails_alone(self) -> bool:
-        """Whether the host has answered others since it last gave this stream no answer.
+        """Whether the host has answered other streams since it last gave this one no answer.
 
-        Then it is not the host that fails.
+        Then the stream fails, and not the host.
         """
         before, breaker = self._answers_before, self._breaker
         return before is not None and breaker is not None and breaker.answers > before
 
     @property
     def retry_after_until(self) -> float:
-        """Until when the receiver has asked to be left alone, on the monotonic clock."""
-        asked = self.backoff.retry_after_until
-        return (
-            asked if self._breaker is None else max(asked, self._breaker.backoff.retry_after_until)
-        )
+        """Until when the receiver has asked for no request, on the monotonic clock."""
+        own = self.backoff.retry_after_until
+        breaker = self._breaker
+        return own if breaker is None else max(own, breaker.backoff.retry_after_until)
 
     def ignore_retry_after(self) -> None:
-        """It is the last chance: do not wait, not even where the receiver has asked for it."""
+        """Do not wait as long as the receiver has asked for: there is no later chance."""
         self.backoff.retry_after_until = 0.0
         if self._breaker is not None:
             self._breaker.backoff.retry_after_until = 0.0
 
     def due_in(self, urgency: Urgency) -> float | None:
-        """Seconds until there is something to do; None if nothing waits."""
+        """Seconds until the next request is due; None if nothing waits."""
         now = time.monotonic()
         backlog = self.in_flight.backlog()
-        if self.in_flight.is_begun:
-            pause = self.backoff.remaining(now, urgency)
+        if self.in_flight.has_batch:
+            due_in = self.backoff.remaining(now, urgency)
             if self._breaker is not None and not self._breaker.is_closed:
-                pause = max(pause, self._breaker.backoff.remaining(now, urgency))
-            return pause
-        if pause := self.in_flight.disk_pause(now):
-            return pause
-        is_asked_for = urgency is Urgency.CLOSING or backlog.flushing
-        if self.in_flight.has_own_lines or (is_asked_for and backlog.records):
+                due_in = max(due_in, self._breaker.backoff.remaining(now, urgency))
+            return due_in
+        if readable_in := self.in_flight.readable_in(now):
+            return readable_in
+        is_flushing = urgency is Urgency.CLOSING or backlog.flushing
+        if self.in_flight.has_own_lines or (is_flushing and backlog.records):
             return 0.0
         if backlog.pressing and backlog.full_batch:
             return 0.0
         if backlog.since == math.inf and not backlog.full_batch:
             return None
-        due = backlog.since + self._flush_interval
+        due_at = backlog.since + self._flush_interval
         if backlog.full_batch:
-            due = min(due, self.sent_at + _REST)
-        return max(0.0, due - now)
+            due_at = min(due_at, self.sent_at + _REST)
+        return max(0.0, due_at - now)
 
     def deliver(self, transport: Transport, seconds: float, *, may_look_up: bool) -> bool:
         """Send one part of one batch, within the seconds.
@@ -162,14 +161,14 @@ class Sender:
             may_look_up: Whether the application may be asked for another URL.
 
         Returns:
-            Whether it is to be.
+            Whether it has to be asked.
         """
         part = self.in_flight.next_part()
         destination = self.in_flight.destination
         if part is None or destination is None:
             return False
         tried, maybe_delivered = part.tried, part.maybe_delivered
-        # Unless an answer says otherwise: a signal may end this without one.
+        # Unless an answer says otherwise: a signal may interrupt the request.
         part.tried = part.maybe_delivered = True
         answer = transport.post(
             destination,
@@ -181,85 +180,82 @@ class Sender:
         self.sent_at = time.monotonic()
         part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
         if answer.was_tried:
-            self._count(answer, again=tried, maybe_twice=maybe_delivered)
-        return self._follow(answer, may_look_up=may_look_up)
+            self._count(answer, is_retry=tried, maybe_duplicate=maybe_delivered)
+        refusal = self.in_flight.refusal
+        context = Context(
+            may_look_up=may_look_up,
+            failures=self._failures,
+            host_failed=self._record_at_breaker(answer),
+            refused_alone=refusal.alone,
+            all_refused=refusal.is_of_all,
+        )
+        decision = retry_policy.decide(answer, context)
+        self._carry_out(decision, answer)
+        return decision.looks_up
 
     def discard_batch(self) -> None:
-        """Nothing goes anywhere any more."""
+        """Send nothing any more: the stream has ended."""
         self.in_flight.discard_batch()
         self.set_aside_since = None
 
-    def _count(self, answer: Answer, *, again: bool, maybe_twice: bool) -> None:
+    def _count(self, answer: Answer, *, is_retry: bool, maybe_duplicate: bool) -> None:
         self.sent = replace(
             self.sent,
             requests=self.sent.requests + 1,
-            retries=self.sent.retries + again,
-            possible_duplicates=self.sent.possible_duplicates + maybe_twice,
+            retries=self.sent.retries + is_retry,
+            possible_duplicates=self.sent.possible_duplicates + maybe_duplicate,
             bytes_sent=self.sent.bytes_sent + answer.bytes_sent,
         )
 
-    def _follow(self, answer: Answer, *, may_look_up: bool) -> bool:
-        """Do what the answer asks for; whether that is to ask for another URL."""
-        action = retry_policy.decide(answer)
-        is_hosts = self._tell_host(answer)
-        if action is Action.AGAIN:
-            self._fail(answer, retry_policy.LONGEST_WAIT, waits=not is_hosts)
-            if self._failures >= _FAILURES_TO_TELL:
-                self._say_kept("unreachable", answer, "not delivering")
-            return False
-        if action is Action.LOOK_UP:
-            return self._set_aside(answer, may_look_up=may_look_up)
-        if action is Action.FORGET:
-            self._failures = 0
-            self.backoff.reset()
-            self.problem = ""
-            self.set_aside_since = None
-            self.in_flight.part_accepted()
-            return False
-        self.backoff.retry_now()
-        self.problem = str(answer)
-        if may_look_up and answer.status != _TOO_LARGE:
-            # Perhaps it is not the batch that is refused.
-            return True
-        refused_alone = self.in_flight.part_refused()
-        if refused_alone is None:
-            return self._set_aside(answer, may_look_up=may_look_up)
-        if refused_alone >= _REFUSALS_TO_SLOW_DOWN:
-            wait = retry_policy.wait(1, random.random(), retry_policy.LONGEST_REFUSED_WAIT)
-            self.backoff.wait(time.monotonic(), wait)
-        return False
-
-    def _tell_host(self, answer: Answer) -> bool:
-        """Note at the host how it has answered; whether it is the host that fails."""
+    def _record_at_breaker(self, answer: Answer) -> bool:
+        """Have the circuit breaker record the answer; whether the host fails, not the stream."""
         breaker = self._breaker
         if breaker is None:
             return False
-        is_hosts = not (answer.status is None and self.fails_alone) and breaker.record_answer(
-            self._name, answer, self.sent_at
-        )
+        is_alone = answer.status is None and self.fails_alone
+        host_failed = not is_alone and breaker.record_answer(self._name, answer, self.sent_at)
         if answer.status is not None:
             self._answers_before = None
         elif answer.was_tried:
             self._answers_before = breaker.answers
-        return is_hosts
+        return host_failed
 
-    def _set_aside(self, answer: Answer, *, may_look_up: bool) -> bool:
-        """The stream is refused: keep its records, and wait longer each time."""
-        self._fail(answer, retry_policy.LONGEST_REFUSED_WAIT)
-        if self.set_aside_since is None:
-            self.set_aside_since = time.time()
-        if not may_look_up:
-            what = "not accepted (is the URL with its token still good?)"
-            self._say_kept("refused", answer, what)
-        return may_look_up
+    def _carry_out(self, decision: Decision, answer: Answer) -> None:
+        self.problem = "" if decision.action is Action.ACCEPT else str(answer)
+        match decision.action:
+            case Action.ACCEPT:
+                self._failures = 0
+                self.backoff.reset()
+                self.set_aside_since = None
+                self.in_flight.part_accepted()
+            case Action.RETRY:
+                self._fail(decision, answer)
+                if decision.is_reported:
+                    self._report_kept("unreachable", answer, "not delivering")
+            case Action.LOOK_UP:
+                self.backoff.retry_now()
+            case Action.SPLIT:
+                self.backoff.retry_now()
+                self.in_flight.part_refused()
+                if decision.slows_down:
+                    wait = retry_policy.wait(1, random.random(), retry_policy.LONGEST_REFUSED_WAIT)
+                    self.backoff.wait(time.monotonic(), wait)
+            case Action.SET_ASIDE:
+                if decision.refuses_part:
+                    self.in_flight.part_refused()
+                self._fail(decision, answer)
+                if self.set_aside_since is None:
+                    self.set_aside_since = time.time()
+                if decision.is_reported:
+                    what = "not accepted (is the URL with its token still good?)"
+                    self._report_kept("refused", answer, what)
 
-    def _fail(self, answer: Answer, longest: float, *, waits: bool = True) -> None:
+    def _fail(self, decision: Decision, answer: Answer) -> None:
         self._failures += 1
-        self.problem = str(answer)
-        if waits:
-            self.backoff.fail(time.monotonic(), answer, longest)
+        if decision.longest_wait is not None:
+            self.backoff.fail(time.monotonic(), answer, decision.longest_wait)
 
-    def _say_kept(self, kind: str, answer: Answer, what: str) -> None:
+    def _report_kept(self, kind: str, answer: Answer, what: str) -> None:
         destination = self.in_flight.destination
         host = destination.host if destination is not None else ""
         self._diagnostics.warn(

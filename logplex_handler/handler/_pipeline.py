@@ -19,9 +19,9 @@ from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
-from logplex_handler._sender.disk_queue import DiskQueueOptions
+from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.drain import Readdress, RenderFor
-from logplex_handler._sender.in_flight import Notice
+from logplex_handler._sender.own_lines import Notice
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.store import Spool
@@ -145,7 +145,7 @@ class Active:
             on_news=self._on_news,
             is_deliverer=self._is_deliverer,
             spool=spool,
-            disk_queue=DiskQueueOptions(
+            disk=DiskOptions(
                 # So that a chunk and a batch together leave most of a small accumulator free.
                 max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
                 batch_frames=limits.batch_frames,
@@ -279,7 +279,8 @@ class Active:
     def _send_health(self, pairs: Mapping[str, str]) -> None:
         own = self._registry.own
         if own is not None and own.in_flight.destination is not None:
-            own.in_flight.add_health(self._render_health(pairs, own.in_flight.destination))
+            frames = self._render_health(pairs, own.in_flight.destination)
+            own.in_flight.own_lines.add_health(frames)
             self._worker_pool.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:

@@ -11,11 +11,14 @@ from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
-from logplex_handler._sender.disk_queue import DiskQueue, DiskQueueOptions, is_storable
+from logplex_handler._sender.disk_queue import DiskQueue, is_storable
+from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drain import Readdress, RenderFor
 from logplex_handler._sender.drop_notices import OnDrop
-from logplex_handler._sender.in_flight import Notice
+from logplex_handler._sender.memory_source import MemorySource
+from logplex_handler._sender.own_lines import Notice
 from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._sender.source import Source
 from logplex_handler._spool.store import Spool
 from logplex_handler._wire.entry import Weigh
 from logplex_handler.streams.resolver import Resolver
@@ -49,19 +52,19 @@ class StreamContext:
     on_news: Callable[[Any], None]
     is_deliverer: Callable[[], bool]
     spool: Spool | None
-    disk_queue: DiskQueueOptions
+    disk: DiskOptions
     recover: Callable[[], object]
 
-    def disk_queue_for(self, stream_id: Hashable, accumulator: Accumulator) -> DiskQueue | None:
-        """Where a stream's records are between its accumulator and a batch, if that is on disk."""
-        if self.spool is None or not is_storable(stream_id):
-            return None
-        return DiskQueue(
-            stream_id,
-            self.spool,
+    def source_for(
+        self, stream_id: Hashable, accumulator: Accumulator, *, has_ended: bool
+    ) -> Source:
+        """Where a stream's records wait: on disk too, if there is a spool that can hold them."""
+        if self.spool is None or has_ended or not is_storable(stream_id):
+            return MemorySource(accumulator, self.sender.max_batch_bytes, self.render)
+        return DiskSource(
+            DiskQueue(stream_id, self.spool, accumulator, self.diagnostics),
             accumulator,
-            self.disk_queue,
+            self.disk,
             render=self.render,
             readdress=self.readdress,
-            diagnostics=self.diagnostics,
         )

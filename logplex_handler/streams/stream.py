@@ -13,6 +13,7 @@ from logplex_handler._process.diagnostics import records_in_words, shown
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._sender.in_flight import InFlight
+from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.sender import Sender
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.pool import TransportPool
@@ -49,7 +50,6 @@ class Stream:
         "_open_intake",
         "accumulator",
         "before",
-        "disk_queue",
         "drop_notices",
         "id",
         "in_flight",
@@ -57,6 +57,7 @@ class Stream:
         "is_retired",
         "resolution",
         "sender",
+        "source",
     )  # fmt: skip
 
     def __init__(
@@ -74,17 +75,15 @@ class Stream:
         on_news = partial(context.on_news, self)
         self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_notices = DropNotices(self.accumulator, context.diagnostics, context.on_drop)
-        self.disk_queue = (
-            None if self.resolution.ended else context.disk_queue_for(stream_id, self.accumulator)
+        self.source = context.source_for(
+            stream_id, self.accumulator, has_ended=bool(self.resolution.ended)
         )
         self.in_flight = InFlight(
             self.accumulator,
+            self.source,
+            OwnLines(self.drop_notices, context.notice),
             context.sender.max_batch_bytes,
-            render=context.render,
-            readdress=context.readdress,
-            notice=context.notice,
-            drop_notices=self.drop_notices,
-            disk_queue=self.disk_queue,
+            context.readdress,
         )
         self.sender = Sender(
             stream_id, self.in_flight, context.sender.flush_interval, context.diagnostics
@@ -134,7 +133,7 @@ class Stream:
     def is_idle(self) -> bool:
         """Whether nothing is left of it but its counts: it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
-        return self.in_flight.is_tidy and not pending and not self.resolution.is_asking
+        return self.source.is_synced and not pending and not self.resolution.is_asking
 
     @property
     def has_unreported_drops(self) -> bool:
@@ -184,8 +183,6 @@ class Stream:
         self._lead_nowhere()
         cause = self.resolution.ended
         self.sender.discard_batch()
-        if self.disk_queue is not None:
-            self.disk_queue.clear()
         left = self.accumulator.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self._context.diagnostics.warn(
@@ -211,7 +208,7 @@ class Stream:
 
     def leave(self) -> int:
         """It is over: what is left goes to the spool or is dropped; how many were dropped."""
-        return self.accumulator.abandon("shutdown", unwritten=self.in_flight.park())
+        return self.accumulator.abandon("shutdown", unwritten=self.in_flight.persist())
 
     @property
     def set_aside(self) -> SetAside | None:

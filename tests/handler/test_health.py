@@ -135,7 +135,7 @@ def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
         batch = Batch([b"record", kind(b"own")], 1000)
         batch.part_refused()
         batch.part_accepted()
-        assert batch.part_refused()
+        batch.part_refused()
         assert batch.drop_refused() == (0, 0)
         assert batch.notice_accepted is accepted
 
@@ -147,9 +147,9 @@ def test_a_hanging_outage_does_not_pile_up_lines():
         logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
     ):
         logger.info("hello")
-        in_flight = own_stream(handler).in_flight
-        assert wait_until(lambda: len(in_flight._health_lines or ()) == 60)
-        waiting = in_flight._health_lines
+        own_lines = own_stream(handler).in_flight.own_lines
+        assert wait_until(lambda: len(own_lines._health_lines or ()) == 60)
+        waiting = own_lines._health_lines
         newest = waiting[-1]
         assert wait_until(lambda: waiting[-1] != newest)
         assert len(waiting) <= 60

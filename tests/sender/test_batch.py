@@ -226,6 +226,30 @@ def test_a_batch_with_parts_left_is_not_all_refused():
     assert batch.all_refused
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_what_a_refusal_would_mean_is_known_before(number):
+    """How many frames it leaves refused alone, and whether nothing is left beside them."""
+    batch = Batch(one_frame_each(number), 1_000_000)
+    alone = 0
+    while batch.next_part is not None:
+        refusal = batch.refusal
+        alone += batch.next_part.number == 1
+        assert refusal.alone == (alone if batch.next_part.number == 1 else 0)
+        batch.part_refused()
+        assert refusal.is_of_all == batch.all_refused
+    assert alone == number
+
+
+def test_a_refusal_is_of_few_once_a_part_was_accepted():
+    """Then it is the frames that are refused, and not the stream."""
+    batch = Batch(one_frame_each(4), 12)
+    batch.part_accepted()
+    batch.part_refused()
+    assert batch.refusal == (0, False)
+    batch.part_refused()
+    assert batch.refusal == (0, False)
+
+
 # Beginning again
 
 

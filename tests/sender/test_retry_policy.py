@@ -5,50 +5,131 @@ from __future__ import annotations
 import pytest
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Action, decide, wait
+from logplex_handler._sender.retry_policy import Action, Context, Decision, decide, wait
 from logplex_handler._transport.answer import Answer
 
-AGAIN = {408, 425, 429, *range(500, 600)}
-LOOK_UP = {401, 403, 404, 405, 407, 410, 415, *range(300, 400)}
-HALVE = {*range(400, 500)} - AGAIN - LOOK_UP
+# Every combination of what a decision depends on besides the answer.
+CONTEXTS = [
+    Context(
+        may_look_up=may_look_up,
+        failures=failures,
+        host_failed=host_failed,
+        refused_alone=refused_alone,
+        all_refused=all_refused,
+    )
+    for may_look_up in (False, True)
+    for failures in (0, 1, 2, 3, 100)
+    for host_failed in (False, True)
+    for refused_alone in (0, 1, 7, 8, 100)
+    for all_refused in (False, True)
+]
+RETRIED = {408, 425, 429, *range(500, 600)}
+ABOUT_THE_URL = {401, 403, 404, 405, 407, 410, 415, *range(300, 400)}
+ABOUT_THE_BATCH = {*range(400, 500)} - RETRIED - ABOUT_THE_URL
+
+
+def decided(answer, **context):
+    """The decision in a context of which only this differs from the plainest one."""
+    return decide(answer, Context(**context))
+
+
+def everywhere(answer):
+    """What is decided in every context."""
+    return [(context, decide(answer, context)) for context in CONTEXTS]
 
 
 @pytest.mark.parametrize("status", range(200, 300))
 def test_every_2xx_is_delivered(status):
-    """Logplex answers 204; 200 and 202 are seen elsewhere."""
-    assert decide(Answer(status=status)) is Action.FORGET
+    """Logplex answers 204; 200 and 202 are seen elsewhere. Nothing else matters."""
+    assert {decision for _, decision in everywhere(Answer(status=status))} == {
+        Decision(Action.ACCEPT)
+    }
 
 
-@pytest.mark.parametrize("status", sorted(AGAIN))
-def test_what_passes_is_sent_again(status):
-    """408, 425, 429 and all of 5xx say nothing about the batch or the URL."""
-    assert decide(Answer(status=status)) is Action.AGAIN
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *[Answer(status=status) for status in sorted(RETRIED)],
+        # What is no final answer says nothing, so nothing is dropped or taken as delivered.
+        *[Answer(status=status) for status in (100, 101, 199, 600, 999, 0)],
+        # A reset or a time-out never cuts or drops a batch.
+        *[
+            Answer(failure=failure, maybe_delivered=maybe_delivered)
+            for failure in ("ReadTimeout", "ConnectionError", "SSLError", "")
+            for maybe_delivered in (True, False)
+        ],
+        Answer(failure="TypeError", was_tried=False),
+    ],
+    ids=repr,
+)
+def test_what_passes_is_sent_again(answer):
+    """408, 425, 429, all of 5xx and no answer at all say nothing about the batch or the URL."""
+    for context, decision in everywhere(answer):
+        assert decision == Decision(
+            Action.RETRY,
+            longest_wait=None if context.host_failed else retry_policy.LONGEST_WAIT,
+            is_reported=context.failures >= 2,
+        )
 
 
-@pytest.mark.parametrize("status", sorted(LOOK_UP))
-def test_what_concerns_the_url_keeps_the_batch(status):
+@pytest.mark.parametrize("status", sorted(ABOUT_THE_URL))
+def test_what_concerns_the_url_sets_the_stream_aside(status):
     """The credentials, the place or the method are refused, or another place is named."""
-    assert decide(Answer(status=status)) is Action.LOOK_UP
+    for context, decision in everywhere(Answer(status=status)):
+        assert decision == Decision(
+            Action.SET_ASIDE,
+            longest_wait=retry_policy.LONGEST_REFUSED_WAIT,
+            looks_up=context.may_look_up,
+            is_reported=not context.may_look_up,
+        )
 
 
-@pytest.mark.parametrize("status", sorted(HALVE))
-def test_what_concerns_the_batch_cuts_it(status):
-    """413, 400 and every 4xx without a meaning of its own."""
-    assert decide(Answer(status=status)) is Action.HALVE
+@pytest.mark.parametrize("status", sorted(ABOUT_THE_BATCH))
+def test_what_concerns_the_batch_has_the_url_looked_up_once_then_splits_it(status):
+    """But a batch that is too large is split at once; one that is refused whole is kept."""
+    for context, decision in everywhere(Answer(status=status)):
+        if context.may_look_up and status != 413:
+            expected = Decision(Action.LOOK_UP, looks_up=True)
+        elif context.all_refused:
+            expected = Decision(
+                Action.SET_ASIDE,
+                longest_wait=retry_policy.LONGEST_REFUSED_WAIT,
+                looks_up=context.may_look_up,
+                refuses_part=True,
+                is_reported=not context.may_look_up,
+            )
+        else:
+            slows_down = context.refused_alone >= 8
+            expected = Decision(Action.SPLIT, refuses_part=True, slows_down=slows_down)
+        assert decision == expected
 
 
-@pytest.mark.parametrize("status", [100, 101, 199, 600, 999, 0])
-def test_what_is_no_final_answer_is_sent_again(status):
-    """Nothing is dropped, and nothing taken as delivered, for a status without a meaning."""
-    assert decide(Answer(status=status)) is Action.AGAIN
-
-
-@pytest.mark.parametrize("maybe_delivered", [True, False])
-@pytest.mark.parametrize("failure", ["ReadTimeout", "ConnectionError", "SSLError", ""])
-def test_no_answer_is_sent_again(failure, maybe_delivered):
-    """A reset or a time-out never cuts or drops a batch."""
-    answer = Answer(failure=failure, maybe_delivered=maybe_delivered)
-    assert decide(answer) is Action.AGAIN
+@pytest.mark.parametrize(
+    ("answers", "may_look_up", "action"),
+    [
+        # The rows of "Reading the answers as a sender should", with and without a look-up.
+        ([200, 202, 204], True, Action.ACCEPT),
+        ([200, 202, 204], False, Action.ACCEPT),
+        ([401, 403, 404, 410], True, Action.SET_ASIDE),
+        ([401, 403, 404, 410], False, Action.SET_ASIDE),
+        ([408, 429, 500, 502, 503, 504, None], True, Action.RETRY),
+        ([408, 429, 500, 502, 503, 504, None], False, Action.RETRY),
+        ([413], True, Action.SPLIT),
+        ([413], False, Action.SPLIT),
+        ([400, 402, 406, 409, 422, 431, 451], True, Action.LOOK_UP),
+        ([400, 402, 406, 409, 422, 431, 451], False, Action.SPLIT),
+        # Of the documents' "400, 415, other 4xx", 415 says that the place is another one.
+        ([405, 415, 301, 302, 307, 308], True, Action.SET_ASIDE),
+        ([405, 415, 301, 302, 307, 308], False, Action.SET_ASIDE),
+    ],
+)
+def test_the_rows_of_the_wire(answers, may_look_up, action):
+    """What each answer of a receiver means."""
+    for status in answers:
+        decision = decided(Answer(status=status), may_look_up=may_look_up)
+        assert decision.action is action
+        is_lookable = action is Action.SET_ASIDE or action is Action.LOOK_UP
+        assert decision.looks_up is (may_look_up and is_lookable)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.disk_source import DiskSource
 from logplex_handler._sender.drain import drain
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, serving
@@ -63,13 +63,13 @@ def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
 
 def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
     """Those who log stand back for it, a little each, until it has taken what waits."""
-    spill = DiskQueue.spill
+    spill = DiskSource.spill
 
     def slowly(self):
         time.sleep(0.2)
         return spill(self)
 
-    monkeypatch.setattr(DiskQueue, "spill", slowly)
+    monkeypatch.setattr(DiskSource, "spill", slowly)
     with (
         serving(answer(503)) as server,
         logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
@@ -83,13 +83,13 @@ def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
 
 def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
     """What is written at that very moment neither."""
-    clear = DiskQueue.clear
+    discard = DiskSource.discard
 
-    def clear_and_spill(disk_queue):
-        clear(disk_queue)
-        disk_queue.spill()
+    def discard_and_spill(source):
+        discard(source)
+        source.spill()
 
-    monkeypatch.setattr(DiskQueue, "clear", clear_and_spill)
+    monkeypatch.setattr(DiskSource, "discard", discard_and_spill)
     with logging_to(None, spool=spool, streams={}, spool_interval=0.01) as (logger, handler):
         for number in range(100):
             logger.info("line %d", number, extra={"logplex_stream": "a"})
@@ -117,17 +117,17 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             ).fetchall()
 
     # As small as they are where something is logged now and then.
-    monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", _one_by_one)
+    monkeypatch.setattr("logplex_handler._sender.disk_source.drain", _one_by_one)
     with serving(look) as server:
         options = {"spool_interval": 0.001, "flush_interval": 60, "shutdown_timeout": 0.5}
         options |= {"batch_size": 1_000_000, "max_spool_bytes": 200_000}
         with logging_to(server.url, spool=spool, **options) as (logger, handler):
             for number in range(1000):
                 logger.info("%d %s", number, "x" * length)
-            disk_queue = own_stream(handler).disk_queue
-            assert disk_queue is not None
-            assert wait_until(lambda: bool(disk_queue._unwritten))
-            monkeypatch.setattr("logplex_handler._sender.disk_queue.drain", drain)
+            source = own_stream(handler).source
+            assert isinstance(source, DiskSource)
+            assert wait_until(lambda: bool(source._unwritten))
+            monkeypatch.setattr("logplex_handler._sender.disk_source.drain", drain)
             handler.flush(0.3)
             assert seen[0]
             server.steps[:] = [accept]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from logplex_handler._sender import sender
+from logplex_handler._sender.disk_source import DiskSource
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
 from tests.spool.shared import DEAD, leave, lines, rows
@@ -18,14 +19,14 @@ def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
         serving(accept) as server,
         logging_to(server.url, spool=spool, **options) as (logger, handler),
     ):
-        disk_queue = own_stream(handler).disk_queue
-        assert disk_queue is not None
+        source = own_stream(handler).source
+        assert isinstance(source, DiskSource)
         for text in lines(*range(5)):
             logger.info(text)
         assert wait_until(lambda: len(server.frames()) == 5)
         for text in lines(*range(5, 50)):
             logger.info(text)
-        assert wait_until(lambda: disk_queue.records == 45)
+        assert wait_until(lambda: source.records == 45)
         assert len(server.frames()) == 5
         for text in lines(*range(50, 55)):
             logger.info(text)

@@ -1,0 +1,304 @@
+"""The source of a stream with a spool: its records leave the accumulator for the disk, and the disk
+for the sender.
+
+What is on disk comes first. Behind it stand frames that could not be written, if there are any, and
+what is still in the accumulator. As long as the disk does not work, the accumulator does what it
+does without a spool.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.limits import LARGE
+from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.drain import Readdress, RenderFor, drain, held_bytes
+from logplex_handler._sender.own_lines import OwnLines
+from logplex_handler._sender.source import Lease, Parts
+from logplex_handler._spool.chunk import Chunk, records_in, without_own
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.frames import Frame, rewritten
+
+# In place of a token that is a packet's appname, as long as the longest one: so no packet becomes
+# too long when the token is put in.
+_NO_TOKEN = "-" * 48
+
+
+@dataclass(frozen=True)
+class DiskOptions:
+    """What the disk sources of a handler have in common.
+
+    Attributes:
+        max_bytes: Of a chunk, and of what is sent at a time unless it was more before.
+        batch_frames: Frames that make a batch due.
+        has_token: Whether a packet's appname is its stream's token.
+    """
+
+    max_bytes: int
+    batch_frames: int
+    has_token: bool
+
+
+class DiskSource:
+    """Writes what waits in memory as chunks, and has what is sent on disk before it is sent.
+
+    Args:
+        queue: The stream's chunks.
+        render: Makes frames of entries.
+        readdress: Makes frames for one destination of those for another.
+    """
+
+    __slots__ = (
+        "_accumulator",
+        "_hostname",
+        "_lease",
+        "_lock",
+        "_options",
+        "_queue",
+        "_readdress",
+        "_render",
+        "_unwritten",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        queue: DiskQueue,
+        accumulator: Accumulator,
+        options: DiskOptions,
+        *,
+        render: RenderFor,
+        readdress: Readdress,
+    ) -> None:
+        self._queue = queue
+        self._accumulator = accumulator
+        self._options = options
+        self._render = render
+        self._readdress = readdress
+        # Guards the fields below and the queue, and who drains the accumulator: its order is that
+        # of the chunks. Held while records are rendered and written. Re-entrant because a signal
+        # may strike under it whose handler flushes.
+        self._lock = threading.RLock()
+        # The hostname in this stream's packets, if it has one of its own.
+        self._hostname: str | None = None
+        # Frames that could not be written.
+        self._unwritten: list[Frame] = []
+        # What is being sent.
+        self._lease: Lease | None = None
+
+    @property
+    def max_bytes(self) -> int:
+        return self._options.max_bytes
+
+    @property
+    def is_synced(self) -> bool:
+        return not self._unwritten and self._queue.is_synced
+
+    @property
+    def records(self) -> int:
+        """How many wait here, besides those in the accumulator."""
+        queue = self._queue
+        return queue.written + queue.recovered + records_in(self._unwritten)
+
+    def backlog(self) -> Backlog:
+        backlog = self._accumulator.backlog()
+        stored = self.records
+        if not stored:
+            return backlog
+        records = backlog.records + stored
+        batch = self._options.batch_frames
+        return replace(
+            backlog,
+            records=records,
+            full_batch=backlog.full_batch or records >= batch,
+            pressing=backlog.pressing or records >= batch * LARGE,
+            since=min(backlog.since, self._queue.since),
+        )
+
+    def readable_in(self, now: float) -> float:
+        return self._queue.readable_in(now)
+
+    def set_hostname(self, hostname: str | None) -> None:
+        with self._lock:
+            old, new = _at_rest(self._hostname), _at_rest(hostname)
+            if self._unwritten and old != new:
+                self._unwritten = rewritten(
+                    self._unwritten, lambda frame: self._readdress(frame, old, new)
+                )
+            self._hostname = hostname
+
+    def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
+        """The handler's own lines have a request of their own, as they are never on disk."""
+        if lease.is_new and self._queue.recovered <= 0:
+            own_lines.add_to(lease.frames, lease.destination)
+            if lease.frames:
+                return
+        with self._lock:
+            chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
+            if chunks is not None and _may_join(lease, chunks):
+                self._take(lease, chunks, room)
+
+    def replace(self, lease: Lease, left: Parts) -> None:
+        destination = lease.destination
+        stored = _at_rest(destination.hostname)
+        parts: list[tuple[str, Sequence[Frame]]] = []
+        for frame_id, frames in left:
+            records = without_own(frames)
+            if self._options.has_token:
+                records = rewritten(
+                    records, lambda frame: self._readdress(frame, destination, stored)
+                )
+            if records:
+                parts.append((frame_id, records))
+        with self._lock:
+            chunks = self._queue.replace(
+                lease.chunks, destination.hostname, parts, recovered=lease.recovered
+            )
+            if chunks is not None:
+                lease.chunks = chunks
+                lease.unwritten = 0
+
+    def forget(self, lease: Lease) -> None:
+        with self._lock:
+            self._lease = None
+            self._queue.settle(lease.chunks)
+            self._keep()
+
+    def spill(self) -> bool:
+        with self._lock:
+            self._queue.delete_settled()
+            if self._queue.has_ended or (self._unwritten and not self._write()):
+                return False
+            since = self._accumulator.backlog().since
+            self._drain_to(self._unwritten, self._options.max_bytes)
+            self._queue.since = min(self._queue.since, since)
+            wrote = bool(self._unwritten) and self._write()
+            return wrote and self._accumulator.backlog().records > 0
+
+    def recover(self, records: int) -> None:
+        with self._lock:
+            self._queue.recovered += records
+            self._queue.since = 0.0
+            self._accumulator.recover(records)
+
+    def persist(self) -> int:
+        while self.spill():
+            pass
+        lease = self._lease
+        return records_in(self._unwritten) + (0 if lease is None else lease.unwritten)
+
+    def discard(self) -> None:
+        with self._lock:
+            self._unwritten = []
+            self._lease = None
+            self._queue.end()
+
+    # The methods below are called with the lock held.
+
+    def _take(self, lease: Lease, chunks: Sequence[Chunk], room: int) -> None:
+        """Lease the chunks and, if nothing comes between, what is not on disk yet."""
+        frames: list[Frame] = []
+        for chunk in chunks:
+            frames += self._for(lease.destination, chunk.hostname, chunk.frames)
+        stored = len(frames)
+        ids = [chunk.id for chunk in chunks]
+        frame_id = chunks[0].frame_id if chunks else None
+        if frame_id is None:
+            frame_id = str(uuid.uuid4())
+            try:
+                is_all = sum([chunk.records for chunk in chunks]) == self._queue.written
+                if not self._queue.recovered and is_all:
+                    self._add_fresh(frames, room)
+                ids += self._assign(lease, ids, frame_id, frames, stored)
+            except BaseException:
+                # A signal: what was taken from the accumulator is sent next.
+                self._unwritten = frames[stored:] or self._unwritten
+                raise
+            frames[stored:] = self._for(lease.destination, self._hostname, frames[stored:])
+        self._queue.lease(chunks)
+        self._lease = lease
+        lease.chunks += ids
+        lease.held_bytes += held_bytes(frames)
+        lease.recovered = bool(chunks) and chunks[0].recovered
+        lease.frame_id = frame_id
+        lease.frames += frames
+        self._keep()
+        if not self.records:
+            self._queue.since = math.inf
+
+    def _add_fresh(self, frames: list[Frame], room: int) -> None:
+        """Add what is not on disk yet, as nothing on disk comes before it."""
+        if self._unwritten:
+            frames += self._unwritten
+            self._unwritten = []
+        else:
+            self._drain_to(frames, room)
+
+    def _assign(
+        self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
+    ) -> list[int]:
+        """Write the frame id of what is sent, and the fresh frames with it; their chunk.
+
+        If there is no room for the fresh ones, they are not sent with what is on disk.
+        """
+        fresh = frames[stored:]
+        if fresh:
+            chunk = self._queue.append_leased(self._hostname, fresh, frame_id, ids)
+            if chunk is not None:
+                return [chunk]
+            if not ids:
+                # They are sent all the same.
+                lease.unwritten += records_in(fresh)
+                return []
+            self._unwritten = fresh
+            del frames[stored:]
+        if ids:
+            self._queue.join(ids, frame_id)
+        return []
+
+    def _write(self) -> bool:
+        if not self._queue.append(self._hostname, self._unwritten):
+            return False
+        self._unwritten = []
+        self._keep()
+        return True
+
+    def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
+        render = partial(self._render, destination=_at_rest(self._hostname))
+        drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
+
+    def _keep(self) -> None:
+        """Have the accumulator count what is held here."""
+        self._accumulator.keep(self._leased_bytes + held_bytes(self._unwritten))
+
+    @property
+    def _leased_bytes(self) -> int:
+        return 0 if self._lease is None else self._lease.held_bytes
+
+    def _for(
+        self, destination: Destination, hostname: str | None, frames: Sequence[Frame]
+    ) -> Sequence[Frame]:
+        """Frames from disk, as they are sent."""
+        if hostname == destination.hostname and not self._options.has_token:
+            return frames
+        stored = _at_rest(hostname)
+        return rewritten(frames, lambda frame: self._readdress(frame, stored, destination))
+
+
+def _at_rest(hostname: str | None) -> Destination:
+    """What frames on disk are made for: no URL and no token is ever written."""
+    return Destination("", "", _NO_TOKEN, hostname)
+
+
+def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:
+    """Whether chunks may be sent with what a lease holds on disk."""
+    if not lease.chunks:
+        return True
+    recovered = bool(chunks) and chunks[0].recovered
+    has_frame_id = bool(chunks) and chunks[0].frame_id is not None
+    return not has_frame_id and recovered == lease.recovered

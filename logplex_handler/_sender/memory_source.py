@@ -1,0 +1,64 @@
+"""The source of a stream without a spool: its records wait in the accumulator alone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._sender.drain import RenderFor, drain, held_bytes
+from logplex_handler._sender.own_lines import OwnLines
+from logplex_handler._sender.source import Lease, Parts
+
+
+class MemorySource:
+    """Takes entries from the accumulator, and has nothing to keep record of.
+
+    Args:
+        max_bytes: Of what is taken at a time.
+        render: Makes frames of entries.
+    """
+
+    __slots__ = ("_accumulator", "_render", "max_bytes")
+
+    is_synced = True
+
+    def __init__(self, accumulator: Accumulator, max_bytes: int, render: RenderFor) -> None:
+        self._accumulator = accumulator
+        self.max_bytes = max_bytes
+        self._render = render
+
+    def backlog(self) -> Backlog:
+        return self._accumulator.backlog()
+
+    def readable_in(self, now: float) -> float:
+        return 0.0
+
+    def set_hostname(self, hostname: str | None) -> None:
+        """Entries are rendered for the destination that the lease has then."""
+
+    def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
+        """The handler's own lines share a request with records."""
+        try:
+            own_lines.add_to(lease.frames, lease.destination)
+            render = partial(self._render, destination=lease.destination)
+            drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)
+        finally:
+            lease.held_bytes += held_bytes(lease.frames)
+
+    def replace(self, lease: Lease, left: Parts) -> None:
+        """No record is kept."""
+
+    def forget(self, lease: Lease) -> None:
+        """No record was kept."""
+
+    def spill(self) -> bool:
+        return False
+
+    def recover(self, records: int) -> None:
+        """Nothing on disk can be told to be this stream's."""
+
+    def persist(self) -> None:
+        return None
+
+    def discard(self) -> None:
+        """What waits is the accumulator's to drop."""

@@ -1,0 +1,63 @@
+"""What the handler says in a stream by itself: its health, and that records were dropped."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
+
+# The frames of a notice of so many drops, by cause.
+Notice = Callable[[Counter[str], Destination], list[bytes]]
+
+# Lines on the handler's health that wait while nothing can be sent; then the oldest give way.
+_MOST_HEALTH_LINES = 60
+
+
+class OwnLines:
+    """The handler's own lines for one stream.
+
+    Any thread may call `add_health`; the rest is for the thread that delivers.
+    """
+
+    __slots__ = ("_drop_notices", "_health_lines", "_notice")
+
+    def __init__(self, drop_notices: DropNotices, notice: Notice) -> None:
+        self._drop_notices = drop_notices
+        self._notice = notice
+        # None until the first one, as most streams never have any.
+        self._health_lines: deque[bytes] | None = None
+
+    @property
+    def has_health(self) -> bool:
+        """Whether lines on the handler's health wait."""
+        return bool(self._health_lines)
+
+    @property
+    def are_due(self) -> bool:
+        """Whether there is something to say in the stream."""
+        return bool(self._health_lines) or self._drop_notices.is_due_in_stream
+
+    def add_health(self, frames: list[bytes]) -> None:
+        """Send these with the next batch; the caller wakes a worker."""
+        if self._health_lines is None:
+            self._health_lines = deque(maxlen=_MOST_HEALTH_LINES)
+        self._health_lines.extend(frames)
+
+    def add_to(self, frames: list[Frame], destination: Destination) -> None:
+        """Add the frames of all that is due; `settle` says what became of a notice."""
+        while self._health_lines:
+            frames.append(HealthFrame(self._health_lines.popleft()))
+        if self._drop_notices.is_due_in_stream:
+            try:
+                notice = self._notice(self._drop_notices.begin_notice(), destination)
+                frames += map(OwnFrame, notice)
+            except BaseException:
+                self._drop_notices.end_notice(delivered=False)
+                raise
+
+    def settle(self, *, delivered: bool) -> None:
+        """A batch has left: its notice, if it had one, is delivered or due again."""
+        self._drop_notices.end_notice(delivered=delivered)
