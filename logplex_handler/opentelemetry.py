@@ -1,4 +1,4 @@
-"""`LogplexMetricExporter`: OpenTelemetry's metrics become lines.
+"""`LogplexMetricExporter`: the metrics of OpenTelemetry become lines.
 
 It needs `opentelemetry-sdk`: `pip install 'logplex-handler[opentelemetry]'`.
 """
@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from logplex_handler.metrics import bridge, histogram
-from logplex_handler.reports import Metrics
+from logplex_handler.reports import Metrics, reporter_of
 
 try:
     from opentelemetry.sdk import metrics as instruments
@@ -34,31 +34,31 @@ __all__ = ["LogplexMetricExporter"]
 
 
 class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
-    """Logs what OpenTelemetry has measured, once per interval of the reader that it is given to.
+    """Logs OpenTelemetry's metrics, once per interval of the metric reader that exports them.
 
     Counters become increments, `count#http.server.requests.GET.200=17`, with the values of the
-    attributes behind the name; gauges and counters that go down too become samples. Of histograms
-    there are `.count`, `.min`, `.max`, `.mean`, `.p50`, `.p95` and `.p99` of what was recorded
-    since the last time. They are kept in up to 160 buckets that fit themselves to the values: a
-    percentile is off by at most 9 % where the largest is 100,000 times the least, and by less where
-    they are closer. What l2met could not read, such as a negative value, is left out, counted and
-    told once.
+    attributes after the name; gauges and up-down counters become samples. A histogram becomes
+    `.count`, `.min`, `.max`, `.mean`, `.p50`, `.p95` and `.p99` of the values since the previous
+    export. It has up to 160 buckets, which adapt to the values: a percentile is off by at most 9 %
+    if the largest value is 100,000 times the smallest, and by less if they are closer. A metric
+    that l2met could not read, such as a negative value, is left out and counted; the first such
+    failure of a name is logged.
 
         PeriodicExportingMetricReader(
             LogplexMetricExporter(logging.getLogger("shop.metrics")), export_interval_millis=60_000
         )
 
     Args:
-        logger: Where the lines are logged.
+        logger: The logger for the lines.
         source: The `source=` of these lines, in place of the formatter's. Default: the formatter's.
 
     Raises:
-        ConfigurationError: (a ValueError) An argument cannot be used; the text names it.
+        ConfigurationError: (a ValueError) An argument is invalid; the text names it.
     """
 
     def __init__(self, logger: logging.Logger, *, source: str | None = None) -> None:
-        self._reporter = Metrics(logger, source=source)._reporter
-        self._added = bridge.Increments()
+        self._reporter = reporter_of(Metrics(logger, source=source))
+        self._increments = bridge.Increments()
         delta = AggregationTemporality.DELTA
         super().__init__(
             preferred_temporality={
@@ -72,7 +72,7 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Log a line, or several, with all that there is; FAILURE if the logger logs nothing."""
+        """Log all metrics in one line or more; FAILURE if the logger does not log them."""
         if not self._reporter.is_enabled():
             return MetricExportResult.FAILURE
         found = bridge.Gathered(self._reporter.leave_out)
@@ -93,14 +93,14 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
         if data.aggregation_temporality is AggregationTemporality.DELTA:
             return point.value
         attributes = tuple(sorted((point.attributes or {}).items()))
-        return self._added.of((name, attributes), point.value)
+        return self._increments.of((name, attributes), point.value)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Nothing waits here; what was logged is the handler's to deliver."""
+        """Do nothing: the exporter keeps no metrics, and the handler delivers the lines."""
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """There is nothing to end."""
+        """Do nothing: the exporter has neither a thread nor a connection."""
 
 
 def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
@@ -121,7 +121,7 @@ def _parts(data: Any, point: Any) -> Iterator[tuple[str, float, bool]]:
 
 
 def _exponential(point: Any) -> tuple[list[float], list[tuple[float, float]]]:
-    """The counts of buckets and their bounds: number i is from `base ** i` to `base ** (i + 1)`."""
+    """The buckets' counts and bounds: bucket i is from `base ** i` to `base ** (i + 1)`."""
     base = 2.0 ** (2.0**-point.scale)
     counts: list[float] = [point.zero_count]
     bounds = [(0.0, 0.0)]

@@ -1,4 +1,4 @@
-"""`ProcessMetrics`: what the process itself uses, once per interval.
+"""`ProcessMetrics`: the resources that the process itself uses, once per interval.
 
 It needs `psutil`: `pip install 'logplex-handler[psutil]'`.
 """
@@ -10,7 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import metric_pairs
@@ -19,29 +19,28 @@ from logplex_handler.reports import Metrics
 __all__ = ["ProcessMetrics"]
 
 _MEGABYTE = 1024 * 1024
-# Seconds between two looks at whether the event loop is late.
+# Seconds between two measurements of the event loop's lag.
 _TICK = 0.5
 
 
 class ProcessMetrics:
     """Reports memory, CPU, threads, open files, garbage collections and the event loop's lag.
 
-    Under Heroku's own names where it has them, so that the same charts show both:
+    Metrics that Heroku has too have Heroku's names, so that the same charts show both:
     `sample#memory_total=21MB`, `sample#memory_rss`, `sample#memory_swap`, `sample#load_avg_1m=2.46`
-    (also `_5m`, `_15m`; of the machine). The rest is `sample#process.cpu_percent` (of one core,
-    since the last report), `sample#process.threads`, `sample#process.open_files`,
-    `count#process.gc.collections`, `sample#process.gc.longest` (the longest pause, ms) and
-    `sample#process.loop_lag` (by how much the event loop was late at most, ms). What a platform
-    does not have is left out.
+    (also `_5m`, `_15m`; of the machine). The others are `sample#process.cpu_percent` (of one core,
+    since the previous report), `sample#process.threads`, `sample#process.open_files`,
+    `count#process.gc.collections`, `sample#process.gc.longest` (the longest pause, in ms) and
+    `sample#process.loop_lag` (the longest delay of the event loop, in ms). Metrics that the
+    platform does not have are left out.
 
         ProcessMetrics(metrics)
 
-    A forked child reports its own once something is recorded there.
+    A forked child reports its own metrics once something is recorded there.
 
     Args:
-        metrics: Where they are reported.
-        loop: The event loop whose lag is reported. Default: the one that runs where this is called,
-            if any does.
+        metrics: The `Metrics` that reports them.
+        loop: The event loop whose lag is reported. Default: the running one, if any.
 
     Raises:
         ConfigurationError: (a ValueError) psutil is not installed.
@@ -55,15 +54,16 @@ class ProcessMetrics:
                 "ProcessMetrics needs an extra: pip install 'logplex-handler[psutil]'"
             ) from None
         self._make = psutil.Process
-        self._gone: tuple[type[Exception], ...] = (psutil.Error, OSError, AttributeError)
+        self._unavailable: tuple[type[Exception], ...] = (psutil.Error, OSError, AttributeError)
         self._process = self._make()
+        # The first call only starts the measurement.
         self._process.cpu_percent()
         self._pauses = _Pauses()
         self._lag = _Lag(loop or _running_loop())
         metrics.collect(self._collect)
 
     def close(self) -> None:
-        """Stop watching garbage collections and the event loop; what is polled stays."""
+        """Stop watching garbage collections and the event loop; the other metrics stay."""
         self._pauses.close()
         self._lag.close()
 
@@ -71,14 +71,14 @@ class ProcessMetrics:
         if self._process.pid != os.getpid():
             self._process = self._make()
             self._process.cpu_percent()
-            # The parent's loop does not run here, though it says so if the fork was in it.
+            # The parent's loop does not run here, even if `is_running` says so after a fork in it.
             self._lag.close()
         found: dict[str, str] = {}
-        for look in (self._memory, _load, self._cpu, self._threads, self._open_files):
+        for read in (self._memory, _load, self._cpu, self._threads, self._open_files):
             try:
-                found |= look()
-            except self._gone:
-                # Not on this platform, or not allowed here.
+                found |= read()
+            except self._unavailable:
+                # The platform does not have it, or does not allow it.
                 continue
         return found | self._pauses.take() | self._lag.take()
 
@@ -86,7 +86,7 @@ class ProcessMetrics:
         rss = self._process.memory_info().rss
         try:
             swap = self._process.memory_full_info().swap
-        except self._gone:
+        except self._unavailable:
             swap = 0
         values = {"memory_total": rss + swap, "memory_rss": rss, "memory_swap": swap}
         return _samples({name: round(value / _MEGABYTE, 2) for name, value in values.items()}, "MB")
@@ -98,7 +98,7 @@ class ProcessMetrics:
         return metric_pairs.sample("process.threads", self._process.num_threads())
 
     def _open_files(self) -> dict[str, str]:
-        # Sockets and pipes among them: what the limit of open files counts.
+        # Sockets and pipes included, as in the limit of open files.
         return metric_pairs.sample("process.open_files", self._process.num_fds())
 
 
@@ -122,9 +122,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class _Pauses:
-    """Garbage collections since the last report: how many, and the longest.
+    """The number of garbage collections since the previous report, and the longest of them.
 
-    No lock: a collection is over before the thread goes on that it has stopped.
+    It needs no lock: a collection ends before the thread that it has interrupted goes on.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class _Pauses:
 
 
 class _Lag:
-    """By how much an event loop was late since the last report, at most."""
+    """The longest delay of an event loop since the previous report."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self._loop = loop
@@ -167,29 +167,27 @@ class _Lag:
         self._due = 0.0
         self._most: float | None = None
         if loop is not None:
-            _call(loop, self._wait)
+            _call(loop, partial(self._wait, loop))
 
     def close(self) -> None:
         self._closed = True
 
-    def _wait(self) -> None:
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         # In the loop's own thread.
-        loop: Any = self._loop
         if not self._closed:
             self._due = loop.time() + _TICK
-            loop.call_at(self._due, self._tick)
+            loop.call_at(self._due, self._tick, loop)
 
-    def _tick(self) -> None:
-        loop: Any = self._loop
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._most = max(self._most or 0.0, loop.time() - self._due)
-        self._wait()
+        self._wait(loop)
 
     def take(self) -> dict[str, str]:
         loop = self._loop
         if loop is None or loop.is_closed() or self._closed:
             return {}
         most, self._most = self._most, None
-        # It may be late at this very moment.
+        # The loop may be late at this very moment.
         if loop.is_running() and self._due:
             most = max(most or 0.0, loop.time() - self._due)
         if most is None:

@@ -1,4 +1,4 @@
-"""`PrometheusBridge`: what `prometheus_client` counts becomes lines of metrics.
+"""`PrometheusBridge`: the metrics of `prometheus_client` become lines.
 
 It needs `prometheus-client`: `pip install 'logplex-handler[prometheus]'`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import bridge, histogram
-from logplex_handler.reports import Metrics
+from logplex_handler.reports import Metrics, reporter_of
 
 __all__ = ["PrometheusBridge"]
 
@@ -24,18 +24,19 @@ class PrometheusBridge:
     """Reports a registry of `prometheus_client` once per interval.
 
     Counters become increments, `count#http_requests.get.200=17`, with the values of the labels
-    behind the name; gauges and states become samples. Of histograms and summaries there are
-    `.count` and `.mean` of what was observed since the last report, and of histograms `.p50`,
-    `.p95` and `.p99`, as exact as their buckets are. The unit is that of the metric, or what its
-    name ends with: `s` for seconds, `bytes`. What l2met could not read, such as a negative gauge,
-    is left out, counted and told once.
+    after the name; gauges and states become samples. A histogram or summary becomes `.count` and
+    `.mean` of the values since the previous report; a histogram also becomes `.p50`, `.p95` and
+    `.p99`, which are as exact as its buckets. The unit is the metric's own, or comes from the end
+    of its name: `s` for seconds, `bytes`. A metric that l2met could not read, such as a negative
+    gauge, is left out and counted; the first such failure of a name is logged.
 
         PrometheusBridge(metrics)
 
-    It reports what is counted after it was made; behind a fork, after its first report there.
+    Only increments after the bridge was made are reported; in a forked child, only those after its
+    first report.
 
     Args:
-        metrics: Where it is reported.
+        metrics: The `Metrics` that reports the registry.
         registry: A registry of `prometheus_client`. Default: the library's own, `REGISTRY`.
 
     Raises:
@@ -50,30 +51,31 @@ class PrometheusBridge:
                 "PrometheusBridge needs an extra: pip install 'logplex-handler[prometheus]'"
             ) from None
         self._registry = REGISTRY if registry is None else registry
-        self._leave_out = metrics._reporter.leave_out
-        self._begun_in = 0
-        self._added = bridge.Increments()
+        self._leave_out = reporter_of(metrics).leave_out
+        self._pid = 0
+        self._increments = bridge.Increments()
         try:
             self._begin()
         except Exception as error:
-            # A function of the application's that is asked may work later.
+            # One of the application's functions failed; it may succeed later.
             self._leave_out(type(self).__name__, error)
         metrics.collect(self._collect)
 
     def _begin(self) -> None:
-        self._added = bridge.Increments()
-        # What there is already was counted before.
+        """Take the present totals as the starting point."""
+        self._increments = bridge.Increments()
         self._gather()
-        self._begun_in = os.getpid()
+        self._pid = os.getpid()
 
     def _collect(self) -> dict[str, str]:
-        if self._begun_in != os.getpid():
-            # What the parent has counted is the parent's to report.
+        if self._pid != os.getpid():
+            # In a forked child: the parent reports what the parent has counted.
             self._begin()
         return self._gather().pairs()
 
     def _gather(self) -> bridge.Gathered:
-        # All of it before anything is taken for reported: a function that is asked may fail.
+        # All families before the first increment is taken: collecting may fail in an application's
+        # function.
         families = list(self._registry.collect())
         found = bridge.Gathered(self._leave_out)
         for family in families:
@@ -81,8 +83,8 @@ class PrometheusBridge:
             if family.type == "counter":
                 for one in family.samples:
                     if one.name.endswith("_total"):
-                        added = self._added.of((one.name, _labels(one)), one.value)
-                        found.count(bridge.named(family.name, one.labels), added)
+                        increment = self._increments.of((one.name, _labels(one)), one.value)
+                        found.count(bridge.named(family.name, one.labels), increment)
             elif family.type in ("histogram", "summary"):
                 for name, counts, bounds, total in self._distributions(family):
                     found.distribution(name, unit, histogram.parts(counts, bounds, total))
@@ -94,14 +96,15 @@ class PrometheusBridge:
     def _distributions(
         self, family: Any
     ) -> Iterator[tuple[str, list[float], list[tuple[float, float]], float]]:
-        """Of each what was observed: its name, the number in each bucket, their bounds, the sum."""
+        """For each combination of labels: the name, the number of values in each bucket, the
+        buckets' bounds, and the sum of the values."""
         by_labels: defaultdict[_Labels, dict[str, float]] = defaultdict(dict)
         for one in family.samples:
             kind = one.name.removeprefix(family.name)
             bound = one.labels.get("le", "")
             if kind in ("_bucket", "_count", "_sum"):
-                added = self._added.of((one.name, _labels(one), bound), one.value)
-                by_labels[_labels(one)][bound or kind] = added
+                increment = self._increments.of((one.name, _labels(one), bound), one.value)
+                by_labels[_labels(one)][bound or kind] = increment
         for labels, values in by_labels.items():
             total, n = values.pop("_sum", 0.0), values.pop("_count", 0.0)
             counts, bounds = _buckets(values) if values else ([n], [])
@@ -109,7 +112,7 @@ class PrometheusBridge:
 
 
 def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:
-    """How many are in each bucket, of which so many were up to each bound."""
+    """The number of values in each bucket and the buckets' bounds, from cumulative numbers."""
     counts, bounds, low, before = [], [], 0.0, 0.0
     for end, number in sorted((float(bound), number) for bound, number in up_to.items()):
         counts.append(number - before)

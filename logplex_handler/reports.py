@@ -1,4 +1,4 @@
-"""`Metrics`: what adds up in the program and is logged once per interval."""
+"""`Metrics`: counts, samples and measures that are logged once per interval."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["Meter", "Metrics"]
 
 
 class Metrics(Meter):
-    """Counts, samples and measures in the program, and logs them once per interval.
+    """Aggregates counts, samples and measures, and logs them once per interval.
 
-    Counters add up, samples keep their last value or are polled, and measures that are to be
-    aggregated become a count, a mean and percentiles. What there is of one stream shares lines of
-    up to 1,000 bytes, logged at the level INFO: `source=us-east count#orders=17 sample#carts=4`.
+    Counters add up; samples keep their last value, or are polled; measures can be aggregated to a
+    count, a minimum, a maximum, a mean and percentiles. The metrics of one stream share lines of
+    up to 1,000 bytes, which are logged at level INFO: `source=us-east count#orders=17
+    sample#carts=4`.
 
         metrics = Metrics(logging.getLogger("shop.metrics"))
         metrics.count("orders")
@@ -26,18 +27,18 @@ class Metrics(Meter):
         with metrics.timer("db.query", aggregate=True):
             ...
 
-    Reports come from a thread of their own, aligned to whole multiples of the interval and up to a
-    tenth of it later, by a time that each process chooses for itself. `close` reports what is left,
-    and so does the end of the program, before `logging` closes its handlers. A forked child starts
-    at zero, keeps the functions that are polled, and reports once something is recorded there.
+    Reports come from a thread of their own, at whole multiples of the interval plus a delay that
+    each process chooses for itself, at most a tenth of the interval. `close` reports the rest, and
+    so does the end of the program, before `logging` closes its handlers. A forked child starts at
+    zero, keeps the polled functions, and reports once something is recorded there.
 
     Args:
-        logger: Where the lines are logged, such as one that a `LogplexHandler` is attached to.
-        interval: Seconds between two reports, up to 86,400. Default: 60.
+        logger: The logger for the lines, such as one with a `LogplexHandler`.
+        interval: Seconds between two reports, more than 0 and at most 86,400. Default: 60.
         source: The `source=` of these lines, in place of the formatter's. Default: the formatter's.
 
     Raises:
-        ConfigurationError: (a ValueError) An argument cannot be used; the text names it.
+        ConfigurationError: (a ValueError) An argument is invalid; the text names it.
     """
 
     def __init__(
@@ -56,32 +57,36 @@ class Metrics(Meter):
         self._reporter.adopt(self)
 
     def stream(self, stream_id: object) -> Meter:
-        """The same for one customer, whose stream it is logged to.
+        """The metrics of one stream, such as one customer's, which are logged to that stream.
 
         Args:
-            stream_id: What `logplex_stream` is on the records, by which a handler chooses where
-                they go.
+            stream_id: The `logplex_stream` of the records, by which a handler chooses the stream.
         """
         return self._reporter.meter(stream_id)
 
     def collect(self, function: Callable[[], Mapping[str, str]]) -> None:
-        """Have a function called before each report for more to put in it.
+        """Call a function before each report, and include the metrics that it returns.
 
         Args:
             function: Returns metrics as for `extra=`: `sample("a", 1) | count("b", 2)`. If it
-                raises, that is told and counted as for `sample`.
+                raises, the failure is logged and counted as for `sample`.
         """
         name = getattr(function, "__qualname__", type(function).__name__)
         self._reporter.collect(name, function)
 
     def report(self) -> None:
-        """Log now what has been recorded since the last report."""
+        """Log everything recorded since the previous report now."""
         self._reporter.report()
 
     def close(self) -> None:
-        """Report what has been recorded since the last report, and stop.
+        """Log everything recorded since the previous report, and stop.
 
-        What is recorded later is dropped, and said on stderr. Later calls do nothing. It waits for
-        at most 5 seconds for polled functions that do not return.
+        Metrics recorded later are dropped, which is reported on stderr. Later calls do nothing.
+        Waits at most 5 seconds for polled functions that do not return.
         """
         self._reporter.close()
+
+
+def reporter_of(metrics: Metrics) -> Reporter:
+    """The reporter of a `Metrics`, for this package's bridges from other libraries."""
+    return metrics._reporter

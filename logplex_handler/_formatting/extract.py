@@ -6,6 +6,9 @@ cannot change any more. What it returns is the record's entry.
 
 from __future__ import annotations
 
+import re
+import sys
+
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
 from logplex_handler._formatting.layout import Layout, as_tuple
@@ -33,7 +36,13 @@ def extract(record):
 """
 
 
-def extract_source(layout: Layout) -> Source:
+# How the attributes that every record has are read: `record.name`, or `attributes["name"]`, which
+# executes 1,200 instructions less for each record before Python 3.13, and 1,300 more from 3.13 on,
+# where an object whose `__dict__` was read still keeps its attributes in place.
+_BY_ATTRIBUTE = sys.version_info >= (3, 13)
+
+
+def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Source:
     """The function for one call site: `extract(record)` returns the record's entry.
 
     It returns None, or raises, if the record is not like the others, or its entry would not be
@@ -106,4 +115,6 @@ def extract_source(layout: Layout) -> Source:
             "values": ", ".join([value.variable for value in layout.values]),
         },
     )
+    if not by_attribute:
+        text = re.sub(r"record\.(?!__dict__)(\w+)", r'attributes["\1"]', text)
     return Source("extract", text, names)

@@ -1,7 +1,7 @@
-"""Metrics: `measure`, `sample` and `count` for one line, and what adds up between two reports.
+"""Metrics: `measure`, `sample` and `count` for one line, and aggregation between two reports.
 
-Comes in: names and numbers. Goes out: pairs for `extra=`. The three functions are public; the other
-modules are for this package alone.
+Comes in: names and numbers. Goes out: pairs for `extra=`. Knows nothing of lines, streams or
+receivers. The three functions are public; `Metrics` is in `logplex_handler.reports`.
 """
 
 from logplex_handler.metrics.metric_pairs import count, measure, sample

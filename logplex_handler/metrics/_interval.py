@@ -1,9 +1,8 @@
-"""What has come together in one interval becomes metrics."""
+"""The counts, samples and summaries of one interval become pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics._summary import Summary
@@ -15,32 +14,34 @@ def pairs(
     summaries: Mapping[str, Summary],
     leave_out: Callable[[str, BaseException], object],
 ) -> dict[str, str]:
-    """Pairs as for `extra=`.
+    """The pairs, as for `extra=`.
 
     Args:
-        counts: What was added to each counter.
-        held: Samples that stand, as pairs.
-        summaries: The values of each name that is aggregated.
-        leave_out: Called with the name of what cannot be reported, and why.
+        counts: The increment of each counter.
+        held: Samples that are repeated in each report, as pairs.
+        summaries: The aggregated values of each name.
+        leave_out: Called with the name of each metric that cannot be reported, and the error.
     """
     found: dict[str, str] = {}
-
-    def add(name: str, kind: Any, *value: Any) -> None:
-        try:
-            made = kind(name, *value)
-            if made.keys() & found.keys():
-                raise ValueError(f"{name}: a sample and a part of an aggregate have this name")
-        except ValueError as error:
-            # Or together they have become larger than the largest float.
-            leave_out(name, error)
-        else:
-            found.update(made)
-
     for name, n in counts.items():
         if n:
-            add(name, metric_pairs.count, n)
+            try:
+                found |= metric_pairs.count(name, n)
+            except ValueError as error:
+                # The sum is larger than the largest float.
+                leave_out(name, error)
     found |= held
     for name, summary in summaries.items():
-        for part, value in summary.parts().items():
-            add(name + part, metric_pairs.sample, *value)
+        for part, (value, unit) in summary.parts().items():
+            full_name = name + part
+            try:
+                pair = metric_pairs.sample(full_name, value, unit)
+                if pair.keys() & found.keys():
+                    raise ValueError(
+                        f"{full_name}: a sample and a part of an aggregate have this name"
+                    )
+            except ValueError as error:
+                leave_out(full_name, error)
+            else:
+                found |= pair
     return found

@@ -1,7 +1,7 @@
-"""What is kept of the values of one interval: how many, the least, the most, and a sketch of them.
+"""The aggregated values of one interval: their minimum, their maximum and a sketch.
 
-The sketch is Datadog's DDSketch, whose percentiles are off by at most one part in a hundred of the
-true value: https://arxiv.org/abs/1908.10693.
+The sketch is Datadog's DDSketch. Its percentiles are within 1 % of the true value:
+https://arxiv.org/abs/1908.10693.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import number_format
 
-# The bound of a percentile's error, as a part of the value that has this rank.
+# The largest error of a percentile, relative to the value that has this rank.
 ERROR = 0.01
 PERCENTILES = (50, 95, 99)
-# The parts of a name that a summary is reported under.
+# The longest end of a name under which a summary is reported.
 LONGEST_PART = ".count"
 
 
 def require() -> None:
-    """Raise the error of a missing library while the program can still be mended."""
+    """Raise the error of a missing library at once, rather than when the first value comes."""
     _sketch_class()
 
 
@@ -35,21 +35,21 @@ def _sketch_class() -> Any:
 
 
 class Summary:
-    """Values of one unit. Whoever owns it guards it."""
+    """Values of one unit. Not thread-safe: the owner holds a lock."""
 
     __slots__ = ("_add", "_least", "_most", "_sketch", "unit")
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
-        # Of at most 2,048 counters. They reach over 17 orders of magnitude; of values that are
-        # spread further than that, the least are taken for larger than they are.
+        # It has at most 2,048 counters, which cover 17 orders of magnitude. If the values are
+        # spread further, the smallest are counted as larger than they are.
         self._sketch = _sketch_class()(relative_accuracy=ERROR)
         self._add = self._sketch.add
         self._least = math.inf
         self._most = 0.0
 
     def add(self, value: float) -> None:
-        """Count a value, which is a finite number and not negative."""
+        """Add a value, which must be finite and not negative."""
         self._add(value)
         if value < self._least:
             self._least = value
@@ -57,7 +57,7 @@ class Summary:
             self._most = value
 
     def parts(self) -> dict[str, tuple[float, str]]:
-        """What there is to report, each with its unit."""
+        """The statistics to report, by the end of their name, each with its unit."""
         parts: dict[str, tuple[float, str]] = {
             ".count": (int(self._sketch.count), ""),
             ".min": (self._least, self.unit),
@@ -66,7 +66,7 @@ class Summary:
         }
         for percent in PERCENTILES:
             value = self._sketch.get_quantile_value(percent / 100)
-            # What it is off may lead beyond all that there was.
+            # Its error may lead outside the range of the values.
             value = min(max(value, self._least), self._most)
             parts[f".p{percent}"] = (number_format.short(value), self.unit)
         return parts

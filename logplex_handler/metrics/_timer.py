@@ -1,4 +1,4 @@
-"""How long something takes: a block, or every call of a function."""
+"""Measures how long a block takes, or every call of a function."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-# Decimals of a time in milliseconds: what is shorter is the clock's own cost.
+# Decimals of a time in milliseconds. Anything shorter is the cost of reading the clock.
 _DECIMALS = 3
 
 
 class Timer:
-    """Measures a `with` block, or as a decorator every call of a function; see `Metrics.timer`."""
+    """Times a `with` block or, as a decorator, every call of a function; see `Metrics.timer`."""
 
     __slots__ = ("_observe", "_started")
 
@@ -37,7 +37,7 @@ class Timer:
         self._observe(round(taken / 1_000_000, _DECIMALS))
 
     def __call__(self, function: _F) -> _F:
-        """The function, timed from the beginning of each call to its end."""
+        """Decorate a function: time each call from its beginning to its end."""
         wrapper: Any
         observe = self._observe
         if inspect.iscoroutinefunction(function):

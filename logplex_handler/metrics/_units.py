@@ -1,22 +1,26 @@
-"""The unit of each metric's name: to a consumer, the same name with another is another metric."""
+"""The unit of each metric name: to a consumer, one name with two units is two metrics."""
 
 from __future__ import annotations
 
-# Names whose unit is remembered. A program that makes its names of ids may have any number.
-_MOST = 10_000
+# Names whose unit is remembered. A program that puts ids into names may have any number of them.
+_MAX_NAMES = 10_000
 
 
 class Units:
-    """Remembers the unit that each name was given first."""
+    """Remembers the first unit of each name."""
 
     def __init__(self) -> None:
-        # No lock: at worst two slip in at the same moment.
+        # Without a lock: at worst, two units that are given at the same moment are both accepted.
         self._known: dict[str, str] = {}
 
     def keep(self, kind: str, name: str, unit: str) -> None:
-        """Refuse a second unit for a name, with a ValueError."""
+        """Remember the unit.
+
+        Raises:
+            ValueError: The name has another unit.
+        """
         known = self._known.get(name)
-        if known is None and len(self._known) < _MOST:
+        if known is None and len(self._known) < _MAX_NAMES:
             self._known[name] = unit
         elif known is not None and known != unit:
             raise ValueError(

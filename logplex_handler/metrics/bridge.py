@@ -1,4 +1,4 @@
-"""What metrics of other libraries are called in a line, and what goes into one report of them."""
+"""Metrics of other libraries: their names in a line, and the pairs of one report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from logplex_handler.metrics import metric_pairs, number_format
 from logplex_handler.metrics._summary import LONGEST_PART
 
-# What no name may hold; a dot in a label's value would look like another level.
+# Characters that no name may contain; a dot in a label's value would look like another level.
 _NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")
 _LONGEST_NAME = metric_pairs.MAX_NAME_BYTES - len(LONGEST_PART)
 _UNITS = {"seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": ""}
@@ -17,7 +17,7 @@ _LETTERS = re.compile("[A-Za-z]{1,20}")
 
 
 def named(name: str, labels: Mapping[str, object]) -> str:
-    """The name with the values of its labels behind it, from least to most specific.
+    """The name followed by the values of its labels, from least to most specific.
 
     `http_requests` with `{"method": "get", "status": 200}` is `http_requests.get.200`.
     """
@@ -26,29 +26,29 @@ def named(name: str, labels: Mapping[str, object]) -> str:
 
 
 def letters(unit: str) -> str:
-    """A unit as it can stand in a line: `s` for seconds; empty for what has no letters alone."""
+    """A unit as a line has it: `s` for seconds; empty if the unit is not made of letters alone."""
     unit = _UNITS.get(unit, unit)
     return unit if _LETTERS.fullmatch(unit) else ""
 
 
 class Increments:
-    """Totals that only grow become what was added since the last time; the first all of it."""
+    """Turns totals that only grow into increments since the previous report."""
 
     def __init__(self) -> None:
         self._totals: dict[Hashable, float] = {}
 
     def of(self, key: Hashable, total: float) -> float:
-        """What was added; all of a total that has begun anew."""
+        """The increment; the whole total if it is the first, or less than the previous one."""
         before = self._totals.get(key, 0.0)
         self._totals[key] = total
         return total - before if total >= before else total
 
 
 class Gathered:
-    """What goes into one report; what cannot be read there costs no other.
+    """The pairs of one report. A metric that cannot be reported does not cost the others.
 
     Args:
-        leave_out: Called with the name of what cannot be reported, and why.
+        leave_out: Called with the name of each metric that cannot be reported, and the error.
     """
 
     def __init__(self, leave_out: Callable[[str, BaseException], object]) -> None:
@@ -57,7 +57,7 @@ class Gathered:
         self._pairs: dict[str, str] = {}
 
     def count(self, name: str, n: float) -> None:
-        """Add to a counter: two that differ in characters that no name can hold are one."""
+        """Add to a counter. Labels that become the same name share one counter."""
         try:
             number_format.plain(n)
         except (TypeError, ValueError) as error:
@@ -66,19 +66,20 @@ class Gathered:
             self._counts[name] = self._counts.get(name, 0) + n
 
     def sample(self, name: str, value: float, unit: str) -> None:
-        """Report a value, unless another has the same name."""
+        """Report a value; left out if another sample already has the name."""
         if f"sample#{name}" in self._pairs:
             self._leave_out(name, ValueError(f"sample {name}: several have this name"))
             return
         self._add(name, partial(metric_pairs.sample, name, value, unit))
 
     def distribution(self, name: str, unit: str, parts: Iterable[tuple[str, float, bool]]) -> None:
-        """Report the parts of a histogram, of which some have its unit."""
+        """Report the parts of a histogram: the end of each name, the value, whether it has the
+        unit."""
         for part, value, has_unit in parts:
             self.sample(name + part, value, unit if has_unit else "")
 
     def pairs(self) -> dict[str, str]:
-        """All of it, as for `extra=`."""
+        """All pairs, as for `extra=`."""
         for name, n in self._counts.items():
             if n:
                 self._add(name, partial(_count, name, n))

@@ -1,4 +1,4 @@
-"""What is known of values by their number in each bucket, as histograms keep it."""
+"""Statistics of the values in a histogram, which keeps only how many values are in each bucket."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ def parts(
     least: float | None = None,
     most: float | None = None,
 ) -> Iterator[tuple[str, float, bool]]:
-    """What there is to report of values: what stands behind the name, a number, and whether it
-    has their unit.
+    """The statistics to report: the end of each name, the value, and whether it has the unit.
 
-    A percentile lies somewhere in its bucket: it is taken to be where it would be if the bucket's
-    values were spread evenly.
+    A percentile lies somewhere in its bucket. It is estimated as if the bucket's values were spread
+    evenly.
 
     Args:
-        counts: How many are in each bucket.
-        bounds: Of each bucket; empty if nothing is known of them.
-        total: All of them added up.
-        least, most: Among them, where it is known.
+        counts: The number of values in each bucket.
+        bounds: The lower and upper bound of each bucket; empty if they are not known.
+        total: The sum of all values.
+        least, most: The smallest and the largest value, if known.
     """
     n = sum(counts)
     if n <= 0:
@@ -52,7 +51,7 @@ def _percentile(
     value = 0.0
     for count, (low, high) in zip(counts, bounds, strict=True):
         if count:
-            # The last bucket of many has no end: nothing more is known than where it begins.
+            # The last bucket often has no upper bound; only its lower bound is known.
             value = low if high == float("inf") else low + (high - low) * min(1.0, rank / count)
             if rank <= count:
                 break

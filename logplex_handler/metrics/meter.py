@@ -1,4 +1,4 @@
-"""What is recorded for one stream between two reports."""
+"""Records the metrics of one stream between two reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from logplex_handler._process import forks
 from logplex_handler.metrics import _interval, _summary, metric_pairs, number_format
@@ -17,52 +17,56 @@ from logplex_handler.metrics.number_format import Number
 
 Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
-# A count up to it is added without a closer look.
+# A count of at most this much is added without further checks.
 _ORDINARY = 2**63
-# With its longest part behind it, a summary's name is still one.
+# A summary's name must still be a valid name with the longest end behind it.
 _LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 
 
 class Owner(Protocol):
-    """Who reports for many meters, and logs what is not to wait for a report."""
+    """Reports for many meters, and logs metrics that do not wait for a report.
 
-    # Of all streams.
+    Attributes:
+        units: The units of all names, in all streams.
+    """
+
     units: Units
 
     def begin(self, meter: Meter) -> None:
-        """The meter has something to report."""
+        """Include the meter in the next report."""
 
     def log(self, stream: object, pairs: Mapping[str, str]) -> None:
         """Log metrics as a line of their own."""
 
     def leave_out(self, name: str, error: BaseException) -> None:
-        """A metric could not be had; tell it, if it is the first time."""
+        """Count a metric that could not be read, and report the first error of each name."""
 
-    def turn_down(self) -> None:
-        """Something was recorded that nobody will report any more."""
+    def warn_closed(self) -> None:
+        """Report that a metric was recorded after the last report."""
 
 
 class Meter:
-    """Records metrics of one stream; made by `Metrics` and `Metrics.stream`.
+    """Records the metrics of one stream; returned by `Metrics.stream`.
 
-    Any thread may call any method. A name, number or unit that a consumer would misread is an
-    error where it is given, as with `measure`, `sample` and `count`; so is another unit than the
-    one that a name had before.
+    Any thread may call any method. A name, a number or a unit that a consumer would misread raises
+    an error at the call, as with `measure`, `sample` and `count`. So does a unit that differs from
+    the name's earlier one.
     """
 
     def __init__(self, owner: Owner, stream_id: object) -> None:
         self._owner = owner
         self.stream_id = stream_id
-        # The functions that are polled; a forked child has them too.
+        # The polled functions, which a forked child keeps, each with its unit.
         self._polled: dict[str, tuple[Polled, str]] = {}
         self._closed = False
         self.after_fork_in_child()
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """For a forked child: what the parent has recorded is the parent's to report."""
-        # Guards all below, and `_closed`. Re-entrant because a garbage collection or a signal may
-        # strike under it, and what they run may record something.
+        """Start at zero in a forked child: the parent reports what the parent recorded."""
+        # Guards the attributes below, `_polled` and `_closed`. Re-entrant because a garbage
+        # collection or a signal handler may interrupt the thread that holds it, and record
+        # something.
         self._lock = threading.RLock()
         self._counts: dict[str, int | float] = {}
         self._held: dict[str, str] = {}
@@ -70,14 +74,14 @@ class Meter:
         self._here = forks.here()
 
     def count(self, name: str, n: Number = 1) -> None:
-        """Add to a counter; what has come together is reported once per interval: `count#name=17`.
+        """Add to a counter, whose sum is reported once per interval: `count#name=17`.
 
         Args:
             name: Dotted, from least to most specific, at most 200 bytes.
-            n: How much to add. Default: 1.
+            n: The increment. Default: 1.
 
         Raises:
-            TypeError, ValueError: as `logplex_handler.count` does.
+            TypeError, ValueError: As `logplex_handler.count` does.
         """
         # Nearly every call ends here: a known name, and a whole number.
         if type(n) is int and 0 <= n <= _ORDINARY and self._here[0]:
@@ -92,35 +96,36 @@ class Meter:
         self.renew_if_forked()
         with self._lock:
             if not self._closed:
-                # In two steps, so that what a signal adds between them is not written over.
+                # In two steps, so that an increment by a signal handler between them is not lost.
                 self._counts.setdefault(name, 0)
                 try:
                     self._counts[name] += number
                 except OverflowError:
-                    # More than a float holds: told when it is reported.
+                    # The sum exceeds the largest float: the report leaves it out and says why.
                     self._counts[name] = math.inf
         self._begin()
 
     def sample(self, name: str, value: Number | timedelta | Polled | None, unit: str = "") -> None:
-        """Report a value once per interval, until it is given another: `sample#queue.depth=12`.
+        """Report a value once per interval, until it is replaced: `sample#queue.depth=12`.
 
         Args:
             name: Dotted, from least to most specific, at most 200 bytes.
-            value: A number, or a function without arguments that is called for one before each
-                report, in the reporting thread. When it raises, or its number is none that could be
-                reported, the metric is left out of this report, which is told once with a warning
-                and counted as `logplex_handler.metrics.failed`; when it returns None it is left
-                out without a word. None in place of a value ends it.
+            value: A number, or a function without arguments that returns one. The function is
+                called before each report, in the reporting thread. If it raises, or returns a
+                number that cannot be reported, the report does not have the metric; the first
+                such failure of a name is logged as a warning, and all of them are counted as
+                `logplex_handler.metrics.failed`. If it returns None, the report does not have the
+                metric either, without a warning. None in place of a value ends the reports.
             unit: Letters only. Default: none.
 
         Raises:
-            TypeError, ValueError: as `logplex_handler.sample` does.
+            TypeError, ValueError: As `logplex_handler.sample` does.
         """
         metric_pairs.check("sample", name, unit)
         pair = {} if value is None or callable(value) else metric_pairs.sample(name, value, unit)
         if isinstance(value, timedelta):
             unit = "ms"
-        # What a function says may be a time.
+        # A function without a unit may return a timedelta, whose unit is ms.
         if unit or pair:
             self._owner.units.keep("sample", name, unit)
         self.renew_if_forked()
@@ -142,15 +147,14 @@ class Meter:
             name: Dotted, from least to most specific, at most 200 bytes (194 to aggregate).
             value: A number that is not negative, or a timedelta.
             unit: Letters only. Default: none; `ms` for a timedelta.
-            aggregate: False logs it at once, a line for each event: `measure#name=4ms`. True
-                reports once per interval `sample#name.count`, `.min`, `.max`, `.mean`, `.p50`,
-                `.p95` and `.p99`: for what happens more often than is worth a line. Percentiles
-                are at most 1 % off the value that has this rank; they need the extra
-                `logplex-handler[percentiles]`. Default: False.
+            aggregate: False logs one line for each event, at once: `measure#name=4ms`. True is for
+                frequent events: it reports `sample#name.count`, `.min`, `.max`, `.mean`, `.p50`,
+                `.p95` and `.p99` once per interval. Percentiles are within 1 % of the value that
+                has this rank; they need the extra `logplex-handler[percentiles]`. Default: False.
 
         Raises:
-            TypeError, ValueError: as `logplex_handler.measure` does.
-            ConfigurationError: (a ValueError) percentiles without their extra.
+            TypeError, ValueError: As `logplex_handler.measure` does.
+            ConfigurationError: (a ValueError) The extra for percentiles is not installed.
         """
         if aggregate:
             self._observe(name, value, unit)
@@ -162,17 +166,17 @@ class Meter:
     def timer(self, name: str, *, aggregate: bool = False) -> Timer:
         """Measure how long something takes, in ms.
 
-        `with metrics.timer("job"):` measures a block, `@metrics.timer("job")` each call of a
-        function from its beginning to its end, with an exception or without: of a coroutine with
-        all that it waits for, of a generator from its first value to its last, with what its user
-        does between them. Make a timer of its own for each block.
+        `with metrics.timer("job"):` measures a block. `@metrics.timer("job")` measures each call of
+        a function, whether it returns or raises. The time of a coroutine includes everything that
+        it awaits; the time of a generator runs from its first value to its last, and includes what
+        the caller does in between. Make a new timer for each block.
 
         Args:
             name: As for `measure`.
             aggregate: As for `measure`.
 
         Raises:
-            TypeError, ValueError, ConfigurationError: as `measure` does.
+            TypeError, ValueError, ConfigurationError: As `measure` does.
         """
         if aggregate:
             known = self._summaries.get(name)
@@ -185,7 +189,7 @@ class Meter:
             lambda taken: self._owner.log(self.stream_id, metric_pairs.measure(name, taken, "ms"))
         )
 
-    def _observe(self, name: str, value: Any, unit: str) -> None:
+    def _observe(self, name: str, value: Number | timedelta, unit: str) -> None:
         if (
             (type(value) is float or type(value) is int)
             and 0 <= value <= number_format.LARGEST
@@ -215,19 +219,23 @@ class Meter:
         self._owner.units.keep("measure", name, unit)
 
     def _begin(self) -> None:
-        """Behind what was recorded: who reports takes a meter off its list before emptying it."""
+        """Include this meter in the next report.
+
+        Called after recording, never before: the reporter takes a meter off its list and then
+        drains it.
+        """
         if self._closed:
-            self._owner.turn_down()
+            self._owner.warn_closed()
         else:
             self._owner.begin(self)
 
     def renew_if_forked(self) -> None:
-        """Begin anew where Python was not told of the fork."""
+        """Start at zero if this is a fork that Python ran no hooks for."""
         if not self._here[0]:
             self.after_fork_in_child()
 
     def poll(self) -> dict[str, str]:
-        """What the functions say that are polled."""
+        """The pairs that the polled functions return."""
         with self._lock:
             polled = list(self._polled.items())
         pairs: dict[str, str] = {}
@@ -242,19 +250,19 @@ class Meter:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                # Also what wants to end the thread, such as SystemExit: it is not this one's.
+                # Also SystemExit and its kind, which must not end the reporting thread.
                 self._owner.leave_out(name, error)
         return pairs
 
     def end(self) -> None:
-        """From now on nothing is recorded, and what was sampled is not said again."""
+        """Record nothing from now on, and do not repeat the samples."""
         with self._lock:
             self._closed = True
             self._held.clear()
             self._polled.clear()
 
     def drain(self) -> dict[str, str]:
-        """What has come together since the last time."""
+        """The pairs of everything recorded since the previous call."""
         with self._lock:
             counts, self._counts = self._counts, {}
             summaries, self._summaries = self._summaries, {}
@@ -263,11 +271,11 @@ class Meter:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether there is something to report even if nothing more is recorded."""
+        """Whether the next report has a sample, even if nothing is recorded until then."""
         return bool(self._polled or self._held)
 
 
 def _own_number(kind: str, name: str, value: object, unit: str) -> tuple[int | float, str]:
-    """The value as an int or a float, whose sum with others is one too; and its unit."""
+    """The value as an int or a float, whose sums are such numbers too, and its unit."""
     number, unit = metric_pairs.number_and_unit(kind, name, value, unit)
     return (number if isinstance(number, int) else float(number)), unit

@@ -1,4 +1,4 @@
-"""Metrics in a log line: what `extra=` takes to make `measure#`, `sample#` and `count#` pairs."""
+"""Metrics in a log line: the `measure#`, `sample#` and `count#` pairs that `extra=` takes."""
 
 from __future__ import annotations
 
@@ -13,65 +13,67 @@ from logplex_handler.metrics.number_format import Number, Plain
 
 __all__ = ["count", "measure", "sample"]
 
-# What a consumer would take for the end of the name, or for another kind of metric.
+# None of these characters may be in a name: a consumer would take it for the end of the name, or
+# for another kind of metric.
 _NAME = r"""[^\x00-\x20="'\\#\x7f-\x9f\ud800-\udfff]+"""
 _KEY = re.compile(rf"(?:measure|sample|count)#{_NAME}")
-# With these two, one metric with its source always fits the smallest packet allowed.
+# With these two limits, one metric with its source always fits in the smallest packet allowed.
 MAX_NAME_BYTES = 200
 _MAX_UNIT_LETTERS = 20
 _UNIT = re.compile(rf"[A-Za-z]{{0,{_MAX_UNIT_LETTERS}}}")
-# With a header of at most 480 bytes, a line of metrics then fits the smallest packet allowed
-# (2,048 bytes), so it is never cut.
+# Together with a header of at most 480 bytes, such a line fits in the smallest packet allowed
+# (2,048 bytes), so a line of metrics is never cut.
 MAX_LINE_BYTES = 1000
 
 
 class MetricValue(str):
-    """A number with its unit that was checked when it was written, so it is never quoted."""
+    """A checked number with its unit, which never needs quotes."""
 
     __slots__ = ()
 
 
 def is_metric(key: str, value: object) -> bool:
-    """Whether the two stand together as one of the functions below has made them."""
+    """Whether the pair was made by `measure`, `sample` or `count`."""
     return type(value) is MetricValue and _KEY.fullmatch(key) is not None
 
 
 def measure(name: str, value: Number | timedelta, unit: str = "") -> dict[str, str]:
-    """One event worth aggregating, such as the time of one request: `measure#web.latency=4ms`.
+    """Make the pair for one event, such as the time of one request: `measure#web.latency=4ms`.
 
-    Use it as `extra=`, alone or joined with other pairs by `|`:
+    Pass it as `extra=`, alone or joined with other pairs by `|`:
     `logger.info("", extra=measure("web.latency", 4, "ms") | {"path": "/"})`.
 
     Args:
-        name: Dotted, from least to most specific, at most 200 bytes; no spaces, quotes, `=`, `#`
-            or backslashes.
+        name: Dotted, from least to most specific, at most 200 bytes; no spaces, control
+            characters, quotes, `=`, `#` or backslashes.
         value: A finite number that is not negative, such as an int, a float, a Decimal, a Fraction
-            or a scalar of numpy. Whole numbers are written in full, others in fixed point, rounded
+            or a numpy scalar. Whole numbers are written in full, others in fixed point, rounded
             to six decimals. A timedelta is written in milliseconds.
-        unit: Letters a-z and A-Z only, at most 20. Keep to one unit for one name: it is part of
-            the metric's identity. Default: none; `ms` for a timedelta, which takes no other.
+        unit: At most 20 letters a-z and A-Z. Use one unit for each name: the unit is part of the
+            metric's identity. Default: none; `ms` for a timedelta, which takes no other unit.
 
     Raises:
-        TypeError: The value is no number (a bool or a string, say), or the name or unit is no
-            string.
-        ValueError: The name, the value or the unit could not be read back by a consumer: l2met
-            takes a negative number or one above 1.8e308 for none at all.
+        TypeError: The value is not a number (for example a bool or a string), or the name or unit
+            is not a string.
+        ValueError: A consumer could not read the name, the value or the unit. (l2met ignores a
+            value that is negative or above 1.8e308.)
     """
     return _metric("measure", name, value, unit)
 
 
 def sample(name: str, value: Number | timedelta, unit: str = "") -> dict[str, str]:
-    """A statistic that is aggregated already, about once a minute: `sample#db_size=21.5MB`.
+    """Make the pair for an aggregated value, logged about once a minute: `sample#db_size=21.5MB`.
 
-    Arguments and errors as for `measure`.
+    The arguments and errors are those of `measure`.
     """
     return _metric("sample", name, value, unit)
 
 
 def count(name: str, n: Number = 1) -> dict[str, str]:
-    """An increment of a counter, 1 by default: `count#db.queries=2`.
+    """Make the pair for an increment of a counter, 1 by default: `count#db.queries=2`.
 
-    Arguments and errors as for `measure`; a count has no unit, and is no time.
+    The arguments and errors are those of `measure`, but a count has no unit and cannot be a
+    timedelta.
     """
     return _metric("count", name, n, "")
 
@@ -83,7 +85,7 @@ def _metric(kind: str, name: str, value: object, unit: str) -> dict[str, str]:
 
 
 def check(kind: str, name: str, unit: str = "", max_name_bytes: int = MAX_NAME_BYTES) -> None:
-    """Raise the error of a name or unit that could not be read back."""
+    """Raise an error for a name or unit that a consumer could not read."""
     if not isinstance(name, str):
         raise TypeError(f"{kind}: the name must be a string, not {type(name).__name__}")
     if not isinstance(unit, str):
@@ -107,12 +109,12 @@ def _check(kind: str, name: str, unit: str, max_name_bytes: int) -> None:
 
 
 def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Plain, str]:
-    """The value as one of Python's own numbers, with its unit; else the error that says why not."""
+    """The value as an int, a float or a Fraction, and its unit; an error names the metric."""
     number = value
     if isinstance(value, timedelta) and kind != "count":
         if unit not in ("", "ms"):
             raise ValueError(f"{kind} {name}: a timedelta is written in ms, not in {unit}")
-        # In whole microseconds, as it is held, so that nothing is lost to a float.
+        # Of whole microseconds, as a timedelta holds them: a float would round.
         number, unit = Fraction(value // timedelta(microseconds=1), 1000), "ms"
     try:
         return number_format.plain(number), unit
@@ -121,13 +123,13 @@ def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Pla
 
 
 def metrics_text(metrics: list[str], source: str) -> str:
-    """A line of metrics alone. `source` is the pair, or empty."""
+    """A line of metrics alone. `source` is the whole pair, or empty."""
     return " ".join([source, *metrics] if source else metrics)
 
 
 def in_lines(metrics: Iterable[str], source: str) -> Iterator[list[str]]:
-    """Pairs of metrics in groups for lines of at most 1,000 bytes with the source; each has one at
-    least."""
+    """Pairs of metrics in groups, one for each line. A line has at most 1,000 bytes, source
+    included, unless it is a single pair."""
     line: list[str] = []
     start = used = len(source.encode())
     for metric in metrics:
@@ -145,6 +147,6 @@ def _shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:
-        # An int of more digits than Python turns into text, or a failing __repr__.
+        # The int has more digits than Python converts to text, or __repr__ fails.
         return f"of type {type(value).__name__}"
     return text if len(text) <= 100 else text[:100] + "…"

@@ -1,7 +1,7 @@
-"""Numbers as the readers of metrics take them: digits, at most one point, and no sign.
+"""Numbers in the form that consumers of metrics read: digits, at most one point, and no sign.
 
-l2met reads `1e3` as 1, ignores what is negative, infinite or no number, and drops what is larger
-than the largest float.
+l2met reads `1e3` as 1, ignores values that are negative, infinite or not a number, and drops values
+larger than the largest float.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import SupportsFloat, TypeAlias
 
-# What has a float's value, so not only int and float: Decimal, Fraction and numpy's scalars too.
+# Everything that converts to a float: int, float, Decimal, Fraction and numpy's scalars.
 Number: TypeAlias = SupportsFloat
 _KINDS = (numbers.Real, Decimal)
-# Python's own among them.
+# The number types that values are reduced to.
 Plain: TypeAlias = int | float | Fraction
 
 LARGEST = sys.float_info.max
 _DECIMALS = 6
-# Digits of a number that has been calculated, such as a mean: a longer tail says nothing, and looks
-# to some consumers like the number of a credit card.
+# Significant digits of a computed number, such as a mean. More digits mean nothing, and some
+# consumers take a long run of digits for a credit card number.
 _DIGITS = 6
 
 
 def plain(value: object) -> Plain:
-    """The value as one of Python's own numbers, unless no consumer would read it.
+    """The value as an int, a float or a Fraction.
 
     Raises:
-        TypeError: It is no number; a bool is none here, and neither is a text of digits.
-        ValueError: It is negative, not finite, or larger than the largest float.
+        TypeError: The value is not a number. A bool does not count as one, nor does a string of
+            digits.
+        ValueError: No consumer would read the value: it is negative, not finite, or larger than
+            the largest float.
     """
     number: Plain
     if isinstance(value, bool) or not isinstance(value, _KINDS):
@@ -52,7 +54,7 @@ def plain(value: object) -> Plain:
 
 
 def _of_decimal(value: Decimal) -> Plain:
-    """Its value, without writing out what an exponent of a million stands for."""
+    """The Decimal's value, without computing the digits of a huge exponent such as 1e1000000."""
     if value.is_nan():
         return math.nan
     if not value:
@@ -66,7 +68,7 @@ def written(value: object) -> str:
     """The value in fixed point: whole numbers in full, others with at most six decimals.
 
     Raises:
-        TypeError, ValueError: as `plain` does.
+        TypeError, ValueError: As `plain` does.
     """
     number = plain(value)
     if isinstance(number, int):
@@ -80,7 +82,7 @@ def written(value: object) -> str:
 
 
 def short(value: float) -> float:
-    """A number that has been calculated, to six digits; more if it has more before the point."""
+    """A computed number, rounded to six significant digits, or to an integer if it has more."""
     if not 0 < value < math.inf:
         return value
     return round(value, max(0, _DIGITS - 1 - math.floor(math.log10(value))))

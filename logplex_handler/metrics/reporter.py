@@ -1,4 +1,4 @@
-"""Who takes together what the meters of one `Metrics` have, and logs it once per interval."""
+"""Logs what the meters of one `Metrics` have recorded, once per interval."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ from logplex_handler.metrics._units import Units
 from logplex_handler.metrics.meter import Meter
 
 _LEVEL = logging.INFO
-# Seconds that closing waits for a report under way: functions that are polled may hang.
-_PATIENCE = 5.0
-# Names of metrics that could not be had, each of which is told once.
-_MAX_TOLD = 1000
+# Seconds that `close` waits for a report under way, as polled functions may hang.
+_CLOSE_TIMEOUT = 5.0
+# Names of failing metrics, whose first failure is logged.
+_MAX_NAMES_OF_FAILURES = 1000
 
 
 class Reporter:
-    """The owner of meters: has a thread, and a place among what is done at exit."""
+    """The owner of meters. It has a thread of its own, and reports once more at exit."""
 
     def __init__(self, logger: logging.Logger, interval: float, source: str | None) -> None:
         self._logger = logger
         self._interval = interval
         self._source = source
         self._diagnostics = Diagnostics()
-        # Called for more before each report; a forked child has them too.
+        # Called before each report for more metrics; a forked child keeps them.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []
-        # All meters that somebody has in hand, by stream; that of no stream is a `Metrics`.
+        # All meters that the application has, by stream; the one without a stream is a `Metrics`.
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
-        # Those that have something to report, which are kept whoever has them in hand.
+        # The meters that have something to report, even if the application has dropped them.
         self._active: set[Meter] = set()
         self.units = Units()
-        self._told: set[str] = set()
+        self._logged_failures: set[str] = set()
         self._closed = False
         self.after_fork_in_child()
         forks.register(self)
         all_reporters.add(self)
 
     def after_fork_in_child(self) -> None:
-        """For a forked child: what the parent has not reported yet is the parent's to report."""
-        # Guards the attributes above, and `_failed`. Re-entrant for garbage collections and signals
-        # that strike under it.
+        """Start at zero in a forked child: the parent reports what the parent recorded."""
+        # Guards `_collectors`, `_meters`, `_active`, `_logged_failures`, `_closed` and `_failed`.
+        # Re-entrant because a garbage collection or a signal handler may interrupt the thread that
+        # holds it, and record something.
         self._lock = threading.RLock()
         for meter in self._active:
-            # Python may not have been told of the fork, nor it then.
+            # If Python ran no hooks for the fork, the meters have not started at zero either.
             meter.renew_if_forked()
         self._active = {meter for meter in self._active if meter.is_lasting}
         self._failed = 0
@@ -60,11 +61,11 @@ class Reporter:
         self._here = forks.here()
 
     def adopt(self, meter: Meter) -> None:
-        """The meter is the one of its stream."""
+        """Make this the meter of its stream."""
         self._meters[meter.stream_id] = meter
 
     def meter(self, stream: object) -> Meter:
-        """The one meter of a stream."""
+        """The meter of a stream; the same one each time."""
         self._renew_if_forked()
         with self._lock:
             meter = self._meters.get(stream)
@@ -75,14 +76,14 @@ class Reporter:
             return meter
 
     def collect(self, name: str, function: Callable[[], Mapping[str, str]]) -> None:
-        """Have a function called for more before each report."""
+        """Call a function before each report for more metrics."""
         self._renew_if_forked()
         with self._lock:
             self._collectors.append((name, function))
         self._begin()
 
     def begin(self, meter: Meter) -> None:
-        """The meter has something to report."""
+        """Include the meter in the next report."""
         self._begin()
         with self._lock:
             self._active.add(meter)
@@ -97,12 +98,12 @@ class Reporter:
             return
         if self._cancel_exit_call is None:
             self._cancel_exit_call = exits.call_at_exit(self.close, before_handlers=True)
-            # Before `logging.shutdown`, as what is registered last is called first.
+            # Called before `logging.shutdown`, which was registered earlier.
             atexit.register(self.close)
         self._periodic.start()
 
     def log(self, stream: object, pairs: Mapping[str, str]) -> None:
-        """Log metrics, in as many lines as they need."""
+        """Log metrics in as many lines as they need."""
         source = f"source={self._source}" if self._source else ""
         written = [f"{key}={value}" for key, value in pairs.items()]
         for group in metric_pairs.in_lines(written, source):
@@ -112,29 +113,31 @@ class Reporter:
                 extra["logplex_source"] = self._source
             if stream is not None:
                 extra["logplex_stream"] = stream
-            # The text is for formatters other than ours, and says what the extras do.
+            # Formatters other than KeyValueFormatter write the text, which repeats the extras.
             self._logger.log(_LEVEL, metric_pairs.metrics_text(group, source), extra=extra)
 
     def leave_out(self, name: str, error: BaseException) -> None:
-        """Count a metric that could not be had, and tell why the first time."""
+        """Count a metric that could not be read, and log the first error of each name."""
         with self._lock:
             self._failed += 1
-            if name in self._told or len(self._told) >= _MAX_TOLD:
+            if name in self._logged_failures:
                 return
-            self._told.add(name)
-        # Not into a customer's stream, as the traceback is of the program.
+            if len(self._logged_failures) >= _MAX_NAMES_OF_FAILURES:
+                return
+            self._logged_failures.add(name)
+        # In the application's own stream, as a customer must not see the program's traceback.
         with contextlib.suppress(Exception):
             self._logger.warning("metric left out", exc_info=error, extra={"metric": name})
 
-    def turn_down(self) -> None:
-        """Say that nobody will report any more."""
+    def warn_closed(self) -> None:
+        """Report on stderr that a metric was recorded after the last report."""
         self._diagnostics.warn("closed", "metrics are recorded after close, and dropped")
 
     def report(self) -> None:
-        """Log what has come together, after asking for what is polled and collected."""
+        """Call the polled functions and the collectors, then log everything recorded."""
         if not self.is_enabled():
             return
-        # What may take long comes first, while nothing is in hand.
+        # These calls may take long, so they come before anything is drained.
         with self._lock:
             active, collectors = list(self._active), list(self._collectors)
         polled = {meter: meter.poll() for meter in active}
@@ -145,7 +148,7 @@ class Reporter:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                # Also what wants to end the thread, such as SystemExit: it is not this one's.
+                # Also SystemExit and its kind, which must not end the reporting thread.
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
 
@@ -154,7 +157,12 @@ class Reporter:
         polled: Mapping[Meter, Mapping[str, str]] | None = None,
         collected: Mapping[str, str] | None = None,
     ) -> None:
-        """Log what has come together, and what else is given, without asking anybody for more."""
+        """Log everything recorded, with the given pairs, without a call into the application.
+
+        Args:
+            polled: The pairs that each meter's polled functions returned.
+            collected: The pairs that the collectors returned.
+        """
         with self._lock:
             active = list(self._active)
             failed, self._failed = self._failed, 0
@@ -164,7 +172,7 @@ class Reporter:
         for meter in active:
             with self._lock:
                 self._active.discard(meter)
-            # Only then is it emptied: what is recorded from here on puts it there again.
+            # Drained only now: whatever is recorded from here on makes the meter active again.
             pairs = meter.drain() | dict((polled or {}).get(meter, {}))
             if meter.is_lasting:
                 with self._lock:
@@ -172,11 +180,11 @@ class Reporter:
             if meter.stream_id is None and not own.keys() & pairs.keys():
                 pairs |= own
                 own = {}
-            self._log_or_say(meter.stream_id, pairs)
-        self._log_or_say(None, own)
+            self._log_or_warn(meter.stream_id, pairs)
+        self._log_or_warn(None, own)
 
     def close(self) -> None:
-        """Make a last report, and stop."""
+        """Report once more, and stop."""
         if not self._here[0]:
             # Nothing was recorded since the fork.
             return
@@ -193,19 +201,21 @@ class Reporter:
         for meter in meters:
             meter.end()
         with self._lock:
-            # One may just have taken what it was given, and not be among them yet.
+            # A meter may have recorded a value just now, and not be active yet.
             self._active |= meters
         self.report_recorded()
 
     def _report_last(self) -> None:
-        reported = self._periodic.stop(_PATIENCE)
+        reported = self._periodic.stop(_CLOSE_TIMEOUT)
         if reported is None:
             self.report()
         elif not reported:
-            self._diagnostics.warn("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
+            self._diagnostics.warn(
+                "slow", f"a report of metrics takes longer than {_CLOSE_TIMEOUT:g} s"
+            )
 
     def is_enabled(self) -> bool:
-        """Whether what is logged gets anywhere; if not, that is told."""
+        """Whether the logger logs at INFO and has handlers; if not, that is reported on stderr."""
         name = self._logger.name
         if not self._logger.isEnabledFor(_LEVEL):
             self._diagnostics.warn(
@@ -217,17 +227,16 @@ class Reporter:
             return False
         return True
 
-    def _log_or_say(self, stream: object, pairs: Mapping[str, str]) -> None:
+    def _log_or_warn(self, stream: object, pairs: Mapping[str, str]) -> None:
         try:
             self.log(stream, pairs)
         except Exception as error:
-            # A filter of the application's has failed: other streams, and later reports, may fare
-            # better.
+            # A filter of the application has failed. Other streams and later reports may succeed.
             self._diagnostics.warn("failed", f"metrics could not be logged: {type(error).__name__}")
 
 
 def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:
-    """What a function has returned to be reported; a TypeError if it is something else."""
+    """The pairs that a collector has returned; a TypeError if they are no metrics."""
     for key, value in pairs.items():
         if not (isinstance(key, str) and metric_pairs.is_metric(key, value)):
             raise TypeError(f"{key!r:.100} is not made by measure, sample or count")

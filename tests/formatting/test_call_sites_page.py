@@ -21,7 +21,7 @@ PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
 
 
 def example_record() -> logging.LogRecord:
-    """A record of the page's logging call, with the attributes that it has from Python 3.12 on."""
+    """A record of the page's logging call, with the attributes that it has on Python 3.13."""
     arguments = (42, "Berlin", 17)
     message = "order %s shipped to %s in %dms"
     record = logging.LogRecord("shop.orders", logging.INFO, "shop.py", 1, message, arguments, None)
@@ -36,7 +36,7 @@ def generated() -> list[str]:
     assert form is not None
     layout = layout_of(1, example_record(), form)
     assert layout is not None
-    extract, render = extract_source(layout), render_source(layout, PACKET)
+    extract, render = extract_source(layout, by_attribute=True), render_source(layout, PACKET)
     assert render is not None
     names = {**extract.names, **render.names}
     texts = [
