@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from logplex_handler._wire.frames import Frame, OwnFrame, number, rewritten, settled, singles, size
+from logplex_handler._wire.frames import (
+    Frame,
+    OwnFrame,
+    flattened,
+    frame_count,
+    rewritten,
+    settle,
+    total_bytes,
+)
 
 
 @dataclass
@@ -29,12 +37,12 @@ class Part:
     @property
     def body(self) -> bytes:
         """The frames as they stand in a request, with nothing between them."""
-        return b"".join(singles(self.frames))
+        return b"".join(flattened(self.frames))
 
     @property
     def number(self) -> int:
         """How many frames there are."""
-        return number(self.frames)
+        return frame_count(self.frames)
 
 
 class Refusal(NamedTuple):
@@ -65,7 +73,7 @@ class Batch:
     def _start(self, frames: Iterable[Frame]) -> None:
         # The next part stands last.
         frames = list(frames)
-        fits = size(frames) <= self._max_bytes
+        fits = total_bytes(frames) <= self._max_bytes
         packed = [frames] if fits else _packed(frames, self._max_bytes)
         self._parts = [Part(part) for part in reversed(packed) if part]
         self._refused: list[Frame] = []
@@ -80,11 +88,11 @@ class Batch:
         """The next part was taken: how many records that delivers, and how many it completes
         without delivering them whole."""
         self._any_accepted = True
-        return settled(self._parts.pop().frames, delivered=True)
+        return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
         """The next part was refused as it is: cut it in halves, or keep its single frame apart."""
-        frames = singles(self._parts.pop().frames)
+        frames = flattened(self._parts.pop().frames)
         if len(frames) == 1:
             self._refused += frames
             return
@@ -115,7 +123,7 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes of the frames that are left."""
-        return sum([size(part.frames) for part in self._parts]) + size(self._refused)
+        return sum([total_bytes(part.frames) for part in self._parts]) + total_bytes(self._refused)
 
     @property
     def left(self) -> list[tuple[str, Sequence[Frame]]]:
@@ -140,13 +148,13 @@ class Batch:
         """Settle the frames that were refused alone; as `part_accepted` counts them."""
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
-        return settled(refused, delivered=False)
+        return settle(refused, delivered=False)
 
 
 def _packed(frames: Iterable[Frame], max_bytes: int) -> list[list[Frame]]:
     parts: list[list[Frame]] = []
     size = 0
-    for frame in singles(frames):
+    for frame in flattened(frames):
         if not parts or size + len(frame) > max_bytes:
             parts.append([])
             size = 0

@@ -9,7 +9,7 @@ from typing import Protocol
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Entry
-from logplex_handler._wire.frames import Frame, Run, number, pieces, size
+from logplex_handler._wire.frames import Frame, Run, frame_count, linked, total_bytes
 
 # The frame of each entry, or its frames where it needs several, none of one that cannot be written;
 # or the frames of several entries as one run.
@@ -48,7 +48,7 @@ def drain(
     interrupts this, what was added stays, and the rest is given back. `held` is how many bytes are
     being sent beside these.
     """
-    filled = size(frames)
+    filled = total_bytes(frames)
     done = 0
     rested = time.perf_counter()
     while entries := accumulator.take(_likely_to_fit(done, filled, max_bytes)):
@@ -57,7 +57,7 @@ def drain(
         try:
             for one in render(entries):
                 for more, of_entries in _parts(one, max_bytes - filled):
-                    bytes_more = size(more)
+                    bytes_more = total_bytes(more)
                     if filled + bytes_more > max_bytes and frames:
                         return
                     if not more:
@@ -67,7 +67,9 @@ def drain(
                     frames += more
                     added += of_entries
         finally:
-            accumulator.keep(held + filled + number(frames) * _FRAME_BYTES, back=entries[added:])
+            accumulator.keep(
+                held + filled + frame_count(frames) * _FRAME_BYTES, back=entries[added:]
+            )
         if time.perf_counter() - rested > _SLICE:
             time.sleep(_BREATH)
             rested = time.perf_counter()
@@ -75,13 +77,13 @@ def drain(
 
 def held_bytes(frames: Iterable[Frame]) -> int:
     """Memory that frames hold."""
-    return size(frames) + number(frames) * _FRAME_BYTES
+    return total_bytes(frames) + frame_count(frames) * _FRAME_BYTES
 
 
 def _parts(one: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
     """What has to go together, and of how many entries it is: a run as a whole, if it fits."""
     if not isinstance(one, Run):
-        return [([one] if isinstance(one, bytes) else pieces(one), 1)]
+        return [([one] if isinstance(one, bytes) else linked(one), 1)]
     return [([one], len(one))] if one.size <= room else [([frame], 1) for frame in one]
 
 

@@ -14,10 +14,10 @@ from logplex_handler._wire.frames import (
     OwnFrame,
     PieceFrame,
     Run,
-    number,
-    pieces,
-    singles,
-    size,
+    flattened,
+    frame_count,
+    linked,
+    total_bytes,
 )
 from logplex_handler._wire.packet import MAX_PACKET_BYTES
 
@@ -45,7 +45,7 @@ class Chunk(NamedTuple):
 
     @property
     def size(self) -> int:
-        return size(self.frames)
+        return total_bytes(self.frames)
 
 
 def chunk_of(
@@ -74,14 +74,14 @@ def chunk_of(
 
 def records_in(frames: Sequence[Frame]) -> int:
     """How many records the frames are of."""
-    return len(_sizes(frames)) if PieceFrame in map(type, frames) else number(frames)
+    return len(_sizes(frames)) if PieceFrame in map(type, frames) else frame_count(frames)
 
 
 def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
     """A chunk's body, how many frames each record has (None if each has one), and the records."""
-    body = b"".join(singles(frames))
+    body = b"".join(flattened(frames))
     if PieceFrame not in map(type, frames):
-        return body, None, number(frames)
+        return body, None, frame_count(frames)
     sizes = _sizes(frames)
     return body, json.dumps(sizes), len(sizes)
 
@@ -89,7 +89,7 @@ def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
 def _sizes(frames: Sequence[Frame]) -> list[int]:
     sizes: list[int] = []
     last = None
-    for frame in singles(frames):
+    for frame in flattened(frames):
         record = frame.record if isinstance(frame, PieceFrame) else None
         if record is not None and record is last:
             sizes[-1] += 1
@@ -114,7 +114,7 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
     grouped: list[Frame] = []
     told = json.loads(sizes)
     for of_record in told:
-        grouped += pieces(frames[len(grouped) : len(grouped) + max(1, of_record)])
+        grouped += linked(frames[len(grouped) : len(grouped) + max(1, of_record)])
     if len(grouped) != len(frames) or len(told) != records:
         raise ValueError("its records do not add up")
     return grouped

@@ -1,5 +1,4 @@
-"""One line becomes packets, and each packet an octet-counted frame for a destination.
+"""A line becomes packets, and each packet an octet-counted frame for a destination.
 
-Comes in: a line, a time and a level. Goes out: frames. Knows neither records nor queues, and does
-no I/O.
+A line, a time and a level come in; frames go out. Knows neither records nor queues, and does no I/O.
 """

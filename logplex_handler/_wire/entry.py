@@ -1,6 +1,6 @@
-"""An entry, which is what waits of a record, and how much memory it holds.
+"""An entry, which is the part of a record that waits in a queue, and the memory that it takes.
 
-The figures are those of CPython on 64 bits.
+The figures are those of CPython on 64-bit systems.
 """
 
 from __future__ import annotations
@@ -9,25 +9,28 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+# The values that a line is made of. Their number and types depend on the call site, so they are
+# known only to the code that was compiled for it.
 Entry = tuple[Any, ...]
-# The bytes of memory that an entry holds, and the packets that it will make. The same each time.
+# Returns the bytes of memory that an entry takes, and the number of its packets; always the same.
 Weigh = Callable[[Entry], tuple[int, int]]
 
-# Most entries are light: they hold no more than this. A buffer takes so many before it weighs one
-# that they may hold all that it may; 8,192 with the default bound.
+# Bytes of memory that a light entry takes at most. Most entries are light. An accumulator weighs
+# none before it has so many that they could use all of its memory: 8,192 with the default limit.
 LIGHT = 2048
 
-# An empty tuple, and its place in the queue.
+# Bytes of an empty tuple and its place in the queue.
 _ENTRY = 40 + 8
+# Bytes of one value's place in the tuple.
 _PLACE = 8
+# Bytes of an empty text: of ASCII characters, and of others, with up to four bytes for each.
 _TEXT = 56
-# A text with other characters than those of ASCII has up to four bytes for each.
 _WIDE_TEXT = 80
 _WIDEST = 4
 
 
-def weight(entry: tuple[Any, ...]) -> int:
-    """Bytes that an entry holds. The same each time it is asked."""
+def weight(entry: Entry) -> int:
+    """Bytes of memory that an entry takes; always the same for the same entry."""
     size = _ENTRY
     for value in entry:
         if type(value) is not str:
@@ -40,8 +43,11 @@ def weight(entry: tuple[Any, ...]) -> int:
 
 
 def longest_of_light(values: int) -> tuple[int, int]:
-    """Characters that each text of a light entry of so many values may have, and if it is ASCII."""
-    # The number of the call site and the time are two more.
+    """Characters that each text of a light entry of so many values may have.
+
+    The first number is for texts of any characters, the second for texts of ASCII characters.
+    """
+    # The number of the call site and the time are two more values.
     each = (LIGHT - _ENTRY) // (values + 2) - _PLACE - _WIDE_TEXT
     return each // _WIDEST, each
 

@@ -1,6 +1,8 @@
-"""Frames, which are their bytes: most records are one; those that are more, and the handler's own
-lines, have a class that says so. Many records of one frame each go through as one run, so that
-there is little to do for each of them.
+"""Octet-counted frames, which are bytes.
+
+Most records make one frame. The frames of records that make several, and of the handler's own
+lines, have classes of their own. Many records of one frame each are kept together as a run, so that
+little is done for each of them.
 """
 
 from __future__ import annotations
@@ -8,41 +10,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 
-class Record:
-    """A record whose frames are settled one by one; delivered when all of them are."""
+class SplitRecord:
+    """A record with several frames, which are settled one by one.
 
-    __slots__ = ("_frames_left", "_whole")
+    The record is delivered if all of them are.
+    """
+
+    __slots__ = ("_frames_left", "_is_delivered")
 
     def __init__(self, frames: int) -> None:
         self._frames_left = frames
-        self._whole = True
+        self._is_delivered = True
 
     def settle(self, delivered: bool) -> bool | None:
-        """None while frames are left, then whether the record was delivered."""
+        """Settle one frame. None while others are left, then whether the record was delivered."""
         self._frames_left -= 1
-        self._whole = self._whole and delivered
-        return None if self._frames_left else self._whole
+        self._is_delivered = self._is_delivered and delivered
+        return None if self._frames_left else self._is_delivered
 
 
 class PieceFrame(bytes):
-    """A frame of a record that has more than one."""
+    """A frame of a record with several frames."""
 
-    record: Record
+    record: SplitRecord
 
 
 class OwnFrame(bytes):
-    """A frame of the handler's own lines, which are no records of the application's."""
+    """A frame of the handler's own lines (drop notices, metrics), which are no records."""
 
 
 class HealthFrame(OwnFrame):
-    """One of them that nobody misses if it is refused."""
+    """A frame of the handler's own metrics, whose refusal is of no consequence."""
 
 
-def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
-    """The frames of one record, which know of each other if there are several."""
+def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
+    """The frames of one record; if there are several, each refers to the record."""
     if len(rendered) == 1:
         return rendered
-    record = Record(len(rendered))
+    record = SplitRecord(len(rendered))
     frames = [PieceFrame(frame) for frame in rendered]
     for frame in frames:
         frame.record = record
@@ -50,7 +55,7 @@ def pieces(rendered: Sequence[bytes]) -> Sequence[bytes]:
 
 
 class Run(list[bytes]):
-    """The frames of several records, each of which has one.
+    """The frames of several records with one frame each.
 
     Attributes:
         size: Bytes of all of them.
@@ -64,31 +69,31 @@ class Run(list[bytes]):
 Frame = bytes | Run
 
 
-def size(frames: Iterable[Frame]) -> int:
-    """Bytes of all of them."""
+def total_bytes(frames: Iterable[Frame]) -> int:
+    """Bytes of all frames."""
     return sum([frame.size if isinstance(frame, Run) else len(frame) for frame in frames])
 
 
-def number(frames: Iterable[Frame]) -> int:
-    """How many there are, with those of runs."""
+def frame_count(frames: Iterable[Frame]) -> int:
+    """The number of frames, including those in runs."""
     return sum([len(frame) if isinstance(frame, Run) else 1 for frame in frames])
 
 
-def singles(frames: Iterable[Frame]) -> list[bytes]:
-    """One by one, also those of runs."""
-    one_by_one: list[bytes] = []
+def flattened(frames: Iterable[Frame]) -> list[bytes]:
+    """The single frames, including those in runs."""
+    flat: list[bytes] = []
     for frame in frames:
         if isinstance(frame, Run):
-            # All of them in C, as this is done for every record.
-            one_by_one += frame
+            # Extends the list in C, as this is done for every record.
+            flat += frame
         else:
-            one_by_one.append(frame)
-    return one_by_one
+            flat.append(frame)
+    return flat
 
 
 def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list[Frame]:
-    """Each frame changed; what belongs together still does."""
-    return [_like(frame, change(frame)) for frame in singles(frames)]
+    """The single frames, each of them changed, in the same classes and with the same records."""
+    return [_like(frame, change(frame)) for frame in flattened(frames)]
 
 
 def _like(frame: bytes, rewritten: bytes) -> bytes:
@@ -99,15 +104,15 @@ def _like(frame: bytes, rewritten: bytes) -> bytes:
     return type(frame)(rewritten)
 
 
-def settled(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
-    """How many records are delivered, and how many dropped, with these frames."""
-    whole = broken = 0
+def settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
+    """Settle frames; returns the numbers of records that are delivered and dropped with them."""
+    delivered_records = dropped_records = 0
     for frame in frames:
         if isinstance(frame, PieceFrame):
             outcome = frame.record.settle(delivered)
-            whole += outcome is True
-            broken += outcome is False
+            delivered_records += outcome is True
+            dropped_records += outcome is False
         elif not isinstance(frame, OwnFrame):
-            whole += number([frame]) * delivered
-            broken += number([frame]) * (not delivered)
-    return whole, broken
+            delivered_records += frame_count([frame]) * delivered
+            dropped_records += frame_count([frame]) * (not delivered)
+    return delivered_records, dropped_records

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from logplex_handler import count
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
-from logplex_handler._wire.frames import Run, singles
+from logplex_handler._wire.frames import Run, flattened
 from tests.formatting.call_sites import (
     DESTINATION,
     FORMATTER,
@@ -243,7 +243,7 @@ def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tent
     waiting = [entries.entry(record, FORMATTER)[0] for record in (known, near)]
     assert all(map(has_shape, waiting))
     expected = formatted(known) + formatted(near)
-    assert [*singles(entries.render(waiting, DESTINATION))] == expected
+    assert [*flattened(entries.render(waiting, DESTINATION))] == expected
 
 
 def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
@@ -275,7 +275,7 @@ def test_times_in_any_order_are_written_each_by_itself(steps):
         waiting.append(entries.entry(record, FORMATTER)[0])
         expected += formatted(record)
     assert all(map(has_shape, waiting))
-    assert [*singles(entries.render(waiting, DESTINATION))] == expected
+    assert [*flattened(entries.render(waiting, DESTINATION))] == expected
 
 
 def test_what_other_handlers_leave_in_a_record_is_no_extra():

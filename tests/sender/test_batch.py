@@ -9,13 +9,13 @@ import pytest
 from logplex_handler._sender.batch import Batch
 from logplex_handler._wire.frames import (
     OwnFrame,
-    Record,
     Run,
-    number,
-    pieces,
+    SplitRecord,
+    flattened,
+    frame_count,
+    linked,
     rewritten,
-    singles,
-    size,
+    total_bytes,
 )
 
 
@@ -39,7 +39,7 @@ class Receiver:
         while (part := batch.next_part) is not None:
             self.requests += 1
             self.frame_ids.append(part.frame_id)
-            if self.bad.intersection(singles(part.frames)):
+            if self.bad.intersection(flattened(part.frames)):
                 batch.part_refused()
                 continue
             self.taken += part.frames
@@ -65,7 +65,7 @@ class Receiver:
 )
 def test_a_record_is_delivered_when_all_its_frames_are(answers, outcome):
     """And dropped if any is; until the last of them nothing is said."""
-    record = Record(len(answers))
+    record = SplitRecord(len(answers))
     assert [record.settle(answer) for answer in answers] == [
         *[None] * (len(answers) - 1),
         outcome,
@@ -74,7 +74,7 @@ def test_a_record_is_delivered_when_all_its_frames_are(answers, outcome):
 
 def test_pieces_of_one_record_share_it():
     """They are bytes like other frames."""
-    first, second = pieces([b"a", b"b"])
+    first, second = linked([b"a", b"b"])
     assert b"".join([first, second]) == b"ab"
     assert first.record is second.record
 
@@ -89,8 +89,8 @@ def frames(*indexes):
 def test_a_run_counts_as_its_records():
     """Beside other frames, and one by one in their order."""
     mixed = [Run(frames(0, 1, 2)), OwnFrame(b"own"), Run(frames(3))]
-    assert (number(mixed), size(mixed)) == (5, 27)
-    assert [*singles(mixed)] == [*frames(0, 1, 2), b"own", *frames(3)]
+    assert (frame_count(mixed), total_bytes(mixed)) == (5, 27)
+    assert [*flattened(mixed)] == [*frames(0, 1, 2), b"own", *frames(3)]
 
 
 @pytest.mark.parametrize("bad", [[], [0], [3, 4], [0, 1, 2, 3, 4, 5, 6], [6]])
@@ -107,7 +107,7 @@ def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
             batch.restart([Run(frames(8, 9))])
             counts.append(receiver.deal_with(batch))
         counts.append(batch.drop_refused())
-        taken = [*singles(receiver.taken)]
+        taken = [*flattened(receiver.taken)]
         outcomes.append((counts, refused, taken, receiver.requests, batch.left))
     assert outcomes[0] == outcomes[1]
     assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
@@ -324,7 +324,7 @@ def several(number, frames):
     return [
         frame
         for index in range(number)
-        for frame in pieces([b"%06d" % (index * frames + part) for part in range(frames)])
+        for frame in linked([b"%06d" % (index * frames + part) for part in range(frames)])
     ]
 
 

@@ -11,7 +11,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.drain import drain
-from logplex_handler._wire.frames import Run, number, singles
+from logplex_handler._wire.frames import Run, flattened, frame_count
 from logplex_handler._wire.packet import PacketForm
 
 FRAME = 10
@@ -73,8 +73,8 @@ def test_a_run_that_does_not_fit_is_cut(room):
     frames = []
     drain(frames, room, accumulator, rendered_as_runs)
     fitting = min(1001, max(1, room // FRAME))
-    assert [*singles(frames)] == [b"%010d" % index for index in range(fitting)]
-    assert number(frames) == fitting
+    assert [*flattened(frames)] == [b"%010d" % index for index in range(fitting)]
+    assert frame_count(frames) == fitting
     assert settled(accumulator) == [b"%010d" % left for left in range(fitting, 1001)]
 
 

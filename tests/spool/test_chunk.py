@@ -7,7 +7,7 @@ import json
 import pytest
 
 from logplex_handler._spool.chunk import packed, records_in, unpacked
-from logplex_handler._wire.frames import Run, pieces, singles
+from logplex_handler._wire.frames import Run, flattened, linked
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_chunk_that_is_none_is_an_error_of_one_kind(body, sizes):
 
 def test_a_chunk_comes_back_as_it_was():
     """With the records that its frames belong to."""
-    frames = [b"1 a", *pieces([b"1 b", b"2 cd"]), b"3 e e", *pieces([b"1 f", b"1 g"])]
+    frames = [b"1 a", *linked([b"1 b", b"2 cd"]), b"3 e e", *linked([b"1 f", b"1 g"])]
     body, sizes, records = packed(frames)
     again = unpacked(body, sizes, records)
     assert again == frames
@@ -38,10 +38,10 @@ def test_a_chunk_with_runs_comes_back_frame_by_frame():
     """Beside records of several frames, and without them."""
     runs = [Run([b"1 a", b"1 b"]), b"1 c"]
     body, sizes, records = packed(runs)
-    assert ([*singles(unpacked(body, sizes, records))], records) == ([b"1 a", b"1 b", b"1 c"], 3)
+    assert ([*flattened(unpacked(body, sizes, records))], records) == ([b"1 a", b"1 b", b"1 c"], 3)
     assert sizes is None
-    body, sizes, records = packed([*runs, *pieces([b"1 d", b"1 e"])])
-    assert [*singles(unpacked(body, sizes, records))] == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
+    body, sizes, records = packed([*runs, *linked([b"1 d", b"1 e"])])
+    assert [*flattened(unpacked(body, sizes, records))] == [b"1 a", b"1 b", b"1 c", b"1 d", b"1 e"]
     assert (records, json.loads(sizes or "")) == (4, [1, 1, 1, 2])
 
 
@@ -52,7 +52,7 @@ def test_frames_that_end_with_a_line_come_apart_as_others_do(length):
     for frames in ([line, line], [text, text], [line, text, line], [line, b"\n\n", line]):
         made = [b"%d %b" % (len(frame), frame) for frame in frames]
         body = b"".join(made)
-        assert [*singles(unpacked(body, None, len(made)))] == made
+        assert [*flattened(unpacked(body, None, len(made)))] == made
         for wrong in (body[:-1], body[1:], body + b"\n", b"1" + body):
             with pytest.raises(ValueError, match=r"frame|records|subsection"):
                 unpacked(wrong, None, len(made))
