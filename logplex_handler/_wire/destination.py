@@ -1,4 +1,4 @@
-"""Where a stream's lines go: an endpoint and the credentials for it."""
+"""The destination of a stream's lines: an endpoint and its credentials."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from logplex_handler.errors import ConfigurationError
 
 __all__ = ["Destination"]
 
-DEFAULT_PATH = "/logs"
-DEFAULT_USER = "token"
+_DEFAULT_PATH = "/logs"
+_DEFAULT_USER = "token"
 
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -23,14 +23,14 @@ _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Destination:
-    """One receiver and what it takes to be let in; its repr shows neither user nor token.
+    """A receiver and the credentials for it; the repr shows neither user nor token.
 
     Attributes:
         endpoint: The URL to POST to, without credentials.
-        user: The user name for Basic authentication; Heroku's URLs have `token`.
+        user: The user name for Basic authentication; `token` in Heroku's URLs.
         token: The password for Basic authentication.
-        hostname: The hostname in the stream's packets, such as the id of the customer's app; None
-            for the handler's own.
+        hostname: The hostname in the stream's packets, such as the id of the customer's app. None
+            stands for the handler's own.
     """
 
     endpoint: str
@@ -48,21 +48,21 @@ class Destination:
         allow_http: bool = False,
         option: str = "url",
     ) -> Destination:
-        """Take a URL apart, so that nothing needs to keep it whole.
+        """Return the destination that a URL describes.
 
         Args:
-            url: `https://USER:TOKEN@HOST[:PORT][/PATH]`; without a path, `/logs`.
+            url: `https://USER:TOKEN@HOST[:PORT][/PATH]`; the default path is `/logs`.
             hostname: The hostname in the stream's packets. Default: the handler's own.
             token: The token for a URL that carries no credentials. Default: none.
-            allow_http: Whether `http://` may go beyond this machine. Default: False.
-            option: The name that errors give.
+            allow_http: Whether an `http://` URL may lead to another machine. Default: False.
+            option: The name of the option in errors.
 
         Raises:
-            ConfigurationError: (a ValueError) The URL or the hostname cannot be used. Neither is
-                ever shown.
+            ConfigurationError: (a ValueError) The URL or the hostname cannot be used. The text
+                shows neither.
         """
         parsed = _parse(url, token, allow_http)
-        # So that this frame of a traceback holds no secret.
+        # Keeps secrets out of this frame of the traceback.
         del url, token
         if isinstance(parsed, str):
             raise ConfigurationError(f"{option}: {parsed}")
@@ -74,10 +74,13 @@ class Destination:
         return replace(parsed, hostname=safe)
 
     def checked(self, *, allow_http: bool = False) -> Destination:
-        """The same, if it can be used: one that was not made by `from_url` may hold anything.
+        """Check a destination that was not made by `from_url`, and so may hold any values.
+
+        Returns:
+            An equivalent destination in the form that `from_url` gives it.
 
         Raises:
-            ConfigurationError: (a ValueError) It cannot be. Nothing of it is shown.
+            ConfigurationError: (a ValueError) It cannot be used. The text shows none of its values.
         """
         if not isinstance(self.endpoint, str) or "@" in urlsplit(self.endpoint).netloc:
             raise ConfigurationError("destination: its endpoint must be a URL without credentials")
@@ -92,19 +95,19 @@ class Destination:
             )
         except ConfigurationError as error:
             problem = str(error)
-        # From here, so that no frame of the traceback holds a secret.
+        # Raised here, so that no frame of the traceback holds a secret.
         del url, credentials, rest
         raise ConfigurationError(problem)
 
     @property
     def host(self) -> str:
-        """Scheme, name and port: what is up or down together."""
+        """The scheme, name and port, which identify a receiver."""
         scheme, netloc, *_ = urlsplit(self.endpoint)
         return f"{scheme}://{netloc}"
 
     @property
     def address(self) -> str:
-        """The host's name or address alone."""
+        """The name or the IP address of the receiver."""
         return urlsplit(self.endpoint).hostname or ""
 
     @property
@@ -117,14 +120,14 @@ class Destination:
 
     @property
     def shown(self) -> str:
-        """The endpoint as it may be shown: a query could hold a secret too."""
+        """The endpoint without its query, which may hold a secret."""
         return self.endpoint.split("?", 1)[0]
 
 
 def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
-    """The destination, or what is wrong with the URL.
+    """The destination, or the problem with the URL in words.
 
-    Nothing is raised: the errors of the standard library and of requests quote the URL.
+    Raises nothing, since the errors of the standard library and of requests quote the URL.
     """
     if not isinstance(url, str):
         return "must be a string"
@@ -147,7 +150,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     if parts.scheme == "http" and not allow_http and not is_loopback(hostname):
         return "would send the token unencrypted: use https://, or set allow_http"
     try:
-        user = unquote(parts.username or "", errors="strict") or (DEFAULT_USER if token else "")
+        user = unquote(parts.username or "", errors="strict") or (_DEFAULT_USER if token else "")
         password = unquote(parts.password or "", errors="strict") or token or ""
     except UnicodeDecodeError:
         return "holds credentials that are not UTF-8"
@@ -161,7 +164,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     netloc = f"[{hostname}]" if is_address else hostname
     if port:
         netloc += f":{port}"
-    endpoint = urlunsplit((parts.scheme, netloc, parts.path or DEFAULT_PATH, parts.query, ""))
+    endpoint = urlunsplit((parts.scheme, netloc, parts.path or _DEFAULT_PATH, parts.query, ""))
     try:
         requests.Request("POST", endpoint).prepare()
         (user + password).encode()
@@ -172,7 +175,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
 
 def _is_name(hostname: str) -> bool:
     try:
-        # What it would be in the DNS: no label is empty or longer than 63 bytes.
+        # Its form in the DNS, where no label is empty or longer than 63 bytes.
         return bool(hostname.removesuffix(".").encode("idna"))
     except UnicodeError:
         return False
@@ -186,6 +189,7 @@ def _is_ipv6(hostname: str) -> bool:
 
 
 def is_loopback(hostname: str) -> bool:
+    """Whether a name or an IP address stands for this machine."""
     if hostname == "localhost" or hostname.endswith(".localhost"):
         return True
     try:

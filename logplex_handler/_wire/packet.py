@@ -1,6 +1,6 @@
 """A text becomes RFC 5424 packets, and each packet an octet-counted frame.
 
-Everything here is a pure function of its arguments.
+All functions here are pure.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache
 
-# Logplex loses the whole request, in silence, for one packet longer than this.
+# Logplex silently drops the whole request if one packet is longer than this.
 MAX_PACKET_BYTES = 10_240
-# RFC 5424, 6.1: receivers should take 2,048 octets. With the longest header (480 bytes) that
+# RFC 5424, 6.1: receivers should accept 2,048 octets. With the longest header (480 bytes), that
 # leaves room for any line of metrics.
 MIN_PACKET_BYTES = 2_048
 
-# RFC 5424, 6: the longest that each field may be.
+# RFC 5424, 6: the maximum length of each field.
 MAX_HOSTNAME = 255
 MAX_APPNAME = 48
 MAX_PROCID = 128
 
-# The last second that a time stamp with a year of four digits can name.
+# The last second of the year 9999, since the year of a timestamp has four digits.
 _LAST_SECOND = 253_402_300_799.0
 
 _UTC = "+00:00"
@@ -34,10 +34,10 @@ _NAMED_ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
 def field(text: str, longest: int, *, dashes: bool = True) -> str:
-    """The text as a header field that every reader takes: lower-case `[a-z0-9.-]`, cut to size.
+    """The text as a header field that every reader accepts: lower-case `[a-z0-9.-]`, cut to length.
 
-    Other characters become `-`, or `.` where dashes are not wanted. Without any usable character
-    it is empty.
+    Other characters become `-`, or `.` without `dashes`. The field is empty if no character of the
+    text can be used.
     """
     other = "-" if dashes else "."
     kept = r"[^a-z0-9.-]" if dashes else r"[^a-z0-9.]"
@@ -46,10 +46,10 @@ def field(text: str, longest: int, *, dashes: bool = True) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with what a packet must not hold made visible: `\\n`, `\\u001b`.
+    """The text with visible escapes for characters that a packet must not hold: `\\n`, `\\u001b`.
 
-    Tabs stay. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD. A byte order mark stays
-    where it does no harm, behind the first character.
+    Tabs stay. A lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. A byte order mark is
+    escaped only at the beginning; elsewhere it does no harm.
     """
     if _NEEDS_CARE.search(text):
         text = _NEEDS_CARE.sub(_visible, text)
@@ -64,7 +64,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def severity(level: int) -> int:
-    """The syslog severity of a logging level; one between two has that of the one below."""
+    """The syslog severity of a logging level, rounded down to the nearest named level."""
     if level >= 50:
         return 2
     if level >= 40:
@@ -75,36 +75,36 @@ def severity(level: int) -> int:
 
 
 def in_calendar(created: float) -> float:
-    """The time, or the nearest that a time stamp of a packet can name: 1970 to 9999.
+    """The time, or the nearest time that the timestamp of a packet can express: 1970 to 9999.
 
-    A clock may be off; that is no reason to lose the record. NaN stays as it is.
+    A wrong clock is no reason to lose a record. NaN stays NaN.
     """
     return min(max(created, 0.0), _LAST_SECOND)
 
 
 def timestamp(created: float) -> str:
-    """Seconds since the epoch as UTC with microseconds, in the one form that all readers take."""
+    """Seconds since the epoch as UTC with microseconds, in the one form that all readers accept."""
     created = in_calendar(created)
     start, date = second(created)
     return f"{date}.{microsecond(created - start):06d}{_UTC}"
 
 
 def second(created: float) -> tuple[int, str]:
-    """The second that a time is in, rounded to microseconds, and its date."""
+    """The second in which a time falls, after rounding to microseconds, and its date."""
     start = math.floor(created)
     start += microsecond(created - start) == 1_000_000
     return start, _date(start)
 
 
 def millisecond(created: float) -> tuple[float, float, str]:
-    """The second that a time is in, the first microsecond of its millisecond, and these as text."""
+    """The second of a time, the first microsecond of its millisecond, and both as text."""
     start, date = second(created)
     number = microsecond(created - start) // 1000
     return float(start), number * 1000.0, f"{date}.{number:03d}"
 
 
 def microsecond(offset: float) -> int:
-    """Seconds after the start of one as microseconds."""
+    """A fraction of a second in microseconds."""
     return max(0, int(offset * 1e6 + 0.5))
 
 
@@ -115,14 +115,14 @@ def _date(start: int) -> str:
 
 @dataclass(frozen=True, repr=False)
 class PacketForm:
-    """What all packets of one sender share.
+    """The form of all packets of one sender.
 
     Args:
-        hostname, appname, procid: Header fields that are safe already. The appname may be a
-            token, so this object has no repr.
-        facility: 0 to 23.
-        structured_data: Whether the `-` of RFC 5424 for "no structured data" is written.
-        max_packet_bytes: The longest packet; a longer text goes in several.
+        hostname, appname, procid: Header fields, made safe by `field`. The appname may be a token,
+            so this object has no repr.
+        facility: The number of the syslog facility, 0 to 23.
+        structured_data: Whether packets carry the `-` of RFC 5424 for "no structured data".
+        max_packet_bytes: Bytes of the longest packet; a longer text is sent in several packets.
     """
 
     hostname: str
@@ -139,29 +139,29 @@ class PacketForm:
 
     @property
     def after_time(self) -> str:
-        """What a packet has between its microseconds and its text."""
+        """The part of a packet between the microseconds and the text."""
         return f"{_UTC}{self._fields}"
 
     @cached_property
     def room(self) -> int:
-        """How many bytes of text fit one packet, whatever its severity."""
+        """Bytes of text that fit into one packet of any severity."""
         return self.max_packet_bytes - len(f"<191>1 {timestamp(0)}{self._fields}\n")
 
     def priority(self, level: int) -> str:
-        """What a packet of a level begins with."""
+        """The beginning of a packet of this level."""
         return f"<{self.facility * 8 + severity(level)}>1 "
 
     def count(self, text: str) -> int:
-        """How many frames a text makes, or an estimate of it where the text is long."""
+        """The number of frames of a text; an estimate if the text is long."""
         if len(text) * 4 <= self.room and "\n" not in text:
             return 1
         return sum([len(line) // self.room + 1 for line in text.split("\n")])
 
     def frames(self, created: float, level: int, text: str) -> list[bytes]:
-        """The frames of a text: one for each of its lines, or more where a line is too long.
+        """The frames of a text: one for each line, or several if a line is too long for one.
 
-        Every packet ends with the one newline that line-based readers need, and each frame begins
-        with its packet's length in bytes.
+        Every packet ends with the one newline that line-based readers need. Every frame begins with
+        the length of its packet in bytes.
         """
         header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
         frames = []
@@ -174,10 +174,10 @@ class PacketForm:
 
 
 def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
-    """The frame with another hostname and appname; as it was if it would be too long so.
+    """The frame with the hostname and the appname of another form; unchanged if it got too long.
 
-    What is the same in both forms stays, also where the frame is another process's and it is not
-    the same there.
+    A field that both forms share is left alone, even if the frame has another value there because
+    another process has made it.
     """
     parts = frame.split(b" ", 5)
     if len(parts) < 6:
@@ -191,7 +191,7 @@ def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
 
 
 def _pieces(body: bytes, room: int) -> list[bytes]:
-    """The UTF-8 text in pieces of at most `room` bytes, cut between characters."""
+    """The UTF-8 text, cut between characters into pieces of at most `room` bytes."""
     pieces = []
     start = 0
     while len(body) - start > room:
@@ -199,7 +199,7 @@ def _pieces(body: bytes, room: int) -> list[bytes]:
         pieces.append(body[start:end])
         start = end
     pieces.append(body[start:])
-    # Only a run of nothing but marks is cut before one.
+    # A piece begins with a byte order mark only if the text around the cut is nothing but marks.
     return [
         _REPLACEMENT + piece.removeprefix(_BOM_BYTES) if piece.startswith(_BOM_BYTES) else piece
         for piece in pieces
@@ -207,8 +207,8 @@ def _pieces(body: bytes, room: int) -> list[bytes]:
 
 
 def _cut(body: bytes, start: int, end: int) -> int:
-    """The last place at or before `end` where a new packet's text may begin."""
-    # A byte order mark must not come first in a packet.
+    """The last index up to `end` at which the text of another packet may begin."""
+    # The text of a packet must not begin with a byte order mark.
     last = end
     while last > start:
         while body[last] & 0xC0 == 0x80:
