@@ -86,10 +86,8 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
 
     longest, longest_ascii = longest_of_light(len(layout.values))
     for variable, type_, kind in layout.values:
-        type_name = kind.type.__name__
-        if kind is ANYTHING_ELSE:
-            type_name = f"type_of_{variable}"
-            names[type_name] = type_
+        type_name = f"type_of_{variable}" if kind is ANYTHING_ELSE else type_.__name__
+        names[type_name] = type_
         checks.append(f"and type({variable}) is {type_name}")
         if kind.check:
             condition = value_kinds.expression(

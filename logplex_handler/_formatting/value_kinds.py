@@ -42,7 +42,6 @@ _SMALL = [str(number) for number in range(1000)]
 
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
-    "NoneType": NoneType,
     "escape": grammar.escape,
     "exact": grammar.exact,
     "false": "false",

@@ -16,9 +16,6 @@ DESTINATION = Destination("http://127.0.0.1/logs", "token", "t.0")
 FORMATTER = KeyValueFormatter(source="us-east", static={"team": "a%b"})
 
 
-# One that is longer is formatted at once.
-
-
 def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, created=1e9 + 0.25):
     """A record as a logger makes it."""
     record = logging.getLogger(name).makeRecord(
@@ -28,17 +25,17 @@ def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, creat
     return record
 
 
-def entries_that_know(*records, formatter=FORMATTER):
-    """Codec that have seen each of the records often enough."""
-    entries = Codec(PACKET, FORMATTER)
+def codec_that_knows(*records, formatter=FORMATTER):
+    """A codec that has compiled the call site of each record."""
+    codec = Codec(PACKET, FORMATTER)
     for record in records:
         for _ in range(_RECORDS_BEFORE_COMPILING):
-            entries.entry(record, formatter)
-    return entries
+            codec.entry(record, formatter)
+    return codec
 
 
-def frames(entries, entry):
-    (rendered,) = entries.render([entry], DESTINATION)
+def frames(codec, entry):
+    (rendered,) = codec.render([entry], DESTINATION)
     return rendered
 
 
@@ -46,7 +43,7 @@ def formatted(record, formatter=FORMATTER):
     return PACKET.frames(record.created, record.levelno, formatter.format(record))
 
 
-def has_shape(entry):
+def is_compiled(entry):
     return entry[0] > 0
 
 

@@ -18,10 +18,10 @@ from tests.formatting.call_sites import (
     PACKET,
     VALUES,
     Odd,
-    entries_that_know,
+    codec_that_knows,
     formatted,
     frames,
-    has_shape,
+    is_compiled,
     make,
 )
 
@@ -62,40 +62,40 @@ TEMPLATES = [
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_lines_with_arguments_are_those_of_the_formatter(template):
-    """For every kind of value, whether the shape was made for it or for another one."""
+    """For every kind of value, whether the call site was compiled for it or for another one."""
     for typical in VALUES:
-        entries = entries_that_know(make(template, (typical,)))
+        codec = codec_that_knows(make(template, (typical,)))
         for value in VALUES:
             record = make(template, (value,))
-            entry, _ = entries.entry(record, FORMATTER)
-            assert frames(entries, entry) == formatted(record)
+            entry, _ = codec.entry(record, FORMATTER)
+            assert frames(codec, entry) == formatted(record)
 
 
-def test_numbers_are_written_as_the_formatter_does_whether_they_are_the_same_or_not():
-    """Some digits are not made anew: those of small numbers, and of one that was just written."""
+def test_numbers_are_written_as_the_formatter_does():
+    """Those below 1,000, whose digits are looked up, and others, alone and side by side."""
 
     def record(*numbers):
         return make("%s of %d", numbers[:2], {"a": numbers[2], "b": numbers[3]})
 
     numbers = [0, 7, 999, 1000, 1001, 2**30 - 1, 2**30, 2**31, -1, -1000, -(2**40), 2**119]
     for learned in [(7, 7, 7, 7), (7, 8, 7, 8), (7, 8, 9, 10)]:
-        entries = entries_that_know(record(*learned))
+        codec = codec_that_knows(record(*learned))
         for first, second in itertools.product(numbers, repeat=2):
             for values in [(first, second, first, second), (first, first, second, int(f"{first}"))]:
-                entry, _ = entries.entry(record(*values), FORMATTER)
-                assert has_shape(entry)
-                assert frames(entries, entry) == formatted(record(*values))
+                entry, _ = codec.entry(record(*values), FORMATTER)
+                assert is_compiled(entry)
+                assert frames(codec, entry) == formatted(record(*values))
 
 
 @pytest.mark.parametrize("typical", VALUES, ids=lambda value: repr(value)[:20])
 def test_lines_with_extras_are_those_of_the_formatter(typical):
     """For every kind of value, beside arguments or alone."""
     for message, args in (("shipped", ()), ("order %s shipped", (5,)), ("ok=%s", ("no",))):
-        entries = entries_that_know(make(message, args, {"a b": typical, "count#x": 1, "é%": "x"}))
+        codec = codec_that_knows(make(message, args, {"a b": typical, "count#x": 1, "é%": "x"}))
         for value in VALUES:
             record = make(message, args, {"a b": value, "count#x": 1, "é%": "x"})
-            entry, _ = entries.entry(record, FORMATTER)
-            assert frames(entries, entry) == formatted(record)
+            entry, _ = codec.entry(record, FORMATTER)
+            assert frames(codec, entry) == formatted(record)
 
 
 @given(
@@ -118,10 +118,10 @@ def test_lines_with_extras_are_those_of_the_formatter(typical):
 def test_any_plain_message_is_as_the_formatter_writes_it(message, level, name, extras, created):
     """With any name, level, time and extras."""
     record = make(message, (), extras, name=name, level=level, created=created)
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(record)
 
 
 @given(data=st.data())
@@ -135,17 +135,17 @@ def test_any_template_is_as_the_formatter_writes_it(data):
         template += data.draw(st.sampled_from(["%s", "%d", "%r", "k=%s", "%.2f", "%%%s"]))
         template += data.draw(st.text(' =%"\\abcé\n', max_size=9))
     record = make(template, tuple(values))
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
 
 
 def test_what_is_left_to_the_sender_is_a_tuple_of_values():
     """Nothing of the record is kept but its time, its arguments and what its extras are."""
     record = make("order %s shipped to %s", (5, "berlin"), {"order_id": 5, "region": "eu"})
-    entries = entries_that_know(record)
-    entries.entry(record, FORMATTER)
-    entry = entries.call_sites.light_entry(record, FORMATTER)
+    codec = codec_that_knows(record)
+    codec.entry(record, FORMATTER)
+    entry = codec.call_sites.light_entry(record, FORMATTER)
     assert entry[1:] == (record.created, 5, "berlin", 5, "eu")
     assert all(type(value) in (int, float, str) for value in entry)
 
@@ -154,12 +154,12 @@ def test_an_extra_that_may_change_is_written_at_once():
     """So is an argument of `%s`; what changes afterwards does not show."""
     parcels = ["one"]
     record = make("order %s shipped", (parcels,), {"parcels": parcels})
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
     expected = formatted(record)
     parcels.append("two")
-    assert has_shape(entry)
-    assert frames(entries, entry) == expected
+    assert is_compiled(entry)
+    assert frames(codec, entry) == expected
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,13 @@ def test_an_extra_that_may_change_is_written_at_once():
         lambda record: record.__dict__.update(count("orders")),
     ],
 )
-def test_a_record_that_is_not_of_the_shape_is_written_as_it_is(change):
+def test_a_record_that_differs_from_the_others_is_written_as_it_is(change):
     """What it has beside its values, and what is not like the others."""
-    entries = entries_that_know(make("order %s shipped", (5,)))
+    codec = codec_that_knows(make("order %s shipped", (5,)))
     record = make("order %s shipped", (5,))
     change(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
 
 
 def test_a_record_class_of_its_own_decides_what_its_message_is():
@@ -196,21 +196,21 @@ def test_a_record_class_of_its_own_decides_what_its_message_is():
         def getMessage(self):
             return "another message"
 
-    entries = entries_that_know(make("order %s shipped", (5,)))
+    codec = codec_that_knows(make("order %s shipped", (5,)))
     record = Record("shop", logging.INFO, "here.py", 1, "order %s shipped", (5,), None)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert b'msg="another message"' in frames(entries, entry)[0]
+    entry, _ = codec.entry(record, FORMATTER)
+    assert b'msg="another message"' in frames(codec, entry)[0]
 
 
 @pytest.mark.parametrize("extras", [("a", "b"), ("a", "b", "c")])
 def test_extras_are_written_in_the_order_given(extras):
     """Also where most come in another one."""
     usual = make("shipped", (), dict.fromkeys(extras, 1))
-    entries = entries_that_know(usual)
+    codec = codec_that_knows(usual)
     for given_extras in (extras, extras[::-1]):
         record = make("shipped", (), dict.fromkeys(given_extras, 1))
-        entry, _ = entries.entry(record, FORMATTER)
-        assert frames(entries, entry) == formatted(record)
+        entry, _ = codec.entry(record, FORMATTER)
+        assert frames(codec, entry) == formatted(record)
 
 
 @pytest.mark.parametrize(
@@ -224,13 +224,13 @@ def test_extras_are_written_in_the_order_given(extras):
         ("%x=%s", (255, "b")),
     ],
 )
-def test_templates_of_all_kinds_have_shapes(template, arguments):
+def test_templates_of_all_kinds_are_compiled(template, arguments):
     """Pairs with several arguments in one value, too."""
     record = make(template, arguments, {"x": 2**31})
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(record)
 
 
 @pytest.mark.parametrize("tenths", range(-25, 26))
@@ -239,20 +239,20 @@ def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tent
     """Also one before it that is rounded up to it, behind a record that is in it."""
     known, near = make("shipped"), make("shipped", created=second + tenths * 1e-7)
     known.created = second + 0.000_5
-    entries = entries_that_know(known)
-    waiting = [entries.entry(record, FORMATTER)[0] for record in (known, near)]
-    assert all(map(has_shape, waiting))
+    codec = codec_that_knows(known)
+    waiting = [codec.entry(record, FORMATTER)[0] for record in (known, near)]
+    assert all(map(is_compiled, waiting))
     expected = formatted(known) + formatted(near)
-    assert [*flattened(entries.render(waiting, DESTINATION))] == expected
+    assert [*flattened(codec.render(waiting, DESTINATION))] == expected
 
 
 def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
     """Each other one apart, as it may be several."""
     records = [make("shipped", (), {"who": who}) for who in ("a", "b", "\xe9", "c", "d")]
-    entries = entries_that_know(records[0])
-    waiting = [entries.entry(record, FORMATTER)[0] for record in records]
-    waiting.append(entries.entry(make("one\ntwo"), FORMATTER)[0])
-    first, accented, second, lines = entries.render(waiting, DESTINATION)
+    codec = codec_that_knows(records[0])
+    waiting = [codec.entry(record, FORMATTER)[0] for record in records]
+    waiting.append(codec.entry(make("one\ntwo"), FORMATTER)[0])
+    first, accented, second, lines = codec.render(waiting, DESTINATION)
     expected = [formatted(record) for record in records]
     assert type(first) is type(second) is Run
     assert first == expected[0] + expected[1]
@@ -263,29 +263,29 @@ def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
 
 @given(st.lists(st.tuples(st.integers(-3000, 3000), st.booleans()), min_size=2, max_size=20))
 def test_times_in_any_order_are_written_each_by_itself(steps):
-    """Back and forth across milliseconds and seconds, between records of two shapes."""
+    """Back and forth across milliseconds and seconds, between records of two call sites."""
     one, other = make("order %s", (1,)), make("shipped", (), {"a": 1})
-    entries = entries_that_know(one, other)
+    codec = codec_that_knows(one, other)
     waiting, expected = [], []
     created = 1_700_000_000.0
     for microseconds, is_one in steps:
         created += microseconds * 1e-6
         record = one if is_one else other
         record.created = created
-        waiting.append(entries.entry(record, FORMATTER)[0])
+        waiting.append(codec.entry(record, FORMATTER)[0])
         expected += formatted(record)
-    assert all(map(has_shape, waiting))
-    assert [*flattened(entries.render(waiting, DESTINATION))] == expected
+    assert all(map(is_compiled, waiting))
+    assert [*flattened(codec.render(waiting, DESTINATION))] == expected
 
 
 def test_what_other_handlers_leave_in_a_record_is_no_extra():
     """A formatter before this handler sets `message` and `asctime`."""
     record = make("shipped", (), {"a": 1, "b": 2})
     logging.Formatter("%(asctime)s %(message)s").format(record)
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(record)
 
 
 @pytest.mark.parametrize("learned", [{}, {"a": 1}, {"a": 1, "b": 2}])
@@ -294,54 +294,54 @@ def test_what_others_leave_in_some_records_hides_no_extra_of_another(learned, at
     """As many attributes as usual, with an extra in the place of that one."""
     usual = make("shipped", (), learned)
     usual.__dict__[attribute] = "theirs"
-    entries = entries_that_know(usual)
+    codec = codec_that_knows(usual)
     record = make("shipped", (), {**learned, "x": 1})
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
     record = make("shipped", (), {"x": 1, **learned})
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
 
 
 def test_an_attribute_that_a_filter_takes_away_hides_no_extra():
     """As many attributes as usual, but not the same ones."""
-    entries = entries_that_know(make("shipped", (), {"a": 1}))
+    codec = codec_that_knows(make("shipped", (), {"a": 1}))
     record = make("shipped", (), {"b": 2, "a": 1})
     record.__dict__.pop("taskName", None)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
 
 
 def test_no_text_of_the_application_gets_into_the_source():
     """Neither a template nor an extra's name, whatever it looks like."""
     hostile = "'''; raise SystemExit #{v0}\n\\N{BELL} %s \"\"\" {c0}"
     record = make(hostile, ("x",), {hostile: 1, "d['args']": 2, "}": 3})
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(record)
 
 
 @pytest.mark.parametrize("form", [PACKET, dataclasses.replace(PACKET, max_packet_bytes=2048)])
 def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
     """However many there are of it."""
-    entries = Codec(form, FORMATTER)
+    codec = Codec(form, FORMATTER)
     long = make("%s and %s", ("\x01" * 400, "\x02" * 400))
     for _ in range(_RECORDS_BEFORE_COMPILING):
-        entries.entry(make("%s and %s", ("a", "b")), FORMATTER)
-    entry, _ = entries.entry(long, FORMATTER)
-    assert has_shape(entry)
+        codec.entry(make("%s and %s", ("a", "b")), FORMATTER)
+    entry, _ = codec.entry(long, FORMATTER)
+    assert is_compiled(entry)
     expected = form.frames(long.created, long.levelno, FORMATTER.format(long))
     assert sum(map(len, expected)) > 4800
-    assert frames(entries, entry) == expected
+    assert frames(codec, entry) == expected
 
 
 def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
     """It takes an argument, though the template does not show it."""
     record = make('a="\\u0025s" b=%s', ("x",), {"k": "v"})
-    entries = entries_that_know(record)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
 
 
 def test_an_exception_that_is_false_is_one():
@@ -351,11 +351,11 @@ def test_an_exception_that_is_false_is_one():
         def __len__(self):
             return 0
 
-    entries = entries_that_know(make("failed"))
+    codec = codec_that_knows(make("failed"))
     record = make("failed")
     record.exc_info = (Empty, Empty(), None)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
     record.exc_info = Empty()
-    entry, _ = entries.entry(record, FORMATTER)
-    assert frames(entries, entry) == formatted(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)

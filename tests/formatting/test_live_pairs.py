@@ -13,10 +13,10 @@ from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler.testing import LogplexReceiver
 from tests.formatting.call_sites import (
     PACKET,
-    entries_that_know,
+    codec_that_knows,
     formatted,
     frames,
-    has_shape,
+    is_compiled,
     make,
 )
 from tests.logs import balanced, logging_to
@@ -110,34 +110,34 @@ VALUES = [None, "plain", "two words", 'a="b"', "ünïcode", 7, 1.5, True, uuid.U
 
 @pytest.mark.parametrize("message", ["hello", "a=%s b=%s", "free text of %s and %s"])
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_a_shape_writes_what_the_formatter_writes(message, value):
+def test_a_compiled_call_site_writes_what_the_formatter_writes(message, value):
     """The sender's way to a line ends in the same text."""
     formatter = KeyValueFormatter(source="x", static={"id": user.get, "n": lambda: 3, "team": "a"})
 
     def run():
         args = ("1 2", 3) if "%" in message else ()
         record = make(message, args, {"order": 42})
-        entries = entries_that_know(record, formatter=formatter)
-        entry, _ = entries.entry(record, formatter)
-        assert has_shape(entry)
-        assert entries.call_sites.light_entry(record, formatter) == entry
+        codec = codec_that_knows(record, formatter=formatter)
+        entry, _ = codec.entry(record, formatter)
+        assert is_compiled(entry)
+        assert codec.call_sites.light_entry(record, formatter) == entry
         expected = formatted(record, formatter)
-        assert frames(entries, entry) == expected
-        assert entries._rendered_slowly(PACKET, entry) == expected
+        assert frames(codec, entry) == expected
+        assert codec._rendered_slowly(PACKET, entry) == expected
 
     in_context(run, user=value)
 
 
-def test_a_shape_knows_requests_apart():
+def test_a_compiled_call_site_keeps_requests_apart():
     """One that was learned in a request does not name that request in the next, nor outside."""
     formatter = KeyValueFormatter(static={"user": user.get})
     record = make("hello")
-    entries = in_context(lambda: entries_that_know(record, formatter=formatter), user="ann")
+    codec = in_context(lambda: codec_that_knows(record, formatter=formatter), user="ann")
     for value in ("bob", None, 7, "ann"):
 
         def run():
-            entry, _ = entries.entry(record, formatter)
-            assert frames(entries, entry) == formatted(record, formatter)
+            entry, _ = codec.entry(record, formatter)
+            assert frames(codec, entry) == formatted(record, formatter)
 
         in_context(run, user=value)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from logplex_handler import ConfigurationError, KeyValueFormatter
-from tests.formatting.call_sites import entries_that_know, formatted, frames, has_shape, make
+from tests.formatting.call_sites import codec_that_knows, formatted, frames, is_compiled, make
 
 FORMATTER = KeyValueFormatter(omit=["data", "o'dd"])
 
@@ -24,7 +24,7 @@ def test_an_omitted_extra_makes_no_pair(extra, shown):
     assert line == f"level=info logger=shop msg=hello{shown}"
 
 
-def test_a_shape_is_not_taken_for_another():
+def test_a_call_site_is_not_taken_for_another():
     """Records that differ in which extras are omitted, and in which are not, keep their pairs."""
     extras = [
         {"data": 1, "a": 1},
@@ -37,11 +37,11 @@ def test_a_shape_is_not_taken_for_another():
         {"other": 1, "b": 1, "a": 2},
     ]
     records = [make("hello", extra=extra) for extra in extras]
-    entries = entries_that_know(*records, formatter=FORMATTER)
+    codec = codec_that_knows(*records, formatter=FORMATTER)
     for record in records:
-        entry, _ = entries.entry(record, FORMATTER)
-        assert has_shape(entry)
-        assert frames(entries, entry) == formatted(record, FORMATTER)
+        entry, _ = codec.entry(record, FORMATTER)
+        assert is_compiled(entry)
+        assert frames(codec, entry) == formatted(record, FORMATTER)
 
 
 @pytest.mark.parametrize("omit", ["data", [1], [None], 7])

@@ -16,25 +16,25 @@ from tests.formatting.call_sites import (
     FORMATTER,
     PACKET,
     VALUES,
-    entries_that_know,
+    codec_that_knows,
     formatted,
     frames,
-    has_shape,
+    is_compiled,
     make,
 )
 from tests.logs import balanced, logging_to
 
 
-def test_another_formatter_has_other_shapes():
+def test_another_formatter_has_call_sites_of_its_own():
     """What waits is written as it would have been when it was logged."""
     record = make("order %s shipped", (5,))
-    entries = entries_that_know(record)
-    before, _ = entries.entry(record, FORMATTER)
+    codec = codec_that_knows(record)
+    before, _ = codec.entry(record, FORMATTER)
     other = KeyValueFormatter(message_key="message")
-    after, _ = entries.entry(record, other)
-    assert not has_shape(after)
-    assert frames(entries, before) == formatted(record)
-    assert frames(entries, after) == formatted(record, other)
+    after, _ = codec.entry(record, other)
+    assert not is_compiled(after)
+    assert frames(codec, before) == formatted(record)
+    assert frames(codec, after) == formatted(record, other)
 
 
 @pytest.mark.parametrize(
@@ -45,44 +45,44 @@ def test_another_formatter_has_other_shapes():
 def test_formatters_of_other_classes_are_called_for_every_record(formatter):
     """Nobody knows what they depend on."""
     record = make("order %s shipped", (5,))
-    entries = entries_that_know(record, formatter=formatter)
-    entry, is_light = entries.entry(record, formatter)
-    assert not has_shape(entry)
+    codec = codec_that_knows(record, formatter=formatter)
+    entry, is_light = codec.entry(record, formatter)
+    assert not is_compiled(entry)
     assert is_light
-    assert not entries.entry(make("order %s shipped", ("x" * 3000,)), formatter)[1]
+    assert not codec.entry(make("order %s shipped", ("x" * 3000,)), formatter)[1]
 
 
-def test_a_call_that_comes_seldom_has_no_shape():
-    """Making one costs as much as it saves on so many records."""
-    entries = Codec(PACKET, FORMATTER)
+def test_a_rare_call_site_is_not_compiled():
+    """Compiling costs as much as it saves on so many records."""
+    codec = Codec(PACKET, FORMATTER)
     record = make("order %s shipped", (5,))
     for _ in range(_RECORDS_BEFORE_COMPILING):
-        entry, _ = entries.entry(record, FORMATTER)
-        assert not has_shape(entry)
-    entry, _ = entries.entry(record, FORMATTER)
-    assert has_shape(entry)
+        entry, _ = codec.entry(record, FORMATTER)
+        assert not is_compiled(entry)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
 
 
 def test_templates_made_at_run_time_do_not_fill_the_memory():
     """They do not come again, and nothing of them is kept for long."""
-    entries = Codec(PACKET, FORMATTER)
+    codec = Codec(PACKET, FORMATTER)
     for number in range(5000):
-        entries.entry(make(f"order {number} took %s", (5,)), FORMATTER)
-    assert len(entries.call_sites._counts) <= 1024
-    assert not entries._compiled.by_number
+        codec.entry(make(f"order {number} took %s", (5,)), FORMATTER)
+    assert len(codec.call_sites._counts) <= 1024
+    assert not codec._compiled.by_number
     for _ in range(2 * _RECORDS_BEFORE_COMPILING):
-        entries.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
-    assert not entries._compiled.by_number
+        codec.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
+    assert not codec._compiled.by_number
 
 
 def test_a_long_text_is_formatted_at_once():
     """What it will hold must be known, to count towards the memory that may be held."""
     short = make("order %s shipped", ("x",))
-    entries = entries_that_know(short)
-    entry, is_light = entries.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
+    codec = codec_that_knows(short)
+    entry, is_light = codec.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
     assert not is_light
-    assert entries.weigh(entry)[0] > 6 * 3000
-    assert entries.entry(short, FORMATTER)[1]
+    assert codec.weigh(entry)[0] > 6 * 3000
+    assert codec.entry(short, FORMATTER)[1]
 
 
 def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
@@ -98,20 +98,20 @@ def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
         pass
 
     record = make("shipped", (), {"value": Value()})
-    entry, _ = entries_that_know(record).entry(record, FORMATTER)
-    assert not has_shape(entry)
+    entry, _ = codec_that_knows(record).entry(record, FORMATTER)
+    assert not is_compiled(entry)
 
 
 def test_no_value_of_a_record_is_kept():
-    """Not of the one that a shape was made for either."""
+    """Not of the record that a call site was compiled for either."""
 
     class Connection:
         pass
 
     argument, extra = Connection(), Connection()
     gone = [weakref.ref(argument), weakref.ref(extra)]
-    entries = entries_that_know(make("on %s", (argument,), {"extra": extra}))
-    assert entries._compiled.by_number
+    codec = codec_that_knows(make("on %s", (argument,), {"extra": extra}))
+    assert codec._compiled.by_number
     del argument, extra
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
@@ -121,12 +121,12 @@ def test_no_value_of_a_record_is_kept():
 def test_what_is_light_weighs_no_more_than_is_said(value):
     """It is put without being weighed."""
     record = make("%s and %s", (value, value), {"a": value})
-    entries = entries_that_know(record)
-    entry, is_light = entries.entry(record, FORMATTER)
-    size, packets = entries.weigh(entry)
+    codec = codec_that_knows(record)
+    entry, is_light = codec.entry(record, FORMATTER)
+    size, packets = codec.weigh(entry)
     assert size <= 2048 or not is_light
     assert packets == 1 or not is_light
-    assert entries.weigh(entry) == (size, packets)
+    assert codec.weigh(entry) == (size, packets)
 
 
 def test_a_class_with_an_emit_of_its_own_gets_every_record():
@@ -148,7 +148,7 @@ def test_a_class_with_an_emit_of_its_own_gets_every_record():
 
 
 def test_records_of_many_threads_arrive_once_in_each_thread_s_order():
-    """Through shapes, light entries, and several batches."""
+    """Through compiled call sites, light entries and several batches."""
     threads, each = 8, 2500
     with (
         LogplexReceiver() as logplex,
@@ -172,7 +172,7 @@ def test_records_of_many_threads_arrive_once_in_each_thread_s_order():
         assert [int(n) for t, n in seen if t == str(thread)] == list(range(each))
 
 
-def test_a_record_of_a_shape_needs_no_other_one_to_leave():
+def test_a_record_of_a_compiled_call_site_leaves_without_another_one():
     """The first of them starts the clock."""
     with (
         LogplexReceiver() as logplex,

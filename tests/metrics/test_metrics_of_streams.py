@@ -106,7 +106,7 @@ def test_a_customers_report_reaches_the_handler(tmp_path):
         ]
 
 
-def test_records_of_one_shape_keep_their_sources_apart():
+def test_records_of_one_call_site_keep_their_sources_apart():
     """What the handler learns of records without a source of their own does not hold for others."""
     with (
         LogplexReceiver() as logplex,
