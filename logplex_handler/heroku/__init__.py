@@ -1,10 +1,13 @@
-"""Heroku's partner APIs: where a customer's stream goes, for the handler's option `streams`."""
+"""Heroku's partner APIs: they find the URL of a customer's stream for the handler's `streams`.
+
+A stream's id comes in, its destination goes out. Knows no handler.
+"""
 
 from logplex_handler.heroku._app_info import AppInfoAPI
 from logplex_handler.heroku._oauth import Tokens
 from logplex_handler.heroku._platform import Attachment, PlatformAPI
 from logplex_handler.heroku._provision import Provision
-from logplex_handler.heroku._record import Resource
+from logplex_handler.heroku._resource import Resource
 
 __all__ = [
     "AppInfoAPI",

@@ -1,40 +1,40 @@
-"""The App Info API, which came before the Platform API: one password for all resources."""
+"""The App Info API, the predecessor of the Platform API: one password for all resources."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
 
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, checked_base
-from logplex_handler.heroku._looking_up import Ended, Located, LookingUp, OnRotate
-from logplex_handler.heroku._record import Record, Resource
+from logplex_handler.heroku._look_up import Ended, Located, OnRotate, StreamLookUp
+from logplex_handler.heroku._resource import Record, Resource
 
-_WHAT = "vendor/apps"
+_PATH = "vendor/apps"
 
 
-class AppInfoAPI(LookingUp):
-    """Looks a stream's URL up at `GET /vendor/apps/ID`, for a handler's `streams`.
+class AppInfoAPI(StreamLookUp):
+    """Looks up streams' URLs at `GET /vendor/apps/ID`, for a handler's `streams`.
 
-    Heroku's own ended in July 2023; use `PlatformAPI` there. As there, the partner's record is
-    asked first.
+    Heroku's own App Info API ended in July 2023; use `PlatformAPI` there. Like that one, this class
+    asks the partner's record first.
 
     Args:
-        record: Called with a stream's id for the `Resource` on record; None or a KeyError says that
-            there is no such stream.
+        record: A function that returns the `Resource` on record for a stream's id; None or a
+            KeyError means that there is no such stream.
         user: The add-on's id in the manifest.
         password: The password in the manifest.
-        on_rotate: Called as `on_rotate(stream, url)` with a URL that is not the one on record, to
-            be stored. If it fails, that is said on stderr, and the URL used. Default: it is kept in
-            memory alone.
-        timeout: Seconds for connecting, and for each read; a look-up is given up after four times
-            that. Default: 5.
-        session_factory: Called for each request, for a `requests.Session` with proxies or a CA of
-            yours. Default: an ordinary one.
-        api_url: Where the API is. Default: `https://api.heroku.com`.
+        on_rotate: A function, called as `on_rotate(stream, url)`, that stores a URL that differs
+            from the one on record. If it fails, that is reported on stderr, and the URL is used.
+            Default: the URL is kept in memory only.
+        timeout: Seconds to wait for a connection, and for each read. A look-up is given up after
+            four times as many seconds. Default: 5.
+        session_factory: A function, called for each request, that returns a `requests.Session` with
+            your proxies or CA. Default: an ordinary session.
+        api_url: The URL of the API. Default: `https://api.heroku.com`.
 
     Raises:
-        ConfigurationError: (a ValueError) An option cannot be used; the text names it.
+        ConfigurationError: (a ValueError) An option cannot be used. The text names it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class AppInfoAPI(LookingUp):
         elif not isinstance(password, str) or not password:
             problem = "password: must be a string that is not empty"
         authorization = None if problem else Authorization.basic(user, password)
-        # So that this frame of a traceback holds no secret.
+        # Keeps secrets out of this frame of a traceback.
         del password
         if authorization is None:
             raise ConfigurationError(problem)
@@ -63,29 +63,29 @@ class AppInfoAPI(LookingUp):
         self._authorization = authorization
 
     def _ask(
-        self, stream: Any, resource: Resource, *, is_known: bool
+        self, stream: Hashable, resource: Resource, *, is_known: bool
     ) -> Located | Ended | LookupFailed:
-        url = f"{self._api_url}/{_WHAT}/{resource.id}"
+        url = f"{self._api_url}/{_PATH}/{resource.id}"
         reply = self._http.get(url, "application/json", self._authorization)
         if isinstance(reply, LookupFailed):
             return reply
         if reply.status in (404, 410):
             if is_known:
                 return Ended(f"there is no app {resource.id} any more")
-            # Heroku answers so until the provisioning is through, and that takes its time.
-            return LookupFailed(f"{_WHAT}: status {reply.status} (still provisioning, or gone)")
+            # Heroku also answers like this until the provisioning is complete, which takes a while.
+            return LookupFailed(f"{_PATH}: status {reply.status} (still provisioning, or gone)")
         if reply.status == 401:
             return LookupFailed(
-                f"{_WHAT}: status 401 (are user and password those of the manifest?)"
+                f"{_PATH}: status 401 (are user and password those of the manifest?)"
             )
         if not reply.is_success:
-            return reply.problem(_WHAT)
+            return reply.problem(_PATH)
         answer = reply.document
         if not isinstance(answer, dict) or "log_input_url" not in answer:
-            return LookupFailed(f"{_WHAT}: the answer has no log_input_url")
+            return LookupFailed(f"{_PATH}: the answer has no log_input_url")
         found = answer["log_input_url"]
         if found is None:
             return Ended("its log_input_url is null: it takes no add-on's logs")
         if not isinstance(found, str):
-            return LookupFailed(f"{_WHAT}: the log_input_url is neither a string nor null")
+            return LookupFailed(f"{_PATH}: the log_input_url is neither a string nor null")
         return Located(found)

@@ -1,4 +1,4 @@
-"""One request to Heroku. Replies come out of it, or what went wrong; never an exception."""
+"""Requests to Heroku. They return a reply or the failure, and never raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -22,12 +21,12 @@ from logplex_handler._version import __version__
 from logplex_handler._wire.destination import is_loopback
 from logplex_handler.errors import ConfigurationError, LookupFailed
 
-# Bytes: an answer that is longer is none of Heroku's.
+# Bytes of the longest answer that can be Heroku's.
 _MAX_ANSWER = 1024 * 1024
 
 
 class Secret:
-    """A string that does not show in the report of an error."""
+    """A string that does not appear in tracebacks with variables."""
 
     __slots__ = ("value",)
 
@@ -39,7 +38,7 @@ class Secret:
 
 
 class Authorization(Secret):
-    """The header by which a request is let in, as requests calls for it; empty for none."""
+    """The credentials of a request, as requests takes them for `auth`; empty for none."""
 
     __slots__ = ()
 
@@ -65,33 +64,34 @@ class Reply:
     """An answer. It may hold a secret, so it has no repr.
 
     Attributes:
-        document: What its JSON says; None if it is none.
-        retry_after: Seconds that it asks to wait, if it does.
+        status: The HTTP status.
+        document: The parsed JSON; None if the body is not JSON.
+        retry_after: Seconds to wait, if the answer asks for it.
     """
 
     status: int
-    document: Any = None
+    document: object = None
     retry_after: float | None = None
 
     @property
     def is_success(self) -> bool:
-        """Whether there is something in it to go by."""
+        """Whether the document answers the request."""
         return 200 <= self.status < 300
 
-    def problem(self, what: str) -> LookupFailed:
-        """What is wrong with it, in words."""
-        return LookupFailed(f"{what}: status {self.status}", retry_after=self.retry_after)
+    def problem(self, endpoint: str) -> LookupFailed:
+        """The failure that the status stands for."""
+        return LookupFailed(f"{endpoint}: status {self.status}", retry_after=self.retry_after)
 
 
 class Http:
-    """Makes requests, each on a session of its own: they are seldom.
+    """Makes requests, each with a session of its own, since they are rare.
 
     Args:
-        timeout: Seconds for connecting, and for each read.
-        session_factory: Makes the sessions; None for ordinary ones.
+        timeout: Seconds to wait for a connection, and for each read.
+        session_factory: Returns a session; None for ordinary sessions.
 
     Raises:
-        ConfigurationError: The time-out is not a number above zero.
+        ConfigurationError: The timeout is not a number above zero, or the factory is not callable.
     """
 
     def __init__(self, timeout: float, session_factory: SessionFactory | None) -> None:
@@ -104,21 +104,21 @@ class Http:
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
-        """Within it, all requests together take no longer than one request of the handler's may."""
+        """Limit all requests in a `with` block to the time of one request of the handler."""
         try:
             with connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
                 yield
         except BaseException as error:
-            # A signal, perhaps, in the depth of libraries whose variables hold credentials.
+            # Perhaps raised by a signal handler, within libraries whose variables hold credentials.
             errors.clear_variables(error)
             raise
 
     def get(self, url: str, accept: str, authorization: Authorization) -> Reply | LookupFailed:
-        """Ask for a document."""
+        """Get a document."""
         return self._send("GET", url, accept, authorization, None)
 
     def post(self, url: str, form: Mapping[str, str]) -> Reply | LookupFailed:
-        """Send a form."""
+        """Post a form without credentials."""
         return self._send("POST", url, "application/json", Authorization(""), form)
 
     def _send(
@@ -131,7 +131,7 @@ class Http:
     ) -> Reply | LookupFailed:
         name = urlsplit(url).hostname or ""
         try:
-            # What the libraries log of it is not the application's to read.
+            # Records of the HTTP libraries about these requests are left out of the stream.
             with performing(Activity.REQUEST), new_session(self._session_factory) as session:
                 response = session.request(
                     method,
@@ -142,20 +142,20 @@ class Http:
                         "Accept-Encoding": "identity",
                         "User-Agent": f"logplex_handler/{__version__}",
                     },
-                    # Given with the request, nothing in ~/.netrc comes before these credentials.
+                    # As an argument of the request, it takes precedence over ~/.netrc.
                     auth=authorization,
                     timeout=self._timeout,
-                    # Credentials go to no other place than the one they are for.
+                    # The credentials must not be sent to another server.
                     allow_redirects=False,
                     verify=verify(session),
-                    # The environment's proxy stands elsewhere, and has a loopback of its own.
+                    # A proxy from the environment is another machine, with another loopback.
                     proxies={"no_proxy": name} if is_loopback(name) else None,
                     stream=True,
                 )
                 with response:
                     return _read(response)
         except Exception as error:
-            # Its text may quote what was sent.
+            # Its text may quote the request.
             failure = errors.name(error)
             errors.dissolve(error)
             return LookupFailed(f"{name}: {failure}")
@@ -172,10 +172,10 @@ def _read(response: requests.Response) -> Reply:
 
 
 def checked_base(url: str, option: str) -> str:
-    """A URL to which paths are added.
+    """The base URL of an API, without a slash at the end.
 
     Raises:
-        ConfigurationError: It is none, or would send secrets unencrypted.
+        ConfigurationError: It is not a URL, or would send secrets unencrypted.
     """
     problem = ""
     try:
@@ -191,7 +191,7 @@ def checked_base(url: str, option: str) -> str:
     except (AttributeError, TypeError, ValueError):
         problem = "must be https://HOST[:PORT]"
     if problem:
-        # It could hold a secret.
+        # The URL could hold a secret.
         del url
         raise ConfigurationError(f"{option}: {problem}")
     return url.rstrip("/")

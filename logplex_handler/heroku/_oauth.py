@@ -1,4 +1,4 @@
-"""Tokens for one resource of the Platform API, and how they are got."""
+"""Gets the tokens for one resource of the Platform API."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from logplex_handler.heroku._http import Http, Secret
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Tokens:
-    """What lets a partner in at one resource, to be stored; its repr shows neither.
+    """The tokens for one resource, which the partner stores; the repr shows neither.
 
     Attributes:
-        access_token: Lets in, for about eight hours.
-        refresh_token: Gets the next ones; None if Heroku gave none.
-        expires_in: Seconds for which the access token holds, if Heroku said so.
+        access_token: Gives access to the resource, for about eight hours.
+        refresh_token: Gets the next tokens; None if Heroku gave none.
+        expires_in: Seconds until the access token expires, if Heroku has given them.
     """
 
     access_token: str
@@ -29,11 +29,12 @@ class Tokens:
 
 
 class OAuth:
-    """Gets tokens for what Heroku calls a grant: a code, or a refresh token.
+    """Gets tokens in exchange for a grant: a code or a refresh token.
 
     Args:
-        url: Where Heroku's identity service is.
-        client_secret: What shows that it is the partner who asks.
+        http: Makes the requests.
+        url: The URL of Heroku's identity service.
+        client_secret: The secret that identifies the partner.
     """
 
     __slots__ = ("_http", "_secret", "_url")
@@ -44,15 +45,15 @@ class OAuth:
         self._secret = client_secret
 
     def exchange(self, code: str) -> Tokens | LookupFailed:
-        """The first tokens, for the code of the provision request."""
+        """The first tokens, in exchange for the code of the provision request."""
         return self._ask({"grant_type": "authorization_code", "code": code})
 
     def refresh(self, refresh_token: str) -> Tokens | LookupFailed:
-        """The next tokens; the refresh token stays the same unless a new one comes."""
+        """The next tokens. The refresh token stays the same unless Heroku gives a new one."""
         return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def _ask(self, grant: Mapping[str, str]) -> Tokens | LookupFailed:
-        # In the body alone: a query would be in the logs of everything on the way.
+        # In the body, since the query of a URL would appear in the logs of servers on the way.
         reply = self._http.post(self._url, {**grant, "client_secret": self._secret.value})
         if isinstance(reply, LookupFailed):
             return reply

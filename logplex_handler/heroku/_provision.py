@@ -1,4 +1,4 @@
-"""What Heroku sends when a customer adds the add-on to an app."""
+"""The request that Heroku sends when a customer adds the add-on to an app."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from typing import Any
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.heroku._record import is_id
+from logplex_handler.heroku._resource import is_id
 
 _NOT_IN_TEXTS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-# Characters: far more than any of these fields needs.
+# Characters of the longest text, which is far more than any of these fields needs.
 _MAX_TEXT = 4096
 
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Provision:
-    """A provision request; its repr shows no secret.
+    """A provision request; the repr shows no secret.
 
     Attributes:
-        id: The resource's `uuid`, or in the legacy form its `heroku_id`. The request may come more
-            than once with the same.
-        plan: The plan's name; empty if it was not sent. So for the next two.
+        id: The resource's `uuid`, or its `heroku_id` in the legacy format. Several requests may
+            have the same id.
+        plan: The plan's name. This and the next two are empty if the request lacks them.
         name: The add-on's name.
-        region: Where the app runs.
-        options: What the customer has given.
-        log_input_url: The URL of the app's stream, to be stored; None if the app takes no logs of
-            add-ons, or the manifest does not require `log_input`.
-        destination: Where that leads; in the legacy form with the `heroku_id` as hostname.
-        grant_code: What `PlatformAPI.exchange` takes, within five minutes; None if there is none.
+        region: The region in which the app runs.
+        options: The options that the customer has given.
+        log_input_url: The URL of the app's stream, which the partner stores; None if the app takes
+            no logs from add-ons, or if the manifest does not require `log_input`.
+        destination: The destination of that URL, in the legacy format with the `heroku_id` as
+            hostname.
+        grant_code: The code for `PlatformAPI.exchange`, valid for five minutes; None without one.
     """
 
     id: str
@@ -46,34 +47,34 @@ class Provision:
 
     @classmethod
     def from_json(
-        cls, body: bytes | str | Mapping[str, Any], *, allow_http: bool = False
+        cls, body: bytes | str | Mapping[str, object], *, allow_http: bool = False
     ) -> Provision:
-        """Take the body of the request: version 3, or the legacy one with `heroku_id`.
+        """Return the request with this body: version 3, or the legacy format with `heroku_id`.
 
-        Fields that are not known are left alone.
+        Unknown fields are ignored.
 
         Args:
-            body: The JSON, as it came or parsed.
-            allow_http: Whether a `log_input_url` of `http://` may go beyond this machine. Default:
-                False.
+            body: The JSON document, as received or parsed.
+            allow_http: Whether a `log_input_url` may be an `http://` URL of another machine.
+                Default: False.
 
         Raises:
-            ConfigurationError: (a ValueError) It cannot be used. The text names the field, and
-                shows nothing of what it holds.
+            ConfigurationError: (a ValueError) The body cannot be used. The text names the field,
+                and shows nothing of its value.
         """
-        taken = _taken(body, allow_http)
-        # So that this frame of a traceback holds no secret.
+        parsed = _parsed(body, allow_http)
+        # Keeps secrets out of this frame of a traceback.
         del body
-        if isinstance(taken, str):
-            raise ConfigurationError(taken)
-        return taken
+        if isinstance(parsed, str):
+            raise ConfigurationError(parsed)
+        return parsed
 
     def __repr__(self) -> str:
         return f"<Provision {self.id}>"
 
 
-def _taken(body: object, allow_http: bool) -> Provision | str:
-    """The request, or what is wrong with it. Nothing is raised: an error could quote it."""
+def _parsed(body: object, allow_http: bool) -> Provision | str:
+    """The request, or the problem with it in words. Raises nothing, as an error could quote it."""
     if isinstance(body, bytes | str):
         try:
             body = json.loads(body)

@@ -1,40 +1,40 @@
-"""What a partner has on record of one stream."""
+"""The partner's record of one stream."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
 
-# A UUID, or such as `app1234@heroku.com`. It stands in the path of a request.
+# A UUID, or an id such as `app1234@heroku.com`. It becomes a part of the path of a request.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")
 
 
 def is_id(text: object) -> bool:
-    """Whether it can be the id of a resource."""
+    """Whether a text can be the id of a resource."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Resource:
-    """One customer's add-on, as the partner's record has it; its repr shows no secret.
+    """One customer's add-on in the partner's record; the repr shows no secret.
 
     Attributes:
         id: The resource's uuid (for `PlatformAPI`), or its `heroku_id` (for `AppInfoAPI`).
-        log_input_url: The URL that is on record. Default: none yet, so that it is looked up.
-        app_id: The id of the app that the stream belongs to: it chooses among the apps that the
-            add-on is attached to, and is the hostname in the stream's packets. Default: that of the
-            app that the add-on was made for.
-        access_token: For `PlatformAPI`, the token that lets in. Default: none, so that it is
-            refreshed first.
-        refresh_token: For `PlatformAPI`, the token that gets a new one. Default: none.
+        log_input_url: The URL on record. Default: none, so that Heroku is asked for it.
+        app_id: The id of the app that the stream belongs to. It selects one of the apps that the
+            add-on is attached to, and becomes the hostname in the stream's packets. Default: the
+            app that the add-on was created for.
+        access_token: For `PlatformAPI`, the token that gives access to the resource. Default: none,
+            so that it is refreshed first.
+        refresh_token: For `PlatformAPI`, the token that gets a new access token. Default: none.
 
     Raises:
-        ConfigurationError: (a ValueError) One of them is not a string, or the id cannot be one.
+        ConfigurationError: (a ValueError) A value is not a string, or the id is not valid.
     """
 
     id: str
@@ -55,36 +55,36 @@ class Resource:
 
     @property
     def destination(self) -> Destination | None:
-        """Where the URL on record leads; None if there is none, or none that can be used."""
+        """The destination on record; None without a URL that can be used."""
         return None if self.log_input_url is None else destination(self.log_input_url, self.app_id)
 
 
-# The partner's record: the resource of a stream, or None if there is no such stream.
+# The partner's record: returns the resource of a stream, or None if there is no such stream.
 Record = Callable[[Any], Resource | None]
 
 
 def destination(url: str, app_id: str | None) -> Destination | None:
-    """Where a URL leads, with the app's id as hostname; None if it cannot be used."""
+    """The destination of a URL, with the app's id as hostname; None if the URL cannot be used."""
     try:
-        # Whether http:// may leave the machine is the handler's to say.
+        # The handler decides whether http:// may lead to other machines.
         found = Destination.from_url(url, allow_http=True)
     except ConfigurationError:
         return None
     try:
         return Destination.from_url(url, allow_http=True, hostname=app_id)
     except ConfigurationError:
-        # The hostname alone is no reason to write nothing.
+        # A hostname that cannot be used is no reason to deliver nothing.
         return found
 
 
-def resource_of(record: Record, stream: Any) -> Resource | LookupFailed | None:
-    """What the record says; an error of its own is contained."""
+def resource_of(record: Record, stream: Hashable) -> Resource | LookupFailed | None:
+    """The resource of a stream. An error of the partner's function is caught."""
     try:
         found = record(stream)
     except KeyError:
         return None
     except Exception as error:
-        # It is the application's, and its text may hold anything.
+        # An error of the application, whose text may hold a secret.
         return LookupFailed(f"record: {type(error).__name__}")
     if found is None or isinstance(found, Resource):
         return found
