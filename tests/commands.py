@@ -1,13 +1,17 @@
-"""The command in a process of its own, with warnings as errors."""
+"""The command, in a process of its own or in this one, with warnings as errors."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
+
+from logplex_handler.cli import main
 
 COMMAND = [sys.executable, "-W", "error", "-m", "logplex_handler"]
 ROOT = Path(__file__).parents[1]
@@ -31,6 +35,23 @@ def run(*arguments, url="", stdin=b"", environ=None, **options):
         timeout=25,
         check=False,
         **options,
+    )
+
+
+def call(*arguments, url="", environ=None):
+    """The finished command, which ran in this process: an interpreter takes long to start."""
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, environment(url, **(environ or {})), clear=True),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            status = main(list(arguments))
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(
+        arguments, status, stdout.buffer.getvalue(), stderr.buffer.getvalue()
     )
 
 

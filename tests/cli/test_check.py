@@ -9,14 +9,14 @@ import pytest
 import trustme
 
 from logplex_handler.testing import LogplexReceiver
-from tests.commands import run
+from tests.commands import call, run
 from tests.servers import NO_CONTENT, ScriptedServer, answer
 
 SECRET = "t.01234567-89ab-cdef-0123-456789abcdef"
 
 
-def check(url, *arguments, **environ):
-    done = run("check", "--timeout", "2", *arguments, url=url, environ=environ)
+def check(url, *arguments, command=call, **environ):
+    done = command("check", "--timeout", "2", *arguments, url=url, environ=environ)
     shown = done.stdout.decode() + done.stderr.decode()
     assert SECRET not in shown
     assert "Traceback" not in shown
@@ -26,7 +26,9 @@ def check(url, *arguments, **environ):
 def test_a_good_url_is_tried_with_a_line():
     """Every step is told, and the line arrives."""
     with LogplexReceiver(tokens=[SECRET]) as logplex:
-        status, shown = check(logplex.url, LOGPLEX_HOSTNAME="shop", LOGPLEX_PROCID="web.1")
+        status, shown = check(
+            logplex.url, command=run, LOGPLEX_HOSTNAME="shop", LOGPLEX_PROCID="web.1"
+        )
         assert logplex.wait_for(1, timeout=1)
         assert not logplex.violations
     assert status == 0, shown

@@ -12,7 +12,7 @@ import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import TIME, receiving
-from tests.commands import COMMAND, environment, run
+from tests.commands import COMMAND, call, environment, run
 from tests.logs import logging_to, wait_until
 from tests.receiver.page import body
 
@@ -141,7 +141,7 @@ def test_credentials_are_rotated_on_purpose(tmp_path):
 )
 def test_a_mistake_is_an_error_of_usage_in_words(arguments, words):
     """Status 2."""
-    done = run("receive", *arguments)
+    done = call("receive", *arguments)
     assert done.returncode == 2
     assert words in done.stderr.decode()
 
@@ -150,7 +150,7 @@ def test_a_port_that_is_taken_is_told():
     """Status 2, and no traceback."""
     with LogplexReceiver() as logplex:
         port = re.search(r":(\d+)/", logplex.url)[1]
-        done = run("receive", "--port", port)
+        done = call("receive", "--port", port)
     assert done.returncode == 2
     assert b"ddress already in use" in done.stderr
 

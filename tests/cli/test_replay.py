@@ -9,7 +9,7 @@ import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import receiving
-from tests.commands import run
+from tests.commands import call, run
 from tests.logs import logging_to
 from tests.receiver.page import body
 
@@ -53,7 +53,7 @@ def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
     one = {"status": 204, "headers": {"Content-Type": "application/logplex-1"}, "body": ""}
     record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (10.0, 12.0)))
     with LogplexReceiver(strict=False) as logplex:
-        run("replay", str(record), "--speed", "4", url=logplex.url)
+        call("replay", str(record), "--speed", "4", url=logplex.url)
         first, second = logplex.requests
         assert 0.4 <= second.time - first.time < 1.5
 
@@ -65,12 +65,12 @@ def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
     """Status 2, as for a file that is not there."""
     record = tmp_path / "record"
     record.write_text(f"{content}\n", errors="surrogateescape")
-    done = run("replay", str(record), url="http://a:b@127.0.0.1:1")
+    done = call("replay", str(record), url="http://a:b@127.0.0.1:1")
     assert (done.returncode, done.stderr.decode()) == (
         2,
         "logplex-handler: line 1 is no recorded request\n",
     )
-    done = run("replay", str(tmp_path / "none"), url="http://a:b@127.0.0.1:1")
+    done = call("replay", str(tmp_path / "none"), url="http://a:b@127.0.0.1:1")
     assert done.returncode == 2
     assert b"No such file" in done.stderr
 
@@ -82,5 +82,5 @@ def test_what_the_other_side_answers_does_not_reach_the_terminal_raw(tmp_path):
     with LogplexReceiver(strict=False) as logplex:
         plain = {"Content-Type": "text/plain; charset=ascii"}
         logplex.fail_next(400, headers=plain, body=b"\x1b]0;title\x07")
-        done = run("replay", str(record), url=logplex.url)
+        done = call("replay", str(record), url=logplex.url)
     assert b"request 1: 400 \\u001b]0;title\\u0007" in done.stdout

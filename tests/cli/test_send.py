@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from logplex_handler.cli._line_reader import LineSplitter
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
-from tests.commands import COMMAND, environment, run, started
+from tests.commands import COMMAND, call, environment, run, started
 from tests.logs import wait_until
 
 
@@ -116,7 +116,7 @@ def test_with_drop_the_input_never_waits():
 )
 def test_a_mistake_is_an_error_of_usage_in_words(arguments, environ, words):
     """Status 2, and never the token."""
-    done = run("send", *arguments, environ=environ)
+    done = call("send", *arguments, environ=environ)
     assert done.returncode == 2
     assert words in done.stderr.decode()
     assert b"secret" not in done.stderr

@@ -9,7 +9,7 @@ import subprocess
 
 from logplex_handler.receiver.style import Style, harmless
 from tests.cli.receiving import TIME, receiving
-from tests.commands import COMMAND, environment, run
+from tests.commands import COMMAND, call, environment, run
 from tests.receiver.page import body
 
 
@@ -51,9 +51,9 @@ def test_no_color_is_obeyed():
     """As is FORCE_COLOR where there is no terminal."""
     written = in_a_terminal("demo", "--seconds", "0.3", seconds=20, environ={"NO_COLOR": "1"})
     assert "\x1b[3" not in written
-    done = run("check", environ={"FORCE_COLOR": "1"})
+    done = call("check", environ={"FORCE_COLOR": "1"})
     assert b"\x1b[31mFAIL\x1b[0m" in done.stdout
-    done = run("check", environ={"FORCE_COLOR": "1", "NO_COLOR": "1"})
+    done = call("check", environ={"FORCE_COLOR": "1", "NO_COLOR": "1"})
     assert b"\x1b" not in done.stdout
 
 
