@@ -1,4 +1,4 @@
-"""A logging handler that delivers what a program logs to a Heroku app's log stream."""
+"""A logging handler that delivers a program's log records to a Heroku app's log stream."""
 
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._wire.destination import Destination

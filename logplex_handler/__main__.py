@@ -1,4 +1,4 @@
-"""The command `logplex-handler`, which is also `python -m logplex_handler`."""
+"""The command `logplex-handler` as `python -m logplex_handler`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors that people may want to catch by name."""
+"""The errors of this package that an application may catch."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ __all__ = ["ConfigurationError", "LogplexError", "LookupFailed"]
 
 
 class LogplexError(Exception):
-    """The base of every error that this package defines."""
+    """The base class of every error that this package defines."""
 
 
 class ConfigurationError(LogplexError, ValueError):
-    """An option cannot be used as given: the text names the option and what is wrong with it.
+    """An option cannot be used as given. The text names the option and the problem.
 
-    The text never shows a URL, a token or the value of a header. It is raised when a handler is
-    made, never while records are logged.
+    The text never shows a URL, a token or the value of a header. The error is raised when a handler
+    is created, never when records are logged.
     """
 
 
 class LookupFailed(LogplexError):
-    """Where a stream goes cannot be told now, and may be asked again: the stream waits meanwhile.
+    """The destination of a stream is not known at the moment; the stream waits meanwhile.
 
-    Raise it from `url_for` or `refresh` to say why, or when. Any other error means the same, but
-    its text is not shown.
+    Raise it from `url_for` or `refresh` to give a reason, or a time for the next look-up. Any other
+    error has the same effect, but its text is not shown.
 
     Args:
-        problem: What was the matter. It is shown on stderr and by `set_aside`, so it holds no URL
-            and no token.
-        retry_after: Seconds before which not to ask again. Default: longer each time, from half a
+        problem: The reason. It appears on stderr and in `set_aside`, so it must contain neither a
+            URL nor a token.
+        retry_after: Seconds to wait before the next look-up. Default: longer each time, from half a
             second to ten minutes.
     """
 

@@ -1,4 +1,4 @@
-"""What happened to every record."""
+"""The outcomes of all records, as counts."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from types import MappingProxyType
 
 __all__ = ["SetAside", "Stats"]
 
-_NOTHING: Mapping[str, int] = MappingProxyType({})
+_NO_DROPS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The books of one handler in one process, at one moment.
+    """The counts of one handler in one process, at one moment.
 
-    Records are counted, not packets: a record is delivered when all its packets are, and dropped
-    if any of them is. At any moment `accepted == delivered + pending + sum(dropped.values())`.
-    The handler's own lines (those that tell of drops) are not counted. A forked child starts at
-    zero.
+    The counts are of records, not of packets: a record is delivered when all its packets are, and
+    dropped if any of them is. `accepted == delivered + pending + sum(dropped.values())` holds at
+    any moment. The handler's own lines, such as drop notices, are not counted. A forked child
+    starts at zero.
 
     Attributes:
-        accepted: Records that the handler was given, whatever became of them.
-        delivered: Records that the receiver answered for with a 2xx.
+        accepted: Records that the handler was given, whatever their outcome.
+        delivered: Records that the receiver has accepted with a 2xx answer.
         pending: Records that wait in memory or in the spool, or are being sent.
         dropped: Records that will not be delivered, by cause: `buffer_full`, `refused`,
             `inactive`, `closed`, `shutdown`, `format_error`, `unknown_stream`, `stream_gone`,
-            `spool_lost` (the spool's file was damaged). A cause without records is left out.
-        requests: HTTP requests that were tried.
-        retries: Those of them that sent a batch again.
-        possible_duplicates: Those retries before which it was not known whether the batch had
-            arrived: the receiver may have taken it twice.
-        bytes_sent: Bytes of the bodies of all requests, as they were sent (compressed, if asked).
-        recovered: Those of `accepted` that another process has left in the spool.
+            `spool_lost` (the spool's file was damaged). Causes without records are left out.
+        requests: HTTP requests that were attempted.
+        retries: Requests that sent a batch again.
+        possible_duplicates: Retries of a batch that may have arrived before, so that the receiver
+            may have taken it twice.
+        bytes_sent: Bytes of the bodies of all requests, as sent (compressed, if that is enabled).
+        recovered: Records among `accepted` that another process has left in the spool.
     """
 
     accepted: int = 0
     delivered: int = 0
     pending: int = 0
-    dropped: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    dropped: Mapping[str, int] = field(default_factory=lambda: _NO_DROPS)
     requests: int = 0
     retries: int = 0
     possible_duplicates: int = 0
@@ -47,7 +47,7 @@ class Stats:
     recovered: int = 0
 
     def __add__(self, other: Stats) -> Stats:
-        """Those of two handlers or streams together."""
+        """The sums of the counts of two handlers or streams."""
         if not isinstance(other, Stats):
             return NotImplemented
         dropped = self.dropped
@@ -68,12 +68,12 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A stream that is not written to at this moment, while its lines are kept.
+    """A stream that receives nothing at the moment, while its lines are kept.
 
     Attributes:
-        stream: Its id; None for the handler's own URL.
-        reason: What was the matter, such as `status 401`.
-        since: When that was first so, in seconds since the epoch.
+        stream: The stream's id; None for the handler's own URL.
+        reason: The problem, such as `status 401`.
+        since: The time at which the problem was first seen, in seconds since the epoch.
     """
 
     stream: Hashable

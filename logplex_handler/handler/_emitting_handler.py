@@ -74,8 +74,8 @@ class EmittingHandler(logging.Handler):
         """Start afresh in a forked child: nothing is queued or counted, and no lock is held.
 
         The parent delivers its own entries. The child does this at the first use rather than right
-        after the fork, since the program may first change what threads and locks are: gunicorn has
-        gevent do so in each worker.
+        after the fork, since the program may first replace threads and locks: gunicorn has gevent
+        do so in each worker.
         """
         was_closed = self._options.is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()

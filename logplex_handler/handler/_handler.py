@@ -1,4 +1,4 @@
-"""The front door: the options of the handler, and what its users may ask of it."""
+"""The handler as its users see it: its options, and the methods that they call."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class LogplexHandler(EmittingHandler):
 
     `logging` calls it like any other handler: attach it to the root logger or to other loggers,
     in code, with `dictConfig` or with `fileConfig`. Without a formatter it writes the lines of
-    `KeyValueFormatter`; the text of any other formatter is made safe and sent unchanged. The
-    `format` argument of `basicConfig` applies only to handlers without a formatter, so it has no
-    effect here.
+    `KeyValueFormatter`; the text of any other formatter is sent with its control characters made
+    visible. The `format` argument of `basicConfig` applies only to handlers without a formatter, so
+    it has no effect here.
 
-    The calling thread takes out of a record what its line needs, and queues that; it never waits
-    for the network, and no exception of the handler reaches it. Records that cannot be delivered
-    are tried again until the memory for them is full. Dropped records are counted in `stats`,
-    reported in the stream itself as soon as it takes lines again, and reported on stderr.
+    The calling thread extracts the values that a record's line needs, and queues them; it never
+    waits for the network, and no exception of the handler reaches it. Records that cannot be
+    delivered are tried again until the memory for them is full. Dropped records are counted in
+    `stats`, reported in the stream itself as soon as it takes lines again, and reported on stderr.
 
     Args:
         url: The URL of the stream: `https://USER:TOKEN@HOST[:PORT][/PATH]`; the default path is

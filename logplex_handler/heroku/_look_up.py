@@ -194,8 +194,8 @@ class StreamLookUp:
             try:
                 callback(stream, value)
             except Exception as error:
-                what = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
-                self._diagnostics.warn(option, f"{what}; what is new is used, but not on record")
+                failure = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
+                self._diagnostics.warn(option, f"{failure}; what is new is used, but not on record")
 
     def _report_end(self, stream: Hashable, why: str) -> None:
         if stream not in self._reported_ends:
