@@ -1,6 +1,4 @@
-"""One stream's bounded queue with its clock, and the books of its records: what waits, until when,
-and who is to be woken for it.
-"""
+"""One stream's bounded queue: callers put entries in, and a worker takes them out."""
 
 from __future__ import annotations
 
@@ -8,296 +6,187 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 
-from logplex_handler._buffer.backpressure import NO_CONGESTION, PATIENCE_WITH_A_DISK, Backpressure
+from logplex_handler._buffer.contents import Contents
+from logplex_handler._buffer.due import Due
+from logplex_handler._buffer.flushes import Flushes
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
-from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
-from logplex_handler._wire.entry import LIGHT, Entry, Weigh
-
-# Entries that are weighed beyond what is needed, so as not to be there again at the next one.
-_WEIGHED_IN_ADVANCE = 512
-
-# Where half of the room is taken, looks before the rest would be if nobody took anything: at each
-# of them who puts an entry may stand back. So many that the room lasts longer than their patience.
-_LOOKS_WHILE_HALF_FULL = 64
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """What waits at one moment, for whoever decides when to send it.
-
-    Attributes:
-        records: Entries that are queued.
-        full_batch: Whether they make a batch due by their number or size, or are in the way.
-        pressing: Whether they are enough for a large batch, or full where memory is scarce, or
-            somebody waits for their room, or they come faster than they are taken.
-        since: When the first of them came that is a reason to send, on the monotonic clock.
-        flushing: Whether some of them, or of those being sent, are to be flushed.
-    """
-
-    records: int
-    full_batch: bool
-    pressing: bool
-    since: float
-    flushing: bool
+from logplex_handler._buffer.snapshot import Backlog, Snapshot
+from logplex_handler._buffer.wake_ups import WakeUps
+from logplex_handler._buffer.weighed_queue import WeighedQueue
+from logplex_handler._wire.entry import Entry, Weigh
 
 
 class Accumulator:
-    """A queue of entries with a bound in bytes. Every method may be called from any thread."""
+    """A queue of entries with a bound in bytes. Every method may be called from any thread.
+
+    Args:
+        pool: Memory that several accumulators share. Default: this one has all of its limit.
+        on_reclaimed: Called without a lock when entries were dropped for another accumulator's.
+    """
 
     __slots__ = (
-        "_abandoned",
-        "_append",
-        "_backpressure",
-        "_busy",
-        "_changed",
-        "_first_at",
-        "_flush_mark",
-                "_limits",
-        "_lock",
-        "_look_at",
-        "_memory",
-        "_on_reclaimed",
-        "_queue",
-        "_quiet",
-        "_recovered",
-        "_recovered_left",
-        "_room_wanted",
-        "_sending",
-        "_sending_bytes",
-        "_sending_from",
-        "_settled",
-        "_taken_first_at",
-        "_turned_away",
-        "_usual",
-        "_weigh",
-        "_woken_for_batch",
-        "_woken_for_drops",
-        "_woken_for_first",
-        "_woken_for_large_batch",
-        "_woken_for_room",
-        "allowed",
-        "ledger",
+        "_append", "_changed", "_contents", "_limits", "_lock", "_on_reclaimed", "_queue",
+        "_under_way", "_wake_ups", "flushes", "ledger",
     )  # fmt: skip
 
     def __init__(
         self,
         limits: BufferLimits,
         weigh: Weigh,
-        memory: MemoryPool | None = None,
+        pool: MemoryPool | None = None,
         on_reclaimed: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
-        self._weigh = weigh
-        # Called without a lock when entries had to give way to those of another accumulator.
         self._on_reclaimed = on_reclaimed
-        # Where the bound is one for several buffers; and how much this one may hold.
-        self._memory = memory
-        self.allowed = limits.max_bytes if memory is None else 0
-        # Guards every attribute below, but for appending to the queue, and is held for a few
-        # operations only. It is re-entrant because a garbage collection or a signal may strike
-        # under it, and what they run may log: that entry is appended, and for as long as `_busy`
-        # says so, all else is left to the operation that was interrupted.
+        # Guards all that is below, except for appending to the queue, and is held for a few
+        # operations only. Re-entrant because a garbage collection or a signal may strike under it,
+        # and what they run may log.
         self._lock = threading.RLock()
-        # Notified when records leave: for those who flush, and for those who wait for room. There
-        # is none until somebody waits.
+        # Held in the middle of an operation. An entry that is logged then is appended, and all else
+        # is left to the operation that was interrupted. A lock rather than a flag because its
+        # `with` is a step of C: whatever a signal raises, it is not held for ever.
+        self._under_way = threading.Lock()
+        # Notified when there may be room; there is none until a caller waits for room.
         self._changed: threading.Condition | None = None
-        self._busy = False
-        # What became of the records; guarded by the same lock.
         self.ledger = Ledger(self._lock)
         self._queue = WeighedQueue(weigh)
         self._append = self._queue.entries.append
-        # How long the queue is when a light entry is a reason to look. It is read after such an
-        # entry was appended. It is lowered by `take` alone, and who takes looks again before he
-        # sleeps, so an entry that was appended meanwhile is seen by one of the two. (Without a
-        # global interpreter lock the two are ordered by the lock that a deque has of its own.)
-        self._look_at = 0
-        # The first entry that may wake starts the clock; there are so many before it.
-        self._first_at = self._taken_first_at = math.inf
-        self._quiet = 0
-        # Of what was taken to be sent: how much there is, how many entries came before it, and how
-        # many of it are settled of a batch that is not through yet.
-        self._sending = 0
-        self._sending_bytes = 0
-        self._sending_from = 0
-        self._settled = 0
-        # Records that another process has left on disk: all, and those not settled.
-        self._recovered = self._recovered_left = 0
-        # Behind all that was queued when somebody last wanted it sent at once.
-        self._flush_mark = FlushMark()
-        self._queue.add_mark(self._flush_mark)
-        # Why records are dropped as they come, if they are; and whether all are gone.
-        self._turned_away: str | None = None
-        self._abandoned = False
-        # Bytes that an entry usually holds, as far as that is known.
-        self._usual = LIGHT
-        self._backpressure = (
-            Backpressure(PATIENCE_WITH_A_DISK) if limits.has_disk else Backpressure()
-        )
-        self._room_wanted = False
-        self._woken_for_first = self._woken_for_batch = self._woken_for_drops = False
-        self._woken_for_large_batch = self._woken_for_room = False
+        self._contents = Contents(limits, pool, self._queue, self.ledger, self.shrink)
+        self._wake_ups = WakeUps(limits)
+        self.flushes = Flushes(self._lock, self._contents)
 
     def append(self, entry: Entry) -> bool:
-        """Queue a light entry; whether the sender should be woken for it."""
+        """Queue a light entry; whether a worker is to be woken for it.
+
+        Called for every record, so it takes no lock and makes no call more than it needs.
+        """
         self._append(entry)
-        return len(self._queue.entries) >= self._look_at and self._look()
+        return len(self._queue.entries) >= self._wake_ups.look_at and self._look()
 
     def put(
         self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
     ) -> bool | None:
-        """Queue an entry or count it as dropped; whether the sender should be woken for it.
+        """Queue an entry or count it as dropped; whether a worker is to be woken for it.
 
         An entry that `never_wakes` is no reason to send: it leaves with the next batch, and nothing
-        gives way to it. None if there is no room for it, or for one whose caller `may_wait`: then
+        is dropped for it. None if there is no room for it, or for one whose caller `may_wait`: then
         nothing has been done.
         """
-        size, _ = self._weigh(entry)
+        size, _ = self._queue.weigh(entry)
         with self._lock:
-            if self._turned_away is not None:
-                self.count_rejected()
+            if self._contents.rejected_as is not None:
+                self._contents.count_rejected()
                 return False
-            if self._busy:
+            if self._under_way.locked():
                 self._append(entry)
-                return False
+                return True
             if never_wakes or may_wait:
                 self._tidy(weigh=True)
-                if not self._fits(size) and (never_wakes or size <= self._limits.max_bytes):
-                    self._room_wanted |= may_wait
+                fits = self._contents.fits(size)
+                if not fits and (never_wakes or size <= self._limits.max_bytes):
+                    self._wake_ups.is_room_wanted |= may_wait
                     return None
-            if never_wakes and self._first_at == math.inf:
-                self._quiet += 1
+            if never_wakes:
+                self._contents.linger.add_never_waking()
             self._append(entry)
             return self._look(weigh=True)
 
     def drop(self, cause: str) -> bool:
-        """Drop a record that never became an entry; whether the sender should be woken for it."""
+        """Drop a record that never became an entry; whether a worker is to be woken for it."""
         with self._lock:
-            if self._turned_away is not None:
-                self.count_rejected()
+            if self._contents.rejected_as is not None:
+                self._contents.count_rejected()
                 return False
             self.ledger.drop(cause, never_taken=1)
-            return self._news()
-
-    @property
-    def in_flight(self) -> int:
-        """Bytes of what was taken, and is being sent."""
-        return self._sending_bytes
-
-    @property
-    def has_unreported_drops(self) -> bool:
-        """Whether there were drops since `drops` was last called."""
-        return self.ledger.has_unreported
+            return self._look()
 
     def count_rejected(self) -> None:
-        """Count a record of which nobody is told: there is no stream any more, or none yet."""
+        """Count a record that came after `reject_from_now`; nobody is told of it."""
         with self._lock:
-            if self._turned_away is not None:
-                self.ledger.count_rejected(self._turned_away)
+            self._contents.count_rejected()
 
     def reject_from_now(self, cause: str) -> None:
-        """From now on records are turned down, with this cause.
+        """From now on records are dropped as they come, with this cause.
 
         A light one that comes at this very moment is queued like those before it.
         """
         with self._lock:
-            self._turned_away = cause
+            self._contents.rejected_as = cause
             self._notify()
 
     @property
     def is_congested(self) -> bool:
-        """Whether entries come faster than they are taken."""
-        return len(self._queue) >= self._backpressure.at or (
-            self._woken_for_room and self._backpressure.has_patience
-        )
+        """Whether entries come faster than they are taken, and throttling their callers helps."""
+        return self._wake_ups.is_congested(len(self._queue))
 
     def begin_throttle(self, seconds: float) -> float:
-        """For one who has put an entry where it is crowded: how long to wait, at most."""
+        """How long a caller is to wait at most that has put an entry while it is congested."""
         with self._lock:
-            seconds = self._backpressure.begin_throttle(time.monotonic(), seconds)
+            seconds = self._wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
             self._tidy()
             return seconds
 
     def end_throttle(self) -> None:
-        """That wait is over."""
+        """The caller has waited."""
         with self._lock:
-            self._backpressure.end_throttle(time.monotonic(), len(self._queue))
+            self._wake_ups.backpressure.end_throttle(time.monotonic(), len(self._queue))
             self._tidy()
 
     @property
     def is_short_of_room(self) -> bool:
-        """Whether there may soon be no room."""
-        return self._woken_for_room
+        """Whether half of the room was taken when a worker was last woken."""
+        return self._wake_ups.is_short_of_room
 
     @property
     def is_nearly_empty(self) -> bool:
-        """Whether waiting brings no more."""
-        return len(self._queue) < NO_CONGESTION and not self._woken_for_room
+        """Whether throttling any longer is of no use."""
+        return self._wake_ups.is_nearly_empty(len(self._queue))
 
     def backlog(self) -> Backlog:
         """What waits now."""
         with self._lock:
-            self._tidy()
+            now = self._tidy()
+            wake_ups = self._wake_ups
+            reasons = wake_ups.reasons(now)
             return Backlog(
-                records=len(self._queue),
-                full_batch=self._full_batch(),
-                pressing=self._room_wanted or self._large_batch() or self.is_congested,
-                since=self._first_at if self._queue else math.inf,
-                flushing=self._removed() < self._flush_mark.place,
+                records=now.entries,
+                full_batch=Due.BATCH in reasons,
+                pressing=wake_ups.is_room_wanted or Due.LARGE in reasons or self.is_congested,
+                since=self._contents.linger.since if now.entries else math.inf,
+                flushing=self.flushes.is_wanted,
             )
 
     def take(self, most: int) -> list[Entry]:
-        """Take up to `most` entries to send; they stay in the books until they are settled.
+        """Take up to so many entries to send; they are pending until they are settled.
 
         What they weigh stays in the bound; the light ones are let out of it until `keep` says what
         they have become.
         """
         with self._lock:
-            self._tidy()
-            self._busy = True
-            try:
-                before = self._queue.taken
-                taken, size = self._queue.take(most)
-                if not self._sending:
-                    self._sending_from = before
-                self._sending += len(taken)
-                self._sending_bytes += size
-            finally:
-                self._busy = False
-            self._quiet = max(0, self._quiet - len(taken))
-            self._taken_first_at = self._first_at
-            if not self._queue:
-                self._first_at = math.inf
-            self._backpressure.taken(len(self._queue))
-            self._room_wanted = False
-            self._woken_for_first = self._clock_runs()
-            self._woken_for_batch = self._full_batch()
-            self._woken_for_large_batch = self._large_batch()
-            self._woken_for_room = False
-            self._tidy()
+            self._catch_up()
+            with self._uninterrupted():
+                taken = self._contents.take(most)
+            self._wake_ups.taken(self._catch_up())
         return taken
 
     def keep(self, size: int, *, back: Sequence[Entry] = ()) -> None:
-        """Of what was taken, the last ones go back in their order; the rest holds so many bytes."""
+        """Of what was taken, the last entries go back in order; the rest holds so many bytes."""
         with self._lock:
-            if not self._sending:
+            in_transit = self._contents.in_transit
+            if not in_transit.records:
                 # They were abandoned meanwhile.
                 return
             if back:
-                self._busy = True
-                try:
-                    self._queue.put_back(back)
-                    self._sending -= len(back)
-                finally:
-                    self._busy = False
-                self._first_at = min(self._first_at, self._taken_first_at, time.monotonic())
-                self._woken_for_first = self._clock_runs()
-            self._sending_bytes = size if self._sending else 0
-            if self._memory is not None and not self._fits(0):
-                self._give_way()
+                with self._uninterrupted():
+                    self._contents.put_back(back)
+                self._wake_ups.put_back()
+            in_transit.held_bytes = size if in_transit.records else 0
+            if self._contents.must_shrink:
+                self._shrink()
             self._tidy()
 
     def settle(
@@ -313,59 +202,36 @@ class Accumulator:
 
         Args:
             recovered: Whether they are of those that another process has left.
-            through: Whether no others of their batch are left, so that all before have left too.
+            through: Whether nothing else of their batch is left, so that all before have left too.
         """
         with self._lock:
-            if recovered:
-                if not self._recovered_left:
-                    return
-                self._recovered_left -= delivered + dropped
-            else:
-                if not self._sending:
-                    # They were abandoned meanwhile, or the batch was a notice alone.
-                    return
-                self._sending -= delivered + dropped
-                self._settled += delivered + dropped
-                if through:
-                    self._sending_from += self._settled
-                    self._settled = 0
+            records = delivered + dropped
+            in_transit = self._contents.in_transit
+            if not in_transit.settle(records, recovered=recovered, through=through):
+                # They were abandoned meanwhile, or the batch was a drop notice alone.
+                return
             self.ledger.delivered += delivered
             if dropped:
                 self.ledger.drop(cause, dropped)
-            if not self._sending:
-                self._sending_bytes = 0
-            # There may be room again though nothing was taken.
-            self._woken_for_room = self._woken_for_room and self._is_half_full()
-            self._tidy()
+            self._wake_ups.settled(self._catch_up())
             self._notify()
 
     def recover(self, records: int) -> None:
         """Accept records that are on disk; they come before all others."""
         with self._lock:
-            self._recovered += records
-            self._recovered_left += records
+            self._contents.in_transit.recover(records)
 
     def recovered(self) -> int:
-        """How many were accepted so."""
-        return self._recovered
+        """How many records were accepted from disk."""
+        return self._contents.in_transit.recovered
 
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
-        """Drop all that is left, for good; how many. What was being sent is not waited for.
+        """Drop all that is left, for good; how many. What is being sent is not waited for.
 
-        What was taken stays, but for so many records, if the rest is on disk.
+        If what was taken is on disk, it stays, except for so many records as are `unwritten`.
         """
         with self._lock:
-            left = queued = self._queue.drop_all()
-            if unwritten is None:
-                left += self._sending + self._recovered_left
-                self._sending = self._recovered_left = 0
-            else:
-                left += unwritten
-                self._sending -= unwritten
-            self._sending_bytes = self._quiet = 0
-            self._abandoned = True
-            if left:
-                self.ledger.drop(cause, left, never_taken=queued)
+            left = self._contents.abandon(cause, unwritten)
             self._tidy()
             self._notify()
             return left
@@ -373,243 +239,75 @@ class Accumulator:
     def fill_ratio(self) -> float:
         """The part of its memory that is in use, from 0 to 1."""
         with self._lock:
-            self._tidy(weigh=True)
-            return (self._queue.weighed_bytes + self._sending_bytes) / self._limits.max_bytes
-
-    def total_reportable_drops(self) -> int:
-        """How many drops there ever were that are to be told of."""
-        with self._lock:
-            return self.ledger.total_reportable()
+            now = self._tidy(weigh=True)
+            return (now.weighed_bytes + now.in_transit_bytes) / self._limits.max_bytes
 
     def report_drops(self) -> dict[str, int]:
-        """All these drops by cause, for whoever tells of them."""
+        """All drops that are to be reported, by cause. From now on they count as reported."""
         with self._lock:
-            self._woken_for_drops = False
+            self._wake_ups.drops_reported()
             return self.ledger.report_drops()
 
     def shrink(self) -> None:
-        """Have the oldest give way until no more is held than is allowed now."""
+        """Drop the oldest entries until no more is held than is allowed now."""
         with self._lock:
-            self._give_way()
+            self._shrink()
         if self._on_reclaimed is not None and self.ledger.has_unreported:
             self._on_reclaimed()
 
-    def flush_soon(self) -> None:
-        """Have what is queued now sent at once."""
-        self.end_flush(self.begin_flush())
-
-    def begin_flush(self) -> FlushMark:
-        """Have what is queued now sent at once; the mark for `wait_until_flushed`.
-
-        `end_flush` is to be called when nobody waits any more.
-        """
-        mark = FlushMark()
-        with self._lock:
-            was_busy, self._busy = self._busy, True
-            try:
-                self._queue.add_mark(mark)
-                self._flush_mark.place = mark.place
-            finally:
-                self._busy = was_busy
-            self._tidy()
-        return mark
-
-    def end_flush(self, mark: FlushMark) -> None:
-        """That wait is over."""
-        with self._lock:
-            self._queue.remove_mark(mark)
-
-    def wait_until_flushed(self, mark: FlushMark, seconds: float) -> bool:
-        """Wait until all that was queued before the mark has left; False when time is over."""
-        with self._lock:
-            return self._wait_for(
-                lambda: self._removed() >= mark.place and not self._recovered_left, seconds
-            )
-
     def wait_for_room(self, size: int, seconds: float) -> None:
-        """Wait until an entry of this size fits or is turned away, or the time is over."""
+        """Wait until an entry of this size fits or is rejected, or the time is over."""
         with self._lock:
-            self._wait_for(lambda: self._turned_away is not None or self._fits(size), seconds)
+            if self._changed is None:
+                self._changed = threading.Condition(self._lock)
+            contents = self._contents
+            self._changed.wait_for(
+                lambda: contents.rejected_as is not None or contents.fits(size), seconds
+            )
 
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
         with self._lock:
             self._tidy()
-            queued = len(self._queue)
-            accepted = self._queue.taken + queued + self.ledger.never_taken + self._recovered
-            pending = queued + self._sending + self._recovered_left
-            return accepted, self.ledger.delivered, pending, self.ledger.dropped_by_cause()
+            return self._contents.counts()
 
     def _look(self, *, weigh: bool = False) -> bool:
-        """See to what was appended; whether there is something to call `wake` for."""
+        """See to what was appended; whether there is a reason to wake a worker."""
         with self._lock:
-            if self._busy:
-                return False
-            self._tidy(weigh=weigh)
-            news = self._news()
-            self._look_at = self._next_look()
-            return news or (self._memory is not None and self._memory.has_reclaimed)
+            if self._under_way.locked():
+                # The operation that was interrupted sees to it, but perhaps it wakes nobody.
+                return True
+            is_due = self._wake_ups.look(self._catch_up(weigh=weigh))
+            return is_due or self._contents.has_reclaimed
 
     # The methods below are called with the lock held.
 
-    def _wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        if self._changed is None:
-            self._changed = threading.Condition(self._lock)
-        return self._changed.wait_for(condition, seconds)
+    def _uninterrupted(self) -> AbstractContextManager[object]:
+        """Within it an entry that is logged by an interruption is appended, and nothing else."""
+        return nullcontext() if self._under_way.locked() else self._under_way
 
     def _notify(self) -> None:
         if self._changed is not None:
             self._changed.notify_all()
 
-    def _tidy(self, *, weigh: bool = False) -> None:
-        """See to what was appended; weigh it if that is asked for, or a limit may be reached.
+    def _tidy(self, *, weigh: bool = False) -> Snapshot:
+        """See to what was appended; what there is then. News is left to the next look."""
+        now = self._catch_up(weigh=weigh)
+        if not self._under_way.locked():
+            self._wake_ups.predict(now)
+        return now
 
-        Who is not told of news leaves it to the next look.
-        """
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            if self._abandoned:
-                for _ in range(self._queue.drop_all()):
-                    self.count_rejected()
-            elif self._first_at == math.inf and len(self._queue) > self._quiet:
-                self._first_at = time.monotonic()
-            self._weigh_some(len(self._queue) if weigh else 0)
-            if self._memory is not None and not self._queue:
-                self._memory.release(self, self._sending_bytes)
-        finally:
-            self._busy = False
-        self._look_at = self._next_look()
+    def _catch_up(self, *, weigh: bool = False) -> Snapshot:
+        if not self._under_way.locked():
+            with self._under_way:
+                self._contents.catch_up(len(self._queue) if weigh else 0, self._wake_ups.reported)
+        return self._contents.snapshot()
 
-    def _next_look(self) -> int:
-        """How long the queue is when a limit may be reached; 0 if somebody is to be woken."""
-        if not (self._woken_for_first and self._clock_runs()):
-            return 0
-        limits = self._limits
-        queued = len(self._queue)
-        room = self.allowed - self._queue.at_most_bytes - self._sending_bytes
-        if not self._woken_for_batch:
-            room = min(room, limits.batch_bytes - self._queue.at_most_bytes)
-        more = room // LIGHT
-        if limits.has_disk and not self._woken_for_room:
-            more = min(more, (self._half() - self._likely_bytes()) // self._usual)
-        elif limits.has_disk and self._backpressure.has_patience:
-            more = min(more, room // self._usual // _LOOKS_WHILE_HALF_FULL)
-        look_at = min(self._backpressure.at, queued + max(0, more) + 1)
-        if not self._woken_for_large_batch:
-            wanted = limits.large_batch_frames if self._woken_for_batch else limits.batch_frames
-            look_at = min(look_at, queued + wanted - self._queue.frames)
-        return look_at
-
-    def _may_reach_a_limit(self) -> bool:
-        at_most = self._queue.at_most_bytes
-        return at_most + self._sending_bytes > self.allowed or (
-            at_most >= self._limits.batch_bytes and not self._woken_for_batch
-        )
-
-    def _fits(self, size: int) -> bool:
-        """Whether there is room for it beside what was weighed."""
-        needed = self._queue.weighed_bytes + self._sending_bytes + size
-        if needed > self.allowed and self._memory is not None:
-            self._memory.reserve(self, needed)
-        return needed <= self.allowed
-
-    def _weigh_some(self, enough: int) -> None:
-        """Weigh until so many are weighed and no limit may be reached; then some more."""
-        queue = self._queue
-        has_to_know = self._limits.has_disk and self._usual == LIGHT
-        if self._may_reach_a_limit() or (has_to_know and queue.at_most_bytes >= self._half()):
-            enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
-        while queue.weighed < len(queue) and (queue.weighed < enough or self._may_reach_a_limit()):
-            size, frames = queue.weight_of_next()
-            if not self._fits(size):
-                self._make_room(size)
-            if self._fits(size):
-                queue.keep_next(size, frames)
-            else:
-                self.ledger.drop("buffer_full", never_taken=1)
-                queue.drop_next()
-        if queue.weighed:
-            self._usual = min(LIGHT, queue.weighed_bytes // queue.weighed + 1)
-
-    def _make_room(self, size: int) -> None:
-        """Have the oldest give way, if they may, and if that is enough."""
-        if self._limits.on_full != "drop_oldest":
-            return
-        if self._sending_bytes + size > self.allowed and size:
-            return
-        while self._queue.weighed and not self._fits(size):
-            self._drop_oldest()
-
-    def _give_way(self) -> None:
-        if self._busy:
-            # Whoever was interrupted sees to it with the next entry.
+    def _shrink(self) -> None:
+        if self._under_way.locked():
+            # The operation that was interrupted sees to it with the next entry.
             return
         self._tidy(weigh=True)
-        self._busy = True
-        try:
-            self._make_room(0)
-        finally:
-            self._busy = False
-        self._look_at = self._next_look()
-
-    def _drop_oldest(self) -> None:
-        self.ledger.drop("buffer_full", never_taken=1)
-        self._quiet = max(0, self._quiet - 1)
-        self._queue.drop_oldest()
-
-    def _clock_runs(self) -> bool:
-        return bool(self._queue) and self._first_at != math.inf
-
-    def _full_batch(self) -> bool:
-        limits = self._limits
-        return (
-            self._queue.frames >= limits.batch_frames
-            or self._queue.weighed_bytes >= limits.batch_bytes
-            or (self._room_wanted and bool(self._queue))
-        )
-
-    def _large_batch(self) -> bool:
-        return (
-            self._queue.frames >= self._limits.large_batch_frames
-            or self._queue.weighed_bytes >= self._limits.batch_bytes
-            or (self._memory is not None and self._memory.is_scarce and self._full_batch())
-        )
-
-    def _removed(self) -> int:
-        """How many entries have left of those that were ever queued, without a gap."""
-        return self._sending_from if self._sending else self._queue.taken
-
-    def _news(self) -> bool:
-        """Whether there is something that nobody was woken for yet, or it is crowded.
-
-        Four wake-ups at most for a batch, but for a crowd, or where half of the room is taken: the
-        first entry starts the clock, others make it due, and large, and drops are to be told.
-        """
-        first = not self._woken_for_first and self._clock_runs()
-        full = not self._woken_for_batch and self._full_batch()
-        large = not self._woken_for_large_batch and self._large_batch()
-        drops = not self._woken_for_drops and self.ledger.has_unreported
-        room = not self._woken_for_room and self._is_half_full()
-        self._woken_for_room |= room
-        self._woken_for_first |= first
-        self._woken_for_batch |= full
-        self._woken_for_large_batch |= large
-        self._woken_for_drops |= drops
-        return first or full or large or drops or room or self.is_congested
-
-    def _half(self) -> int:
-        """Half of the bytes that may wait beside what is being sent."""
-        return (self._limits.max_bytes - self._sending_bytes) // 2
-
-    def _likely_bytes(self) -> int:
-        """Bytes that all hold, if those that were not weighed are like those that were."""
-        queue = self._queue
-        return queue.weighed_bytes + (len(queue) - queue.weighed) * self._usual
-
-    def _is_half_full(self) -> bool:
-        # Without a disk what was not weighed need not be guessed: heavy entries always are, and
-        # light ones once all of them might fill the room.
-        held = self._likely_bytes() if self._limits.has_disk else self._queue.weighed_bytes
-        return held > self._half()
+        with self._under_way:
+            self._contents.make_room(0)
+        self._tidy()

@@ -15,10 +15,10 @@ from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 
 class FlushMark:
-    """A place in a queue.
+    """A place in a queue, for which a flush waits.
 
     Attributes:
-        place: How many will have been taken once all before it are.
+        place: How many entries will have been taken once all before it are.
     """
 
     __slots__ = ("place",)
@@ -28,70 +28,96 @@ class FlushMark:
 
 
 class WeighedQueue:
-    """Entries in order. Whoever owns it guards it, but for `entries.append`.
+    """Entries in order. The owner guards it, except for `entries.append`.
 
     Near the recursion limit any call may fail, so what belongs together is written without a call
-    between; but for marks, which say no more than how long a flush waits.
+    between. Marks are an exception: they decide only how long a flush waits.
+
+    Attributes:
+        taken: Entries that were ever taken, less those put back.
+        weighed: Entries at the front that were weighed.
+        weighed_bytes: Bytes that these hold.
+        weighed_frames: Packets that they will make.
+        usual_bytes: Bytes that an entry usually holds, as far as that is known.
     """
 
     __slots__ = (
-        "_marks", "_weigh", "_weighed_frames", "entries", "taken", "weighed", "weighed_bytes",
+        "_marks",
+        "entries",
+        "taken",
+        "usual_bytes",
+        "weigh",
+        "weighed",
+        "weighed_bytes",
+        "weighed_frames",
     )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
-        # All that were ever taken, less what was put back.
+        self.weigh = weigh
         self.taken = 0
-        self._weigh = weigh
-        # Of the entries at the front that were weighed.
         self.weighed = 0
         self.weighed_bytes = 0
-        self._weighed_frames = 0
-        # They move when an entry before them is left out.
+        self.weighed_frames = 0
+        self.usual_bytes = LIGHT
+        # They move when an entry before them is dropped.
         self._marks: list[FlushMark] = []
 
     def __len__(self) -> int:
         return len(self.entries)
 
     @property
-    def at_most_bytes(self) -> int:
-        """Bytes that all of them hold at most."""
+    def most_bytes(self) -> int:
+        """Bytes that all entries hold at most."""
         return self.weighed_bytes + (len(self.entries) - self.weighed) * LIGHT
 
-    @property
-    def frames(self) -> int:
-        """Packets that they will make; those that were not weighed make one each."""
-        return self._weighed_frames + len(self.entries) - self.weighed
-
     def add_mark(self, mark: FlushMark) -> None:
-        """Put it behind all of them; from now on it keeps its place among them."""
+        """Put the mark behind all entries; from now on it keeps its place among them."""
         self._marks.append(mark)
         mark.place = self.taken + len(self.entries)
 
     def remove_mark(self, mark: FlushMark) -> None:
-        """It is not needed any more."""
+        """Forget the mark."""
         self._marks.remove(mark)
 
     def weight_of_next(self) -> tuple[int, int]:
-        """What the first one weighs that was not weighed yet."""
-        return self._weigh(self.entries[self.weighed])
+        """Bytes and packets of the first entry that was not weighed yet."""
+        return self.weigh(self.entries[self.weighed])
 
     def keep_next(self, size: int, frames: int) -> None:
-        """It stays, with this weight."""
+        """That entry stays, and has this weight."""
         self.weighed += 1
         self.weighed_bytes += size
-        self._weighed_frames += frames
+        self.weighed_frames += frames
 
     def drop_next(self) -> None:
-        """The first one that was not weighed is left out."""
+        """That entry is dropped."""
         marks = list(self._marks)
         del self.entries[self.weighed]
         self._move(marks, self.weighed)
 
+    def learn_usual_bytes(self) -> None:
+        """Take the mean of what was weighed for what is usual."""
+        if self.weighed:
+            self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
+
+    def weight_of_oldest(self) -> tuple[int, int]:
+        """Bytes and packets of the entry at the front."""
+        return self.weigh(self.entries[0])
+
+    def drop_oldest(self, size: int, frames: int) -> None:
+        """Drop the entry at the front, which was weighed, and has this weight."""
+        marks = list(self._marks)
+        self.weighed -= 1
+        self.weighed_bytes -= size
+        self.weighed_frames -= frames
+        del self.entries[0]
+        self._move(marks, 0)
+
     def drop_all(self) -> int:
-        """All are left out; how many."""
+        """Drop all entries; how many there were."""
         number = 0
-        self.weighed = self.weighed_bytes = self._weighed_frames = 0
+        self.weighed = self.weighed_bytes = self.weighed_frames = 0
         while self.entries:
             self.entries.popleft()
             number += 1
@@ -99,18 +125,8 @@ class WeighedQueue:
             mark.place = min(mark.place, self.taken)
         return number
 
-    def drop_oldest(self) -> None:
-        """The first one, which was weighed, is left out."""
-        size, frames = self._weigh(self.entries[0])
-        marks = list(self._marks)
-        self.weighed -= 1
-        self.weighed_bytes -= size
-        self._weighed_frames -= frames
-        del self.entries[0]
-        self._move(marks, 0)
-
     def _move(self, marks: Sequence[FlushMark], index: int) -> None:
-        """Where these were, one at this index was left out.
+        """Move these marks, as the entry at this index was dropped.
 
         It does not count as taken: some that were taken before it may be put back yet.
         """
@@ -119,12 +135,12 @@ class WeighedQueue:
                 mark.place -= 1
 
     def take(self, most: int) -> tuple[list[Entry], int]:
-        """Up to so many from the front, and the bytes of those that were weighed."""
+        """Take up to so many entries from the front; they, and the bytes of those weighed."""
         entries = self.entries
         number = min(most, len(entries))
         size = frames = 0
         for index in range(min(number, self.weighed)):
-            more, more_frames = self._weigh(entries[index])
+            more, more_frames = self.weigh(entries[index])
             size += more
             frames += more_frames
         taken: list[Entry] = []
@@ -135,13 +151,13 @@ class WeighedQueue:
             self.taken += len(taken)
             self.weighed = max(0, self.weighed - len(taken))
             self.weighed_bytes -= size
-            self._weighed_frames -= frames
+            self.weighed_frames -= frames
         return taken, size
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """The last ones that were taken, in their order."""
+        """Put the entries that were taken last to the front again, in their order."""
         for entry in reversed(entries):
-            size, frames = self._weigh(entry)
+            size, frames = self.weigh(entry)
             self.keep_next(size, frames)
             self.taken -= 1
             self.entries.appendleft(entry)

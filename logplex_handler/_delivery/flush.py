@@ -44,7 +44,7 @@ class Flusher:
     def flush_soon(self) -> None:
         """Have what is queued now delivered at once, without waiting for it here."""
         for stream in self._streams():
-            stream.accumulator.flush_soon()
+            stream.accumulator.flushes.begin_and_end()
             self._worker_pool.notify(stream)
 
     def flush(self, seconds: float) -> bool:
@@ -89,7 +89,7 @@ class Flusher:
             marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
-                    marks.append((stream, stream.accumulator.begin_flush()))
+                    marks.append((stream, stream.accumulator.flushes.begin()))
                     self._worker_pool.notify(stream)
                 # For each of them: one that has to be left alone does not keep the others from
                 # leaving.
@@ -99,7 +99,7 @@ class Flusher:
                 return all(seen_through)
             finally:
                 for stream, mark in marks:
-                    stream.accumulator.end_flush(mark)
+                    stream.accumulator.flushes.end(mark)
 
     def _wait_for(
         self, stream: Stream, mark: FlushMark, deadline: float, least_request: float
@@ -110,9 +110,9 @@ class Flusher:
         while True:
             # Read before the look, so that a task that ends meanwhile is not waited for.
             done = workers.progress.done
-            if drops is None and stream.accumulator.wait_until_flushed(mark, 0):
+            if drops is None and stream.accumulator.flushes.is_over(mark):
                 # Only now it is known how many of them were dropped.
-                drops = stream.accumulator.total_reportable_drops()
+                drops = stream.accumulator.ledger.total_reportable()
             if stream.resolution.ended or (drops is not None and self._is_over(stream, drops)):
                 return True
             left = deadline - time.monotonic()

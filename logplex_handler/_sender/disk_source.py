@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import LARGE
+from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import Readdress, RenderFor, drain, held_bytes
 from logplex_handler._sender.own_lines import OwnLines

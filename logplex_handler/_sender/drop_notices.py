@@ -51,7 +51,7 @@ class DropNotices:
     @property
     def is_due(self) -> bool:
         """Whether there is something to `report`."""
-        return self._accumulator.has_unreported_drops or bool(self._turned_down)
+        return self._accumulator.ledger.has_unreported or bool(self._turned_down)
 
     @property
     def reported_in_stream(self) -> int:

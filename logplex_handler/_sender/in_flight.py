@@ -5,7 +5,8 @@ One thread at a time calls what changes the batch.
 
 from __future__ import annotations
 
-from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.batch import Batch, Part, Refusal
 from logplex_handler._sender.drain import Readdress
 from logplex_handler._sender.own_lines import OwnLines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.drain import RenderFor, drain, held_bytes
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease, Parts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from logplex_handler._buffer.accumulator import Accumulator, Backlog
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame

@@ -205,14 +205,14 @@ def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
     for name in "abc":
         queue.put(entry(name))
     queue.drop("format_error")
-    assert queue.has_unreported_drops
+    assert queue.ledger.has_unreported
     assert queue.report_drops() == {"buffer_full": 1, "format_error": 1}
-    assert not queue.has_unreported_drops
+    assert not queue.ledger.has_unreported
     queue.reject_from_now("closed")
     assert not queue.put(entry("d"))
     queue.count_rejected()
-    assert not queue.has_unreported_drops
-    assert queue.total_reportable_drops() == 2
+    assert not queue.ledger.has_unreported
+    assert queue.ledger.total_reportable() == 2
     assert counts(queue)[3] == {"buffer_full": 1, "format_error": 1, "closed": 2}
 
 
@@ -221,16 +221,16 @@ def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
     queue = accumulator(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.begin_flush()
+    mark = queue.flushes.begin()
     for name in "cdefg":
         queue.put(entry(name))
-    assert not queue.wait_until_flushed(mark, 0)
+    assert not queue.flushes.is_over(mark)
     queue.take(2)
     queue.settle(delivered=1)
-    assert not queue.wait_until_flushed(mark, 0)
+    assert not queue.flushes.is_over(mark)
     assert queue.backlog().flushing
     queue.settle(dropped=1)
-    assert queue.wait_until_flushed(mark, 0)
+    assert queue.flushes.is_over(mark)
     assert not queue.backlog().flushing
 
 
@@ -239,14 +239,14 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     queue = accumulator(max_bytes=50)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.begin_flush()
+    mark = queue.flushes.begin()
     queue.take(2)
     for name in "cdefghij":
         queue.put(entry(name))
     assert counts(queue)[3] == {"buffer_full": 5}
-    assert not queue.wait_until_flushed(mark, 0)
+    assert not queue.flushes.is_over(mark)
     queue.settle(delivered=2)
-    assert queue.wait_until_flushed(mark, 0)
+    assert queue.flushes.is_over(mark)
 
 
 def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them():
@@ -254,17 +254,17 @@ def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them()
     queue = accumulator(max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.begin_flush()
+    mark = queue.flushes.begin()
     taken = queue.take(2)
     for name in "cdef":
         queue.put(entry(name))
     queue.keep(10, back=taken[1:])
     queue.settle(delivered=1)
-    assert not queue.wait_until_flushed(mark, 0)
+    assert not queue.flushes.is_over(mark)
     assert queue.backlog().flushing
     queue.take(1)
     queue.settle(delivered=1)
-    assert queue.wait_until_flushed(mark, 0)
+    assert queue.flushes.is_over(mark)
     assert not queue.backlog().flushing
     assert counts(queue) == (6, 2, 1, {"buffer_full": 3})
 
@@ -275,8 +275,8 @@ def test_a_light_entry_that_comes_too_late_is_not_waited_for():
     queue.reject_from_now("closed")
     queue.abandon("shutdown")
     queue._queue.entries.append(entry("late"))
-    mark = queue.begin_flush()
-    assert queue.wait_until_flushed(mark, 0)
+    mark = queue.flushes.begin()
+    assert queue.flushes.is_over(mark)
     assert not queue.backlog().flushing
     assert counts(queue) == (1, 0, 0, {"closed": 1})
 
@@ -286,11 +286,11 @@ def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
     queue = accumulator()
     queue.put(entry("a"))
     before = len(queue._queue._marks)
-    marks = [queue.begin_flush() for _ in range(3)]
-    queue.flush_soon()
+    marks = [queue.flushes.begin() for _ in range(3)]
+    queue.flushes.begin_and_end()
     assert len(queue._queue._marks) == before + 3
     for mark in marks:
-        queue.end_flush(mark)
+        queue.flushes.end(mark)
     assert len(queue._queue._marks) == before
 
 
@@ -299,18 +299,18 @@ def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     queue = accumulator(max_bytes=10 * LIGHT, on_full="drop_newest")
     for name in "abcd":
         queue.append(entry(name, size=LIGHT // 2))
-    marks = [queue.begin_flush()]
+    marks = [queue.flushes.begin()]
     queue.append(entry("e", size=LIGHT // 2))
-    marks.append(queue.begin_flush())
+    marks.append(queue.flushes.begin())
     taken = queue.take(1)
     # As frames it holds more than it did before.
     queue.keep(9 * LIGHT + LIGHT // 2)
     assert counts(queue)[2:] == (2, {"buffer_full": 3})
     for name in taken + queue.take(5):
-        assert [queue.wait_until_flushed(mark, 0) for mark in marks] == [False, False], name
+        assert [queue.flushes.is_over(mark) for mark in marks] == [False, False], name
         assert queue.backlog().flushing
         queue.settle(delivered=1)
-    assert [queue.wait_until_flushed(mark, 0) for mark in marks] == [True, True]
+    assert [queue.flushes.is_over(mark) for mark in marks] == [True, True]
     assert not queue.backlog().flushing
 
 
@@ -385,7 +385,7 @@ def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     queue.reject_from_now("closed")
     assert not queue.drop("format_error")
     assert counts(queue) == (1, 0, 0, {"closed": 1})
-    assert queue.total_reportable_drops() == 0
+    assert queue.ledger.total_reportable() == 0
 
 
 def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():

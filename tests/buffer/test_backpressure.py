@@ -18,31 +18,31 @@ MANY = 10_000
 def test_all_who_meet_a_crowd_wait_until_the_same_moment():
     """The first one says for how long; meanwhile it takes fewer to be a crowd."""
     crowd = Backpressure()
-    many = crowd.at
+    many = crowd.congested_at
     assert crowd.begin_throttle(10.0, 0.003) == pytest.approx(0.003)
-    assert crowd.at == NO_CONGESTION < many
+    assert crowd.congested_at == NO_CONGESTION < many
     assert crowd.begin_throttle(10.002, 0.003) == pytest.approx(0.001)
 
 
 def test_who_goes_on_early_lets_the_others_wait():
     """Until it is no crowd any more, or the time is over."""
     crowd = Backpressure()
-    many = crowd.at
+    many = crowd.congested_at
     crowd.begin_throttle(10.0, 0.003)
     crowd.end_throttle(10.001, MANY)
-    assert crowd.at == NO_CONGESTION
+    assert crowd.congested_at == NO_CONGESTION
     crowd.end_throttle(10.004, MANY)
-    assert crowd.at > MANY
+    assert crowd.congested_at > MANY
     crowd.begin_throttle(10.005, 0.003)
     crowd.end_throttle(10.006, NO_CONGESTION - 1)
-    assert crowd.at == many
+    assert crowd.congested_at == many
 
 
 def test_nobody_waits_any_more_where_nothing_is_taken():
     """As beside a receiver that does not answer; until something is."""
     crowd = Backpressure()
     now = waited = 0.0
-    while crowd.at < 10**9:
+    while crowd.congested_at < 10**9:
         seconds = crowd.begin_throttle(now, 0.003)
         waited += seconds
         now += seconds
@@ -50,7 +50,7 @@ def test_nobody_waits_any_more_where_nothing_is_taken():
         now += 0.001
     assert 0.02 < waited < 0.05
     crowd.taken(MANY)
-    assert crowd.at == MANY
+    assert crowd.congested_at == MANY
     assert crowd.begin_throttle(now + 1, 0.003) == pytest.approx(0.003)
 
 
@@ -87,7 +87,7 @@ def test_a_burst_of_long_records_loses_nothing():
         ),
     ):
         # However slow the machine is.
-        own_stream(handler).accumulator._backpressure = Backpressure(patience=10)
+        own_stream(handler).accumulator._wake_ups.backpressure = Backpressure(patience=10)
         text = "the parcel waits " * 1200
         for number in range(1500):
             logger.info("order %s shipped: %s", number, text)

@@ -39,11 +39,11 @@ def test_nothing_is_weighed_to_flush_it_while_there_is_room_in_any_case():
     queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
     for name in range(50):
         queue.append(entry(name))
-    mark = queue.begin_flush()
+    mark = queue.flushes.begin()
     assert names(queue.take(99)) == list(range(50))
-    assert not queue.wait_until_flushed(mark, 0)
+    assert not queue.flushes.is_over(mark)
     queue.settle(delivered=50)
-    assert queue.wait_until_flushed(mark, 0)
+    assert queue.flushes.is_over(mark)
 
 
 def test_light_entries_are_weighed_before_they_can_hold_too_much():
