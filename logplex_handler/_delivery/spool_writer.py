@@ -11,8 +11,9 @@ import weakref
 from collections.abc import Callable
 
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
-from logplex_handler._spool.store import Spool, StreamId
+from logplex_handler._spool.store import Spool
 from logplex_handler.streams.stream import Stream
 
 # Seconds after which it is looked whether another process has died and left something.

@@ -13,9 +13,9 @@ from typing import TypeGuard
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
-from logplex_handler._spool.chunk import Chunk, records_in
+from logplex_handler._spool.chunk import Chunk, StreamId, records_in
 from logplex_handler._spool.database import SpoolError
-from logplex_handler._spool.store import Spool, StreamId
+from logplex_handler._spool.store import Spool
 from logplex_handler._wire.frames import Frame
 
 # Seconds after which a disk that could not be read is tried again, and how long it may fail before
@@ -114,7 +114,9 @@ class DiskQueue:
         """What comes next but for what is leased; None if that cannot be known just now."""
         while self.written or self.recovered:
             try:
-                chunks = self._spool.read(self._stream, max_bytes, but={*leased, *self._settled})
+                chunks = self._spool.read(
+                    self._stream, max_bytes, exclude={*leased, *self._settled}
+                )
             except SpoolError as error:
                 self._report(error)
                 if not self._is_unreadable(error):

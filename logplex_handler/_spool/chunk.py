@@ -21,6 +21,9 @@ from logplex_handler._wire.frames import (
 )
 from logplex_handler._wire.packet import MAX_PACKET_BYTES
 
+# The id of a stream as it is written to disk; None for the handler's own URL.
+StreamId = str | int | None
+
 # As this package makes them. What else may stand in a damaged file is no header's value.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 # What stands in place of one, so that there is room for it where the file is full.

@@ -244,7 +244,7 @@ class Active:
             self._cancel_exit_call()
         seconds = self._clock.left_to_close()
         if self._spool is not None:
-            self._spool.end_by(time.monotonic() + seconds)
+            self._spool.set_deadline(time.monotonic() + seconds)
         left = self._delivery.close(seconds)
         if self._spool_writer is not None:
             self._spool_writer.stop()

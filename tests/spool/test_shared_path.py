@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from logplex_handler._spool import store
+from logplex_handler._spool import transactions
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool import kills
@@ -154,10 +154,10 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
     """SQLite would take the parent's locks for its own."""
     with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, _):
         logger.info("hello")
-        assert wait_until(lambda: bool(store._opened))
+        assert wait_until(lambda: bool(transactions._opened))
         # As it is seen by a child that has inherited it.
         path = os.path.realpath(spool)
-        monkeypatch.setitem(store._opened, -1, (path, os.getppid(), None))
+        monkeypatch.setitem(transactions._opened, -1, (path, os.getppid(), None))
         with serving(accept) as server, logging_to(server.url, spool=spool) as (other, handler):
             other.info("hello")
             assert handler.flush(5)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from logplex_handler._delivery import scheduler
-from logplex_handler._spool import store
+from logplex_handler._spool import transactions
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import accept, answer, reset, serving
 from tests.spool.shared import DEAD, held, leave, lines, rows
@@ -196,7 +196,7 @@ def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
 def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
     """Also by a stream that was let go of meanwhile, and was opened again."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
-    monkeypatch.setattr(store, "_PATIENCE", 0.2)
+    monkeypatch.setattr(transactions, "_PATIENCE", 0.2)
     with (
         serving(accept) as server,
         logging_to(None, spool=spool, streams={"a": server.url}) as (logger, handler),

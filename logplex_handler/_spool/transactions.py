@@ -1,0 +1,192 @@
+"""Transactions on the spool's file: one at a time here, patient with other processes.
+
+The file is opened for the first of them, and closed before the process forks: a connection, and the
+locks of SQLite, must not be carried into a child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from logplex_handler._process import forks
+from logplex_handler._spool.database import SpoolError, opened
+from logplex_handler._spool.owner_locks import OwnerLock
+
+# Seconds that one process waits for the others' transactions, each of which takes milliseconds.
+_PATIENCE = 5.0
+# Seconds of waiting after which the patience is computed anew.
+_LOOK = 0.05
+# Seconds that are waited even after the deadline: what is not written then is lost.
+_LAST_PATIENCE = 0.2
+
+
+class Transactions:
+    """A handler's way to the file. Any thread may use it.
+
+    Args:
+        path: Of the file.
+        max_bytes: How large it may be.
+    """
+
+    def __init__(self, path: str, max_bytes: int) -> None:
+        self._path = os.path.realpath(path)
+        self._max_bytes = max_bytes
+        # Guards the fields below. Re-entrant because a signal may strike under it whose handler
+        # flushes.
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._owner_lock: OwnerLock | None = None
+        # Why the file cannot be used any more; empty if it can. And whether it is damaged.
+        self._broken = ""
+        self._is_damaged = False
+        # When a closing handler wants to be done, on the monotonic clock; and whether other
+        # processes were still in the way then.
+        self._deadline = math.inf
+        self._is_hopeless = False
+        self._number = next(_numbers)
+        forks.register_guard(self)
+
+    @property
+    def owner_lock(self) -> OwnerLock:
+        """What keeps this handler's chunks from others, within a transaction."""
+        if self._owner_lock is None:
+            raise SpoolError("not open")
+        return self._owner_lock
+
+    @contextlib.contextmanager
+    def begin(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction.
+
+        Raises:
+            SpoolError: The file cannot be used just now.
+        """
+        if not self._lock.acquire(timeout=self._patience()):
+            raise self._failure(sqlite3.OperationalError("locked"))
+        try:
+            db = self._connected()
+            if db.in_transaction:
+                # A signal has interrupted one.
+                raise SpoolError("in use")
+            try:
+                self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
+                yield db
+                db.execute("COMMIT")
+            except BaseException as error:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise self._failure(error) from None
+                raise
+        finally:
+            self._lock.release()
+
+    def give_up(self, why: str) -> None:
+        """Use the file no more; its chunks stay this process's until the process ends."""
+        with self._lock:
+            self._broken = self._broken or why
+            self._is_damaged = True
+
+    def set_deadline(self, deadline: float) -> None:
+        """Wait for other processes until then only, on the monotonic clock."""
+        self._deadline = deadline
+
+    def close(self) -> None:
+        """Close the file, and let others take over what is left."""
+        self._broken = self._broken or "closed"
+        if self._lock.acquire(timeout=self._patience()):
+            self._disconnect()
+            if self._owner_lock is not None:
+                self._owner_lock.end()
+            self._lock.release()
+
+    def _patiently(self, call: Callable[[], object]) -> None:
+        """Call it again while other processes are in the way."""
+        began = time.monotonic()
+        while True:
+            try:
+                call()
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - began >= self._patience():
+                    raise
+            # SQLite waits by itself, but not where the journal's mode changes.
+            time.sleep(_LOOK / 10)
+
+    def _patience(self) -> float:
+        """Seconds to wait for other processes."""
+        least = 0.0 if self._is_hopeless else _LAST_PATIENCE
+        return min(_PATIENCE, max(least, self._deadline - time.monotonic()))
+
+    def _failure(self, error: sqlite3.Error) -> SpoolError:
+        why = f"{error}" or type(error).__name__
+        if not isinstance(error, sqlite3.OperationalError):
+            # It is no database, or a damaged one.
+            self._broken = why
+            self._is_damaged = True
+        # Otherwise each of many streams would wait for the same again.
+        self._is_hopeless = "locked" in why and time.monotonic() > self._deadline
+        return SpoolError(why, for_good=self._is_damaged)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._broken:
+            raise SpoolError(self._broken, for_good=self._is_damaged)
+        if self._db is None:
+            try:
+                self._db = self._connect()
+            except OSError as error:
+                raise SpoolError(error.strerror or type(error).__name__) from None
+            except sqlite3.Error as error:
+                raise self._failure(error) from None
+        return self._db
+
+    def _connect(self) -> sqlite3.Connection:
+        if any(path == self._path and pid != os.getpid() for path, pid, _ in _opened.values()):
+            # SQLite would take the parent's locks for its own.
+            self._broken = "it was open in the parent, which has forked without telling Python"
+            raise SpoolError(self._broken)
+        db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
+        try:
+            if self._owner_lock is None:
+                self._owner_lock = OwnerLock(self._path)
+        except BaseException:
+            db.close()
+            raise
+        _opened[self._number] = (self._path, os.getpid(), db)
+        return db
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+            _opened.pop(self._number, None)
+
+    def before_fork(self) -> None:
+        """Close the file, and keep other threads from opening it until the child is made.
+
+        A child that has it open all the same does without a spool.
+        """
+        acquired = self._lock.acquire(timeout=_PATIENCE)
+        if acquired and self._db is not None and not self._db.in_transaction:
+            self._disconnect()
+
+    def after_fork_in_parent(self) -> None:
+        """Let other threads use the file again."""
+        # It is not held if it could not be had in time.
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    after_fork_in_child = after_fork_in_parent
+
+
+_numbers = itertools.count()
+# Open connections by the number of their owner, with path and process. They are kept here because a
+# child that has inherited one must not close it: that would end the locks of the parent.
+_opened: dict[int, tuple[str, int, sqlite3.Connection]] = {}
