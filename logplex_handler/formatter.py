@@ -1,4 +1,4 @@
-"""The formatter whose lines `LogplexHandler` writes unless it is given another one."""
+"""The formatter that `LogplexHandler` uses by default."""
 
 from logplex_handler._formatting.formatter import KeyValueFormatter
 

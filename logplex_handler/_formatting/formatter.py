@@ -14,57 +14,59 @@ from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metri
 __all__ = ["KeyValueFormatter"]
 
 _MAX_SOURCE_BYTES = 200
-# Characters: pairs that are repeated for each line of a traceback make no more than this together.
-# An exception's own text may have any number of lines.
+# Characters that the pairs repeated for each line of a traceback may have in all. An exception's
+# text may have any number of lines.
 _MAX_REPEATED = 1_000_000
 
 
 class KeyValueFormatter(logging.Formatter):
-    r"""Writes a record as `source=us-east level=info logger=shop msg="order shipped" order_id=42`.
+    r"""Formats a record as `source=us-east level=info logger=shop msg="order shipped" order_id=42`.
 
-    The pairs are, in this order: `source` and the `static` pairs if there are any, `level`,
-    `logger`, those `static` pairs that are callables, the message, the extras in the order given,
-    and for an exception `error`, `error_msg` and `traceback`, for stack info `stack`. A key that
-    stands twice stands twice, ours first.
+    The pairs are, in this order: `source` and the `static` pairs, if any; `level`; `logger`; the
+    `static` pairs whose values are callables; the message; the extras in the order given; `error`,
+    `error_msg` and `traceback` for an exception; `stack` for stack info. If an extra has the key of
+    another pair, the line has the key twice, and the extra comes later.
 
-    The message is one quoted value, `msg="…"`; a message that is key=value by itself stays pairs,
-    each argument quoted by itself; a mapping as message gives its pairs. No argument and no extra
-    can add a pair, a metric or a line. What an f-string put into the message cannot be told apart
-    from it, so pass values as arguments or extras. A `QueueHandler` or `SocketHandler` in front
-    merges the arguments into the message; there every message is free text. Arguments that do not
-    fit their template leave the template, with what is wrong beside it as `log_error`.
+    A message that is free text becomes one quoted value, `msg="…"`. A message that is key=value by
+    itself keeps its pairs, and each argument is quoted separately. A mapping as message becomes its
+    pairs. No argument and no extra can add a pair, a metric or a line. Text that an f-string puts
+    into the message cannot be told apart from the message, so pass values as arguments or extras. A
+    `QueueHandler` or `SocketHandler` merges the arguments into the message before this formatter
+    sees it, so every such message is free text. If the arguments do not fit the template, the
+    template is the message, and `log_error` has the reason.
 
-    A record with an empty message and no extras but metrics is a line of `source` and the metrics
-    alone. Metrics are never cut: they follow on a line of their own if the record's line is longer
-    than 1,000 bytes, and on more than one if they are. Other text that is too long for a packet is
-    cut between characters; only the whole is key=value then.
+    A record with an empty message and no extras except metrics becomes a line of `source` and the
+    metrics alone. Metrics are never cut: if the record's line is longer than 1,000 bytes, they
+    follow on a line of their own, or on several. Other text that is too long for a packet is cut
+    between characters; then only the packets together are key=value.
 
-    All line breaks of values are escaped. Where `format` returns more than one line, each of them
-    is a line of its own for the reader, and `LogplexHandler` sends it as one packet.
+    Line breaks in values are escaped. If `format` returns several lines, each is a complete line,
+    and `LogplexHandler` sends each as a packet.
 
     Args:
-        fmt: Not used: the line has a form of its own, so anything but None is an error. It is here,
-            with `datefmt` and `style`, because `dictConfig` and `fileConfig` pass it.
-        datefmt: Not used; the time stands in the packet.
+        fmt: Not used; any value except None is an error. The parameter exists because `dictConfig`
+            and `fileConfig` pass it, with `datefmt` and `style`.
+        datefmt: Not used; the packet has the time.
         style: Not used.
-        source: The value of `source=` on every line: which machine or environment this is. At
-            most 200 bytes without spaces, quotes or `=`. Default: no such pair; the formatter that
-            `LogplexHandler` uses if none is set has the environment's `LOGPLEX_SOURCE`.
-        static: Pairs for every line but those of metrics alone. A value that can be called, such
+        source: The value of `source=` on every line, which names the machine or the environment. At
+            most 200 bytes, without spaces, quotes, `=`, backslashes or control characters. Default:
+            no such pair; but the formatter of a `LogplexHandler` that was given none has the value
+            of `LOGPLEX_SOURCE`.
+        static: Pairs for every line except those of metrics alone. A value that is a callable, such
             as the `get` of a `contextvars.ContextVar`, is called without arguments for each record,
-            in the thread that formats it (for `LogplexHandler`, the one that logs), perhaps more
-            than once; there is no such pair where it returns None or raises a LookupError.
-            Default: none.
+            possibly more than once, in the thread that formats the record (for `LogplexHandler`,
+            the thread that logs). If it returns None or raises a LookupError, the line does not
+            have the pair. Default: none.
         message_key: The key of a message that is free text. Default: `msg`.
-        exceptions: `inline` (the default) writes a traceback and stack info as one value with `\n`
-            escaped. `lines` writes one line for each of their lines, which repeats all other pairs
-            but the metrics: easier to read in a terminal. Where the repeated pairs would come to
-            more than 1,000,000 characters, it is `inline` all the same.
+        exceptions: `inline` writes a traceback or stack info as one value, with `\n` escaped.
+            `lines` writes one line for each of its lines, which is easier to read in a terminal;
+            each line repeats all other pairs except the metrics. If the repeated pairs would have
+            more than 1,000,000 characters in all, they are written `inline`. Default: `inline`.
         omit: Names of extras that make no pairs, such as the `data` that Celery adds to its
             records. Default: none.
 
     Raises:
-        ConfigurationError: (a ValueError) an argument that cannot be used, by name.
+        ConfigurationError: (a ValueError) An argument is invalid; the text names it.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class KeyValueFormatter(logging.Formatter):
             raise ConfigurationError("omit: must be a list of names of extras")
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
-        # By key: the `items` of what `dictConfig` passes know nothing of its `ext://` values.
+        # Read by key: `dictConfig` passes a mapping whose `items` leave `ext://` values unresolved.
         given = [(name, static[name]) for name in static] if static else []
         pairs = [grammar.pair(name, value) for name, value in given if not callable(value)]
         self._static = pairs
@@ -113,7 +115,7 @@ class KeyValueFormatter(logging.Formatter):
         return LineForm(start, self._message_key, self._live, self._omitted)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line; more than one, joined by newlines, only as the class says."""
+        """Format the record as one line, or as several joined by newlines (see the class)."""
         source, form = self._source, self._form
         own_source = record_parts.source(record)
         if own_source:
@@ -142,11 +144,13 @@ class KeyValueFormatter(logging.Formatter):
             if not metrics or len(line.encode("utf-8", "replace")) <= MAX_LINE_BYTES:
                 return line
             lines = [" ".join([*shared, *quoted])]
-        # In one line only, or they would count more than once; and in one that is never cut.
+        # In one line only, as consumers would count them once for each line; and in a line that is
+        # never cut.
         return "\n".join([*lines, *_metric_lines(source, metrics)] if metrics else lines)
 
     def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
-        """A mapping's pairs, its metrics put to the others; None if the message is no mapping."""
+        """The pairs of a mapping as message, whose metrics are added to `metrics`; None if the
+        message is no mapping."""
         if not isinstance(message, Mapping):
             return None
         try:
@@ -157,13 +161,14 @@ class KeyValueFormatter(logging.Formatter):
         return " ".join(pairs)
 
     def _message(self, record: logging.LogRecord, metrics: list[str], own_source: str) -> str:
-        """The message's pairs; empty beside metrics for one that is empty, or says just these."""
+        """The pairs of the message. With metrics, an empty message, or one that repeats the
+        metrics as `Metrics` does, makes no pair."""
         message = record.msg
         if metrics and type(message) is str and message == metrics_text(metrics, own_source):
             return ""
-        # A record class with formatting of its own decides what its message is; the text is free
-        # then, as it is for an object: its arguments are in it already. A QueueHandler or
-        # SocketHandler in front merges them too, and leaves None in their place.
+        # A record class with a `getMessage` of its own decides what its message is. That text has
+        # the arguments in it already, as does an object's text, so it is free text. A QueueHandler
+        # or SocketHandler merges the arguments too, and leaves None in their place.
         if (
             type(message) is str
             and record.args is not None
@@ -179,14 +184,14 @@ class KeyValueFormatter(logging.Formatter):
 
 
 def line_form(formatter: logging.Formatter) -> LineForm | None:
-    """The form of a KeyValueFormatter's lines; None for one that may write others."""
+    """The form of a KeyValueFormatter's lines; None for a formatter that may write other lines."""
     if type(formatter) is not KeyValueFormatter or "format" in vars(formatter):
         return None
     return formatter._form
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
-    """A line for each line of the texts; none if these would be too much to repeat the rest for."""
+    """A line for each line of the texts; no lines if the pairs were repeated too often."""
     each = [f"{name}={grammar.quote(line)}" for name, text in texts for line in text.split("\n")]
     if len(shared) * len(each) > _MAX_REPEATED:
         return []
@@ -194,7 +199,7 @@ def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
 
 
 def checked_source(option: str, source: object) -> str:
-    """The source if consumers would read it back, else an error that names the option."""
+    """The source, if consumers can read it; else an error that names the option."""
     if (
         not isinstance(source, str)
         or grammar.quote(source) != source

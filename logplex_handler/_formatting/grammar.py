@@ -1,21 +1,21 @@
 """The grammar of a key=value line: how keys and values are written.
 
-Everything here is a pure function of its arguments. The rules are the ones that the known readers
-of such lines (l2met, logfmt in several languages, Promtail, syslog-ng) agree on.
+All functions here are pure. The rules are those that the known consumers of such lines agree on:
+l2met, logfmt in several languages, Promtail, syslog-ng.
 """
 
 from __future__ import annotations
 
 import re
 
-# U+0080 to U+009F are control characters too: terminals act on some, and some readers take U+0085
-# for the end of a line.
+# U+0080 to U+009F are control characters too: terminals act on some of them, and some consumers
+# take U+0085 for the end of a line.
 _FORCES_QUOTES = re.compile(r'[\x00-\x20="\\\x7f-\x9f]')
 _FORCES_ESCAPES = re.compile(r'[\x00-\x1f"\\\x7f-\x9f]')
 _NOT_IN_KEYS = re.compile(r'[\x00-\x20="\x7f-\x9f]')
 _METRIC_KEY = re.compile(r"(measure|sample|count)#")
 
-# No other escape is safe: one that l2met does not know costs all metrics of the line.
+# No other escape is safe: an escape that l2met does not know makes it ignore the line's metrics.
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
 
@@ -24,9 +24,9 @@ _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def quote(text: str) -> str:
-    """The text as one value: bare where that is safe, else in double quotes with escapes."""
-    # Nearly all texts end here. What is printable holds no control character, and the only white
-    # space in it is the blank.
+    """The text as one value: bare if that is safe, else in double quotes with escapes."""
+    # The fast path of nearly all texts. A printable text has no control characters, and no white
+    # space but the blank.
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"' if " " in text or "=" in text else text or '""'
     if not _FORCES_QUOTES.search(text):
@@ -35,14 +35,15 @@ def quote(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text as it stands in double quotes."""
+    """The text with the escapes that it needs inside double quotes."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return text.translate(_ESCAPES) if _FORCES_ESCAPES.search(text) else text
 
 
 def unescape(text: str) -> str | None:
-    """The inside of a quoted value as it was before quoting; None if an escape is not ours."""
+    """The text of a quoted value, given without its quotes; None if `escape` would not make one of
+    its escapes."""
     if "\\" not in text:
         return text
     known = True
@@ -60,20 +61,20 @@ def unescape(text: str) -> str | None:
 
 
 def key(name: object) -> str:
-    """The name as a key, without the characters that would end it; `_` if nothing is left.
+    """The name as a key, without the characters that would end it; `_` if no character is left.
 
-    A key that a consumer would read as a metric loses its `#`: metrics come from `measure`,
-    `sample` and `count` alone, never from what happens to be in a mapping.
+    A key that a consumer would read as a metric has `_` in place of `#`: only `measure`, `sample`
+    and `count` make metrics, never a key that happens to be in a mapping.
     """
     text = _NOT_IN_KEYS.sub("", text_of(name)) or "_"
     return _METRIC_KEY.sub(r"\1_", text, count=1) if _METRIC_KEY.match(text) else text
 
 
 def text_of(value: object) -> str:
-    """The value as text before quoting: None is `null`, bools are lower-case, all else `str()`.
+    """The value as text before quoting: None is `null`, bools are lower-case, others are `str()`.
 
-    A value whose `str()` fails becomes `<unprintable TYPE object>`, as in tracebacks: one bad value
-    does not cost the record.
+    A value whose `str()` fails becomes `<unprintable TYPE object>`, as in tracebacks, so that one
+    such value does not cost the record.
     """
     if type(value) is str:
         return value
@@ -90,15 +91,15 @@ def text_of(value: object) -> str:
 
 
 def exact(text: str) -> str:
-    """The text itself: a subclass of `str` could say another thing each time it is asked."""
+    """The text as a plain `str`: a subclass could return a different text each time it is read."""
     return text if type(text) is str else str.__str__(text)
 
 
 def unprintable(value: object) -> str:
-    """What stands for a value that cannot be written, as in tracebacks."""
+    """The text in place of a value that cannot be written, as in tracebacks."""
     return f"<unprintable {type(value).__name__} object>"
 
 
 def pair(name: object, value: object) -> str:
-    """`name=value`, both made safe."""
+    """`name=value`, with a safe key and the value quoted if necessary."""
     return f"{key(name)}={quote(text_of(value))}"

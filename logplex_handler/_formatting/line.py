@@ -1,4 +1,4 @@
-"""The parts of a key=value line that do not depend on what else a record holds."""
+"""The parts of a key=value line that depend on the formatter, not on the record's extras."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from logplex_handler._formatting import grammar, message_template, record_parts
 
 
 class Live(NamedTuple):
-    """A pair whose value is asked for at each record: its key, made safe, and who is asked.
+    """A pair whose value is computed for each record.
 
-    `ask` raises nothing; where it returns None, there is no such pair.
+    Attributes:
+        key: The key, made safe.
+        ask: Returns the value, or None if the line is to have no such pair. It raises nothing.
     """
 
     key: str
@@ -20,13 +22,13 @@ class Live(NamedTuple):
 
 
 def live(name: object, call: Callable[[], object]) -> Live:
-    """A pair of what a callable of the application's returns."""
+    """A live pair with the values that a callable of the application returns."""
 
     def ask() -> object:
         try:
             return call()
         except LookupError:
-            # A ContextVar without a value, as it is outside of a request.
+            # A ContextVar without a value, as outside a request.
             return None
         except Exception as error:
             return f"<failed: {type(error).__name__}>"
@@ -36,13 +38,14 @@ def live(name: object, call: Callable[[], object]) -> Live:
 
 @dataclass(frozen=True)
 class LineForm:
-    """What all lines of one formatter share.
+    """What all lines of one formatter have in common.
 
     Attributes:
-        head: The pairs that each line but those of metrics begins with, each with a blank after it.
+        head: The pairs at the start of every line except those of metrics alone, each followed by
+            a blank.
         message_key: The key of a message that is free text.
-        live: The pairs that stand before the message.
-        omitted: The attributes of a record that make no pairs.
+        live: The live pairs, which stand before the message.
+        omitted: The names of a record's attributes that make no pairs.
     """
 
     head: str
@@ -51,24 +54,24 @@ class LineForm:
     omitted: frozenset[str] = record_parts.NOT_EXTRAS
 
     def start(self, level_name: object, logger_name: object) -> str:
-        """The pairs that each line begins with."""
+        """The pairs at the start of each line, up to the logger."""
         level = grammar.quote(grammar.text_of(level_name).lower())
         name = grammar.quote(grammar.text_of(logger_name))
         return f"{self.head}level={level} logger={name}"
 
     def live_pairs(self) -> list[str]:
-        """The pairs that are asked for now."""
+        """The live pairs with their present values."""
         return self.written_live_pairs([pair.ask() for pair in self.live])
 
     def written_live_pairs(self, values: Iterable[object]) -> list[str]:
-        """The live pairs with these values, one for each; None makes no pair."""
+        """The live pairs with the given values, one for each; None makes no pair."""
         pairs = zip(self.live, values, strict=True)
         return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
     def message(self, template: str, arguments: object) -> str:
-        """A template's pairs with its arguments, if there are any.
+        """The pairs of a template, filled with its arguments if there are any.
 
-        Arguments that do not fit leave the template, with what is wrong beside it.
+        If the arguments do not fit, these are the template and `log_error` with the reason.
         """
         try:
             if arguments:
@@ -83,11 +86,11 @@ class LineForm:
             return self.failed_message(template, failure)
 
     def free_text(self, text: str) -> str:
-        """A message's pair if it is not key=value by itself."""
+        """The pair of a message that is not key=value by itself."""
         return f"{self.message_key}={grammar.quote(text)}"
 
     def failed_message(self, message: object, failure: Exception) -> str:
-        """What stands for a message that cannot be formatted."""
-        said = f"{type(failure).__name__}: {grammar.text_of(failure)}"
-        shown = self.free_text(grammar.text_of(message))
-        return f"{shown} {grammar.pair('log_error', said)}"
+        """The pairs of a message that cannot be formatted: the template and `log_error`."""
+        reason = f"{type(failure).__name__}: {grammar.text_of(failure)}"
+        template = self.free_text(grammar.text_of(message))
+        return f"{template} {grammar.pair('log_error', reason)}"

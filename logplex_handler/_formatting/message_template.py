@@ -1,7 +1,7 @@
-"""Messages that are key=value by themselves: their pairs, and where each argument goes.
+"""Messages that are key=value by themselves: their pairs, and the pair of each argument.
 
-`"status=delivered order=%s"` stays two pairs, and its argument becomes (part of) the value of
-`order`, whatever it holds. All other messages are free text.
+`"status=delivered order=%s"` stays two pairs, and its argument becomes the value of `order`, or
+part of it, whatever its text is. All other messages are free text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from logplex_handler._formatting import grammar
 
-# A key of ordinary form, so that prose with an `=` in it stays prose.
+# Only keys of ordinary form, so that prose with an `=` in it stays prose.
 _KEY = r"[A-Za-z_@][\w.#:/@-]*"
 _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"(?= |$)'
 _PAIR = re.compile(rf'(?P<key>{_KEY})=(?:{_QUOTED}|(?P<bare>(?!")[^ ]*))(?: +|$)')
@@ -25,17 +25,20 @@ _CONVERSION = re.compile(
 )
 _WHOLE = re.compile(r"%\(([^()]*)\)s")
 
-# Templates are literals in a program, so there are few of them and they are short. What is longer
-# is made at run time and not worth remembering.
+# Templates are literals of a program, so they are few and short. A longer text was made at run time
+# and is not worth caching.
 _CACHED_TEMPLATES = 1024
 _MAX_CACHED_LENGTH = 1000
 
 
 class Value(NamedTuple):
-    """`key=` and the template of its value.
+    """A pair of a message.
 
-    `arguments` is how many it takes by position; `whole` is the name of the one argument by name
-    that is the value, if it is nothing else.
+    Attributes:
+        key: The key.
+        template: The %-template of the value.
+        arguments: The number of arguments that the template takes by position.
+        whole: The name of the argument if the template is nothing but one `%(name)s`.
     """
 
     key: str
@@ -45,9 +48,9 @@ class Value(NamedTuple):
 
 
 def written_pairs(message: str) -> str | None:
-    """A message without arguments as safe pairs, or None if it is not key=value throughout.
+    """The safe pairs of a message without arguments; None if it is not key=value throughout.
 
-    Values that need quotes get them: `path=/x?a=b` becomes `path="/x?a=b"`.
+    Values are quoted if necessary: `path=/x?a=b` becomes `path="/x?a=b"`.
     """
     pairs = _split(message)
     if pairs is None:
@@ -56,13 +59,13 @@ def written_pairs(message: str) -> str | None:
 
 
 def filled_pairs(template: str, arguments: object) -> str | None:
-    """A %-template with its arguments as safe pairs, or None if it is not key=value throughout.
+    """The safe pairs of a %-template and its arguments; None if it is not key=value throughout.
 
-    None also if the arguments do not match the conversions in number; the caller's ordinary
-    formatting then says what is wrong with them.
+    Also None if the number of arguments is not that of the conversions: formatting the template as
+    free text then raises the error that says so.
 
     Raises:
-        Exception: what formatting an argument raises.
+        Exception: Formatting an argument raised it.
     """
     values = plan(template)
     if values is None:
@@ -85,14 +88,14 @@ def filled_pairs(template: str, arguments: object) -> str | None:
 
 
 def plan(template: str) -> tuple[Value, ...] | None:
-    """The pairs of a %-template, or None if it is not key=value throughout."""
+    """The pairs of a %-template; None if it is not key=value throughout."""
     return _plan(template) if len(template) <= _MAX_CACHED_LENGTH else _compile(template)
 
 
 def parts(template: str) -> tuple[list[str], list[str]] | None:
     """The texts of a %-template, and the conversions between them, which take one argument each.
 
-    None for conversions that take their argument by name, or others for their width.
+    None if a conversion takes its argument by name, or its width or precision from an argument.
     """
     texts = [""]
     conversions = []
@@ -121,7 +124,7 @@ def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object])
 
 
 def _as_value(argument: object) -> str:
-    """As an extra would be written, but for errors: these are the caller's to report."""
+    """The argument as an extra would be written, but an error of `str()` is raised."""
     if argument is None or isinstance(argument, bool):
         return grammar.text_of(argument)
     return grammar.exact(str(argument))
@@ -148,7 +151,7 @@ _plan = lru_cache(_CACHED_TEMPLATES)(_compile)
 
 
 def _split(text: str) -> list[tuple[str, str]] | None:
-    """The keys and unquoted values of a text that consists of pairs alone, else None."""
+    """The keys and the unquoted values of a text; None if it does not consist of pairs alone."""
     text = text.strip(" ")
     if "=" not in text or _CONTROL.search(text):
         return None

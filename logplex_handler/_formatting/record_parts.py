@@ -1,33 +1,35 @@
-"""What a record holds beside its message: its pairs and metrics, and its exception.
+"""The parts of a record other than its message: extras, metrics, source, exception, stack info.
 
-One part that cannot be written does not cost the others: something stands in its place.
+A part that cannot be written is replaced by a text that says so, and does not cost the others.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from types import TracebackType
 
 from logplex_handler._formatting import grammar
 from logplex_handler.metrics.metric_pairs import is_metric
 
-# Those that some records have: which formatters add, which choose where a record goes and whose
-# source it has, and which Python has had since 3.12.
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+# Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
+# and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
 MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "message", "taskName"})
-# With those that a record always has. All others came through `extra=`.
+# These, and the attributes that every record has. All others came through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
 
 def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
 ) -> list[tuple[str, object]]:
-    """What came through `extra=`, in the order given, without attributes of these names."""
+    """The record's extras in their order, without the attributes of the omitted names."""
     return [item for item in record.__dict__.items() if item[0] not in omitted]
 
 
-def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], list[str]]:
-    """The items as pairs, those that are metrics apart."""
+def pairs_and_metrics(items: Iterable[tuple[str, object]]) -> tuple[list[str], list[str]]:
+    """The items as pairs: first those that are no metrics, then the metrics."""
     pairs = []
     metrics = []
     for name, value in items:
@@ -39,16 +41,16 @@ def pairs_and_metrics(items: Iterable[tuple[Any, object]]) -> tuple[list[str], l
 
 
 def source(record: logging.LogRecord) -> str:
-    """The pair of a source of the record's own; empty if it has none."""
+    """The pair of the record's own source; empty if it has none."""
     own = record.__dict__.get("logplex_source")
-    # Whether an object that is no text is true may be an error.
+    # An object that is no string is not asked whether it is true, which might raise.
     if own is None or (isinstance(own, str) and not own):
         return ""
     return grammar.pair("source", own)
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:
-    """The exception's kind and text; empty without one."""
+    """The pairs of the exception's type and text; empty without an exception."""
     exception = _exception(record)
     if exception is None:
         return []
@@ -64,7 +66,7 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
 
 
 def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:
-    """The traceback and the stack, as far as there are any, by key."""
+    """The texts of the traceback and the stack info, each with its key; empty texts left out."""
     texts = [
         ("traceback", _traceback(record, formatter)),
         ("stack", grammar.text_of(record.stack_info) if record.stack_info else ""),
@@ -84,8 +86,11 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
         return grammar.unprintable(exception[1])
 
 
-def _exception(record: logging.LogRecord) -> Any:
-    """As `sys.exc_info` gives it, or None; a record made by hand may hold the exception alone."""
+def _exception(record: logging.LogRecord) -> _ExcInfo | None:
+    """The exception as `sys.exc_info` returns it, or None.
+
+    A record that was made by hand may hold the exception alone.
+    """
     given = record.exc_info
     if isinstance(given, BaseException):
         return type(given), given, given.__traceback__
