@@ -252,6 +252,7 @@ def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
     ):
         for number in range(2000):
             logger.info("line %d", number)
+        # Long enough for hundreds of requests, if there were no waits.
         time.sleep(2.5)
         requested = len(server.received)
         stats = handler.stats()
@@ -262,15 +263,17 @@ def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
 @pytest.mark.parametrize(
     ("refusal", "most"), [(answer(503), 5), (answer(503, "Retry-After: 60"), 1)]
 )
-def test_drops_do_not_cut_a_wait_short(refusal, most):
+def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
     """They are told at once where no request is needed for it; the receiver is left alone."""
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.2)
     with (
         serving(refusal) as server,
         logging_to(
             server.url, max_buffer_bytes=20_000, flush_interval=0.01, shutdown_timeout=0.1
         ) as (logger, handler),
     ):
-        until = time.monotonic() + 2.5
+        # In a second there are three waits, each twice as long as the one before.
+        until = time.monotonic() + 1.0
         while time.monotonic() < until:
             logger.info("line")
             time.sleep(0.002)

@@ -44,9 +44,8 @@ def test_a_record_of_a_thread_that_outlives_the_main_one_is_delivered():
         done = run(
             logplex.url,
             """
-            import time
             def work():
-                time.sleep(0.3)
+                threading.main_thread().join()
                 logger.info("late")
             threading.Thread(target=work).start()
             """,
