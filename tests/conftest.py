@@ -76,6 +76,21 @@ _original = pytest.CaptureFixture.readouterr
 pytest.CaptureFixture.readouterr = _readouterr  # type: ignore[assignment, method-assign]
 
 
+# The folders and files whose tests take longest, most of which start programs or wait for them.
+_LONGEST = ("spool", "runtimes", "chaos", "test_random_faults.py", "cli", "docs", "process")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first: where several run at a time, none is left at the end."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        names = (item.path.parent.name, item.path.name)
+        return min(places.get(name, len(places)) for name in names)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def _loggers_go_on() -> Generator[None, None, None]:
     """A test whose configuration disables loggers would take them from those that come later."""
