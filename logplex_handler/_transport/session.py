@@ -7,7 +7,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 
-from logplex_handler._transport import connection
+from logplex_handler._transport.adapter import bind
 
 SessionFactory = Callable[[], requests.Session]
 
@@ -26,7 +26,7 @@ def new_session(factory: SessionFactory | None) -> requests.Session:
         session = requests.Session()
         # What is set for one customer must not be sent for the next.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    connection.bound(session)
+    bind(session)
     # For `Response.next`, requests reads the body of a redirect even if it is not followed,
     # however long it is.
     session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]

@@ -14,8 +14,9 @@ import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
 from logplex_handler._process.reentrancy import Activity, performing
-from logplex_handler._transport import connection, errors
+from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
+from logplex_handler._transport.deadline import until
 from logplex_handler._transport.session import SessionFactory, new_session, verify
 from logplex_handler._wire.destination import Destination
 
@@ -148,7 +149,7 @@ class Transport:
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
-        with connection.until(deadline):
+        with until(deadline):
             prepared, send = self._prepare(session, destination)
             request = prepared.copy()
             _authorize(request, destination)

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import requests
 
 from logplex_handler._process.reentrancy import Activity, performing
-from logplex_handler._transport import connection, errors
+from logplex_handler._transport import errors
 from logplex_handler._transport.answer import retry_after
+from logplex_handler._transport.deadline import until
 from logplex_handler._transport.session import SessionFactory, new_session, verify
 from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._version import __version__
@@ -106,7 +107,7 @@ class Http:
     def bounded(self) -> Iterator[None]:
         """Limit all requests in a `with` block to the time of one request of the handler."""
         try:
-            with connection.until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
+            with until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
                 yield
         except BaseException as error:
             # Perhaps raised by a signal handler, within libraries whose variables hold credentials.

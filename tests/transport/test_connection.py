@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from logplex_handler._transport import connection
+from logplex_handler._transport.adapter import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to
@@ -50,7 +50,7 @@ def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends,
 def test_a_session_that_several_threads_share_mixes_up_no_receivers():
     """A request with its credentials goes to its own, whatever others ask for just then."""
     session = requests.Session()
-    connection.bound(session)
+    bind(session)
     adapter = session.get_adapter("http://")
     one, other = [requests.Request("POST", f"http://{name}.test").prepare() for name in "ab"]
 

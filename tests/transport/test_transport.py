@@ -14,7 +14,8 @@ import responses
 import urllib3.exceptions
 
 from logplex_handler._process.reentrancy import Activity, current_activity
-from logplex_handler._transport import connection, errors
+from logplex_handler._transport import errors
+from logplex_handler._transport.adapter import bind
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
@@ -193,7 +194,7 @@ def test_adapters_of_the_callers_own_are_left_alone():
     session = requests.Session()
     session.mount("https://", own)
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=3, pool_maxsize=7))
-    connection.bound(session)
+    bind(session)
     assert session.adapters["https://"] is own
     replaced = session.adapters["http://"]
     assert type(replaced) is not requests.adapters.HTTPAdapter
