@@ -77,7 +77,16 @@ pytest.CaptureFixture.readouterr = _readouterr  # type: ignore[assignment, metho
 
 
 # The folders and files whose tests take longest, most of which start programs or wait for them.
-_LONGEST = ("spool", "runtimes", "chaos", "test_random_faults.py", "cli", "docs", "process")
+_LONGEST = (
+    "spool",
+    "runtimes",
+    "chaos",
+    "test_random_faults.py",
+    "test_benchmarks.py",
+    "cli",
+    "docs",
+    "process",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
