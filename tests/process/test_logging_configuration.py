@@ -107,8 +107,8 @@ def test_an_application_thread_never_waits_for_the_network():
             started = time.perf_counter()
             logger.info("line %d", number)
             longest = max(longest, time.perf_counter() - started)
-    # The request alone would take five seconds; the bound leaves room for a busy machine.
-    assert longest < 0.5
+    # The request alone would take until its time-out; the bound leaves room for a busy machine.
+    assert longest < 2
 
 
 def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up():
