@@ -39,12 +39,13 @@ class Run:
 
 OWN = ("null", "queue", "ours")
 
-# Names in `levers`, which needs the package, as this does not.
+# The names in `levers`, which imports the package; this module does not.
 LEVERS = (
-    "without shapes",
+    "without compiled call sites",
     "without light entries",
     "without fork mark",
     "without prepared requests",
+    "without joined heads",
     "without rest",
     "without giving way",
     "with small batches",

@@ -1,7 +1,7 @@
-"""The handler without one of the things that make it cheap: what each of them brings.
+"""The handler without one of its optimisations, to measure what each of them brings.
 
-Each is taken out by changing the package in this process, so it shows when it brings nothing any
-more; one that cannot be taken out any more fails.
+Each lever changes the package in this process. A lever whose target is gone raises an error, so
+that none is measured that changes nothing.
 """
 
 from __future__ import annotations
@@ -10,54 +10,62 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
+from urllib3.connection import HTTPConnection
 
 from logplex_handler import LogplexHandler
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting import codec
 from logplex_handler._process import forks
 from logplex_handler._sender import sender
+from logplex_handler._transport.connection import BoundedHTTPConnection
 from logplex_handler.streams import intake
 from subjects import Subject, ours
 
 
 def without_compiled_call_sites(url: str) -> Subject:
-    """Every record formatted in the calling thread."""
+    """Every record is formatted in the calling thread."""
     _change(codec, "line_form", lambda formatter: None)
     return ours(url)
 
 
 def without_light_entries(url: str) -> Subject:
-    """Every record queued under a lock, and weighed."""
+    """Every record is queued under a lock, and weighed."""
     _change(Accumulator, "append", lambda accumulator, entry: accumulator.put(entry))
     return ours(url)
 
 
 def without_fork_mark(url: str) -> Subject:
-    """The process id asked for every record."""
+    """The process id is read for every record."""
     _change(forks, "here", forks._HereByPid)
     return ours(url)
 
 
 def without_prepared_requests(url: str) -> Subject:
-    """Every request prepared anew, with a look into the environment."""
+    """Every request is prepared anew, and reads the environment."""
     handler = LogplexHandler(url, session_factory=requests.Session)
     return Subject(handler, lambda: handler.flush(60))
 
 
+def without_joined_heads(url: str) -> Subject:
+    """The head and the body of a request are sent one after the other."""
+    _change(BoundedHTTPConnection, "request", HTTPConnection.request)
+    return ours(url)
+
+
 def without_rest(url: str) -> Subject:
-    """The next batch as soon as 500 records wait for it."""
+    """The next batch is sent as soon as 500 records wait for it."""
     _change(sender, "_REST", 0.0)
     return ours(url)
 
 
 def without_giving_way(url: str) -> Subject:
-    """Nobody waits for the sender, however many records wait."""
+    """No caller waits for the sender, however many records wait."""
     _change(intake, "_GIVE_WAY", 0.0)
     return ours(url)
 
 
 def with_small_batches(url: str) -> Subject:
-    """At most 16 kB a request, which is about a hundred records."""
+    """A request has at most 16 kB, which is about a hundred records."""
     handler = LogplexHandler(url, max_batch_bytes=16_000)
     return Subject(handler, lambda: handler.flush(60))
 
@@ -74,6 +82,7 @@ LEVERS: dict[str, Callable[[str], Subject]] = {
         without_light_entries,
         without_fork_mark,
         without_prepared_requests,
+        without_joined_heads,
         without_rest,
         without_giving_way,
         with_small_batches,
