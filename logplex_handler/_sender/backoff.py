@@ -1,4 +1,4 @@
-"""How long to wait after failures in a row, of a stream or of a host."""
+"""The wait after failures in a row, of a stream, of a host or of look-ups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from logplex_handler._transport.answer import Answer
 
 
 class Backoff:
-    """When the next try may be, on the monotonic clock. Whoever owns it guards it."""
+    """When the next attempt may be made. Its owner guards it.
+
+    Attributes:
+        failures: Failed attempts in a row.
+        not_before: When the next attempt may be made, on the monotonic clock.
+        retry_after_until: Until when the receiver has asked for no attempt.
+    """
 
     __slots__ = ("_failed_at", "failures", "not_before", "retry_after_until")
 
@@ -18,15 +24,14 @@ class Backoff:
         self.failures = 0
         self._failed_at = 0.0
         self.not_before = 0.0
-        # Until when the receiver has asked to be left alone.
         self.retry_after_until = 0.0
 
     def fail(self, now: float, answer: Answer, longest: float) -> None:
-        """A try has failed: wait longer than after the one before, up to so many seconds."""
+        """An attempt has failed: wait longer than the last time, at most this many seconds."""
         self.failures += 1
         self._failed_at = now
         if answer.stale_connection and self.failures == 1:
-            # It had been closed while nothing was sent. That is no sign of trouble.
+            # The receiver had closed an idle connection, which is no sign of trouble.
             self.not_before = now
             return
         wait = retry_policy.wait(self.failures, random.random(), longest)
@@ -36,23 +41,23 @@ class Backoff:
         self.not_before = now + wait
 
     def wait(self, now: float, seconds: float) -> None:
-        """Wait, though this is no failure."""
+        """Wait although nothing has failed."""
         self._failed_at = now
         self.not_before = now + seconds
 
     def retry_now(self) -> None:
-        """Do not wait, whatever failed before."""
+        """Do not wait, whatever has failed before."""
         self.not_before = 0.0
 
     def reset(self) -> None:
-        """A try has not failed."""
+        """An attempt has succeeded."""
         self.failures = 0
         self.not_before = self.retry_after_until = 0.0
 
     def remaining(self, now: float, urgency: Urgency) -> float:
-        """Seconds until the next try.
+        """Seconds until the next attempt.
 
-        In a urgency it is not far off, unless the receiver has asked for a longer wait.
+        If somebody flushes that is soon, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
         if urgency and self.retry_after_until <= now:

@@ -1,7 +1,7 @@
-"""One batch on its way: its parts, and what became of each record in it.
+"""One batch: its parts, and the outcome of each record in it.
 
-A batch is a stack of parts, each of which is one request body; a part that is refused as a whole is
-cut in halves until the packets at fault are alone. Nothing here sends, waits or locks.
+A batch is a stack of parts, each of which is the body of one request. A part that the receiver
+refuses is halved until the frames at fault are alone. Nothing here sends, waits or locks.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from logplex_handler._wire.frames import (
 
 @dataclass
 class Part:
-    """One request body, the same with the same id on every try.
+    """The body of one request, with the same frames and the same id on every try.
 
-    `maybe_delivered` says that the last try may have arrived though no answer came.
+    Attributes:
+        tried: Whether there was a request.
+        maybe_delivered: Whether the last one may have arrived although no answer came.
     """
 
     frames: Sequence[Frame]
@@ -36,7 +38,7 @@ class Part:
 
     @property
     def body(self) -> bytes:
-        """The frames as they stand in a request, with nothing between them."""
+        """The bytes of the request: the frames, with nothing between them."""
         return b"".join(flattened(self.frames))
 
     @property
@@ -49,8 +51,8 @@ class Refusal(NamedTuple):
     """What the refusal of a part means for its batch.
 
     Attributes:
-        alone: Frames that are then refused alone while none is accepted; 0 if the part has several.
-        is_of_all: Whether then no part is left, and not one frame is accepted.
+        alone: Frames that are refused alone by then, with none accepted; 0 if the part has several.
+        is_of_all: Whether no part is left by then, and not one frame accepted.
     """
 
     alone: int
@@ -58,7 +60,12 @@ class Refusal(NamedTuple):
 
 
 class Batch:
-    """What was taken to be sent together, in order."""
+    """Frames that were taken together, in their order.
+
+    Args:
+        max_bytes: Of a part, unless a single frame has more.
+        frame_id: What the frames were sent under before; they stay one part then.
+    """
 
     def __init__(
         self, frames: Iterable[Frame], max_bytes: int, frame_id: str | None = None
@@ -67,11 +74,10 @@ class Batch:
         self._notice_refused = False
         self._start(frames)
         if frame_id is not None:
-            # They had it before, so they stay together.
             self._parts = [Part([*frames], frame_id)]
 
     def _start(self, frames: Iterable[Frame]) -> None:
-        # The next part stands last.
+        # The next part is the last one.
         frames = list(frames)
         fits = total_bytes(frames) <= self._max_bytes
         packed = [frames] if fits else _packed(frames, self._max_bytes)
@@ -81,17 +87,21 @@ class Batch:
 
     @property
     def next_part(self) -> Part | None:
-        """The part to send now; None when all are settled or found refused."""
+        """The part to send next; None if each one is accepted or refused."""
         return self._parts[-1] if self._parts else None
 
     def part_accepted(self) -> tuple[int, int]:
-        """The next part was taken: how many records that delivers, and how many it completes
-        without delivering them whole."""
+        """The next part is accepted.
+
+        Returns:
+            The number of records that are delivered now, and of those that are dropped now because
+            another frame of theirs was refused.
+        """
         self._any_accepted = True
         return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
-        """The next part was refused as it is: cut it in halves, or keep its single frame apart."""
+        """The next part is refused: halve it, or set its single frame apart."""
         frames = flattened(self._parts.pop().frames)
         if len(frames) == 1:
             self._refused += frames
@@ -101,12 +111,12 @@ class Batch:
 
     @property
     def notice_accepted(self) -> bool:
-        """Whether none of the handler's own lines in it was refused."""
+        """Whether no drop notice in it was refused."""
         return not self._notice_refused
 
     @property
     def refusal(self) -> Refusal:
-        """What it would mean if the next part were refused."""
+        """What a refusal of the next part would mean."""
         is_single = bool(self._parts) and self._parts[-1].number == 1
         if self._any_accepted or not is_single:
             return Refusal(0, is_of_all=False)
@@ -116,23 +126,23 @@ class Batch:
     def all_refused(self) -> bool:
         """Whether no part is left and not one frame was accepted.
 
-        Then it may be the stream that is refused rather than these frames.
+        Then the receiver may refuse the stream rather than these frames.
         """
         return not self._parts and not self._any_accepted
 
     @property
     def size(self) -> int:
-        """Bytes of the frames that are left."""
+        """Bytes of the frames that are not settled."""
         return sum([total_bytes(part.frames) for part in self._parts]) + total_bytes(self._refused)
 
     @property
     def left(self) -> list[tuple[str, Sequence[Frame]]]:
-        """What is not settled: parts with their frame ids. Refused frames come first."""
+        """The frames that are not settled, as parts with frame ids; refused ones first."""
         refused = [(str(uuid.uuid4()), self._refused)] if self._refused else []
         return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
-        """Change each frame that is left; what belongs together still does."""
+        """Change each frame that is not settled; those of one record still share it."""
         for part in self._parts:
             part.frames = rewritten(part.frames, change)
         self._refused = rewritten(self._refused, change)
@@ -140,12 +150,12 @@ class Batch:
     def restart(self, more: Iterable[Frame] = ()) -> None:
         """Begin again with the frames that were refused, and with more behind them.
 
-        Beside frames that are accepted, those at fault show.
+        If some of those are accepted, the frames at fault are known.
         """
         self._start([*self._refused, *more])
 
     def drop_refused(self) -> tuple[int, int]:
-        """Settle the frames that were refused alone; as `part_accepted` counts them."""
+        """Settle the frames that were refused alone; returns the same as `part_accepted`."""
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
         return settle(refused, delivered=False)

@@ -1,4 +1,4 @@
-"""Whether a host answers: known from all streams that go there."""
+"""Whether a host answers, as learnt from all streams that go there."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._transport.answer import Answer
 
-# Streams in a row whose requests have failed at the host, after which it is the host that fails.
-_STREAMS_IN_A_ROW = 3
+# Streams in a row to which the host has answered that it fails, after which it is open. Fewer may
+# have trouble of their own behind it.
+_FAILING_STREAMS = 3
 
 
 class CircuitBreaker:
-    """What is up or down together: a scheme, a name and a port.
+    """The state of one host: a scheme, a name and a port.
 
-    WorkerPool take note at any time: at worst a wait is not as long as it should be.
+    It is *closed* while the host answers: several requests may be made at a time. It is *open*
+    after the host has failed, until the backoff is over; then it is *half-open*, and one request at
+    a time is a probe whose answer closes or opens it. A new one is half-open, as nothing is known.
+
+    The workers call it without a lock: at worst a wait is shorter than it should be.
 
     Attributes:
-        is_untried: Whether there was no request yet.
-        answers: How many there were.
+        backoff: How long it stays open.
+        is_untried: Whether no request was made yet.
+        answers: How many answers the host has given.
     """
 
     __slots__ = (
         "__weakref__",
-        "_failed_last",
-        "_in_a_row",
-        "_is_closed",
-        "_silent_at",
+        "_failing_streams",
+        "_has_answered",
+        "_last_failing_stream",
+        "_suspected_after",
         "answers",
         "backoff",
         "is_untried",
@@ -39,63 +45,70 @@ class CircuitBreaker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.backoff = Backoff()
-        self._is_closed = False
-        # How many answers there were when patience was lost.
-        self._silent_at = -1
         self.is_untried = True
         self.answers = 0
-        self._in_a_row = 0
-        self._failed_last: Hashable = self
+        # Whether the last answer was one that closes it.
+        self._has_answered = False
+        # How many answers there were when a request took too long.
+        self._suspected_after = -1
+        # Streams in a row that got a failure as an answer, and the last of them.
+        self._failing_streams = 0
+        self._last_failing_stream: Hashable = self
 
     @property
     def is_closed(self) -> bool:
-        """Whether its last answer spoke for it, and no request takes too long since.
-
-        Then several may be made at a time.
-        """
-        return self._is_closed and self._silent_at != self.answers
+        """Whether the host answers, and no request has taken too long since its last answer."""
+        return self._has_answered and self._suspected_after != self.answers
 
     def suspect(self, answers: int) -> None:
-        """A request takes too long, and there were so many answers when that was found.
+        """A request takes too long: half-open until the host answers again.
 
-        If there is another one by now, it is not silent any more.
+        Args:
+            answers: How many answers there were when that was found. If there is another one by
+                now, nothing changes.
         """
-        self._silent_at = answers
+        self._suspected_after = answers
 
     def record_answer(self, stream: Hashable, answer: Answer, now: float) -> bool:
-        """Note the answer to a stream; whether it is the host, and not this stream, that failed."""
+        """Close or open for the answer to a stream; whether the host fails, and not the stream."""
         self.is_untried = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
-            self._is_closed = True
-            self._in_a_row = 0
-            self._failed_last = self
-            self.backoff.reset()
+            self._close()
             return False
         if answer.stale_connection or not answer.was_tried:
             return False
         if answer.status is not None:
-            # An answer, so nobody has to wait for one. It may be for this stream alone.
-            # Not compared: the application's ids may raise.
-            self._in_a_row += stream is not self._failed_last
-            self._failed_last = stream
-            if self._in_a_row < _STREAMS_IN_A_ROW:
-                self._is_closed = True
+            # The identity is compared, as an `__eq__` of the application's ids may raise.
+            self._failing_streams += stream is not self._last_failing_stream
+            self._last_failing_stream = stream
+            if self._failing_streams < _FAILING_STREAMS:
+                # It has answered, and perhaps this stream alone fails.
+                self._has_answered = True
                 return False
-        self._is_closed = False
-        self.backoff.fail(now, answer, retry_policy.LONGEST_WAIT)
+        self._open(answer, now)
         return True
+
+    def _close(self) -> None:
+        self._has_answered = True
+        self._failing_streams = 0
+        self._last_failing_stream = self
+        self.backoff.reset()
+
+    def _open(self, answer: Answer, now: float) -> None:
+        self._has_answered = False
+        self.backoff.fail(now, answer, retry_policy.LONGEST_WAIT)
 
 
 class CircuitBreakers:
-    """The hosts that some stream goes to, by name."""
+    """The circuit breakers of the hosts that some stream goes to, by name."""
 
     def __init__(self) -> None:
-        # Guards the one below, as several look-ups may bring a new host at the same time.
+        # Guards the field below: several look-ups may bring the same new host at a time.
         # Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
-        self._hosts: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
+        self._breakers: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
 
     def __getitem__(self, name: str) -> CircuitBreaker:
         with self._lock:
-            return self._hosts.setdefault(name, CircuitBreaker(name))
+            return self._breakers.setdefault(name, CircuitBreaker(name))

@@ -1,7 +1,8 @@
-"""What one stream has on disk: which chunks come next, and which are settled but not yet deleted.
+"""The chunks of one stream on disk: which are next, and which are settled but not deleted yet.
 
-First comes what other processes have left, then what this one has written. Each error of the disk
-is reported and answered by False or None; what cannot be read for good is counted as lost.
+First come the chunks that other processes have left, then those that this one has written. Errors
+of the disk are reported here, and the caller gets False or None. What cannot be read for good is
+counted as lost.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.store import Spool
 from logplex_handler._wire.frames import Frame
 
-# Seconds after which a disk that could not be read is tried again, and how long it may fail before
+# Seconds after which the disk is read again if that has failed; and for which it may fail before
 # the records on it are given up, so that those in memory are sent.
 _BETWEEN_READS = 0.1
 _UNREADABLE = 60.0
 
 
 class DiskQueue:
-    """The chunks of one stream. Its owner guards it.
+    """The chunks of one stream. The owner guards it.
 
     Args:
         stream: The stream's id, as it is written to disk.
-        accumulator: Counts what is lost.
+        accumulator: Its ledger counts what is lost.
 
     Attributes:
-        written: Records of this process that are on disk and not leased.
-        recovered: Those that other processes have left.
-        since: When the first of them came that is a reason to send, on the monotonic clock.
-        has_ended: Whether nothing of the stream is delivered any more.
+        written: Records on disk that this process has written, without those of the lease.
+        recovered: Records on disk that other processes have left, without those of the lease.
+        since: When the first record came that is a reason to send, on the monotonic clock.
+        has_ended: Whether the stream has ended, so that nothing is delivered any more.
     """
 
     __slots__ = (
@@ -63,7 +64,8 @@ class DiskQueue:
         self.written = 0
         self.recovered = 0
         self.since = math.inf
-        # Chunks that are settled and could not be deleted; and whether all of the stream's were.
+        # Settled chunks that could not be deleted yet; and whether the whole stream, which has
+        # ended, was.
         self._settled: list[int] = []
         self.has_ended = self._is_cleared = False
         # When the disk may be read again, and since when it could not be, on the monotonic clock.
@@ -72,7 +74,7 @@ class DiskQueue:
 
     @property
     def is_synced(self) -> bool:
-        """Whether the disk has deleted all that is settled."""
+        """Whether all that is settled has been deleted."""
         return not self._settled and (self._is_cleared or not self.has_ended)
 
     def readable_in(self, now: float) -> float:
@@ -80,7 +82,7 @@ class DiskQueue:
         return max(0.0, self._read_at - now)
 
     def append(self, hostname: str | None, frames: Sequence[Frame]) -> bool:
-        """Write frames as a chunk, for later; whether that is done."""
+        """Write frames that are sent later as a chunk; whether that succeeded."""
         try:
             self._spool.write(self._stream, hostname, frames)
         except SpoolError as error:
@@ -96,7 +98,11 @@ class DiskQueue:
         frame_id: str,
         join: Collection[int],
     ) -> int | None:
-        """Write frames that are sent now, with these chunks, under one frame id; their chunk."""
+        """Write frames that are sent now, together with these chunks, under one frame id.
+
+        Returns:
+            Their chunk; None if they could not be written.
+        """
         try:
             return self._spool.write(self._stream, hostname, frames, frame_id, join=join)
         except SpoolError as error:
@@ -104,14 +110,18 @@ class DiskQueue:
             return None
 
     def join(self, chunks: Collection[int], frame_id: str) -> None:
-        """Chunks are sent together, under one frame id. They are even if that cannot be written."""
+        """Write the frame id under which chunks are sent together, if that is possible."""
         try:
             self._spool.join(chunks, frame_id)
         except SpoolError as error:
             self._report(error)
 
     def next_chunks(self, max_bytes: int, leased: Collection[int]) -> list[Chunk] | None:
-        """What comes next but for what is leased; None if that cannot be known just now."""
+        """The chunks to send next, without those that are leased.
+
+        Returns:
+            None if the disk cannot be read now.
+        """
         while self.written or self.recovered:
             try:
                 chunks = self._spool.read(
@@ -129,13 +139,13 @@ class DiskQueue:
             elif chunks[0].frames:
                 return chunks
             else:
-                # The file is damaged: this is not what was written.
+                # The file is damaged: the chunk is not what was written.
                 self._settled.append(chunks[0].id)
                 self._lose(chunks[0].records, recovered=chunks[0].recovered)
         return []
 
     def lease(self, chunks: Iterable[Chunk]) -> None:
-        """These chunks are sent: they do not wait any more."""
+        """Count chunks as taken."""
         for chunk in chunks:
             if chunk.recovered:
                 self.recovered -= chunk.records
@@ -150,7 +160,11 @@ class DiskQueue:
         *,
         recovered: bool,
     ) -> list[int] | None:
-        """Write parts with their frame ids in the place of leased chunks; their chunks."""
+        """Write parts with their frame ids in the place of leased chunks.
+
+        Returns:
+            The chunks of the parts; None if they could not be written.
+        """
         try:
             return self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
         except SpoolError as error:
@@ -158,18 +172,18 @@ class DiskQueue:
             return None
 
     def settle(self, chunks: Iterable[int]) -> None:
-        """Leased chunks are settled."""
+        """Delete leased chunks, now or later."""
         self._settled += chunks
         self.delete_settled()
 
     def end(self) -> None:
-        """Delete all of the stream, now or later."""
+        """Delete all chunks of the stream, now or later, because it has ended."""
         self.has_ended = True
         self.written = self.recovered = 0
         self.delete_settled()
 
     def delete_settled(self) -> None:
-        """Delete what is settled and could not be deleted before."""
+        """Delete what could not be deleted before."""
         try:
             if self.has_ended and not self._is_cleared:
                 self._spool.delete_stream(self._stream)
@@ -180,7 +194,7 @@ class DiskQueue:
             self._report(error)
 
     def _is_unreadable(self, error: SpoolError) -> bool:
-        """Whether what is on disk is given up; else it is read again a little later."""
+        """Whether the disk is given up; otherwise it is read again a little later."""
         now = time.monotonic()
         self._unreadable_since = min(self._unreadable_since, now)
         if now - self._unreadable_since > _UNREADABLE:
@@ -207,7 +221,7 @@ class DiskQueue:
 
 
 def is_storable(stream_id: Hashable) -> TypeGuard[StreamId]:
-    """Whether a stream of this id can be on disk, and be known by it in another process."""
+    """Whether the chunks of a stream can be on disk: another process must know it by its id."""
     if type(stream_id) is str:
         return not any("\ud800" <= character <= "\udfff" for character in stream_id)
     return stream_id is None or (type(stream_id) is int and -(2**63) <= stream_id < 2**63)

@@ -1,9 +1,7 @@
-"""The source of a stream with a spool: its records leave the accumulator for the disk, and the disk
-for the sender.
+"""The source of a stream with a spool: records are written to disk, and sent from there.
 
-What is on disk comes first. Behind it stand frames that could not be written, if there are any, and
-what is still in the accumulator. As long as the disk does not work, the accumulator does what it
-does without a spool.
+What is on disk is sent first, then frames that could not be written, then what is still in the
+accumulator. While the disk does not work, the accumulator does what it does without a spool.
 """
 
 from __future__ import annotations
@@ -26,17 +24,18 @@ from logplex_handler._spool.chunk import Chunk, records_in, without_own
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, rewritten
 
-# In place of a token that is a packet's appname, as long as the longest one: so no packet becomes
-# too long when the token is put in.
+# Stands on disk for a token that is a packet's appname. It is as long as the longest token, so that
+# no packet becomes too long when the token replaces it.
 _NO_TOKEN = "-" * 48
 
 
 @dataclass(frozen=True)
 class DiskOptions:
-    """What the disk sources of a handler have in common.
+    """Options that the disk sources of a handler share.
 
     Attributes:
-        max_bytes: Of a chunk, and of what is sent at a time unless it was more before.
+        max_bytes: Bytes of a chunk, and of the frames that are sent at a time, unless they were
+            sent together before.
         batch_frames: Frames that make a batch due.
         has_token: Whether a packet's appname is its stream's token.
     """
@@ -47,12 +46,12 @@ class DiskOptions:
 
 
 class DiskSource:
-    """Writes what waits in memory as chunks, and has what is sent on disk before it is sent.
+    """Spills the accumulator to disk, and fills leases with frames that are on disk by then.
 
     Args:
         queue: The stream's chunks.
         render: Makes frames of entries.
-        readdress: Makes frames for one destination of those for another.
+        readdress: Changes frames for another destination.
     """
 
     __slots__ = (
@@ -81,13 +80,13 @@ class DiskSource:
         self._options = options
         self._render = render
         self._readdress = readdress
-        # Guards the fields below and the queue, and who drains the accumulator: its order is that
-        # of the chunks. Held while records are rendered and written. Re-entrant because a signal
-        # may strike under it whose handler flushes.
+        # Guards the fields below, the queue, and draining the accumulator, since the order of the
+        # chunks is that of the entries. Held while entries are rendered and written. Re-entrant
+        # because a signal may strike under it whose handler flushes.
         self._lock = threading.RLock()
-        # The hostname in this stream's packets, if it has one of its own.
+        # The hostname in the stream's packets; None for the handler's own.
         self._hostname: str | None = None
-        # Frames that could not be written.
+        # Frames that were drained from the accumulator and could not be written.
         self._unwritten: list[Frame] = []
         # What is being sent.
         self._lease: Lease | None = None
@@ -102,7 +101,7 @@ class DiskSource:
 
     @property
     def records(self) -> int:
-        """How many wait here, besides those in the accumulator."""
+        """Records that wait on disk, or for the disk."""
         queue = self._queue
         return queue.written + queue.recovered + records_in(self._unwritten)
 
@@ -134,7 +133,7 @@ class DiskSource:
             self._hostname = hostname
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
-        """The handler's own lines have a request of their own, as they are never on disk."""
+        """The handler's own lines are never on disk, so they have a request of their own."""
         if lease.is_new and self._queue.recovered <= 0:
             own_lines.add_to(lease.frames, lease.destination)
             if lease.frames:
@@ -202,7 +201,7 @@ class DiskSource:
     # The methods below are called with the lock held.
 
     def _take(self, lease: Lease, chunks: Sequence[Chunk], room: int) -> None:
-        """Lease the chunks and, if nothing comes between, what is not on disk yet."""
+        """Lease the chunks and, if no other chunk comes between, what is not on disk yet."""
         frames: list[Frame] = []
         for chunk in chunks:
             frames += self._for(lease.destination, chunk.hostname, chunk.frames)
@@ -217,7 +216,7 @@ class DiskSource:
                     self._add_fresh(frames, room)
                 ids += self._assign(lease, ids, frame_id, frames, stored)
             except BaseException:
-                # A signal: what was taken from the accumulator is sent next.
+                # Perhaps a signal's: what was drained from the accumulator is sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
             frames[stored:] = self._for(lease.destination, self._hostname, frames[stored:])
@@ -233,7 +232,7 @@ class DiskSource:
             self._queue.since = math.inf
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
-        """Add what is not on disk yet, as nothing on disk comes before it."""
+        """Add what is not on disk yet: frames that could not be written, or entries."""
         if self._unwritten:
             frames += self._unwritten
             self._unwritten = []
@@ -243,9 +242,9 @@ class DiskSource:
     def _assign(
         self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
     ) -> list[int]:
-        """Write the frame id of what is sent, and the fresh frames with it; their chunk.
+        """Write the frame id of what is sent, and the fresh frames under it; returns their chunk.
 
-        If there is no room for the fresh ones, they are not sent with what is on disk.
+        If the disk does not take the fresh frames, they are sent later than what is on disk.
         """
         fresh = frames[stored:]
         if fresh:
@@ -253,7 +252,7 @@ class DiskSource:
             if chunk is not None:
                 return [chunk]
             if not ids:
-                # They are sent all the same.
+                # Nothing on disk comes before them, so they are sent all the same.
                 lease.unwritten += records_in(fresh)
                 return []
             self._unwritten = fresh
@@ -274,7 +273,7 @@ class DiskSource:
         drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
 
     def _keep(self) -> None:
-        """Have the accumulator count what is held here."""
+        """Let the accumulator know how much memory is held here."""
         self._accumulator.keep(self._leased_bytes + held_bytes(self._unwritten))
 
     @property
@@ -284,7 +283,7 @@ class DiskSource:
     def _for(
         self, destination: Destination, hostname: str | None, frames: Sequence[Frame]
     ) -> Sequence[Frame]:
-        """Frames from disk, as they are sent."""
+        """Frames from disk as they are sent."""
         if hostname == destination.hostname and not self._options.has_token:
             return frames
         stored = _at_rest(hostname)
@@ -292,12 +291,12 @@ class DiskSource:
 
 
 def _at_rest(hostname: str | None) -> Destination:
-    """What frames on disk are made for: no URL and no token is ever written."""
+    """The destination of frames on disk, with neither URL nor token."""
     return Destination("", "", _NO_TOKEN, hostname)
 
 
 def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:
-    """Whether chunks may be sent with what a lease holds on disk."""
+    """Whether chunks may be sent together with those of the lease."""
     if not lease.chunks:
         return True
     recovered = bool(chunks) and chunks[0].recovered

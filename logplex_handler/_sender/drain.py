@@ -1,4 +1,4 @@
-"""Entries are taken from the accumulator and made into the frames of one request."""
+"""Draining an accumulator: its entries become the frames of one request."""
 
 from __future__ import annotations
 
@@ -11,83 +11,88 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.frames import Frame, Run, frame_count, linked, total_bytes
 
-# The frame of each entry, or its frames where it needs several, none of one that cannot be written;
-# or the frames of several entries as one run.
+# What becomes of an entry: its frame; a list of frames, which is empty if the entry cannot be
+# rendered; or one run, for several entries of one frame each.
 Rendered = Frame | list[bytes]
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 
 
 class RenderFor(Protocol):
-    """The frames of entries, for their destination."""
+    """Makes the frames of entries, for one destination."""
 
     def __call__(
         self, entries: Iterable[Entry], destination: Destination
     ) -> Iterable[Rendered]: ...
 
 
-# A frame for one destination as it is for another.
+# Makes a frame for the second destination of a frame for the first one.
 Readdress = Callable[[bytes, Destination, Destination], bytes]
 
-# Codec taken at a time: about a millisecond's work.
-_TAKEN_AT_ONCE = 500
-# Bytes that a frame holds besides its own.
-_FRAME_BYTES = 48
-# Seconds of work after which the application's threads get their turn, and how long that is at
-# least. Where there is a global interpreter lock, a thread that logs waits for it meanwhile. More
-# often would disturb more of its calls; rarer, each of them for longer.
+# Entries taken at a time: about a millisecond of work.
+_ENTRIES_AT_ONCE = 500
+# Bytes that Python holds for a frame besides its content.
+_FRAME_OVERHEAD = 48
+# Seconds of work after which the global interpreter lock is left to the application's threads, and
+# for how long at least: a caller waits for it meanwhile. More often would disturb more of its
+# calls, and more seldom each of them for longer.
 _SLICE = 0.003
-_BREATH = 0.000_05
+_PAUSE = 0.000_05
 
 
 def drain(
     frames: list[Frame], max_bytes: int, accumulator: Accumulator, render: Render, *, held: int = 0
 ) -> None:
-    """Add the frames of what waits, in order: as many as fit, and of one entry at least.
+    """Add the frames of waiting entries, in order: as many as fit, and at least those of one.
 
-    An entry that cannot be written is dropped: it must not stop the others. When a signal
-    interrupts this, what was added stays, and the rest is given back. `held` is how many bytes are
-    being sent beside these.
+    An entry that cannot be rendered is dropped, so that it does not stop the others. If a signal
+    interrupts this, the frames that were added stay, and the other entries are given back.
+
+    Args:
+        max_bytes: Of all frames together, those that were there included.
+        held: Memory of other frames that are being sent.
     """
     filled = total_bytes(frames)
     done = 0
-    rested = time.perf_counter()
+    paused_at = time.perf_counter()
     while entries := accumulator.take(_likely_to_fit(done, filled, max_bytes)):
         done += len(entries)
         added = 0
         try:
-            for one in render(entries):
-                for more, of_entries in _parts(one, max_bytes - filled):
-                    bytes_more = total_bytes(more)
-                    if filled + bytes_more > max_bytes and frames:
+            for rendered in render(entries):
+                for more, entries_of_more in _units(rendered, max_bytes - filled):
+                    bytes_of_more = total_bytes(more)
+                    if filled + bytes_of_more > max_bytes and frames:
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
-                    # Without a call between, at which a signal could interrupt.
-                    filled += bytes_more
+                    # No call stands between these three, at which a signal could interrupt them.
+                    filled += bytes_of_more
                     frames += more
-                    added += of_entries
+                    added += entries_of_more
         finally:
             accumulator.keep(
-                held + filled + frame_count(frames) * _FRAME_BYTES, back=entries[added:]
+                held + filled + frame_count(frames) * _FRAME_OVERHEAD, back=entries[added:]
             )
-        if time.perf_counter() - rested > _SLICE:
-            time.sleep(_BREATH)
-            rested = time.perf_counter()
+        if time.perf_counter() - paused_at > _SLICE:
+            time.sleep(_PAUSE)
+            paused_at = time.perf_counter()
 
 
 def held_bytes(frames: Iterable[Frame]) -> int:
     """Memory that frames hold."""
-    return total_bytes(frames) + frame_count(frames) * _FRAME_BYTES
+    return total_bytes(frames) + frame_count(frames) * _FRAME_OVERHEAD
 
 
-def _parts(one: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
-    """What has to go together, and of how many entries it is: a run as a whole, if it fits."""
-    if not isinstance(one, Run):
-        return [([one] if isinstance(one, bytes) else linked(one), 1)]
-    return [([one], len(one))] if one.size <= room else [([frame], 1) for frame in one]
+def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
+    """Frames that stay together, with the number of their entries. A run that is too long is cut."""
+    if not isinstance(rendered, Run):
+        return [([rendered] if isinstance(rendered, bytes) else linked(rendered), 1)]
+    if rendered.size <= room:
+        return [([rendered], len(rendered))]
+    return [([frame], 1) for frame in rendered]
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:
-    """How many more will fit if they are like those before; one at least."""
-    likely = max_bytes * entries // size - entries if entries and size else _TAKEN_AT_ONCE
-    return max(1, min(likely, _TAKEN_AT_ONCE))
+    """How many more entries will fit if they are like those before; one at least."""
+    likely = max_bytes * entries // size - entries if entries and size else _ENTRIES_AT_ONCE
+    return max(1, min(likely, _ENTRIES_AT_ONCE))

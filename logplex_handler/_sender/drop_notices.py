@@ -1,4 +1,4 @@
-"""Who has been told of which drops: the application's callback, stderr, the stream."""
+"""Which drops were reported where: to the application's callback, on stderr, in the stream."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from logplex_handler._process.reentrancy import Activity, performing
 
 OnDrop = Callable[[int, str], object]
 
-# Most streams never drop anything. It is not changed; others stand in its place.
+# Most streams never drop anything. It is never changed: another counter replaces it.
 _NONE: Counter[str] = Counter()
 
 
 class DropNotices:
-    """Compares the accumulator's drops with what each of the three was told so far."""
+    """Compares the drops of a stream with what was reported of them, in each of three places."""
 
     __slots__ = (
         "_accumulator",
-        "_called_for",
+        "_called_back",
         "_diagnostics",
+        "_in_notice",
         "_in_stream",
         "_lock",
         "_on_drop",
-        "_said",
-        "_turned_down",
-        "_under_way",
+        "_on_stderr",
+        "_rejected",
     )  # fmt: skip
 
     def __init__(
@@ -38,76 +38,82 @@ class DropNotices:
         self._accumulator = accumulator
         self._diagnostics = diagnostics
         self._on_drop = on_drop
-        # Guards the five below: whoever closes tells beside the one who delivers. Re-entrant
+        # Guards the fields below: `close` and a worker may report at the same time. Re-entrant
         # because a garbage collection under it may log.
         self._lock = threading.RLock()
-        self._called_for = _NONE
-        self._said = _NONE
+        # All drops that were reported in each place, by cause.
+        self._called_back = _NONE
+        self._on_stderr = _NONE
         self._in_stream = _NONE
-        self._under_way: Counter[str] | None = None
-        # Of these, the callback alone is to hear.
-        self._turned_down = _NONE
+        # Those that will be in the stream once the notice being sent is delivered.
+        self._in_notice: Counter[str] | None = None
+        # Records that no stream takes: new ones for the callback alone.
+        self._rejected = _NONE
 
     @property
     def is_due(self) -> bool:
         """Whether there is something to `report`."""
-        return self._accumulator.ledger.has_unreported or bool(self._turned_down)
+        return self._accumulator.ledger.has_unreported or bool(self._rejected)
 
     @property
     def reported_in_stream(self) -> int:
-        """How many drops the stream was told of."""
+        """How many drops were reported in the stream."""
         return self._in_stream.total()
 
     @property
     def is_due_in_stream(self) -> bool:
-        """Whether the stream does not know of some drop yet, nor is being told."""
-        return self._under_way is None and self._called_for.total() > self.reported_in_stream
+        """Whether there are drops to report in the stream, and no notice is being sent."""
+        return self._in_notice is None and self._called_back.total() > self.reported_in_stream
 
     def report(self, *, closing: bool = False) -> Counter[str]:
-        """Call back and say what is new on stderr, but not too often; what was not said.
+        """Report new drops to the callback and, unless it was used a moment ago, on stderr.
 
-        At last nothing is said: it is for the caller to say, together with that of other streams.
+        Args:
+            closing: Leave stderr to the caller, who reports the drops of all streams together.
+
+        Returns:
+            The drops that were not reported on stderr.
         """
         with self._lock:
             drops = Counter(self._accumulator.report_drops())
-            new = drops - self._called_for
-            self._called_for = drops.copy()
-            unsaid = drops - self._said
-            new, self._turned_down = new + self._turned_down, _NONE
-        # Whoever closes says these in words of its own.
-        del unsaid["shutdown"]
-        if unsaid and not closing and self._diagnostics.warn("dropped", drops_in_words(unsaid)):
-            unsaid = Counter()
+            new = drops - self._called_back
+            self._called_back = drops.copy()
+            left = drops - self._on_stderr
+            new, self._rejected = new + self._rejected, _NONE
+        # These are reported by whoever closes the handler, in other words.
+        del left["shutdown"]
+        if left and not closing and self._diagnostics.warn("dropped", drops_in_words(left)):
+            left = Counter()
         with self._lock:
-            self._said = drops - unsaid
+            self._on_stderr = drops - left
         if self._on_drop is not None:
             for cause, number in new.items():
                 with contextlib.suppress(Exception), performing(Activity.CALLBACK):
                     self._on_drop(number, cause)
-        return unsaid
+        return left
 
     def count_rejected(self, cause: str) -> bool:
         """Count a record that no stream takes, for the callback; whether `report` is due."""
         if self._on_drop is None:
             return False
         with self._lock:
-            self._turned_down = self._turned_down + Counter({cause: 1})
+            self._rejected = self._rejected + Counter({cause: 1})
         return True
 
     def skip_callback(self, cause: str) -> None:
-        """One drop of this cause is about to come that is not to be called back for."""
+        """Do not report the next drop of this cause to the callback."""
         with self._lock:
-            self._called_for = self._called_for + Counter({cause: 1})
+            self._called_back = self._called_back + Counter({cause: 1})
 
     def begin_notice(self) -> Counter[str]:
-        """What the stream is to be told now."""
+        """What a notice in the stream says now; until `end_notice` no other one is due."""
         with self._lock:
-            self._under_way = self._called_for.copy()
-            return self._under_way - self._in_stream
+            self._in_notice = self._called_back.copy()
+            return self._in_notice - self._in_stream
 
     def end_notice(self, *, delivered: bool) -> None:
-        """It was, if there was anything; or it is to be told again."""
+        """The notice, if there was one, is delivered or due again."""
         with self._lock:
-            if self._under_way is not None and delivered:
-                self._in_stream = self._under_way
-            self._under_way = None
+            if self._in_notice is not None and delivered:
+                self._in_stream = self._in_notice
+            self._in_notice = None

@@ -1,6 +1,6 @@
-"""What of one stream is on its way: the batch being sent, and the lease that it holds.
+"""The batch of one stream that is being sent, and the lease that it was made of.
 
-One thread at a time calls what changes the batch.
+One thread at a time calls the methods that change the batch.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from logplex_handler._wire.destination import Destination
 
 
 class InFlight:
-    """A stream's batch, of which there is one at most, from being filled to being settled.
+    """A stream's batch, of which there is one at most, from the first record to the last answer.
 
     Args:
-        accumulator: Its ledger says what became of records.
+        accumulator: Its ledger counts the outcomes.
         source: Where records are taken from.
-        own_lines: What the handler says in the stream by itself.
+        own_lines: The handler's own lines in the stream.
         max_bytes: Bytes of a request's body before compression.
-        readdress: Makes a frame for one destination of that for another.
+        readdress: Changes frames where the destination has changed.
 
     Attributes:
-        destination: Where the batch goes; None while that is not known.
+        destination: Where the batch is sent; None while that is not known.
     """
 
     __slots__ = (
@@ -55,12 +55,12 @@ class InFlight:
         self._readdress = readdress
         self.destination: Destination | None = None
         self._batch: Batch | None = None
-        # There is one as long as there is a batch.
+        # What the batch was made of; there is one as long as there is a batch.
         self._lease: Lease | None = None
         self._is_filling = False
 
     def set_destination(self, destination: Destination) -> None:
-        """Send there from now on, also what is in the batch."""
+        """Send there from now on, also what is in the batch already."""
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             old = lease.destination
@@ -76,29 +76,29 @@ class InFlight:
 
     @property
     def has_own_lines(self) -> bool:
-        """Whether there is something to say in the stream: the handler's health, or drops."""
+        """Whether lines of the handler's own are due."""
         return self.own_lines.are_due
 
     @property
     def is_busy(self) -> bool:
-        """Whether lines on the handler's health have not left yet, once all records have."""
+        """Whether health lines wait, or a batch is being made or sent."""
         return self.own_lines.has_health or self._is_filling or self._batch is not None
 
     @property
     def pending(self) -> int:
-        """Records that wait, or are being sent."""
+        """Records that wait or are being sent."""
         return self._accumulator.counts()[2]
 
     def backlog(self) -> Backlog:
-        """What waits to be taken."""
+        """What waits in the source."""
         return self._source.backlog()
 
     def readable_in(self, now: float) -> float:
-        """Seconds until the next records may be taken; 0 if they may be now."""
+        """Seconds until the source may be read; 0 if it may be now."""
         return self._source.readable_in(now)
 
     def next_part(self) -> Part | None:
-        """What to send now; a new batch is taken if there is none. None if nothing waits."""
+        """The part to send now, perhaps of a new batch; None if nothing waits."""
         batch, destination = self._batch, self.destination
         if destination is None:
             return None
@@ -109,13 +109,13 @@ class InFlight:
         return None if self._batch is None else self._batch.next_part
 
     def _begin(self, destination: Destination) -> None:
-        """Make a new batch, if anything waits."""
+        """Make a batch, if anything waits."""
         lease = Lease(self._source, self._accumulator, destination)
         try:
             self._is_filling = True
             lease.fill(self._source.max_bytes, self.own_lines)
         finally:
-            # What was taken is sent in any case, even if a signal has interrupted this.
+            # Even if a signal has interrupted this, what was taken is sent.
             frames = lease.take_frames()
             if frames:
                 self._lease = lease
@@ -123,7 +123,7 @@ class InFlight:
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
-        """Add to a batch of which every frame was refused: then those at fault show."""
+        """Add records to a batch whose frames were all refused, to find those at fault."""
         room = self._source.max_bytes - batch.size
         try:
             if room > 0:
@@ -134,19 +134,19 @@ class InFlight:
 
     @property
     def refusal(self) -> Refusal:
-        """What it would mean if the next part were refused."""
+        """What a refusal of the part being sent would mean."""
         return Refusal(0, is_of_all=False) if self._batch is None else self._batch.refusal
 
     def part_accepted(self) -> None:
-        """The part that was sent is delivered."""
+        """The part that was sent is accepted."""
         batch = self._batch
         if batch is not None:
             self._settle(batch, *batch.part_accepted())
 
     def part_refused(self) -> None:
-        """The part that was sent is refused as it is: it is halved, or its one frame kept apart.
+        """The part that was sent is refused: it is halved, or its single frame set apart.
 
-        A batch of which every frame is refused stays as it is, to begin again with more.
+        A batch whose frames are all refused is kept, to begin again with more.
         """
         batch = self._batch
         if batch is not None:
@@ -155,7 +155,7 @@ class InFlight:
                 self._settle(batch, 0, 0)
 
     def _settle(self, batch: Batch, delivered: int, broken: int) -> None:
-        """So many records are delivered, or dropped because a part of theirs was refused."""
+        """Settle records: those that are delivered, and those with a refused frame."""
         lease = self._lease
         if batch.next_part is None:
             more_delivered, more_broken = batch.drop_refused()
@@ -167,15 +167,12 @@ class InFlight:
             lease.replace(batch.left, delivered, broken)
 
     def discard_batch(self) -> None:
-        """Forget what is being sent and what waits: the stream has ended."""
+        """Forget what is being sent and what waits, because the stream has ended."""
         self._batch = self._lease = None
         self._source.discard()
 
     def persist(self) -> int | None:
-        """Write all that is left to disk, as the process ends.
-
-        How many of the records that were taken could not be; None if there is no disk.
-        """
+        """Write all that is left to disk, because the process ends; returns what the source does."""
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             lease.release(batch.left)

@@ -1,4 +1,4 @@
-"""The source of a stream without a spool: its records wait in the accumulator alone."""
+"""The source of a stream without a spool: its records wait in the accumulator only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from logplex_handler._sender.source import Lease, Parts
 
 
 class MemorySource:
-    """Takes entries from the accumulator, and has nothing to keep record of.
+    """Drains the accumulator into leases.
 
     Args:
-        max_bytes: Of what is taken at a time.
+        max_bytes: Bytes of the frames that are taken at a time.
         render: Makes frames of entries.
     """
 
@@ -35,10 +35,10 @@ class MemorySource:
         return 0.0
 
     def set_hostname(self, hostname: str | None) -> None:
-        """Entries are rendered for the destination that the lease has then."""
+        """Nothing waits as a frame: entries are rendered for the destination of their lease."""
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
-        """The handler's own lines share a request with records."""
+        """The handler's own lines and records share a request."""
         try:
             own_lines.add_to(lease.frames, lease.destination)
             render = partial(self._render, destination=lease.destination)
@@ -47,19 +47,19 @@ class MemorySource:
             lease.held_bytes += held_bytes(lease.frames)
 
     def replace(self, lease: Lease, left: Parts) -> None:
-        """No record is kept."""
+        """Nothing is written down."""
 
     def forget(self, lease: Lease) -> None:
-        """No record was kept."""
+        """Nothing was written down."""
 
     def spill(self) -> bool:
         return False
 
     def recover(self, records: int) -> None:
-        """Nothing on disk can be told to be this stream's."""
+        """Nothing on disk is known to belong to this stream."""
 
     def persist(self) -> None:
         return None
 
     def discard(self) -> None:
-        """What waits is the accumulator's to drop."""
+        """The accumulator drops what waits."""

@@ -1,4 +1,4 @@
-"""What the handler says in a stream by itself: its health, and that records were dropped."""
+"""The handler's own lines in a stream: metrics of its health, and drop notices."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
 
-# The frames of a notice of so many drops, by cause.
+# Makes the frames of a notice of drops, counted by cause.
 Notice = Callable[[Counter[str], Destination], list[bytes]]
 
-# Lines on the handler's health that wait while nothing can be sent; then the oldest give way.
+# Health lines that wait at most while nothing can be sent; the oldest are dropped for new ones.
 _MOST_HEALTH_LINES = 60
 
 
@@ -32,22 +32,22 @@ class OwnLines:
 
     @property
     def has_health(self) -> bool:
-        """Whether lines on the handler's health wait."""
+        """Whether health lines wait."""
         return bool(self._health_lines)
 
     @property
     def are_due(self) -> bool:
-        """Whether there is something to say in the stream."""
+        """Whether health lines wait, or a drop notice is due."""
         return bool(self._health_lines) or self._drop_notices.is_due_in_stream
 
     def add_health(self, frames: list[bytes]) -> None:
-        """Send these with the next batch; the caller wakes a worker."""
+        """Send health lines with the next batch. The caller has to wake a worker."""
         if self._health_lines is None:
             self._health_lines = deque(maxlen=_MOST_HEALTH_LINES)
         self._health_lines.extend(frames)
 
     def add_to(self, frames: list[Frame], destination: Destination) -> None:
-        """Add the frames of all that is due; `settle` says what became of a notice."""
+        """Add the frames of all lines that are due; `settle` has to follow."""
         while self._health_lines:
             frames.append(HealthFrame(self._health_lines.popleft()))
         if self._drop_notices.is_due_in_stream:
@@ -59,5 +59,5 @@ class OwnLines:
                 raise
 
     def settle(self, *, delivered: bool) -> None:
-        """A batch has left: its notice, if it had one, is delivered or due again."""
+        """The batch has been sent: the notice in it, if any, is delivered or due again."""
         self._drop_notices.end_notice(delivered=delivered)

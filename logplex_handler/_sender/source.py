@@ -1,4 +1,7 @@
-"""Where the records of a stream wait until they are sent, and what of them a batch holds."""
+"""Where the records of a stream wait until they are sent, and what a batch has taken of them.
+
+A source is in memory or on disk. A batch is made of one lease, whichever the source is.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,27 @@ from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame
 
-# Of one request each: its frame id, and its frames.
+# For each request its frame id and its frames.
 Parts = Sequence[tuple[str, Sequence[Frame]]]
 
 
 class Lease:
     """What a batch has taken from a source, until each of its records is settled.
 
-    One thread at a time uses it. `ack` ends it; `replace` says what is left of it; `release` leaves
-    what is left to whoever sends it later.
+    One thread at a time uses it. It ends with `ack`, or with `release` if the process ends first.
 
     Args:
+        source: Where the frames are taken from.
+        accumulator: Its ledger counts the outcomes.
         destination: What the frames are made for.
 
     Attributes:
-        frames: Those that were taken, and are in no batch yet.
-        frame_id: What they are on record under; None if they are not.
+        frames: Frames that were taken and are in no batch yet.
+        frame_id: The id under which they are on disk; None if they are not.
         held_bytes: Memory of all that was taken.
-        recovered: Whether another process has left them.
-        chunks: Where they are on disk.
-        unwritten: Records that are not there, as the disk did not take them.
+        recovered: Whether another process has left the records.
+        chunks: Where the records are on disk.
+        unwritten: Records that are not there because the disk did not take them.
         is_new: Whether no batch was made of it yet.
     """
 
@@ -60,30 +64,30 @@ class Lease:
         self.is_new = True
 
     def fill(self, room: int, own_lines: OwnLines) -> None:
-        """Take frames of so many bytes, or of one record that has more."""
+        """Take frames of at most so many bytes, but at least those of one record."""
         self._source.fill(self, room, own_lines)
 
     def take_frames(self) -> list[Frame]:
-        """The frames that are in no batch yet, for one."""
+        """Hand over the frames that are in no batch yet."""
         frames, self.frames = self.frames, []
         self.is_new = False
         return frames
 
     def ack(self, delivered: int, dropped: int) -> None:
-        """All records are settled: so many are delivered, and so many dropped."""
+        """Settle all records: so many were delivered, and so many dropped."""
         recovered = self.recovered
         self._source.forget(self)
         self._accumulator.settle(delivered=delivered, dropped=dropped, recovered=recovered)
 
     def replace(self, left: Parts, delivered: int = 0, dropped: int = 0) -> None:
-        """Some records are settled, and the others go on as these parts."""
+        """Settle some records; the others are sent as these parts."""
         self._source.replace(self, left)
         self._accumulator.settle(
             delivered=delivered, dropped=dropped, recovered=self.recovered, through=False
         )
 
     def release(self, left: Parts) -> None:
-        """Nobody sends it any more in this process: what the disk did not take is offered again."""
+        """Send no more of it in this process: the disk gets what it did not take before."""
         if self.unwritten:
             self._source.replace(self, left)
 
@@ -91,50 +95,52 @@ class Lease:
 class Source(Protocol):
     """The records of a stream, from the accumulator until they are settled.
 
-    Any thread may call `spill` and `recover`, and read what waits; the rest is for the thread that
-    delivers.
+    Any thread may call `spill` and `recover`, and ask what waits. The other methods are for the
+    thread that delivers.
     """
 
     @property
     def max_bytes(self) -> int:
-        """Bytes of what is taken at a time."""
+        """Bytes of the frames that are taken at a time."""
 
     @property
     def is_synced(self) -> bool:
-        """Whether the disk has taken all that it was given, and deleted all that is settled."""
+        """Whether the disk has written all that it was given, and deleted all that is settled."""
 
     def backlog(self) -> Backlog:
-        """What waits to be taken."""
+        """What waits."""
 
     def readable_in(self, now: float) -> float:
-        """Seconds until the next records may be taken; 0 if they may be now."""
+        """Seconds until the next records may be read; 0 if they may be now."""
 
     def set_hostname(self, hostname: str | None) -> None:
-        """The stream's packets have this hostname from now on."""
+        """Use this hostname in the stream's packets from now on."""
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
-        """Add frames to the lease: of so many bytes, or of one record that has more.
+        """Add frames to the lease: at most so many bytes, but at least one record.
 
-        What was added when a signal interrupts this is the lease's.
+        If a signal interrupts this, the frames that were added stay in the lease.
         """
 
     def replace(self, lease: Lease, left: Parts) -> None:
-        """Put on record what is left of a lease, and under which frame ids it is sent."""
+        """Write down what is left of a lease, and the frame ids under which it is sent."""
 
     def forget(self, lease: Lease) -> None:
-        """All records of the lease are settled."""
+        """Delete a lease whose records are all settled."""
 
     def spill(self) -> bool:
         """Write some of what waits in memory to disk; whether there is more to write."""
 
     def recover(self, records: int) -> None:
-        """Count records that a dead process has left on disk: they come before all others."""
+        """Accept records that a dead process has left on disk; they come before all others."""
 
     def persist(self) -> int | None:
-        """Write all that waits in memory to disk, as the process ends.
+        """Write all that waits in memory to disk, because the process ends.
 
-        How many of the records that were taken could not be; None if there is no disk.
+        Returns:
+            How many of the records that were taken from the accumulator could not be written; None
+            if there is no disk.
         """
 
     def discard(self) -> None:
-        """Forget everything: the stream has ended."""
+        """Delete everything, because the stream has ended."""

@@ -1,4 +1,4 @@
-"""How much of a hurry there is: nobody waits, somebody flushes, or all is closed."""
+"""How urgent delivery is: not at all, somebody flushes, or the handler closes."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from enum import IntEnum
 
 
 class Urgency(IntEnum):
-    """The more there is of it, the less is waited for."""
+    """The higher, the shorter the waits."""
 
     NONE = 0
-    # Somebody waits for what is queued: the next try is never far off.
+    # A caller waits for what is queued: the next attempt is never far off.
     FLUSHING = 1
-    # There is no later: nothing waits for more to come.
+    # There is no later: no batch waits for more records.
     CLOSING = 2
 
 
 class UrgencyMonitor:
-    """Knows who waits. Any thread may ask it; what it has are single operations on a dict."""
+    """Knows which callers wait. Any thread may use it: each operation is a single one on a dict."""
 
     def __init__(self) -> None:
-        # Those who flush, and until when.
-        self._flushes: dict[object, float] = {}
-        self._closing = False
+        # When the wait of each flush ends, on the monotonic clock.
+        self._deadlines: dict[object, float] = {}
+        self._is_closing = False
 
     @property
     def current(self) -> Urgency:
-        """How much there is just now."""
-        if self._closing:
+        """The urgency at this moment."""
+        if self._is_closing:
             return Urgency.CLOSING
-        if self._flushes and max([*self._flushes.values(), 0.0]) > time.monotonic():
+        if self._deadlines and max([*self._deadlines.values(), 0.0]) > time.monotonic():
             return Urgency.FLUSHING
         return Urgency.NONE
 
     @contextmanager
     def flush_until(self, deadline: float) -> Iterator[None]:
-        """Within it somebody waits, but not longer; so Ctrl-C anywhere does not make it last."""
+        """A caller waits for a flush within the `with` block, at most until the deadline.
+
+        The deadline holds even if Ctrl-C keeps the block from being left in order.
+        """
         flush = object()
-        self._flushes[flush] = deadline
+        self._deadlines[flush] = deadline
         try:
             yield
         finally:
-            self._flushes.pop(flush, None)
+            self._deadlines.pop(flush, None)
 
     def close(self) -> None:
-        """From now on there is no later."""
-        self._closing = True
+        """The handler closes from now on."""
+        self._is_closing = True
