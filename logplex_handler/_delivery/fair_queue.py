@@ -14,6 +14,9 @@ from logplex_handler._sender.urgency import UrgencyMonitor
 
 S = TypeVar("S")
 
+# The turn of no host: none may be served before a request ends.
+NEVER = (math.inf, 0)
+
 
 @dataclass(eq=False)
 class Ticket(Generic[S]):
@@ -76,18 +79,18 @@ class FairQueue(Generic[S]):
         self._size += 1
         self._update(host, now)
 
-    def due_at(self, *, is_probe: bool) -> float:
-        """When the next host may be served; infinite if none may before a request ends."""
+    def next_turn(self, *, is_probe: bool) -> tuple[float, int]:
+        """When the next host may be served, and a number that decides between equal times."""
         turns = self._turns[is_probe]
         while turns:
             turn = turns[0]
             if turn[3].turn is turn:
-                return turn[0]
+                return turn[0], turn[1]
             heapq.heappop(turns)
-        return math.inf
+        return NEVER
 
     def first(self, now: float, *, is_probe: bool) -> Host[S] | None:
-        """The host whose turn has come, as `due_at` says; None if it has to wait after all."""
+        """The host whose turn has come, as `next_turn` says; None if it has to wait after all."""
         host = self._turns[is_probe][0][3]
         readiness = self._readiness(host, now)
         if readiness is not None and readiness[0] <= now and readiness[1] is is_probe:
@@ -129,7 +132,11 @@ class FairQueue(Generic[S]):
             return
         due_at, is_probe = readiness
         if turn is None or due_at < turn[0] or is_probe is not turn[2]:
-            host.turn = (due_at, next(self._numbers), is_probe, host)
+            number = next(self._numbers)
+            if turn is not None and turn[0] <= now >= due_at:
+                # The host waits already, and keeps its place.
+                due_at, number = turn[0], turn[1]
+            host.turn = (due_at, number, is_probe, host)
             heapq.heappush(self._turns[is_probe], host.turn)
 
     def _readiness(self, host: Host[S], now: float) -> tuple[float, bool] | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Generic
 
-from logplex_handler._delivery.fair_queue import FairQueue, Ticket
+from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Ticket
 from logplex_handler._delivery.task import Retirement, S, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.urgency import UrgencyMonitor
@@ -160,12 +160,12 @@ class Scheduler(Generic[S]):
             yield -math.inf, self._begin_report
         if look_ups and self._look_ups and self._may_look_up():
             yield -math.inf, self._begin_look_up
-        requests = probes = math.inf
+        requests = probes = NEVER
         if len(tasks[Slot.REQUEST]) < workers:
-            requests = self._requests.due_at(is_probe=False)
+            requests = self._requests.next_turn(is_probe=False)
         if len(tasks[Slot.PROBE]) < workers:
-            probes = self._requests.due_at(is_probe=True)
-        yield min(requests, probes), partial(self._begin_request, is_probe=probes < requests)
+            probes = self._requests.next_turn(is_probe=True)
+        yield min(requests, probes)[0], partial(self._begin_request, is_probe=probes < requests)
 
     def _first_timer(self) -> float:
         while self._timers:
