@@ -61,43 +61,21 @@ def hang(connection: socket.socket) -> None:
     connection.recv(1)
 
 
-@dataclass
-class ScriptedServer:
-    """Takes whole requests and answers each by the next step; the last step stays."""
+class Server:
+    """Accepts connections, each of which a thread serves, until it is closed."""
 
-    steps: list[Step]
-    host: str = "127.0.0.1"
-    port: int = 0
-    tls: ssl.SSLContext | None = None
-    received: list[Received] = field(default_factory=list)
-    connections: int = 0
-
-    def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        # The `request` that a step is to answer: several are at work at a time.
-        self.current = threading.local()
-        self._listener = socket.create_server((self.host, self.port))
-        self.port = self._listener.getsockname()[1]
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._listener = socket.create_server((host, port))
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        # Set when the test is over: for answers that wait.
+        self.stopped = threading.Event()
         self._sockets: list[socket.socket] = []
-        self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    @property
-    def url(self) -> str:
-        return f"{'https' if self.tls else 'http'}://token:{TOKEN}@{self.host}:{self.port}/logs"
-
-    @property
-    def stopped(self) -> threading.Event:
-        """Set when the test is over: for steps that wait."""
-        return self._stopped
-
-    def frames(self) -> list[bytes]:
-        """The texts of all frames of all requests, in order."""
-        return [text for request in self.received for text in texts(request.body)]
-
     def close(self) -> None:
-        self._stopped.set()
+        self.stopped.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -121,6 +99,34 @@ class ScriptedServer:
             )
             self._threads.append(thread)
             thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class ScriptedServer(Server):
+    """Takes whole requests and answers each by the next step; the last step stays."""
+
+    steps: list[Step]
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    received: list[Received] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        # The `request` that a step is to answer: several are at work at a time.
+        self.current = threading.local()
+        super().__init__(self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://token:{TOKEN}@{self.host}:{self.port}/logs"
+
+    def frames(self) -> list[bytes]:
+        """The texts of all frames of all requests, in order."""
+        return [text for request in self.received for text in texts(request.body)]
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Storms: for a while half of all requests meet a fault, then everything must be there."""
+"""For a while half of all requests meet a fault by chance; then every line must be there."""
 
 import logging
 import random
@@ -12,7 +12,7 @@ import pytest
 
 from logplex_handler._sender import retry_policy
 from tests.logs import balanced, logging_to
-from tests.servers import NO_CONTENT, TOKEN, reset, texts
+from tests.servers import NO_CONTENT, TOKEN, Server, reset, texts
 
 SECONDS = 20.0
 # A read that takes longer is given up; a request as a whole after four times that.
@@ -34,7 +34,7 @@ FAULTS = (
 )
 
 
-class Storm:
+class Storm(Server):
     """A receiver that answers well or badly by chance, and remembers what it has routed."""
 
     def __init__(self, seed: int) -> None:
@@ -44,41 +44,14 @@ class Storm:
         self.faults = 0
         # Frame id and body of what was routed, in order.
         self.routed: list[tuple[str, bytes]] = []
-        self._over = threading.Event()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
+        super().__init__()
 
     @property
     def url(self) -> str:
-        return f"http://token:{TOKEN}@localhost:{self._listener.getsockname()[1]}/logs"
+        return f"http://token:{TOKEN}@localhost:{self.port}/logs"
 
-    def close(self) -> None:
-        self._over.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._sockets:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._sockets.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError, ValueError), connection.makefile("rb") as stream:
             while stream.readline():
                 headers = {}
@@ -123,7 +96,7 @@ class Storm:
         elif fault == "hang_up_after_the_body":
             connection.shutdown(socket.SHUT_RDWR)
         elif fault in ("no_answer", "no_answer_but_routed"):
-            self._over.wait(10)
+            self.stopped.wait(10)
         elif fault == "trickle":
             for byte in b"HTTP/1.1 503 X\r\nX: " + b"x" * 60:
                 connection.sendall(bytes([byte]))

@@ -103,7 +103,7 @@ def test_graceful_restarts_under_load_lose_nothing(tmp_path, workers):
             _get(f"{url}/first")
 
             def ask():
-                while not over.is_set():
+                while not over.wait(0.005):
                     number = next(numbers)
                     assert requests.get(f"{url}/{number}", timeout=10).status_code == 200
                     answered.append(number)

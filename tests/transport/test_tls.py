@@ -27,12 +27,7 @@ def test_a_private_ca_is_taken_from_the_environment(authority, monkeypatch):
     assert server.connections == 1
 
 
-def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):
-    """What a session_factory sets is kept."""
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    path, context = authority
-
+def assert_delivered_by_a_session_that_trusts(path, context):
     def factory():
         session = requests.Session()
         session.verify = path
@@ -45,6 +40,14 @@ def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):
         logger.info("line")
         assert handler.flush()
     assert server.frames() == [b"line"]
+
+
+def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):
+    """What a session_factory sets is kept."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    path, context = authority
+    assert_delivered_by_a_session_that_trusts(path, context)
 
 
 def test_the_sessions_ca_comes_before_that_of_the_environment(authority, monkeypatch, tmp_path):
@@ -53,19 +56,7 @@ def test_the_sessions_ca_comes_before_that_of_the_environment(authority, monkeyp
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
-
-    def factory():
-        session = requests.Session()
-        session.verify = path
-        return session
-
-    with (
-        serving(accept, tls=context) as server,
-        logging_to(server.url, session_factory=factory) as (logger, handler),
-    ):
-        logger.info("line")
-        assert handler.flush()
-    assert server.frames() == [b"line"]
+    assert_delivered_by_a_session_that_trusts(path, context)
 
 
 @pytest.mark.parametrize("verify", [True, False])
