@@ -75,6 +75,4 @@ class Grudge(Exception):
         raise RuntimeError("no")
 
 
-# Metrics
-
 LATENCY = measure("web.latency", 4, "ms")

@@ -16,8 +16,6 @@ from tests import strict
 from tests.formatting.shared import FORGERIES, LATENCY, line, pairs, record
 from tests.logs import RESERVED
 
-# Whatever is logged
-
 # Lone surrogates too: what becomes of them is decided in the packet.
 WHOLE = st.text(max_size=60) | st.sampled_from(FORGERIES)
 NAMES = WHOLE.filter(lambda name: name not in RESERVED)
@@ -26,7 +24,7 @@ NAMES = WHOLE.filter(lambda name: name not in RESERVED)
 @settings(max_examples=500)
 @given(WHOLE, st.dictionaries(NAMES, WHOLE, max_size=4), st.sampled_from(["msg %s", "%s", "a=%s"]))
 def test_whatever_is_logged_comes_back_and_nothing_else(text, extra, template):
-    """Arguments and extras of any text are as many pairs, the same when they are read back."""
+    """Arguments and extras of any text make one pair each, which reads back the same."""
     written = line(template, text, extra=extra)
     found = strict.pairs(written)[2:]
     values = [f"msg {text}" if template == "msg %s" else text, *extra.values()]
@@ -58,7 +56,7 @@ def test_no_template_makes_a_line_unreadable(template, args, mapping):
     st.lists(WHOLE, min_size=8, max_size=8),
 )
 def test_arguments_stay_in_the_values_where_they_stand(parts, texts):
-    """Of any template of pairs each value is the template of it, filled."""
+    """Each value of a template of pairs is that value's template, filled."""
     arguments = iter(texts)
     used: list[str] = []
     values = []
@@ -75,7 +73,7 @@ def test_arguments_stay_in_the_values_where_they_stand(parts, texts):
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_behind_a_queue_handler_no_argument_adds_a_pair_either(forgery):
-    """Its arguments are in the message by then, so the message is free text."""
+    """The arguments are in the message by then, so the message is free text."""
     waiting = queue.SimpleQueue()
     given = record("user=%s", forgery, extra={"order_id": 42} | count("orders"))
     logging.handlers.QueueHandler(waiting).handle(given)

@@ -62,7 +62,7 @@ TEMPLATES = [
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_lines_with_arguments_are_those_of_the_formatter(template):
-    """For every kind of value, whether the call site was compiled for it or for another one."""
+    """For every type of value, whether the call site was compiled for it or for another type."""
     for typical in VALUES:
         codec = codec_that_knows(make(template, (typical,)))
         for value in VALUES:
@@ -72,7 +72,7 @@ def test_lines_with_arguments_are_those_of_the_formatter(template):
 
 
 def test_numbers_are_written_as_the_formatter_does():
-    """Those below 1,000, whose digits are looked up, and others, alone and side by side."""
+    """Numbers below 1,000, whose digits are looked up, and others, alone and side by side."""
 
     def record(*numbers):
         return make("%s of %d", numbers[:2], {"a": numbers[2], "b": numbers[3]})
@@ -89,7 +89,7 @@ def test_numbers_are_written_as_the_formatter_does():
 
 @pytest.mark.parametrize("typical", VALUES, ids=lambda value: repr(value)[:20])
 def test_lines_with_extras_are_those_of_the_formatter(typical):
-    """For every kind of value, beside arguments or alone."""
+    """For every type of value, with arguments and without."""
     for message, args in (("shipped", ()), ("order %s shipped", (5,)), ("ok=%s", ("no",))):
         codec = codec_that_knows(make(message, args, {"a b": typical, "count#x": 1, "é%": "x"}))
         for value in VALUES:
@@ -126,7 +126,7 @@ def test_any_plain_message_is_as_the_formatter_writes_it(message, level, name, e
 
 @given(data=st.data())
 def test_any_template_is_as_the_formatter_writes_it(data):
-    """Whatever stands around and in its conversions."""
+    """Whatever text surrounds its conversions, and whatever they are."""
     values = data.draw(
         st.lists(st.one_of(st.text(max_size=9), st.integers(), st.floats(), st.none()), max_size=4)
     )
@@ -141,7 +141,7 @@ def test_any_template_is_as_the_formatter_writes_it(data):
 
 
 def test_what_is_left_to_the_sender_is_a_tuple_of_values():
-    """Nothing of the record is kept but its time, its arguments and what its extras are."""
+    """An entry keeps only the record's time, its arguments and the values of its extras."""
     record = make("order %s shipped to %s", (5, "berlin"), {"order_id": 5, "region": "eu"})
     codec = codec_that_knows(record)
     codec.entry(record, FORMATTER)
@@ -151,7 +151,7 @@ def test_what_is_left_to_the_sender_is_a_tuple_of_values():
 
 
 def test_an_extra_that_may_change_is_written_at_once():
-    """So is an argument of `%s`; what changes afterwards does not show."""
+    """So is an argument of `%s`; a later change of the value does not show."""
     parcels = ["one"]
     record = make("order %s shipped", (parcels,), {"parcels": parcels})
     codec = codec_that_knows(record)
@@ -181,7 +181,7 @@ def test_an_extra_that_may_change_is_written_at_once():
     ],
 )
 def test_a_record_that_differs_from_the_others_is_written_as_it_is(change):
-    """What it has beside its values, and what is not like the others."""
+    """An exception, other attributes, or another value of an attribute that all records share."""
     codec = codec_that_knows(make("order %s shipped", (5,)))
     record = make("order %s shipped", (5,))
     change(record)
@@ -190,7 +190,7 @@ def test_a_record_that_differs_from_the_others_is_written_as_it_is(change):
 
 
 def test_a_record_class_of_its_own_decides_what_its_message_is():
-    """It is formatted at once."""
+    """Its records are formatted in the caller's thread."""
 
     class Record(logging.LogRecord):
         def getMessage(self):
@@ -204,7 +204,7 @@ def test_a_record_class_of_its_own_decides_what_its_message_is():
 
 @pytest.mark.parametrize("extras", [("a", "b"), ("a", "b", "c")])
 def test_extras_are_written_in_the_order_given(extras):
-    """Also where most come in another one."""
+    """Also if most records have them in another order."""
     usual = make("shipped", (), dict.fromkeys(extras, 1))
     codec = codec_that_knows(usual)
     for given_extras in (extras, extras[::-1]):
@@ -225,7 +225,7 @@ def test_extras_are_written_in_the_order_given(extras):
     ],
 )
 def test_templates_of_all_kinds_are_compiled(template, arguments):
-    """Pairs with several arguments in one value, too."""
+    """Also pairs with several arguments in one value."""
     record = make(template, arguments, {"x": 2**31})
     codec = codec_that_knows(record)
     entry, _ = codec.entry(record, FORMATTER)
@@ -236,7 +236,7 @@ def test_templates_of_all_kinds_are_compiled(template, arguments):
 @pytest.mark.parametrize("tenths", range(-25, 26))
 @pytest.mark.parametrize("second", [0, 1_700_000_000])
 def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tenths):
-    """Also one before it that is rounded up to it, behind a record that is in it."""
+    """Also a time that is rounded up to the second, after a record in that second."""
     known, near = make("shipped"), make("shipped", created=second + tenths * 1e-7)
     known.created = second + 0.000_5
     codec = codec_that_knows(known)
@@ -247,7 +247,7 @@ def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tent
 
 
 def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
-    """Each other one apart, as it may be several."""
+    """Each of the others is a list, as it may be several frames."""
     records = [make("shipped", (), {"who": who}) for who in ("a", "b", "\xe9", "c", "d")]
     codec = codec_that_knows(records[0])
     waiting = [codec.entry(record, FORMATTER)[0] for record in records]
@@ -313,7 +313,7 @@ def test_an_attribute_that_a_filter_takes_away_hides_no_extra():
 
 
 def test_no_text_of_the_application_gets_into_the_source():
-    """Neither a template nor an extra's name, whatever it looks like."""
+    """Neither a template nor an extra's name becomes part of it, whatever its text is."""
     hostile = "'''; raise SystemExit #{v0}\n\\N{BELL} %s \"\"\" {c0}"
     record = make(hostile, ("x",), {hostile: 1, "d['args']": 2, "}": 3})
     codec = codec_that_knows(record)
@@ -324,7 +324,7 @@ def test_no_text_of_the_application_gets_into_the_source():
 
 @pytest.mark.parametrize("form", [PACKET, dataclasses.replace(PACKET, max_packet_bytes=2048)])
 def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
-    """However many there are of it."""
+    """However many packets its line makes."""
     codec = Codec(form, FORMATTER)
     long = make("%s and %s", ("\x01" * 400, "\x02" * 400))
     for _ in range(_RECORDS_BEFORE_COMPILING):
@@ -337,7 +337,7 @@ def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
 
 
 def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
-    """It takes an argument, though the template does not show it."""
+    """The escaped conversion takes an argument, although the template does not show it."""
     record = make('a="\\u0025s" b=%s', ("x",), {"k": "v"})
     codec = codec_that_knows(record)
     entry, _ = codec.entry(record, FORMATTER)
@@ -345,7 +345,7 @@ def test_an_escape_that_makes_a_conversion_is_written_as_the_formatter_does():
 
 
 def test_an_exception_that_is_false_is_one():
-    """Its traceback is written as of any other."""
+    """Its traceback is written like any other."""
 
     class Empty(Exception):
         def __len__(self):

@@ -10,8 +10,6 @@ from logplex_handler import KeyValueFormatter
 from tests import strict
 from tests.formatting.shared import Grudge, failure, forgeries, line, pairs, record
 
-# Exceptions
-
 
 def test_an_exception_is_three_pairs():
     """Its type, its text and the traceback with escaped line breaks."""
@@ -39,7 +37,7 @@ def test_a_chained_exception_is_in_the_traceback():
 
 
 def test_an_exception_whose_str_fails_costs_its_text_only():
-    """Everything else of it is there."""
+    """The line has everything else of it."""
     found = dict(pairs("failed", exc_info=failure(Grudge())))
     assert found["error"] == "Grudge"
     assert found["error_msg"] == "<unprintable Grudge object>"
@@ -101,13 +99,13 @@ def test_with_lines_each_line_of_a_traceback_is_a_line_of_its_own():
 
 
 def test_with_lines_a_record_without_exception_is_one_line():
-    """The option concerns tracebacks alone."""
+    """The option concerns tracebacks only."""
     formatter = KeyValueFormatter(exceptions="lines")
     assert line("a\nb", formatter=formatter) == r'level=info logger=shop msg="a\nb"'
 
 
 def test_a_traceback_of_very_many_lines_is_not_multiplied():
-    """An exception's own text may have any number of lines; the pairs are repeated for some."""
+    """An exception may have any number of lines; the pairs are repeated only up to a limit."""
     error = ValueError("\n" * 20_000)
     text = line("failed", exc_info=failure(error), formatter=KeyValueFormatter(exceptions="lines"))
     assert len(text) < 1_000_000
@@ -148,7 +146,7 @@ class UnwritableMapping(dict[str, object]):
     ],
 )
 def test_one_part_that_cannot_be_written_does_not_cost_the_others(attributes, expected):
-    """Something stands in its place."""
+    """A text that says so stands in its place."""
     given = record("hello", extra={"order_id": 42})
     given.__dict__.update(attributes)
     found = strict.pairs(KeyValueFormatter().format(given))

@@ -12,12 +12,10 @@ from logplex_handler import ConfigurationError, KeyValueFormatter
 from tests import strict
 from tests.formatting.shared import forgeries, line, record
 
-# Options
-
 
 @pytest.mark.parametrize("fmt", ["%(message)s", "", "{message}"])
 def test_a_fmt_is_an_error(fmt):
-    """The line has a form of its own, and a format that is ignored would mislead."""
+    """The formatter has no use for it, and ignoring it would mislead the user."""
     with pytest.raises(ConfigurationError, match=r"^fmt: "):
         KeyValueFormatter(fmt)
 
@@ -68,12 +66,12 @@ def test_a_source_stands_first_on_every_line(source):
 
 @pytest.mark.parametrize("source", [None, ""])
 def test_without_a_source_there_is_no_such_pair(source):
-    """An empty one is none."""
+    """An empty source means no source."""
     assert line(formatter=KeyValueFormatter(source=source)).startswith("level=")
 
 
 def test_a_source_of_the_records_own_can_be_any_object():
-    """Also one that is neither true nor false; none and an empty text are none."""
+    """Also an object whose truth cannot be tested; None and an empty text mean no source."""
 
     class Undecided:
         def __bool__(self):
@@ -106,7 +104,7 @@ def test_static_pairs_cannot_add_others(text):
 
 @pytest.mark.parametrize("key", ["", "a b", "a=b", 'a"', "a\n", "count#x", None, 7])
 def test_a_message_key_that_is_none_is_an_error(key):
-    """It must be a key as it stands."""
+    """It must be a valid key without changes."""
     with pytest.raises(ConfigurationError, match=r"^message_key: "):
         KeyValueFormatter(message_key=key)
 

@@ -80,13 +80,13 @@ def test_every_control_character_is_escaped(character):
     ],
 )
 def test_unescape_is_what_quote_escaped(inside, text):
-    """The escapes of the grammar mean what they stand for."""
+    """Each escape of the grammar becomes its character again."""
     assert grammar.unescape(inside) == text
 
 
 @pytest.mark.parametrize("inside", [r"\x41", r"\a", r"\e", r"\u0141", r"\u12", r"ok \n \q"])
 def test_an_escape_of_another_grammar_is_not_guessed(inside):
-    """What is not ours to read is None, not some other text."""
+    """An unknown escape gives None rather than a guess."""
     assert grammar.unescape(inside) is None
 
 
@@ -110,7 +110,7 @@ def test_an_escape_of_another_grammar_is_not_guessed(inside):
     ],
 )
 def test_keys_lose_what_would_end_them(name, written):
-    """A key is stripped of separators, quotes and controls; `_` if nothing is left."""
+    """A key has no separators, quotes or control characters; it is `_` if nothing is left."""
     assert grammar.key(name) == written
 
 
@@ -135,7 +135,7 @@ def test_no_control_character_stays_in_a_key(character):
     ],
 )
 def test_a_key_is_never_a_metric(name, written):
-    """A key that a consumer would read as a metric loses its `#`, also one that strips to it."""
+    """A key that a consumer would read as a metric loses its `#`, also after cleaning."""
     assert grammar.key(name) == written
 
 
@@ -173,7 +173,7 @@ class Text(str):
     ],
 )
 def test_values_are_their_str_but_for_none_and_bools(value, text):
-    """None is `null`, bools are lower-case, and a failing `str()` costs one value only."""
+    """None is `null`, bools are lower-case, and a failing `str()` costs only that value."""
     assert grammar.text_of(value) == text
 
 

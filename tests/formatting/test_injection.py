@@ -156,7 +156,7 @@ def test_nothing_nasty_comes_out_of_an_argument():
 
 
 def test_nothing_nasty_comes_out_of_an_extra():
-    """It is the value of its key, whole."""
+    """It is the whole value of its key."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info("hello", extra={"user": text, "last": 1})
@@ -168,7 +168,7 @@ def test_nothing_nasty_comes_out_of_an_extra():
 
 
 def test_nothing_nasty_comes_out_of_the_key_of_an_extra():
-    """It is one key, of what is left of it."""
+    """It is one key, made of the characters that remain."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info("hello", extra={text: "v"})
@@ -177,7 +177,7 @@ def test_nothing_nasty_comes_out_of_the_key_of_an_extra():
 
 
 def test_nothing_nasty_comes_out_of_a_template_of_pairs():
-    """It is (part of) the value where it stands, whole."""
+    """It is the whole value, or a part of it, where its conversion stands."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info('status=ok user=%s note="to %s" id=7', text, text)
@@ -195,7 +195,7 @@ def test_nothing_nasty_comes_out_of_a_template_of_pairs():
 
 
 def test_nothing_nasty_comes_out_of_a_template_by_name():
-    """The same for arguments by name."""
+    """The same holds for arguments by name."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info("user=%(user)s id=%(id)d", {"user": text, "id": 7})
@@ -204,7 +204,7 @@ def test_nothing_nasty_comes_out_of_a_template_by_name():
 
 
 def test_a_nasty_message_is_one_line():
-    """A message that is itself key=value stays pairs, every other is one value, whole."""
+    """A message that is key=value by itself stays pairs; every other is one whole value."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info(text)
@@ -224,7 +224,7 @@ def test_a_nasty_message_is_one_line():
 
 
 def test_nothing_nasty_comes_out_of_a_mapping_as_message():
-    """It has as many pairs as the mapping."""
+    """The line has as many pairs as the mapping."""
     with Sent() as sent:
         for text in TEXTS:
             sent.logger.info({"user": text, "last": 1})
@@ -259,7 +259,7 @@ def test_nothing_nasty_comes_out_of_an_exception(exceptions):
 
 
 def test_nothing_nasty_comes_out_of_a_plain_formatter():
-    """Its text is one line of its record, with what a packet must not hold made visible."""
+    """Its text is one line, and characters that a packet must not have are made visible."""
     short = [text for text in TEXTS if len(text) < 2_000]
     with Sent() as sent:
         sent.handler.setFormatter(logging.Formatter("<%(message)s>"))
@@ -278,7 +278,7 @@ def test_nothing_nasty_comes_out_of_a_plain_formatter():
 
 
 def test_real_metrics_beside_nasty_texts_are_the_only_ones():
-    """A consumer counts what was counted, from the source that was set."""
+    """A consumer reads the metrics that were recorded, with the source that was set."""
     with Sent() as sent:
         sent.handler.setFormatter(KeyValueFormatter(source="here"))
         short = [text for text in TEXTS if len(text) < 2_000]
@@ -305,8 +305,6 @@ def test_small_and_compressed_packets_lose_nothing():
         check(lines, [[("user", shown(text))] for text in TEXTS[::9]])
         sent.check_books(len(TEXTS[::9]))
 
-
-# Any text at all
 
 ANY = st.text(max_size=200) | st.sampled_from([text for text in TEXTS if len(text) < 2_000])
 NAMES = ANY.filter(lambda name: name not in RESERVED)
@@ -349,7 +347,7 @@ def test_any_template_makes_packets_that_can_be_read(template, args):
 @settings(max_examples=5)
 @given(st.lists(ANY, min_size=50, max_size=100))
 def test_any_batch_of_texts_comes_back_over_sockets(texts):
-    """In order, each once, with balanced books."""
+    """In order, each once, with balanced counts."""
     with Sent() as sent:
         for text in texts:
             sent.logger.info("user=%s", text, extra={"again": text})

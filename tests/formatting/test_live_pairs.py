@@ -42,7 +42,7 @@ def line(static, message="hello", *args, extra=None, **context):
 
 
 def test_a_callable_is_asked_at_each_record():
-    """Its pair stands before the message, whatever the order of the mapping."""
+    """Its pair is before the message, whatever the order of the mapping."""
     static = {"request_id": request_id.get, "team": "core"}
     assert (
         line(static, "hello", extra={"a": 1}, request_id="r1")
@@ -51,33 +51,33 @@ def test_a_callable_is_asked_at_each_record():
 
 
 def test_a_variable_without_a_value_makes_no_pair():
-    """Neither one without a default, nor one whose default is None."""
+    """Neither a variable without a default, nor one whose default is None."""
     static = {"request_id": request_id.get, "user": user.get}
     assert line(static) == "level=info logger=shop msg=hello"
 
 
 def test_a_callable_that_fails_costs_its_own_value_only():
-    """Its place says so."""
+    """The value says so."""
     static = {"a": lambda: 1 / 0, "b": lambda: 2}
     expected = 'level=info logger=shop a="<failed: ZeroDivisionError>" b=2 msg=hello'
     assert line(static) == expected
 
 
 def test_what_a_callable_returns_cannot_add_a_pair():
-    """Nor can its key."""
+    """Its key cannot either."""
     static = {"request id=": request_id.get}
     text = line(static, request_id='1 admin=true\n"')
     assert text == r'level=info logger=shop requestid="1 admin=true\n\"" msg=hello'
 
 
 def test_a_line_of_metrics_alone_has_none():
-    """Like the other static pairs."""
+    """It has no static pairs of either kind."""
     static = {"request_id": request_id.get}
     assert line(static, "", extra=count("x"), request_id="r") == "count#x=1"
 
 
 def test_lines_of_a_traceback_repeat_it():
-    """Each of them can be found by the request."""
+    """A search for the request finds each of them."""
     formatter = KeyValueFormatter(static={"request_id": lambda: "r"}, exceptions="lines")
     record = make("hello")
     record.exc_text = "one\ntwo"
@@ -85,7 +85,7 @@ def test_lines_of_a_traceback_repeat_it():
 
 
 def test_dict_config_resolves_what_it_names():
-    """`ext://` in the mapping is the callable itself."""
+    """`ext://` in the mapping becomes the callable itself."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -111,7 +111,7 @@ VALUES = [None, "plain", "two words", 'a="b"', "ünïcode", 7, 1.5, True, uuid.U
 @pytest.mark.parametrize("message", ["hello", "a=%s b=%s", "free text of %s and %s"])
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_compiled_call_site_writes_what_the_formatter_writes(message, value):
-    """The sender's way to a line ends in the same text."""
+    """The worker renders the same text."""
     formatter = KeyValueFormatter(source="x", static={"id": user.get, "n": lambda: 3, "team": "a"})
 
     def run():
@@ -129,7 +129,7 @@ def test_a_compiled_call_site_writes_what_the_formatter_writes(message, value):
 
 
 def test_a_compiled_call_site_keeps_requests_apart():
-    """One that was learned in a request does not name that request in the next, nor outside."""
+    """If it is compiled in one request, the records of others do not name that request."""
     formatter = KeyValueFormatter(static={"user": user.get})
     record = make("hello")
     codec = in_context(lambda: codec_that_knows(record, formatter=formatter), user="ann")
@@ -143,7 +143,7 @@ def test_a_compiled_call_site_keeps_requests_apart():
 
 
 def test_each_thread_has_its_own():
-    """The value is taken in the thread that logs, not in the one that delivers."""
+    """The value is read in the thread that logs, not in a worker."""
     formatter = KeyValueFormatter(static={"user": user.get})
     with (
         LogplexReceiver() as logplex,

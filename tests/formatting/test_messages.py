@@ -12,8 +12,6 @@ from logplex_handler import KeyValueFormatter
 from tests import strict
 from tests.formatting.shared import Grudge, Unprintable, forgeries, line, pairs
 
-# Messages
-
 
 @pytest.mark.parametrize(
     "message",
@@ -23,7 +21,7 @@ from tests.formatting.shared import Grudge, Unprintable, forgeries, line, pairs
     ],
 )
 def test_free_text_is_one_quoted_value(message):
-    """What is not key=value throughout stands under `msg`."""
+    """A message that is not key=value throughout is the value of `msg`."""
     assert pairs(message) == [("msg", message)]
 
 
@@ -46,7 +44,7 @@ def test_free_text_is_one_quoted_value(message):
     ],
 )
 def test_a_message_that_is_key_value_stays_pairs(message, found):
-    """It is not wrapped in `msg=`, and values that need quotes get them."""
+    """It is not wrapped in `msg=`, and values are quoted if necessary."""
     assert pairs(message) == found
 
 
@@ -74,7 +72,7 @@ def test_a_message_that_is_key_value_stays_pairs(message, found):
     ],
 )
 def test_arguments_by_position_become_values(template, args, found):
-    """Each goes where its conversion stands, and cannot leave the value."""
+    """Each is in the value of its conversion, and cannot leave it."""
     assert pairs(template, *args) == found
 
 
@@ -101,7 +99,7 @@ def test_arguments_by_name_become_values(template, values, found):
     "template", ["user=%s", "user=%s id=7", 'user="%s"', "id=7 user=%s", "count#real=1 user=%s"]
 )
 def test_an_argument_cannot_add_a_pair_a_metric_or_a_line(template, text):
-    """It is (part of) one value, the same when it is read back."""
+    """It is one value or part of it, and is the same when it is read back."""
     written = line(template, text)
     found = strict.pairs(written)
     assert dict(found)["user"] == text
@@ -147,7 +145,7 @@ def test_an_argument_that_is_the_whole_message_is_free_text(text):
     ],
 )
 def test_arguments_that_do_not_fit_leave_the_template_and_a_log_error(template, args):
-    """The record is delivered with what is wrong beside it."""
+    """The record is delivered, and `log_error` has the reason."""
     found = pairs(template, *args)
     assert found[0] == ("msg", template)
     ((key, value),) = found[1:]
@@ -165,13 +163,13 @@ class Hostile:
 
 
 def test_a_log_error_that_cannot_be_told_is_told_by_its_type():
-    """Also an argument that fails with an unprintable error costs no record."""
+    """An argument that fails with an unprintable error does not cost the record."""
     assert pairs("a=%s", Hostile())[1] == ("log_error", "Grudge: <unprintable Grudge object>")
 
 
 @forgeries
 def test_a_log_error_cannot_add_a_pair(text):
-    """The error's text may be the user's."""
+    """The error's text may come from a user."""
     found = pairs("a=%(x)s", {text: 1})
     assert [key for key, _ in found] == ["msg", "log_error"]
 
@@ -197,7 +195,7 @@ def test_a_mapping_as_message_cannot_add_more_than_its_pairs(text):
 
 @pytest.mark.parametrize("message", [7, None, ["a=1"], ValueError("a=1 b=2"), b"a=1"])
 def test_an_object_as_message_is_free_text(message):
-    """Its arguments are in its text already, so it cannot be told what is whose."""
+    """Its arguments are in its text already, where nothing tells them apart."""
     assert pairs(message) == [("msg", str(message))]
 
 
@@ -210,7 +208,7 @@ class Braces(logging.LogRecord):
 
 
 def test_a_record_class_with_formatting_of_its_own_is_free_text():
-    """Its text holds arguments that could forge pairs."""
+    """Its text has arguments that could forge pairs."""
     given = Braces("shop", 20, "", 0, "user={}", ("bob admin=true",), None)
     text = KeyValueFormatter().format(given)
     assert strict.pairs(text)[2:] == [("msg", "user=bob admin=true")]
@@ -226,19 +224,19 @@ class Marked(logging.LogRecord):
 
 @pytest.mark.parametrize(("message", "args"), [("user=%s", ("bob x=1",)), ("user=bob", ())])
 def test_what_a_record_class_adds_to_its_text_is_not_lost(message, args):
-    """Its text is what counts, also where the template alone is key=value."""
+    """Its text counts, even if the template alone is key=value."""
     text = KeyValueFormatter().format(Marked("shop", 20, "", 0, message, args, None))
     assert strict.pairs(text)[2:] == [("msg", f"[7] {message % args}")]
 
 
 def test_an_empty_message_is_an_empty_value():
-    """Beside other pairs than metrics it is nothing that one could overlook."""
+    """With pairs other than metrics it is written, so that nobody overlooks it."""
     assert line("") == 'level=info logger=shop msg=""'
 
 
 @pytest.mark.parametrize("length", [999, 1000, 1001, 100_000])
 def test_templates_of_any_length_are_read_alike(length):
-    """Long ones are not remembered, but their arguments are values all the same."""
+    """Long templates are not cached, but their arguments become values too."""
     template = "a=%s b=" + "x" * (length - 7)
     assert pairs(template, "1 c=2") == [("a", "1 c=2"), ("b", "x" * (length - 7))]
 
@@ -248,7 +246,7 @@ def test_templates_of_any_length_are_read_alike(length):
     "message", ["a=" * 500_000, "a=1 " * 100_000 + "!", 'a="' * 300_000, "a" * 1_000_000]
 )
 def test_a_long_text_is_read_in_proportion_to_its_length(message):
-    """A megabyte of almost-pairs takes moments, where trying every way to read it takes hours."""
+    """A megabyte of almost-pairs takes moments; trying every way to read it would take hours."""
     values = [value for _, value in pairs(message + " %s", "x")]
     assert "x" in values or f"{message} x" in values
 
@@ -266,7 +264,7 @@ class Chameleon(str):
 
 
 def test_a_string_that_says_different_things_adds_nothing():
-    """What counts is the text that it holds."""
+    """The text that the string has counts."""
     same = Chameleon("held")
     text = line("a=%s b=%s", same, 1, extra={"c": same, "d": [same]})
     assert strict.pairs(text)[2:] == [("a", "held"), ("b", "1"), ("c", "held"), ("d", "['held']")]

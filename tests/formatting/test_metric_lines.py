@@ -27,7 +27,7 @@ def test_a_record_of_metrics_alone_is_the_line_of_the_documents():
 
 
 def test_without_a_source_metrics_stand_alone():
-    """There is nothing to put before them."""
+    """Nothing stands before them."""
     extra = count("db.queries", 2) | count("db.snapshots", 10)
     assert line("", extra=extra) == "count#db.queries=2 count#db.snapshots=10"
 
@@ -36,7 +36,7 @@ def test_without_a_source_metrics_stand_alone():
     ("message", "args"), [("served", ()), ("a=%s", ("b",)), ({"a": "b"}, ()), ("%d", ("x",))]
 )
 def test_metrics_stand_beside_a_message(message, args):
-    """The line is an ordinary one then, with the metrics as they are."""
+    """The line is an ordinary one, with unchanged metrics."""
     text = line(message, *args, extra=LATENCY)
     assert text.startswith("level=info logger=shop ")
     assert text.endswith(" measure#web.latency=4ms")
@@ -49,13 +49,13 @@ def test_metrics_stand_behind_the_extras():
 
 
 def test_a_mapping_without_pairs_is_as_an_empty_message():
-    """Beside metrics it leaves them alone."""
+    """With metrics, the line has the metrics alone."""
     assert line({}, extra=LATENCY) == "measure#web.latency=4ms"
 
 
 @pytest.mark.parametrize("exceptions", ["inline", "lines"])
 def test_metrics_beside_an_exception_count_once(exceptions):
-    """A line for each line of the traceback does not multiply them."""
+    """One line for each line of the traceback does not multiply them."""
     formatter = KeyValueFormatter(exceptions=exceptions, source="here")
     extra = count("errors") | LATENCY
     text = line("failed", exc_info=failure(ValueError("x")), extra=extra, formatter=formatter)
@@ -72,7 +72,7 @@ def test_metrics_beside_an_exception_count_once(exceptions):
 
 @pytest.mark.parametrize("exceptions", ["inline", "lines"])
 def test_metrics_and_an_exception_without_a_message_are_an_ordinary_line(exceptions):
-    """The exception is not lost for the metrics."""
+    """The metrics do not hide the exception."""
     formatter = KeyValueFormatter(exceptions=exceptions)
     given = failure(ValueError("x"))
     text = line("", exc_info=given, extra=LATENCY, formatter=formatter)
@@ -80,7 +80,7 @@ def test_metrics_and_an_exception_without_a_message_are_an_ordinary_line(excepti
 
 
 def test_metrics_beside_a_traceback_that_came_as_text_do_not_hide_it():
-    """A record that was pickled has its exception as text alone."""
+    """A pickled record has its exception only as text."""
     given = record("", extra=LATENCY)
     given.exc_text = "Traceback:\nValueError: x"
     found = strict.pairs(KeyValueFormatter().format(given))
@@ -126,7 +126,7 @@ def test_a_long_list_of_metrics_goes_on_in_lines_with_the_source(source, name, n
 
 
 def test_the_largest_metric_has_a_line_of_its_own():
-    """One metric with its source is written whole, however long it may be."""
+    """One metric with its source is never cut, however long it is."""
     extra = measure("n" * 200, 1e308, "u" * 20) | sample("n" * 200, 1e308, "u" * 20)
     text = line("", extra=extra, formatter=KeyValueFormatter(source="s" * 200))
     lines = text.split("\n")
@@ -168,7 +168,7 @@ def test_metrics_survive_the_ways_of_a_record(way, message):
 
 
 def test_a_mapping_of_metrics_as_message_is_metrics():
-    """`logger.info(measure(...))` says what it means."""
+    """`logger.info(measure(...))` logs that metric."""
     assert line(measure("web.latency", 4, "ms")) == "measure#web.latency=4ms"
     assert strict.pairs(line({"path": "/"} | count("hits"))) == [
         ("level", "info"),
@@ -180,7 +180,7 @@ def test_a_mapping_of_metrics_as_message_is_metrics():
 
 @pytest.mark.parametrize("long", ["x" * 9_000, "x " * 5_000, "€" * 400])
 def test_metrics_beside_a_long_text_stand_on_a_line_of_their_own(long):
-    """A packet's end could cut them, and a number cut short is another number."""
+    """The end of a packet could cut them, and a number that is cut is another number."""
     formatter = KeyValueFormatter(source="here")
     text = line("%s", long, extra=count("orders", 123456), formatter=formatter)
     record_line, metrics_line = text.split("\n")

@@ -25,7 +25,7 @@ def test_an_omitted_extra_makes_no_pair(extra, shown):
 
 
 def test_a_call_site_is_not_taken_for_another():
-    """Records that differ in which extras are omitted, and in which are not, keep their pairs."""
+    """Records that differ in their omitted extras, or in the others, keep their own pairs."""
     extras = [
         {"data": 1, "a": 1},
         {"data": 1, "b": 1},
@@ -46,6 +46,6 @@ def test_a_call_site_is_not_taken_for_another():
 
 @pytest.mark.parametrize("omit", ["data", [1], [None], 7])
 def test_omit_must_be_names(omit):
-    """One name alone is likely a mistake: it would be taken letter by letter."""
+    """A single name is probably a mistake: it would be read letter by letter."""
     with pytest.raises(ConfigurationError, match=r"^omit: "):
         KeyValueFormatter(omit=omit)

@@ -12,11 +12,9 @@ from logplex_handler import KeyValueFormatter, measure
 from tests import strict
 from tests.formatting.shared import Unprintable, failure, forgeries, line, pairs, record
 
-# The pairs and their order
-
 
 def test_a_line_has_level_logger_and_message():
-    """Without options and extras these three make the line."""
+    """Without options and extras the line is these three pairs."""
     assert line("order shipped", name="shop.orders") == (
         'level=info logger=shop.orders msg="order shipped"'
     )
@@ -39,7 +37,7 @@ def test_the_pairs_stand_in_one_order():
     [(10, "debug"), (20, "info"), (30, "warning"), (40, "error"), (50, "critical")],
 )
 def test_the_level_is_in_lower_case(level, text):
-    """As in the lines of Heroku's own."""
+    """As in Heroku's own lines."""
     assert strict.pairs(line(level=level))[0] == ("level", text)
 
 
@@ -63,7 +61,7 @@ def test_extras_stand_in_the_order_given():
     [(None, "null"), (True, "true"), (False, "false"), (0, "0"), ([1], "[1]"), ("", "")],
 )
 def test_extras_are_written_as_values(value, text):
-    """None is `null`, bools are lower-case, all else is its `str()`."""
+    """None is `null`, bools are lower-case, all other values are their `str()`."""
     assert pairs(extra={"a": value})[1:] == [("a", text)]
 
 
@@ -120,7 +118,7 @@ def test_an_extra_cannot_add_a_pair_a_metric_or_a_line(text):
 
 @forgeries
 def test_the_key_of_an_extra_cannot_add_a_pair_a_metric_or_a_line(text):
-    """It is one key, of what is left of it."""
+    """It is one key, made of the characters that remain."""
     written = line(extra={text: "v"})
     found = strict.pairs(written)[2:]
     assert [value for _, value in found] == ["hello", "v"]
@@ -129,18 +127,18 @@ def test_the_key_of_an_extra_cannot_add_a_pair_a_metric_or_a_line(text):
 
 
 def test_an_extra_that_looks_like_a_metric_is_none():
-    """Only what `measure`, `sample` and `count` made is one, whatever the text looks like."""
+    """Only `measure`, `sample` and `count` make metrics, whatever the text looks like."""
     assert pairs(extra={"count#x": "5"})[1:] == [("count_x", "5")]
 
 
 def test_the_value_of_a_metric_under_another_key_is_no_metric():
-    """Both have to be as the functions made them."""
+    """Key and value must both be as the functions made them."""
     value = measure("x", 4, "ms")["measure#x"]
     assert pairs(extra={"count": value})[1:] == [("count", "4ms")]
 
 
 def test_an_extra_that_changes_its_record_while_it_is_written_is_written():
-    """Its record is read before anything of it is written."""
+    """The record is read before any of its values is written."""
     given = record("hello")
 
     class Changing:

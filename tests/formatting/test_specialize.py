@@ -26,7 +26,7 @@ from tests.logs import balanced, logging_to
 
 
 def test_another_formatter_has_call_sites_of_its_own():
-    """What waits is written as it would have been when it was logged."""
+    """An entry becomes the line that it would have been when it was logged."""
     record = make("order %s shipped", (5,))
     codec = codec_that_knows(record)
     before, _ = codec.entry(record, FORMATTER)
@@ -43,7 +43,7 @@ def test_another_formatter_has_call_sites_of_its_own():
     ids=["logging.Formatter", "subclass"],
 )
 def test_formatters_of_other_classes_are_called_for_every_record(formatter):
-    """Nobody knows what they depend on."""
+    """Their lines may depend on anything."""
     record = make("order %s shipped", (5,))
     codec = codec_that_knows(record, formatter=formatter)
     entry, is_light = codec.entry(record, formatter)
@@ -64,7 +64,7 @@ def test_a_rare_call_site_is_not_compiled():
 
 
 def test_templates_made_at_run_time_do_not_fill_the_memory():
-    """They do not come again, and nothing of them is kept for long."""
+    """They do not come again, and their counts are not kept for long."""
     codec = Codec(PACKET, FORMATTER)
     for number in range(5000):
         codec.entry(make(f"order {number} took %s", (5,)), FORMATTER)
@@ -76,7 +76,7 @@ def test_templates_made_at_run_time_do_not_fill_the_memory():
 
 
 def test_a_long_text_is_formatted_at_once():
-    """What it will hold must be known, to count towards the memory that may be held."""
+    """Its size must be known, as it counts towards the limit of memory."""
     short = make("order %s shipped", ("x",))
     codec = codec_that_knows(short)
     entry, is_light = codec.entry(make("order %s shipped", ("\x01" * 3000,)), FORMATTER)
@@ -86,7 +86,7 @@ def test_a_long_text_is_formatted_at_once():
 
 
 def test_types_that_cannot_be_hashed_are_no_reason_to_fail():
-    """Their values are formatted at once."""
+    """Their records are formatted in the caller's thread."""
 
     class Meta(type):
         def __eq__(cls, other):
@@ -119,7 +119,7 @@ def test_no_value_of_a_record_is_kept():
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
 def test_what_is_light_weighs_no_more_than_is_said(value):
-    """It is put without being weighed."""
+    """A light entry is queued without being weighed."""
     record = make("%s and %s", (value, value), {"a": value})
     codec = codec_that_knows(record)
     entry, is_light = codec.entry(record, FORMATTER)
@@ -130,7 +130,7 @@ def test_what_is_light_weighs_no_more_than_is_said(value):
 
 
 def test_a_class_with_an_emit_of_its_own_gets_every_record():
-    """As `logging` promises it."""
+    """As `logging` promises."""
     seen = []
     with LogplexReceiver() as logplex:
         from logplex_handler import LogplexHandler
@@ -173,7 +173,7 @@ def test_records_of_many_threads_arrive_once_in_each_thread_s_order():
 
 
 def test_a_record_of_a_compiled_call_site_leaves_without_another_one():
-    """The first of them starts the clock."""
+    """The first of a batch starts the clock."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, formatter=KeyValueFormatter(), flush_interval=0.05) as (logger, _),

@@ -18,11 +18,9 @@ from logplex_handler import (
 from tests.logs import wait_until
 from tests.metrics.shared import FAILED, Lines, recording, values
 
-# What fails
-
 
 def test_a_function_that_fails_is_left_out_counted_and_told_once():
-    """All others are reported; what it says again when it works again."""
+    """All others are reported, and its own value once it works again."""
     broken = [True]
 
     def function():
@@ -48,7 +46,7 @@ def test_a_function_that_fails_is_left_out_counted_and_told_once():
 
 
 def test_a_function_that_wants_to_exit_does_not_end_the_reports():
-    """It is in a thread that is not its own."""
+    """The reporting thread is not its own to end."""
     with recording(interval=0.05) as (metrics, lines):
         metrics.sample("exiting", sys.exit)
         metrics.collect(sys.exit)
@@ -59,7 +57,7 @@ def test_a_function_that_wants_to_exit_does_not_end_the_reports():
 
 
 def test_what_is_collected_is_in_the_report():
-    """Functions that give many metrics at once; one that fails does not cost the others."""
+    """Functions that return several metrics; one that fails does not cost the others."""
     with recording(source="s") as (metrics, lines):
         metrics.collect(lambda: sample("a", 1) | count("b", 2))
         metrics.collect(lambda: 1 / 0)
@@ -71,7 +69,7 @@ def test_what_is_collected_is_in_the_report():
 
 
 def test_a_counter_is_not_lost_to_one_that_is_collected():
-    """Both are reported, if not in one line."""
+    """Both are reported, although not in one line."""
     with recording() as (metrics, lines):
         metrics.collect(lambda: count("x", 5))
         metrics.count("x", 2)
@@ -80,7 +78,7 @@ def test_a_counter_is_not_lost_to_one_that_is_collected():
 
 
 def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
-    """They are reported once it is."""
+    """They are reported once it is enabled."""
     with recording() as (metrics, lines):
         metrics._reporter._logger.setLevel(logging.WARNING)
         metrics.count("x")
@@ -93,7 +91,7 @@ def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
 
 
 def test_what_a_filter_raises_does_not_end_the_reports(capsys):
-    """It is said on stderr, and the next interval is reported."""
+    """The failure is reported on stderr, and the next interval is logged."""
     with recording(interval=0.05) as (metrics, lines):
 
         def fail(record):
@@ -126,7 +124,7 @@ def test_what_a_filter_raises_does_not_end_the_reports(capsys):
     ],
 )
 def test_what_is_collected_and_is_no_metric_costs_no_other(returned):
-    """It is left out as a function that fails is; what was counted beside it is reported."""
+    """It is left out like a function that fails; the other metrics are reported."""
     with recording() as (metrics, lines):
         metrics.collect(lambda: returned)
         metrics.collect(lambda: sample("fine", 1))
@@ -136,7 +134,7 @@ def test_what_is_collected_and_is_no_metric_costs_no_other(returned):
 
 
 def test_a_cancelled_function_does_not_end_the_reports():
-    """Cancellation is no Exception, and the thread that asks is not the one to be cancelled."""
+    """CancelledError is no Exception, and it must not end the reporting thread."""
 
     def cancelled():
         raise asyncio.CancelledError
@@ -150,7 +148,7 @@ def test_a_cancelled_function_does_not_end_the_reports():
 
 
 def test_an_interrupt_of_a_report_is_not_taken_for_a_failure():
-    """Ctrl-C while the program itself reports is for the program."""
+    """Ctrl-C during a report that the program has asked for reaches the program."""
 
     def interrupted():
         raise KeyboardInterrupt

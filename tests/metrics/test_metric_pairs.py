@@ -46,7 +46,7 @@ def read(extra):
     ],
 )
 def test_a_metric_is_one_pair_with_the_unit_glued_to_the_number(extra, pair):
-    """The three kinds give the pair of the documents; a count has no unit and is 1 by default."""
+    """The three functions make the documented pairs; a count has no unit and is 1 by default."""
     assert list(extra.items()) == [pair]
 
 
@@ -92,7 +92,7 @@ class Seconds(float):
 
 @pytest.mark.parametrize(("value", "digits"), [(Size.LARGE, "3"), (Seconds(1.5), "1.5")])
 def test_subclasses_of_numbers_are_numbers(value, digits):
-    """Their value counts, not what they say of themselves."""
+    """Their value counts, not their own `__str__`."""
     assert sample("x", value) == {"sample#x": digits}
 
 
@@ -105,7 +105,7 @@ def test_subclasses_of_numbers_are_numbers(value, digits):
 )
 @pytest.mark.parametrize("metric", [measure, sample, count])
 def test_a_name_that_a_consumer_would_cut_is_an_error(metric, name):
-    """It must be 1 to 200 bytes of what cannot end it, or add a pair."""
+    """It must be 1 to 200 bytes, without characters that end the name or add a pair."""
     with pytest.raises(ValueError, match=f"^{metric.__name__}: the name .* must be 1 to 200 bytes"):
         metric(name, 1)
 
@@ -141,7 +141,7 @@ def test_a_unit_must_be_a_string(unit):
 @pytest.mark.parametrize("value", [True, False, "4", "4ms", None, 4j, b"4"])
 @pytest.mark.parametrize("metric", [measure, sample, count])
 def test_a_value_that_is_no_number_is_an_error(metric, value):
-    """A bool or a string is a slip where a number was meant."""
+    """A bool or a string in place of a number is probably a mistake."""
     with pytest.raises(TypeError, match=f"^{metric.__name__} x: the value .* must be a number"):
         metric("x", value)
 
@@ -149,7 +149,7 @@ def test_a_value_that_is_no_number_is_an_error(metric, value):
 @pytest.mark.parametrize("value", [-1, -0.5, float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("metric", [measure, sample, count])
 def test_a_value_that_l2met_drops_is_an_error(metric, value):
-    """It is told where it is given, and not lost without a word in the consumer."""
+    """The error is raised at the call; the consumer would drop the value silently."""
     with pytest.raises(ValueError, match=f"^{metric.__name__} x: the value .* finite and not neg"):
         metric("x", value)
 
@@ -164,7 +164,7 @@ def test_a_value_that_l2met_drops_is_an_error(metric, value):
     ids=["309 zeros", "5,000 zeros", "minus 5,000 zeros"],
 )
 def test_a_huge_int_is_an_error_that_can_be_shown(value, shown):
-    """Also where Python refuses to turn it into text."""
+    """Also if Python refuses to convert it to text."""
     with pytest.raises(ValueError, match=f"^count x: the value {shown}.*must ") as caught:
         count("x", value)
     assert len(str(caught.value)) < 200
@@ -173,19 +173,19 @@ def test_a_huge_int_is_an_error_that_can_be_shown(value, shown):
 @pytest.mark.parametrize("unit", ["s", "m", "MS"])
 @WITH_UNIT
 def test_a_timedelta_is_written_in_ms_only(metric, unit):
-    """Another unit beside it could not be true."""
+    """Another unit would be wrong."""
     with pytest.raises(ValueError, match=f"x: a timedelta is written in ms, not in {unit}"):
         metric("x", timedelta(seconds=1), unit)
 
 
 def test_a_timedelta_cannot_be_negative():
-    """As no value can."""
+    """As no value can be."""
     with pytest.raises(ValueError, match="must be finite and not negative"):
         measure("x", timedelta(seconds=-1))
 
 
 def test_a_count_is_no_time():
-    """What adds up is a number."""
+    """Only numbers add up."""
     with pytest.raises(TypeError, match="must be a number, not timedelta"):
         count("x", timedelta(seconds=1))  # type: ignore[arg-type]
 
@@ -198,14 +198,14 @@ class Unprintable:
 
 
 def test_a_value_without_a_repr_is_a_type_error_all_the_same():
-    """The error does not fail while it is made."""
+    """Making the error does not fail."""
     with pytest.raises(TypeError, match="the value of type Unprintable must be a number"):
         count("x", Unprintable())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("arguments", [("a" * 9000, 1), ("x", 1, "a" * 9000), ("x", "a" * 9000)])
 def test_errors_stay_short(arguments):
-    """What was given is shown in part if it is long."""
+    """A long argument is shown in part."""
     with pytest.raises((ValueError, TypeError)) as caught:
         measure(*arguments)
     assert len(str(caught.value)) < 400

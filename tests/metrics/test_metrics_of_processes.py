@@ -20,8 +20,6 @@ from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.metrics.shared import sums
 
-# Processes
-
 
 def program(text, url, **variables):
     """Run a program with a LogplexHandler on the root logger and a Metrics of an hour."""
@@ -62,7 +60,7 @@ def test_the_end_of_the_program_reports_what_is_left():
 
 
 def test_sigterm_reports_what_is_left():
-    """Where the program has asked for it."""
+    """If the program has called `flush_on_sigterm`."""
     text = """
         logplex_handler.flush_on_sigterm()
         metrics.count('x', 3)
@@ -77,7 +75,7 @@ def test_sigterm_reports_what_is_left():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_starts_at_zero_and_keeps_what_is_polled():
-    """What the parent has recorded, it alone reports, and once."""
+    """Only the parent reports what the parent recorded, and once."""
     text = """
         metrics.count('x', 3)
         metrics.sample('held', 1)
@@ -100,7 +98,7 @@ def test_a_forked_child_starts_at_zero_and_keeps_what_is_polled():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_that_records_nothing_reports_nothing():
-    """Not even what is polled, as it ends."""
+    """Not even polled samples when it ends."""
     text = """
         metrics.sample('pid', os.getpid)
         if not os.fork():
@@ -174,7 +172,7 @@ def test_a_child_of_multiprocessing_reports_what_is_left(library, work):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_million_counts_of_eight_threads_and_four_forks_are_exact():
-    """Reports come all the time meanwhile, and each process closes in the midst of the last."""
+    """Meanwhile reports come all the time, and each process calls `close` during one."""
     text = """
         metrics = Metrics(logging.getLogger("shop"), interval=0.02, source="s")
         def work(n):
@@ -206,7 +204,7 @@ def test_a_million_counts_of_eight_threads_and_four_forks_are_exact():
 
 
 def test_meters_are_forgotten_by_the_fork_hook():
-    """A Metrics that nobody has any more is not kept alive by it."""
+    """It does not keep a Metrics alive."""
     before = len(forks._forkables.all())
     Metrics(logging.getLogger("x")).stream("a")
     gc.collect()

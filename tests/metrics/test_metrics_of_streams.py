@@ -13,8 +13,6 @@ from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to
 from tests.metrics.shared import recording
 
-# Streams
-
 
 def test_a_stream_has_metrics_of_its_own():
     """Its records name the stream; the others name none."""
@@ -41,7 +39,7 @@ def test_a_stream_has_metrics_of_its_own():
 
 
 def test_streams_that_are_silent_are_forgotten():
-    """Ten thousand customers of one minute cost nothing in the next."""
+    """Ten thousand streams of one minute cost nothing in the next."""
     with recording() as (metrics, lines):
         for number in range(10_000):
             metrics.stream(number).count("x")
@@ -57,13 +55,13 @@ def test_streams_that_are_silent_are_forgotten():
 
 
 def test_no_stream_is_the_metrics_itself():
-    """So there is one place for what belongs to nobody."""
+    """So there is one meter for metrics without a stream."""
     with recording() as (metrics, _):
         assert metrics.stream(None) is metrics
 
 
 def test_a_stream_that_cannot_be_logged_costs_no_other(capsys):
-    """Each is a record of its own; what is lost is said."""
+    """Each stream has its own record; a loss is reported."""
     with recording() as (metrics, lines):
 
         def fail(record):
@@ -107,7 +105,7 @@ def test_a_customers_report_reaches_the_handler(tmp_path):
 
 
 def test_records_of_one_call_site_keep_their_sources_apart():
-    """What the handler learns of records without a source of their own does not hold for others."""
+    """A call site compiled for records without their own source is not used for others."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, formatter=KeyValueFormatter(source="here")) as (logger, handler),

@@ -63,7 +63,7 @@ def test_numbers_are_fixed_point_with_at_most_six_decimals(value, digits):
     "value", [True, False, None, "4", b"4", 4j, [4], numpy.bool_(True), numpy.array([4])]
 )
 def test_what_is_no_number_is_refused(value):
-    """Bools and strings of digits too, which are slips."""
+    """Also bools and strings of digits, which are probably mistakes."""
     with pytest.raises(TypeError, match="must be a number, not "):
         number_format.written(value)
 
@@ -97,7 +97,7 @@ def test_what_l2met_drops_is_refused(value):
     ids=["one more", "310 zeros", "5,000 zeros", "a Fraction", "a Decimal"],
 )
 def test_what_is_no_float_any_more_is_refused(value):
-    """l2met reads into a float, and drops what does not fit."""
+    """l2met reads a float, and drops larger values."""
     with pytest.raises(ValueError, match="must be "):
         number_format.written(value)
 

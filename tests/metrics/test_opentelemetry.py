@@ -20,8 +20,6 @@ from tests import strict
 from tests.logs import logging_to
 from tests.metrics.shared import Lines, values
 
-# OpenTelemetry
-
 
 class Exported:
     """A meter of the real SDK, whose reader exports when it is told."""
@@ -58,7 +56,7 @@ def exported():
 
 
 def test_otel_counters_become_increments(exported):
-    """Also those that are observed; with their attributes behind the name."""
+    """Also observable counters; the attributes follow the name."""
     one = exported()
     requests = one.meter.create_counter("http.requests", unit="{request}")
     total = [100]
@@ -79,7 +77,7 @@ def test_otel_counters_become_increments(exported):
 
 
 def test_otel_gauges_become_samples(exported):
-    """And counters that go down too."""
+    """So do up-down counters."""
     one = exported()
     one.meter.create_gauge("temperature", unit="Cel").set(21.5)
     one.meter.create_observable_gauge("load", callbacks=[lambda _: [Observation(0.5)]], unit="1")
@@ -97,7 +95,7 @@ def test_otel_gauges_become_samples(exported):
 
 @pytest.mark.parametrize("name", ["uniform", "lognormal"])
 def test_otel_histograms_become_percentiles_of_the_interval(exported, name):
-    """Within five percent of numpy's; the next report begins anew."""
+    """Within five percent of numpy's; the next report starts at zero."""
     one = exported()
     histogram = one.meter.create_histogram("latency", unit="ms")
     generator = numpy.random.default_rng(1)
@@ -123,7 +121,7 @@ def test_otel_histograms_become_percentiles_of_the_interval(exported, name):
 
 
 def test_otel_histograms_with_buckets_of_their_own_work_too(exported):
-    """As a view of the application may ask for."""
+    """As a view of the application may configure."""
     view = View(
         instrument_name="latency", aggregation=ExplicitBucketHistogramAggregation([10, 20, 30])
     )
@@ -139,7 +137,7 @@ def test_otel_histograms_with_buckets_of_their_own_work_too(exported):
 
 
 def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
-    """All else is reported."""
+    """All other metrics are reported."""
     one = exported()
     one.meter.create_gauge("temperature").set(-4)
     one.meter.create_gauge("fine").set(1)
@@ -152,7 +150,7 @@ def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
 
 
 def test_otel_metrics_arrive_at_the_receiver_at_shutdown():
-    """The provider's shutdown exports what is left."""
+    """The provider's shutdown exports the remaining metrics."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, formatter=KeyValueFormatter(source="elsewhere")) as (
@@ -189,7 +187,7 @@ def test_an_exporter_checks_its_arguments():
 
 
 def test_an_export_that_nobody_logs_is_a_failure_and_said(capsys):
-    """Where the logger has no handler, say."""
+    """For example, if the logger has no handler."""
     logger = logging.getLogger("test.bridges.bare")
     logger.propagate = False
     logger.setLevel(logging.INFO)

@@ -7,8 +7,6 @@ import pytest
 
 from tests.metrics.shared import recording, values
 
-# Percentiles
-
 DISTRIBUTIONS = {
     "uniform": lambda generator, n: generator.uniform(0, 1000, n),
     "exponential": lambda generator, n: generator.exponential(50, n),
@@ -20,7 +18,7 @@ DISTRIBUTIONS = {
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 @pytest.mark.parametrize("n", [1_000, 100_000])
 def test_percentiles_are_within_one_percent_of_numpys(name, n):
-    """The bound that is stated, on values spread in four ways; the others are exact."""
+    """The documented bound, for four distributions; the other statistics are exact."""
     data = DISTRIBUTIONS[name](numpy.random.default_rng(20260101), n)
     with recording() as (metrics, lines):
         for value in data.tolist():

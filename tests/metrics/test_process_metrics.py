@@ -57,7 +57,7 @@ def test_one_line_has_it_all_under_herokus_names(process):
 
 @LINUX
 def test_threads_and_open_files_are_those_of_now(process, tmp_path):
-    """One more of each is one more."""
+    """One more of each adds one to the metric."""
     _, metrics, lines = process
     metrics.report()
     before = values(lines)
@@ -107,7 +107,7 @@ def test_garbage_collections_are_counted_with_the_longest_pause(process):
 
 
 def test_closing_leaves_no_callback_behind():
-    """Garbage collections are watched no longer."""
+    """Garbage collections are no longer watched."""
     before = list(gc.callbacks)
     with recording() as (metrics, _):
         watched = ProcessMetrics(metrics)
@@ -119,7 +119,7 @@ def test_closing_leaves_no_callback_behind():
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_lag_of_an_event_loop_is_what_blocks_it(inside):
-    """Of the loop that runs, or of one that is given."""
+    """Of the running loop, or of the loop that is given."""
     with recording() as (metrics, lines):
 
         async def main():
@@ -143,7 +143,7 @@ def test_the_lag_of_an_event_loop_is_what_blocks_it(inside):
 
 
 def test_a_loop_that_is_blocked_now_is_late_already():
-    """The report does not wait for it."""
+    """The report does not wait for the loop."""
     with recording() as (metrics, lines):
         loop = asyncio.new_event_loop()
         watched = ProcessMetrics(metrics, loop=loop)
@@ -170,7 +170,7 @@ def test_a_loop_that_is_blocked_now_is_late_already():
 
 
 def test_without_a_loop_there_is_no_lag(process):
-    """And no line of it."""
+    """The line does not have the metric."""
     _, metrics, lines = process
     metrics.report()
     assert "loop_lag" not in lines.lines[0]
@@ -178,7 +178,7 @@ def test_without_a_loop_there_is_no_lag(process):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_reports_itself(process):
-    """Not the process that made it."""
+    """It does not report its parent."""
     watched, _, _ = process
     reader, writer = os.pipe()
     pid = os.fork()
@@ -195,7 +195,7 @@ def test_a_forked_child_reports_itself(process):
 
 
 def test_what_a_platform_does_not_have_is_left_out(process, monkeypatch):
-    """Without a warning: it is nobody's mistake."""
+    """Without a warning, as nothing is wrong."""
     _, metrics, lines = process
     monkeypatch.delattr(os, "getloadavg")
     monkeypatch.delattr("psutil.Process.num_fds")
@@ -214,7 +214,7 @@ def _denied(self):
 
 
 def test_without_psutil_the_error_names_the_extra(monkeypatch):
-    """When it is made, not a minute later."""
+    """At construction, not a minute later."""
     monkeypatch.setitem(sys.modules, "psutil", None)
     with (
         recording() as (metrics, _),
@@ -225,7 +225,7 @@ def test_without_psutil_the_error_names_the_extra(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_of_an_event_loop_has_no_lag():
-    """The parent's loop does not go on in it, so it would be later and later."""
+    """The parent's loop does not run in the child, so its lag would only grow."""
 
     async def fork_in_it():
         with recording() as (metrics, lines):

@@ -14,8 +14,6 @@ from logplex_handler import ConfigurationError
 from logplex_handler.prometheus import PrometheusBridge
 from tests.metrics.shared import recording, values
 
-# prometheus_client
-
 
 @pytest.fixture
 def registry():
@@ -30,7 +28,7 @@ def bridged(registry):
 
 
 def test_a_counter_becomes_increments(registry, bridged):
-    """With the values of its labels behind the name; nothing where nothing was counted."""
+    """The values of its labels follow the name; a counter that did not change is not reported."""
     metrics, lines, _ = bridged
     requests = prometheus_client.Counter(
         "http_requests", "d", ["method", "path"], registry=registry
@@ -48,7 +46,7 @@ def test_a_counter_becomes_increments(registry, bridged):
 
 
 def test_what_was_counted_before_the_bridge_is_no_increment(registry):
-    """Nor is all of a counter that has begun anew lost."""
+    """A counter that was reset is not lost either."""
     jobs = prometheus_client.Counter("jobs", "d", registry=registry)
     jobs.inc(1000)
     with recording() as (metrics, lines):
@@ -63,7 +61,7 @@ def test_what_was_counted_before_the_bridge_is_no_increment(registry):
 
 
 def test_labels_that_no_name_can_tell_apart_are_added(registry, bridged):
-    """So no count is lost."""
+    """So that no count is lost."""
     metrics, lines, _ = bridged
     requests = prometheus_client.Counter("r", "d", ["path"], registry=registry)
     requests.labels("a.b").inc(1)
@@ -73,7 +71,7 @@ def test_labels_that_no_name_can_tell_apart_are_added(registry, bridged):
 
 
 def test_gauges_and_states_become_samples(registry, bridged):
-    """With a unit where the metric has one."""
+    """With the metric's unit, if it has one."""
     metrics, lines, _ = bridged
     prometheus_client.Gauge("queue_depth", "d", registry=registry).set(12)
     prometheus_client.Gauge("heap_bytes", "d", registry=registry).set(2**40)
@@ -91,7 +89,7 @@ def test_gauges_and_states_become_samples(registry, bridged):
 
 
 def test_a_histogram_becomes_percentiles_of_the_interval(registry, bridged):
-    """As exact as its buckets; the next report begins anew."""
+    """As exact as its buckets; the next report starts at zero."""
     metrics, lines, _ = bridged
     histogram = prometheus_client.Histogram(
         "latency_seconds", "d", ["route"], registry=registry, buckets=[n / 100 for n in range(101)]
@@ -118,7 +116,7 @@ def test_a_histogram_becomes_percentiles_of_the_interval(registry, bridged):
 
 
 def test_values_beyond_the_last_bucket_are_where_it_begins(registry, bridged):
-    """More is not known of them."""
+    """Only the lower bound of that bucket is known."""
     metrics, lines, _ = bridged
     histogram = prometheus_client.Histogram("x", "d", registry=registry, buckets=[1, 10])
     histogram.observe(500)
@@ -137,7 +135,7 @@ def test_a_summary_becomes_count_and_mean(registry, bridged):
 
 
 def test_what_l2met_could_not_read_is_left_out_counted_and_told_once(registry, bridged):
-    """All else is reported."""
+    """All other metrics are reported."""
     metrics, lines, _ = bridged
     prometheus_client.Gauge("temperature", "d", registry=registry).set(-4)
     prometheus_client.Gauge("unknown", "d", registry=registry).set(float("nan"))
@@ -151,7 +149,7 @@ def test_what_l2met_could_not_read_is_left_out_counted_and_told_once(registry, b
 
 
 def test_the_librarys_own_registry_is_the_default():
-    """With what it knows of the process."""
+    """It has metrics of the process."""
     with recording() as (metrics, lines):
         PrometheusBridge(metrics)
         metrics.report()
@@ -160,7 +158,7 @@ def test_the_librarys_own_registry_is_the_default():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_behind_a_fork_nothing_is_counted_twice(registry, bridged):
-    """What the parent has counted is the parent's; the child's first report is its beginning."""
+    """The parent reports what it counted; the child's first report is its starting point."""
     _, _, bridge = bridged
     jobs = prometheus_client.Counter("jobs", "d", registry=registry)
     jobs.inc(1000)
@@ -190,7 +188,7 @@ def test_without_prometheus_client_the_error_names_the_extra(monkeypatch):
 
 
 def test_what_cannot_be_reported_costs_no_other_counter(registry, bridged):
-    """Two counters that are one in a line, and together too large; a third beside them."""
+    """Two counters with one name whose sum is too large do not cost a third."""
     metrics, lines, _ = bridged
     counter = prometheus_client.Counter("c", "d", ["l"], registry=registry)
     counter.labels("a.b").inc(1.7e308)
@@ -202,7 +200,7 @@ def test_what_cannot_be_reported_costs_no_other_counter(registry, bridged):
 
 
 def test_counters_are_kept_where_a_function_of_the_registry_fails(registry, bridged):
-    """The registry gives nothing then; what was counted is in the next report."""
+    """The registry returns nothing; the next report has the increments."""
     metrics, lines, _ = bridged
     counter = prometheus_client.Counter("c", "d", registry=registry)
     gauge = prometheus_client.Gauge("g", "d", registry=registry)
@@ -218,7 +216,7 @@ def test_counters_are_kept_where_a_function_of_the_registry_fails(registry, brid
 
 
 def test_a_registry_that_fails_at_first_is_bridged_later(registry):
-    """What was counted until it first answers was counted before the bridge."""
+    """Its totals at its first success are the starting point."""
     counter = prometheus_client.Counter("c", "d", registry=registry)
     gauge = prometheus_client.Gauge("g", "d", registry=registry)
     gauge.set_function(lambda: 1 / 0)
@@ -233,7 +231,7 @@ def test_a_registry_that_fails_at_first_is_bridged_later(registry):
 
 
 def test_two_gauges_of_one_name_are_told(registry, bridged):
-    """Labels that differ in what no name can hold, or only far behind."""
+    """Labels that differ only in characters that no name can have, or only near the end."""
     metrics, lines, _ = bridged
     gauge = prometheus_client.Gauge("g", "d", ["l"], registry=registry)
     for label in ("p.q", "p_q", "z" * 300 + "1", "z" * 300 + "2"):
@@ -245,7 +243,7 @@ def test_two_gauges_of_one_name_are_told(registry, bridged):
 
 
 def test_a_histogram_without_a_mean_keeps_its_other_parts(registry, bridged):
-    """One infinite value leaves its sum infinite for ever."""
+    """After one infinite value its sum stays infinite."""
     metrics, lines, _ = bridged
     histogram = prometheus_client.Histogram("h", "d", registry=registry, buckets=[1, 2])
     histogram.observe(float("inf"))

@@ -15,15 +15,13 @@ from logplex_handler import (
 )
 from tests.metrics.shared import recording
 
-# What is refused
-
 
 @pytest.mark.parametrize(
     "value", [-1, float("nan"), float("inf"), 10**309, Decimal("NaN")], ids=str
 )
 @pytest.mark.parametrize("aggregate", [False, True])
 def test_a_value_that_l2met_drops_is_refused_where_it_is_given(value, aggregate):
-    """In every call; what was recorded before is not harmed."""
+    """At every call; metrics recorded before are not harmed."""
     with recording() as (metrics, lines):
         metrics.count("x")
         metrics.measure("y", 1, aggregate=aggregate)
@@ -71,7 +69,7 @@ def test_a_name_that_a_consumer_would_cut_is_refused(name):
 
 
 def test_a_name_whose_parts_would_be_too_long_is_refused():
-    """What is aggregated is reported under longer names."""
+    """Aggregated values are reported under longer names."""
     with recording() as (metrics, _):
         metrics.measure("a" * 194, 1, aggregate=True)
         metrics.measure("b" * 200, 1)
@@ -80,7 +78,7 @@ def test_a_name_whose_parts_would_be_too_long_is_refused():
 
 
 def test_a_second_unit_for_a_name_is_refused():
-    """To a consumer it would be a metric of its own; in every stream."""
+    """To a consumer it would be another metric. This holds across streams."""
     with recording() as (metrics, _):
         metrics.measure("web.latency", 4, "ms")
         metrics.stream("a").measure("web.latency", 4, "ms")

@@ -18,14 +18,12 @@ from logplex_handler._process.periodic import next_time
 from tests.logs import wait_until
 from tests.metrics.shared import recording
 
-# When
-
 
 @pytest.mark.parametrize(
     ("now", "due"), [(0.0, 3.0), (2.9, 3.0), (3.0, 63.0), (62.9, 63.0), (63.0, 123.0), (1e9, None)]
 )
 def test_reports_are_aligned_to_the_interval(now, due):
-    """Whole multiples and the process's own offset; always in the future."""
+    """At whole multiples plus the process's own offset, and always in the future."""
     found = next_time(now, 60.0, 3.0)
     assert now < found <= now + 60
     assert found % 60 == 3
@@ -51,7 +49,7 @@ def test_reports_come_by_themselves():
 
 
 def test_nothing_runs_before_something_is_recorded():
-    """Nor does a thread live on after close."""
+    """No thread lives on after close, either."""
     before = set(threading.enumerate())
     with recording() as (metrics, _):
         assert set(threading.enumerate()) == before
@@ -61,7 +59,7 @@ def test_nothing_runs_before_something_is_recorded():
 
 
 def test_close_reports_the_last_interval_once(capsys):
-    """What is polled is asked a last time; what comes later is dropped and said."""
+    """Polled functions are called once more; later metrics are dropped, which is reported."""
     with recording() as (metrics, lines):
         metrics.count("x", 3)
         metrics.sample("held", 1)
@@ -80,7 +78,7 @@ def test_close_reports_the_last_interval_once(capsys):
 
 
 def test_close_does_not_wait_for_ever_for_what_hangs(monkeypatch, capsys):
-    """Counts are reported all the same."""
+    """Counts are reported anyway."""
     monkeypatch.setattr("logplex_handler.metrics.reporter._CLOSE_TIMEOUT", 0.1)
     hang = threading.Event()
     asked = threading.Event()
@@ -117,7 +115,7 @@ def test_a_collection_of_garbage_under_the_lock_may_record():
 
 
 def test_counts_during_close_are_reported_or_said():
-    """Each of them one of the two, whenever close comes."""
+    """Each count is one or the other, whenever close comes."""
     for _ in range(20):
         with recording(interval=0.01) as (metrics, lines):
             # Appending is atomic, adding to a number is not.
@@ -141,14 +139,14 @@ def test_counts_during_close_are_reported_or_said():
 
 
 def test_an_interval_of_next_to_nothing_is_no_error():
-    """Nor does the thread spin."""
+    """The thread does not spin."""
     with recording(interval=1e-300) as (metrics, lines):
         metrics.count("x")
         assert wait_until(lambda: lines.sums() == {"x": 1})
 
 
 def test_what_was_taken_just_before_close_is_reported():
-    """A meter may have taken a number, and be stopped before it says so to whoever reports."""
+    """A meter may have recorded a number, and be interrupted before the reporter knows of it."""
     with recording() as (metrics, lines):
         meter = metrics.stream("acme")
         taken, closed = threading.Event(), threading.Event()
@@ -172,7 +170,7 @@ def test_what_was_taken_just_before_close_is_reported():
 
 
 def test_closed_twice_and_used_after_it_raises_nothing(capsys):
-    """Whatever is asked of it."""
+    """Whichever method is called."""
     with recording() as (metrics, lines):
         metrics.count("x")
         metrics.close()

@@ -24,11 +24,9 @@ from logplex_handler import (
 from tests import strict
 from tests.metrics.shared import FAILED, recording, values
 
-# The line
-
 
 def test_counts_add_up_and_are_reported_once():
-    """And then begin at nothing again; a count of nothing is not reported."""
+    """Then they start at zero again; a count of zero is not reported."""
     with recording() as (metrics, lines):
         for _ in range(1000):
             metrics.count("orders")
@@ -42,7 +40,7 @@ def test_counts_add_up_and_are_reported_once():
 
 
 def test_a_value_is_reported_until_there_is_another():
-    """None ends it."""
+    """None ends the reports."""
     with recording() as (metrics, lines):
         metrics.sample("db_size", 21, "MB")
         metrics.sample("db_size", 21.5, "MB")
@@ -54,7 +52,7 @@ def test_a_value_is_reported_until_there_is_another():
 
 
 def test_a_function_is_polled_for_each_report():
-    """What it says then is reported; None is nothing."""
+    """The value that it returns is reported; None is not."""
     said = iter([4, None, Fraction(1, 2)])
     with recording() as (metrics, lines):
         metrics.sample("queue", lambda: next(said))
@@ -64,7 +62,7 @@ def test_a_function_is_polled_for_each_report():
 
 
 def test_a_function_may_say_a_time():
-    """It is in ms."""
+    """The time is in ms."""
     with recording() as (metrics, lines):
         metrics.sample("lag", lambda: timedelta(seconds=2))
         metrics.report()
@@ -74,7 +72,7 @@ def test_a_function_may_say_a_time():
 
 
 def test_a_measure_is_a_line_for_each_event():
-    """Nothing waits for the report."""
+    """The line does not wait for the report."""
     with recording() as (metrics, lines):
         metrics.measure("web.latency", 4, "ms")
         metrics.measure("web.latency", timedelta(seconds=0.5))
@@ -82,7 +80,7 @@ def test_a_measure_is_a_line_for_each_event():
 
 
 def test_an_aggregated_measure_is_seven_samples():
-    """Count, least, most, mean and three percentiles, the first without the unit."""
+    """Count, minimum, maximum, mean and three percentiles; the count has no unit."""
     with recording() as (metrics, lines):
         for value in range(1, 101):
             metrics.measure("job", value, "ms", aggregate=True)
@@ -100,7 +98,7 @@ def test_an_aggregated_measure_is_seven_samples():
 
 
 def test_the_percentiles_of_one_value_are_that_value():
-    """What a sketch is off does not lead beyond the least and the most."""
+    """The sketch's error does not exceed the minimum and the maximum."""
     with recording() as (metrics, lines):
         metrics.measure("job", 7, aggregate=True)
         metrics.report()
@@ -111,7 +109,7 @@ def test_the_percentiles_of_one_value_are_that_value():
 
 
 def test_the_source_replaces_the_formatters():
-    """In reports and events; other records keep the formatter's."""
+    """In reports and events; other records keep the formatter's source."""
     with recording(source="us-east") as (metrics, lines):
         lines.setFormatter(KeyValueFormatter(source="elsewhere", static={"app": "shop"}))
         metrics.count("orders")
@@ -135,7 +133,7 @@ def test_without_a_source_it_is_the_formatters():
 
 
 def test_the_source_holds_beside_what_a_filter_adds():
-    """The line has a message then, and still one source, which is first."""
+    """The line then has a message, and still one source, which is first."""
     with recording(source="us-east") as (metrics, lines):
         lines.setFormatter(KeyValueFormatter(source="elsewhere"))
 
@@ -154,7 +152,7 @@ def test_the_source_holds_beside_what_a_filter_adds():
 
 
 def test_another_formatter_shows_the_same_text():
-    """So the metrics are there on stderr or stdout as well."""
+    """So stderr or stdout has the metrics too."""
     with recording(source="us-east") as (metrics, lines):
         lines.setFormatter(logging.Formatter("%(message)s"))
         metrics.count("orders")
@@ -164,7 +162,7 @@ def test_another_formatter_shows_the_same_text():
 
 
 def test_metrics_are_metrics_behind_a_queue_handler():
-    """It merges messages; the line is the same all the same."""
+    """It merges messages, and the line is the same."""
     with recording(source="us-east") as (metrics, lines):
         waiting = queue.SimpleQueue()
         metrics._reporter._logger.addHandler(logging.handlers.QueueHandler(waiting))
@@ -175,7 +173,7 @@ def test_metrics_are_metrics_behind_a_queue_handler():
 
 
 def test_many_metrics_share_lines_of_at_most_1000_bytes():
-    """Each has the source, and no metric is in two."""
+    """Each line has the source, and no metric is in two lines."""
     with recording(source="us-east") as (metrics, lines):
         for number in range(500):
             metrics.count(f"shop.orders.of.customer.{number}", number + 1)
@@ -185,8 +183,6 @@ def test_many_metrics_share_lines_of_at_most_1000_bytes():
         assert len(lines.lines) < 30
         assert [one.value for one in lines.read] == list(range(1, 501))
 
-
-# A thousand metrics
 
 NAMES = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="=\"'\\#"),
@@ -211,7 +207,7 @@ ONE = st.tuples(st.sampled_from(["measure", "sample", "count"]), NAMES, NUMBERS,
 @settings(max_examples=1000)
 @given(ONE, SOURCES)
 def test_l2met_reads_exactly_what_was_meant(metric, source):
-    """Name, number, unit and source of any metric, through Metrics and by itself."""
+    """Name, number, unit and source of any metric, logged by Metrics or alone."""
     kind, name, value, unit = metric
     unit = "" if kind == "count" else unit
     with recording(source=source) as (metrics, lines):
@@ -237,7 +233,7 @@ def test_l2met_reads_exactly_what_was_meant(metric, source):
 @settings(max_examples=300)
 @given(st.text(max_size=12), st.text(max_size=4), st.integers() | st.floats() | st.decimals())
 def test_anything_else_is_refused_where_it_is_written(name, unit, value):
-    """Whatever is given is either read back as it was meant, or an error of the call."""
+    """Any arguments are either read back as they were meant, or an error at the call."""
     try:
         pairs = measure(name, value, unit)
     except (ValueError, TypeError):
@@ -248,7 +244,7 @@ def test_anything_else_is_refused_where_it_is_written(name, unit, value):
 
 
 def test_counts_that_become_too_large_are_told_and_raise_nothing():
-    """Whole numbers that no float holds together, and then a part of one."""
+    """Whole numbers whose sum no float can have, and then a fraction."""
     with recording() as (metrics, lines):
         for n in (10**308, 10**308, 0.5, 1, 10**308):
             metrics.count("x", n)
@@ -259,7 +255,7 @@ def test_counts_that_become_too_large_are_told_and_raise_nothing():
 
 
 def test_a_sample_and_a_part_of_an_aggregate_of_one_name_are_told():
-    """Only one of the two can be reported."""
+    """Only one of the two is reported."""
     with recording() as (metrics, lines):
         metrics.sample("query.count", 5)
         metrics.measure("query", 4, aggregate=True)
@@ -273,7 +269,7 @@ def test_a_sample_and_a_part_of_an_aggregate_of_one_name_are_told():
 
 
 def test_what_a_signal_counts_in_the_middle_of_a_count_is_not_lost():
-    """Counts of parts too, which take the longer way."""
+    """Also fractions, which take the slower path."""
     with recording() as (metrics, lines):
         metrics.measure("q", 1, aggregate=True)
         signals = [0]

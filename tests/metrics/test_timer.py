@@ -10,8 +10,6 @@ import pytest
 
 from tests.metrics.shared import recording, values
 
-# Timers
-
 
 def taken(lines, name):
     """The times of a name, in ms."""
@@ -21,7 +19,7 @@ def taken(lines, name):
 
 
 def test_a_block_is_timed():
-    """In ms, by the line or in the report, also when it fails."""
+    """In ms, in a line or in the report, also if the block raises."""
     with recording() as (metrics, lines):
         with metrics.timer("block"):
             time.sleep(0.02)
@@ -51,7 +49,7 @@ def test_a_function_is_timed_each_time():
 
 
 def test_a_recursive_function_is_timed_at_each_depth():
-    """One timer serves all."""
+    """One timer serves all depths."""
     with recording() as (metrics, lines):
 
         @metrics.timer("call")
@@ -67,7 +65,7 @@ def test_a_recursive_function_is_timed_at_each_depth():
 
 
 def test_a_coroutine_is_timed_with_what_it_waits_for():
-    """Many at once do not disturb each other, and it is a coroutine function still."""
+    """Concurrent calls do not disturb each other, and the function stays a coroutine function."""
     with recording() as (metrics, lines):
 
         @metrics.timer("co")
@@ -86,7 +84,7 @@ def test_a_coroutine_is_timed_with_what_it_waits_for():
 
 
 def test_a_generator_is_timed_from_its_first_value_to_its_last():
-    """What is sent and thrown reaches it; one that is left behind counts when it is closed."""
+    """Values and exceptions reach it; an unfinished generator counts when it is closed."""
     with recording() as (metrics, lines):
 
         @metrics.timer("generator")
@@ -115,7 +113,7 @@ def test_a_generator_is_timed_from_its_first_value_to_its_last():
 
 
 def test_an_async_generator_is_timed_too():
-    """With all that can be done to it."""
+    """Values, exceptions and `aclose` reach it."""
     with recording() as (metrics, lines):
         closed = []
 
