@@ -84,7 +84,7 @@ def held_bytes(frames: Iterable[Frame]) -> int:
 
 
 def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
-    """Frames that stay together, with the number of their entries. A run that is too long is cut."""
+    """Frames that stay together, with the number of their entries. Too long a run is cut."""
     if not isinstance(rendered, Run):
         return [([rendered] if isinstance(rendered, bytes) else linked(rendered), 1)]
     if rendered.size <= room:

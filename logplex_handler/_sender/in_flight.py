@@ -172,7 +172,7 @@ class InFlight:
         self._source.discard()
 
     def persist(self) -> int | None:
-        """Write all that is left to disk, because the process ends; returns what the source does."""
+        """Write all that is left to disk, because the process ends; see `Source.persist`."""
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             lease.release(batch.left)
