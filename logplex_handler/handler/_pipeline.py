@@ -159,11 +159,11 @@ class Active:
             own.fix(options.destination)
         self._registry = Registry(context, own)
         self.own_intake: Intake = self._registry.unknown_intake if own is None else own.intake
-        self._pool = TransportPool(options.transport)
+        self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
         self._worker_pool = WorkerPool(
             Scheduler(options.workers, self._registry, urgency, diagnostics),
-            self._pool,
+            self._transports,
             diagnostics,
             urgency,
             # Requests to hosts that answer and to hosts that do not, look-ups that return and
@@ -172,8 +172,8 @@ class Active:
             here=self.here,
             on_end=self._leave_spool,
         )
-        self._delivery = Flusher(
-            self._worker_pool, self._pool, diagnostics, urgency, self._registry.all_streams
+        self._flusher = Flusher(
+            self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
         )
         self._spool = spool
         self._spool_writer: SpoolWriter | None = None
@@ -199,20 +199,24 @@ class Active:
     def _on_news(self, stream: Stream) -> None:
         if not self._started:
             self._started = True
-            if self._health is not None:
-                self._health.start()
-            self._cancel_exit_call = exits.call_at_exit(self.close)
-            if not exits.threads_run():
-                self._diagnostics.warn(
-                    "uwsgi",
-                    "uWSGI runs no threads without --enable-threads: "
-                    "records may wait until they are flushed, or the process exits",
-                )
+            self._start()
         if self._memory is not None:
             self._memory.shrink_holders()
         if self._spool_writer is not None:
             self._spool_writer.note(stream)
         self._worker_pool.wake(stream)
+
+    def _start(self) -> None:
+        """Begin what a handler that is never used does not need."""
+        if self._health is not None:
+            self._health.start()
+        self._cancel_exit_call = exits.call_at_exit(self.close)
+        if not exits.threads_run():
+            self._diagnostics.warn(
+                "uwsgi",
+                "uWSGI runs no threads without --enable-threads: "
+                "records may wait until they are flushed, or the process exits",
+            )
 
     def _is_deliverer(self) -> bool:
         return self._worker_pool.is_current_thread()
@@ -224,14 +228,14 @@ class Active:
     def flush(self, timeout: float | None) -> bool:
         self._recover()
         if timeout is not None:
-            return self._delivery.flush(max(0.0, timeout))
-        flushed = self._delivery.flush(self._clock.left_to_flush())
+            return self._flusher.flush(max(0.0, timeout))
+        flushed = self._flusher.flush(self._clock.left_to_flush())
         self._clock.flushed()
         return flushed
 
     def begin_shutdown(self) -> None:
         self._clock.start()
-        self._delivery.flush_soon()
+        self._flusher.flush_soon()
 
     def close(self) -> None:
         if not self.takes_entries or not self.here[0]:
@@ -245,7 +249,7 @@ class Active:
         seconds = self._clock.left_to_close()
         if self._spool is not None:
             self._spool.set_deadline(time.monotonic() + seconds)
-        left = self._delivery.close(seconds)
+        left = self._flusher.close(seconds)
         if self._spool_writer is not None:
             self._spool_writer.stop()
             pending = self.stats().pending
@@ -274,7 +278,7 @@ class Active:
         return self._registry.stats_of(stream)
 
     def _vitals(self) -> Vitals:
-        return Vitals(self.stats(), self._pool.requests_took, self._registry.fill_ratio())
+        return Vitals(self.stats(), self._transports.requests_took, self._registry.fill_ratio())
 
     def _send_health(self, pairs: Mapping[str, str]) -> None:
         own = self._registry.own

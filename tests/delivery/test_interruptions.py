@@ -88,7 +88,7 @@ def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
     ):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 1)
-        urgency = handler._pipeline._delivery._urgency
+        urgency = handler._pipeline._flusher._urgency
         while interrupted:
             lines = itertools.count()
             interrupted = False
