@@ -1,5 +1,5 @@
-"""Frames on disk: one SQLite file that several processes share.
+"""Frames on disk, in one SQLite file that several processes share.
 
-Comes in: the frames of a stream. Goes out: chunks, also those that dead processes left. Knows
-neither when to send them nor where to.
+Comes in: the frames of a stream. Goes out: chunks, also those of dead processes. Knows neither when
+they are sent nor where.
 """

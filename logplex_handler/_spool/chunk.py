@@ -1,4 +1,4 @@
-"""Frames as they are written to the spool, and back."""
+"""Chunks: how frames are packed for the spool, and unpacked."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # The id of a stream as it is written to disk; None for the handler's own URL.
 StreamId = str | int | None
 
-# As this package makes them. What else may stand in a damaged file is no header's value.
+# As this package makes frame ids. Whatever else a damaged file holds must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
-# What stands in place of one, so that there is room for it where the file is full.
+# Stands for a frame id that follows later: so there is room for it even if the file is full.
 NO_ID = " " * 36
 
 
@@ -34,9 +34,11 @@ class Chunk(NamedTuple):
     """Frames that are on disk.
 
     Attributes:
-        hostname: The one in their packets; None for the handler's own.
-        frame_id: Under which they are sent; None if that was never tried.
+        hostname: The hostname in the packets; None for the handler's own.
+        frame_id: The id under which they are sent; None if they never were.
+        records: How many records the frames are of.
         recovered: Whether another process has left them.
+        frames: None of them if the row is not what was written.
     """
 
     id: int
@@ -60,7 +62,7 @@ def chunk_of(
     sizes: str | None,
     body: object,
 ) -> Chunk:
-    """What a row says; without frames if that cannot be what was written."""
+    """The chunk of a row. The values may be anything, as the file may be damaged."""
     frames: list[Frame] = []
     if isinstance(body, bytes) and isinstance(records, int):
         with contextlib.suppress(ValueError, TypeError, RecursionError):
@@ -76,12 +78,17 @@ def chunk_of(
 
 
 def records_in(frames: Sequence[Frame]) -> int:
-    """How many records the frames are of."""
+    """The number of records that the frames are of."""
     return len(_sizes(frames)) if PieceFrame in map(type, frames) else frame_count(frames)
 
 
 def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
-    """A chunk's body, how many frames each record has (None if each has one), and the records."""
+    """The columns of frames.
+
+    Returns:
+        The body, the number of frames of each record as JSON (None if each has one), and the number
+        of records.
+    """
     body = b"".join(flattened(frames))
     if PieceFrame not in map(type, frames):
         return body, None, frame_count(frames)
@@ -103,11 +110,10 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
 
 
 def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
-    """The frames of a body, of so many records.
+    """The frames of a body with so many records; the opposite of `packed`.
 
     Raises:
-        ValueError: It is none.
-        TypeError: So.
+        ValueError, TypeError: This is not what was packed.
     """
     frames = _split_at_lines(body) or _split(body)
     if sizes is None:
@@ -115,18 +121,18 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
             raise ValueError("its records do not add up")
         return [Run(frames)]
     grouped: list[Frame] = []
-    told = json.loads(sizes)
-    for of_record in told:
-        grouped += linked(frames[len(grouped) : len(grouped) + max(1, of_record)])
-    if len(grouped) != len(frames) or len(told) != records:
+    counts = json.loads(sizes)
+    for count in counts:
+        grouped += linked(frames[len(grouped) : len(grouped) + max(1, count)])
+    if len(grouped) != len(frames) or len(counts) != records:
         raise ValueError("its records do not add up")
     return grouped
 
 
 def _split_at_lines(body: bytes) -> list[bytes]:
-    """The frames, if each of them ends where a line does, as this package's own do; else none.
+    """The frames, if each ends at the end of a line, as those of this package do; otherwise none.
 
-    Three times as fast as to find one by one where it ends, and as sure.
+    Three times as fast as `_split`, and as reliable.
     """
     frames = body.splitlines(keepends=True)
     beginnings = _beginnings()
@@ -139,7 +145,7 @@ def _split_at_lines(body: bytes) -> list[bytes]:
 
 @cache
 def _beginnings() -> list[bytes]:
-    """What a frame begins with, by how long it is with that."""
+    """The digits and the space that a frame begins with, by the length of the whole frame."""
     beginnings = [b"?"] * (MAX_PACKET_BYTES + 7)
     for length in range(1, MAX_PACKET_BYTES + 1):
         beginning = b"%d " % length
@@ -164,5 +170,5 @@ def _split(body: bytes) -> list[bytes]:
 
 
 def without_own(frames: Iterable[Frame]) -> list[Frame]:
-    """The frames of the application's records."""
+    """The frames that are of records, and not of the handler's own lines."""
     return [frame for frame in frames if not isinstance(frame, OwnFrame)]

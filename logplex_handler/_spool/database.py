@@ -1,4 +1,4 @@
-"""The spool's file: how it is made, known and opened."""
+"""The spool's file: how it is created, recognised and opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 
-# `application_id` and `user_version` of the file; one of another program or version is left alone.
+# `application_id` and `user_version` of the file. A file of another program or version is not used.
 _APPLICATION = int.from_bytes(b"Lplx", "big")
 _VERSION = 1
 _SCHEMA = """
@@ -24,14 +24,13 @@ CREATE TABLE chunks (
     records INTEGER NOT NULL,
     sizes TEXT
 )"""
-# Its column `stream` has no type, which keeps the number 1 and the text "1" apart. The bodies stand
-# in another table, so that a chunk is given its frame id without being written again.
+# The column `stream` has no type, so that the number 1 and the text "1" differ. The bodies have a
+# table of their own, so that a chunk gets its frame id without being written again.
 _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
 _INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
 
 _PAGE = 16_384
-# Pages in the log after which they are copied to their places, which has to wait for the disk:
-# 16 MiB.
+# Pages in the log, 16 MiB, after which they are copied to their places, which waits for the disk.
 _CHECKPOINT_PAGES = 1024
 
 
@@ -39,7 +38,7 @@ class SpoolError(Exception):
     """The file cannot be used just now. The text says why, and shows nothing that was logged.
 
     Attributes:
-        for_good: Whether what is in it cannot be had any more by this process.
+        for_good: Whether this process cannot read the file any more at all.
     """
 
     def __init__(self, why: str, *, for_good: bool = False) -> None:
@@ -50,29 +49,29 @@ class SpoolError(Exception):
 def opened(
     path: str, max_bytes: int, patiently: Callable[[Callable[[], object]], None], *, timeout: float
 ) -> sqlite3.Connection:
-    """A connection to the file, which is made if there is none.
+    """A connection to the file, which is created if there is none.
 
     Args:
-        patiently: Calls again what others are in the way of.
-        timeout: Seconds that SQLite itself waits for others.
+        patiently: Repeats a call while other processes are in the way.
+        timeout: Seconds that SQLite itself waits for other processes.
 
     Raises:
-        SpoolError: It is somebody else's, or another program's.
-        OSError, sqlite3.Error: It cannot be made, or is no database.
+        SpoolError: The file belongs to another user or program.
+        OSError, sqlite3.Error: The file cannot be created, or is no database.
     """
     _make(path)
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
-        # A damaged text is no reason to fail, nor to be shown in an error.
+        # By default, sqlite3 raises an error that shows a damaged text.
         db.text_factory = _text
-        # Another program's is not even read any further.
+        # Nothing else is read of another program's file.
         patiently(lambda: _is_made(db))
-        # Before the file's first page is written. Large ones cost less where chunks are large.
+        # It has to precede the first page. Large pages cost less, since chunks are large.
         db.execute(f"PRAGMA page_size = {_PAGE:d}")
-        # What was delivered need not be wiped: the file is its owner's alone.
+        # Deleted content is not overwritten: nobody but the owner can read the file.
         db.execute("PRAGMA secure_delete = OFF")
         patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        # A crash of the process loses nothing with this, one of the machine the last moments.
+        # With this, a crash of the process loses nothing, and one of the machine the last moments.
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
         db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
@@ -97,10 +96,10 @@ def _text(content: bytes) -> str:
 
 
 def _is_made(db: sqlite3.Connection) -> bool:
-    """Whether it has the tables of a spool, rather than nothing yet.
+    """Whether the file has the tables of a spool already, and is not empty.
 
     Raises:
-        SpoolError: It has others, or of another version.
+        SpoolError: The file has other tables, or those of another version.
     """
     [(application,)] = db.execute("PRAGMA application_id")
     [(version,)] = db.execute("PRAGMA user_version")
@@ -114,13 +113,13 @@ def _is_made(db: sqlite3.Connection) -> bool:
 
 
 def _make(path: str) -> None:
-    """Make the file so that nobody else can read it; what SQLite puts beside it is alike.
+    """Create the file so that no other user can read it. SQLite's files next to it get its mode.
 
     Raises:
-        SpoolError: There is one that is somebody else's.
+        SpoolError: There is one that belongs to another user.
     """
     try:
-        # Not one that is there: closing it again would take away the locks of this process.
+        # An existing file is not opened: to close it would release the locks of this process.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         status = os.stat(path)
@@ -131,7 +130,7 @@ def _make(path: str) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Have nobody else read the files of a spool that was there, however it was made."""
+    """Keep other users from reading the files, also if another program has created them."""
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:

@@ -1,8 +1,8 @@
-"""Which owners of a spool are alive: each holds the lock of one byte of a file beside it.
+"""Which owners of a spool are alive: each holds a lock on one byte of a file next to it.
 
-The locks are POSIX record locks. The system lets go of them when their process ends, however it
-ends, and a forked child does not have its parent's (as it would have those of `flock`). A process
-that is merely stopped for a while keeps them, as it would not keep a lease.
+The locks are POSIX record locks. The system releases them when their process ends, however it ends,
+and a forked child does not inherit them, unlike those of `flock`. A process that is stopped for a
+while keeps them; it would not keep a lease.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ except ImportError:  # pragma: no cover  # Windows: a spool is refused there
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".lock"
-# A byte's place in the file, which need not be that long.
+# Bits of an owner's number, which is the offset of its byte. The file need not be that long.
 _OWNER_BITS = 62
 
 
 @dataclass
 class _File:
-    """The file of one spool in this process. It is opened once: closing any descriptor of a file
-    lets go of all locks that the process has in it."""
+    """The file of locks of one spool, as this process has it open.
+
+    There is one descriptor, since closing any of a file releases all locks that the process has in
+    it.
+
+    Attributes:
+        pid: The process that has opened it.
+        owners: Those whose locks this process holds.
+    """
 
     descriptor: int
     pid: int
@@ -51,7 +58,7 @@ _files = _Files()
 
 
 def are_possible() -> bool:
-    """Whether this system has such locks."""
+    """Whether this system has POSIX record locks."""
     return fcntl is not None
 
 
@@ -59,7 +66,7 @@ class OwnerLock:
     """A new owner of the spool at a path, alive until `end` or the end of the process.
 
     Raises:
-        OSError: The file of locks cannot be made.
+        OSError: The file of locks cannot be created.
     """
 
     def __init__(self, path: str) -> None:
@@ -68,7 +75,7 @@ class OwnerLock:
         with _files.lock:
             file = _files.get(path)
             if file is not None and file.pid != os.getpid():
-                # It is the parent's; closing it here takes no lock away there.
+                # The parent's: to close it in this process releases no lock there.
                 os.close(file.descriptor)
                 file = None
             if file is None:
@@ -81,14 +88,14 @@ class OwnerLock:
             file.owners.add(self.owner)
 
     def take_over(self, owner: int) -> bool:
-        """Whether the owner is dead, and nobody else takes over at this moment.
+        """Whether the owner is dead, and no other process is taking over from it.
 
-        If so, nobody else does until `let_go`.
+        If so, no other process does until `release`.
         """
         with _files.lock:
             file = _files[self._path]
             if owner in file.owners:
-                # This process has its lock, so that it could have it again.
+                # A process gets a lock that it has once more.
                 return False
             try:
                 fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
@@ -96,13 +103,13 @@ class OwnerLock:
                 return False
             return True
 
-    def let_go(self, owner: int) -> None:
-        """It was taken over."""
+    def release(self, owner: int) -> None:
+        """The chunks of the dead owner were taken over."""
         with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
 
     def end(self) -> None:
-        """What this owner has left is anybody's."""
+        """Let any process take over the chunks of this owner."""
         with _files.lock:
             file = _files.get(self._path)
             if file is None or file.pid != os.getpid() or self.owner not in file.owners:
@@ -118,7 +125,7 @@ class OwnerLock:
 
 
 def _opened(path: str) -> int:
-    """The file of locks for the spool at a path; whoever that belongs to may use it."""
+    """Open the file of locks for the spool at a path; it belongs to the spool's user."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(path + _SUFFIX, flags, 0o600)
     try:
@@ -126,9 +133,9 @@ def _opened(path: str) -> int:
         status = os.fstat(descriptor)
         if status.st_uid != owner.st_uid:
             if status.st_uid != os.geteuid():
-                # Who made it could hold any lock.
+                # That user could hold any lock.
                 raise PermissionError(0, f"{_SUFFIX} belongs to another user")
-            # Made by root for somebody else.
+            # Root has created it for the spool's user.
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
         if status.st_mode & 0o077:
             os.fchmod(descriptor, 0o600)

@@ -153,7 +153,7 @@ class Spool:
                 db.execute("BEGIN")
             finally:
                 for owner in dead:
-                    owner_lock.let_go(owner)
+                    owner_lock.release(owner)
         return found
 
     def give_up(self, why: str) -> None:

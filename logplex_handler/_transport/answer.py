@@ -1,25 +1,25 @@
-"""What came of one request."""
+"""The outcome of one request."""
 
 from __future__ import annotations
 
 import email.utils
 from dataclasses import dataclass
 
-# Seconds: the longest wait that anybody may ask for.
+# Seconds: the longest wait that a receiver, or the application, may ask for.
 LONGEST_ASKED_WAIT = 600.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one request.
+    """The outcome of one request.
 
     Attributes:
         status: The HTTP status, or None if there was no answer.
-        failure: Without an answer, the name of what went wrong, such as `ReadTimeout`.
-        maybe_delivered: Whether the batch may have arrived though no answer came.
-        retry_after: Seconds that the receiver asked to wait, if it did.
-        stale_connection: Whether a connection that had been kept open turned out to be closed.
-        bytes_sent: The size of the body as it was sent.
+        failure: The name of the error if there was no answer, such as `ReadTimeout`.
+        maybe_delivered: Whether the body may have arrived although no answer came.
+        retry_after: Seconds that the receiver has asked to wait; None if it has not.
+        stale_connection: Whether the connection had been kept open and turned out to be closed.
+        bytes_sent: The size of the body as it was sent, perhaps compressed.
         was_tried: Whether there was a request at all.
     """
 
@@ -36,15 +36,20 @@ class Answer:
 
 
 def within_bounds(asked: float | None) -> float | None:
-    """A wait that was asked for, in seconds, as it is obeyed: at most 10 minutes."""
-    # The greater of 0 and no number is 0.
+    """The part of a requested wait that is obeyed, in seconds: at most 10 minutes."""
+    # `max` gives 0 if the other one is not a number.
     return None if asked is None else min(max(0.0, asked), LONGEST_ASKED_WAIT)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
     """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
 
-    `now` is the time in seconds since the epoch. None for no header or one that says nothing.
+    Args:
+        value: The header; None if there is none.
+        now: Seconds since the epoch.
+
+    Returns:
+        None if the header is missing or makes no sense.
     """
     if value is None:
         return None

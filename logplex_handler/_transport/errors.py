@@ -1,4 +1,4 @@
-"""What an exception of the HTTP libraries means, and how to be rid of it."""
+"""What an exception of the HTTP libraries means, and how to remove the secrets in it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from logplex_handler._transport.connection import HandshakeFailed
 
 
 def dissolve(error: BaseException) -> None:
-    """Take an exception apart: the requests that its tracebacks hold carry the credentials.
+    """Take apart an exception that is handled here: its tracebacks hold requests with credentials.
 
-    They hold one another in circles, so they would stay until a garbage collection.
+    Exceptions and frames refer to each other, so they would stay until a garbage collection.
     """
     for one in _chain(error):
         traceback.clear_frames(one.__traceback__)
@@ -24,7 +24,7 @@ def dissolve(error: BaseException) -> None:
 
 
 def clear_variables(error: BaseException) -> None:
-    """Empty the frames behind an exception that goes on: who reports it may show variables."""
+    """Empty the frames of an exception that is raised further: a reporter may show variables."""
     for one in _chain(error):
         traceback.clear_frames(one.__traceback__)
 
@@ -39,19 +39,19 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _reason(error: Exception) -> object:
-    """What urllib3 says behind an error of requests."""
+    """The error of urllib3 behind one of requests."""
     reason = error.args[0] if error.args else None
     return getattr(reason, "reason", reason)
 
 
 def _causes(error: Exception) -> list[object]:
-    """That, and what it was made of."""
+    """The error of urllib3, and what it was raised with."""
     reason = _reason(error)
     return [reason, *getattr(reason, "args", ())]
 
 
 def name(error: Exception) -> str:
-    """The kind of failure, and nothing that could hold a URL."""
+    """The name of the failure, which cannot hold a URL."""
     reason = _reason(error)
     if type(error) is requests.ConnectionError and isinstance(reason, Exception):
         return type(reason).__name__
@@ -59,7 +59,7 @@ def name(error: Exception) -> str:
 
 
 def maybe_sent(error: Exception) -> bool:
-    """Whether the request may have arrived: unless it failed before it could be sent."""
+    """Whether the request may have arrived: it did not fail before it was sent."""
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,
@@ -75,6 +75,6 @@ def maybe_sent(error: Exception) -> bool:
 
 
 def is_closed_connection(error: Exception) -> bool:
-    """Whether the other side had closed or reset the connection."""
+    """Whether the receiver had closed or reset the connection."""
     closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
     return any(isinstance(cause, closed) for cause in _causes(error))

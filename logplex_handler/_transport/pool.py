@@ -1,4 +1,4 @@
-"""Connections that are kept: those of a host are used by all streams that go there."""
+"""Transports that are kept open for each host, and used by all streams that go there."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from logplex_handler._transport.transport import Transport, TransportOptions
 
 
 class TransportPool:
-    """Transports that nobody uses just now, by host. Any thread may take one."""
+    """The idle transports, by host. Any thread may use it.
+
+    Attributes:
+        requests_took: Seconds that all requests of released transports have taken together.
+    """
 
     def __init__(self, options: TransportOptions) -> None:
-        # Now, for it asks for a lock that may be held while a delivery is waited for.
+        # Not later: this takes a lock that a caller who waits for a delivery may hold.
         free_library_loggers()
         self._options = options
-        # Guards the three below. Re-entrant because a garbage collection under it may log.
+        # Guards the fields below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._idle: dict[str, list[Transport]] = {}
         self._closed = False
-        # Seconds that all requests have taken together, as far as they are over.
         self.requests_took = 0.0
 
     def acquire(self, host: str) -> Transport:
-        """The one that was used last, or a new one."""
+        """The idle transport that was used last, or a new one."""
         with self._lock:
             idle = self._idle.get(host)
             if idle:
@@ -31,7 +34,7 @@ class TransportPool:
         return Transport(self._options)
 
     def release(self, host: str, transport: Transport) -> None:
-        """It is not used any more."""
+        """Put a transport back."""
         with self._lock:
             self.requests_took += transport.requests_took
             transport.requests_took = 0.0
@@ -41,7 +44,7 @@ class TransportPool:
         transport.close()
 
     def close_idle(self) -> None:
-        """Close those that were not used for so long that a receiver will have done so."""
+        """Close transports that were idle for so long that the receiver will have closed them."""
         with self._lock:
             old = []
             for host, transports in list(self._idle.items()):
@@ -55,7 +58,7 @@ class TransportPool:
             transport.close()
 
     def close(self) -> None:
-        """Close all; those in use, when they are given back."""
+        """Close all transports; those in use are closed when they are released."""
         with self._lock:
             self._closed = True
             transports = [one for idle in self._idle.values() for one in idle]

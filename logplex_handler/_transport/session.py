@@ -1,4 +1,4 @@
-"""Sessions of requests that can be held to a deadline, and lead nowhere but where they are told."""
+"""Sessions of requests that can be held to a deadline, and do not follow redirects."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SessionFactory = Callable[[], requests.Session]
 
 
 def new_session(factory: SessionFactory | None) -> requests.Session:
-    """A session of the application's, or an ordinary one; its requests can be held to a deadline.
+    """A session of the factory, or an ordinary one; its requests can be held to a deadline.
 
     Raises:
-        TypeError: What the factory returned is none.
+        TypeError: The factory has not returned a session.
     """
     if factory is not None:
         session = factory()
@@ -24,19 +24,18 @@ def new_session(factory: SessionFactory | None) -> requests.Session:
             raise TypeError("session_factory must return a requests.Session")
     else:
         session = requests.Session()
-        # What is set for one customer must not be sent for the next.
+        # A cookie that is set for one customer must not be sent for the next one.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     bind(session)
-    # For `Response.next`, requests reads the body of a redirect even if it is not followed,
-    # however long it is.
+    # For `Response.next`, requests reads the whole body of a redirect that is not followed.
     session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
     return session
 
 
 def verify(session: requests.Session) -> str | bool:
-    """A session may name a CA of its own, but not leave the check out."""
+    """What to verify certificates with: a session may name a CA, but not turn the check off."""
     return session.verify if isinstance(session.verify, str) else True
 
 
 def _no_target(response: requests.Response) -> None:
-    """No answer leads anywhere else."""
+    """No answer has a redirect target."""

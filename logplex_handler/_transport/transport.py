@@ -1,4 +1,4 @@
-"""One POST on a kept-alive session. Answers come out of it, never exceptions."""
+"""POSTs over a session that is kept alive. The outcome is an answer, never an exception."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Send = Callable[..., requests.Response]
 # Logplex answers for the exact type only, without parameters.
 CONTENT_TYPE = "application/logplex-1"
 
-# A request is given up after this many times the time-out of one read.
+# A request is given up after this many times the time-out of a single read.
 TOTAL_TIMEOUTS = 4
-# Seconds. Logplex closes an idle connection after 5; one that was idle nearly so long is not used
-# again, as a request that meets the closing may be lost or not, and nobody could say which.
+# Seconds. Logplex closes an idle connection after 5, and a request that is sent at that very moment
+# may or may not have arrived. So a connection that was idle for nearly as long is not used again.
 _MAX_IDLE = 4.0
-# Bytes: an answer longer than this is not read to its end; its connection is given up instead.
+# Bytes. A longer answer is not read to its end: its connection is closed instead.
 _MAX_ANSWER = 65_536
 
 
@@ -39,11 +39,11 @@ class TransportOptions:
     """How requests are made.
 
     Attributes:
-        headers: Headers for every request, the User-Agent included. They may hold a secret, so
-            this object has no repr.
+        headers: Headers of every request, with the User-Agent. They may hold a secret, so this
+            object has no repr.
         timeout: Seconds for connecting, and for each read.
         compress: Whether bodies are gzipped.
-        session_factory: Makes the session; None for an ordinary one.
+        session_factory: Makes the session; None for an ordinary session.
     """
 
     headers: Mapping[str, str]
@@ -53,15 +53,19 @@ class TransportOptions:
 
 
 class Transport:
-    """A session for one host. Used by one thread at a time."""
+    """A session for one host. One thread at a time uses it.
+
+    Attributes:
+        requests_took: Seconds that all requests have taken together.
+    """
 
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session: requests.Session | None = None
-        # Seconds that all requests have taken together.
         self.requests_took = 0.0
-        # On the monotonic clock; 0 while no connection is kept.
+        # When the last request was over, on the monotonic clock; 0 while no connection is open.
         self._last_used = 0.0
+        # The endpoint, and what the requests to it have in common.
         self._prepared: tuple[str, requests.PreparedRequest, Send] | None = None
 
     def post(
@@ -73,7 +77,11 @@ class Transport:
         frame_id: str,
         seconds: float = float("inf"),
     ) -> Answer:
-        """Send a body of so many frames once, within the time-outs and the given seconds."""
+        """Send a body once, within the time-outs and the given seconds.
+
+        Args:
+            frames: How many frames the body has.
+        """
         headers = {
             **self._options.headers,
             "Content-Type": CONTENT_TYPE,
@@ -81,7 +89,7 @@ class Transport:
             "Logplex-Frame-Id": frame_id,
         }
         if self._options.compress:
-            # 6 is zlib's own choice between speed and size.
+            # 6 is zlib's default, between speed and size.
             body = gzip.compress(body, compresslevel=6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         try:
@@ -95,7 +103,7 @@ class Transport:
                 answer = self._post(session, destination, body, headers, seconds)
         except Exception as error:
             sent = errors.maybe_sent(error)
-            # The connection may be in any state, and so may the error's text: it can quote the URL.
+            # The connection may be in any state. The text of the error may quote the URL.
             session.close()
             answer = Answer(
                 failure=errors.name(error),
@@ -106,8 +114,8 @@ class Transport:
             self._last_used = 0.0
             errors.dissolve(error)
         except BaseException as error:
-            # A signal, perhaps, in the depth of libraries whose variables hold credentials; as may
-            # the application's own headers.
+            # Perhaps raised by a signal handler, within libraries whose variables hold credentials,
+            # as may the application's own headers.
             session.close()
             self._last_used = 0.0
             del headers
@@ -120,7 +128,7 @@ class Transport:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was not used for so long that its connection will not be used again."""
+        """Whether it was idle for so long that its connection is not used again."""
         return time.monotonic() - self._last_used > _MAX_IDLE
 
     def close(self) -> None:
@@ -158,7 +166,7 @@ class Transport:
             with send(request, timeout=timeout) as response:
                 _read_out(response)
                 if response.status_code < 200:
-                    # It is not the last word, and what follows belongs to no other request.
+                    # Another answer follows, which must not be read as that of the next request.
                     raise urllib3.exceptions.ProtocolError("no final answer")
                 return Answer(
                     status=response.status_code,
@@ -169,45 +177,46 @@ class Transport:
     def _prepare(
         self, session: requests.Session, destination: Destination
     ) -> tuple[requests.PreparedRequest, Send]:
-        """What all requests to a destination share, and how they are sent in this environment.
+        """The request that all requests to a destination are copies of, and how it is sent.
 
-        This is more than half of what a request costs, so it is done once for a connection; but
-        each time for a session of the application's, which may be changed at any time.
+        To make it costs more than half of a request, so it is done once for a connection. A session
+        of the application's may change at any time, so there it is done for each request.
         """
         endpoint = destination.endpoint
         if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:
             return self._prepared[1:]
         request = session.prepare_request(
-            # Given with the request, nothing in ~/.netrc comes before these credentials.
+            # As an argument of the request, it takes precedence over ~/.netrc.
             requests.Request("POST", endpoint, auth=_credentials_come_later)
         )
-        # The environment's proxy stands elsewhere, and has a loopback of its own.
+        # A proxy of the environment is on another machine, with a loopback of its own.
         proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
+        # Any, as the settings are of several types, and requests checks them.
         settings: dict[str, Any] = dict(
             session.merge_environment_settings(request.url, proxies, True, verify(session), None)
         )
         if self._options.session_factory is not None:
-            # Credentials go to no other place than the one they are for.
+            # The credentials must not be sent to another server.
             return request, partial(session.send, allow_redirects=False, **settings)
-        # All that an ordinary session would do beside is to look for cookies and redirects.
+        # An ordinary session would only look for cookies and redirects besides.
         send = partial(session.get_adapter(endpoint).send, **settings)
         self._prepared = (endpoint, request, send)
         return request, send
 
 
 def _read_out(response: requests.Response) -> None:
-    """Read the answer's body away: only then its connection can be used again."""
+    """Read the body of the answer, after which the connection can be used again."""
     raw = response.raw
     try:
         if raw.read(_MAX_ANSWER, decode_content=False) and raw.read(1):
             raw.close()
     except (OSError, urllib3.exceptions.HTTPError):
-        # The status is what counts, and that is known.
+        # The status is known, and nothing else matters.
         raw.close()
 
 
 def _credentials_come_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """What is kept of a request holds no secret."""
+    """Leave the request without a secret, as it is kept."""
     return request
 
 
