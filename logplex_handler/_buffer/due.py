@@ -87,7 +87,8 @@ def next_look(
             more = min(more, left // now.usual_bytes // _LOOKS_WHILE_HALF_FULL)
     look_at = min(congested_at, now.entries + max(0, more) + 1)
     if Due.LARGE not in reported:
-        wanted = limits.large_batch_frames if Due.BATCH in reported else limits.batch_frames
+        is_enough = Due.BATCH not in reported or now.is_memory_scarce
+        wanted = limits.batch_frames if is_enough else limits.large_batch_frames
         look_at = min(look_at, now.entries + wanted - now.frames)
     return look_at
 
