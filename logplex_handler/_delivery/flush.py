@@ -68,7 +68,7 @@ class Flusher:
         self._urgency.close()
         if not self._worker_pool.is_current_thread():
             self._see_through(deadline, least_request=0.0)
-        left = sum([stream.leave() for stream in streams])
+        left = sum([stream.abandon() for stream in streams])
         self._worker_pool.stop()
         unsaid = sum(
             [stream.drop_notices.report(closing=True) for stream in streams], Counter[str]()
@@ -113,7 +113,7 @@ class Flusher:
             if drops is None and stream.accumulator.flushes.is_over(mark):
                 # Only now it is known how many of them were dropped.
                 drops = stream.accumulator.ledger.total_reportable()
-            if stream.resolution.ended or (drops is not None and self._is_over(stream, drops)):
+            if stream.resolution.end_cause or (drops is not None and self._is_over(stream, drops)):
                 return True
             left = deadline - time.monotonic()
             if left <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:

@@ -140,10 +140,10 @@ class Active:
             diagnostics=diagnostics,
             on_drop=options.on_drop,
             breakers=CircuitBreakers(),
-            lookup=options.lookup,
-            may_wait=options.shutdown_timeout if limits.on_full == "block" else None,
+            resolver=options.lookup,
+            max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
-            is_deliverer=self._is_deliverer,
+            is_delivering=self._is_delivering,
             spool=spool,
             disk=DiskOptions(
                 # So that a chunk and a batch together leave most of a small accumulator free.
@@ -218,7 +218,7 @@ class Active:
                 "records may wait until they are flushed, or the process exits",
             )
 
-    def _is_deliverer(self) -> bool:
+    def _is_delivering(self) -> bool:
         return self._worker_pool.is_current_thread()
 
     def _recover(self) -> None:

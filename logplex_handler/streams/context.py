@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import BufferLimits
@@ -23,18 +23,21 @@ from logplex_handler._spool.store import Spool
 from logplex_handler._wire.entry import Weigh
 from logplex_handler.streams.resolver import Resolver
 
+if TYPE_CHECKING:
+    from logplex_handler.streams.stream import Stream
+
 
 @dataclass(frozen=True, repr=False)
 class StreamContext:
-    """What a stream is made with.
+    """The dependencies of a stream.
 
     Attributes:
-        lookup: The application's `streams`; None if there are none.
-        may_wait: Seconds that a record may wait for room; None if it may not.
-        on_news: Called with a stream that has something to deliver.
-        is_deliverer: Whether the calling thread is one that delivers.
-        spool: Where what waits is kept on disk; None if it is not.
-        recover: Called before anything is sent: what is on disk comes first.
+        resolver: Looks URLs up; None without the application's `streams`.
+        max_block: Seconds that a caller may wait for room; None if it does not wait.
+        on_news: Called with a stream that has something to deliver or to report.
+        is_delivering: Whether the calling thread is one that delivers.
+        spool: Keeps records on disk; None without one.
+        recover: Called before each request: what dead processes have left on disk comes first.
     """
 
     limits: BufferLimits
@@ -47,10 +50,10 @@ class StreamContext:
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers
-    lookup: Resolver | None
-    may_wait: float | None
-    on_news: Callable[[Any], None]
-    is_deliverer: Callable[[], bool]
+    resolver: Resolver | None
+    max_block: float | None
+    on_news: Callable[[Stream], None]
+    is_delivering: Callable[[], bool]
     spool: Spool | None
     disk: DiskOptions
     recover: Callable[[], object]
@@ -58,7 +61,7 @@ class StreamContext:
     def source_for(
         self, stream_id: Hashable, accumulator: Accumulator, *, has_ended: bool
     ) -> Source:
-        """Where a stream's records wait: on disk too, if there is a spool that can hold them."""
+        """Where batches are taken from: the spool, if there is one that can hold the stream."""
         if self.spool is None or has_ended or not is_storable(stream_id):
             return MemorySource(accumulator, self.sender.max_batch_bytes, self.render)
         return DiskSource(

@@ -1,4 +1,4 @@
-"""The application's side of one stream: what becomes of a record that is for it."""
+"""Where a record's entry goes in the caller's thread: into a stream's accumulator, or nowhere."""
 
 from __future__ import annotations
 
@@ -9,62 +9,70 @@ from typing import Protocol
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.drop_notices import DropNotices
 from logplex_handler._wire.entry import Entry, Weigh
 
-# Seconds that a call to a logger may take longer where records come faster than they are sent. In
-# so long a few thousand are made ready.
+# Seconds that a call to a logger may take longer while records come faster than they are sent. A
+# worker renders a few thousand of them in that time.
 _GIVE_WAY = 0.003
 _GIVE_WAY_STEP = 0.001
-# Seconds after which one who waits for room looks again.
+# Seconds after which a caller that waits for room wakes a worker again.
 _LOOK_FOR_ROOM = 0.1
+
+_WHY_REJECTED = {
+    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
+    "stream_gone": "records for a stream that has ended are dropped",
+}
 
 
 class Intake(Protocol):
-    """Where records of one stream are put. Any thread may do so, and none of it raises."""
+    """Takes the records of one stream. Any thread may call it, and nothing raises."""
 
-    # Whether an entry would be queued; else `count_rejected` is enough.
+    # Whether an entry would be queued; if not, `count_rejected` is enough.
     takes_entries: bool
 
     @property
     def append(self) -> Callable[[Entry], bool]:
-        """Queues a light entry, or drops and counts it; whether `wake` is to be called."""
+        """Queues a light entry, or counts it as dropped; whether `wake` is to be called."""
 
     def wake(self) -> None:
         """There is something to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
-        """Queue any entry, or drop and count it; then wake, unless the entry `never_wakes`."""
+        """Queue any entry, or count it as dropped; then wake, unless the entry `never_wakes`."""
 
     def drop(self, cause: str) -> None:
-        """Drop and count a record that never became an entry."""
+        """Count a record as dropped that never became an entry."""
 
     def count_rejected(self) -> None:
-        """Count a record where no entries are taken."""
+        """Count a record as dropped where no entries are taken."""
 
 
 class RejectingIntake:
-    """An intake that leads nowhere: every record is counted as dropped.
+    """An intake that drops every record.
 
     Args:
         ledger: Counts the records.
         cause: The cause of their drop.
-        say: Called each time, to say so somewhere. Default: nothing is said.
+        on_rejected: Called for each of them. Default: nothing is called.
     """
 
     takes_entries = False
 
-    def __init__(self, ledger: Ledger, cause: str, say: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, cause: str, on_rejected: Callable[[], object] | None = None
+    ) -> None:
         self._ledger = ledger
         self._cause = cause
-        self._say = say
+        self._on_rejected = on_rejected
 
     def append(self, entry: Entry) -> bool:
         self.count_rejected()
         return False
 
     def wake(self) -> None:
-        """There is nobody to wake."""
+        """There is nothing to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
@@ -74,29 +82,59 @@ class RejectingIntake:
 
     def count_rejected(self) -> None:
         self._ledger.count_rejected(self._cause)
-        if self._say is not None:
-            self._say()
+        if self._on_rejected is not None:
+            self._on_rejected()
+
+
+class EndedIntake(RejectingIntake):
+    """The intake of a stream that is unknown or has ended. Its drops are reported to `on_drop`.
+
+    Args:
+        ledger: Counts the records.
+        cause: The cause of their drop.
+        on_news: Called when there are drops to report.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        cause: str,
+        *,
+        drop_notices: DropNotices,
+        diagnostics: Diagnostics,
+        on_news: Callable[[], None],
+    ) -> None:
+        super().__init__(ledger, cause, self._report)
+        self._drop_notices = drop_notices
+        self._diagnostics = diagnostics
+        self._on_news = on_news
+
+    def _report(self) -> None:
+        self._diagnostics.warn(self._cause, f"{_WHY_REJECTED[self._cause]} ({self._cause})")
+        # What the callback itself logs must not have it called again.
+        if current_activity.get() is None and self._drop_notices.count_rejected(self._cause):
+            self._on_news()
 
 
 class OpenIntake:
-    """A intake to an accumulator.
+    """The intake of a stream that takes records.
 
     Args:
         on_news: Called when there is something to deliver.
-        is_deliverer: Whether the calling thread is one that delivers: it must not wait for room
-            that only it can make.
-        may_wait: Seconds that a record may wait for room; None if it may not.
+        is_delivering: Whether the calling thread delivers: it must not wait for room that it has to
+            make itself.
+        max_block: Seconds that a caller may wait for room; None if it does not wait.
     """
 
     __slots__ = (
+        "_accumulator",
         "_diagnostics",
         "_drop_notices",
         "_is_closed",
-        "_is_deliverer",
-        "_may_wait",
+        "_is_delivering",
+        "_max_block",
         "_on_news",
         "_weigh",
-        "accumulator",
         "append",
         "takes_entries",
     )  # fmt: skip
@@ -109,79 +147,79 @@ class OpenIntake:
         drop_notices: DropNotices,
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
-        is_deliverer: Callable[[], bool],
-        may_wait: float | None,
+        is_delivering: Callable[[], bool],
+        max_block: float | None,
     ) -> None:
         self.takes_entries = True
         self._is_closed = False
-        self.accumulator = accumulator
+        self._accumulator = accumulator
         self._weigh = weigh
         self._drop_notices = drop_notices
         self._diagnostics = diagnostics
         self._on_news = on_news
-        self._is_deliverer = is_deliverer
-        self._may_wait = may_wait
-        # Without a call between: it is made for every record.
+        self._is_delivering = is_delivering
+        self._max_block = max_block
+        # The accumulator's own method, as it is called for every record.
         self.append: Callable[[Entry], bool] = (
-            accumulator.append if may_wait is None else self._put_light_when_there_is_room
+            accumulator.append if max_block is None else self._append_blocking
         )
 
-    def _put_light_when_there_is_room(self, entry: Entry) -> bool:
+    def _append_blocking(self, entry: Entry) -> bool:
         self.put(entry, never_wakes=False)
         return False
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
-        may_wait = self._may_wait is not None and not self._is_deliverer()
-        news = self.accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
-        if news is None and never_wakes:
-            # Said of drops, it must not be the reason to say so again.
+        may_wait = self._max_block is not None and not self._is_delivering()
+        is_due = self._accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
+        if is_due is None and never_wakes:
+            # A line about drops must not cause a report of its own drop.
             self._drop_notices.skip_callback("buffer_full")
-            news = self.accumulator.drop("buffer_full")
-        elif news is None:
-            news = self._put_when_there_is_room(entry, self._may_wait or 0.0)
-        if news:
+            is_due = self._accumulator.drop("buffer_full")
+        elif is_due is None:
+            is_due = self._put_when_there_is_room(entry, self._max_block or 0.0)
+        if is_due:
             self.wake()
 
     def _put_when_there_is_room(self, entry: Entry, seconds: float) -> bool | None:
         deadline = time.monotonic() + seconds
         size, _ = self._weigh(entry)
-        news = None
-        while news is None:
+        is_due = None
+        while is_due is None:
             self.wake()
-            # In slices: when others take the room, what waits has to be sent for this one again.
+            # In slices: where others take the room, more has to be sent to make room for this one.
             left = max(0.0, deadline - time.monotonic())
-            self.accumulator.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
-            news = self.accumulator.put(entry, may_wait=time.monotonic() < deadline)
-        return news
+            self._accumulator.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
+            is_due = self._accumulator.put(entry, may_wait=time.monotonic() < deadline)
+        return is_due
 
     def drop(self, cause: str) -> None:
-        if self.accumulator.drop(cause):
+        if self._accumulator.drop(cause):
             self.wake()
 
     def count_rejected(self) -> None:
-        self.accumulator.count_rejected()
+        self._accumulator.count_rejected()
         if self._is_closed:
             self._diagnostics.warn("closed", "records are logged after close, and dropped")
 
     def close(self, cause: str) -> None:
-        """From now on records are turned down, with this cause."""
+        """From now on drop every record, with this cause."""
         self._is_closed = cause == "closed"
-        # First, as it says what those are counted as that are turned down.
-        self.accumulator.reject_from_now(cause)
+        # First, so that the cause is known when a record is rejected.
+        self._accumulator.reject_from_now(cause)
         self.takes_entries = False
-        self.append = self._turn_down_light
+        self.append = self._reject_light
 
-    def _turn_down_light(self, entry: Entry) -> bool:
+    def _reject_light(self, entry: Entry) -> bool:
         self.count_rejected()
         return False
 
     def wake(self) -> None:
         self._on_news()
-        if self.accumulator.is_congested and not self._is_deliverer():
+        if self._accumulator.is_congested and not self._is_delivering():
             self._throttle()
 
     def _throttle(self) -> None:
-        accumulator = self.accumulator
+        accumulator = self._accumulator
         deadline = time.monotonic() + accumulator.begin_throttle(_GIVE_WAY)
         while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _GIVE_WAY_STEP))

@@ -1,4 +1,4 @@
-"""All streams of a handler by id: those in use, and what is kept of those that were."""
+"""All streams of a handler by id: those in use, and what is kept of the retired ones."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from typing import NamedTuple
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
-from logplex_handler.streams.resolution import Resolution, ResolutionState
 from logplex_handler.streams.resolver import Resolved
 from logplex_handler.streams.stream import Stream
 
-# Seconds after which a stream that was not used is forgotten, and looked up again if it comes back.
-_FORGET = 3600.0
-# How many there may be of those; each takes less than a kilobyte.
-_MOST_ASLEEP = 100_000
-# Seconds that a stream is not looked up again after nobody knew it, or it had ended.
-_ENDED = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
+# Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
+_FORGET_AFTER = 3600.0
+# Retired streams that are kept; each takes less than a kilobyte.
+_MAX_RETIRED = 100_000
+# Seconds that an unknown or ended stream is not looked up again.
+_LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
 
-class _Asleep(NamedTuple):
-    """What is kept of a stream that is not used.
+class _Retired(NamedTuple):
+    """What is kept of a stream that is not in use.
 
     Attributes:
-        stream: The stream itself, as long as somebody has it who may put a record there.
+        since: When it was retired, on the monotonic clock.
+        stream: The stream itself, for as long as a caller has it and may put a record there.
     """
 
     state: ResolutionState
@@ -40,7 +41,7 @@ class _Asleep(NamedTuple):
 
 
 class Registry:
-    """Finds, opens and lets go of streams. Any thread may ask it.
+    """Finds, opens and retires streams. Any thread may call it.
 
     Args:
         context: What all streams share.
@@ -50,83 +51,84 @@ class Registry:
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
         self._context = context
-        # Guards all below. Re-entrant because a garbage collection under it may log.
+        # Guards the fields below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # The one that has slept longest comes first.
-        self._asleep: dict[Hashable, _Asleep] = {}
+        # The one that was retired first comes first.
+        self._retired: dict[Hashable, _Retired] = {}
         self._forgotten = Stats()
         self._is_closed = False
-        # For records that have no stream: one that has ended, for each way to end; and what counts
-        # those that come after the end.
-        self._nowhere: dict[ResolutionState, Stream] = {}
+        # Streams for records that have none: one for each way in which a stream can end.
+        self._ended: dict[ResolutionState, Stream] = {}
+        # Counts the records that come after `close`.
         self._rejected = Ledger()
-        self._after_close = RejectingIntake(self._rejected, "closed", self._say_closed)
+        self._after_close = RejectingIntake(self._rejected, "closed", self._warn_closed)
 
-    def _say_closed(self) -> None:
-        said = "records are logged after close, and dropped (closed)"
-        self._context.diagnostics.warn("closed", said)
+    def _warn_closed(self) -> None:
+        self._context.diagnostics.warn(
+            "closed", "records are logged after close, and dropped (closed)"
+        )
 
     def intake(self, stream_id: Hashable) -> Intake:
-        """Where the records of a stream are put; it is opened if need be."""
+        """The intake of a stream, which is opened if it is not in use."""
         try:
             stream = self._streams.get(stream_id)
             if stream is None:
                 return self._open(stream_id)
         except Exception:
-            # It cannot be a key, perhaps.
+            # Perhaps the id cannot be hashed.
             return self.unknown_intake
         return stream.intake
 
     def stream(self, stream_id: Hashable) -> Stream | None:
-        """The stream of an id; it is opened if need be, and if that can be."""
+        """The stream of an id, opened if it is not in use; None if it cannot be opened."""
         self.intake(stream_id)
         return self._streams.get(stream_id)
 
     @property
     def unknown_intake(self) -> Intake:
-        """Where records go that name no stream, or none that anybody knows."""
-        return self._intake_to_nowhere(ResolutionState.UNKNOWN)
+        """The intake of records that name no stream, or an unknown one."""
+        return self._ended_intake(ResolutionState.UNKNOWN)
 
-    def _intake_to_nowhere(self, state: ResolutionState) -> Intake:
+    def _ended_intake(self, state: ResolutionState) -> Intake:
         with self._lock:
-            if state not in self._nowhere:
-                self._nowhere[state] = Stream(None, self._context, resolution=Resolution(state))
-            return self._nowhere[state].intake
+            if state not in self._ended:
+                self._ended[state] = Stream(None, self._context, resolution=Resolution(state))
+            return self._ended[state].intake
 
     def _open(self, stream_id: Hashable) -> Intake:
-        if self._context.lookup is None:
+        if self._context.resolver is None:
             return self.unknown_intake
         with self._lock:
             if self._is_closed:
                 return self._after_close
             stream = self._streams.get(stream_id)
             if stream is None:
-                asleep = self._asleep.get(stream_id)
-                if asleep is not None and _rests(asleep):
-                    return self._intake_to_nowhere(asleep.state)
-                stream = self._opened(stream_id, asleep)
+                retired = self._retired.get(stream_id)
+                if retired is not None and _has_just_ended(retired):
+                    return self._ended_intake(retired.state)
+                stream = self._opened(stream_id, retired)
                 self._streams[stream_id] = stream
-                self._asleep.pop(stream_id, None)
+                self._retired.pop(stream_id, None)
             return stream.intake
 
-    def _opened(self, stream_id: Hashable, asleep: _Asleep | None) -> Stream:
-        if asleep is None:
+    def _opened(self, stream_id: Hashable, retired: _Retired | None) -> Stream:
+        if retired is None:
             return Stream(stream_id, self._context)
-        if asleep.state in _ENDED:
-            return Stream(stream_id, self._context, before=asleep.stats)
-        stream = asleep.stream()
+        if retired.state in _LOOK_UP_AGAIN_AFTER:
+            return Stream(stream_id, self._context, before=retired.stats)
+        stream = retired.stream()
         if stream is not None:
-            # Another one beside it would have its records in no order, and in no books.
+            # With another one beside it, records would be out of order and counted nowhere.
             stream.is_retired = False
             return stream
-        resolution = Resolution(asleep.state, asleep.found)
-        return Stream(stream_id, self._context, resolution=resolution, before=asleep.stats)
+        resolution = Resolution(retired.state, retired.found)
+        return Stream(stream_id, self._context, resolution=resolution, before=retired.stats)
 
     def retire(self, stream: Stream) -> None:
-        """Keep of an idle stream only what it takes to open it again.
+        """Keep of an idle stream only what is needed to open it again.
 
-        A record that comes at this very moment is still delivered; `revive` sees to its books.
+        A record that comes at this very moment is still delivered, and counted after `revive`.
         """
         now = time.monotonic()
         with self._lock:
@@ -135,25 +137,26 @@ class Registry:
             del self._streams[stream.id]
             stream.is_retired = True
             resolution = stream.resolution
-            self._asleep[stream.id] = _Asleep(
+            self._retired[stream.id] = _Retired(
                 resolution.state, resolution.found, stream.stats(), now, weakref.ref(stream)
             )
-            for stream_id, asleep in list(islice(self._asleep.items(), 2)):
-                if now - asleep.since > _FORGET or len(self._asleep) > _MOST_ASLEEP:
-                    self._forgotten += asleep.stats
-                    del self._asleep[stream_id]
+            for stream_id, retired in list(islice(self._retired.items(), 2)):
+                if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
+                    self._forgotten += retired.stats
+                    del self._retired[stream_id]
 
     def revive(self, stream: Stream) -> None:
-        """It has news, though it may have been let go of."""
+        """Take a retired stream into use again, as there is news of it."""
         with self._lock:
             if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
                 stream.is_retired = False
-                self._asleep.pop(stream.id, None)
+                self._retired.pop(stream.id, None)
 
     def close(self) -> Intake:
-        """From now on all records are turned down, and no stream is opened.
+        """From now on drop all records, and open no stream.
 
-        What is returned turns down those that name none.
+        Returns:
+            The intake of records that name no stream.
         """
         with self._lock:
             self._is_closed = True
@@ -163,21 +166,21 @@ class Registry:
         return self._after_close if self.own is None else self.own.intake
 
     def streams(self) -> list[Stream]:
-        """All that are in use."""
+        """The streams in use."""
         with self._lock:
             return list(self._streams.values())
 
     def all_streams(self) -> list[Stream]:
-        """These, and those that lead nowhere, of whose drops somebody may have to be told."""
+        """The streams in use, and those without a destination, whose drops are reported too."""
         with self._lock:
-            return [*self._streams.values(), *self._nowhere.values()]
+            return [*self._streams.values(), *self._ended.values()]
 
     def stats(self) -> Stats:
-        """The books of all of them."""
+        """The outcomes of all records so far."""
         with self._lock:
             total = self._forgotten
-            for asleep in self._asleep.values():
-                total += asleep.stats
+            for retired in self._retired.values():
+                total += retired.stats
             for stream in self.all_streams():
                 total += stream.stats()
         return total + rejected(self._rejected)
@@ -187,28 +190,28 @@ class Registry:
         return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
-        """The books of one; all zero if nothing is known of it."""
+        """The outcomes of one stream's records so far; all zero if the stream is not known."""
         try:
             with self._lock:
                 stream = self._streams.get(stream_id)
                 if stream is not None:
                     return stream.stats()
-                asleep = self._asleep.get(stream_id)
+                retired = self._retired.get(stream_id)
         except TypeError:
-            # It cannot be a key.
+            # The id cannot be hashed.
             return Stats()
-        return Stats() if asleep is None else asleep.stats
+        return Stats() if retired is None else retired.stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
-        """Those whose lines are kept while nothing is written to them."""
-        aside = [stream.set_aside for stream in self.streams()]
-        return tuple([one for one in aside if one is not None])
+        """The streams that receive nothing at the moment, while their lines are kept."""
+        candidates = [stream.set_aside for stream in self.streams()]
+        return tuple([found for found in candidates if found is not None])
 
 
-def _rests(asleep: _Asleep) -> bool:
-    """Whether it has ended just now, and is not to be looked up yet."""
-    pause = _ENDED.get(asleep.state)
-    return pause is not None and time.monotonic() - asleep.since < pause
+def _has_just_ended(retired: _Retired) -> bool:
+    """Whether the stream was unknown or had ended, and is not to be looked up yet."""
+    wait = _LOOK_UP_AGAIN_AFTER.get(retired.state)
+    return wait is not None and time.monotonic() - retired.since < wait
 
 
 def rejected(ledger: Ledger) -> Stats:

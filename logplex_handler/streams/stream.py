@@ -1,4 +1,4 @@
-"""One stream: its parts from the intake to the sender, and what there is to do for it next."""
+"""One stream: its parts, from the intake to the sender, and the job that it has next."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams._resolution import Resolution
 from logplex_handler.streams.context import StreamContext
-from logplex_handler.streams.ended_intake import EndedIntake
-from logplex_handler.streams.intake import Intake, OpenIntake
-from logplex_handler.streams.resolution import Resolution
+from logplex_handler.streams.intake import EndedIntake, Intake, OpenIntake
 from logplex_handler.streams.resolver import Resolved
 
 
@@ -36,12 +35,15 @@ class Job(Enum):
 
 
 class Stream:
-    """A stream with its accumulator. What is not the intake's is for one thread at a time.
+    """A stream of records. Callers use its intake; its jobs are done by one thread at a time.
 
     Args:
-        stream_id: What the application calls it; None for the handler's own URL.
-        address: What is known of where it goes. Default: nothing yet.
-        before: What was counted for it before.
+        stream_id: The application's name for it; None for the handler's own URL.
+        resolution: What is known of its URL. Default: nothing.
+        before: The counts of its records from before it was retired.
+
+    Attributes:
+        is_retired: Whether it is not among the streams in use. The registry sets it.
     """
 
     __slots__ = (
@@ -76,7 +78,7 @@ class Stream:
         self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_notices = DropNotices(self.accumulator, context.diagnostics, context.on_drop)
         self.source = context.source_for(
-            stream_id, self.accumulator, has_ended=bool(self.resolution.ended)
+            stream_id, self.accumulator, has_ended=bool(self.resolution.end_cause)
         )
         self.in_flight = InFlight(
             self.accumulator,
@@ -94,44 +96,43 @@ class Stream:
             drop_notices=self.drop_notices,
             diagnostics=context.diagnostics,
             on_news=on_news,
-            is_deliverer=context.is_deliverer,
-            may_wait=context.may_wait,
+            is_delivering=context.is_delivering,
+            max_block=context.max_block,
         )
         self.intake: Intake = self._open_intake
-        # Whether the registry has retired it.
         self.is_retired = False
         if self.resolution.found is not None:
-            self._go_to(self.resolution.found.destination)
-        elif self.resolution.ended:
-            self._lead_nowhere()
+            self._set_destination(self.resolution.found.destination)
+        elif self.resolution.end_cause:
+            self._reject_records()
 
     def fix(self, destination: Destination) -> None:
-        """Go there; it was not looked up, and never will be."""
+        """Send to this destination, without ever looking it up."""
         self.resolution.fix()
-        self._go_to(destination)
+        self._set_destination(destination)
 
-    def _go_to(self, destination: Destination) -> None:
+    def _set_destination(self, destination: Destination) -> None:
         self.sender.set_destination(destination, self._context.breakers[destination.host])
 
     @property
     def breaker(self) -> CircuitBreaker | None:
-        """Where it goes; None while that is not known."""
+        """The circuit breaker of its host; None while the destination is not known."""
         return self.sender.breaker
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
-        """What there is to do, and in how many seconds; None if nothing waits."""
+        """The next job, and the seconds until it is due; None if there is none."""
         if self.resolution.is_known:
-            job, pause = Job.DELIVER, self.sender.due_in(urgency)
-        elif self.resolution.ended:
+            job, due_in = Job.DELIVER, self.sender.due_in(urgency)
+        elif self.resolution.end_cause:
             return None
         else:
             has_records = self.in_flight.backlog().records > 0
-            job, pause = Job.LOOK_UP, self.resolution.pause(urgency, has_records=has_records)
-        return None if pause is None else (job, pause)
+            job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_records=has_records)
+        return None if due_in is None else (job, due_in)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left of it but its counts: it may be retired."""
+        """Whether nothing is left of it but its counts, so that it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
         return self.source.is_synced and not pending and not self.resolution.is_asking
 
@@ -145,33 +146,33 @@ class Stream:
         return self.sender.sent_at <= since and not self.sender.fails_alone
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
-        """Send one request, within the seconds."""
+        """Send one request, which may take so many seconds."""
         breaker = self.breaker
         if breaker is None:
             return
-        may_look_up = self.resolution.may_be_asked_again
+        may_look_up = self.resolution.may_look_up_again
         self._context.recover()
         transport = pool.acquire(breaker.name)
         try:
             if self.sender.deliver(transport, seconds, may_look_up=may_look_up):
-                self.resolution.refused()
+                self.resolution.refuse()
         finally:
             pool.release(breaker.name, transport)
             if self._context.memory is not None:
                 self._context.memory.shrink_holders()
 
     def look_up(self) -> Resolved | LookupFailed | None:
-        """Ask the application where it goes; for `end_look_up`."""
-        lookup = self._context.lookup
-        if lookup is None:
+        """Ask the application for the URL. The answer is for `end_look_up`."""
+        resolver = self._context.resolver
+        if resolver is None:
             return LookupFailed("there is nobody to ask")
-        return self.resolution.ask(lookup, self.id)
+        return self.resolution.ask(resolver, self.id)
 
     def end_look_up(self, found: Resolved | LookupFailed | None) -> None:
-        """What the application has answered."""
-        self.resolution.answered(found)
+        """The application has answered, or its answer is not waited for any longer."""
+        self.resolution.apply(found)
         if isinstance(found, Resolved):
-            self._go_to(found.destination)
+            self._set_destination(found.destination)
         elif isinstance(found, LookupFailed):
             self._context.diagnostics.warn(
                 "look-up", f"stream {shown(self.id)}: {self.resolution.problem}"
@@ -180,8 +181,8 @@ class Stream:
             self._end()
 
     def _end(self) -> None:
-        self._lead_nowhere()
-        cause = self.resolution.ended
+        self._reject_records()
+        cause = self.resolution.end_cause
         self.sender.discard_batch()
         left = self.accumulator.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
@@ -189,9 +190,9 @@ class Stream:
             cause, f"stream {shown(self.id)} {kind}: {records_in_words(left)} dropped ({cause})"
         )
 
-    def _lead_nowhere(self) -> None:
-        """From now on its records are turned down; also those that found their intake before."""
-        cause = self.resolution.ended
+    def _reject_records(self) -> None:
+        """From now on drop its records, those included whose callers have the open intake."""
+        cause = self.resolution.end_cause
         self.intake = EndedIntake(
             self.accumulator.ledger,
             cause,
@@ -202,18 +203,18 @@ class Stream:
         self._open_intake.close(cause)
 
     def close(self) -> None:
-        """From now on records are turned down, as nothing is delivered any more."""
-        if not self.resolution.ended:
+        """From now on drop its records, as nothing is delivered any more."""
+        if not self.resolution.end_cause:
             self._open_intake.close("closed")
 
-    def leave(self) -> int:
-        """It is over: what is left goes to the spool or is dropped; how many were dropped."""
+    def abandon(self) -> int:
+        """Leave what is left to the spool, or drop it; how many records were dropped."""
         return self.accumulator.abandon("shutdown", unwritten=self.in_flight.persist())
 
     @property
     def set_aside(self) -> SetAside | None:
-        """Why and since when nothing is written to it, while its lines are kept."""
-        if self.resolution.ended:
+        """Why and since when it receives nothing while its lines are kept; None if it does."""
+        if self.resolution.end_cause:
             return None
         since = self.sender.set_aside_since
         reason = self.resolution.problem or self.sender.problem
@@ -222,7 +223,7 @@ class Stream:
         return None if since is None else SetAside(self.id, reason, since)
 
     def stats(self) -> Stats:
-        """The books at this moment."""
+        """The outcomes of its records so far."""
         accepted, delivered, pending, dropped = self.accumulator.counts()
         stats = replace(
             self.sender.sent,

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from logplex_handler import LookupFailed
-from logplex_handler.streams import resolution
+from logplex_handler.streams import _resolution
 from logplex_handler.testing import LogplexReceiver
 from tests.heroku.shared import Partner, app_info, at, platform
 from tests.heroku.stand_in import (
@@ -101,7 +101,7 @@ def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits, capsys)
 
 def test_an_app_that_takes_no_logs_any_more_ends_its_stream(monkeypatch, capsys):
     """It has moved to Fir: its lines are counted, and that is said once."""
-    monkeypatch.setattr(resolution, "_BETWEEN_LOOKUPS", 0.0)
+    monkeypatch.setattr(_resolution, "_BETWEEN_LOOKUPS", 0.0)
     with standing_in() as heroku, LogplexReceiver(tokens=["t.0123-other"]) as logplex:
         heroku.addons[UUID] = Addon({"app-1": None})
         partner = Partner(log_input_url=logplex.url_for("t.0123-old"))

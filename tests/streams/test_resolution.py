@@ -8,7 +8,7 @@ import pytest
 
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._transport.answer import Answer
-from logplex_handler.streams import resolution
+from logplex_handler.streams import _resolution
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until
 from tests.servers import accept, answer, serving, texts
@@ -138,7 +138,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
             assert wait_until(handler.set_aside)
             waiting = False
             stream = handler._pipeline._registry._streams[1]
-            stream.resolution._asked_again_at = float("-inf")
+            stream.resolution._refreshed_at = float("-inf")
             assert handler.flush(20)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
@@ -152,7 +152,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
 
 def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
     """However often its URL is refused; then it is asked for again."""
-    monkeypatch.setattr(resolution, "_BETWEEN_LOOKUPS", 0.5)
+    monkeypatch.setattr(_resolution, "_BETWEEN_LOOKUPS", 0.5)
     with receiving("good") as logplex:
         source = Record({1: logplex.url_for("bad")})
         times = []

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from logplex_handler._delivery import scheduler
-from logplex_handler.streams.registry import _ENDED
-from logplex_handler.streams.resolution import ResolutionState
+from logplex_handler.streams._resolution import ResolutionState
+from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import answer, serving
 from tests.streams.shared import Record, receiving, to, token
@@ -96,7 +96,7 @@ def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
 
 def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
     """A customer may be new."""
-    monkeypatch.setitem(_ENDED, ResolutionState.UNKNOWN, 0.0)
+    monkeypatch.setitem(_LOOK_UP_AGAIN_AFTER, ResolutionState.UNKNOWN, 0.0)
     monkeypatch.setattr(scheduler, "_IDLE", 0.05)
     with receiving("t.1") as logplex:
         source = Record({})
@@ -104,7 +104,7 @@ def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
             logger.info("too early", extra=to(1))
             assert handler.flush()
             source.urls[1] = logplex.url_for("t.1")
-            assert wait_until(lambda: handler._pipeline._registry._asleep)
+            assert wait_until(lambda: handler._pipeline._registry._retired)
             logger.info("in time", extra=to(1))
             assert handler.flush()
             assert handler.stats(stream=1).delivered == 1

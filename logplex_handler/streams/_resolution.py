@@ -1,0 +1,142 @@
+"""What is known of where one stream goes, and when the application is to be asked for its URL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from enum import Enum
+
+from logplex_handler._sender import retry_policy
+from logplex_handler._sender.backoff import Backoff
+from logplex_handler._sender.urgency import Urgency
+from logplex_handler._transport.answer import Answer
+from logplex_handler.errors import LookupFailed
+from logplex_handler.streams.resolver import Resolved, Resolver
+
+# Seconds between two look-ups of one stream whose URL is refused, however often it is.
+_BETWEEN_LOOKUPS = 30.0
+
+
+class ResolutionState(Enum):
+    """What is known of a stream's URL."""
+
+    FIXED = "given to the handler, and never looked up"
+    SOUGHT = "to be looked up as soon as there are records"
+    FOUND = "looked up"
+    REFUSED = "looked up, refused by the receiver, and to be looked up again"
+    UNKNOWN = "there is no such stream"
+    GONE = "the stream has ended"
+
+
+# The causes of drops where a stream has no URL and will have none.
+_END_CAUSES = {ResolutionState.UNKNOWN: "unknown_stream", ResolutionState.GONE: "stream_gone"}
+
+
+class Resolution:
+    """The state of one stream's URL, changed by look-ups and by refusals.
+
+    One thread at a time may change it; any thread may read it. A look-up that hangs is given up,
+    and the state changes as if it had failed. `is_asking` remains true until it returns, so that
+    there are never two look-ups of the stream.
+
+    Args:
+        state: The state to begin with.
+        found: What the last look-up brought, if it found a URL.
+    """
+
+    __slots__ = (
+        "_backoff",
+        "_refreshed_at",
+        "failing_since",
+        "found",
+        "is_asking",
+        "problem",
+        "state",
+    )  # fmt: skip
+
+    def __init__(
+        self, state: ResolutionState = ResolutionState.SOUGHT, found: Resolved | None = None
+    ) -> None:
+        self.state = state
+        self.found = found
+        # Whether the application is being asked.
+        self.is_asking = False
+        # After look-ups that have failed.
+        self._backoff = Backoff()
+        # When the last look-up for a refused URL began, on the monotonic clock.
+        self._refreshed_at = float("-inf")
+        # Since when look-ups fail, in seconds since the epoch, and why; None and empty if they do
+        # not.
+        self.failing_since: float | None = None
+        self.problem = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a URL to send to."""
+        return self.state is ResolutionState.FOUND or self.state is ResolutionState.FIXED
+
+    @property
+    def end_cause(self) -> str:
+        """The cause of its records' drop if the stream is unknown or has ended; else empty."""
+        return _END_CAUSES.get(self.state, "")
+
+    @property
+    def may_look_up_again(self) -> bool:
+        """Whether a look-up may follow if the URL is refused now."""
+        return (
+            self.state is ResolutionState.FOUND
+            and not self.is_asking
+            and time.monotonic() - self._refreshed_at >= _BETWEEN_LOOKUPS
+        )
+
+    def due_in(self, urgency: Urgency, *, has_records: bool) -> float | None:
+        """Seconds until a look-up is due; None if none is needed."""
+        is_needed = self.state is ResolutionState.REFUSED or (
+            self.state is ResolutionState.SOUGHT and has_records
+        )
+        if self.is_asking or not is_needed:
+            return None
+        return self._backoff.remaining(time.monotonic(), urgency)
+
+    def ask(self, resolver: Resolver, stream_id: Hashable) -> Resolved | LookupFailed | None:
+        """Ask the application, which may take any time. The answer is for `apply`."""
+        self.is_asking = True
+        try:
+            if self.found is None:
+                return resolver.find(stream_id)
+            self._refreshed_at = time.monotonic()
+            return resolver.find_again(stream_id, self.found.given)
+        except LookupFailed as failed:
+            return failed
+        finally:
+            self.is_asking = False
+
+    # Changes of state.
+
+    def fix(self) -> None:
+        """The URL was given to the handler."""
+        self.state = ResolutionState.FIXED
+
+    def refuse(self) -> None:
+        """The receiver refuses the URL, and another look-up is allowed."""
+        self.state = ResolutionState.REFUSED
+
+    def apply(self, found: Resolved | LookupFailed | None) -> None:
+        """The application has answered, or its answer is not waited for any longer."""
+        if isinstance(found, LookupFailed):
+            # The URL that was found before is still tried, after growing waits.
+            if self.state is ResolutionState.REFUSED:
+                self.state = ResolutionState.FOUND
+            self.problem = f"look-up failed: {found}"
+            if self.failing_since is None:
+                self.failing_since = time.time()
+            answer = Answer(retry_after=found.retry_after)
+            self._backoff.fail(time.monotonic(), answer, retry_policy.LONGEST_REFUSED_WAIT)
+        elif found is None:
+            self.state = ResolutionState.UNKNOWN if self.found is None else ResolutionState.GONE
+        else:
+            self.found = found
+            self.state = ResolutionState.FOUND
+            self._backoff.reset()
+            self.failing_since = None
+            self.problem = ""
