@@ -1,4 +1,4 @@
-"""How much all streams' buffers may hold together, and how much of it each may.
+"""Memory that the accumulators of all streams share.
 
 One that holds much gives way to one that holds less: a customer's outage does not eat the others'
 memory.
@@ -9,34 +9,38 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
-# Of what is left, one asks for this share in advance, so as to ask seldom.
+# A holder gets this share of what is left beyond what it needs, so that it asks seldom.
 _SHARE = 64
-# Where nobody can give way, this part of all is kept for those that hold little; and what is
+# Where no holder can give way, this part of all is kept for those that hold little; and what is
 # little.
 _KEPT = 4
 _LITTLE = 256
-# When less than this part of all is left, it is scarce: even those who may have but half of what is
-# left have room then.
+# When less than this part of all is left, memory is scarce: even holders that may have only half of
+# what is left have room then.
 _SCARCE = 3 / 4
-# Seconds that one waits for the lock at most; then it is as if there were nothing left.
+# Seconds to wait for the lock at most; then it is as if nothing were left.
 _PATIENCE = 0.05
-# Of those that may hold most, how many are asked to give way at a time.
+# Of the holders that may hold most, how many are asked to give way at a time.
 _TRIES = 8
 
 
 class Holder(Protocol):
-    """What may hold as many bytes as it says."""
+    """What may hold as many bytes as are allowed.
+
+    Attributes:
+        allowed: Bytes that it may hold now.
+        shrink: Drops what is more, if less is allowed than before.
+    """
 
     allowed: int
+    shrink: Callable[[], None]
 
     @property
     def in_flight(self) -> int:
         """How many of them it is sending, and so cannot do without."""
-
-    def shrink(self) -> None:
-        """See to it that no more is held than is allowed now."""
 
 
 class MemoryPool:
@@ -44,8 +48,8 @@ class MemoryPool:
 
     Args:
         max_bytes: How many there are.
-        may_reclaim: Whether one that holds much can give way. Otherwise nobody gets more than half
-            of what nobody has, and something is kept for those that hold little.
+        may_reclaim: Whether a holder can give way. Otherwise none gets more than half of what is
+            left, and something is kept for those that hold little.
     """
 
     def __init__(self, max_bytes: int, *, may_reclaim: bool) -> None:
@@ -54,20 +58,20 @@ class MemoryPool:
         # Guards all below, and each holder's `allowed`. It is taken under an accumulator's lock,
         # and nothing is called under it. But what runs there may be interrupted by a signal or a
         # garbage collection that logs, and so wants another accumulator's lock, whose owner waits
-        # for this one: so nobody waits for it long.
+        # for this one: so no thread waits for it long.
         self._lock = threading.RLock()
         self._left = max_bytes
-        # How many have something, and these by how much that is, the most first; entries that are
-        # not what their holder is allowed are of no use any more.
+        # How many holders have something, and these by how much that is, the most first; items that
+        # are not what their holder is allowed are of no use any more.
         self._holders = 0
         self._most: list[tuple[int, int, Holder]] = []
         self._numbers = itertools.count()
         self._to_shrink: set[Holder] = set()
 
     def reserve(self, holder: Holder, needed: int) -> None:
-        """Let it hold so many bytes if that can be: at the cost of the one that may hold most.
+        """Allow a holder so many bytes if that can be, at the cost of the one that may hold most.
 
-        Or some more, or no more than before.
+        It may be allowed some more, or no more than before.
         """
         if not self._lock.acquire(timeout=_PATIENCE):
             return
@@ -90,7 +94,7 @@ class MemoryPool:
         return needed <= left - self._max_bytes // _KEPT
 
     def _reclaim(self, holder: Holder, needed: int) -> None:
-        """Have one of those that may hold most give it what it needs, if that leaves it as much."""
+        """Take what is needed from one that may hold most, if that leaves it as much."""
         passed = []
         for _ in range(_TRIES):
             largest = self._largest()
@@ -118,7 +122,7 @@ class MemoryPool:
         if self._may_reclaim and holder.allowed:
             heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
             if len(self._most) > 64 + 4 * self._holders:
-                valid = {entry[2]: entry for entry in self._most if -entry[0] == entry[2].allowed}
+                valid = {item[2]: item for item in self._most if -item[0] == item[2].allowed}
                 self._most = list(valid.values())
                 heapq.heapify(self._most)
 
@@ -130,7 +134,7 @@ class MemoryPool:
         return None
 
     def release(self, holder: Holder, kept: int) -> None:
-        """It needs no more than this. To be called again, as it may come to nothing once."""
+        """A holder needs no more than this. To be called again, as a call may do nothing."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:
                 self._allow(holder, min(0, kept - holder.allowed))
@@ -139,16 +143,16 @@ class MemoryPool:
 
     @property
     def is_scarce(self) -> bool:
-        """Whether nobody should hold more than needed."""
+        """Whether no holder should have more than it needs."""
         return self._left < self._max_bytes * _SCARCE
 
     @property
     def has_reclaimed(self) -> bool:
-        """Whether there is something to `shrink_holders`."""
+        """Whether `shrink_holders` is to be called."""
         return bool(self._to_shrink)
 
     def shrink_holders(self) -> None:
-        """Have those shrink that may hold less since this was last called.
+        """Have the holders shrink that are allowed less since this was last called.
 
         Not to be called under a lock.
         """

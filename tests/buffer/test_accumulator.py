@@ -349,6 +349,37 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
     assert dropped["buffer_full"] == accepted - pending
 
 
+@pytest.mark.parametrize("calls", range(1, 12))
+def test_an_exception_in_the_middle_of_an_operation_leaves_a_queue_that_works(calls):
+    """As of a signal's handler, or at the recursion limit, wherever it strikes."""
+    left = [calls]
+
+    def weigh_or_fail(one):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return weigh(one)
+
+    queue = Accumulator(BufferLimits(60, "drop_oldest", 3, 1000), weigh_or_fail)
+    failed = 0
+    for name in "abcdefgh":
+        try:
+            queue.put(entry(name))
+        except KeyboardInterrupt:
+            failed += 1
+            queue.put(entry("again"))
+    assert failed == 1
+    accepted, _, pending, dropped = counts(queue)
+    # It may have been queued before the exception.
+    assert accepted in (8, 9)
+    assert pending == 6
+    assert dropped["buffer_full"] == accepted - 6
+    assert names(queue.take(9))[-2:] == ["g", "h"]
+    queue.settle(delivered=6)
+    assert queue.put(entry("i"))
+    assert names(queue.take(9)) == ["i"]
+
+
 def test_the_books_balance_at_any_moment():
     """Whatever many threads put while others take, settle and look."""
     queue = accumulator(max_bytes=500)
