@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from typing import TypeGuard, TypeVar
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
@@ -18,6 +18,8 @@ from logplex_handler._spool.chunk import Chunk, StreamId, records_in
 from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.store import Spool
 from logplex_handler._wire.frames import Frame
+
+T = TypeVar("T")
 
 # Seconds after which the disk is read again if that has failed; and for which it may fail before
 # the records on it are given up, so that those in memory are sent.
@@ -83,10 +85,7 @@ class DiskQueue:
 
     def append(self, hostname: str | None, frames: Sequence[Frame]) -> bool:
         """Write frames that are sent later as a chunk; whether that succeeded."""
-        try:
-            self._spool.write(self._stream, hostname, frames)
-        except SpoolError as error:
-            self._report(error)
+        if self._tried(lambda: self._spool.write(self._stream, hostname, frames)) is None:
             return False
         self.written += records_in(frames)
         return True
@@ -103,18 +102,13 @@ class DiskQueue:
         Returns:
             Their chunk; None if they could not be written.
         """
-        try:
-            return self._spool.write(self._stream, hostname, frames, frame_id, join=join)
-        except SpoolError as error:
-            self._report(error)
-            return None
+        return self._tried(
+            lambda: self._spool.write(self._stream, hostname, frames, frame_id, join=join)
+        )
 
     def join(self, chunks: Collection[int], frame_id: str) -> None:
         """Write the frame id under which chunks are sent together, if that is possible."""
-        try:
-            self._spool.join(chunks, frame_id)
-        except SpoolError as error:
-            self._report(error)
+        self._tried(lambda: self._spool.join(chunks, frame_id))
 
     def next_chunks(self, max_bytes: int, leased: Collection[int]) -> list[Chunk] | None:
         """The chunks to send next, without those that are leased.
@@ -165,11 +159,9 @@ class DiskQueue:
         Returns:
             The chunks of the parts; None if they could not be written.
         """
-        try:
-            return self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
-        except SpoolError as error:
-            self._report(error)
-            return None
+        return self._tried(
+            lambda: self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
+        )
 
     def settle(self, chunks: Iterable[int]) -> None:
         """Delete leased chunks, now or later."""
@@ -212,6 +204,14 @@ class DiskQueue:
             self.written -= records
         if records:
             self._accumulator.settle(dropped=records, cause="spool_lost", recovered=recovered)
+
+    def _tried(self, call: Callable[[], T]) -> T | None:
+        """What the call returns; None if the disk fails, which is reported."""
+        try:
+            return call()
+        except SpoolError as error:
+            self._report(error)
+            return None
 
     def _report(self, error: SpoolError) -> None:
         waiting = records_in_words(self._accumulator.counts()[2])

@@ -20,13 +20,9 @@ from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import Readdress, RenderFor, drain, held_bytes
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease, Parts
-from logplex_handler._spool.chunk import Chunk, records_in, without_own
-from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.frames import Frame, rewritten
-
-# Stands on disk for a token that is a packet's appname. It is as long as the longest token, so that
-# no packet becomes too long when the token replaces it.
-_NO_TOKEN = "-" * 48
+from logplex_handler._sender.stored_form import StoredForm
+from logplex_handler._spool.chunk import Chunk, records_in
+from logplex_handler._wire.frames import Frame
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,12 @@ class DiskSource:
 
     __slots__ = (
         "_accumulator",
+        "_form",
         "_hostname",
         "_lease",
         "_lock",
         "_options",
         "_queue",
-        "_readdress",
         "_render",
         "_unwritten",
     )  # fmt: skip
@@ -79,7 +75,7 @@ class DiskSource:
         self._accumulator = accumulator
         self._options = options
         self._render = render
-        self._readdress = readdress
+        self._form = StoredForm(readdress, has_token=options.has_token)
         # Guards the fields below, the queue, and draining the accumulator, since the order of the
         # chunks is that of the entries. Held while entries are rendered and written. Re-entrant
         # because a signal may strike under it whose handler flushes.
@@ -125,11 +121,7 @@ class DiskSource:
 
     def set_hostname(self, hostname: str | None) -> None:
         with self._lock:
-            old, new = _at_rest(self._hostname), _at_rest(hostname)
-            if self._unwritten and old != new:
-                self._unwritten = rewritten(
-                    self._unwritten, lambda frame: self._readdress(frame, old, new)
-                )
+            self._unwritten = self._form.renamed(self._unwritten, self._hostname, hostname)
             self._hostname = hostname
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
@@ -145,19 +137,13 @@ class DiskSource:
 
     def replace(self, lease: Lease, left: Parts) -> None:
         destination = lease.destination
-        stored = _at_rest(destination.hostname)
-        parts: list[tuple[str, Sequence[Frame]]] = []
-        for frame_id, frames in left:
-            records = without_own(frames)
-            if self._options.has_token:
-                records = rewritten(
-                    records, lambda frame: self._readdress(frame, destination, stored)
-                )
-            if records:
-                parts.append((frame_id, records))
+        parts = [(frame_id, self._form.to_disk(frames, destination)) for frame_id, frames in left]
         with self._lock:
             chunks = self._queue.replace(
-                lease.chunks, destination.hostname, parts, recovered=lease.recovered
+                lease.chunks,
+                destination.hostname,
+                [part for part in parts if part[1]],
+                recovered=lease.recovered,
             )
             if chunks is not None:
                 lease.chunks = chunks
@@ -204,7 +190,7 @@ class DiskSource:
         """Lease the chunks and, if no other chunk comes between, what is not on disk yet."""
         frames: list[Frame] = []
         for chunk in chunks:
-            frames += self._for(lease.destination, chunk.hostname, chunk.frames)
+            frames += self._form.from_disk(chunk.frames, chunk.hostname, lease.destination)
         stored = len(frames)
         ids = [chunk.id for chunk in chunks]
         frame_id = chunks[0].frame_id if chunks else None
@@ -219,7 +205,9 @@ class DiskSource:
                 # Perhaps a signal's: what was drained from the accumulator is sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
-            frames[stored:] = self._for(lease.destination, self._hostname, frames[stored:])
+            frames[stored:] = self._form.from_disk(
+                frames[stored:], self._hostname, lease.destination
+            )
         self._queue.lease(chunks)
         self._lease = lease
         lease.chunks += ids
@@ -269,7 +257,7 @@ class DiskSource:
         return True
 
     def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
-        render = partial(self._render, destination=_at_rest(self._hostname))
+        render = partial(self._render, destination=self._form.destination(self._hostname))
         drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
 
     def _keep(self) -> None:
@@ -279,20 +267,6 @@ class DiskSource:
     @property
     def _leased_bytes(self) -> int:
         return 0 if self._lease is None else self._lease.held_bytes
-
-    def _for(
-        self, destination: Destination, hostname: str | None, frames: Sequence[Frame]
-    ) -> Sequence[Frame]:
-        """Frames from disk as they are sent."""
-        if hostname == destination.hostname and not self._options.has_token:
-            return frames
-        stored = _at_rest(hostname)
-        return rewritten(frames, lambda frame: self._readdress(frame, stored, destination))
-
-
-def _at_rest(hostname: str | None) -> Destination:
-    """The destination of frames on disk, with neither URL nor token."""
-    return Destination("", "", _NO_TOKEN, hostname)
 
 
 def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:

@@ -1,0 +1,218 @@
+"""What a batch takes from a source and gives back: the same in memory and on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._sender.disk_queue import DiskQueue
+from logplex_handler._sender.disk_source import DiskOptions, DiskSource
+from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._sender.memory_source import MemorySource
+from logplex_handler._sender.own_lines import OwnLines
+from logplex_handler._sender.source import Lease
+from logplex_handler._spool.store import Spool, SpoolOptions
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.frames import flattened
+
+DESTINATION = Destination("http://host.test/logs", "user", "token")
+MOST = 1000
+
+
+def frame(number):
+    return b"5 %04d\n" % number
+
+
+def render(entries, destination):
+    return [frame(number) for (number,) in entries]
+
+
+class Harness:
+    """A source with its accumulator, and how to look at what it has."""
+
+    def __init__(self, kind, path):
+        self.path = str(path)
+        self.accumulator = Accumulator(
+            BufferLimits(10**6, "drop_oldest", 10, 10**6, has_disk=kind == "disk"),
+            lambda entry: (10, 1),
+        )
+        diagnostics = Diagnostics()
+        self.own_lines = OwnLines(
+            DropNotices(self.accumulator, diagnostics, None), lambda *_: [b"notice"]
+        )
+        if kind == "memory":
+            self.source = MemorySource(self.accumulator, MOST, render)
+        else:
+            self.spool = Spool(SpoolOptions(self.path, 10**7, 0.1))
+            self.source = DiskSource(
+                DiskQueue("a", self.spool, self.accumulator, diagnostics),
+                self.accumulator,
+                DiskOptions(max_bytes=MOST, batch_frames=10, has_token=False),
+                render=render,
+                readdress=lambda frame, old, new: frame,
+            )
+
+    def log(self, *numbers):
+        for number in numbers:
+            self.accumulator.append((number,))
+
+    def lease(self, room=MOST):
+        lease = Lease(self.source, self.accumulator, DESTINATION)
+        lease.fill(room, self.own_lines)
+        return lease
+
+    def counts(self):
+        """Delivered, pending, dropped."""
+        _, delivered, pending, dropped = self.accumulator.counts()
+        return delivered, pending, sum(dropped.values())
+
+    def stored(self):
+        """The bodies on disk by frame id, in their order; there are none in memory."""
+        if isinstance(self.source, MemorySource):
+            return None
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            return db.execute(
+                "SELECT frame_id, body FROM chunks JOIN bodies USING (id) ORDER BY place, part"
+            ).fetchall()
+
+
+@pytest.fixture(params=["memory", "disk"])
+def harness(request, tmp_path):
+    return Harness(request.param, tmp_path / "spool")
+
+
+def test_a_lease_has_what_waits_in_its_order(harness):
+    """It stays in the counts until it is settled, and is on disk under its frame id if there is
+    one."""
+    harness.log(*range(50))
+    lease = harness.lease()
+    assert flattened(lease.take_frames()) == [frame(number) for number in range(50)]
+    assert harness.counts() == (0, 50, 0)
+    assert lease.held_bytes > 50 * len(frame(0))
+    assert not lease.recovered
+    if harness.stored() is not None:
+        body = b"".join(frame(number) for number in range(50))
+        assert harness.stored() == [(lease.frame_id, body)]
+    lease.ack(48, 2)
+    assert harness.counts() == (48, 0, 2)
+    assert not harness.stored()
+    assert harness.source.is_synced
+    assert harness.source.backlog().records == 0
+
+
+def test_a_lease_has_no_more_than_there_is_room_for(harness):
+    """The rest stays where it is."""
+    harness.log(*range(50))
+    lease = harness.lease(room=10 * len(frame(0)))
+    assert flattened(lease.take_frames()) == [frame(number) for number in range(10)]
+    assert harness.source.backlog().records == 40
+    lease.ack(10, 0)
+    assert harness.counts() == (10, 40, 0)
+
+
+def test_what_is_left_of_a_lease_goes_on_as_parts(harness):
+    """Each under its frame id, which is on disk if there is one."""
+    harness.log(*range(4))
+    lease = harness.lease()
+    one, two, three, four = flattened(lease.take_frames())
+    lease.replace([("b" * 36, [one]), ("c" * 36, [two, three])], delivered=1)
+    assert four == frame(3)
+    assert harness.counts() == (1, 3, 0)
+    if harness.stored() is not None:
+        assert harness.stored() == [("b" * 36, one), ("c" * 36, two + three)]
+    lease.replace([("c" * 36, [two, three])], dropped=1)
+    assert harness.counts() == (1, 2, 1)
+    lease.ack(2, 0)
+    assert harness.counts() == (3, 0, 1)
+    assert not harness.stored()
+
+
+def test_a_lease_may_get_more_behind_what_it_has(harness):
+    """As a batch does whose frames were all refused."""
+    harness.log(*range(3))
+    lease = harness.lease()
+    frames = flattened(lease.take_frames())
+    harness.log(*range(3, 5))
+    lease.fill(MOST, harness.own_lines)
+    frames += flattened(lease.take_frames())
+    assert frames == [frame(number) for number in range(5)]
+    lease.replace([("b" * 36, frames)])
+    if harness.stored() is not None:
+        assert harness.stored() == [("b" * 36, b"".join(frames))]
+    lease.ack(5, 0)
+    assert harness.counts() == (5, 0, 0)
+    assert not harness.stored()
+
+
+def test_an_empty_source_gives_nothing(harness):
+    """And has nothing to read later."""
+    assert harness.lease().take_frames() == []
+    assert harness.source.readable_in(0.0) == 0.0
+
+
+def test_what_is_left_when_the_process_ends_is_on_disk_or_counted(harness):
+    """What is being sent as well as what waits."""
+    harness.log(*range(20))
+    lease = harness.lease(room=10 * len(frame(0)))
+    left = flattened(lease.take_frames())
+    lease.release([(lease.frame_id or "b" * 36, left)])
+    unwritten = harness.source.persist()
+    lost = harness.accumulator.abandon("shutdown", unwritten=unwritten)
+    stored = harness.stored()
+    if stored is None:
+        assert (unwritten, lost) == (None, 20)
+    else:
+        assert (unwritten, lost) == (0, 0)
+        assert b"".join(body for _, body in stored) == b"".join(map(frame, range(20)))
+
+
+def test_a_stream_that_has_ended_has_nothing_on_disk(harness):
+    """Nor is anything written to it later."""
+    harness.log(*range(20))
+    harness.lease(room=10 * len(frame(0)))
+    harness.source.spill()
+    harness.source.discard()
+    harness.log(20)
+    assert not harness.source.spill()
+    assert not harness.stored()
+    assert harness.source.is_synced
+    assert harness.accumulator.abandon("stream_gone") == 21
+    assert harness.counts() == (0, 0, 21)
+
+
+def test_own_lines_are_with_records_in_memory_and_apart_on_disk(harness):
+    """They are never written to disk."""
+    harness.own_lines.add_health([b"healthy"])
+    harness.log(0)
+    first = harness.lease()
+    if isinstance(harness.source, MemorySource):
+        assert flattened(first.take_frames()) == [b"healthy", frame(0)]
+    else:
+        assert flattened(first.take_frames()) == [b"healthy"]
+        first.ack(0, 0)
+        assert flattened(harness.lease().take_frames()) == [frame(0)]
+
+
+def test_what_could_not_be_written_is_sent_all_the_same(tmp_path, capsys):
+    """It is offered to the disk again when the process ends."""
+    harness = Harness("disk", tmp_path / "spool")
+    with contextlib.closing(sqlite3.connect(harness.path)) as other:
+        harness.spool.delete_stream("a")
+        harness.spool.set_deadline(0.0)
+        other.execute("BEGIN IMMEDIATE")
+        harness.log(*range(5))
+        lease = harness.lease()
+        frames = flattened(lease.take_frames())
+        assert frames == [frame(number) for number in range(5)]
+        assert lease.unwritten == 5
+        assert harness.source.persist() == 5
+        other.rollback()
+    lease.release([("b" * 36, frames)])
+    assert harness.source.persist() == 0
+    assert harness.stored() == [("b" * 36, b"".join(frames))]
+    assert "spool: database is locked; 5 records pending" in capsys.readouterr().err
