@@ -1,6 +1,6 @@
-"""One measurement in this process: prints its figures as one line of JSON.
+"""Takes one measurement in this process, and prints its figures as one line of JSON.
 
-With --about it prints instead what this Python has installed.
+With --about, prints the packages that this Python has installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from subjects import SUBJECTS, Subject
 
 
 def about() -> dict[str, object]:
-    """What of interest is installed for this Python."""
+    """The relevant packages that this Python has installed."""
     installed = {}
     for name in ("logplex-handler", "requests", "urllib3"):
         installed[name] = metadata.version(name)
@@ -32,7 +32,7 @@ def about() -> dict[str, object]:
 
 
 def make(name: str, url: str) -> Subject:
-    """The subject of that name, with nothing imported for the others."""
+    """Create the subject of that name, without importing anything for the others."""
     if name in SUBJECTS:
         return SUBJECTS[name](url)
     if name in peers.PEERS:
@@ -57,7 +57,7 @@ def main() -> None:
     subject = make(given.subject, given.url)
     result = MEASURES[given.measure](subject, KINDS[given.kind], given.records)
     print(json.dumps(result), flush=True)
-    # What waits for a sink that never answers need not hold up the end.
+    # Records that wait for a sink that never answers must not delay the exit.
     os._exit(0)
 
 

@@ -1,10 +1,10 @@
-"""The cases: which measurements stand next to each other, and how large they are."""
+"""The cases: which measurements belong together, and how large they are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of these, all sizes are shares.
+# All sizes are shares of this number.
 FULL = 200_000
 QUICK = 20_000
 
@@ -14,12 +14,12 @@ class Run:
     """One measurement.
 
     Attributes:
-        subject: Who is measured.
-        measure: What of it; a name in `measures`.
-        share: Of the number of records that the whole is run with.
-        kind: What is logged; a name in `kinds`.
-        sink: What receives it; a mode of `sink`.
-        label: Its name among the runs of its case. Default: the subject's.
+        subject: The measured handler; a name in `subjects` or `peers`.
+        measure: A name in `measures`.
+        share: The share of the total number of records.
+        kind: The kind of record to log; a name in `kinds`.
+        sink: The receiver; a mode of `sink`.
+        label: The name of the run in its case. Default: the subject's.
     """
 
     subject: str
@@ -51,7 +51,7 @@ LEVERS = (
     "with small batches",
 )
 
-# The kinds of records that are not the usual one; some cost so much that fewer do.
+# The other kinds of records. The expensive ones run with fewer records.
 KINDS = {"plain": 0.25, "fstring": 0.25, "template": 0.25, "exception": 0.05, "long": 0.01}
 
 # Shares of 200,000: 10,000 to 1,000,000 records, and with --largest 10,000,000.
@@ -64,7 +64,7 @@ def _side_by_side(measure: str, **more: object) -> tuple[Run, ...]:
 
 
 def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
-    """Every case by its name; peers are added to those in WITH_PEERS."""
+    """Every case by name; cases in WITH_PEERS include the peers."""
     cases = {
         "burst": _side_by_side("burst"),
         "levers": tuple(Run(subject, "burst") for subject in (*OWN, *LEVERS)),

@@ -1,4 +1,4 @@
-"""What the sink can take: bodies like the handler's, sent by a bare socket. Prints JSON."""
+"""Measures how much the sink can accept from a bare socket, with bodies like ours; prints JSON."""
 
 from __future__ import annotations
 

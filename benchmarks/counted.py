@@ -1,4 +1,4 @@
-"""What `instructions` runs under callgrind: records of each kind, to NullHandler and to ours.
+"""The program that `instructions` runs under callgrind: logs each kind of record to both handlers.
 
 Each part begins and ends with a call of getloadavg, at which callgrind writes a profile.
 """
@@ -22,14 +22,15 @@ from logplex_handler import LogplexHandler
 from subjects import Subject, make_logger, null
 
 WARM_UP = 1_000
-# What makes a batch due. Each is waited for, or the clock would say how many records are in one.
+# The number of records that makes a batch due. The program waits for each batch; otherwise its size
+# would depend on the clock.
 BATCH = 500
-# Nanoseconds from one record to the next: half of them are of a new millisecond.
+# Nanoseconds from one record to the next, so that half of the records have a new millisecond.
 APART = 500_000
 
 
 class Instant(BaseAdapter):
-    """Answers at once, without a socket."""
+    """Answers at once, without using a socket."""
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         answer = requests.Response()
@@ -44,7 +45,7 @@ class Instant(BaseAdapter):
 
 
 class Empty:
-    """A body without bytes."""
+    """An empty body."""
 
     headers: Mapping[str, str] = {}
 
@@ -59,9 +60,9 @@ class Empty:
 
 
 def run_clock() -> None:
-    """Have records the same times whatever the machine does meanwhile.
+    """Give records the same times in every run.
 
-    What it costs to write one depends on whether the last one was of the same millisecond.
+    The cost of rendering a record depends on whether the previous one has the same millisecond.
     """
     times = itertools.count(1_790_000_000_000_000_000, APART)
     clock = {"time_ns": times.__next__, "time": lambda: next(times) / 1e9}
@@ -69,7 +70,8 @@ def run_clock() -> None:
 
 
 def ours() -> Subject:
-    # The handler's own session, as requests of the application's sessions are prepared one by one.
+    # Patches the handler's own session: requests of an application's session are prepared one by
+    # one.
     requests.Session.get_adapter = lambda *_, **__: Instant()  # type: ignore[method-assign]
     handler = LogplexHandler(
         "http://token:t.benchmark@127.0.0.1:9/logs", batch_size=BATCH, flush_interval=3600

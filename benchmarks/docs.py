@@ -1,7 +1,7 @@
 """Writes the results of `run.py --json` into docs/performance.md, and draws docs/performance.svg.
 
-In the page, what stands between `<!-- NAME -->` and `<!-- end -->` is replaced for each NAME
-below; all else is written by hand and kept.
+In the page, the text between `<!-- NAME -->` and `<!-- end -->` is replaced for each NAME below.
+All other text is written by hand, and stays.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def replaced(page: str, name: str, text: str) -> str:
-    """The page with another text between the two marks of that name."""
+    """The page with a new text between the two marks of that name."""
     begin, end = f"<!-- {name} -->\n", "\n<!-- end -->"
     pattern = re.escape(begin) + ".*?" + re.escape(end)
     found, times = re.subn(pattern, lambda _: begin + text + end, page, flags=re.DOTALL)

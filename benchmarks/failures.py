@@ -1,8 +1,8 @@
-"""What becomes of records when the receiver fails: ours beside others', as a Markdown table.
+"""Counts the records that handlers lose when the receiver fails; prints a Markdown table.
 
-Each case is a process of its own: it logs 500 numbered records, one each millisecond, to a server
-on loopback that fails first and is well afterwards; lives on until all have arrived, or for 20
-seconds; and ends as the handler's documents say.
+Each case runs in its own process. It logs 500 numbered records, one each millisecond, to a server
+on loopback that first fails and then recovers. It runs until all records have arrived, for 20
+seconds at most, and ends as the handler's documentation says.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from peers import PEERS, installed
 from subjects import ours
 
 RECORDS = 500
-# Seconds that a handler has for trying again, and then for its end.
+# Seconds that a handler may retry, and seconds that it may take to end.
 LIFE = 20
 PATIENCE = 30
 RESET = 0
-# What the server does with its first requests, or None where it only comes up after two seconds.
+# The server's answers to its first requests; None if it only starts after two seconds.
 FAILURES: dict[str, list[int] | None] = {
     "nothing fails": [],
     "503 twice": [503, 503],
@@ -45,7 +45,7 @@ _NUMBERED = re.compile(rb"record number (\d{6})\.")
 
 
 class Receiver(ThreadingHTTPServer):
-    """Fails as it is told, and then counts how often it was sent each record."""
+    """Fails as the case says, and then counts how often it gets each record."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -53,7 +53,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self, port: int, failures: list[int]) -> None:
         self.failures = failures
         self.seen: Counter[bytes] = Counter()
-        # Guards both.
+        # Guards both counts.
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -70,7 +70,7 @@ class _Answer(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         elif encoding == "deflate":
             body = zlib.decompress(body)
-        # watchtower asks for a stream first; that is no delivery.
+        # watchtower first asks for a stream; that request delivers nothing.
         is_delivery = _NUMBERED.search(body) is not None
         with self.server.lock:
             status = self.server.failures.pop(0) if is_delivery and self.server.failures else 200
@@ -87,7 +87,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def _case(handler: str, failure: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""From measurements to figures: each is a ratio within one round, then the median of all rounds."""
+"""Computes figures from measurements: ratios within one round, then the median of all rounds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-# By case and run, what one round has measured.
+# The measurements of one round, by case and run.
 Result = dict[str, float]
 Round = dict[str, dict[str, Result]]
-# What one Python has done: see `run`.
+# The results of one Python; see `run`.
 Measured = dict[str, Any]
 
 MIB = 1024 * 1024
@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Spread:
-    """The median over all rounds, and the least and the most."""
+    """The median over all rounds, with the minimum and the maximum."""
 
     middle: float
     least: float
@@ -30,7 +30,7 @@ class Spread:
 
 
 def spread(value: Callable[[Round], float], rounds: Sequence[Round]) -> Spread | None:
-    """The spread of one value over the rounds that have it; None if none has."""
+    """The spread of one value over the rounds that have it; None if no round has it."""
     values = []
     for one in rounds:
         try:
@@ -41,7 +41,7 @@ def spread(value: Callable[[Round], float], rounds: Sequence[Round]) -> Spread |
 
 
 def overhead(case: str, part: str, subject: str = "ours") -> Callable[[Round], float]:
-    """What a handler adds to logging's own cost, of what QueueHandler and its listener add."""
+    """The cost that a handler adds to logging, divided by that of QueueHandler and its listener."""
 
     def value(one: Round) -> float:
         runs = one[case]
@@ -53,12 +53,12 @@ def overhead(case: str, part: str, subject: str = "ours") -> Callable[[Round], f
 
 
 def microseconds(case: str, part: str, subject: str) -> Callable[[Round], float]:
-    """CPU for each record."""
+    """CPU time for each record."""
     return lambda one: 1e6 * one[case][subject][part] / one[case][subject]["records"]
 
 
 def delivered(result: Result) -> float:
-    """Records that arrived; those without a number can only be counted."""
+    """The number of records that arrived; records without a number can only be counted."""
     return result["distinct"] or result["unnumbered"]
 
 
@@ -67,7 +67,7 @@ def lost(case: str, subject: str = "ours") -> Callable[[Round], float]:
 
 
 def per_cpu_second(subject: str) -> Callable[[Round], float]:
-    """Records delivered for each second of CPU that logging and delivering them took."""
+    """Records delivered for each CPU second of logging and delivering."""
     return lambda one: delivered(one["burst"][subject]) / one["burst"][subject]["whole"]
 
 
@@ -79,16 +79,16 @@ def beside_best_peer(one: Round) -> float:
 
 
 def threads(one: Round) -> float:
-    """How logging from many threads scales, beside how it does with a handler that does nothing."""
+    """How logging from many threads scales, relative to a handler that does nothing."""
     ours, null = one["threads"]["ours"], one["threads"]["null"]
     scales = ours["many_per_second"] / ours["one_per_second"]
     return scales / (null["many_per_second"] / null["one_per_second"])
 
 
 def evenness(part: str) -> Callable[[Round], float]:
-    """The dearest of all sizes ÷ the cheapest, for each record.
+    """The cost of a record at the most expensive size ÷ that at the cheapest.
 
-    Each is taken beside logging's own cost at that size, as the machine's speed drifts.
+    Each cost is relative to logging's own cost at that size, because the machine's speed drifts.
     """
 
     def value(one: Round) -> float:
@@ -104,7 +104,7 @@ def evenness(part: str) -> Callable[[Round], float]:
 
 
 def beside_memory(part: str) -> Callable[[Round], float]:
-    """What a record costs with a spool ÷ without one."""
+    """The cost of a record with a spool ÷ that without one."""
     return lambda one: one["spool"]["spool"][part] / one["spool"]["ours"][part]
 
 
@@ -114,7 +114,7 @@ def field(case: str, name: str, unit: float, subject: str = "ours") -> Callable[
 
 @dataclass(frozen=True)
 class Target:
-    """A figure with what it must be and what it should be."""
+    """A figure with its required and its desired value."""
 
     title: str
     value: Callable[[Round], float]
@@ -124,10 +124,10 @@ class Target:
     digits: int = 2
 
     def mark(self, measured: Spread) -> str:
-        """Whether the median holds it."""
+        """A mark that says whether the median reaches the target."""
 
         def holds(limit: float) -> bool:
-            # As it is shown: nobody can see why 0.3501 should miss 0.35.
+            # Rounded as shown: a reader could not see why 0.3501 misses 0.35.
             value = round(measured.middle, self.digits)
             return value >= limit if self.at_least else value <= limit
 
@@ -141,7 +141,7 @@ class Target:
 TARGETS = (
     Target("caller's overhead ÷ QueueHandler's", overhead("burst", "caller"), 0.35, 0.25),
     Target(
-        "the same at a walking pace: 5,000 a second, in groups of ten",
+        "the same at a steady pace: 5,000 a second, in groups of ten",
         overhead("pace", "caller"),
         0.35,
         0.20,
@@ -152,7 +152,7 @@ TARGETS = (
         0.60,
         0.50,
     ),
-    Target("the same at that walking pace", overhead("pace", "whole"), 0.60, 0.45),
+    Target("the same at that steady pace", overhead("pace", "whole"), 0.60, 0.45),
     Target("delivered records for each second of CPU", per_cpu_second("ours"), digits=0),
     Target("the same ÷ the best peer's", beside_best_peer, 1.0, 1.5, at_least=True),
     Target("records lost in the burst", lost("burst"), 0, 0, digits=0),
@@ -186,12 +186,12 @@ TARGETS = (
     ),
     # max_buffer_bytes is 16 MiB by default.
     Target(
-        "memory growth beside a dead sink, MiB",
+        "memory growth while the sink is dead, MiB",
         field("growth", "grown_bytes", MIB),
         16 + 16,
         digits=1,
     ),
-    # The same call either way, so what is more than 1 is the machine's noise.
+    # Both run the same code, so a difference from 1 is the machine's noise.
     Target(
         "a record below the level ÷ the same with NullHandler",
         lambda one: one["level"]["ours"]["caller"] / one["level"]["ours"]["null"],
@@ -207,6 +207,6 @@ TARGETS = (
         0.95,
         at_least=True,
     ),
-    Target("caller's cost, dearest size ÷ cheapest", evenness("caller"), 1.2),
-    Target("cost of the whole, dearest size ÷ cheapest", evenness("whole"), 1.2),
+    Target("caller's cost, most expensive size ÷ cheapest", evenness("caller"), 1.2),
+    Target("cost of the whole process, most expensive size ÷ cheapest", evenness("whole"), 1.2),
 )

@@ -1,10 +1,10 @@
-"""Holds the processor instructions of a record against committed figures, by callgrind.
+"""Compares the processor instructions of a record, counted by callgrind, with committed figures.
 
-Counts do not depend on how fast or busy the machine is, so CI can tell a slower hot path. The
-figure of a kind of record is what the handler adds to 10,000 of them, in the caller and the sender
-together, until all are delivered, divided by what they cost with a NullHandler. It is compared for
-the Pythons that have figures; 10 % more is an error, and so is 10 % less: it would leave room for
-what comes later.
+Counts do not depend on how fast or busy the machine is, so CI can detect a slower hot path. The
+figure of a kind of record is the number of instructions that the handler adds to 10,000 records, in
+the caller and the worker together, until all are delivered, divided by their cost with a
+NullHandler. Pythons without committed figures are skipped. 10 % more is an error. So is 10 % less,
+because a later change could then waste the difference unnoticed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMMITTED = HERE / "instructions.json"
 
 RECORDS = 10_000
 ROOM = 0.10
-# Counted two and two at the same time; the dearest with the cheapest.
+# Two kinds are counted at the same time, so each expensive kind is paired with a cheap one.
 GROUPS = (("plain", "exception"), ("extras", "template"))
 
 Figures = dict[str, float]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def differences(counted: Mapping[str, float], committed: Mapping[str, float]) -> list[str]:
-    """What costs more or less than its committed figure and the room allow, in words."""
+    """Describe the kinds whose cost differs too much from the committed figure."""
     return [
         f"{kind}: {counted[kind]:.2f} is {abs(counted[kind] / figure - 1):.0%}"
         f" {'more' if counted[kind] > figure else 'less'} than {figure:.2f};"
@@ -72,14 +72,15 @@ def differences(counted: Mapping[str, float], committed: Mapping[str, float]) ->
 
 
 def count(kinds: tuple[str, ...], records: int) -> Figures:
-    """What the handler adds to NullHandler's instructions, as a share of them, by kind."""
+    """Count the instructions that the handler adds, as a share of NullHandler's, by kind."""
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder) / "profile"
         done = subprocess.run(
             [
                 "valgrind",
                 "--tool=callgrind",
-                # A function of the C library that nothing else calls: a mark to write profiles at.
+                # A function of the C library that nothing else calls; it marks where to write a
+                # profile.
                 "--dump-before=getloadavg",
                 f"--callgrind-out-file={profile}",
                 sys.executable,
@@ -95,7 +96,7 @@ def count(kinds: tuple[str, ...], records: int) -> Figures:
         if done.returncode:
             sys.stderr.write(done.stderr)
             done.check_returncode()
-        # The first is the start-up, then parts and what lies between them take turns.
+        # The first profile is the start-up; then parts and the gaps between them alternate.
         totals = [
             _total(profile.with_name(f"profile.{number}"))
             for number in range(2, 2 * 2 * len(kinds) + 1, 2)

@@ -1,4 +1,4 @@
-"""The kinds of records that are logged: one call each, with the number of the record."""
+"""The kinds of records to log. Each is one call, with the number of the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONG_TEXT = "the parcel waits " * 1200
 
 
 def order(logger: logging.Logger, i: int) -> None:
-    """A template with arguments, and extras: what every figure without a kind of its own is for."""
+    """A template with arguments and extras; figures that name no kind are for this one."""
     logger.info(
         "order %s shipped to %s in %dms",
         i,

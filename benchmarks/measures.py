@@ -1,6 +1,6 @@
-"""What is measured of a subject. Each function runs once in a process of its own.
+"""The measurements of a subject. Each function runs once in its own process.
 
-All return seconds of CPU unless the name has another unit.
+Results are CPU seconds, unless their name contains another unit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROC_STATUS = Path("/proc/self/status")
 
 
 def burst(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """As fast as one thread can."""
+    """Log as fast as one thread can."""
 
     def work(logger: logging.Logger) -> None:
         for i in range(records):
@@ -42,7 +42,7 @@ def burst(subject: Subject, log_one: LogOne, records: int) -> Result:
 
 
 def pace(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """So many records a second, in small groups, asleep between them."""
+    """Log at a fixed rate, in small groups with pauses between them."""
 
     def work(logger: logging.Logger) -> None:
         start = time.monotonic()
@@ -71,15 +71,15 @@ def _cpu(subject: Subject, work: Callable[[logging.Logger], None]) -> Result:
 
 
 def _children_cpu() -> float:
-    """Of shippers that a peer needs beside the process; counted once they have ended."""
+    """CPU time of the separate shipper processes that a peer needs; known once they have ended."""
     used = os.times()
     return used.children_user + used.children_system
 
 
 def calls(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """How long each single call takes during a burst, by the wall clock."""
+    """Measure the wall time of each single call during a burst."""
     logger = make_logger(subject)
-    # Allocated before, and of no interest to the garbage collector.
+    # Allocated before the measurement, and not tracked by the garbage collector.
     taken = array("Q", bytes(8 * records))
     clock = time.perf_counter_ns
     for i in range(records):
@@ -95,12 +95,12 @@ def calls(subject: Subject, log_one: LogOne, records: int) -> Result:
 
 
 def waiting(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """The memory that a waiting record holds, as Python's allocator counts it."""
+    """Measure the memory of a waiting record, as Python's allocator counts it."""
     handler = subject.handler
     if not isinstance(handler, LogplexHandler):
         raise TypeError("only the handler itself knows how many records wait")
     logger = make_logger(subject)
-    # What is made once, such as the thread and the first connection, is not a record's.
+    # Objects created once, such as the thread and the first connection, do not count.
     for i in range(500):
         log_one(logger, i)
     time.sleep(1)
@@ -114,7 +114,7 @@ def waiting(subject: Subject, log_one: LogOne, records: int) -> Result:
 
 
 def growth(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """By how much the process grows at most while nothing can be delivered."""
+    """Measure the largest growth of the process while nothing can be delivered."""
     logger = make_logger(subject)
     before = _resident("VmRSS")
     for i in range(records):
@@ -123,20 +123,20 @@ def growth(subject: Subject, log_one: LogOne, records: int) -> Result:
 
 
 def _resident(name: str) -> float:
-    """Bytes of memory now (VmRSS) or at most so far (VmHWM)."""
+    """Memory in bytes: the present value (VmRSS) or the peak (VmHWM)."""
     if _PROC_STATUS.exists():
         found = re.search(rf"{name}:\s+(\d+) kB", _PROC_STATUS.read_text())
         if found:
             return int(found[1]) * 1024
-    # Elsewhere only the peak is known, in kilobytes but on macOS.
+    # Other systems only report the peak, in kilobytes, except macOS, which uses bytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def below(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """Records that no handler gets, in turns with a logger that has a NullHandler.
+    """Log records below the level, alternating with a logger that has a NullHandler.
 
-    They cost so little that the difference between two processes would hide it.
+    Their cost is smaller than the difference between two processes.
     """
     loggers = {"caller": make_logger(subject), "null": logging.getLogger("shop.null")}
     loggers["null"].propagate = False
@@ -153,7 +153,7 @@ def below(subject: Subject, log_one: LogOne, records: int) -> Result:
 
 
 def threads(subject: Subject, log_one: LogOne, records: int) -> Result:
-    """How many records a second of wall time all threads together log, one and then eight."""
+    """Count the records that one thread, and then eight threads, log in a second of wall time."""
     logger = make_logger(subject)
     return {
         "one_per_second": _throughput(subject, logger, log_one, records, 1),

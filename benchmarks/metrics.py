@@ -1,7 +1,7 @@
-"""What a call costs that records a metric, beside prometheus_client and statsd. Stands alone.
+"""Measures the cost of recording a metric, compared with prometheus_client and statsd.
 
-Prints a table; with --write it goes into docs/metrics.md too. All subjects run in this process, in
-turns: each round times every one of them once, and a ratio is taken within a round.
+Prints a table; --write also writes it to docs/metrics.md. All subjects run in this process and take
+turns: each round times every subject once, and ratios are taken within a round.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 BEGIN, END = "<!-- costs -->\n", "\n<!-- end -->"
 
 Subject = Callable[[Sequence[float]], object]
-# By operation, who does it; the first is what the others are compared with.
+# The subjects of each operation; the others are compared with the first.
 Subjects = dict[str, dict[str, Subject]]
 BASELINE = "a dict under a lock"
 OURS = "**Metrics**"
@@ -36,7 +36,7 @@ OURS = "**Metrics**"
 
 @contextmanager
 def subjects() -> Iterator[Subjects]:
-    """Everything that is measured. What statsd sends arrives at a socket that nobody reads."""
+    """All measured subjects. statsd sends to a socket that no one reads."""
     logger = logging.getLogger("benchmark")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
@@ -124,14 +124,14 @@ def time_block(histogram: prometheus_client.Histogram, values: Sequence[float]) 
 
 
 def nanoseconds(subject: Subject, values: Sequence[float]) -> float:
-    """CPU time of this thread for one call, the loop's own included."""
+    """CPU time of this thread for one call, including the loop's own."""
     begin = time.thread_time_ns()
     subject(values)
     return (time.thread_time_ns() - begin) / len(values)
 
 
 def measured(calls: int, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """By operation and subject, nanoseconds of a call in each round."""
+    """The nanoseconds of a call in each round, by operation and subject."""
     generator = random.Random(1)
     values = [generator.lognormvariate(3, 1) for _ in range(calls)]
     results: dict[str, dict[str, list[float]]] = {}
@@ -145,7 +145,7 @@ def measured(calls: int, rounds: int) -> dict[str, dict[str, list[float]]]:
 
 
 def table(results: dict[str, dict[str, list[float]]]) -> str:
-    """Medians, and each cost as a multiple of ours."""
+    """A table of medians, with each cost as a multiple of ours."""
     lines = ["| call | by | ns | ÷ ours |", "| --- | --- | --- | --- |"]
     for operation, by_name in results.items():
         ours = by_name[OURS]

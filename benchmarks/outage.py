@@ -1,7 +1,7 @@
-"""An outage of a million lines with a spool and the default memory, and its end.
+"""Plays an outage of a million lines, with a spool and the default memory.
 
-`python benchmarks/outage.py` logs as fast as it can while nobody answers, then has all of it
-delivered, and says what was lost, how much memory it took, and whether the order held.
+`python benchmarks/outage.py` logs at full speed while no receiver answers, then delivers all lines.
+It prints how many were lost, how much memory was used, and whether the order was kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBER = re.compile(rb"order_id=(\d+)")
 
 
 def _receive(listener: socket.socket, report: int) -> None:
-    """Take requests, and write for each set of them what came: in a process of its own."""
+    """Receive requests in a separate process, and write the lines that came."""
     expected = requests = 0
     while True:
         connection, _ = listener.accept()
@@ -43,7 +43,7 @@ def _receive(listener: socket.socket, report: int) -> None:
 
 
 def _peak_memory() -> int:
-    """Of this process so far, in MiB, what it shares with others included."""
+    """The peak memory of this process so far in MiB, including shared memory."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) // 1024
 

@@ -1,6 +1,6 @@
-"""Other handlers, with their defaults as far as they let themselves be sent to loopback.
+"""Other handlers, with their defaults as far as these can send to loopback.
 
-Each is a function that imports what it needs. Those that are not installed are left out.
+Each is a function that imports what it needs. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from subjects import Subject
 
-# Seconds that a peer is given to deliver what it holds.
+# Seconds that a peer may take to deliver its waiting records.
 PATIENCE = 300
 
 
@@ -29,7 +29,7 @@ def logstash(url: str) -> Subject:
         database_path=None,
         transport="logstash_async.transport.HttpTransport",
     )
-    # Closing it waits for its thread, which delivers first.
+    # close() waits for the thread, which first delivers all records.
     return Subject(handler, handler.close)
 
 
@@ -59,7 +59,7 @@ def logtail(url: str) -> Subject:
 
 
 def watchtower(url: str) -> Subject:
-    """CloudWatch's handler, with the sink in the place of CloudWatch."""
+    """CloudWatch's handler, with the sink in place of CloudWatch."""
     import boto3
     from watchtower import CloudWatchLogHandler
 
@@ -75,7 +75,7 @@ def watchtower(url: str) -> Subject:
 
 
 def log_shuttle(url: str) -> Subject:
-    """Plain lines to a pipe, which log-shuttle (Go) reads and delivers: what Heroku advises."""
+    """Plain lines to a pipe, which log-shuttle (Go) reads and delivers, as Heroku advises."""
     shuttle = subprocess.Popen(
         ["log-shuttle", f"-logs-url={url}"],
         stdin=subprocess.PIPE,
@@ -99,7 +99,7 @@ def _without_credentials(url: str) -> str:
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer, and the distributions that it needs; none for a program on PATH."""
+    """A peer and the distributions that it needs; a program on PATH needs none."""
 
     make: Callable[[str], Subject]
     distributions: tuple[str, ...]
@@ -117,13 +117,13 @@ PEERS = {
 
 
 def installed() -> dict[str, str]:
-    """The peers that can be measured here, with their versions."""
+    """The peers that are installed, with their versions."""
     found = {name: _version(name) for name in PEERS}
     return {name: version for name, version in found.items() if version is not None}
 
 
 def missing() -> list[str]:
-    """The peers that cannot."""
+    """The peers that are not installed."""
     return [name for name in PEERS if _version(name) is None]
 
 

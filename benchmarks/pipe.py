@@ -1,8 +1,9 @@
-"""`cat lines | logplex-handler send` against a `receive` in trouble: is every line there?
+"""Checks that `cat lines | logplex-handler send` delivers every line to a failing `receive`.
 
     python benchmarks/pipe.py --lines 1000000 --trouble
 
-Says how many lines came, how many came twice, what `send` said of the rest, and its speed.
+Prints how many lines arrived, how many arrived twice, what `send` reported of the others, and its
+speed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 _TOKEN = "t.made-up-for-this-run"
 _TROUBLE = ("--fail", "503:0.2", "--delay", "0.05")
-# Seconds between two violent ends of the receiver, and how long it stays away.
+# Seconds between two kills of the receiver, and seconds until it restarts.
 _LIFE = 4.0
 _AWAY = 1.0
 _LINE = "at=info method=GET path=/orders/{0} status=200 service=18ms n={0}\n"
@@ -30,7 +31,7 @@ _COMMAND = (sys.executable, "-m", "logplex_handler")
 
 
 class Receiver:
-    """A `receive` in a process of its own, which appends what it shows to a file."""
+    """A `receive` in a separate process, which appends its output to a file."""
 
     def __init__(self, port: int, shown: Path, trouble: bool) -> None:
         self._arguments = [
@@ -60,7 +61,7 @@ class Receiver:
 
 
 def main() -> int:
-    """Run it; 1 if a line is missing that `send` has not counted."""
+    """Run the benchmark; return 1 if a line is missing that `send` did not count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--trouble", action="store_true", help="slow, failing, killed on the way")

@@ -1,4 +1,4 @@
-"""Draws what each handler adds to logging's own cost, as bars beside QueueHandler's."""
+"""Draws the cost that each handler adds to logging, as bars next to QueueHandler's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import report
 from figures import Measured, Spread
 
 _TITLES = {"queue": "QueueHandler, nothing delivered", "ours": "LogplexHandler"}
-# Ours stands out; both hues keep apart in print and for those who see fewer colours.
+# Ours stands out; the two hues differ in print and for readers with colour blindness.
 _COLOURS = {"caller": "#9ecae1", "whole": "#3182bd"}
 _OURS = {"caller": "#fdae6b", "whole": "#e6550d"}
 _HEIGHT = 0.4
@@ -40,7 +40,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes.set_xscale("log")
     axes.axvline(1, color="grey", linewidth=0.8, zorder=0)
     least = min([part.least for _, parts in bars for part in parts.values()])
-    # On a scale that has no zero; noise can be larger than what is measured.
+    # The scale is logarithmic, and noise can make a value zero or negative.
     axes.set_xlim(left=min(0.1, max(0.01, least)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(f"CPU beyond logging's own, QueueHandler's = 1 (Python {name}, log scale)")
@@ -55,7 +55,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
-    # matplotlib ends some lines in blanks, which checks of whitespace refuse.
+    # matplotlib leaves trailing spaces, which whitespace checks reject.
     lines = [line.rstrip() for line in path.read_text().splitlines()]
     path.write_text("\n".join(lines) + "\n")
 
@@ -69,7 +69,7 @@ def _bars(measured: Measured) -> dict[str, dict[str, Spread]]:
             for part in ("caller", "whole")
         }
         found = {part: value for part, value in parts.items() if value and value.middle > 0}
-        # A bar of a handler that costs nothing has no place on this axis.
+        # A handler that costs nothing cannot be drawn on this axis.
         if len(found) == len(parts):
             bars[subject] = found
     return bars

@@ -1,4 +1,4 @@
-"""The results as Markdown tables."""
+"""Formats the results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN = {
 
 
 def whole(results: Results) -> str:
-    """Everything, one section after the other."""
+    """The whole report, section by section."""
     sections = {
         "Targets": targets(results),
         "Peers": peers(results),
@@ -31,7 +31,7 @@ def whole(results: Results) -> str:
 
 
 def targets(results: Results) -> str:
-    """What must be reached, and what is, for each Python."""
+    """The targets and the results of each Python."""
     pythons: dict[str, Measured] = results["pythons"]
     rows = []
     for target in figures.TARGETS:
@@ -54,7 +54,7 @@ def _limit(target: Target, which: str) -> str:
 
 
 def peers(results: Results) -> str:
-    """Everybody's cost beside the baseline's, one table for each Python."""
+    """The cost of all handlers relative to the baseline, one table for each Python."""
     return _each(results, _peers)
 
 
@@ -78,18 +78,18 @@ def _peers(measured: Measured) -> str:
             grown = spread(figures.field("burst", "peak_bytes", figures.MIB, name), rounds)
             row.append(f"{grown.middle:.0f}" if grown else "")
         rows.append(row)
-    heads = ["overhead of the caller", "of the whole", "at a walking pace: caller", "whole"]
+    heads = ["overhead of the caller", "of the whole", "at a steady pace: caller", "whole"]
     more = ["delivered per CPU second", "lost in the burst", "peak growth, MiB"]
     return _table(["", *heads, *more], rows)
 
 
 def subjects(rounds: Sequence[figures.Round], case: str) -> list[str]:
-    """All that any round has measured in this case, in order."""
+    """The subjects that any round measured in this case, in order."""
     return list(dict.fromkeys(name for one in rounds for name in one.get(case, {})))
 
 
 def levers(results: Results) -> str:
-    """What the handler would cost without one of the things that make it cheap."""
+    """The cost of the handler without one of its optimizations."""
     return _each(results, _levers)
 
 
@@ -107,7 +107,7 @@ def _levers(measured: Measured) -> str:
 
 
 def kinds(results: Results) -> str:
-    """What other records cost, one table for each Python."""
+    """The cost of other kinds of records, one table for each Python."""
     return _each(results, _kinds)
 
 
@@ -133,7 +133,7 @@ def _kinds(measured: Measured) -> str:
 
 
 def made(results: Results) -> str:
-    """On what, when and by which command."""
+    """The command, the machine and the versions."""
     lines = [
         f"- `{results['command']}`, {results['date']}, {results['rounds']} rounds of"
         f" {results['records']:,} records",
@@ -145,7 +145,8 @@ def made(results: Results) -> str:
         listed = ", ".join(f"{package} {version}".strip() for package, version in packages.items())
         lines.append(f"- {about['implementation']} {about['python']}: {listed}")
         if about["missing"]:
-            lines.append(f"- Python {name} has no {', '.join(about['missing'])}: left out")
+            missing = ", ".join(about["missing"])
+            lines.append(f"- Python {name} lacks {missing}, so these are left out")
         ceiling = spread(lambda one: one["ceiling"]["sink"]["per_second"], each["rounds"])
         per_cpu = spread(lambda one: one["ceiling"]["sink"]["per_cpu_second"], each["rounds"])
         fastest = spread(
@@ -153,7 +154,7 @@ def made(results: Results) -> str:
             each["rounds"],
         )
         lines.append(
-            f"- the sink takes {_show(ceiling, 0)} records a second,"
+            f"- the sink accepts {_show(ceiling, 0)} records a second,"
             f" {_show(per_cpu, 0)} for each second of its CPU;"
             f" LogplexHandler sent it {_show(fastest, 0)} a second"
         )

@@ -1,7 +1,7 @@
-"""Measures the handler beside the standard library's and others', and prints tables.
+"""Compares the handler with the standard library's handlers and with others, and prints tables.
 
-Every measurement is a process of its own, and the rounds are interleaved: each takes all
-measurements one after the other, so that the machine's drift meets all of them alike.
+Every measurement runs in its own process. Rounds are interleaved: each round takes all measurements
+one after the other, so that the machine's drift affects all of them alike.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def main() -> None:
                     if case in WITH_PEERS:
                         runs += [Run(peer, case, WITH_PEERS[case]) for peer in peers]
                     if number % 2 == 0:
-                        # What comes later meets a warmer machine: by turns it is another one.
+                        # Later measurements run on a warmer machine, so each round starts with
+                        # another one.
                         runs.reverse()
                     one[case] = {
                         run.name: result
@@ -120,7 +121,7 @@ def _measure(python: str, sinks: Sinks, run: Run, whole: int) -> Result | None:
     try:
         result: Result = json.loads(_script(python, *command))
     except (subprocess.SubprocessError, ValueError) as error:
-        # A peer may fail as it likes; the handler and the baselines may not.
+        # A peer may fail; the handler and the baselines may not.
         if run.subject in OWN:
             raise
         _say(f"  {run.subject} left out: {error}")
@@ -139,7 +140,7 @@ def _ceiling(python: str, sinks: Sinks, records: int) -> Result:
 
 
 def _script(python: str, name: str, *arguments: str) -> str:
-    """Run one of the scripts here with that Python, and return the last line that it prints."""
+    """Run a script of this folder with that Python, and return the last line of its output."""
     environment = {
         key: value
         for key, value in os.environ.items()
@@ -148,7 +149,7 @@ def _script(python: str, name: str, *arguments: str) -> str:
     done = subprocess.run(
         [python, str(HERE / name), *arguments],
         env=environment,
-        # What peers say of themselves is not asked for; what fails is.
+        # The output of peers is only shown if one fails.
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -161,7 +162,7 @@ def _script(python: str, name: str, *arguments: str) -> str:
 
 
 def _shown(arguments: list[str]) -> list[str]:
-    """The arguments without this machine's folders."""
+    """The arguments without paths of this machine."""
     return [re.sub(r"(^|=)/.*/", r"\1", argument) for argument in arguments]
 
 

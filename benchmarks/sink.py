@@ -1,8 +1,8 @@
-"""A receiver that counts what arrives, in a process of its own, cheaper than what it measures.
+"""A receiver in its own process that counts records, and costs less than the handlers it measures.
 
-Prints its URL, then for each line on its standard input what it has counted since the last one;
-ends when that input does. Every numbered record is told from the others by `order NUMBER`, which
-is in all its forms: packets, JSON, msgpack and protobuf.
+Prints its URL. For each line of standard input, prints the counts since the last line; ends with
+its input. It recognizes each record by `order NUMBER`, which all formats contain: packets, JSON,
+msgpack and protobuf.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2
 
 
 class Tally:
-    """Which records came, and how often."""
+    """The records that arrived, and how often."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._begin()
 
     def _begin(self) -> None:
-        # By number: whether it came.
+        # Whether each record arrived, by number.
         self._seen = bytearray(100_000)
         self._found = self._unnumbered = self._requests = 0
         self._cpu = time.process_time()
@@ -54,7 +54,7 @@ class Tally:
             self._requests += 1
 
     def take(self) -> dict[str, float]:
-        """What was counted since the last time."""
+        """Return the counts since the last call."""
         with self._lock:
             distinct = self._seen.count(1)
             counted = {
@@ -125,7 +125,7 @@ def main() -> None:
     if mode != "dead":
         listener.listen(64)
         threading.Thread(target=_accept, args=(listener, tally, mode), daemon=True).start()
-    # A port that is bound but not listened on refuses, and nobody else can take it.
+    # A bound port without a listener refuses connections, and no other process can take it.
     print(f"http://token:t.benchmark@127.0.0.1:{listener.getsockname()[1]}/logs", flush=True)
     for _ in sys.stdin:
         print(json.dumps(tally.take()), flush=True)

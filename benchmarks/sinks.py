@@ -1,4 +1,4 @@
-"""The sinks of one run, each started when it is first needed."""
+"""The sinks of one run; each starts when it is first needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 class Sink:
-    """A sink's process, from outside."""
+    """A sink's process, seen from outside."""
 
     def __init__(self, mode: str) -> None:
         self._process = subprocess.Popen(
@@ -26,7 +26,7 @@ class Sink:
         self.url = self._out.readline().strip()
 
     def counted(self) -> dict[str, float]:
-        """What has come since the last time that this was asked."""
+        """Return the counts since the last call."""
         self._in.write("\n")
         self._in.flush()
         counted: dict[str, float] = json.loads(self._out.readline())

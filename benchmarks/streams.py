@@ -2,9 +2,9 @@
 
     python benchmarks/streams.py --rounds 5
 
-Each round delivers the same lines to the two healthy hosts with and without the hanging one beside
-them, and says how long that took; every host takes 50 ms for an answer. What arrived is compared
-line by line, and the look-ups are counted.
+Each round delivers the same lines to the two healthy hosts, with and without the hanging one, and
+prints how long that took. Every host takes 50 ms to answer. The benchmark compares the received
+lines one by one, and counts the look-ups.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LINE = re.compile(rb"line (\d+)")
 
 
 class Receiver:
-    """Three hosts in a process of its own."""
+    """Three hosts in a separate process."""
 
     def __enter__(self) -> Receiver:
         self._process = subprocess.Popen(
@@ -49,7 +49,7 @@ class Receiver:
         self._process.communicate()
 
     def received(self) -> dict[str, list[int]]:
-        """What came since this was last asked: the numbers of the lines by token, in order."""
+        """Return the numbers of the lines since the last call, by token and in order."""
         assert self._process.stdin is not None
         print(file=self._process.stdin, flush=True)
         received: dict[str, list[int]] = json.loads(self._read())
@@ -94,7 +94,7 @@ async def receive() -> None:
     while await loop.run_in_executor(None, sys.stdin.readline):
         print(json.dumps(received), flush=True)
         received.clear()
-    # Connections to the hanging host are not waited for, nor said to be left.
+    # Do not wait for connections to the hanging host, and do not report them.
     os._exit(0)
 
 
@@ -117,7 +117,7 @@ class Record:
 
 
 def measure(receiver: Receiver, streams: int, *, hanging: bool) -> float:
-    """Seconds until all lines of the healthy hosts had come; fails if one is missing or wrong."""
+    """Return the seconds until all lines of the healthy hosts arrived; fail if one is missing."""
     record = Record(receiver.ports)
     handler = LogplexHandler(streams=record, shutdown_timeout=0.1)
     logger = logging.getLogger("streams")
@@ -156,7 +156,7 @@ def main() -> None:
     if given.receiver:
         asyncio.run(receive())
         return
-    # What the handler says of the hanging host is known.
+    # The handler's reports on the hanging host are expected.
     sys.stderr = open("/dev/null", "w")  # noqa: SIM115
     ratios = []
     with Receiver() as receiver:

@@ -1,4 +1,4 @@
-"""What is measured: the two baselines and the handler. Those of others are in `peers`."""
+"""The measured handlers: the two baselines and ours. Other packages' handlers are in `peers`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from logplex_handler import LogplexHandler
 
 @dataclass(frozen=True)
 class Subject:
-    """A handler that is ready.
+    """A handler that is ready to use.
 
     Attributes:
-        handler: What the logger is given.
-        finish: Waits until all that was logged is delivered, or given up.
+        handler: The handler for the logger.
+        finish: Waits until all records are delivered or dropped.
     """
 
     handler: logging.Handler
@@ -27,12 +27,12 @@ class Subject:
 
 
 def null(_url: str) -> Subject:
-    """What logging itself costs: nobody can have less."""
+    """The cost of logging itself, the lower bound for every handler."""
     return Subject(logging.NullHandler(), lambda: None)
 
 
 def queue_listener(_url: str) -> Subject:
-    """The standard library's way out of the caller's thread, with nothing at its end."""
+    """The standard library's QueueHandler, with a listener that does nothing."""
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     listener = QueueListener(records, logging.NullHandler())
     listener.start()
@@ -40,19 +40,19 @@ def queue_listener(_url: str) -> Subject:
 
 
 def ours(url: str) -> Subject:
-    """The handler with defaults everywhere."""
+    """Our handler with all defaults."""
     handler = LogplexHandler(url)
     return Subject(handler, lambda: handler.flush(60))
 
 
 def ours_with_spool(url: str) -> Subject:
-    """The same with a spool on disk."""
+    """Our handler with a spool on disk."""
     folder = tempfile.TemporaryDirectory()
     handler = LogplexHandler(url, spool=Path(folder.name, "spool.db"))
 
     def finish() -> None:
         handler.flush(60)
-        # Processes end here without exit functions.
+        # These processes end without exit functions.
         folder.cleanup()
 
     return Subject(handler, finish)
@@ -67,7 +67,7 @@ SUBJECTS: dict[str, Callable[[str], Subject]] = {
 
 
 def make_logger(subject: Subject) -> logging.Logger:
-    """The logger of all measurements; what the libraries log of themselves goes elsewhere."""
+    """The logger of all measurements, which gets no records of the libraries."""
     logger = logging.getLogger("shop.orders")
     logger.propagate = False
     logger.setLevel(logging.INFO)

@@ -1,8 +1,8 @@
-"""An add-on partner: provisions customers, logs into the stream of each, and survives rotations.
+"""An add-on partner: provisions customers, logs to the stream of each, and survives rotations.
 
-What a partner needs comes first: a record in SQLite, a Flask app for Heroku to call, a handler. A
-stand-in plays Heroku's part behind it, rotates a URL in the middle, and shows what each customer
-has seen. The partner's own lines go to LOGPLEX_URL; without one they are shown, too.
+The partner's code comes first: a record in SQLite, a Flask app that Heroku calls, and a handler.
+The stand-in for Heroku comes after it: it rotates a URL in the middle, and prints the lines that
+each customer has seen. The partner's own lines go to LOGPLEX_URL; without it they are printed too.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from logplex_handler.testing import LogplexReceiver
 
 log = logging.getLogger("addon")
 
-# In the add-on's manifest, and in the environment of a real one.
+# These are in the add-on's manifest; a real partner reads them from the environment.
 MANIFEST_ID, PASSWORD, CLIENT_SECRET = "my-addon", "a-password", "a-secret"
 
 
 class Record:
-    """What the partner has on record of its customers."""
+    """The partner's record of its customers."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class Record:
             return database.execute(statement, values).fetchall()
 
     def add(self, asked: Provision) -> None:
-        """Heroku may send the same request again: the customer stays as it is."""
+        """Add a customer; Heroku may repeat a request, which changes nothing."""
         self._run(
             "INSERT INTO customers (id, plan, log_input_url) VALUES (?, ?, ?)"
             " ON CONFLICT (id) DO NOTHING",
@@ -76,14 +76,14 @@ class Record:
 
 
 def partner_app(record: Record, api: PlatformAPI) -> Flask:
-    """What Heroku calls when somebody adds the add-on to an app."""
+    """The app that Heroku calls when a customer adds the add-on."""
     app = Flask("partner")
 
     @app.post("/heroku/resources")
     def provision() -> tuple[dict[str, str], int]:
         given = request.authorization
         user, password = (given.username, given.password) if given else ("", "")
-        # Both are compared whole, however early they differ: the time it takes tells nothing.
+        # Comparisons in constant time, so that their duration reveals nothing.
         is_user = hmac.compare_digest((user or "").encode(), MANIFEST_ID.encode())
         is_password = hmac.compare_digest((password or "").encode(), PASSWORD.encode())
         if not (is_user and is_password):
@@ -98,7 +98,7 @@ def partner_app(record: Record, api: PlatformAPI) -> Flask:
             try:
                 record.store_tokens(asked.id, api.exchange(asked))
             except LookupFailed:
-                # Heroku will ask again.
+                # Heroku repeats the request.
                 return {"message": "try again"}, 503
             log.info("customer added", extra={"customer": asked.id, "plan": asked.plan})
             with use_stream(asked.id):
@@ -109,7 +109,7 @@ def partner_app(record: Record, api: PlatformAPI) -> Flask:
 
 
 def ship(customers: list[str], orders: range) -> None:
-    """The add-on at work, for one customer after the other."""
+    """Do the add-on's work, for one customer after the other."""
     for order in orders:
         for customer in customers:
             with use_stream(customer):
@@ -148,13 +148,13 @@ def main(logplex: LogplexReceiver, directory: Path) -> None:
     print(f"\n{stats.delivered} of {stats.accepted} records delivered\n")
 
 
-# From here on: in place of Heroku.
+# From here on: the stand-in for Heroku.
 
 CUSTOMERS = [f"{number}1234567-89ab-cdef-0123-456789abcdef" for number in range(2)]
 
 
 class StandIn:
-    """Has customers, whose URLs and tokens change."""
+    """Stands in for Heroku: has customers, and rotates their URLs and tokens."""
 
     def __init__(self, logplex: LogplexReceiver) -> None:
         self._logplex = logplex
@@ -162,16 +162,16 @@ class StandIn:
         self._access = {customer: _new("access") for customer in CUSTOMERS}
         self._refresh = {customer: _new("refresh") for customer in CUSTOMERS}
         self._own = logplex.token
-        self._let_in()
+        self._accept_tokens()
         self.app = Flask("heroku")
-        self.app.post("/oauth/token")(self._give_tokens)
+        self.app.post("/oauth/token")(self._exchange_tokens)
         self.app.get("/addons/<customer>/addon-attachments")(self._attachments)
 
-    def _let_in(self) -> None:
+    def _accept_tokens(self) -> None:
         self._logplex.tokens = (self._own, *[tokens[-1] for tokens in self._tokens.values()])
 
     def provision(self, partner: str, customer: str) -> None:
-        """Somebody adds the add-on to an app."""
+        """Add the add-on to a customer's app."""
         requests.post(
             f"{partner}/heroku/resources",
             json={
@@ -185,15 +185,15 @@ class StandIn:
         ).raise_for_status()
 
     def rotate(self, customer: str) -> None:
-        """From now on the old URL is refused; and the access token has expired, too."""
+        """Refuse the customer's old URL and access token from now on."""
         self._tokens[customer].append(_new("t"))
         self._access[customer] = _new("access")
-        self._let_in()
+        self._accept_tokens()
 
     def seen_by(self, customer: str) -> list[str]:
         return [str(line) for line in self._logplex.lines if line.token in self._tokens[customer]]
 
-    def _give_tokens(self) -> tuple[dict[str, Any], int]:
+    def _exchange_tokens(self) -> tuple[dict[str, Any], int]:
         grant = request.form.get("code") or request.form.get("refresh_token")
         for customer, refresh in self._refresh.items():
             if grant in (f"code-of-{customer}", refresh):
@@ -214,7 +214,7 @@ def _new(kind: str) -> str:
 
 @contextmanager
 def served(app: Flask) -> Generator[str, None, None]:
-    """The app on a loopback port, for a `with` block."""
+    """Serve the app on a loopback port during a `with` block."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,6 +1,6 @@
 """Configure everything with `dictConfig`, as Django, Celery and many others do.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see.
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Attach the handler to loggers that exist already: your own and those of libraries.
+"""Add the handler to existing loggers: your own and those of libraries.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see.
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger("shop.stock")
 
 
 def stock_of(item: str) -> int | None:
-    """Ask a service that is down; urllib3 warns before it tries again."""
+    """Call a service that is down; urllib3 logs a warning before it retries."""
     log.info("asking for %s", item)
     try:
         answer = urllib3.request("GET", f"http://127.0.0.1:1/stock/{item}", retries=1)

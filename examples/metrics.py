@@ -1,6 +1,6 @@
-"""Counters, samples and times that add up in the program, and go out as lines once a minute.
+"""Counters, samples and times that are aggregated in the program and logged once a minute.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see. Needs the extras
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see. Needs the extras
 `percentiles` and `psutil`.
 """
 
@@ -24,7 +24,7 @@ def main() -> None:
     metrics = Metrics(log, source="us-east")
     carts = ["teapot", "kettle"]
 
-    # Asked for before each report.
+    # Called before each report.
     metrics.sample("carts", lambda: len(carts))
 
     @metrics.timer("checkout", aggregate=True)
@@ -35,12 +35,13 @@ def main() -> None:
     for items in (1, 2, 3):
         check_out(items)
 
-    # What is rare has a line of its own, at once.
+    # Rare events get a line of their own, at once.
     metrics.measure("backup", timedelta(seconds=61.5))
 
     ProcessMetrics(metrics)
 
-    # So does the end of the program; by itself a report comes once a minute.
+    # Reports at once. The end of the program would do that too; otherwise a report comes each
+    # minute.
     metrics.close()
     handler.flush()
 

@@ -1,6 +1,6 @@
-"""A program that measures with OpenTelemetry sends the same numbers as lines of metrics.
+"""Send the metrics of a program that uses OpenTelemetry as lines of metrics.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see. Needs the extra
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see. Needs the extra
 `opentelemetry`.
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
     latency = meter.create_histogram("latency", unit="ms")
     latency.record(250)
 
-    # It exports what is left.
+    # Exports the remaining values.
     provider.shutdown()
     handler.flush()
 

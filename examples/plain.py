@@ -1,6 +1,6 @@
-"""The handler by itself: values, an exception, metrics, and what became of it all.
+"""The handler by itself: values, an exception, metrics, and the counts.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see.
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main() -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 
-    # Values go in as arguments or as extras: then nothing in them can break the line.
+    # Pass values as arguments or extras, so that nothing in them can break the line.
     log.info("order shipped", extra={"order_id": 42, "customer": "Zoë Ωmega"})
     log.info("status=delivered order=%s", "42 or 43")
 
@@ -28,7 +28,7 @@ def main() -> None:
     except KeyError:
         log.exception("no such item")
 
-    # Metrics make a line of their own, or go with any other.
+    # Metrics form a line of their own, or are added to another line.
     log.info("", extra=measure("web.latency", 4, "ms") | sample("db.size", 21.5, "MB"))
     log.info("sold", extra=count("orders") | {"item": "teapot"})
 

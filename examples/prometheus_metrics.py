@@ -1,6 +1,6 @@
-"""A program that counts with prometheus_client sends the same numbers as lines of metrics.
+"""Send the metrics of a program that uses prometheus_client as lines of metrics.
 
-Sends to LOGPLEX_URL; without one it shows what your customer would see. Needs the extra
+Sends to LOGPLEX_URL. Without it, prints the lines that your customer would see. Needs the extra
 `prometheus`.
 """
 
@@ -17,7 +17,7 @@ from logplex_handler.testing import LogplexReceiver
 
 log = logging.getLogger("shop.metrics")
 
-# Without one of its own a metric is in the library's `REGISTRY`, the bridge's default.
+# Without this, metrics are in the library's `REGISTRY`, which is the bridge's default.
 registry = CollectorRegistry()
 requests = Counter("http_requests", "Requests.", ["method", "status"], registry=registry)
 carts = Gauge("carts", "Carts that are open.", registry=registry)

@@ -1,4 +1,4 @@
-"""An aiohttp application: its lines and its access log, with the ids of requests."""
+"""An aiohttp application that logs its lines and its access log with request ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logplex = LogplexHandler()
 logplex.setFormatter(
     KeyValueFormatter(
         static={"request_id": request_id.get},
-        # aiohttp adds to its access log what its text has already.
+        # aiohttp adds these extras to its access log, but the text already contains them.
         omit=["first_request_line", "response_status", "response_size", "request_time_frac"],
     )
 )
@@ -28,7 +28,7 @@ log = logging.getLogger("shop")
 
 @web.middleware
 async def name_the_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    # Each request has a task, and so a context, of its own.
+    # Each request runs in its own task, and so in its own context.
     request_id.set(request.headers.get("X-Request-ID") or str(uuid.uuid4()))
     return await handler(request)
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     web.run_app(
         app,
         port=int(os.environ.get("PORT", "8000")),
-        # Key=value by itself, so that it stays pairs.
+        # This format is key=value already, so the formatter keeps its pairs.
         access_log_format='request="%r" status=%s bytes=%b service=%Tfs',
         print=None,
     )

@@ -1,4 +1,4 @@
-"""A function that runs for a moment, and whose machine may be frozen as soon as it returns."""
+"""A function that runs briefly, and whose machine may be frozen when it returns."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from logplex_handler import LogplexHandler, flush_all
 
 log = logging.getLogger("shop")
 log.setLevel(logging.INFO)
-# Made once, when the machine starts, and kept for later calls.
+# Created once, when the machine starts, and kept for later calls.
 log.addHandler(LogplexHandler())
 
 Function = Callable[[dict[str, Any], Any], Any]
 
 
 def flushing(function: Function) -> Function:
-    """Deliver what was logged before the function's answer is given."""
+    """Deliver all records before the function returns its answer."""
 
     @functools.wraps(function)
     def flushed(event: dict[str, Any], context: Any) -> Any:
         try:
             return function(event, context)
         finally:
-            # Seconds, of those that the call may last.
+            # Seconds; they count towards the time limit of the call.
             flush_all(2)
 
     return flushed

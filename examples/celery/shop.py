@@ -1,4 +1,4 @@
-"""Celery tasks whose lines, and the worker's, go to a log stream with the id of the task."""
+"""Celery tasks and a worker whose lines go to a log stream with the id of the task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def task_id() -> str | None:
     return current_task.request.id if current_task else None
 
 
-# With a receiver for this signal, Celery leaves logging alone.
+# If this signal has a receiver, Celery does not configure logging.
 @setup_logging.connect
 def configure_logging(**_: object) -> None:
     logging.config.dictConfig(
@@ -30,7 +30,7 @@ def configure_logging(**_: object) -> None:
                 "keyvalue": {
                     "()": "logplex_handler.KeyValueFormatter",
                     "static": {"task_id": task_id},
-                    # Celery adds to its own records what their text has already.
+                    # Celery adds this extra to its own records, but the text already contains it.
                     "omit": ["data"],
                 },
             },

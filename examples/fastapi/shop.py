@@ -1,4 +1,4 @@
-"""A FastAPI application under uvicorn: its lines, uvicorn's, and the ids of requests."""
+"""A FastAPI application under uvicorn that logs its own and uvicorn's lines with request ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logging.config.dictConfig(
             "keyvalue": {
                 "()": "logplex_handler.KeyValueFormatter",
                 "static": {"request_id": request_id.get},
-                # What uvicorn adds for its own, coloured formatter.
+                # uvicorn adds this extra for its own coloured formatter.
                 "omit": ["color_message"],
             },
         },
@@ -34,7 +34,7 @@ logging.config.dictConfig(
         },
         "root": {"handlers": ["console", "logplex"], "level": "INFO"},
         "loggers": {
-            # Give up the handlers of their own, and take the root logger's.
+            # Remove uvicorn's own handlers, and use the root logger's.
             name: {"handlers": [], "propagate": True}
             for name in ("uvicorn", "uvicorn.access", "uvicorn.error")
         },
@@ -48,7 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     log.info("the shop opens")
     yield
     log.info("the shop closes")
-    # uvicorn ends by the signal that stopped it, which runs no exit functions.
+    # uvicorn ends by the signal that stopped it, so no exit functions run.
     flush_all()
 
 
@@ -73,6 +73,6 @@ async def order(order_id: int) -> str:
 
 
 if __name__ == "__main__":
-    # First, so that it has the last word when uvicorn has shut down.
+    # Before uvicorn starts: uvicorn calls the previous signal handler after its own shutdown.
     flush_on_sigterm()
     uvicorn.run(app, port=int(os.environ.get("PORT", "8000")), log_config=None)

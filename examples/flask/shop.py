@@ -12,7 +12,7 @@ def request_id() -> str | None:
     return g.get("request_id") if has_request_context() else None
 
 
-# Before the application is made: Flask adds a handler of its own where there is none.
+# Before the application is created: Flask adds its own handler if there is none.
 logging.config.dictConfig(
     {
         "version": 1,

@@ -1,8 +1,8 @@
-"""gunicorn's own lines and its access log go to a log stream, as the application's do."""
+"""gunicorn's own lines, its access log and the application's lines go to a log stream."""
 
 from __future__ import annotations
 
-# Key=value by itself, so that it stays pairs; what a client sends cannot add one.
+# This format is key=value already, so the formatter keeps its pairs. No client can add one.
 accesslog = "-"
 access_log_format = (
     "method=%(m)s path=%(U)s status=%(s)s bytes=%(B)s service=%(M)sms "

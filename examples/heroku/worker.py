@@ -1,4 +1,4 @@
-"""A worker dyno that is stopped by SIGTERM, at any moment."""
+"""A worker dyno that SIGTERM may stop at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""loguru in front: a sink makes a record of each of its messages."""
+"""loguru with a sink that turns each of its messages into a record."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ logplex = LogplexHandler()
 
 
 def to_logplex(message: Message) -> None:
-    """What is bound to a message becomes pairs, as its text does; nothing in it can add others."""
-    said = message.record
-    error = said["exception"]
+    """Log the message and its bound values as pairs; no value can add another pair."""
+    data = message.record
+    error = data["exception"]
     record = logging.LogRecord(
-        name=said["name"] or "",
-        level=said["level"].no,
-        pathname=said["file"].path,
-        lineno=said["line"],
-        msg={"msg": said["message"], **said["extra"]},
+        name=data["name"] or "",
+        level=data["level"].no,
+        pathname=data["file"].path,
+        lineno=data["line"],
+        msg={"msg": data["message"], **data["extra"]},
         args=(),
         exc_info=None,
     )
     if error and error.value:
         record.exc_info = (type(error.value), error.value, error.traceback)
-    record.levelname = said["level"].name
-    record.created = said["time"].timestamp()
+    record.levelname = data["level"].name
+    record.created = data["time"].timestamp()
     logplex.handle(record)
 
 

@@ -1,4 +1,4 @@
-"""To Grafana Alloy, or Promtail: it asks for no credentials, but the handler does; give any."""
+"""Send to Grafana Alloy or Promtail, which need no credentials; the handler does, so use any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logplex_handler import LogplexHandler
 
 handler = LogplexHandler(
     os.environ.get("ALLOY_URL", "http://x:x@alloy.internal:8080/heroku/api/v1/drain"),
-    # Inside of a private network, without a secret.
+    # In a private network, and without a secret.
     allow_http=True,
     appname="shop",
     structured_data=False,

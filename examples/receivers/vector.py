@@ -1,4 +1,4 @@
-"""To Vector: it wants a drain token, and shows the `-` for structured data as part of the text."""
+"""Send to Vector, which needs a drain token, and shows the `-` for structured data in the text."""
 
 from __future__ import annotations
 

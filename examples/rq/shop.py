@@ -1,4 +1,4 @@
-"""RQ: each job runs in a process of its own, which ends without exit functions."""
+"""RQ, which runs each job in its own process and ends that without exit functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("shop")
 
 
 class FlushingWorker(Worker):
-    """A worker whose jobs deliver their lines before their process ends in `os._exit`."""
+    """A worker whose jobs deliver their lines before the process ends in `os._exit`."""
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         try:

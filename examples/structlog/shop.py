@@ -1,4 +1,4 @@
-"""structlog in front: its events become lines, with whatever is bound to them."""
+"""structlog, whose events become lines with all bound values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logplex_handler import LogplexHandler
 def to_logging(
     logger: WrappedLogger, method: str, event: EventDict
 ) -> tuple[tuple[dict[str, Any]], dict[str, Any]]:
-    """The last processor: the event is a mapping of pairs, so no key of it can be in the way."""
+    """The last processor: pass the event as a mapping of pairs, so that any key is allowed."""
     exc_info = event.pop("exc_info", None)
     return ({"msg": event.pop("event"), **event},), {"exc_info": exc_info}
 

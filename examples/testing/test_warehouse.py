@@ -26,14 +26,14 @@ def test_the_time_is_measured(logplex: LogplexCapture) -> None:
 
 
 def test_a_city_that_does_not_exist_is_an_error(logplex: LogplexCapture) -> None:
-    """It is told once, with the order."""
+    """The error is logged once, with the order."""
     warehouse.ship(42, "atlantis")
     errors = [pairs for pairs in logplex.pairs if pairs.get("level") == "error"]
     assert [pairs["order_id"] for pairs in errors] == ["42"]
 
 
 def test_nothing_is_lost_while_the_receiver_is_down(logplex: LogplexCapture) -> None:
-    """The first try is refused, the second is taken."""
+    """The first request is refused, the second is accepted."""
     logplex.fail_next(503)
     warehouse.ship(42, "berlin")
     logplex.wait_for(order_id=42)
@@ -42,7 +42,7 @@ def test_nothing_is_lost_while_the_receiver_is_down(logplex: LogplexCapture) -> 
 
 @pytest.mark.logplex(logger="shop", level="ERROR", hostname="shop-app")
 def test_only_errors_of_one_logger(logplex: LogplexCapture) -> None:
-    """The mark says which logger, which level, and any option of the handler."""
+    """The mark sets the logger, the level, and options of the handler."""
     logging.getLogger("other").error("not of the shop")
     warehouse.ship(42, "atlantis")
     (line,) = logplex.lines
@@ -51,7 +51,7 @@ def test_only_errors_of_one_logger(logplex: LogplexCapture) -> None:
 
 @pytest.mark.logplex(strict=False, formatter=logging.Formatter("%(message)s"))
 def test_a_line_that_is_malformed_on_purpose(logplex: LogplexCapture) -> None:
-    """Without `strict`, what cannot be read is no failure."""
+    """Without `strict`, malformed text does not fail the test."""
     logging.getLogger("shop").info("size=1 path=a=b")
     (line,) = logplex.lines
     assert [violation.rule for violation in line.violations] == ["pair.bare"]

@@ -1,4 +1,4 @@
-"""A program that logs, to be tested by `test_warehouse.py`."""
+"""A program that logs; `test_warehouse.py` tests it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger("shop")
 
 
 def ship(order_id: int, city: str) -> None:
-    """Ship an order, and log that and how long it took."""
+    """Ship an order, and log the order and how long it took."""
     began = time.monotonic()
     logger.info("order shipped", extra={"order_id": order_id, "city": city})
     if city == "atlantis":

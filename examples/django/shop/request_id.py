@@ -1,4 +1,4 @@
-"""The id of the request at hand, as Heroku's router gave it."""
+"""The id of the current request, from Heroku's router."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of a small shop; what matters here is LOGGING."""
+"""Settings of a small shop; LOGGING is the relevant part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SECRET_KEY = "only-an-example"
 DEBUG = True
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "shop.urls"
-# Before all others, so that their lines have the id too.
+# Before all other middleware, so that its lines have the id too.
 MIDDLEWARE = ["shop.request_id.RequestIdMiddleware"]
 
 LOGGING = {
@@ -18,7 +18,7 @@ LOGGING = {
         "keyvalue": {
             "()": "logplex_handler.KeyValueFormatter",
             "static": {"request_id": request_id.get},
-            # Django's own records carry the request itself as an extra.
+            # Django adds the request object to its own records as an extra.
             "omit": ["request"],
         },
     },
@@ -28,7 +28,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console", "logplex"], "level": "INFO"},
     "loggers": {
-        # The access log of `runserver`: to name it replaces Django's own handler for the console.
+        # The access log of `runserver`. Naming it here replaces Django's own console handler.
         "django.server": {"handlers": ["console", "logplex"], "level": "INFO", "propagate": False},
     },
 }

@@ -1,4 +1,4 @@
-"""Views that log, as any others do."""
+"""Views that log as usual."""
 
 from __future__ import annotations
 
