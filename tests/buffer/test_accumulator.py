@@ -81,7 +81,7 @@ def test_what_is_being_sent_counts_towards_the_bound():
     assert counts(queue) == (6, 3, 1, {"buffer_full": 2})
 
 
-def test_one_who_may_wait_is_told_that_there_is_no_room():
+def test_a_caller_that_may_wait_learns_that_there_is_no_room():
     """Nothing is counted, and what is queued is due, so that there will be room."""
     queue = accumulator(max_bytes=30, on_full="block", batch_bytes=1000, batch_frames=1000)
     queue.put(entry("a", size=20))
@@ -91,7 +91,7 @@ def test_one_who_may_wait_is_told_that_there_is_no_room():
     assert queue.backlog().full_batch
 
 
-def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
+def test_a_caller_that_waits_for_room_goes_on_when_a_batch_is_settled():
     """Or when the accumulator is closed."""
     queue = accumulator(max_bytes=10, on_full="block")
     queue.put(entry("a"))
@@ -111,8 +111,8 @@ def test_who_waits_for_room_goes_on_when_a_batch_is_settled():
     assert not waiting.is_alive()
 
 
-def test_a_quiet_entry_is_no_reason_to_send():
-    """It neither wakes the sender nor starts the clock, but the next one does."""
+def test_an_entry_that_never_wakes_is_no_reason_to_send():
+    """It neither wakes a worker nor starts the clock, but the next one does."""
     queue = accumulator()
     assert not queue.put(entry("a"), never_wakes=True)
     assert queue.backlog().since == math.inf
@@ -122,7 +122,7 @@ def test_a_quiet_entry_is_no_reason_to_send():
 
 
 @pytest.mark.parametrize("put", ["put", "append"])
-def test_the_sender_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(put):
+def test_a_worker_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(put):
     """A large one is ten times as many packets. For no other entry."""
     queue = accumulator(max_bytes=10**6, batch_frames=2, batch_bytes=10**6)
     woken = [getattr(queue, put)(entry(name)) for name in range(25)]
@@ -159,9 +159,9 @@ def test_where_shared_memory_gets_scarce_a_full_batch_waits_for_no_large_one(on_
     assert not one.backlog().pressing
 
 
-def test_the_sender_is_woken_four_times_a_small_batch_at_most():
+def test_a_worker_is_woken_four_times_a_small_batch_at_most():
     """For the first entry, a full batch, half of the room, and a drop: not for each entry, once
-    nobody stands back for it any more."""
+    callers are not throttled any more."""
     queue = accumulator(max_bytes=60, batch_frames=3, batch_bytes=100)
     queue.begin_throttle(math.inf)
     woken = [queue.put(entry(name)) for name in "abcdefgh"]
@@ -199,8 +199,8 @@ def test_abandoned_entries_are_dropped_and_nothing_counts_twice():
     assert counts(queue) == (4, 0, 0, {"shutdown": 4})
 
 
-def test_drops_are_to_be_told_but_for_those_that_nobody_can_be_told_of():
-    """What is turned away is counted alone."""
+def test_drops_are_to_be_reported_except_for_rejected_records():
+    """Those are only counted."""
     queue = accumulator(max_bytes=20)
     for name in "abc":
         queue.put(entry(name))
@@ -325,7 +325,7 @@ def test_what_is_given_back_is_as_old_as_it_was():
 
 
 def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begun():
-    """As by a garbage collection or a signal between any two steps: the books stay right."""
+    """As by a garbage collection or a signal between any two steps: the counts stay right."""
     queue = accumulator(max_bytes=30)
 
     nested = []
@@ -380,7 +380,7 @@ def test_an_exception_in_the_middle_of_an_operation_leaves_a_queue_that_works(ca
     assert names(queue.take(9)) == ["i"]
 
 
-def test_the_books_balance_at_any_moment():
+def test_the_ledger_balances_at_any_moment():
     """Whatever many threads put while others take, settle and look."""
     queue = accumulator(max_bytes=500)
     stop = threading.Event()
@@ -410,8 +410,8 @@ def test_the_books_balance_at_any_moment():
     assert dropped["refused"]
 
 
-def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
-    """Nobody is left to be told of it."""
+def test_a_record_that_fails_after_the_end_is_rejected_like_others():
+    """There is nobody left to report it to."""
     queue = accumulator()
     queue.reject_from_now("closed")
     assert not queue.drop("format_error")
@@ -419,19 +419,19 @@ def test_a_record_that_fails_after_the_end_is_turned_down_like_others():
     assert queue.ledger.total_reportable() == 0
 
 
-def test_what_is_given_back_behind_a_quiet_entry_keeps_a_clock():
+def test_what_is_put_back_before_an_entry_that_never_wakes_keeps_a_clock():
     """It is a reason to send, and must not wait for another one."""
     queue = accumulator()
     queue.put(entry("a"))
     taken = queue.take(1)
-    queue.put(entry("quiet"), never_wakes=True)
+    queue.put(entry("never wakes"), never_wakes=True)
     queue.keep(0, back=taken)
     assert queue.backlog().since < math.inf
-    assert names(queue.take(9)) == ["a", "quiet"]
+    assert names(queue.take(9)) == ["a", "never wakes"]
 
 
-def test_heavy_entries_are_a_crowd_when_they_hold_half_of_the_room():
-    """Until some are taken; and only for as long as standing back may be of use."""
+def test_heavy_entries_are_a_congestion_when_they_hold_half_of_the_room():
+    """Until some are taken; and only for as long as throttling may be of use."""
     queue = accumulator(max_bytes=100)
     for name in "abcde":
         queue.put(entry(name))
@@ -460,7 +460,7 @@ def test_what_is_put_back_holds_memory_once():
     assert names(queue.take(9)) == list("cdefghi")
 
 
-def test_quiet_entries_that_gave_way_keep_no_clock_from_starting():
+def test_never_waking_entries_that_were_dropped_keep_no_clock_from_starting():
     """The next record is not one of them."""
     queue = accumulator(max_bytes=30)
     for name in "abc":

@@ -1,4 +1,4 @@
-"""When those who log stand back for the sender, and for how long."""
+"""When callers are throttled, and for how long."""
 
 import threading
 import time
@@ -15,47 +15,47 @@ from tests.servers import hang, serving
 MANY = 10_000
 
 
-def test_all_who_meet_a_crowd_wait_until_the_same_moment():
-    """The first one says for how long; meanwhile it takes fewer to be a crowd."""
-    crowd = Backpressure()
-    many = crowd.congested_at
-    assert crowd.begin_throttle(10.0, 0.003) == pytest.approx(0.003)
-    assert crowd.congested_at == NO_CONGESTION < many
-    assert crowd.begin_throttle(10.002, 0.003) == pytest.approx(0.001)
+def test_all_throttled_callers_wait_until_the_same_moment():
+    """The first one says for how long; meanwhile fewer entries are a congestion."""
+    backpressure = Backpressure()
+    many = backpressure.congested_at
+    assert backpressure.begin_throttle(10.0, 0.003) == pytest.approx(0.003)
+    assert backpressure.congested_at == NO_CONGESTION < many
+    assert backpressure.begin_throttle(10.002, 0.003) == pytest.approx(0.001)
 
 
-def test_who_goes_on_early_lets_the_others_wait():
-    """Until it is no crowd any more, or the time is over."""
-    crowd = Backpressure()
-    many = crowd.congested_at
-    crowd.begin_throttle(10.0, 0.003)
-    crowd.end_throttle(10.001, MANY)
-    assert crowd.congested_at == NO_CONGESTION
-    crowd.end_throttle(10.004, MANY)
-    assert crowd.congested_at > MANY
-    crowd.begin_throttle(10.005, 0.003)
-    crowd.end_throttle(10.006, NO_CONGESTION - 1)
-    assert crowd.congested_at == many
+def test_a_caller_that_goes_on_early_lets_the_others_wait():
+    """Until there is no congestion any more, or the time is over."""
+    backpressure = Backpressure()
+    many = backpressure.congested_at
+    backpressure.begin_throttle(10.0, 0.003)
+    backpressure.end_throttle(10.001, MANY)
+    assert backpressure.congested_at == NO_CONGESTION
+    backpressure.end_throttle(10.004, MANY)
+    assert backpressure.congested_at > MANY
+    backpressure.begin_throttle(10.005, 0.003)
+    backpressure.end_throttle(10.006, NO_CONGESTION - 1)
+    assert backpressure.congested_at == many
 
 
-def test_nobody_waits_any_more_where_nothing_is_taken():
-    """As beside a receiver that does not answer; until something is."""
-    crowd = Backpressure()
+def test_no_caller_is_throttled_any_more_where_nothing_is_taken():
+    """As with a receiver that does not answer; until something is taken."""
+    backpressure = Backpressure()
     now = waited = 0.0
-    while crowd.congested_at < 10**9:
-        seconds = crowd.begin_throttle(now, 0.003)
+    while backpressure.congested_at < 10**9:
+        seconds = backpressure.begin_throttle(now, 0.003)
         waited += seconds
         now += seconds
-        crowd.end_throttle(now, MANY)
+        backpressure.end_throttle(now, MANY)
         now += 0.001
     assert 0.02 < waited < 0.05
-    crowd.taken(MANY)
-    assert crowd.congested_at == MANY
-    assert crowd.begin_throttle(now + 1, 0.003) == pytest.approx(0.003)
+    backpressure.taken(MANY)
+    assert backpressure.congested_at == MANY
+    assert backpressure.begin_throttle(now + 1, 0.003) == pytest.approx(0.003)
 
 
 def test_a_burst_of_many_threads_loses_nothing():
-    """Though the sender has to share one interpreter with all of them."""
+    """Though the worker has to share one interpreter with all of them."""
     threads, each = 8, 10_000
     with (
         LogplexReceiver(strict=False) as logplex,

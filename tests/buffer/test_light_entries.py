@@ -1,4 +1,4 @@
-"""Light entries: those that are weighed and written by the sender."""
+"""Light entries: those that the worker weighs, if need be, and renders."""
 
 import math
 import threading
@@ -8,11 +8,9 @@ from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._wire.entry import LIGHT
 from tests.buffer.shared import accumulator, counts, entry, names, weigh
 
-# Light entries
-
 
 def roomy(**limits):
-    """A accumulator with room for a hundred light entries that are not weighed."""
+    """An accumulator with room for a hundred light entries that are not weighed."""
     return accumulator(
         **{"max_bytes": 100 * LIGHT, "batch_frames": 10, "batch_bytes": 10**9, **limits}
     )
@@ -67,7 +65,7 @@ def test_light_and_other_entries_keep_their_order():
     assert names(queue.take(99)) == list(range(10, 50))
 
 
-def test_the_sender_is_woken_for_the_first_light_entry_and_for_a_full_batch():
+def test_a_worker_is_woken_for_the_first_light_entry_and_for_a_full_batch():
     """And not for those between, and after."""
     queue = roomy()
     assert [queue.append(entry(name)) for name in range(30)] == [
@@ -78,7 +76,7 @@ def test_the_sender_is_woken_for_the_first_light_entry_and_for_a_full_batch():
     assert [queue.append(entry(name)) for name in range(3)] == [True, False, False]
 
 
-def test_whoever_looks_at_the_books_takes_no_news_from_the_sender():
+def test_reading_the_counts_takes_no_news_from_the_worker():
     """The next entry wakes it all the same."""
     queue = roomy()
     queue._queue.entries.append(entry("appended by a thread that has not looked yet"))
@@ -86,7 +84,7 @@ def test_whoever_looks_at_the_books_takes_no_news_from_the_sender():
     assert queue.append(entry("b"))
 
 
-def test_a_light_entry_that_nobody_was_woken_for_has_a_clock_when_the_sender_looks():
+def test_a_light_entry_for_which_no_worker_was_woken_has_a_clock_when_one_looks():
     """As one that comes while the queue is being emptied."""
     queue = roomy()
     queue.append(entry("a"))
@@ -95,17 +93,17 @@ def test_a_light_entry_that_nobody_was_woken_for_has_a_clock_when_the_sender_loo
     assert queue.backlog().since < math.inf
 
 
-def test_quiet_entries_before_light_ones_start_no_clock():
+def test_never_waking_entries_before_light_ones_start_no_clock():
     """The light one does."""
     queue = roomy()
-    queue.put(entry("quiet"), never_wakes=True)
-    queue.put(entry("quiet too"), never_wakes=True)
+    queue.put(entry("never wakes"), never_wakes=True)
+    queue.put(entry("never wakes either"), never_wakes=True)
     assert queue.backlog().since == math.inf
     assert queue.append(entry("loud"))
     assert queue.backlog().since < math.inf
 
 
-def test_light_entries_that_come_after_the_end_are_turned_down():
+def test_light_entries_that_come_after_the_end_are_rejected():
     """By a thread that had not seen it yet; what comes just before is still delivered."""
     queue = roomy()
     queue.append(entry("a"))
@@ -170,7 +168,7 @@ def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
     assert dropped["buffer_full"] == accepted - pending
 
 
-def test_the_books_balance_while_light_entries_come_and_go():
+def test_the_ledger_balances_while_light_entries_come_and_go():
     """Whatever many threads put while others take, give back, settle and look."""
     queue = roomy()
     stop = threading.Event()
