@@ -46,8 +46,8 @@ LEVERS = (
     "without fork mark",
     "without prepared requests",
     "without joined heads",
-    "without rest",
-    "without giving way",
+    "without linger",
+    "without throttling",
     "with small batches",
 )
 

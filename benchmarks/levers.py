@@ -52,13 +52,13 @@ def without_joined_heads(url: str) -> Subject:
     return ours(url)
 
 
-def without_rest(url: str) -> Subject:
+def without_linger(url: str) -> Subject:
     """The next batch is sent as soon as 500 records wait for it."""
     _change(sender, "_REST", 0.0)
     return ours(url)
 
 
-def without_giving_way(url: str) -> Subject:
+def without_throttling(url: str) -> Subject:
     """No caller waits for the sender, however many records wait."""
     _change(intake, "_GIVE_WAY", 0.0)
     return ours(url)
@@ -83,8 +83,8 @@ LEVERS: dict[str, Callable[[str], Subject]] = {
         without_fork_mark,
         without_prepared_requests,
         without_joined_heads,
-        without_rest,
-        without_giving_way,
+        without_linger,
+        without_throttling,
         with_small_batches,
     )
 }
