@@ -46,7 +46,7 @@ Tokens.__setattr__ = _remember  # type: ignore[method-assign, assignment]
 
 
 def _found_in(text: str) -> list[str]:
-    return [secret for secret in _secrets if secret in text]
+    return [secret for secret in _secrets if secret in text] if text else []
 
 
 @pytest.hookimpl(wrapper=True)

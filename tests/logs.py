@@ -23,22 +23,36 @@ RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {
 
 
 @contextmanager
+def own_logger(level=logging.DEBUG):
+    """A logger that no other test has, which is forgotten at the end.
+
+    Before each step of each test pytest attaches its handlers to every logger that does not
+    propagate: with a thousand of them this would take longer than the tests.
+    """
+    logger = logging.getLogger(f"test.number{next(_numbers)}")
+    logger.propagate = False
+    logger.setLevel(level)
+    try:
+        yield logger
+    finally:
+        del logging.root.manager.loggerDict[logger.name]
+
+
+@contextmanager
 def logging_to(url, *, formatter=None, **options):
     """A logger and its handler for the URL, which is closed at the end.
 
     The text sent is the message alone, unless a formatter is given.
     """
-    logger = logging.getLogger(f"test.number{next(_numbers)}")
-    logger.propagate = False
-    logger.setLevel(logging.DEBUG)
-    handler = LogplexHandler(url, **options)
-    handler.setFormatter(formatter or logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    try:
-        yield logger, handler
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    with own_logger() as logger:
+        handler = LogplexHandler(url, **options)
+        handler.setFormatter(formatter or logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        try:
+            yield logger, handler
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def own_stream(handler: LogplexHandler) -> Stream:

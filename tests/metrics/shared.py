@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
-import time
 from collections import Counter
 
 from logplex_handler import (
@@ -13,6 +12,7 @@ from logplex_handler import (
     Metrics,
 )
 from tests import strict
+from tests.logs import own_logger
 
 HOUR = 3600.0
 # Counts the metrics that could not be reported.
@@ -51,16 +51,14 @@ class Lines(logging.Handler):
 @contextlib.contextmanager
 def recording(*, interval=HOUR, source=None, **options):
     """A Metrics, and what it logs."""
-    logger = logging.getLogger(f"test.metrics{time.monotonic_ns()}")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    lines = Lines(**options)
-    logger.addHandler(lines)
-    metrics = Metrics(logger, interval=interval, source=source)
-    try:
-        yield metrics, lines
-    finally:
-        metrics.close()
+    with own_logger(logging.INFO) as logger:
+        lines = Lines(**options)
+        logger.addHandler(lines)
+        metrics = Metrics(logger, interval=interval, source=source)
+        try:
+            yield metrics, lines
+        finally:
+            metrics.close()
 
 
 def values(lines):
