@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from logplex_handler._buffer.contents import Contents
-from logplex_handler._buffer.due import Due
+from logplex_handler._buffer.due import BATCH, LARGE
 from logplex_handler._buffer.flushes import Flushes
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
@@ -29,7 +29,7 @@ class Accumulator:
     """
 
     __slots__ = (
-        "_append", "_changed", "_contents", "_limits", "_lock", "_on_reclaimed", "_queue",
+        "_append", "_changed", "_contents", "_entries", "_limits", "_lock", "_on_reclaimed", "_queue",
         "_under_way", "_wake_ups", "flushes", "ledger",
     )  # fmt: skip
 
@@ -54,7 +54,8 @@ class Accumulator:
         self._changed: threading.Condition | None = None
         self.ledger = Ledger(self._lock)
         self._queue = WeighedQueue(weigh)
-        self._append = self._queue.entries.append
+        self._entries = self._queue.entries
+        self._append = self._entries.append
         self._contents = Contents(limits, pool, self._queue, self.ledger, self.shrink)
         self._wake_ups = WakeUps(limits)
         self.flushes = Flushes(self._lock, self._contents)
@@ -65,7 +66,7 @@ class Accumulator:
         Called for every record, so it takes no lock and makes no call more than it needs.
         """
         self._append(entry)
-        return len(self._queue.entries) >= self._wake_ups.look_at and self._look()
+        return len(self._entries) >= self._wake_ups.look_at and self._look()
 
     def put(
         self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
@@ -154,8 +155,8 @@ class Accumulator:
             reasons = wake_ups.reasons(now)
             return Backlog(
                 records=now.entries,
-                full_batch=Due.BATCH in reasons,
-                pressing=wake_ups.is_room_wanted or Due.LARGE in reasons or self.is_congested,
+                full_batch=reasons & BATCH != 0,
+                pressing=wake_ups.is_room_wanted or reasons & LARGE != 0 or self.is_congested,
                 since=self._contents.linger.since if now.entries else math.inf,
                 flushing=self.flushes.is_wanted,
             )
@@ -170,7 +171,8 @@ class Accumulator:
             self._catch_up()
             with self._uninterrupted():
                 taken = self._contents.take(most)
-            self._wake_ups.taken(self._catch_up())
+            self._catch_up()
+            self._wake_ups.taken(self._contents.snapshot())
         return taken
 
     def keep(self, size: int, *, back: Sequence[Entry] = ()) -> None:
@@ -213,7 +215,8 @@ class Accumulator:
             self.ledger.delivered += delivered
             if dropped:
                 self.ledger.drop(cause, dropped)
-            self._wake_ups.settled(self._catch_up())
+            self._catch_up()
+            self._wake_ups.settled(self._contents.snapshot())
             self._notify()
 
     def recover(self, records: int) -> None:
@@ -277,7 +280,8 @@ class Accumulator:
             if self._under_way.locked():
                 # The operation that was interrupted sees to it, but perhaps it wakes nobody.
                 return True
-            is_due = self._wake_ups.look(self._catch_up(weigh=weigh))
+            self._catch_up(weigh=weigh)
+            is_due = self._wake_ups.look(self._contents.snapshot())
             return is_due or self._contents.has_reclaimed
 
     # The methods below are called with the lock held.
@@ -292,16 +296,16 @@ class Accumulator:
 
     def _tidy(self, *, weigh: bool = False) -> Snapshot:
         """See to what was appended; what there is then. News is left to the next look."""
-        now = self._catch_up(weigh=weigh)
+        self._catch_up(weigh=weigh)
+        now = self._contents.snapshot()
         if not self._under_way.locked():
             self._wake_ups.predict(now)
         return now
 
-    def _catch_up(self, *, weigh: bool = False) -> Snapshot:
+    def _catch_up(self, *, weigh: bool = False) -> None:
         if not self._under_way.locked():
             with self._under_way:
                 self._contents.catch_up(len(self._queue) if weigh else 0, self._wake_ups.reported)
-        return self._contents.snapshot()
 
     def _shrink(self) -> None:
         if self._under_way.locked():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from logplex_handler._buffer.due import Due, half_of_room, most_unweighed
+from logplex_handler._buffer.due import Reasons, half_of_room, most_unweighed
 from logplex_handler._buffer.in_transit import InTransit
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
@@ -102,15 +102,17 @@ class Contents:
         place = min(mark.place, taken) if self._is_abandoned else mark.place
         return self.in_transit.left(taken) >= place
 
-    def catch_up(self, enough: int, reported: Due) -> None:
+    def catch_up(self, enough: int, reported: Reasons) -> None:
         """See to what was appended: start the clock, weigh, and release memory."""
         queue = self.queue
         if self._is_abandoned:
             for _ in range(queue.drop_all()):
                 self.count_rejected()
-        self.linger.look(len(queue))
-        self._weigh(enough, reported)
-        if self._pool is not None and not queue:
+        entries = len(queue.entries)
+        self.linger.look(entries)
+        if entries > queue.weighed:
+            self._weigh(enough, reported)
+        if self._pool is not None and not queue.entries:
             self._pool.release(self, self.in_transit.held_bytes)
 
     def count_rejected(self) -> None:
@@ -149,7 +151,7 @@ class Contents:
             self._pool.reserve(self, needed)
         return needed <= self.allowed
 
-    def _weigh(self, enough: int, reported: Due) -> None:
+    def _weigh(self, enough: int, reported: Reasons) -> None:
         """Weigh until so many entries are weighed and no limit may be reached; then some more.
 
         Entries that do not fit are dropped, or others for them.
@@ -158,6 +160,8 @@ class Contents:
         most = most_unweighed(limits, reported)
         if self._may_exceed(most) or (limits.has_disk and self._has_to_learn_usual_bytes()):
             enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
+        elif enough <= queue.weighed:
+            return
         while queue.weighed < len(queue) and (queue.weighed < enough or self._may_exceed(most)):
             size, frames = queue.weight_of_next()
             if not self.fits(size):

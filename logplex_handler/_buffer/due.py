@@ -6,7 +6,7 @@ Pure decisions about what an accumulator holds at one moment.
 from __future__ import annotations
 
 import sys
-from enum import Flag, auto
+from typing import TypeAlias
 
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.snapshot import Snapshot
@@ -17,53 +17,49 @@ from logplex_handler._wire.entry import LIGHT
 _LOOKS_WHILE_HALF_FULL = 64
 
 
-class Due(Flag):
-    """Reasons to wake a worker."""
+# Reasons to wake a worker, as bits of one number. (With an enum.Flag each look would cost half as
+# much again.) An entry waits: from now on a batch is due in `flush_interval`.
+FIRST = 1
+# There is a full batch, or a caller waits for room.
+BATCH = 2
+# There is a large batch, or a full one while memory is scarce.
+LARGE = 4
+# Half of the room is taken.
+ROOM = 8
+# There are drops to report.
+DROPS = 16
 
-    # An entry waits that may wake: from now on a batch is due in `flush_interval`.
-    FIRST = auto()
-    # There is a full batch, or a caller waits for room.
-    BATCH = auto()
-    # There is a large batch, or a full one while memory is scarce.
-    LARGE = auto()
-    # Half of the room is taken.
-    ROOM = auto()
-    # There are drops to report.
-    DROPS = auto()
-
-
-NOTHING = Due(0)
-# What a worker that has just taken entries knows without being woken.
-SEEN_BY_TAKING = Due.FIRST | Due.BATCH | Due.LARGE
+Reasons: TypeAlias = int
 
 
-def due(now: Snapshot, limits: BufferLimits, *, is_room_wanted: bool = False) -> Due:
+def due(now: Snapshot, limits: BufferLimits, *, is_room_wanted: bool = False) -> Reasons:
     """All reasons that there are now, whether or not a worker was woken for them.
 
     Args:
         is_room_wanted: Whether a caller waits for room.
     """
+    reasons = FIRST if now.lingers else 0
     is_full_by_bytes = now.weighed_bytes >= limits.batch_bytes
-    batch = (
-        is_full_by_bytes
-        or now.frames >= limits.batch_frames
+    if (
+        now.frames >= limits.batch_frames
+        or is_full_by_bytes
         or (is_room_wanted and now.entries > 0)
-    )
-    large = (
-        is_full_by_bytes
-        or now.frames >= limits.large_batch_frames
-        or (now.is_memory_scarce and batch)
-    )
+    ):
+        reasons |= BATCH
+        if now.frames >= limits.large_batch_frames or is_full_by_bytes or now.is_memory_scarce:
+            reasons |= LARGE
     # Without a disk nothing need be guessed: heavy entries are weighed always, and light ones once
     # all of them might fill the room.
     held = now.likely_bytes if limits.has_disk else now.weighed_bytes
-    room = held > half_of_room(limits, now.in_transit_bytes)
-    # In the order of the flags; to add them one by one costs more.
-    return Due(now.lingers | batch << 1 | large << 2 | room << 3 | now.has_unreported_drops << 4)
+    if held > half_of_room(limits, now.in_transit_bytes):
+        reasons |= ROOM
+    if now.has_unreported_drops:
+        reasons |= DROPS
+    return reasons
 
 
 def next_look(
-    now: Snapshot, limits: BufferLimits, reported: Due, *, congested_at: int, may_throttle: bool
+    now: Snapshot, limits: BufferLimits, reported: Reasons, *, congested_at: int, may_throttle: bool
 ) -> int:
     """How long the queue is when light entries may have given another reason, or filled the room.
 
@@ -74,28 +70,28 @@ def next_look(
         congested_at: How long the queue is when it is congested.
         may_throttle: Whether callers are throttled while half of the room is taken.
     """
-    if not now.lingers or Due.FIRST not in reported:
+    if not now.lingers or not reported & FIRST:
         return 0
     most = min(now.allowed_bytes - now.in_transit_bytes, most_unweighed(limits, reported))
     more = (most - now.most_bytes) // LIGHT
     if limits.has_disk:
-        if Due.ROOM not in reported:
+        if not reported & ROOM:
             left = half_of_room(limits, now.in_transit_bytes) - now.likely_bytes
             more = min(more, left // now.usual_bytes)
         elif may_throttle:
             left = now.allowed_bytes - now.in_transit_bytes - now.most_bytes
             more = min(more, left // now.usual_bytes // _LOOKS_WHILE_HALF_FULL)
     look_at = min(congested_at, now.entries + max(0, more) + 1)
-    if Due.LARGE not in reported:
-        is_enough = Due.BATCH not in reported or now.is_memory_scarce
+    if not reported & LARGE:
+        is_enough = not reported & BATCH or now.is_memory_scarce
         wanted = limits.batch_frames if is_enough else limits.large_batch_frames
         look_at = min(look_at, now.entries + wanted - now.frames)
     return look_at
 
 
-def most_unweighed(limits: BufferLimits, reported: Due) -> int:
+def most_unweighed(limits: BufferLimits, reported: Reasons) -> int:
     """How many bytes entries may hold at most before it matters what they hold exactly."""
-    return sys.maxsize if Due.BATCH in reported else limits.batch_bytes - 1
+    return sys.maxsize if reported & BATCH else limits.batch_bytes - 1
 
 
 def half_of_room(limits: BufferLimits, in_transit_bytes: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logplex_handler._buffer.backpressure import NO_CONGESTION, PATIENCE_WITH_A_DISK, Backpressure
-from logplex_handler._buffer.due import NOTHING, SEEN_BY_TAKING, Due, due, next_look
+from logplex_handler._buffer.due import BATCH, DROPS, FIRST, LARGE, ROOM, Reasons, due, next_look
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.snapshot import Snapshot
 
@@ -27,7 +27,7 @@ class WakeUps:
         self.backpressure = (
             Backpressure(PATIENCE_WITH_A_DISK) if limits.has_disk else Backpressure()
         )
-        self.reported = NOTHING
+        self.reported: Reasons = 0
         self.is_room_wanted = False
         # Read without a lock, after a light entry was appended. Only `taken` lowers it while the
         # queue is not empty, and a worker that takes looks again before it sleeps, so an entry that
@@ -35,16 +35,15 @@ class WakeUps:
         # two are ordered by the lock that a deque has of its own.)
         self.look_at = 0
 
-    def reasons(self, now: Snapshot) -> Due:
+    def reasons(self, now: Snapshot) -> Reasons:
         """All reasons that there are, whether or not a worker was woken for them."""
         return due(now, self._limits, is_room_wanted=self.is_room_wanted)
 
     def look(self, now: Snapshot) -> bool:
         """Whether a worker is to be woken, for a reason that is new or for congestion."""
         reasons = self.reasons(now)
-        is_news = reasons not in self.reported
-        if is_news:
-            self.reported |= reasons
+        is_news = reasons & ~self.reported != 0
+        self.reported |= reasons
         self.predict(now)
         return is_news or self.is_congested(now.entries)
 
@@ -62,28 +61,27 @@ class WakeUps:
         """A worker took entries, so it knows what is left without being woken for it."""
         self.backpressure.taken(now.entries)
         self.is_room_wanted = False
-        self.reported = (self.reasons(now) & SEEN_BY_TAKING) | (self.reported & Due.DROPS)
+        self.reported = (self.reasons(now) & (FIRST | BATCH | LARGE)) | (self.reported & DROPS)
         self.predict(now)
 
     def put_back(self) -> None:
         """A worker put entries back, which it knows without being woken."""
-        self.reported |= Due.FIRST
+        self.reported |= FIRST
 
     def settled(self, now: Snapshot) -> None:
         """Records were settled, so there may be room though nothing was taken."""
-        if self.is_short_of_room and Due.ROOM not in self.reasons(now):
-            self.reported ^= Due.ROOM
+        if self.is_short_of_room and not self.reasons(now) & ROOM:
+            self.reported &= ~ROOM
         self.predict(now)
 
     def drops_reported(self) -> None:
         """All drops were reported; for the next one a worker is woken again."""
-        if Due.DROPS in self.reported:
-            self.reported ^= Due.DROPS
+        self.reported &= ~DROPS
 
     @property
     def is_short_of_room(self) -> bool:
         """Whether half of the room was taken when a worker was last woken."""
-        return Due.ROOM in self.reported
+        return self.reported & ROOM != 0
 
     def is_congested(self, queued: int) -> bool:
         """Whether entries come faster than they are taken, and throttling their callers helps."""

@@ -338,8 +338,8 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
                 queue.put(entry("nested", size=25))
             return taken
 
-    queue._queue.entries = Interrupted()
-    queue._append = queue._queue.entries.append
+    queue._queue.entries = queue._entries = Interrupted()
+    queue._append = queue._entries.append
     for name in "abc":
         queue.put(entry(name))
     taken = queue.take(3)
