@@ -1,6 +1,6 @@
-"""Looks at the configuration and the URL, step by step, and says in words what is wrong.
+"""The command `check`: checks the configuration and the URL, and explains what is wrong.
 
-The token is never shown. A step that fails ends the check: what comes after it could not work.
+The token is never shown. A failed step ends the check, because later steps depend on it.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler che
 
 @dataclass(frozen=True)
 class Finding:
-    """One step: `good` is None for a hint that is no fault; `cure` says what to do."""
+    """The result of one step: `good` is None for a hint; `cure` says what to do."""
 
     good: bool | None
     step: str
-    words: str
+    message: str
     cure: str = ""
 
 
 def check(*, send_line: bool, timeout: float, style: Style) -> int:
-    """Print what is found: 0 if logs would arrive, 1 if not."""
+    """Print the result of each step; return 0 if logs would arrive, 1 if not."""
     findings = []
     for finding in _findings(send_line, timeout):
         findings.append(finding)
         print(_shown(finding, style), flush=True)
     works = all(finding.good is not False for finding in findings)
-    words = "logs would arrive" if works else "logs would not arrive"
+    message = "logs would arrive" if works else "logs would not arrive"
     if works and not send_line:
-        words = "logs may arrive"
-    print(style.paint(words, "green" if works else "red"))
+        message = "logs may arrive"
+    print(style.paint(message, "green" if works else "red"))
     return 0 if works else 1
 
 
@@ -58,7 +58,7 @@ def _shown(finding: Finding, style: Style) -> str:
     mark, colour = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("hint", "yellow")}[
         finding.good
     ]
-    text = f"{style.paint(mark, colour)} {style.paint(finding.step, 'bold')}: {finding.words}"
+    text = f"{style.paint(mark, colour)} {style.paint(finding.step, 'bold')}: {finding.message}"
     return f"{text}\n     {finding.cure}" if finding.cure else text
 
 
@@ -89,32 +89,37 @@ def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
     if send_line:
         yield _line_sent(options, destination)
     else:
-        words = "not sent, so the credentials were not tried"
+        message = "not sent, so the credentials were not tried"
         cure = "Leave --no-line out: then one line is sent, which the customer sees."
-        yield Finding(None, "line", words, cure)
+        yield Finding(None, "line", message, cure)
 
 
 def _configured(timeout: float) -> Options | Finding:
-    """What a handler without arguments takes from the environment."""
+    """The options that a handler without arguments takes from the environment."""
     parameters = inspect.signature(LogplexHandler).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items()}
     try:
         return resolve_for_process(cast(Arguments, defaults | {"timeout": timeout}))
     except ConfigurationError as error:
-        option, _, words = str(error).partition(": ")
+        option, _, message = str(error).partition(": ")
         variable = option if option.isupper() else f"LOGPLEX_{option.upper()}"
         cure = f"Correct {variable}."
         if variable == "LOGPLEX_URL":
             cure = "It has the form https://token:TOKEN@HOST/logs, as Heroku gives it."
-        return Finding(False, variable, words, cure)
+        return Finding(False, variable, message, cure)
 
 
 def _hints(path: str, packet: PacketForm) -> Iterator[Finding]:
     shown = f"{packet.appname}[{packet.procid}] of {packet.hostname}"
     yield Finding(True, "packets", f"come from {shown}")
     if path.rstrip("/") != "/logs":
-        words = f"the path is {path}; Logplex knows only /logs"
-        yield Finding(None, "path", words, "Other receivers may have another; take Heroku's whole.")
+        message = f"the path is {path}; Logplex knows only /logs"
+        yield Finding(
+            None,
+            "path",
+            message,
+            "Other receivers may have another path; from Heroku, take the whole URL.",
+        )
     if not (os.environ.get("LOGPLEX_HOSTNAME") or os.environ.get("HEROKU_APP_ID")):
         yield Finding(
             None,
@@ -146,9 +151,9 @@ def _connected(destination: Destination, timeout: float) -> Iterator[Finding]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        words = f"{host} has no address ({error.strerror or type(error).__name__})"
+        message = f"{host} has no address ({error.strerror or type(error).__name__})"
         cure = "Is the host's name right, and is there a network and a name server?"
-        yield Finding(False, "DNS", words, cure)
+        yield Finding(False, "DNS", message, cure)
         return
     addresses = ", ".join(dict.fromkeys(str(one[4][0]) for one in found))
     yield Finding(True, "DNS", f"{host} is {addresses}")
@@ -156,9 +161,9 @@ def _connected(destination: Destination, timeout: float) -> Iterator[Finding]:
         connection = socket.create_connection((host, port), timeout=timeout)
     except OSError as error:
         why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        words = f"cannot connect to {host} port {port} ({why})"
+        message = f"cannot connect to {host} port {port} ({why})"
         cure = "Is the receiver running there, is the port right, and does a firewall let you out?"
-        yield Finding(False, "connection", words, cure)
+        yield Finding(False, "connection", message, cure)
         return
     with connection:
         yield Finding(True, "connection", f"to {host} port {port}")
@@ -178,21 +183,21 @@ def _tls(connection: socket.socket, host: str) -> Finding:
             cafile=None if is_directory else bundle, capath=bundle if is_directory else None
         )
     except OSError:
-        words = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
-        return Finding(False, "TLS", words, "Correct or unset it.")
+        message = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
+        return Finding(False, "TLS", message, "Correct or unset it.")
     try:
         with context.wrap_socket(connection, server_hostname=host) as secured:
             return Finding(True, "TLS", f"{secured.version()}, the certificate is trusted")
     except ssl.SSLCertVerificationError as error:
-        words = f"the certificate is not trusted: {error.verify_message}"
+        message = f"the certificate is not trusted: {error.verify_message}"
         cure = (
             "Is the host's name right? For a CA of your own set REQUESTS_CA_BUNDLE; "
             "certificates are always verified."
         )
     except OSError as error:
-        words = f"the other side does not speak TLS as it should ({type(error).__name__})"
+        message = f"the other side does not speak TLS as it should ({type(error).__name__})"
         cure = "Is it a port for https? For a receiver on this machine the URL begins with http://."
-    return Finding(False, "TLS", words, cure)
+    return Finding(False, "TLS", message, cure)
 
 
 def _line_sent(options: Options, destination: Destination) -> Finding:
@@ -201,12 +206,12 @@ def _line_sent(options: Options, destination: Destination) -> Finding:
     answer = transport.post(destination, frame, frames=1, frame_id=str(uuid.uuid4()))
     transport.close()
     if answer.status is None:
-        words = f"no answer ({answer.failure})"
-        return Finding(False, "test line", words, "Try again; is a proxy or firewall in between?")
+        message = f"no answer ({answer.failure})"
+        return Finding(False, "test line", message, "Try again; is a proxy or firewall in between?")
     if 200 <= answer.status < 300:
         return Finding(True, "test line", f"answered {answer.status}: {_LINE}")
-    words, cure = _OF_STATUS.get(answer.status) or _OF_CLASS.get(answer.status // 100, _UNKNOWN)
-    return Finding(False, "test line", f"answered {answer.status}: {words}", cure)
+    message, cure = _OF_STATUS.get(answer.status) or _OF_CLASS.get(answer.status // 100, _UNKNOWN)
+    return Finding(False, "test line", f"answered {answer.status}: {message}", cure)
 
 
 _LOOK_UP = "Look the URL up again (log_input_url); it changes when Heroku rotates credentials."
