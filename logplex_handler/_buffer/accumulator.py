@@ -29,8 +29,8 @@ class Accumulator:
     """
 
     __slots__ = (
-        "_append", "_changed", "_contents", "_entries", "_limits", "_lock", "_on_reclaimed", "_queue",
-        "_under_way", "_wake_ups", "flushes", "ledger",
+        "_append", "_changed", "_contents", "_entries", "_limits", "_lock", "_on_reclaimed",
+        "_queue", "_under_way", "_wake_ups", "flushes", "ledger",
     )  # fmt: skip
 
     def __init__(
