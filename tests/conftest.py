@@ -1,4 +1,4 @@
-"""What all tests share. A token that a test prints fails that test; see test_printed_tokens.py."""
+"""Shared by all tests. A test that prints a token fails; see test_printed_tokens.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loggers with a handler of their own, and what must be true of its books."""
+"""Loggers with handlers of their own, and checks of the handler's counts."""
 
 import itertools
 import logging

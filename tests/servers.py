@@ -1,4 +1,4 @@
-"""HTTP servers that misbehave: each request is answered as the next step of a script says."""
+"""HTTP servers that misbehave: a script gives the answer to each request."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The benchmarks work, and their guard fails when it must. Nothing here depends on time."""
+"""The benchmarks run, and their guard fails when it must. Nothing here depends on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No failing path shows a secret: not to stderr, a log, a traceback, or who looks at variables."""
+"""No failure shows a secret: not on stderr, in a log, in a traceback, or in a variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input of any length is read in time that grows with its length."""
+"""Reading takes time in proportion to the length of the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No test prints a token: the check for that, in conftest.py, does find one."""
+"""The check in conftest.py finds a token that a test prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixture `logplex`, in runs of pytest of their own: what passes, what fails, and its words."""
+"""The fixture `logplex`: which tests pass or fail, and what pytest then shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the release workflow runs, and that the version has one place."""
+"""What the release workflow runs; the version is defined in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `docs/reliability.md` says is held by tests that exist."""
+"""Each claim in `docs/reliability.md` names a test that exists."""
 
 from __future__ import annotations
 

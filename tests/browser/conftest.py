@@ -1,4 +1,4 @@
-"""One headless Chromium for all tests here: Playwright's own, or that of the system."""
+"""One headless Chromium for all tests of the page: Playwright's own, or the system's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as a person uses it: what is seen, clicked and typed."""
+"""The page as a person uses it: what it shows, and how it reacts to clicks and keys."""
 
 from __future__ import annotations
 

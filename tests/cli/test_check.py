@@ -1,4 +1,4 @@
-"""`logplex-handler check`: each thing that can be wrong, said in words, and never the token."""
+"""`logplex-handler check` names each fault in words, and never shows the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that shows the main job working."""
+"""`logplex-handler demo` shows lines as a customer sees them, and the counts of what was delivered."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""`logplex-handler receive`: what is shown, and what misbehaves on purpose."""
+"""`logplex-handler receive`: the lines it prints, its options, and faults made on purpose."""
 
 from __future__ import annotations
 

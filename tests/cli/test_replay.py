@@ -1,4 +1,4 @@
-"""`receive --record` and `replay`: what is recorded can be sent again."""
+"""`receive --record` and `replay`: recorded requests can be sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logplex-handler send`: what arrives, what is said of what does not, and how it ends."""
+"""`logplex-handler send`: which lines arrive, what it reports, and how it ends."""
 
 from __future__ import annotations
 

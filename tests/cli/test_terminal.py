@@ -1,4 +1,4 @@
-"""What a terminal shows: colours, progress, and nothing raw."""
+"""Output to a terminal: colours, progress, and no raw control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fixtures of the tests of the configuration, two of them for every test."""
+"""Fixtures of the configuration's tests; two of them apply to every test."""
 
 from __future__ import annotations
 

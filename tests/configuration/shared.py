@@ -1,4 +1,4 @@
-"""What the tests of the configuration share beside the fixtures."""
+"""Records, URLs and programs that the configuration's tests share."""
 
 from __future__ import annotations
 

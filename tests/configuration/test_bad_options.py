@@ -1,4 +1,4 @@
-"""A bad value of an option is an error that names the option and tells no secret."""
+"""An invalid option raises an error that names the option and shows no secret."""
 
 from __future__ import annotations
 

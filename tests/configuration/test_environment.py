@@ -1,4 +1,4 @@
-"""What the variables of the environment set, and what is the default without them."""
+"""Environment variables, and the defaults without them."""
 
 from __future__ import annotations
 

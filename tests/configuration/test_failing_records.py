@@ -1,4 +1,4 @@
-"""Formatters that fail, and records of which no packet can be made."""
+"""Formatters that fail, and records that cannot become a packet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Header options: none can forge a header, and those that are taken arrive."""
+"""Extra headers arrive as given, and none can forge another header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the handler's level, its filters and its formatter make of a record."""
+"""The handler's level, filters and formatter."""
 
 from __future__ import annotations
 

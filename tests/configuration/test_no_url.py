@@ -1,4 +1,4 @@
-"""A handler that has no URL, and so nowhere to send to."""
+"""A handler without a URL has nowhere to send records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that a packet's header shows."""
+"""Options that appear in a packet's header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the headers, the credentials and the scheme that are given do to a request."""
+"""How headers, credentials and the URL's scheme shape a request."""
 
 from __future__ import annotations
 

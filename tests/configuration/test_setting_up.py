@@ -1,4 +1,4 @@
-"""Ways to make the handler: in code, by the configurations of `logging.config`, behind a queue."""
+"""Ways to create the handler: in code, with `logging.config`, behind a queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs, good and malformed, and that nothing shows the secrets in them."""
+"""Valid and malformed URLs; no error shows the secrets in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each answer means for a batch."""
+"""What the handler does with a batch after each answer."""
 
 import time
 from contextlib import suppress

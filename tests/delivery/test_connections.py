@@ -1,4 +1,4 @@
-"""The requests of a batch: order, headers, compression, and connections that are kept."""
+"""Requests and connections: order, headers, compression, keep-alive."""
 
 import gzip
 import threading

@@ -1,4 +1,4 @@
-"""Drops: a full buffer, callbacks, blocking, and entries that cannot be rendered."""
+"""Dropped records: full buffers, `on_drop`, blocking, and entries that cannot be rendered."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""`flush` and `close`: what they wait for, for how long, and what is left."""
+"""`flush` and `close`: what they deliver, how long they take, and what is left."""
 
 import socket
 import threading

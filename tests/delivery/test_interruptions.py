@@ -1,4 +1,4 @@
-"""Signals and Ctrl-C in the middle of a request or a flush."""
+"""Signals and Ctrl-C during a request or a flush."""
 
 import itertools
 import logging

@@ -1,4 +1,4 @@
-"""For a while half of all requests meet a fault by chance; then every line must be there."""
+"""While half of all requests meet a random fault, no line is lost or reordered."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Records that the delivery causes, and application code that logs or fails within it."""
+"""Records logged during delivery, and application code that fails there."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""A Redis in this process, for the frameworks that need one."""
+"""A Redis server in this process, for frameworks that need a broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example of AWS Lambda, run by Lambda's own runtime client, with a runtime API on loopback."""
+"""The AWS Lambda example, run by Lambda's own runtime client against a local runtime API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every code block of the pages is run, or is part of a file that is; no link leads nowhere."""
+"""Every code block of the pages runs or is part of a file that does; no link is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that show a framework: its commands are run, and what the page shows arrives."""
+"""Each framework's page: its commands run, and the lines it shows arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of compiled call sites, and what the formatter makes of the same records."""
+"""Records of compiled call sites, and the lines that the formatter writes for them."""
 
 import decimal
 import enum

@@ -1,4 +1,4 @@
-"""What the tests of the formatter share: records, lines, and texts that try to forge pairs."""
+"""Records, lines, and texts that try to forge pairs."""
 
 from __future__ import annotations
 

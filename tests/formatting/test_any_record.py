@@ -1,4 +1,4 @@
-"""Whatever is logged, a reader gets it back, and nothing else: with generated records."""
+"""Generated records: a reader gets back what was logged, and nothing else."""
 
 from __future__ import annotations
 

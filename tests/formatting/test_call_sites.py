@@ -1,4 +1,4 @@
-"""Records whose formatting is left to the sender: the same lines as the formatter writes."""
+"""Entries that a worker renders become the same lines that the formatter writes."""
 
 import dataclasses
 import itertools

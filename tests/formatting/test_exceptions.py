@@ -1,4 +1,4 @@
-"""Exceptions, tracebacks and stacks, inline and as lines of their own."""
+"""Exceptions, tracebacks and stack traces, inline or as separate lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `KeyValueFormatter`, and what dictConfig passes."""
+"""Options of `KeyValueFormatter`, given in code or by `dictConfig`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of a line: what is quoted, escaped and stripped."""
+"""The grammar of a line: quoting, escaping, and characters that are removed."""
 
 from __future__ import annotations
 

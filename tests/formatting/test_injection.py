@@ -1,4 +1,4 @@
-"""The nastiest texts, through the handler and over sockets: nothing forged, nothing lost."""
+"""Hostile texts, sent through the handler over sockets, forge nothing and lose nothing."""
 
 from __future__ import annotations
 

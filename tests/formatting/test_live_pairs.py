@@ -1,4 +1,4 @@
-"""Pairs whose values are asked for at each record, such as the id of the request at hand."""
+"""Pairs whose values are read for each record, such as the current request's id."""
 
 import contextvars
 import logging

@@ -1,4 +1,4 @@
-"""A message becomes pairs: free text, templates with arguments, mappings."""
+"""How a message becomes pairs: free text, templates with arguments, mappings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics in a record: alone, beside a message, and in lines that go on."""
+"""Metrics in a record: alone, next to a message, and across several lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extras that a formatter is told to leave out."""
+"""Extras that the formatter leaves out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which records have a compiled call site, and what it holds."""
+"""Which call sites are compiled, and what they keep."""
 
 import gc
 import logging

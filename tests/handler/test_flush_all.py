@@ -1,4 +1,4 @@
-"""Flushing without a reference to a handler."""
+"""`flush_all` delivers without a reference to a handler."""
 
 import os
 import subprocess

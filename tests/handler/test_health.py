@@ -1,4 +1,4 @@
-"""`health_interval`: the handler says in its own stream how it is."""
+"""`health_interval`: the handler reports its own state in its stream."""
 
 from __future__ import annotations
 

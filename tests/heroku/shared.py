@@ -1,4 +1,4 @@
-"""What the tests of Heroku's APIs share: a partner with its record, and its URL sources."""
+"""A partner that stores resources, and the APIs that look up its streams' URLs."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A small stand-in of Heroku's two partner APIs and of its identity service, on loopback."""
+"""A local stand-in for Heroku's two partner APIs and its identity service."""
 
 import base64
 import itertools

@@ -1,4 +1,4 @@
-"""The example's provision endpoint, as Heroku may call it."""
+"""The example's provision endpoint, called as Heroku calls it."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""Answers that cannot be used, redirects, patience, and APIs that trickle."""
+"""Look-ups that fail: unusable answers, redirects, rate limits, slow APIs."""
 
 import gc
 import json

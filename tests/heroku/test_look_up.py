@@ -1,4 +1,4 @@
-"""One look-up with either API: which URL a stream gets."""
+"""Which URL a look-up returns, with either API."""
 
 import base64
 

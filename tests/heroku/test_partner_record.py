@@ -1,4 +1,4 @@
-"""What the partner gets to store."""
+"""What the partner is asked to store."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The request by which Heroku says that a customer has added the add-on."""
+"""The request that Heroku sends when a customer adds the add-on."""
 
 import json
 

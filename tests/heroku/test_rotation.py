@@ -1,4 +1,4 @@
-"""A handler whose URLs are looked up with Heroku: rotations, patience, and ends."""
+"""A handler that looks up its URLs with Heroku: rotation, rate limits, removed streams."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Tokens are refreshed once, handed back, and exchanged for a code."""
+"""OAuth tokens: refreshed once, handed to the partner, exchanged for a code."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`Metrics` that log to a list, and the values in the lines that they log."""
+"""`Metrics` that log to a list, and the values in those lines."""
 
 from __future__ import annotations
 

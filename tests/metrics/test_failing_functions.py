@@ -1,4 +1,4 @@
-"""Functions, collectors, filters and loggers that fail cost no other metric."""
+"""A function, collector, filter or logger that fails costs no other metric."""
 
 from __future__ import annotations
 

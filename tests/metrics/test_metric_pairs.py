@@ -1,4 +1,4 @@
-"""The pairs of metrics: what is accepted, what it looks like, and what a consumer reads."""
+"""Pairs of metrics: which are accepted, how they look, and how a consumer reads them."""
 
 from __future__ import annotations
 

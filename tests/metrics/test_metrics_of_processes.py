@@ -1,4 +1,4 @@
-"""Metrics at the end of a process, at SIGTERM and in forked children: each is reported once."""
+"""Metrics at exit, at SIGTERM and in forked children: each is reported once."""
 
 from __future__ import annotations
 

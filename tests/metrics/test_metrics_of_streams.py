@@ -1,4 +1,4 @@
-"""Each stream has metrics of its own, which its reports take to its customer."""
+"""Metrics of a stream go to the customer that owns the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers are written: what l2met reads as it is meant, and nothing else."""
+"""How numbers are written, so that l2met reads the same value."""
 
 from __future__ import annotations
 

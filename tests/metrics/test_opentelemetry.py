@@ -1,4 +1,4 @@
-"""What OpenTelemetry's SDK exports becomes lines: with the real library."""
+"""Metrics exported by the real OpenTelemetry SDK become lines."""
 
 from __future__ import annotations
 

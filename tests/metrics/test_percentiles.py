@@ -1,4 +1,4 @@
-"""Percentiles are within one percent of those that NumPy computes."""
+"""Percentiles are within one percent of NumPy's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ProcessMetrics`: what is reported of this very process, beside what it really uses."""
+"""`ProcessMetrics` reports what this process really uses."""
 
 from __future__ import annotations
 

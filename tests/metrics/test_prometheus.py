@@ -1,4 +1,4 @@
-"""What prometheus_client counts becomes lines: with the real library."""
+"""Metrics of the real prometheus_client become lines."""
 
 from __future__ import annotations
 

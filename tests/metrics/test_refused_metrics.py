@@ -1,4 +1,4 @@
-"""A value, name or unit that a consumer would drop or misread is refused at the call."""
+"""A value, name or unit that a consumer would misread raises an error at the call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Metrics`: what is recorded is logged once per interval, exactly, in lines that l2met reads."""
+"""`Metrics` logs each recorded value exactly once, in lines that l2met reads."""
 
 from __future__ import annotations
 

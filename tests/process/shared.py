@@ -1,4 +1,4 @@
-"""A program with a handler, in an interpreter of its own."""
+"""A program with a handler, run by its own interpreter."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""How a process ends: what waits is delivered, in bounded time."""
+"""At exit a process delivers its records within `shutdown_timeout`."""
 
 import time
 

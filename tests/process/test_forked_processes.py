@@ -1,4 +1,4 @@
-"""Forked processes: parent and child each deliver their own."""
+"""After a fork, parent and child each deliver their own records."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The registry of what happens when the process forks."""
+"""The registry of fork hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logging.config`, `logging.shutdown` and imports beside threads that log."""
+"""`logging.config` and `logging.shutdown` while other threads log."""
 
 import logging
 import logging.config

@@ -1,4 +1,4 @@
-"""Children of multiprocessing and billiard deliver at their end."""
+"""Children of multiprocessing and billiard deliver their records at exit."""
 
 import logging
 import logging.config

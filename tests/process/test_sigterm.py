@@ -1,4 +1,4 @@
-"""SIGTERM: `flush_on_sigterm` delivers first, and leaves the signal to those who had it."""
+"""`flush_on_sigterm` delivers first, then leaves SIGTERM to its previous handler."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""A receiver with its page, in the process of a test."""
+"""A receiver and its page, in the test's own process."""
 
 from __future__ import annotations
 

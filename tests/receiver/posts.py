@@ -1,4 +1,4 @@
-"""Posts to a receiver, with a token that no record may hold."""
+"""Posts to a receiver, with a token that must not be recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's server: who may ask it, what it gives, and what it keeps."""
+"""The page's server: who may read it, what it serves, and what it keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--record` writes holds no token."""
+"""A record of requests contains no token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page keeps of the lines: bounded in bytes, and named by stream."""
+"""The lines that the page keeps: bounded in bytes, named by stream."""
 
 from __future__ import annotations
 

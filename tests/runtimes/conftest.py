@@ -1,4 +1,4 @@
-"""Runs a program to its end."""
+"""A fixture that runs a program to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs with a handler, as texts, and what is asked of them."""
+"""Source text of programs with a handler, and helpers for their tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""asyncio and uvloop, and subinterpreters."""
+"""asyncio, uvloop and subinterpreters."""
 
 from __future__ import annotations
 

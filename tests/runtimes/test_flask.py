@@ -1,4 +1,4 @@
-"""A program as there are many: everything that it logs arrives, and nothing else."""
+"""An ordinary web application: every record arrives once, and nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gevent and eventlet, with everything patched."""
+"""gevent and eventlet with everything patched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that forks its workers, with and without the application loaded before."""
+"""gunicorn forks its workers, with and without a preloaded application."""
 
 import itertools
 import os

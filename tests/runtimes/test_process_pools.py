@@ -1,4 +1,4 @@
-"""`concurrent.futures` and Celery: each worker delivers its lines once."""
+"""Workers of `concurrent.futures` and Celery deliver each line once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One batch: its parts, how a bad packet is found in it, and what becomes of each record."""
+"""One batch: its parts, the search for a refused packet, and the outcome of each record."""
 
 from __future__ import annotations
 

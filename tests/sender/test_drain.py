@@ -1,4 +1,4 @@
-"""How waiting entries become the frames of one request."""
+"""How queued entries become the frames of one request."""
 
 import logging
 from functools import partial

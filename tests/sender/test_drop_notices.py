@@ -1,4 +1,4 @@
-"""Who is told of which drops, and that the numbers agree."""
+"""Who learns of which drops, and that the numbers agree."""
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import BufferLimits

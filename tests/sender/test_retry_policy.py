@@ -1,4 +1,4 @@
-"""What an answer means for the batch, and how long to wait."""
+"""What an answer means for a batch, and how long to wait before the next attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path for a spool, and a shop whose processes share one."""
+"""A path for a spool, and an application whose processes share one."""
 
 from __future__ import annotations
 

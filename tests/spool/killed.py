@@ -1,4 +1,4 @@
-"""Programs that share one spool, and are killed while the receiver is out of order."""
+"""Applications whose processes share one spool and are killed during an outage."""
 
 from __future__ import annotations
 

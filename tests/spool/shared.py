@@ -1,4 +1,4 @@
-"""Handlers on one path, the rows of its file, and processes that leave some behind."""
+"""Handlers that share a path, the rows of its file, and records left on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bound of the file, long outages, and disks that are slow."""
+"""The size limit of the file, long outages, and slow disks."""
 
 from __future__ import annotations
 

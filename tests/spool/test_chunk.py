@@ -1,4 +1,4 @@
-"""A chunk: entries and frames as bytes, and back."""
+"""Chunks: entries and frames as bytes, and back."""
 
 from __future__ import annotations
 

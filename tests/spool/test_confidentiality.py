@@ -1,4 +1,4 @@
-"""Neither tokens nor URLs are on disk, and nobody else can read the files."""
+"""No token or URL is written to disk, and other users cannot read the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of Celery are killed with their parent: the next ones deliver what they leave."""
+"""Celery workers are killed with their parent; the next workers deliver their lines."""
 
 from __future__ import annotations
 

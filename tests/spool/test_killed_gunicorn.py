@@ -1,4 +1,4 @@
-"""Workers of gunicorn share one spool and are killed: others deliver what they leave."""
+"""gunicorn workers are killed; the remaining workers deliver their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers of process pools and programs of greenlets are killed; others deliver for them."""
+"""Workers of process pools and gevent programs are killed; others deliver their lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one process leaves on disk, the next one delivers."""
+"""Records that one process leaves on disk are delivered by the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes on one path: forks, kills, and handlers that are closed while they send."""
+"""Several processes share a path: forks, kills, and a handler closed during a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are damaged, locked, or not a spool: memory goes on."""
+"""With a damaged, locked or foreign file, the handler works from memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of streams share: a lookup made of a table, and a handler for many streams."""
+"""A table of streams to look up, and receivers with several tokens."""
 
 from collections import defaultdict
 from contextlib import contextmanager

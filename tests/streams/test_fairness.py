@@ -1,4 +1,4 @@
-"""No host, stream or flood holds up the others, or takes their memory."""
+"""A host, stream or flood delays no other stream."""
 
 import sys
 import threading

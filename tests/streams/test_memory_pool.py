@@ -1,4 +1,4 @@
-"""Streams share the memory: one that holds much gives way to those that hold little."""
+"""Streams share memory: a stream that holds much gives way to those that hold little."""
 
 import logging
 import logging.config

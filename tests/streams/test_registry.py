@@ -1,4 +1,4 @@
-"""Streams that are idle are closed and opened again; their counts are kept, and no line is lost."""
+"""Idle streams are retired and reopened; their counts are kept, and no line is lost."""
 
 import logging
 import logging.config

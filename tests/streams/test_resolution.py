@@ -1,4 +1,4 @@
-"""A refused URL is looked up again; until then the stream is set aside, and nothing is lost."""
+"""A refused URL is looked up again; the stream's records wait meanwhile."""
 
 import itertools
 import re

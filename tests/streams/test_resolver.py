@@ -1,4 +1,4 @@
-"""Look-ups that fail, hang, log or flush: they hold up no other stream."""
+"""A look-up that fails, hangs, logs or flushes delays no other stream."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""Each line goes to the stream that it names, with that stream's destination."""
+"""Each record goes to the stream it names, with that stream's destination."""
 
 import asyncio
 import contextvars

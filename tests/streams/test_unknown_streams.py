@@ -1,4 +1,4 @@
-"""Records for streams that are unknown, or have ended, are dropped, counted and reported."""
+"""Records for unknown or ended streams are dropped, counted and reported."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the receiver."""
+"""A receiver for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strict reader: what it accepts, what it refuses, and how it says so."""
+"""The strict parser: what it accepts, what it rejects, and its error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receiver speaks HTTP as Logplex does: connections, limits, chunks and time-outs."""
+"""The receiver speaks HTTP as Logplex does: connections, limits, chunks, time-outs."""
 
 from __future__ import annotations
 

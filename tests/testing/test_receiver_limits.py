@@ -1,4 +1,4 @@
-"""Requests that are too long, too many or unreadable: memory and time have bounds."""
+"""Oversized or unreadable requests take bounded memory and time."""
 
 from __future__ import annotations
 

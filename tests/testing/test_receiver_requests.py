@@ -1,4 +1,4 @@
-"""What the receiver routes, answers and finds in a request."""
+"""How the receiver routes and answers a request, and which violations it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule of the wire and of the conventions: broken once, found, and explained."""
+"""Every rule of the wire format and the conventions: violated once, found, explained."""
 
 from __future__ import annotations
 

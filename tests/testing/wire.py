@@ -1,4 +1,4 @@
-"""Requests to a receiver, good and bad, as bytes."""
+"""Valid and invalid requests to a receiver, as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A certificate authority for the tests of TLS."""
+"""A certificate authority for the TLS tests."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""Names, addresses and connections: what moves, hangs, or is half open."""
+"""Names, addresses and connections that move, hang or are half open."""
 
 import http.client
 import os

@@ -1,4 +1,4 @@
-"""Proxies and tunnels of the environment."""
+"""Proxies and tunnels from the environment."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""One request, as the transport makes it: unit tests without a network."""
+"""One request, made by the transport without a network."""
 
 import base64
 import gc

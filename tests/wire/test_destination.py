@@ -1,4 +1,4 @@
-"""URLs give up their credentials once, and show them never."""
+"""A URL's credentials are read once and never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text becomes packets and frames: the bytes of the documents, sizes, cuts, and fields."""
+"""How a text becomes packets and frames: exact bytes, sizes, cuts, header fields."""
 
 from __future__ import annotations
 
