@@ -1,4 +1,4 @@
-"""`logplex-handler demo` shows lines as a customer sees them, and the counts of what was delivered."""
+"""`logplex-handler demo` shows lines as a customer sees them, and counts what was delivered."""
 
 import re
 import subprocess
