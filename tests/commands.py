@@ -20,7 +20,7 @@ _OWN = re.compile("LOGPLEX_|HEROKU_|DYNO|NO_COLOR|FORCE_COLOR|.*_PROXY|PYTEST", 
 
 
 def environment(url="", **more):
-    """That of this process without what the package reads, and with a URL."""
+    """This process's environment without the variables that the package reads, but with a URL."""
     plain = {name: value for name, value in os.environ.items() if not _OWN.match(name)}
     return plain | ({"LOGPLEX_URL": url} if url else {}) | {"PYTHONPATH": str(ROOT)} | more
 

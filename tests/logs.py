@@ -56,7 +56,7 @@ def logging_to(url, *, formatter=None, **options):
 
 
 def own_stream(handler: LogplexHandler) -> Stream:
-    """What the handler has for its own URL."""
+    """The stream of the handler's own URL."""
     pipeline: Any = handler._pipeline
     stream: Stream = pipeline._registry.own
     return stream

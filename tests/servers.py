@@ -16,7 +16,7 @@ NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 @dataclass
 class Received:
-    """One request: its connection, what it asked for, headers in lower case, and the body."""
+    """One request: the connection's number, the target, headers in lower case, and the body."""
 
     connection: int
     target: str

@@ -28,7 +28,7 @@ def instructions():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """What a very small run has printed and written: it starts an interpreter for each figure."""
+    """The output and files of a very small run, which starts an interpreter for each figure."""
     folder = tmp_path_factory.mktemp("run")
     done = subprocess.run(
         [

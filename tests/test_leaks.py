@@ -91,7 +91,7 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize("url", BAD_URLS)
 def test_a_bad_url_is_in_no_variable_of_a_traceback(url):
-    """Nor in the error, whoever looks at it."""
+    """Nor in the error itself."""
     for make in (LogplexHandler, Destination.from_url):
         with pytest.raises(ValueError) as caught:  # noqa: PT011 (its text is looked at here)
             make(url)
@@ -149,7 +149,7 @@ def _everything_logged():
 @pytest.mark.parametrize("failing", FAILING.values(), ids=FAILING)
 @pytest.mark.usefixtures("_everything_logged", "short_waits")
 def test_no_failure_of_a_request_says_a_secret(failing, capfd, caplog, tmp_path):
-    """On stderr, in what others log, in a dump of all threads, in any object of the package."""
+    """On stderr, in logs, in a dump of all threads, or in any object of the package."""
     with (
         failing() as server,
         logging_to(

@@ -39,7 +39,7 @@ def _refused(**options):
 
 @pytest.mark.parametrize("name", _LONG)
 def test_time_is_in_proportion_to_the_length(name):
-    """Regular expressions included, for what they like least."""
+    """Including regular expressions with their worst input."""
 
     def seconds(n):
         fastest = float("inf")

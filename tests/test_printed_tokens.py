@@ -51,7 +51,7 @@ BODIES = list(dict.fromkeys([*PRINTED, *READ.values(), *HELD, HARMLESS]))
 
 
 class Run(NamedTuple):
-    """What pytest reports: the outcomes by body, and the text that is shown for each."""
+    """The outcomes that pytest reports for each body, and the text that it shows."""
 
     outcomes: dict[str, set[str]]
     shown: dict[str, str]
@@ -59,7 +59,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """All bodies as tests beside a copy of conftest.py."""
+    """All bodies as tests, next to a copy of conftest.py."""
     folder = tmp_path_factory.mktemp("printing")
     (folder / "conftest.py").write_bytes(CONFTEST.read_bytes())
     (folder / "pytest.ini").write_text("[pytest]\n")

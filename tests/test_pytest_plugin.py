@@ -149,7 +149,7 @@ def run(registry, *arguments):
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """What pytest says of each failing test."""
+    """The text that pytest shows for each failing test."""
     registry = tmp_path_factory.mktemp("failing")
     (registry / "test_failing.py").write_text(FAILING)
     (registry / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
@@ -160,7 +160,7 @@ def reports(tmp_path_factory):
 
 
 def test_every_failing_test_fails(reports):
-    """None passes, and what is malformed is a failure of the test and not of its end."""
+    """None passes; malformed lines fail the test itself, not its teardown."""
     _, output = reports
     assert "8 failed, 1 error" in output
 
@@ -191,14 +191,14 @@ def test_every_failing_test_fails(reports):
     ],
 )
 def test_a_failure_says_what_was_wanted_and_what_came(reports, test, words):
-    """So that nobody needs to run it again to understand it."""
+    """It can be understood without running it again."""
     shown, _ = reports
     assert [word for word in words if word not in shown[test]] == [], shown[test]
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_whatever_a_test_fails_for_its_lines_are_shown(tmp_path, arguments):
-    """And what fixtures send behind a test is held to the same; nothing is told twice."""
+    """Lines that fixtures send after a test are checked as well; nothing is reported twice."""
     (tmp_path / "test_around.py").write_text(AROUND)
     done = run(tmp_path, "-q", *arguments)
     assert "3 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors" in done.stdout

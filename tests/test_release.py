@@ -24,7 +24,7 @@ def run(script, *arguments):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of what the scripts read; runs the one for a tag there."""
+    """Copies the files that the scripts read, and runs the one for a tag there."""
     for name in (".ci", "logplex_handler"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "CHANGELOG.md", tmp_path)
@@ -57,7 +57,7 @@ def test_no_release_where_they_do_not_agree(copy, tag, dated, says):
 
 
 def test_the_version_has_one_place():
-    """What is installed has it from there."""
+    """The installed package has the same version."""
     assert metadata.version("logplex-handler") == __version__
     setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert "version = attr: logplex_handler._version.__version__" in setup
@@ -72,7 +72,7 @@ def test_the_version_has_one_place():
     ],
 )
 def test_a_wheel_holds_the_package_and_nothing_else(tmp_path, left_out, added, says):
-    """What lacks, or is too much, is named."""
+    """Missing and extra files are named."""
     package = ROOT / "logplex_handler"
     names = [str(path.relative_to(ROOT)) for path in package.rglob("*") if path.is_file()]
     names = [name for name in names if not name.endswith(".pyc") and name != left_out]

@@ -14,7 +14,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 
 
 class Receiving:
-    """A running `receive`: its URL, and what it has printed so far."""
+    """A running `receive`: its URL and its output so far."""
 
     def __init__(self, process, url, shown):
         self.process = process
@@ -37,7 +37,7 @@ class Receiving:
         )
 
     def end(self):
-        """What it has printed, and said, when told to stop."""
+        """Stop it; its output and its errors."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(10) == 0
         return self.shown, self.process.stderr.read().decode()

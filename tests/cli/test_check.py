@@ -24,7 +24,7 @@ def check(url, *arguments, command=call, **environ):
 
 
 def test_a_good_url_is_tried_with_a_line():
-    """Every step is told, and the line arrives."""
+    """Each step is reported, and the line arrives."""
     with LogplexReceiver(tokens=[SECRET]) as logplex:
         status, shown = check(
             logplex.url, command=run, LOGPLEX_HOSTNAME="shop", LOGPLEX_PROCID="web.1"
@@ -62,7 +62,7 @@ def test_without_a_line_nothing_is_sent():
     ],
 )
 def test_a_url_that_cannot_work_is_told_by_its_fault(url, words):
-    """With what to do about it."""
+    """The message says what to do."""
     status, shown = check(url)
     assert status == 1
     assert words in shown
@@ -77,7 +77,7 @@ def test_other_variables_are_looked_at_too():
 
 
 def test_a_port_where_nobody_listens():
-    """It is told by host and port."""
+    """The message names host and port."""
     with socket.socket() as bound:
         # Taken, so that nobody else may listen there meanwhile.
         bound.bind(("127.0.0.1", 0))

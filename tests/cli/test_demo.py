@@ -20,7 +20,7 @@ def demo(*arguments, **options):
 
 
 def test_demo_shows_what_a_customer_sees_and_what_became_of_it(tmp_path):
-    """Lines, an exception and metrics as `heroku logs` shows them, then the books."""
+    """Lines, an exception and metrics as `heroku logs` shows them, then the counts."""
     done = demo("demo", "--seconds", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
@@ -55,7 +55,7 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
 
 
 def test_demo_needs_a_sensible_number_of_seconds():
-    """Anything else is an error of usage, in words."""
+    """Any other value is a usage error."""
     done = demo("demo", "--seconds", "soon")
     assert done.returncode == 2
     assert "--seconds: must be a number" in done.stderr

@@ -53,7 +53,7 @@ def test_violations_are_explained_below_their_line(tmp_path):
 
 
 def test_filters_choose_what_is_printed(tmp_path):
-    """By stream, process, level and text; what is wrong is told in any case."""
+    """By stream, process, level and text; violations are reported in any case."""
     chosen = ["--stream", "sh*", "--process", "web.*", "--level", "warning", "--grep", "PAID"]
     with receiving(tmp_path, *chosen) as local:
         local.post(
@@ -73,7 +73,7 @@ def test_filters_choose_what_is_printed(tmp_path):
 
 
 def test_given_tokens_are_the_only_ones(tmp_path):
-    """Anything else is not let in, and told."""
+    """Requests with other tokens are rejected and reported."""
     with receiving(tmp_path, "--token", "t.mine") as local:
         assert "t.mine" in local.url
         assert local.post(body("a")).status_code == 204
@@ -85,7 +85,7 @@ def test_given_tokens_are_the_only_ones(tmp_path):
 
 
 def test_it_fails_on_purpose_and_the_handler_delivers_all_the_same(tmp_path):
-    """Failures are told apart from those of the sender."""
+    """Failures on purpose are reported apart from the sender's faults."""
     with receiving(tmp_path, "--fail", "503:0.2", "--fail", "429:0.2") as local:
         with logging_to(local.url, shutdown_timeout=20) as (logger, handler):
             for number in range(6):
@@ -171,7 +171,7 @@ def test_a_full_disk_behind_the_output_is_told_in_words(arguments):
 
 
 def test_on_every_address_the_url_is_one_that_a_handler_takes(tmp_path):
-    """Ready to copy on this machine; what others need is said."""
+    """The URL works on this machine; a note says what other machines need."""
     with receiving(tmp_path, "--host", "0.0.0.0") as local:
         assert run("send", "hello", url=local.url).returncode == 0
         shown, said = local.end()
@@ -202,7 +202,7 @@ def test_whoever_has_seen_enough_ends_it(tmp_path):
 
 
 def test_the_page_is_served_beside(tmp_path):
-    """Its address is told, and it shows the same lines."""
+    """The page's address is printed, and it shows the same lines."""
     with receiving(tmp_path, "--web", "0") as local:
         local.post(body("msg=hello"))
         os.set_blocking(local.process.stderr.fileno(), False)
@@ -218,7 +218,7 @@ def test_the_page_is_served_beside(tmp_path):
 
 
 def test_without_the_extra_the_page_says_what_to_install(tmp_path):
-    """Everything else works without it."""
+    """All other features work without it."""
     (tmp_path / "starlette.py").write_text("raise ModuleNotFoundError(name='starlette')")
     done = run("receive", "--port", "0", "--web", "0", environ={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2

@@ -38,7 +38,7 @@ def test_what_is_recorded_can_be_sent_again(tmp_path):
 
 
 def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path):
-    """It is told once, and lines are still taken and shown."""
+    """It is reported once, and lines are still accepted and shown."""
     with receiving(tmp_path, "--record", "/dev/full") as local:
         for name in ("a", "b"):
             assert local.post(body(name), Logplex_Frame_Id=name).status_code == 204

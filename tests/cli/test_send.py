@@ -91,7 +91,7 @@ def test_lines_that_are_not_delivered_are_counted_in_words_and_status():
 
 
 def test_with_drop_the_input_never_waits():
-    """What memory has no room for is dropped and counted; without, the input would wait."""
+    """Lines that do not fit in memory are dropped and counted."""
     with LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex:
         stdin = (b"x" * 1_000 + b"\n") * 40_000
         began = time.monotonic()
@@ -140,7 +140,7 @@ def test_a_signal_sends_what_is_there_and_ends(logplex, number):
 
 
 def test_a_program_that_never_ends_is_read_for_so_long_and_nothing_is_lost():
-    """What was read by then is delivered, though there is more."""
+    """Lines read by then are delivered, although more would come."""
     taken = []
     receiver = LogplexReceiver(on_arrival=lambda request, lines: taken.append(len(lines)))
     with (
@@ -159,7 +159,7 @@ def test_a_program_that_never_ends_is_read_for_so_long_and_nothing_is_lost():
 
 @pytest.mark.parametrize("end", ["a signal", "the end of input"])
 def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
-    """Not each for its time: what is left is counted when all have had that."""
+    """All waiting lines share the time; those left afterwards are counted."""
     lines = tmp_path / "lines"
     lines.write_bytes((b"x" * 1_000 + b"\n") * 25_000)
     with (
@@ -179,7 +179,7 @@ def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
 
 
 def test_a_second_signal_does_not_wait():
-    """Even where nothing can be delivered; what is lost is counted."""
+    """Even if nothing can be delivered; lost lines are counted."""
     with (
         LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex,
         started("send", "--wait", "60", url=logplex.url) as process,
@@ -210,7 +210,7 @@ def test_a_program_that_ends_and_a_closed_stderr_are_no_trouble(logplex):
     ("closed", "status"), [("<&-", 2), ("hi <&-", 0), ("hi >&-", 0), ("hi <&- >&- 2>&-", 0)]
 )
 def test_closed_standard_streams_are_no_trouble(logplex, closed, status):
-    """Nor is what is opened in their place taken for them: without input there is an error."""
+    """A file opened in their place is not mistaken for them; without input there is an error."""
     done = subprocess.run(
         f"{' '.join(COMMAND)} send {closed}",
         shell=True,
@@ -225,7 +225,7 @@ def test_closed_standard_streams_are_no_trouble(logplex, closed, status):
 
 
 def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_path):
-    """As `tail -F` would print it, from the end of what was there."""
+    """As `tail -F` prints them, from the file's end on."""
     log = tmp_path / "app.log"
     log.write_text("old\n")
     with started("send", "--follow", str(log), url=logplex.url) as process:
@@ -261,7 +261,7 @@ def test_follow_waits_for_a_file_and_reads_it_from_the_start(logplex, tmp_path):
 
 
 def test_follow_from_start_sends_what_is_there(logplex, tmp_path):
-    """Not only what is added."""
+    """Not only lines that are added later."""
     log = tmp_path / "app.log"
     log.write_text("old\n")
     with started("send", "--follow", str(log), "--from-start", url=logplex.url) as process:

@@ -14,7 +14,7 @@ from tests.receiver.page import body
 
 
 def in_a_terminal(*arguments, seconds, environ=None):
-    """What the command writes to a terminal."""
+    """The command's output to a terminal."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -63,7 +63,7 @@ def test_nothing_that_was_logged_reaches_the_terminal_raw():
 
 
 def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
-    """What it cannot show is an escape."""
+    """Characters that it cannot show are escaped."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     with receiving(tmp_path) as local:
         local.post(body("zwölf €"))

@@ -83,7 +83,7 @@ def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, short_waits):
-    """199 of 200 are delivered in order; the one is counted, told in the stream, said on stderr."""
+    """199 of 200 are delivered in order; the other is counted and reported."""
     with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
         server.steps[0] = refusing(b"line 77\n", status)(server)
         for number in range(200):
@@ -189,7 +189,7 @@ def test_an_answer_that_trickles_is_given_up_after_four_times_the_timeout():
 
 
 def test_a_long_answer_is_not_read_to_its_end():
-    """Its status counts; what follows is left, and its connection given up."""
+    """Its status counts; its body is not read, and its connection is closed."""
 
     def endless(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -264,7 +264,7 @@ def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
     ("refusal", "most"), [(answer(503), 5), (answer(503, "Retry-After: 60"), 1)]
 )
 def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
-    """They are told at once where no request is needed for it; the receiver is left alone."""
+    """Drops are reported at once if that takes no request; the receiver is left alone."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.2)
     with (
         serving(refusal) as server,

@@ -10,7 +10,7 @@ from tests.servers import accept, answer, serving, texts
 
 
 def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(capsys, short_waits):
-    """What arrives is the newest, then a notice with the number of the others, as in the books."""
+    """The newest records arrive, then a drop notice whose number agrees with `stats`."""
     released = threading.Event()
 
     def wait(connection):
@@ -50,7 +50,7 @@ def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(cap
 
 
 def test_a_callback_may_log_and_fail():
-    """What `on_drop` logs is delivered like any other record; what it raises is nobody's."""
+    """Records that `on_drop` logs are delivered like others; its exceptions reach no caller."""
     log = []
 
     def on_drop(records, cause):
@@ -81,7 +81,7 @@ def test_blocking_waits_for_room_and_loses_nothing():
 
 
 def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
-    """It is counted as `format_error`, and told."""
+    """It is counted as `format_error` and reported."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, flush_interval=60) as (
@@ -106,7 +106,7 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
 
 
 def test_what_is_left_at_the_end_is_called_back_for(capsys):
-    """`on_drop` hears of every cause that the handler tells."""
+    """`on_drop` is called for every reason that the handler reports."""
     dropped = []
     with (
         serving(answer(503)) as server,

@@ -95,7 +95,7 @@ def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
 
 
 def test_no_request_is_larger_than_max_batch_bytes():
-    """What waits is sent in as many requests as it needs."""
+    """Waiting records are sent in as many requests as they need."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, max_batch_bytes=20_000, flush_interval=60) as (logger, handler),
@@ -108,7 +108,7 @@ def test_no_request_is_larger_than_max_batch_bytes():
 
 
 def test_under_backlog_batches_grow_beyond_batch_size():
-    """What came while a request was under way leaves in one request, bounded by bytes alone."""
+    """Records that come during a request leave in the next one, bounded by bytes alone."""
     released = threading.Event()
 
     def slow_accept(connection):

@@ -141,7 +141,7 @@ def test_closing_does_not_sleep_through_a_recovery():
 
 
 def test_flushing_a_closed_handler_returns_at_once():
-    """`logging.shutdown` does so once more, even if there were drops that nobody could be told."""
+    """`logging.shutdown` flushes once more, even if some drops could not be reported."""
     with (
         serving(answer(503)) as server,
         logging_to(server.url, shutdown_timeout=0.1, max_buffer_bytes=10_000) as (logger, handler),

@@ -17,7 +17,7 @@ from tests.servers import answer, serving
 
 
 def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch):
-    """What had been taken to be sent goes back to its place."""
+    """Records that had been taken go back to their place."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, flush_interval=60) as (
@@ -47,7 +47,7 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
 
 
 def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch):
-    """The thread sleeps meanwhile; it is woken, though no other record comes."""
+    """The worker sleeps; it is woken although no other record comes."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, flush_interval=0.05) as (

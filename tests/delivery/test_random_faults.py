@@ -35,7 +35,7 @@ FAULTS = (
 
 
 class Storm(Server):
-    """A receiver that answers well or badly by chance, and remembers what it has routed."""
+    """A receiver that fails at random, and remembers what it has routed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)

@@ -31,7 +31,7 @@ def test_a_session_factory_that_fails_is_tried_again(short_waits):
 
 
 def test_root_at_debug_is_not_fed_by_its_own_deliveries():
-    """What urllib3 logs of a delivery does not become a record that is delivered."""
+    """Records that urllib3 logs during a delivery are not delivered."""
     with LogplexReceiver() as logplex, logging_to(logplex.url, flush_interval=0.05) as (_, handler):
         root = logging.getLogger()
         level = root.level
@@ -49,7 +49,7 @@ def test_root_at_debug_is_not_fed_by_its_own_deliveries():
 
 
 def test_two_handlers_do_not_feed_each_other():
-    """What one handler's delivery logs does not become a record of the other."""
+    """Records logged during one handler's delivery are not delivered by the other."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, flush_interval=0.05) as (
@@ -129,7 +129,7 @@ def test_a_callback_that_logs_of_drops_does_not_push_out_records():
 
 
 def test_an_error_of_the_systems_kind_does_not_end_the_delivery(capsys):
-    """What callbacks raise, be it SystemExit, leaves the thread at work."""
+    """Whatever a callback raises, even SystemExit, the worker goes on."""
     attempts = []
 
     def factory():

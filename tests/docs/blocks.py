@@ -35,7 +35,7 @@ _TITLE = re.compile(r'title="([^"]+)"')
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its language, the file it is part of, what is said of it, its text."""
+    """One fenced block: its language, the file it is part of, its comment, its text."""
 
     language: str
     title: str | None

@@ -86,7 +86,7 @@ def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str =
 def test_every_block_is_run(
     page: Path, environ: dict[str, str], logplex: LogplexReceiver, tmp_path: Path
 ) -> None:
-    """And prints and sends what the page says."""
+    """Each block prints and sends what its page shows."""
     of_page = blocks(page)
     has_example = _example(page).is_dir()
     for block in of_page:
@@ -119,7 +119,7 @@ def test_every_block_is_run(
 
 @pytest.mark.parametrize("page", _all_pages())
 def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
-    """What the page shows of a file is what the tests run."""
+    """The page shows the same code that the tests run."""
     if not _example(page).is_dir():
         return
     for block in blocks(page):
@@ -132,7 +132,7 @@ def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
     "module", [logplex_handler, logplex_handler.heroku, logplex_handler.testing]
 )
 def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
-    """With what its docstring says."""
+    """Each name appears with its docstring."""
     reference = (DOCS / "reference.md").read_text(encoding="utf-8")
     for public in module.__all__:
         assert f"::: {module.__name__}.{public}\n" in reference, public

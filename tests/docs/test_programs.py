@@ -136,7 +136,7 @@ def _environ(logplex: LogplexReceiver, port: str, broker: str) -> dict[str, str]
 
 @pytest.mark.parametrize(("page", "server"), _servers())
 def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str) -> None:
-    """Its server answers its client; stopped at once, it delivers what it logged."""
+    """The server answers the client; stopped at once, it delivers its records."""
     of_page = blocks(page)
     registry = EXAMPLES / page.stem.replace("-", "_")
     clients = [block for block in of_page if block.says == "client"]
@@ -159,7 +159,7 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
 
 
 def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
-    """What stands there for `web` serves at the port that Heroku names, and logs."""
+    """The `web` process serves at Heroku's port, and logs."""
     registry = EXAMPLES / "heroku"
     processes = dict(
         line.split(": ", 1) for line in (registry / "Procfile").read_text().splitlines()

@@ -27,7 +27,7 @@ def test_every_handler_is_flushed():
 
 
 def test_a_receiver_that_hangs_takes_no_time_from_the_others():
-    """Together they have the time given; what can be delivered is."""
+    """All handlers share the time; records that can be delivered are."""
     with (
         serving(hang) as hung,
         serving(accept) as well,

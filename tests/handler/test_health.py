@@ -28,12 +28,12 @@ def health(texts):
 
 
 def total(lines, name):
-    """What a number comes to over all lines."""
+    """The sum of a number over all lines."""
     return sum(line.get(name, (0, ""))[0] for line in lines)
 
 
 def test_a_line_once_per_interval_says_how_the_handler_is():
-    """In its own stream and form, metrics alone, and beside the books."""
+    """Metrics alone, in the handler's own stream; the line is not counted as a record."""
     with (
         LogplexReceiver() as logplex,
         logging_to(
@@ -91,7 +91,7 @@ def test_the_last_line_leaves_when_the_handler_is_closed():
 
 @pytest.mark.usefixtures("short_waits")
 def test_failures_show(capsys):
-    """Retries, what was dropped by cause, and how full the accumulator is."""
+    """Retries, drops by reason, and how full the accumulator is."""
     with (
         serving(answer(503), answer(503), accept) as server,
         logging_to(
@@ -117,7 +117,7 @@ def test_failures_show(capsys):
 
 @pytest.mark.usefixtures("short_waits")
 def test_a_health_line_that_is_refused_costs_nothing():
-    """All records are delivered, and no drop is told."""
+    """All records are delivered, and no drop is reported."""
     with serving(accept) as server:
         server.steps[:] = [refusing(b"logplex_handler.pending", 400)(server)]
         with logging_to(server.url, health_interval=0.05, flush_interval=0.02) as (logger, handler):
@@ -176,7 +176,7 @@ def test_a_forked_child_says_how_its_own_handler_is():
 
 
 def test_what_is_said_is_what_has_changed():
-    """But for what waits now; a cause without new drops is left out."""
+    """Only changes are reported, except for pending records; reasons without drops are left out."""
     before = Vitals(
         Stats(10, 5, 3, {"buffer_full": 2}, requests=4, retries=1, bytes_sent=1000), 2.0, 0.5
     )

@@ -17,7 +17,7 @@ logger.addHandler(handler)
 
 
 def run(url, script, *, timeout=20, **options):
-    """Run a program whose `logger` sends to the URL; its exit status, and what it said."""
+    """Run a program whose `logger` sends to the URL; its exit status and its output."""
     program = PREAMBLE.replace("OPTIONS", repr(options)) + textwrap.dedent(script)
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program],

@@ -12,7 +12,7 @@ from tests.process.shared import PREAMBLE, run
 
 
 def test_forked_children_deliver_what_is_theirs_while_threads_log():
-    """Every line of parent and children arrives once; the children's books begin at zero."""
+    """Every line of parent and children arrives once; the children's counts begin at zero."""
     with LogplexReceiver() as logplex:
         done = run(
             logplex.url,

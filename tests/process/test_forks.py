@@ -44,7 +44,7 @@ def _nothing_else(monkeypatch):
 
 
 def forked(calls):
-    """What was called in the parent, and what in the child."""
+    """The hooks called in the parent, and those called in the child."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:

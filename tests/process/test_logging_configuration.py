@@ -73,7 +73,7 @@ def test_a_second_dictconfig_delivers_and_does_not_freeze():
 
 
 def test_logging_shutdown_delivers_while_other_threads_log():
-    """It holds the handler's lock meanwhile, which keeps nobody from logging."""
+    """It holds the handler's lock, which does not keep other threads from logging."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, flush_interval=60) as (
@@ -112,7 +112,7 @@ def test_an_application_thread_never_waits_for_the_network():
 
 
 def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up():
-    """What is collected while the handler holds its locks may log through it."""
+    """An object collected while the handler holds its locks may log through it."""
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, max_buffer_bytes=10_000_000) as (

@@ -31,7 +31,7 @@ def test_without_asking_sigterm_ends_a_program_at_once():
 
 
 def test_sigterm_delivers_first_when_asked():
-    """Then the process dies of it, as whoever sent it expects."""
+    """Then the process dies of the signal, as its sender expects."""
     with LogplexReceiver() as logplex:
         done = run(logplex.url, SIGTERM_SELF.format(before="", after="time.sleep(10)"))
         assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
@@ -53,7 +53,7 @@ def test_sigterm_goes_on_to_who_listened_before():
 
 
 def test_sigterm_stays_ignored_where_it_was():
-    """What waits is delivered, and the program goes on."""
+    """Waiting records are delivered, and the program goes on."""
     with LogplexReceiver() as logplex:
         done = run(
             logplex.url,
@@ -96,7 +96,7 @@ def test_sigterm_in_the_middle_of_logging_loses_nothing():
 
 
 def test_sigterm_delivers_to_one_receiver_while_another_hangs():
-    """All handlers are flushed side by side, and what is not delivered is said."""
+    """All handlers are flushed at the same time; undelivered records are reported."""
     with LogplexReceiver() as logplex, serving(hang) as hanging:
         done = run(
             logplex.url,

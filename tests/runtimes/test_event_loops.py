@@ -14,7 +14,7 @@ from tests.servers import hang, serving
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop")
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_an_event_loop_does_not_wait_for_the_network(run, loop):
-    """Its tasks log beside a receiver that does not answer; then one that does has every line."""
+    """Tasks log while the receiver does not answer; a receiver that does gets every line."""
     body = f"""
         import asyncio, {loop}
         longest = 0.0

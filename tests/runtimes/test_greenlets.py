@@ -51,7 +51,7 @@ def test_greenlets_deliver_while_others_run(run, library):
 
 @pytest.mark.parametrize("library", PATCHES)
 def test_a_greenlet_that_lives_on_in_a_forked_child_delivers_nothing_there(run, library):
-    """It would send again what waits in the parent, which does so itself."""
+    """It would send the parent's records a second time."""
     with LogplexReceiver() as logplex:
         run(
             logplex.url,

@@ -23,7 +23,7 @@ RESTARTS = int(os.environ.get("RESTARTS", "3"))
 
 @contextmanager
 def _gunicorn(tmp_path, logplex, *arguments):
-    """A running server of `APP`; its process, its address, and what it has said at the end."""
+    """A running server of `APP`: its process, its address, and its stderr at the end."""
     (tmp_path / "shop.py").write_text(textwrap.dedent(APP))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -77,7 +77,7 @@ def _check_what_arrived(logplex, requested, said):
 @pytest.mark.parametrize("preload", [False, True], ids=["loaded-by-workers", "preloaded"])
 @pytest.mark.parametrize("workers", ["sync", "gthread", "gevent"])
 def test_workers_deliver_every_request_once(tmp_path, preload, workers):
-    """They fork while other threads log, and an orderly stop delivers what waits."""
+    """They fork while other threads log, and an orderly stop delivers waiting records."""
     arguments = ["--workers", "3", "--worker-class", workers, "--threads", "2"]
     if preload:
         arguments.append("--preload")

@@ -56,7 +56,7 @@ def app(environ, start_response):
 
 
 class Story:
-    """A receiver, what it was sent, and which processes were killed.
+    """A receiver, the requests it got, and the processes that were killed.
 
     How soon a line is on disk depends on how busy the machine is, so each kill waits until those
     logged before it are; `kills` is about that time.
@@ -82,7 +82,7 @@ class Story:
         self._step = step
 
     def lines(self, *pids):
-        """What all processes have logged so far, or some of them."""
+        """The lines logged so far by all processes, or by some."""
         lines = (self.folder / "notes").read_text().splitlines()
         return {line for line in lines if not pids or int(line.split()[0]) in pids}
 
@@ -130,7 +130,7 @@ class Story:
 
 @contextmanager
 def running(story, *command, **environment):
-    """A program beside the shop, which is to end well by SIGTERM."""
+    """A program that uses the shop, and must end properly at SIGTERM."""
     with (story.folder / "said").open("w+") as said:
         process = subprocess.Popen(
             command,
@@ -151,7 +151,7 @@ def running(story, *command, **environment):
 
 
 def _ask(url):
-    """Until there is an answer: who was to give one may have been killed."""
+    """Ask until there is an answer: the worker that was to give it may have been killed."""
     deadline = time.monotonic() + 30
     while True:
         try:

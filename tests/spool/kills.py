@@ -62,7 +62,7 @@ class Findings:
 
 
 def run(kills: int, seed: int, at_once: int = 1) -> Findings:
-    """Kill so many processes, let one more live, and see what was received."""
+    """Kill so many processes, let one more live, and compare what was received."""
     chance = random.Random(seed)
     received: list[Received] = []
     is_over = False

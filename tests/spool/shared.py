@@ -15,7 +15,7 @@ DEAD = f"http://token:{TOKEN}@127.0.0.1:1/logs"
 
 
 def rows(spool, what="*"):
-    """What is on disk; nothing before the tables are made."""
+    """The rows on disk; none before the tables exist."""
     with contextlib.closing(sqlite3.connect(spool)) as db:
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             return []
@@ -25,7 +25,7 @@ def rows(spool, what="*"):
 
 
 def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
-    """Log where nobody answers, and close."""
+    """Log to a port where nothing listens, and close."""
     with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
@@ -41,7 +41,7 @@ def lines(*numbers):
 
 @contextlib.contextmanager
 def held(spool):
-    """Nobody else can write meanwhile, as beside a process that was stopped while it did."""
+    """A transaction that keeps all others from writing, like that of a suspended process."""
     with contextlib.closing(
         sqlite3.connect(spool, isolation_level=None, check_same_thread=False)
     ) as db:

@@ -18,7 +18,7 @@ from tests.spool.shared import rows
 
 
 def test_beyond_the_bound_memory_does_what_it_does_without(spool):
-    """What is on disk comes first, then what memory has held; the rest is counted and told."""
+    """Records on disk come first, then those in memory; all others are counted and reported."""
     with serving(answer(503)) as server:
         options = {"max_spool_bytes": 300_000, "max_buffer_bytes": 100_000}
         with logging_to(server.url, spool=spool, shutdown_timeout=5, **options) as (
@@ -62,7 +62,7 @@ def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
 
 
 def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
-    """Those who log stand back for it, a little each, until it has taken what waits."""
+    """Callers are throttled a little until the disk has caught up."""
     spill = DiskSource.spill
 
     def slowly(self):
@@ -82,7 +82,7 @@ def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
 
 
 def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
-    """What is written at that very moment neither."""
+    """Nor do records that are being written at that moment."""
     discard = DiskSource.discard
 
     def discard_and_spill(source):
@@ -100,7 +100,7 @@ def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
 
 @pytest.mark.parametrize("length", [40, 68, 117])
 def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, length, monkeypatch):
-    """There is room for it, and what is not on disk is not sent beside what is."""
+    """Space is reserved for the frame id; records not on disk are not sent with those that are."""
     seen = []
 
     def look(connection):

@@ -47,7 +47,7 @@ def test_a_chunk_with_runs_comes_back_frame_by_frame():
 
 @pytest.mark.parametrize("length", [1, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 10_240])
 def test_frames_that_end_with_a_line_come_apart_as_others_do(length):
-    """Whatever their lengths are; and what is wrong with one shows."""
+    """Whatever their lengths; and damage to one is noticed."""
     line, text = b"x" * (length - 1) + b"\n", b"y" * length
     for frames in ([line, line], [text, text], [line, text, line], [line, b"\n\n", line]):
         made = [b"%d %b" % (len(frame), frame) for frame in frames]

@@ -33,7 +33,7 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
 
 
 def test_the_token_is_not_written_when_a_batch_is_cut_in_parts(spool):
-    """What is put on disk then was made for the receiver before."""
+    """The frames written then were made for the previous receiver."""
     with serving(answer(413), answer(413), answer(503)) as server:
         options = {"token_as_appname": True, "until": lambda: len(server.received) > 2}
         leave(spool, lines(*range(8)), url=server.url, **options)
@@ -42,7 +42,7 @@ def test_the_token_is_not_written_when_a_batch_is_cut_in_parts(spool):
 
 
 def test_nobody_else_can_read_the_files(spool):
-    """Neither the database nor what stands beside it; also if it was there before."""
+    """Neither the database nor its companion files, even if they existed before."""
     spool.touch(0o666)
     with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, _):
         logger.info("secret")
@@ -54,7 +54,7 @@ def test_nobody_else_can_read_the_files(spool):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 @pytest.mark.parametrize("suffix", ["", ".lock"])
 def test_files_of_another_user_are_not_used(spool, suffix, capsys):
-    """Nor is what root makes beside a file of another user's out of reach for that user."""
+    """Files that root creates next to a user's file stay accessible to that user."""
     path = spool.with_name(spool.name + suffix)
     path.touch(0o600)
     os.chown(path, 12345, 12345)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /pr
 
 
 def test_workers_of_celery_that_are_killed(story):
-    """With their parent; the next ones take over what they have left, and end in good order."""
+    """With their parent; the next workers deliver their lines and end properly."""
     folder = str(story.folder)
     (story.folder / "tasks.py").write_text(
         "import celery, time, shop\n"

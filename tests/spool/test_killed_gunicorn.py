@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /pr
 
 @pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
 def test_workers_of_gunicorn_that_are_killed(story, arguments):
-    """Others take over what they have left, while they serve."""
+    """Other workers deliver their lines while they serve."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with running(

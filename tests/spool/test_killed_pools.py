@@ -54,7 +54,7 @@ def test_workers_of_a_process_pool_that_are_killed(story, method):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("library", PATCHES)
 def test_programs_of_greenlets_that_are_killed(story, library):
-    """One after the other, and at last one that is not; its other greenlets go on meanwhile."""
+    """One after the other; the last one lives, and its other greenlets go on."""
     (story.folder / "program.py").write_text(
         f"{PATCHES[library]}\n"
         "import sys, threading, time\n"

@@ -38,7 +38,7 @@ def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
 
 
 def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, capsys):
-    """In order, and before what is new; the books of both balance."""
+    """In order, and before new records; the counts of both handlers balance."""
     before = leave(spool, lines(*range(1000)))
     assert (before.pending, dict(before.dropped)) == (1000, {})
     assert "1000 records left in the spool: NewConnectionError" in capsys.readouterr().err
@@ -117,7 +117,7 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 
 
 def test_records_of_a_dead_process_that_are_refused_are_dropped_and_told(spool):
-    """As this process's own are; the rest is delivered, and the books balance."""
+    """Like this process's own; the rest is delivered, and the counts balance."""
     leave(spool, [*lines(1, 2), "bad", *lines(3, 4)])
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         server.steps[:] = [refusing(b"bad", 413)(server)]
@@ -171,7 +171,7 @@ def test_what_this_handler_cannot_deliver_stays_for_one_that_can(spool):
 
 
 def test_records_of_a_stream_that_is_known_to_nobody_any_more_are_dropped_and_told(spool):
-    """They leave the disk, and the books balance."""
+    """They are deleted from disk, and the counts balance."""
     leave(spool, lines(1, 2), stream="a", streams={"a": DEAD})
     with logging_to(None, spool=spool, streams={}) as (_, handler):
         assert wait_until(

@@ -50,7 +50,7 @@ def _log_in_child(handler, logger, name, number):
 
 
 def test_forked_children_share_a_path_with_their_parent(spool):
-    """Each has its own; what all of them log arrives once, and in order."""
+    """Each process has rows of its own; every line arrives once, in order."""
     context = multiprocessing.get_context("fork")
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("parent -1")
@@ -78,7 +78,7 @@ def test_forked_children_share_a_path_with_their_parent(spool):
 
 
 def test_forks_while_other_threads_write_to_the_spool(spool):
-    """Nobody waits for a lock that nobody holds any more."""
+    """No child waits for a lock whose holder did not survive the fork."""
     stop = threading.Event()
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
 
@@ -114,7 +114,7 @@ def written(spool):
 
 
 def test_many_processes_die_and_one_delivers_it_all(spool):
-    """Eight are killed while nobody answers; none of them loses or mixes anything."""
+    """Eight are killed during an outage; no line is lost, and none is mixed up."""
     program = f"""
         import logging, sys, time
         from logplex_handler import LogplexHandler
@@ -167,7 +167,7 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
 
 
 def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_over(spool):
-    """To a handler of the same process too: as for who sets logging up anew in an outage."""
+    """The next handler may be of the same process, as when logging is reconfigured in an outage."""
     answers = threading.Event()
 
     def slowly(connection):

@@ -56,7 +56,7 @@ def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys
 
 
 def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
-    """It is said, and what is left at the end is dropped and counted."""
+    """It is reported, and records left at the end are dropped and counted."""
     stats = leave(tmp_path / "not" / "there", lines(1, 2))
     assert dict(stats.dropped) == {"shutdown": 2}
     said = capsys.readouterr().err
@@ -65,7 +65,7 @@ def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
 
 
 def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
-    """Records that were on it are lost and told; those after them are delivered from memory."""
+    """Records on it are lost and reported; later ones are delivered from memory."""
     with (
         serving(answer(503)) as server,
         logging_to(server.url, spool=spool) as (logger, handler),
@@ -100,7 +100,7 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
 
 
 def test_another_programs_database_is_left_as_it_is(spool, capsys):
-    """Whatever its version: to the byte, with its mode, and with nothing beside it."""
+    """Whatever its version: its bytes and mode stay the same, and no file appears next to it."""
     with contextlib.closing(sqlite3.connect(spool)) as db:
         db.execute("PRAGMA user_version = 1")
         db.execute("CREATE TABLE others (name)")
@@ -130,7 +130,7 @@ def test_another_programs_database_is_left_as_it_is(spool, capsys):
     ],
 )
 def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
-    """What follows is delivered, what it holds is delivered or counted, and no header is forged."""
+    """Later rows are delivered, its records are delivered or counted, and no header is forged."""
     # The first one is in a request of its own.
     with serving(reset, answer(503)) as server:
         leave(spool, ["first"], url=server.url, until=lambda: server.received)
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
 
 
 def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
-    """Not once for each stream; and what cannot be written is counted as dropped."""
+    """Nor once for each stream; records that cannot be written are counted as dropped."""
     leave(spool, ["before"])
     streams = dict.fromkeys(range(40), DEAD)
     with held(spool):
@@ -194,7 +194,7 @@ def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
 
 
 def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
-    """Also by a stream that was let go of meanwhile, and was opened again."""
+    """Not even by a stream that was retired and opened again."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     monkeypatch.setattr(transactions, "_PATIENCE", 0.2)
     with (

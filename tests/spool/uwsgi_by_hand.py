@@ -75,7 +75,7 @@ def test_workers_deliver_every_request_once(tmp_path, arguments):
 
 @pytest.mark.parametrize("lazy", [["--lazy-apps"], []], ids=["loaded-by-workers", "forked"])
 def test_workers_that_share_a_spool_and_are_killed(story, lazy):
-    """Others take over what they have left, while they serve."""
+    """Other workers deliver their lines while they serve."""
     (story.folder / "shop.py").write_text(SHOP.replace("app(environ", "application(environ"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

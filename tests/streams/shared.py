@@ -7,7 +7,7 @@ from logplex_handler.testing import LogplexReceiver
 
 
 class Record:
-    """A partner's record: the URL of each stream, and what it was asked."""
+    """A partner's record: the URL of each stream, and the look-ups made."""
 
     def __init__(self, urls):
         self.urls = dict(urls)

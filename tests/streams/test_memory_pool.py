@@ -13,7 +13,7 @@ from tests.streams.shared import receiving, to
 
 
 def test_one_customer_s_outage_does_not_eat_the_others_memory():
-    """Together they hold no more than `max_buffer_bytes`; who holds most gives way."""
+    """Together they hold at most `max_buffer_bytes`; the largest gives way."""
     with receiving("t.1") as logplex, serving(answer(503)) as broken:
 
         def url_for(stream):
@@ -41,7 +41,7 @@ def test_one_customer_s_outage_does_not_eat_the_others_memory():
 
 
 def test_newest_lines_dropped_leave_the_others_room_too():
-    """Nobody gives way then, so nobody takes more than half of what is left."""
+    """No stream gives way then, so none takes more than half of the free memory."""
     with receiving("t.1") as logplex, serving(answer(503)) as broken:
 
         def url_for(stream):
@@ -128,7 +128,7 @@ def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(
 
 
 def test_floods_one_after_the_other_leave_something_for_those_that_hold_little():
-    """Where the newest lines are dropped, and nobody gives way."""
+    """With `drop_newest` no stream gives way."""
     with receiving("t.1") as logplex, serving(answer(503)) as broken:
 
         def url_for(stream):
@@ -146,7 +146,7 @@ def test_floods_one_after_the_other_leave_something_for_those_that_hold_little()
 
 
 def test_what_gives_way_to_others_is_told_though_nothing_else_happens():
-    """The callback hears of it at once."""
+    """The callback is called at once."""
     told = Counter()
     with serving(answer(401)) as broken:
         options = {"max_buffer_bytes": 100_000, "shutdown_timeout": 0.1}

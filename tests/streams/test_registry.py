@@ -36,7 +36,7 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
 
 
 def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
-    """Who had found the stream before puts it there, and wakes somebody for it."""
+    """A caller that had found the stream before still enqueues the line, and wakes a worker."""
     with receiving("t.1") as logplex:
         urls = {1: logplex.url_for("t.1")}
         with logging_to(None, streams=urls) as (logger, handler):
@@ -55,7 +55,7 @@ def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
 
 
 def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lost():
-    """Both are of one stream, in whose place there is never another one beside it."""
+    """Both lines belong to one stream; there is never a second stream of the same id."""
     with receiving("t.1") as logplex:
         urls = {1: logplex.url_for("t.1")}
         with logging_to(None, streams=urls, flush_interval=60) as (logger, handler):
@@ -78,7 +78,7 @@ def test_a_line_that_finds_its_stream_as_another_thread_opens_it_again_is_not_lo
 
 
 def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
-    """Its lines are in the books of `close`, and its next one goes behind them."""
+    """`close` counts its lines, and the next line queues behind them."""
     monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     released = threading.Event()
@@ -102,7 +102,7 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
 
 
 def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
-    """What `on_drop` logs waits for the next batch, however long that takes."""
+    """A record that `on_drop` logs waits for the next batch, however long that takes."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     with receiving("t.1") as logplex:
 

@@ -111,7 +111,7 @@ def test_a_refused_stream_is_set_aside_with_its_lines_and_told_of(capsys):
 
 
 def test_a_stream_that_is_taken_again_is_not_set_aside():
-    """Though the look-up has failed meanwhile, and nobody asks again."""
+    """Even if the look-up has failed and is not repeated."""
 
     def refresh(stream, rejected):
         raise RuntimeError
@@ -168,7 +168,7 @@ def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
 
 
 def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_end():
-    """What goes to others is still delivered by `close`."""
+    """`close` still delivers the records of other streams."""
 
     def slow(connection):
         time.sleep(0.05)

@@ -35,7 +35,7 @@ started = threading.Thread.start
     ids=lambda given: type(given).__name__,
 )
 def test_a_look_up_that_fails_is_contained_and_tried_again(given, capsys):
-    """The stream waits, the others do not; nothing of what it gave is shown."""
+    """The stream waits, the others do not; the returned value is not shown."""
     with receiving("t.1", "t.2") as logplex:
         calls = Counter()
 
@@ -63,7 +63,7 @@ def test_a_look_up_that_fails_is_contained_and_tried_again(given, capsys):
 
 
 def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
-    """It is given up after a while; what it brings then is not lost either."""
+    """It is given up after a while; a late result is used all the same."""
     monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.2)
     released = threading.Event()
     with receiving("t.1", "t.2") as logplex:
@@ -179,7 +179,7 @@ def test_a_look_up_never_runs_in_the_application_s_thread():
 
 
 def test_where_no_thread_is_to_be_had_whoever_waits_looks_up(monkeypatch):
-    """As at the end of the interpreter, from Python 3.12 on: else its last lines were lost."""
+    """As at interpreter exit from Python 3.12 on, where the last lines would be lost otherwise."""
 
     def start(thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")

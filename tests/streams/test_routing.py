@@ -248,7 +248,7 @@ def test_closing_delivers_what_all_streams_have():
 
 
 class Naive:
-    """An id as people write them: it cannot be compared with what is of another class."""
+    """An id as people write them: it cannot be compared with objects of other classes."""
 
     def __init__(self, key):
         self.key = key

@@ -38,7 +38,7 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
 
 @pytest.mark.parametrize("has_url", [False, True])
 def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
-    """Of the first for a stream, of later ones, of those that name none; not of what it logs."""
+    """For the first record of a stream, later ones, and those without a stream; not for its own."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     told = Counter()
 
@@ -113,7 +113,7 @@ def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
 
 
 def test_a_stream_that_has_ended_is_counted_as_gone():
-    """`refresh` says None; what comes later is counted as well."""
+    """`refresh` returns None; later records are counted as well."""
     with receiving("other") as logplex:
         source = Record({1: logplex.url_for("gone")})
         source.refresh = lambda stream, rejected: None

@@ -210,7 +210,7 @@ def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
 
 
 def test_hints_before_an_answer_are_skipped():
-    """Else the answer behind them would be taken for that of the next request."""
+    """Otherwise the final answer would be taken for that of the next request."""
 
     def hinting(connection):
         connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
@@ -227,7 +227,7 @@ def test_hints_before_an_answer_are_skipped():
 
 
 def test_an_answer_that_is_not_the_last_word_is_none(short_waits):
-    """101 leaves HTTP: what follows belongs to no request."""
+    """101 leaves HTTP: the bytes after it belong to no request."""
     with (
         serving(answer(101, "Upgrade: x"), accept) as server,
         logging_to(server.url) as (logger, handler),

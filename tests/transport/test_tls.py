@@ -43,7 +43,7 @@ def assert_delivered_by_a_session_that_trusts(path, context):
 
 
 def test_a_private_ca_is_taken_from_the_session(authority, monkeypatch):
-    """What a session_factory sets is kept."""
+    """Settings of a `session_factory` are kept."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     path, context = authority
@@ -126,7 +126,7 @@ def test_a_slow_reader_of_a_long_body_is_given_up_under_tls(authority, monkeypat
 
 
 def garble(connection):
-    """Answer what TLS cannot decipher."""
+    """Answer with bytes that TLS cannot decrypt."""
     os.write(connection.fileno(), b"\x17\x03\x03\0\x40" + b"x" * 64)
 
 
@@ -167,7 +167,7 @@ def test_a_kept_tls_connection_that_dies_under_a_request_is_tried_again_at_once(
 
 
 def test_tls_that_is_not_agreed_on_has_delivered_nothing(short_waits):
-    """What answers does not speak it: no retry can be a duplicate."""
+    """The server does not speak TLS, so no retry can be a duplicate."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():

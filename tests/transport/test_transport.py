@@ -136,7 +136,7 @@ def test_the_end_of_a_tls_connection_is_one(error, closed):
 
 @responses.activate
 def test_a_request_is_marked_while_it_is_made_and_not_after():
-    """What is logged meanwhile can be told from the application's own records."""
+    """Records logged during it can be told from the application's own."""
     marks = []
     responses.add_callback(
         responses.POST,
@@ -235,7 +235,7 @@ def test_no_request_with_its_credentials_outlives_a_failure():
     ],
 )
 def test_retry_after_is_read_in_both_forms(value, seconds):
-    """Seconds or a date, ten minutes at most; anything else says nothing."""
+    """Seconds or a date, ten minutes at most; other values are ignored."""
     assert retry_after(value, now=10.0) == seconds
 
 
@@ -300,7 +300,7 @@ def test_the_environment_is_read_once_for_a_connection(monkeypatch):
 
 @responses.activate
 def test_a_session_of_the_application_s_may_change_between_requests():
-    """What it adds to its headers later is sent."""
+    """Headers added later are sent."""
     session = requests.Session()
     responses.post(URL, status=204)
     transport = Transport(options(session_factory=lambda: session))
