@@ -57,7 +57,7 @@ class Backoff:
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next attempt.
 
-        If somebody flushes that is soon, unless the receiver has asked for a longer wait.
+        During a flush that is soon, unless the receiver has asked for a longer wait.
         """
         not_before = self.not_before
         if urgency and self.retry_after_until <= now:

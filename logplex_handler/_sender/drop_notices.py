@@ -80,7 +80,7 @@ class DropNotices:
             self._called_back = drops.copy()
             left = drops - self._on_stderr
             new, self._rejected = new + self._rejected, _NONE
-        # These are reported by whoever closes the handler, in other words.
+        # The caller who closes the handler reports these, in other words.
         del left["shutdown"]
         if left and not closing and self._diagnostics.warn("dropped", drops_in_words(left)):
             left = Counter()

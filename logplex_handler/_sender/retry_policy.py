@@ -15,7 +15,7 @@ LONGEST_REFUSED_WAIT = 600.0
 
 # Statuses that pass with time, besides all of 5xx.
 _PASSING = frozenset({408, 425, 429})
-# Statuses that say something about the URL and nothing about the batch.
+# Statuses that concern the URL, whatever the batch.
 _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
 # The status that names the batch's size as the cause, so that another URL would not help.
 _TOO_LARGE = 413

@@ -75,9 +75,8 @@ class Lease:
 
     def ack(self, delivered: int, dropped: int) -> None:
         """Settle all records: so many were delivered, and so many dropped."""
-        recovered = self.recovered
         self._source.forget(self)
-        self._accumulator.settle(delivered=delivered, dropped=dropped, recovered=recovered)
+        self._accumulator.settle(delivered=delivered, dropped=dropped, recovered=self.recovered)
 
     def replace(self, left: Parts, delivered: int = 0, dropped: int = 0) -> None:
         """Settle some records; the others are sent as these parts."""

@@ -1,4 +1,4 @@
-"""How urgent delivery is: not at all, somebody flushes, or the handler closes."""
+"""How urgent delivery is: whether a caller flushes, or the handler closes."""
 
 from __future__ import annotations
 

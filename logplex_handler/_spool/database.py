@@ -68,7 +68,7 @@ def opened(
         patiently(lambda: _is_made(db))
         # It has to precede the first page. Large pages cost less, since chunks are large.
         db.execute(f"PRAGMA page_size = {_PAGE:d}")
-        # Deleted content is not overwritten: nobody but the owner can read the file.
+        # Deleted content is not overwritten: no other user can read the file.
         db.execute("PRAGMA secure_delete = OFF")
         patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
         # With this, a crash of the process loses nothing, and one of the machine the last moments.

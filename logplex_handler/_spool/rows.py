@@ -18,7 +18,7 @@ _CHUNKS = (
 )
 _IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
 _OF_FRAME_ID = f"{_CHUNKS} AND frame_id = ? ORDER BY place, part"
-# Which streams somebody serves: the handler's own URL, other streams, or both.
+# The streams that a handler serves: its own URL, other streams, or both.
 _SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
 # A damaged row may hold anything.
 _COUNTS = (

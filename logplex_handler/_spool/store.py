@@ -148,7 +148,7 @@ class Spool:
                         # Whatever clock it was by, what is written next comes behind it.
                         self._last_place = max(self._last_place, place)
                     rows.take_over(db, self._owner, owner, served)
-                # Nobody else may see these owners dead while they still have chunks.
+                # No other process may find these owners dead while they still have chunks.
                 db.execute("COMMIT")
                 db.execute("BEGIN")
             finally:
