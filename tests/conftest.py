@@ -65,7 +65,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def _readouterr(capture: pytest.CaptureFixture[Any]) -> Any:
-    """What a test takes out of the capture is in no report, so it is searched here."""
+    """Output that a test reads from the capture is in no report, so it is searched here."""
     result = _original(capture)
     if any(_found_in(str(text)) for text in result):
         pytest.fail("A token was printed: in what readouterr() returned", pytrace=False)

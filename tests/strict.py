@@ -18,7 +18,7 @@ _DIGITS = "0123456789"
 
 
 class Wrong(AssertionError):
-    """What was read breaks a rule of the documents."""
+    """The text breaks a rule of the documents."""
 
 
 def _require(condition: object, rule: str) -> None:

@@ -72,7 +72,7 @@ def test_filters_leave_what_passes_all_of_them(tab, local):
 
 
 def test_a_click_shows_pairs_and_explains_violations(tab, local):
-    """The parts of the line, and what to do about what is wrong."""
+    """The line's parts, and how to mend each violation."""
     local.send('source=us msg="a \\"b\\"\\nc" order_id=42', "measure#x=1e3ms")
     opened(tab, local)
     tab.locator(ROWS).nth(0).click()
@@ -260,7 +260,7 @@ def test_names_without_end_do_not_stop_the_page(tab, local):
 
 
 def test_plots_go_on_while_metrics_arrive(tab, local):
-    """Without a click, and a value is told under the pointer."""
+    """Without a click; the value under the pointer is shown."""
     opened(tab, local, rows=False)
     tab.keyboard.press("2")
     expect(tab.get_by_text("No metrics yet")).to_be_visible()

@@ -29,7 +29,7 @@ _TOLD = re.compile(r"count#logplex_handler\.dropped=([0-9]+)$")
 
 
 def broken(seen: Seen) -> list[str]:
-    """In words, what does not hold; nothing if all is well."""
+    """The conditions that do not hold, in words; none if all is well."""
     return [*seen.wrong, *_ledger(seen), *_lines(seen), *_calls(seen), *_ends(seen)]
 
 

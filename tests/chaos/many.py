@@ -18,7 +18,7 @@ _MOST_GROWTH = 100 * 1024 * 1024
 
 
 def outcome(seed: int) -> tuple[int, list[str], Counter[str], float, int]:
-    """Its seed, what does not hold, totals, the longest call in seconds, and memory in bytes."""
+    """The seed, what does not hold, totals, the longest call in seconds, and memory in bytes."""
     seen = play(of_seed(seed))
     stats = seen.stats
     totals = Counter(
@@ -37,7 +37,7 @@ def outcome(seed: int) -> tuple[int, list[str], Counter[str], float, int]:
 
 
 def main() -> int:
-    """Play the scenarios, say what does not hold in any of them, and what they came to."""
+    """Play the scenarios; report the conditions that do not hold, and totals."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos", description="Play scenarios, and say what does not hold."
     )

@@ -73,7 +73,7 @@ _UNDELIVERED = re.compile(r"([0-9]+) records? (?:not delivered|dropped)")
 
 
 def broken_by(ending: str, seed: int) -> list[str]:
-    """In words, what does not hold of a program that ends so; nothing if all is well."""
+    """The conditions that do not hold for a program that ends this way, in words."""
     dice = random.Random(f"program {seed}")
     forks, records = dice.choice((0, 1, 4)), dice.choice((5, 100))
     code, status = ENDINGS[ending]

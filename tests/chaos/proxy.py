@@ -145,7 +145,7 @@ class Proxy:
                 ends.close()
 
     def _harmed(self, data: bytes, plan: Plan, ends: _Ends, good: int) -> bytes:
-        """What is passed on of it, late perhaps."""
+        """The bytes that are passed on, perhaps late."""
         if plan.fault == "delay":
             self._over.wait(plan.seconds)
         elif plan.fault == "throttle":

@@ -42,7 +42,7 @@ _WAITS = {
 
 @dataclass
 class Seen:
-    """What was seen of a scenario, for `checks`."""
+    """Observations of a scenario, for `checks`."""
 
     scenario: Scenario
     stats: Stats = field(default_factory=Stats)
@@ -202,7 +202,7 @@ def _log(
     handler: LogplexHandler,
     metronome: _Metronome,
 ) -> None:
-    """Have all threads log, and watch the books meanwhile."""
+    """Have all threads log while this one watches the counts."""
     texts = [
         [text(scenario, thread, number) for number in range(scenario.records)]
         for thread in range(scenario.threads)

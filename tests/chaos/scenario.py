@@ -79,7 +79,7 @@ def of_seed(seed: int) -> Scenario:
 
 
 def text(scenario: Scenario, thread: int, number: int) -> str:
-    """What a thread logs as its record of that number; its beginning says which and how long."""
+    """The text of a thread's record of that number; it begins with thread, number and length."""
     dice = random.Random(f"{scenario.seed} {thread} {number}")
     poison = "poison" if dice.random() < scenario.poisoned else ""
     filling = scenario.longest if dice.random() < 0.02 else dice.randrange(60)

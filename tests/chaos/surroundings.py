@@ -91,7 +91,7 @@ def jumping_clock(seed: int, over: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """What is said on stderr goes to a file on a full disk. What waits on disk will be here too."""
+    """stderr goes to a file on a full disk."""
     real = sys.stderr
     # Closed below: what it could not write, it would try again.
     full = open("/dev/full", "w")  # noqa: SIM115

@@ -109,7 +109,7 @@ def chain(error):
 
 
 def told(error, *secrets):
-    """Where the error tells one of the secrets, if anywhere: never what."""
+    """The places where the error shows one of the secrets, without the secret."""
     places = {"format_exception": "".join(traceback.format_exception(error))}
     for link in chain(error):
         places[f"{type(link).__name__}'s text"] = f"{link}\n{link!r}\n{link.args!r}"
@@ -125,7 +125,7 @@ def told(error, *secrets):
 
 
 class Broken(logging.Formatter):
-    """Raises what it is given, or returns it."""
+    """Raises a given exception, or returns a given value."""
 
     def __init__(self, result):
         super().__init__()

@@ -24,7 +24,7 @@ MACHINE = re.sub("[^a-z0-9.-]", "-", socket.gethostname().lower())
 
 
 def shown(variable, handler, logplex):
-    """What the receiver sees of the setting."""
+    """The setting as the receiver sees it."""
     packet(handler, logplex)
     return SHOWN_BY[variable](logplex.lines[0], logplex.requests[0])
 
@@ -42,7 +42,7 @@ def shown(variable, handler, logplex):
     ],
 )
 def test_a_variable_of_the_environment_is_used(logplex, make, monkeypatch, variable, value, seen):
-    """Each of them sets what it is named for."""
+    """Each variable sets the option of its name."""
     monkeypatch.setenv(variable, value)
     assert shown(variable, make(logplex.url), logplex) == seen
 
@@ -124,7 +124,7 @@ def test_a_source_given_to_a_formatter_beats_the_environment(logplex, make, monk
 def test_the_url_and_the_token_of_the_environment_may_stand_apart(
     logplex, make, monkeypatch, separate
 ):
-    """`LOGPLEX_URL` with credentials, or without them beside `LOGPLEX_TOKEN`."""
+    """`LOGPLEX_URL` with credentials, or without them and `LOGPLEX_TOKEN`."""
     url = logplex.url
     if separate:
         monkeypatch.setenv("LOGPLEX_TOKEN", f" {logplex.token}\n")
@@ -163,7 +163,7 @@ def test_credentials_in_the_url_beat_the_token_of_the_environment(logplex, make,
     ids=lambda value: " ".join(value) if isinstance(value, list) and "-c" not in value else None,
 )
 def test_the_default_procid_is_the_name_of_the_program(logplex, tmp_path, files, command, procid):
-    """However Python was told to run it, and `python` where it has none that can be used."""
+    """However Python runs it; `python` if it has no usable name."""
     for file in files:
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from tests.configuration.shared import URL, delivered, dict_config, packet, reco
 
 @pytest.mark.parametrize("level", ["WARNING", logging.WARNING])
 def test_records_below_the_level_are_not_handled(logplex, make, level):
-    """A level is given by name or by number; what is below it is not in the books either."""
+    """A level is a name or a number; records below it are not counted."""
     handler = make(logplex.url, level=level)
     logger = logging.getLogger("tests.level")
     logger.addHandler(handler)
@@ -36,7 +36,7 @@ def test_a_record_that_a_filter_turns_away_is_not_handled(logplex, make):
 
 
 def test_a_filter_may_add_extras(logplex, make):
-    """What it puts into the record is in the line."""
+    """Attributes that it adds to the record are in the line."""
 
     def add_request_id(record):
         record.request_id = "r-1"
@@ -72,7 +72,7 @@ def test_a_filter_may_replace_the_record(logplex, make):
     ids=["class", "class with datefmt and style", "factory with datefmt and style"],
 )
 def test_dict_config_makes_the_formatter_in_both_forms(logplex, formatter):
-    """What the `class` form passes beside, a format apart, changes nothing."""
+    """Arguments that the `class` form adds, except a format, change nothing."""
     config = dict_config(url=logplex.url, formatter="pairs")
     config["formatters"]["pairs"] = formatter
     logging.config.dictConfig(config)

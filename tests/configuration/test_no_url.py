@@ -14,7 +14,7 @@ from tests.configuration.shared import URL, Broken, dict_config, record
 
 
 def test_without_a_url_records_are_counted_and_not_formatted(make):
-    """An inactive handler costs next to nothing, and its books tell it."""
+    """An inactive handler costs next to nothing, and counts its records."""
     formatted: list[logging.LogRecord] = []
     handler = make()
     handler.setFormatter(logging.Formatter())

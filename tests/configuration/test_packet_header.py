@@ -26,7 +26,7 @@ from tests.configuration.shared import URL, packet, told
     ],
 )
 def test_a_header_field_is_made_safe(logplex, make, option, given, sent):
-    """Lower case, `-` for what is not `[a-z0-9.-]`, cut to the length that RFC 5424 allows."""
+    """Lower case, `-` for characters other than `[a-z0-9.-]`, cut to RFC 5424's length."""
     handler = make(logplex.url, **{option: given})
     assert getattr(packet(handler, logplex), option) == sent
 

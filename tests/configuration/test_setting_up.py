@@ -237,7 +237,7 @@ def test_a_record_is_as_before_when_the_handler_is_done_with_it(logplex, make):
 
 @pytest.mark.parametrize("disable", [True, False])
 def test_existing_loggers_are_disabled_as_the_configuration_says(logplex, disable):
-    """`disable_existing_loggers` means what it means everywhere."""
+    """`disable_existing_loggers` works as with other handlers."""
     existing = logging.getLogger("tests_existing.orders")
     config = dict_config(url=logplex.url)
     del config["loggers"]

@@ -99,7 +99,7 @@ every_bad_url = pytest.mark.parametrize(
 
 @every_bad_url
 def test_a_malformed_url_is_not_shown(url):
-    """The error says what is wrong, and neither it nor any frame of ours holds URL or token."""
+    """The error names the fault; neither it nor any frame of the package holds URL or token."""
     with pytest.raises(ConfigurationError, match=r"^url: \w.*\w") as caught:
         LogplexHandler(url)
     assert chain(caught.value) == [caught.value]

@@ -44,7 +44,7 @@ HOSTILE = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=20), max_size=2
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_is_too_hostile(name):
-    """What `tests/fuzz` looks for by coverage, with what hypothesis thinks of."""
+    """The same targets that `tests/fuzz` explores by coverage."""
     target = TARGETS[name]
 
     @settings(max_examples=300)

@@ -21,7 +21,7 @@ APP_INFO = "https://api.heroku.com/vendor/apps/app1@heroku.com"
 
 
 class Partner:
-    """A partner's record of one resource, and what it was told."""
+    """A partner's record of one resource, and the changes it was asked to store."""
 
     def __init__(self, **known):
         given = {"log_input_url": OLD, "access_token": "access-0", "refresh_token": "refresh-0"}

@@ -43,7 +43,7 @@ class Asked:
 
 
 class Heroku:
-    """Answers for the add-ons in `addons`, by id; what is in `planned` it answers first."""
+    """Answers for the add-ons in `addons`, by id; answers in `planned` come first."""
 
     def __init__(self):
         self.addons: dict[str, Addon] = {}
@@ -177,7 +177,7 @@ def standing_in():
 
 
 def check_hidden(error):
-    """Neither its text nor what a debugger sees of the package's frames holds a secret."""
+    """Neither the error's text nor the variables of the package's frames hold a secret."""
     assert error.__cause__ is None
     assert error.__context__ is None
     shown = [str(error), repr(error)]

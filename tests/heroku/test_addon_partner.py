@@ -50,7 +50,7 @@ def provision(client, auth, **change):
 
 @pytest.mark.parametrize("auth", [None, ("my-addon", "wrong"), ("wrong", "a-password"), ("", "")])
 def test_only_heroku_is_let_in(client, record, auth):
-    """Nothing is put on record for anybody else."""
+    """A request from elsewhere stores nothing."""
     assert provision(client, auth).status_code == 401
     assert record.resource(UUID) is None
 
@@ -66,7 +66,7 @@ def test_the_same_request_twice_is_one_customer(client, record, heroku):
 
 
 def test_an_exchange_that_fails_is_made_up_for_when_heroku_asks_again(client, record, heroku):
-    """It is told to."""
+    """The endpoint asks it to."""
     heroku.planned.append((503, {}))
     assert provision(client, ("my-addon", "a-password")).status_code == 503
     assert provision(client, ("my-addon", "a-password")).status_code == 200
@@ -74,7 +74,7 @@ def test_an_exchange_that_fails_is_made_up_for_when_heroku_asks_again(client, re
 
 
 def test_a_request_that_cannot_be_used_is_refused_by_name(client, record):
-    """Without what it holds."""
+    """The error does not show the value."""
     answer = provision(client, ("my-addon", "a-password"), log_input_url="t.01234567")
     assert answer.status_code == 422
     assert answer.json["message"].startswith("log_input_url: ")

@@ -77,7 +77,7 @@ def test_an_answer_that_cannot_be_used_is_a_failed_look_up(answer, problem):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_so_it_is_with_the_legacy_api(answer, problem):
-    """There, what is not there may be yet to come."""
+    """There, a missing resource may still be created."""
     responses.get(APP_INFO, **answer)
     partner = Partner(id="app1@heroku.com", log_input_url=None)
     assert problem in str(refused(app_info(partner).url_for, "one"))
@@ -85,7 +85,7 @@ def test_so_it_is_with_the_legacy_api(answer, problem):
 
 @responses.activate
 def test_what_is_not_there_any_more_has_ended(capsys, monkeypatch):
-    """And so has what is null, as it is for an app of the Fir generation. Each is said once."""
+    """So has a null URL, as of an app of the Fir generation. Each is reported once."""
     monkeypatch.setattr(diagnostics, "_INTERVAL", 0.0)
     responses.get(ATTACHMENTS, status=404)
     api = platform(Partner(log_input_url=None))
@@ -155,7 +155,7 @@ def test_nothing_is_taken_from_netrc_and_no_check_is_left_out(tmp_path, monkeypa
 
 
 def test_a_session_factory_that_fails_is_contained():
-    """As what is no session is."""
+    """As is a factory that returns no session."""
 
     def fails():
         raise RuntimeError("secret")

@@ -71,7 +71,7 @@ def test_a_resource_is_made_of_strings(given):
 
 
 def test_nothing_shows_a_secret():
-    """Not the APIs, nor what they hold."""
+    """Neither the APIs nor their attributes."""
     body = {"uuid": UUID, "log_input_url": OLD, "oauth_grant": {"code": "the-grant's-code"}}
     things = [platform(Partner()), app_info(Partner()), Partner().resource]
     things += [Provision.from_json(body)]

@@ -36,7 +36,7 @@ def test_a_url_on_record_is_used_without_a_request():
 
 @responses.activate
 def test_a_stream_that_is_not_on_record_is_unknown():
-    """Nobody is asked."""
+    """No request is made."""
     for api in (platform(Partner()), PlatformAPI({}.__getitem__, client_secret=SECRET)):
         assert api.url_for("unknown") is None
         assert api.refresh("unknown", OLD) is None
@@ -102,7 +102,7 @@ def test_the_legacy_api_is_asked_with_the_password_of_the_manifest():
     ],
 )
 def test_the_app_of_the_stream_is_chosen_among_the_attachments(app_id, attachments, expected):
-    """By its id, or else the one that the add-on was made for; a null URL takes no logs."""
+    """By its id, or else the app that the add-on was created for; a null URL takes no logs."""
     responses.get(ATTACHMENTS, json=attachments)
     found = platform(Partner(log_input_url=None, app_id=app_id)).url_for("one")
     assert (found and found.token) == (expected and Destination.from_url(expected).token)

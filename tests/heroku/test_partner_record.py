@@ -28,7 +28,7 @@ def test_a_url_that_has_not_changed_is_told_to_nobody():
 
 @responses.activate
 def test_a_record_that_has_changed_meanwhile_is_believed():
-    """Another process has been told of it."""
+    """Another process has stored the change."""
     partner = Partner(log_input_url=NEW)
     found = platform(partner).refresh("one", Destination.from_url(OLD, hostname="app-1"))
     assert found == Destination.from_url(NEW)
@@ -38,7 +38,7 @@ def test_a_record_that_has_changed_meanwhile_is_believed():
 
 @responses.activate
 def test_a_record_that_could_not_be_updated_is_believed_no_more(capsys):
-    """What it holds is outdated; it is told again at the next occasion."""
+    """Its URL is outdated; the partner is asked again at the next look-up."""
     responses.get(ATTACHMENTS, json=[attachment()])
     partner = Partner()
     works = False

@@ -32,7 +32,7 @@ V3 = {
 
 @pytest.mark.parametrize("form", [dict, json.dumps, lambda body: json.dumps(body).encode()])
 def test_a_provision_request_gives_the_destination(form):
-    """Of the third version; a field that nobody knows yet is left alone."""
+    """Of the third version; unknown fields are ignored."""
     found = Provision.from_json(form(V3 | {"something": ["new"]}))
     assert found.destination == Destination.from_url(OLD)
     assert (found.id, found.log_input_url, found.grant_code) == (UUID, OLD, "the-grant's-code")
@@ -88,7 +88,7 @@ BAD = [
 
 @pytest.mark.parametrize(("field", "body"), BAD, ids=[str(n) for n in range(len(BAD))])
 def test_a_hostile_request_is_an_error_that_names_the_field(field, body):
-    """And shows nothing of what it holds."""
+    """The error does not show the value."""
     with pytest.raises(ConfigurationError) as caught:
         Provision.from_json(body)
     assert str(caught.value).startswith(f"{field}: ")
@@ -109,7 +109,7 @@ _FIELDS = st.sampled_from([*V3, "heroku_id", "logplex_token"])
     more=st.dictionaries(st.text(), _ANYTHING, max_size=3),
 )
 def test_any_request_is_taken_or_refused_by_name(change, missing, more):
-    """Never another exception, and what is taken has an id and can be stored."""
+    """Never another exception; an accepted request has an id and can be stored."""
     body = {name: value for name, value in (more | V3 | change).items() if name not in missing}
     try:
         found = Provision.from_json(json.dumps(body))

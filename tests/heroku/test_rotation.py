@@ -81,7 +81,7 @@ def test_the_handler_asks_no_earlier_than_heroku_wants(monkeypatch, short_waits)
 
 @pytest.mark.parametrize("asked", ["soon", float("nan"), -5, None])
 def test_a_look_up_may_ask_for_patience_in_any_terms(asked, short_waits, capsys):
-    """What makes no sense is left alone; its words are shown, on one line."""
+    """A senseless wait is ignored; the error's text is shown on one line."""
     calls = []
     with LogplexReceiver() as logplex:
 
@@ -126,7 +126,7 @@ def test_a_stand_in_on_this_machine_is_asked_directly(monkeypatch):
 
 
 def test_what_the_libraries_log_of_a_look_up_is_not_delivered():
-    """Nobody's stream is the place for it."""
+    """It belongs in no customer's stream."""
     library = logging.getLogger("urllib3")
     with standing_in() as heroku, LogplexReceiver() as logplex:
         heroku.addons[UUID] = Addon({"app-1": logplex.url})

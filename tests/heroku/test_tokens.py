@@ -68,7 +68,7 @@ def test_a_new_token_that_is_refused_too_is_not_refreshed_again():
 
 @responses.activate
 def test_without_an_access_token_on_record_it_is_refreshed_first():
-    """And without a refresh token either, that is what the error says."""
+    """Without a refresh token either, the error says so."""
     responses.post(TOKEN, json={"access_token": "access-1"})
     responses.get(ATTACHMENTS, json=[attachment()])
     assert platform(Partner(access_token=None)).refresh("one", OLD)
@@ -88,7 +88,7 @@ def test_without_an_access_token_on_record_it_is_refreshed_first():
     ],
 )
 def test_a_refresh_that_fails_is_a_failed_look_up(answer, problem):
-    """No token is told of."""
+    """The partner is given no token."""
     responses.get(ATTACHMENTS, status=401)
     responses.post(TOKEN, **answer)
     partner = Partner()
@@ -117,7 +117,7 @@ def test_another_process_may_have_refreshed_it():
 
 @pytest.mark.parametrize("renews", [False, True])
 def test_tokens_that_could_not_be_stored_are_used_all_the_same(renews, capsys):
-    """For as long as the record holds the old ones; and the failure is told, not shown."""
+    """For as long as the record holds the old ones; the failure is reported without its text."""
     with standing_in() as heroku:
         heroku.renews_refresh_tokens = renews
         addon = heroku.addons[UUID] = Addon({"app-1": NEW}, "access-9")
@@ -143,7 +143,7 @@ def test_tokens_that_could_not_be_stored_are_used_all_the_same(renews, capsys):
 
 
 def test_many_threads_refresh_one_token_once():
-    """And one rotation is told of once, though two streams of it are asked for."""
+    """One rotation is reported once, although two of its streams are looked up."""
     with standing_in() as heroku:
         heroku.renews_refresh_tokens = True
         heroku.addons[UUID] = Addon({"app-1": NEW}, "access-9")
@@ -201,7 +201,7 @@ def test_a_child_forked_during_a_look_up_looks_up_by_itself():
 
 
 def test_a_code_is_exchanged_for_the_first_tokens():
-    """Once; what Heroku refuses is an error that shows nothing."""
+    """Once; a refused code raises an error that shows no secret."""
     with standing_in() as heroku:
         heroku.addons[UUID] = Addon({"app-1": NEW})
         api = platform(Partner(), **at(heroku))

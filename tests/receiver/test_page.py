@@ -13,7 +13,7 @@ from tests.receiver.page import body, shown
 
 
 def test_a_number_that_no_float_holds_does_not_stop_the_page():
-    """What the page reads is JSON, which has no infinity."""
+    """The page reads JSON, which has no infinity."""
     with shown() as one:
         one.send(f"sample#x={'9' * 400}", "sample#x=4")
         _, items = one.store.since(0)
@@ -142,7 +142,7 @@ def test_the_page_itself_gets_what_it_asks_for(local, headers):
 
 
 def test_nothing_but_the_page_may_run_in_it(local):
-    """The browser is told so with every answer, refusals included."""
+    """Every answer carries the policy, refusals included."""
     for answer in (get(local), get(local, "nothing"), get(local, Host="evil.example")):
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -153,7 +153,7 @@ def test_nothing_but_the_page_may_run_in_it(local):
 
 @pytest.mark.parametrize("path", ["static/../_page.py", "static/%2e%2e/_page.py", "docs", "api"])
 def test_no_other_file_is_given_out(local, path):
-    """Only what is in the folder of the page."""
+    """Only files in the page's folder."""
     assert get(local, path).status_code == 404
 
 
@@ -171,7 +171,7 @@ def test_the_page_listens_on_loopback_alone(local):
 
 
 def test_the_stream_has_lines_metrics_and_requests_in_order(local):
-    """Each line with what is drawn of it, and the request behind its lines."""
+    """Each line with its metrics, and the request after its lines."""
     ((_, data),) = events(local)
     first, second, request = data["items"]
     assert (first["x"], first["s"], first["p"], first["v"]) == (
@@ -216,7 +216,7 @@ def test_a_page_that_comes_back_goes_on_where_it_was():
 
 
 def test_only_so_many_lines_are_kept():
-    """The oldest go, and the page is told how many it missed."""
+    """The oldest are removed, and the page learns how many it missed."""
     with shown(keep=10) as one:
         for number in range(30):
             one.send(f"a={number}")
@@ -241,7 +241,7 @@ def test_streams_are_told_apart_by_hostname_and_token():
 
 
 def test_the_end_does_not_wait_for_open_pages():
-    """A page that listens is told to come back, not waited for."""
+    """An open page is asked to come back later."""
     with shown() as one:
         one.send("a=1")
         listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=5)

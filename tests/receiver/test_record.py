@@ -17,7 +17,7 @@ from tests.receiver.posts import TOKEN, post
 
 @pytest.fixture
 def recorded(tmp_path):
-    """A receiver that lets this token in, and what it has recorded."""
+    """A receiver that accepts this token, and a function that returns the recorded bodies."""
     recorder = Recorder(tmp_path / "record")
     with LogplexReceiver(tokens=[TOKEN], on_arrival=Feed([recorder])) as receiver:
         yield receiver, lambda: [one.body for one in read(tmp_path / "record")]

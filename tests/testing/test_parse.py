@@ -141,7 +141,7 @@ def test_structured_data_may_be_left_out_where_that_is_asked_for():
 
 
 def test_a_fault_without_structured_data_is_told_at_its_place():
-    """The element that may be missing does not shift the offset of what follows."""
+    """A missing element does not shift the offsets after it."""
     with pytest.raises(Malformed, match="byte 58: text must not hold the control 0x00"):
         parse_packet(GOOD.replace(b"- - foo", b"- f\0o"), structured_data=False)
 

@@ -81,7 +81,7 @@ def test_lines_of_sixteen_connections_all_arrive_in_their_order(logplex):
 
 
 def test_several_tokens_are_let_in_and_told_apart():
-    """Each line knows the token it came with, and shows it to nobody."""
+    """Each line knows its token, and does not show it."""
     with LogplexReceiver(tokens=["t.one", "t.two"]) as logplex:
         post(logplex, frame("a"))
         post(logplex, frame("b"), Authorization=basic("token:t.two"))
@@ -151,7 +151,7 @@ def test_close_leaves_no_thread_and_no_connection():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_changes_nothing_for_the_parent(logplex):
-    """The child can read what there was and close; the parent's connections still work and end."""
+    """The child can read earlier lines and close; the parent's connections still work and end."""
     with connect(logplex) as connection:
         send(connection, logplex, LINES)
         with warnings.catch_warnings():

@@ -35,7 +35,7 @@ def test_credentials_that_are_not_base64_close_the_connection(logplex):
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/logs"), ("POST", "/"), ("POST", "/log")])
 def test_only_posts_to_logs_are_known(logplex, method, path):
-    """Everything else is a 404."""
+    """All other requests get a 404."""
     with connect(logplex) as connection:
         connection.request(method, path, headers={"Authorization": basic(f"token:{logplex.token}")})
         assert connection.getresponse().status == 404
@@ -54,7 +54,7 @@ def test_a_body_over_8_000_000_bytes_routes_nothing(logplex):
 
 
 def test_chunks_of_over_8_000_000_bytes_are_refused(logplex):
-    """The limit holds for what comes in chunks as well, and is known before all of it came."""
+    """The limit holds for chunked bodies as well, before the whole body has come."""
     assert raw(logplex, IN_CHUNKS + b"7a1201\r\n").startswith(b"HTTP/1.1 500 ")
     assert logplex.requests[0].status == 500
 
@@ -65,7 +65,7 @@ def test_a_blank_line_before_a_request_is_skipped(logplex):
 
 
 def test_a_status_without_a_name_can_be_planned(logplex):
-    """Proxies answer with numbers of their own, such as 520."""
+    """Proxies answer with statuses of their own, for example 520."""
     logplex.fail_next(520)
     assert post(logplex, LINES) == 520
 
@@ -106,7 +106,7 @@ def test_a_body_that_stalls_is_answered_with_400():
 
 
 def test_a_connection_cut_inside_the_body_routes_nothing(logplex):
-    """Half a batch is no batch, and there is nobody to answer."""
+    """Half a batch is not routed, and no answer is sent."""
     raw(logplex, b"POST /logs HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + LINES, then_close=True)
     assert not logplex.wait_for(1, timeout=0.1)
     assert logplex.requests == ()
@@ -136,14 +136,14 @@ def test_a_connection_cut_before_the_answer_has_routed_everything(logplex):
     ],
 )
 def test_what_is_not_http_is_answered_with_400(logplex, head):
-    """The connection is closed, since nobody knows where the next request begins."""
+    """The connection is closed, since the next request's beginning is unknown."""
     answer = raw(logplex, head)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Connection: close" in answer
 
 
 def test_expect_100_continue_is_answered_before_the_body(logplex):
-    """A client such as curl waits for that before it sends a large body."""
+    """curl, for example, waits for it before it sends a large body."""
     head = f"POST /logs HTTP/1.1\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
     head += f"Content-Length: {len(LINES)}\r\nExpect: 100-continue\r\nConnection: close\r\n"
     head += "Content-Type: application/logplex-1\r\n\r\n"

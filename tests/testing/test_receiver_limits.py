@@ -40,7 +40,7 @@ def test_a_body_that_grows_when_it_is_decompressed_is_not_read_to_its_end():
     "endless", [b"f" * 4096, b"0\r\n" + b"x: y\r\n" * 700], ids=["line", "end"]
 )
 def test_a_chunk_without_end_is_refused(endless):
-    """The line before a chunk, and what follows the last one."""
+    """The line before a chunk, and the trailer after the last one."""
     head = b"POST /logs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     with LogplexReceiver() as logplex:
         port = int(logplex.url.rpartition(":")[2].partition("/")[0])
@@ -55,7 +55,7 @@ def test_a_chunk_without_end_is_refused(endless):
 
 
 def test_a_conversation_without_a_request_ends():
-    """Nothing but what may come before one."""
+    """Endless blank lines before a request."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"\r\n" * 10_000 + b"x" * 70_000)

@@ -13,7 +13,7 @@ from tests.testing.wire import HEADER, LINES, WIRE, bare, frame, post
 
 @pytest.mark.parametrize(("body", "changes", "status", "texts"), WIRE.values(), ids=WIRE)
 def test_the_answer_and_what_is_routed_are_those_of_logplex(logplex, body, changes, status, texts):
-    """Every row of what real Logplex was seen to do."""
+    """Every row was observed at the real Logplex."""
     assert post(logplex, body, **changes) == status
     assert [line.text for line in logplex.lines] == texts
     assert logplex.requests[0].status == status
@@ -27,7 +27,7 @@ FAULTY = [
 
 @pytest.mark.parametrize("name", FAULTY)
 def test_every_departure_is_a_violation(logplex, name):
-    """Whatever a row does wrong is told in words, without the token."""
+    """Each row's fault is described in words, without the token."""
     body, changes, _, _ = WIRE[name]
     post(logplex, body, **changes)
     assert logplex.violations
@@ -35,7 +35,7 @@ def test_every_departure_is_a_violation(logplex, name):
 
 
 def test_a_good_batch_is_no_violation(logplex):
-    """What the documents ask for passes without a word, over `requests` and its own auth."""
+    """A request as documented passes, sent with `requests` and its own auth."""
     with requests.Session() as session:
         response = session.post(
             logplex.url,
@@ -75,7 +75,7 @@ def test_a_missing_header_is_told_by_its_name(logplex, changes, words):
     ],
 )
 def test_a_malformed_packet_is_told_by_frame_and_offset(logplex, body, words):
-    """Logplex routes such packets, so they are lines and violations both."""
+    """Logplex routes these packets, so they are both lines and violations."""
     post(logplex, body, Logplex_Msg_Count="1")
     assert len(logplex.lines) == 1
     assert logplex.violations[0].startswith(words)
@@ -109,7 +109,7 @@ def test_a_frame_id_belongs_to_one_batch(logplex):
 
 
 def test_a_line_reads_as_heroku_logs_shows_it(logplex):
-    """Time, app, process and text, and nothing else of the packet."""
+    """Time, app, process and text alone."""
     post(logplex, frame('source=us-east msg="a b"'))
     (line,) = logplex.lines
     assert str(line) == '2013-03-27T20:02:24.000000+00:00 app[web.1]: source=us-east msg="a b"'
@@ -135,7 +135,7 @@ def test_a_packet_that_customers_do_not_see_is_no_shown_line(logplex, name):
 
 
 def test_a_request_is_kept_without_its_credentials(logplex):
-    """Everything else of it can be looked at, whatever the case of a header's name."""
+    """All its other headers can be read, whatever the case of their names."""
     post(logplex, LINES, Logplex_Msg_Count="3", Logplex_Frame_Id="a", X_Mine="1")
     (request,) = logplex.requests
     assert (request.status, request.frame_id, request.connection) == (204, "a", 1)

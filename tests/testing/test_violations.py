@@ -104,7 +104,7 @@ def test_every_rule_is_tested():
 
 @pytest.mark.parametrize("rule", REQUESTS)
 def test_a_broken_rule_of_the_wire_is_found_in_the_request(logplex, rule):
-    """The violation says where, what comes of it, and what to do."""
+    """The violation names the place, the consequence, and the remedy."""
     body, changes = REQUESTS[rule]
     post(logplex, body, **changes)
     found = {violation.rule: violation for violation in logplex.violations}
@@ -114,7 +114,7 @@ def test_a_broken_rule_of_the_wire_is_found_in_the_request(logplex, rule):
 
 @pytest.mark.parametrize("rule", LINES_OF_TEXT)
 def test_a_broken_convention_is_found_in_the_line(logplex, rule):
-    """Logplex itself takes such lines, so the request has no violation and the line has one."""
+    """Logplex accepts these lines, so the line has a violation and the request has none."""
     post(logplex, LINES_OF_TEXT[rule], **GOOD)
     (line,) = logplex.lines
     assert [violation.rule for violation in line.violations] == [rule]
@@ -136,7 +136,7 @@ def explains(violation):
 @pytest.mark.parametrize("end", ["", "\n"])
 @pytest.mark.parametrize("last", [False, True])
 def test_a_wrong_octet_count_is_told_by_frame_and_number(logplex, by, end, last):
-    """It names the frame, what its count says, and where the packet really ends."""
+    """It names the frame, its count, and the packet's real end."""
     bad = frame("foo", end=end, by=by)
     packet = len(bad) - 3
     body = frame("foo", end=end) + bad + (b"" if last else frame("bar", end=end) * 2)
@@ -149,7 +149,7 @@ def test_a_wrong_octet_count_is_told_by_frame_and_number(logplex, by, end, last)
 
 
 def test_right_counts_are_not_blamed():
-    """Faults of other kinds are told as what they are."""
+    """Other faults are reported as themselves."""
     assert find_wrong_count(LINES) is None
     assert find_wrong_count(bare("1", "2", "3")) is None
     assert find_wrong_count(LINES + b"\n") is None
@@ -166,14 +166,14 @@ def test_a_path_that_is_not_logplex_is_explained(logplex):
 
 
 def test_a_frame_id_of_another_batch_is_explained(logplex):
-    """It is the second batch that is told."""
+    """The second batch is reported."""
     post(logplex, frame("foo"), **GOOD)
     post(logplex, frame("bar"), **GOOD)
     assert [one.rule for one in logplex.violations] == ["http.frame-id-reused"]
 
 
 def test_a_token_in_a_text_is_explained_and_one_as_appname_is_good(logplex):
-    """Logplex takes it out once only, so whoever reads the log could read it."""
+    """Logplex removes it only once, so readers of the log could see it."""
     token = logplex.token
     form_of_2013 = HEADER.replace(" app ", f" {token} ")
     post(logplex, frame("foo", header=form_of_2013), **GOOD)
@@ -185,7 +185,7 @@ def test_a_token_in_a_text_is_explained_and_one_as_appname_is_good(logplex):
 
 
 def test_what_cannot_be_read_is_explained(logplex):
-    """Too large a body, and what is not HTTP."""
+    """A body that is too large, and bytes that are not HTTP."""
     raw(logplex, b"POST /logs HTTP/1.1\r\nContent-Length: 8000001\r\n\r\n")
     raw(logplex, b"nonsense\r\n\r\n")
     assert [one.rule for one in logplex.violations] == ["http.too-large", "http.unreadable"]
@@ -226,7 +226,7 @@ def test_metrics_in_free_text_are_looked_at():
 
 
 def test_a_violation_is_a_text_and_can_be_sent_to_another_process():
-    """pytest-xdist sends what failed."""
+    """pytest-xdist sends failures between processes."""
     violation = Violation("frame 1: bad", "frame.count", frame=1, finding="very bad")
     again = pickle.loads(pickle.dumps(violation))
     assert (again, again.rule, again.frame, again.finding) == (

@@ -53,7 +53,7 @@ def test_a_url_becomes_an_endpoint_and_credentials(url, endpoint):
     ],
 )
 def test_credentials_are_sent_as_given(url, token, user, password):
-    """Unescaped; the token beside the URL counts where the URL has none."""
+    """Unescaped; a separate token is used if the URL has none."""
     found = Destination.from_url(url, token=token)
     assert (found.user, found.token) == (user, password)
 
@@ -73,7 +73,7 @@ def test_http_may_leave_the_machine_if_that_is_allowed():
     ],
 )
 def test_a_host_is_scheme_name_and_port(endpoint, host):
-    """What is up or down together."""
+    """The unit that is up or down as a whole."""
     assert Destination(endpoint, "u", "t").host == host
 
 
@@ -139,7 +139,7 @@ def test_an_error_names_the_option_and_what_is_wrong(url, problem):
 
 @wrong
 def test_no_error_shows_the_url_or_the_token(url, problem):
-    """Not in its text, nor in an error behind it, nor in what a debugger sees of the package."""
+    """Not in its text, in its causes, or in variables of the package's frames."""
     with pytest.raises(ConfigurationError) as caught:
         Destination.from_url(url)
     check_hidden(caught.value)

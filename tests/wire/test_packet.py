@@ -163,7 +163,7 @@ def test_times_do_not_depend_on_the_local_zone(monkeypatch):
 @settings(max_examples=500)
 @given(st.floats(0, 4e9))
 def test_no_time_is_off_by_more_than_half_a_microsecond(created):
-    """But for what the multiplication loses, a quarter at most."""
+    """Except for a rounding error of at most a quarter."""
     text = packet.timestamp(created)
     (only,) = strict.frames(form().frames(created, INFO, "")[0])
     assert strict.packet(only).time == text
@@ -207,14 +207,14 @@ def test_fields_are_made_safe(text, dashes, field):
     ("text", "field"), [("abcdef", "abcde"), ("abcd", "abcd"), ("-----x", ""), ("İİİİİİ", "i-i-i")]
 )
 def test_fields_are_cut_to_size(text, field):
-    """After what is unusable was replaced, and before it is seen whether anything is left."""
+    """After unusable characters are replaced, and before it is checked whether any are left."""
     assert packet.field(text, 5) == field
 
 
 @settings(max_examples=300)
 @given(st.text(), st.integers(1, 50), st.booleans())
 def test_no_field_is_more_than_readers_take(text, longest, dashes):
-    """Any text: nothing but what every reader takes, and never only dashes and points."""
+    """Only characters remain that every reader accepts, and never only dashes and points."""
     field = packet.field(text, longest, dashes=dashes)
     assert len(field) <= longest
     assert re.fullmatch(r"[a-z0-9.-]*" if dashes else r"[a-z0-9.]*", field)
