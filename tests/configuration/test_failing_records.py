@@ -28,7 +28,7 @@ BROKEN = {
 def test_what_cannot_be_formatted_is_counted(
     logplex, make, monkeypatch, capsys, attributes, formatter, raise_exceptions
 ):
-    """No error reaches the caller; the drop is reported, with raiseExceptions also its traceback."""
+    """No error reaches the caller; the drop is reported, with raiseExceptions its traceback too."""
     monkeypatch.setattr(logging, "raiseExceptions", raise_exceptions)
     handler = make(logplex.url)
     handler.setFormatter(formatter)
