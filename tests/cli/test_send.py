@@ -24,17 +24,23 @@ def logplex():
         yield receiver
 
 
-def ready(process):
-    """Wait until it listens for signals, which it does before it looks for a file."""
+def process_status(process, field, base=10):
+    """A field of the process's status, as Linux shows it."""
+    with open(f"/proc/{process.pid}/status") as file:
+        found = re.search(rf"{field}:\s*([0-9a-f]+)", file.read())
+    return int(found[1], base)
+
+
+def wait_for_signal_handlers(process):
     bit = 1 << (signal.SIGTERM - 1)
+    assert wait_until(lambda: process_status(process, "SigCgt", 16) & bit, 15)
 
-    def listens():
-        with open(f"/proc/{process.pid}/status") as file:
-            caught = re.search(r"SigCgt:\s*([0-9a-f]+)", file.read())
-        return int(caught[1], 16) & bit
 
-    assert wait_until(listens, 15)
-    time.sleep(0.3)
+def wait_for_polling(process):
+    """Wait until it has looked for its file, which it does before each time it sleeps."""
+    wait_for_signal_handlers(process)
+    before = process_status(process, "voluntary_ctxt_switches")
+    assert wait_until(lambda: process_status(process, "voluntary_ctxt_switches") >= before + 3, 15)
 
 
 def texts(logplex):
@@ -186,8 +192,9 @@ def test_a_second_signal_does_not_wait():
     ):
         process.stdin.write(b"a\n")
         process.stdin.flush()
-        ready(process)
+        wait_for_signal_handlers(process)
         process.send_signal(signal.SIGTERM)
+        # Two signals that are sent at the same time may arrive as one.
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
@@ -229,10 +236,11 @@ def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_pa
     log = tmp_path / "app.log"
     log.write_text("old\n")
     with started("send", "--follow", str(log), url=logplex.url) as process:
-        ready(process)
+        wait_for_polling(process)
         with log.open("a") as file:
             file.write("one\ntwo, in p")
             file.flush()
+            # Long enough to be read: half a line must not be sent.
             time.sleep(0.5)
             file.write("arts\n")
         assert logplex.wait_for(2)
@@ -252,7 +260,7 @@ def test_follow_waits_for_a_file_and_reads_it_from_the_start(logplex, tmp_path):
     """A program that has not logged yet has no file."""
     log = tmp_path / "later.log"
     with started("send", "--follow", str(log), url=logplex.url) as process:
-        ready(process)
+        wait_for_polling(process)
         log.write_text("first\nunfinished")
         assert logplex.wait_for(1)
         process.send_signal(signal.SIGINT)
