@@ -1,5 +1,5 @@
-"""The threads: which stream is served next, by whom, and how a flush waits for it.
+"""The threads that deliver: which stream is next, who does its job, how a flush waits for it.
 
-Comes in: word of a stream that has something to deliver. Goes out: calls of that stream, one at a
-time. Knows nothing of formats or answers.
+In: news of streams that have something to deliver. Out: calls of these streams, one at a time for
+each. Must not know formats or answers.
 """

@@ -1,4 +1,4 @@
-"""Flushing and closing: seeing to it that what waits leaves now, and waiting for it."""
+"""Flushing and closing: have what is queued delivered at once, and wait for it."""
 
 from __future__ import annotations
 
@@ -13,119 +13,120 @@ from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Stream
 
-# Seconds after which one who waits for a delivery sees whether anybody is at it.
-_LOOK = 0.1
-# Seconds: with less time left, one who flushes begins no request. It would likely be cut off, and
-# sent again.
-_LEAST_REQUEST = 1.0
+# Seconds without a finished task after which a caller that flushes does one itself. The workers may
+# be blocked by a lock that it holds.
+_PATIENCE = 0.1
+# Seconds that a caller that flushes must have left to begin a request. With less it would likely be
+# cut off, and sent again.
+_MIN_REQUEST = 1.0
 
 
 class Flusher:
-    """Has what the streams hold delivered in time.
+    """Flushes and closes the delivery of a handler. Any thread may flush.
 
     Args:
-        streams: All streams in use.
+        streams: Returns all streams in use.
     """
 
     def __init__(
         self,
         workers: WorkerPool,
-        pool: TransportPool,
+        transports: TransportPool,
         diagnostics: Diagnostics,
         urgency: UrgencyMonitor,
         streams: Callable[[], list[Stream]],
     ) -> None:
-        self._worker_pool = workers
-        self._pool = pool
+        self._workers = workers
+        self._transports = transports
         self._diagnostics = diagnostics
         self._urgency = urgency
         self._streams = streams
 
     def flush_soon(self) -> None:
-        """Have what is queued now delivered at once, without waiting for it here."""
+        """Have what is queued now delivered at once, and do not wait for it."""
         for stream in self._streams():
             stream.accumulator.flushes.begin_and_end()
-            self._worker_pool.notify(stream)
+            self._workers.notify(stream)
 
     def flush(self, seconds: float) -> bool:
-        """Whether all that is queued now is delivered, or dropped and told, within the seconds.
+        """Have what is queued now delivered; False if that takes longer than so many seconds.
 
-        A receiver that has asked for a longer wait is not disturbed: then it is False, as soon as
-        all that goes to others has left.
+        Records that are dropped meanwhile count as soon as the drop is reported. A receiver that
+        has asked for a longer wait gets no request. Then the result is False as soon as all other
+        receivers have what is theirs.
         """
-        if self._worker_pool.stopped:
+        if self._workers.stopped:
             return True
-        if self._worker_pool.is_current_thread():
+        if self._workers.is_current_thread():
             return False
-        return self._see_through(time.monotonic() + seconds, least_request=_LEAST_REQUEST)
+        return self._see_through(time.monotonic() + seconds, min_request=_MIN_REQUEST)
 
     def close(self, seconds: float) -> int:
-        """Deliver what is left, then stop; how many records were left when the time was over."""
+        """Deliver what is left, then stop; how many records could not be delivered in time."""
         deadline = time.monotonic() + seconds
         streams = self._streams()
         for stream in streams:
             stream.sender.ignore_retry_after()
         self._urgency.close()
-        if not self._worker_pool.is_current_thread():
-            self._see_through(deadline, least_request=0.0)
+        if not self._workers.is_current_thread():
+            self._see_through(deadline, min_request=0.0)
         left = sum([stream.abandon() for stream in streams])
-        self._worker_pool.stop()
-        unsaid = sum(
+        self._workers.stop()
+        unreported = sum(
             [stream.drop_notices.report(closing=True) for stream in streams], Counter[str]()
         )
-        if unsaid:
-            self._diagnostics.warn("dropped at last", drops_in_words(unsaid))
-        # A connection that is waited for just now is closed when it is given back.
-        self._pool.close()
+        if unreported:
+            self._diagnostics.warn("dropped at last", drops_in_words(unreported))
+        # A connection on which a request is being made is closed when it is released.
+        self._transports.close()
         return left
 
-    def _see_through(self, deadline: float, *, least_request: float) -> bool:
-        """Wait until what is queued now has left and its drops are told; False when time is over.
+    def _see_through(self, deadline: float, *, min_request: float) -> bool:
+        """Wait until what is queued now has left and its drops are reported; False if too late.
 
-        The threads deliver. Where there is none, or they are kept from their work, perhaps by a
-        lock that this very caller holds, the caller does so itself, if there is time for a request.
+        The workers deliver. If there are none, or if they are blocked, perhaps by a lock that this
+        very caller holds, the caller does so itself, as long as there is time for a request.
         """
         with self._urgency.flush_until(deadline):
             marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
                     marks.append((stream, stream.accumulator.flushes.begin()))
-                    self._worker_pool.notify(stream)
-                # For each of them: one that has to be left alone does not keep the others from
-                # leaving.
-                seen_through = [
-                    self._wait_for(stream, mark, deadline, least_request) for stream, mark in marks
+                    self._workers.notify(stream)
+                # All of them are waited for, even if one is not flushed in time.
+                flushed = [
+                    self._wait_for(stream, mark, deadline, min_request) for stream, mark in marks
                 ]
-                return all(seen_through)
+                return all(flushed)
             finally:
                 for stream, mark in marks:
                     stream.accumulator.flushes.end(mark)
 
     def _wait_for(
-        self, stream: Stream, mark: FlushMark, deadline: float, least_request: float
+        self, stream: Stream, mark: FlushMark, deadline: float, min_request: float
     ) -> bool:
-        workers = self._worker_pool
+        workers = self._workers
         drops: int | None = None
         progressed = True
         while True:
-            # Read before the look, so that a task that ends meanwhile is not waited for.
+            # Read first, so that a task that ends in the middle of this is not waited for.
             done = workers.progress.done
             if drops is None and stream.accumulator.flushes.is_over(mark):
-                # Only now it is known how many of them were dropped.
+                # Only now it is known how many of the records were dropped.
                 drops = stream.accumulator.ledger.total_reportable()
-            if stream.resolution.end_cause or (drops is not None and self._is_over(stream, drops)):
+            is_flushed = drops is not None and self._has_said_all(stream, drops)
+            if is_flushed or stream.resolution.end_cause:
                 return True
             left = deadline - time.monotonic()
             if left <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:
                 return False
-            # Alone, the caller goes on as long as something is due.
-            helps = left > least_request and not (progressed and workers.has_workers)
+            helps = left > min_request and not (progressed and workers.has_workers)
             progressed = (helps and workers.help_out(deadline)) or workers.progress.wait(
-                stream, done, min(_LOOK, left)
+                stream, done, min(_PATIENCE, left)
             )
 
-    def _is_over(self, stream: Stream, drops: int) -> bool:
-        """Whether the drops are reported in the stream; and when closing, if health lines left."""
+    def _has_said_all(self, stream: Stream, drops: int) -> bool:
+        """Whether so many drops are reported in the stream; when closing, also all health lines."""
         is_closing = self._urgency.current is Urgency.CLOSING
         is_reported = stream.drop_notices.reported_in_stream >= drops
         return is_reported and not (is_closing and stream.in_flight.is_busy)

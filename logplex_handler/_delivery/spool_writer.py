@@ -1,4 +1,4 @@
-"""The thread that writes to the spool what waits in memory, every `spool_interval` seconds."""
+"""The thread that writes entries from memory to the spool every `spool_interval` seconds."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.store import Spool
 from logplex_handler.streams.stream import Stream
 
-# Seconds after which it is looked whether another process has died and left something.
+# Seconds between two checks whether a process has died and left records on disk.
 _BETWEEN_RECOVERIES = 15.0
-# Seconds after an error, so as not to spin.
+# Seconds that the thread rests after an error, so as not to spin.
 _AFTER_ERROR = 1.0
 
 
 class SpoolWriter:
-    """Sees to the spool of a handler.
+    """Writes to the spool of a handler, and takes over what dead processes have left there.
 
     Args:
-        interval: Seconds between two times that what waits is written.
-        serves: What of the spool can be delivered here: the handler's own URL's, and its streams'.
-        stream: The stream of an id.
-        wake: Called with a stream that has something from another process.
+        interval: Seconds between two writes.
+        serves: Whether this handler delivers records for its own URL, and records of `streams`.
+        stream: Returns the stream of an id.
+        wake: Called with a stream that has records of a dead process.
     """
 
     def __init__(
@@ -48,38 +48,38 @@ class SpoolWriter:
         self._stream = stream
         self._wake = wake
         self._diagnostics = diagnostics
-        # The streams in whose buffers something may wait; None to have the thread look whether it
-        # is to stop. Of C, as its `put` may be interrupted by what logs and ends here again.
+        # Streams that may have entries in memory; None has the thread check whether to stop. A
+        # queue of C, because a garbage collection or a signal may interrupt `put`, and log.
         self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # Guards the start of the thread. Re-entrant for the same reason.
+        # Guards `_thread` while it is started. Re-entrant for the same reason.
         self._starting = threading.RLock()
-        # Guards recovery: what is found comes before all else. Re-entrant as a signal's handler may
-        # flush.
+        # Guards `_recover_at`, and has callers wait for a recovery: its records are sent first.
+        # Re-entrant because a signal handler may flush.
         self._recovering = threading.RLock()
         self._thread: threading.Thread | None = None
         self._recover_at = float("-inf")
         self._stopped = False
-        _spoolers.add(self)
+        _spool_writers.add(self)
 
     def note(self, stream: Stream) -> None:
-        """There may be something in its accumulator. Starts the thread if there is none yet."""
+        """The stream may have entries in memory. Starts the thread if there is none yet."""
         self._news.put(stream)
         if self._thread is None and not self._stopped:
             self._start()
 
     def recover(self) -> None:
-        """Take over what dead processes have left, if that was not done just before."""
+        """Take over what dead processes have left on disk, unless that was done just before."""
         if time.monotonic() < self._recover_at:
             return
         with self._recovering:
             if time.monotonic() < self._recover_at:
                 return
-            pause = _BETWEEN_RECOVERIES
+            wait = _BETWEEN_RECOVERIES
             try:
                 found = self._spool.recover(own_url=self._serves_own, streams=self._serves_streams)
             except SpoolError as error:
                 found = {}
-                pause = _AFTER_ERROR
+                wait = _AFTER_ERROR
                 if not self._stopped:
                     self._diagnostics.warn(
                         "spool", f"spool: {error}; what waits is in memory alone"
@@ -89,18 +89,18 @@ class SpoolWriter:
                 if stream is not None:
                     stream.source.recover(records)
                     self._wake(stream)
-            self._recover_at = time.monotonic() + pause
+            self._recover_at = time.monotonic() + wait
 
     def stop(self) -> None:
-        """Write no more; what is being written is waited for where the spool is closed."""
+        """Begin no more writes. Closing the spool waits for the one that is going on."""
         self._stopped = True
         self._news.put(None)
 
     def leave(self) -> None:
-        """Close the spool. Another handler of this process need not wait for what is left there."""
+        """Close the spool, and have other handlers of this process take over what is left there."""
         self.stop()
         self._spool.close()
-        for other in list(_spoolers):
+        for other in list(_spool_writers):
             if other is not self:
                 other._recover_at = float("-inf")
                 other._news.put(None)
@@ -114,8 +114,8 @@ class SpoolWriter:
             try:
                 thread.start()
             except RuntimeError:
-                # The interpreter is about to exit, or there is no thread to be had: what is left
-                # is written where the handler is closed.
+                # The interpreter is about to exit, or the system has no thread left. What waits is
+                # written when the handler is closed.
                 self._thread = None
 
     def _work(self) -> None:
@@ -125,38 +125,39 @@ class SpoolWriter:
             try:
                 self.recover()
                 self._wait(noted)
-                # Those for which the disk has had no room are tried again.
+                # Streams for which the disk has had no room are tried again.
                 noted = {stream for stream in noted if self._spill(stream)}
             except Exception as error:
                 self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
     def _wait(self, noted: set[Stream]) -> None:
-        """Note which streams have news, from the first one on for an interval.
+        """Wait for a stream with entries, then for an interval, and note all such streams.
 
-        Or until one of them has little room left, unless the disk has no room for them either.
+        The interval is cut short when a stream has little room left, unless some streams are noted
+        already: then the disk has no room for more.
         """
-        may_hurry = not noted
+        may_cut_short = not noted
         with contextlib.suppress(queue.Empty):
             if not noted:
-                self._note_in(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
+                _add(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
             deadline = time.monotonic() + self._interval
             while not self._stopped and (left := deadline - time.monotonic()) > 0:
-                if may_hurry and any(stream.accumulator.is_short_of_room for stream in noted):
+                if may_cut_short and any(stream.accumulator.is_short_of_room for stream in noted):
                     return
-                self._note_in(noted, self._news.get(timeout=left))
-
-    @staticmethod
-    def _note_in(noted: set[Stream], stream: Stream | None) -> None:
-        if stream is not None:
-            noted.add(stream)
+                _add(noted, self._news.get(timeout=left))
 
     def _spill(self, stream: Stream) -> bool:
-        """Write what waits for it; whether something could not be done."""
+        """Write the stream's entries to disk; whether that has to be tried again."""
         while not self._stopped and stream.source.spill():
             pass
         return not stream.source.is_synced
 
 
-# Those of this process.
-_spoolers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()
+def _add(noted: set[Stream], stream: Stream | None) -> None:
+    if stream is not None:
+        noted.add(stream)
+
+
+# All that are in use in this process.
+_spool_writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()

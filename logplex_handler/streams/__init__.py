@@ -1,7 +1,7 @@
-"""Which stream a record is for, where that stream goes, and who is asked for its URL.
+"""Streams: which one a record is for, and which URL each of them has.
 
-Comes in: entries and the ids of their streams. Goes out: the stream's intake, and the stream itself
-for whoever delivers. `Destination` is public; the other modules are for this package alone.
+In: entries with the ids of their streams. Out: the intake of a stream for callers, and the stream
+for workers. Must not know the threads that do its jobs. Only `Destination` is for users.
 """
 
 from logplex_handler._wire.destination import Destination

@@ -1,4 +1,4 @@
-"""Which stream a record is for."""
+"""The stream that a record is for: named by the record, or else by the context."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ __all__ = ["use_stream"]
 
 ATTRIBUTE = "logplex_stream"
 
-_chosen: ContextVar[Hashable] = ContextVar("logplex_handler_stream", default=None)
-# Whether `use_stream` was ever called: reading this is faster than asking for the context's.
+_current: ContextVar[Hashable] = ContextVar("logplex_handler_stream", default=None)
+# Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]
 
 
 @contextmanager
 def use_stream(stream: Hashable) -> Iterator[None]:
-    """Within it, what is logged goes to this stream, unless a record names another.
+    """Send records that are logged within the `with` block to a stream, unless they name another.
 
-    It holds for this thread, or this asyncio task and those that it starts; threads that are
-    started within it do not have it. Also a decorator, of functions that are neither coroutines
-    nor generators. A generator must not yield within it: its caller would have it meanwhile.
+    It applies to this thread, or to this asyncio task and the tasks that it starts. It does not
+    apply to threads that are started within the block. It is also a decorator for functions, but
+    not for coroutines or generators. A generator must not yield within the block: the stream would
+    apply to its caller meanwhile.
 
     Args:
-        stream: The stream's id, as the handler's `streams` knows it; None for the handler's own
-            URL.
+        stream: The stream's id in the handler's `streams`; None for the handler's own URL.
     """
     ever_used[0] = True
-    token = _chosen.set(stream)
+    token = _current.set(stream)
     try:
         yield
     finally:
-        # One who closes a generator may be in another context, where nothing is to be undone.
+        # A generator may be closed in another context, where there is nothing to reset.
         with suppress(ValueError):
-            _chosen.reset(token)
+            _current.reset(token)
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:
-    """The stream that a record names, or else the context; None if neither does."""
+    """The stream that the record names, or else that of the context; None without either."""
     named: Hashable = record.__dict__.get(ATTRIBUTE)
-    return _chosen.get() if named is None else named
+    return _current.get() if named is None else named

@@ -1,4 +1,4 @@
-"""Asking the application where a stream goes."""
+"""Look-ups: asking the application for the URL of a stream."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import one_line
 from logplex_handler.errors import ConfigurationError, LookupFailed
 
-# Characters of an application's own words that are shown.
+# Characters of the application's own message that are shown.
 _MAX_PROBLEM = 200
 
 
 class StreamSource(Protocol):
-    """What knows where streams go.
+    """Knows the URLs of streams.
 
-    It may also have `refresh(stream, rejected)`, called when a receiver has refused the URL that it
-    gave last: it returns the URL that is good now, or None if the stream has ended. Without it,
-    `url_for` is asked again.
+    It may also have `refresh(stream, rejected)`, which is called when a receiver has refused the
+    URL that was returned last. It returns the URL that is valid now, or None if the stream has
+    ended. Without it, `url_for` is called again.
     """
 
     def url_for(self, stream: Any, /) -> str | Destination | None:
         """The URL of a stream; None or a KeyError if there is no such stream."""
 
 
+# A key is of any type that the application chooses, and so is the parameter of its functions.
 Streams = Mapping[Any, str | Destination] | Callable[[Any], str | Destination | None] | StreamSource
 
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Resolved:
-    """What a look-up has brought. It holds a token, so it has no repr.
+    """The result of a look-up. It holds a token, so it has no repr.
 
     Attributes:
-        given: What the application gave, to be shown to it again when it is refused.
-        destination: What that means.
+        given: The application's answer, which `refresh` gets when it is refused.
+        destination: The answer, parsed.
     """
 
     given: str | Destination
@@ -45,12 +46,12 @@ class Resolved:
 
 
 class Resolver:
-    """The application's `streams`, whatever its form. Asks, and so may take any time.
+    """The application's `streams`, in any of its forms. Its methods may take any time.
 
     Args:
         streams: A mapping, a callable, or an object with `url_for`.
-        allow_http: Whether `http://` may go beyond this machine.
-        check: Called with a destination; raises a ConfigurationError if it cannot be used.
+        allow_http: Whether `http://` may be used beyond this machine.
+        check: Called with each destination; raises a ConfigurationError if it cannot be used.
     """
 
     def __init__(
@@ -74,56 +75,56 @@ class Resolver:
         self._check = check
 
     def find(self, stream: Hashable) -> Resolved | None:
-        """Where a stream goes; None if there is no such stream.
+        """Look up a stream; None if there is no such stream.
 
         Raises:
-            LookupFailed: The application's part has failed, or given what is no URL.
+            LookupFailed: The application has failed, or its answer is no valid URL.
         """
-        return self._asked(self._url_for, stream, none_for=KeyError)
+        return self._ask(self._url_for, stream, none_for=KeyError)
 
     def find_again(self, stream: Hashable, rejected: str | Destination) -> Resolved | None:
-        """Where a stream goes whose URL was refused; None if it has ended.
+        """Look up a stream whose URL was refused; None if the stream has ended.
 
         Raises:
-            LookupFailed: as for `find`.
+            LookupFailed: As for `find`.
         """
         if self._refresh is None:
             return self.find(stream)
-        return self._asked(self._refresh, stream, rejected)
+        return self._ask(self._refresh, stream, rejected)
 
-    def _asked(
+    def _ask(
         self,
-        ask: Callable[..., object],
+        function: Callable[..., object],
         *arguments: object,
         none_for: type[Exception] | tuple[()] = (),
     ) -> Resolved | None:
         problem = ""
         retry_after = None
         try:
-            given = ask(*arguments)
+            given = function(*arguments)
         except none_for:
             return None
         except BaseException as error:
-            # It is the application's, and its text and its frames may hold the URL.
-            problem, retry_after = _told_by(error)
+            # The application's error is not chained: its text and its frames may hold the URL.
+            problem, retry_after = _described(error)
         else:
             if given is None:
                 return None
             try:
-                return Resolved(given, self._checked(given))  # type: ignore[arg-type]
+                return Resolved(given, self._parse(given))  # type: ignore[arg-type]
             except ConfigurationError as error:
                 problem = str(error)
             except Exception as error:
                 problem = f"what it gave cannot be used ({type(error).__name__})"
         raise LookupFailed(problem, retry_after=retry_after)
 
-    def _checked(self, given: object) -> Destination:
+    def _parse(self, given: object) -> Destination:
         if isinstance(given, Destination):
-            # It may have been made by hand, and be of any kind.
+            # The application may have made it by hand, without any check.
             destination = given.checked(allow_http=self._allow_http)
         else:
             destination = Destination.from_url(
-                given,  # type: ignore[arg-type]  # it is checked there
+                given,  # type: ignore[arg-type]  # `from_url` checks it
                 allow_http=self._allow_http,
                 option="what it gave",
             )
@@ -131,10 +132,10 @@ class Resolver:
         return destination
 
 
-def _told_by(error: BaseException) -> tuple[str, float | None]:
-    """What an error of the application's says that can be shown, and when to ask again."""
+def _described(error: BaseException) -> tuple[str, float | None]:
+    """The part of an application's error that may be shown, and its `retry_after`."""
     if isinstance(error, LookupFailed):
+        # The application may have given it arguments of any kind.
         with contextlib.suppress(Exception):
-            asked: Any = error.retry_after
-            return one_line(str(error))[:_MAX_PROBLEM], within_bounds(asked)
+            return one_line(str(error))[:_MAX_PROBLEM], within_bounds(error.retry_after)
     return type(error).__name__, None
