@@ -1,4 +1,4 @@
-// Elements out of text only: nothing that was logged is ever read as HTML.
+// Builds elements from text only: logged data is never parsed as HTML.
 
 export const find = (selector) => document.querySelector(selector);
 
@@ -13,10 +13,10 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-const MOST_CHOICES = 500; // A program that makes up names without end must not stop the page.
+const MOST_CHOICES = 500; // A program that makes up names without end must not freeze the page.
 
 export function offer(select, value) {
-  // One more choice, in its place of the alphabet.
+  // Adds a choice in alphabetical order.
   const options = [...select.options].slice(1);
   if (options.length >= MOST_CHOICES) return;
   if (options.some((option) => option.value === value)) return;
@@ -24,14 +24,14 @@ export function offer(select, value) {
   select.insertBefore(make("option", { value, textContent: visible(value) || "none" }), next);
 }
 
-// Control characters and those that turn the reading direction are made visible.
+// Control characters, and those that change the text direction, are shown as escapes.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 export const visible = (text) =>
   text.replace(UNSAFE, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
 export const grouped = (number) => number.toLocaleString("en-US");
 
-// What stands between backticks is code.
+// Text between backticks is code.
 const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
 
 export function violationCard(violation) {

@@ -1,12 +1,12 @@
-// The lines: kept, filtered, and drawn. Only the rows in sight exist as elements, so that a hundred
-// thousand lines cost what forty do.
+// Keeps, filters and draws the lines. Only visible rows exist as elements, so a hundred thousand lines
+// cost as little as forty.
 
 import { find, grouped, make, offer, visible, violationCard } from "./dom.js";
 
 const ROW = 22; // pixels, as in style.css
-const SPARE = 8; // rows above and below those in sight
+const SPARE = 8; // rows above and below the visible ones
 const KEPT = 200_000;
-const LONGEST = 1_500; // characters of a row; the details have all of them
+const LONGEST = 1_500; // characters of a row; the details show all
 
 const list = find("#list");
 const space = list.querySelector(".space");
@@ -84,7 +84,7 @@ export function refilter() {
   }
 }
 
-// What is drawn waits for the next frame, however often it is asked for.
+// Draws once in the next frame, however often it is called.
 export function draw() {
   if (due) return;
   due = true;
@@ -199,7 +199,7 @@ async function show(line) {
     make("h2", { class: processes.get(line.p), textContent: visible(`app[${line.p}]`) }),
     make("span", { class: "kind", textContent: visible(line.t) }), make("p", { class: "grow" }), button);
   const parts = [heading];
-  if (!known) parts.push(make("p", { textContent: "The receiver keeps this line no longer." }), raw(line.x));
+  if (!known) parts.push(make("p", { textContent: "The receiver no longer keeps this line." }), raw(line.x));
   else {
     parts.push(...known.violations.map(violationCard));
     if (!known.shown) parts.push(make("p", { textContent: "Customers do not see this line." }));

@@ -1,4 +1,4 @@
-// The page: listens to what arrives, and gives it to the three views.
+// The page: receives events, and passes them to the three views.
 
 import { find, grouped } from "./dom.js";
 import * as lines from "./lines.js";
@@ -11,13 +11,13 @@ let run = null;
 const source = new EventSource("/api/events");
 source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
 source.addEventListener("error", () => {
-  // It tries again by itself, unless it was refused: too many pages are open.
+  // The browser reconnects by itself, unless the server refused because too many pages are open.
   const refused = source.readyState === EventSource.CLOSED;
   status.textContent = refused ? "refused: close other pages and reload" : "receiver is gone, trying again";
   status.className = "status lost";
 });
 source.addEventListener("run", (event) => {
-  // Another run of the receiver counts from the start again.
+  // A restarted receiver numbers its items from the start.
   if (run !== null && run !== event.data) clear();
   run = event.data;
 });
@@ -84,7 +84,7 @@ for (const tab of tabs) {
   });
 }
 addEventListener("resize", () => redraw(true));
-// What is under the pointer stays while it is looked at.
+// The plot under the pointer is not redrawn while the pointer is there.
 setInterval(() => { if (!document.hidden && find("#tip").hidden) redraw(false); }, 1000);
 
 // Filters.
@@ -115,7 +115,7 @@ function switchTheme() {
 }
 find("#theme").addEventListener("click", switchTheme);
 
-// Keys, where nothing is being written.
+// Keys, unless the user is typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const writing = event.target.matches("input, select, textarea");

@@ -1,5 +1,5 @@
-// Metrics as a consumer of them would draw them: measure as percentiles, sample as its last value,
-// count as a sum, each for steps of time and by source.
+// Draws metrics as a consumer would: measure as percentiles, sample as its last value, count as a sum,
+// each by time step and source.
 
 import { find, offer } from "./dom.js";
 import { bucket, card, colourOf, number, widthIn } from "./plot.js";
@@ -18,7 +18,7 @@ export const count = () => known.size;
 export function add(line) {
   const second = Math.floor(Date.parse(line.t) / 1000);
   if (!Number.isFinite(second)) return;
-  // A clock that is far off moves the plots for as long as nothing else comes.
+  // A line with a wrong clock moves the plots until the next line comes.
   newest = Math.abs(second - newest) > KEPT ? second : Math.max(newest, second);
   for (const [kind, name, value, unit, source] of line.m) {
     const id = `${kind}#${name} ${unit}`;
@@ -35,7 +35,7 @@ export function add(line) {
 
 export function clear() { known.clear(); newest = 0; changed = true; }
 
-// The nearest rank: the value below which that share of the values lies.
+// The nearest rank: the value below which this share of the values lies.
 export function percentile(sorted, share) {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }
@@ -87,7 +87,7 @@ export function draw(force) {
     if (!sources.length) continue;
     if (cards.length >= MOST_PLOTS) { left += 1; continue; }
     if (metric.kind === "measure") {
-      // A plot for each source: three lines of each are enough.
+      // One plot for each source, because a measure already has three lines.
       for (const [source, values] of sources) {
         if (cards.length >= MOST_PLOTS) break;
         const sorted = mapped(gathered(values, from, to, step), (list) => list.sort((a, b) => a - b));

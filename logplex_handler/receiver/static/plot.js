@@ -1,4 +1,4 @@
-// A plot over time in SVG: lines or stacked bars, with what is under the pointer told in words.
+// A plot over time in SVG: lines or stacked bars, with a description of the point under the pointer.
 
 import { find, make, visible } from "./dom.js";
 
@@ -78,7 +78,7 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
     }
   } else {
     for (const one of series) {
-      // A line goes over buckets without a value only where there are few of them.
+      // A line crosses buckets without a value only if there are few of them.
       const parts = [];
       let last = -Infinity;
       for (const second of seconds) {
@@ -117,7 +117,7 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
   return svg;
 }
 
-// The plot with its name, legend and the same numbers as a table.
+// A plot with its name, its legend, and its numbers as a table.
 export function card({ title, kindName, now, id, open, ...rest }) {
   const legend = make("div", { class: "legend" }, ...rest.series.map((one) => {
     const swatch = make("i");
@@ -137,13 +137,13 @@ export function card({ title, kindName, now, id, open, ...rest }) {
     legend, plot({ ...rest, label: `${kindName} ${title}` }), details);
 }
 
-// How wide a plot is in a grid of cards: as in style.css, at least 420 pixels a card, 14 between.
+// The width of a plot in a grid of cards: as in style.css, a card has at least 420 pixels, with gaps of 14.
 export function widthIn(grid) {
   const columns = Math.max(1, Math.floor((grid.clientWidth + 14) / (420 + 14)));
   return Math.max(240, (grid.clientWidth - 14 * (columns - 1)) / columns - 30);
 }
 
-// Seconds of a bucket, so that a plot has at most sixty.
+// The seconds of a bucket, so that a plot has at most sixty buckets.
 export function bucket(span) {
   return [1, 2, 5, 10, 15, 30, 60, 120, 300, 600].find((step) => span / step <= 60) ?? 3600;
 }

@@ -1,4 +1,4 @@
-// The requests behind the lines: batch sizes, retries, refusals, and what was wrong with them.
+// The requests of the lines: batch sizes, retries, refusals and violations.
 
 import { find, grouped, make, visible, violationCard } from "./dom.js";
 import { bucket, bytes, card, widthIn } from "./plot.js";
