@@ -78,10 +78,9 @@ def _classes(tree: ast.AST) -> list[ast.ClassDef]:
 
 
 def _is_record(node: ast.ClassDef) -> bool:
-    """Whether the annotated names of the class are fields of its objects."""
+    """Whether the annotated names are fields of its objects (those of a TypedDict are keys)."""
     decorators = " ".join(map(ast.unparse, node.decorator_list))
-    bases = " ".join(map(ast.unparse, node.bases))
-    return "dataclass" in decorators or "NamedTuple" in bases or "TypedDict" in bases
+    return "dataclass" in decorators or "NamedTuple" in map(ast.unparse, node.bases)
 
 
 def _slots(node: ast.ClassDef) -> set[str]:

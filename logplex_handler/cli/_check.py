@@ -24,7 +24,8 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
-from logplex_handler.handler.options import Arguments, Options, resolve_for_process
+from logplex_handler.handler.arguments import Arguments
+from logplex_handler.handler.options import Options, resolve_for_process
 from logplex_handler.receiver.style import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'

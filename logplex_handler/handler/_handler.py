@@ -12,7 +12,8 @@ from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler._emitting_handler import EmittingHandler
-from logplex_handler.handler.options import Arguments, resolve_for_process
+from logplex_handler.handler.arguments import Arguments
+from logplex_handler.handler.options import resolve_for_process
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.resolver import Streams
 

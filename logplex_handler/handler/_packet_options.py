@@ -6,32 +6,19 @@ import re
 from collections.abc import Mapping
 from logging.handlers import SysLogHandler
 from pathlib import PurePath
-from typing import TypedDict
 
 from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._checks import flag
+from logplex_handler.handler.arguments import Arguments, flag
 
 # l2met takes lines with these procids for lines of Heroku's own.
 _RESERVED_PROCIDS = frozenset({"router", "logplex"})
 
 
-class PacketArguments(TypedDict):
-    """The arguments of a handler that concern packets."""
-
-    hostname: str | None
-    appname: str | None
-    procid: str | None
-    facility: str
-    token_as_appname: bool
-    structured_data: bool
-    max_packet_bytes: int
-
-
 def packet_form(
-    given: PacketArguments,
+    given: Arguments,
     environ: Mapping[str, str],
     destination: Destination | None,
     max_packet_bytes: int,
@@ -39,16 +26,7 @@ def packet_form(
     machine: str,
     program: str,
 ) -> PacketForm:
-    """The form of all packets of a handler.
-
-    Args:
-        given: The arguments.
-        environ: The environment of the process.
-        destination: The destination of the handler's own stream, if it has one.
-        max_packet_bytes: The longest packet, checked.
-        machine: The machine's name.
-        program: The path of the program.
-    """
+    """The form of all packets of a handler; `destination` is that of its own stream."""
     facility = given["facility"]
     if not isinstance(facility, str) or facility not in SysLogHandler.facility_names:
         raise ConfigurationError(
@@ -59,7 +37,7 @@ def packet_form(
         appname=_appname(given, environ, destination),
         procid=_procid(given["procid"], environ, program),
         facility=SysLogHandler.facility_names[facility],
-        structured_data=flag("structured_data", given["structured_data"]),
+        structured_data=flag(given, "structured_data"),
         max_packet_bytes=max_packet_bytes,
     )
 
@@ -83,10 +61,8 @@ def _hostname(given: str | None, environ: Mapping[str, str], machine: str) -> st
     return hostname
 
 
-def _appname(
-    given: PacketArguments, environ: Mapping[str, str], destination: Destination | None
-) -> str:
-    if not flag("token_as_appname", given["token_as_appname"]):
+def _appname(given: Arguments, environ: Mapping[str, str], destination: Destination | None) -> str:
+    if not flag(given, "token_as_appname"):
         return _field("appname", given["appname"], environ, packet.MAX_APPNAME) or "app"
     if given["appname"]:
         raise ConfigurationError("appname: cannot be given together with token_as_appname")

@@ -7,6 +7,7 @@ as not given.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -17,39 +18,45 @@ from logplex_handler._buffer.limits import BufferLimits, OnFull
 from logplex_handler._formatting.formatter import checked_source
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._spool import owner_locks
 from logplex_handler._spool.store import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
+from logplex_handler._version import __version__
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import MAX_PACKET_BYTES, MIN_PACKET_BYTES, PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._checks import function, seconds, whole_number
-from logplex_handler.handler._packet_options import PacketArguments, packet_form
-from logplex_handler.handler._spool_options import SpoolArguments, spool_options
-from logplex_handler.handler._stream_options import StreamArguments, own_destination, resolver
-from logplex_handler.handler._transport_options import TransportArguments, transport_options
+from logplex_handler.handler._packet_options import checked_token, packet_form
+from logplex_handler.handler.arguments import Arguments, flag, function, seconds, whole_number
 from logplex_handler.streams.resolver import Resolver
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
-MAX_BATCH_BYTES = 8_000_000
+_MAX_BATCH_BYTES = 8_000_000
 # A packet's length and a space stand before it in a frame.
 _FRAME_OVERHEAD = 8
 # Each may be a thread or two.
 _MAX_WORKERS = 64
+# Bytes of a few chunks and of SQLite's own pages.
+_MIN_SPOOL_BYTES = 64 * 1024
 
-
-class Arguments(PacketArguments, TransportArguments, SpoolArguments, StreamArguments):
-    """The arguments of `LogplexHandler`, by name. Configuration files may hold any value."""
-
-    level: int | str
-    batch_size: int
-    max_batch_bytes: int
-    flush_interval: float
-    max_buffer_bytes: int
-    on_full: OnFull
-    shutdown_timeout: float
-    on_drop: OnDrop | None
-    workers: int
-    health_interval: float | None
+_OWN_NAME = f"logplex_handler/{__version__}"
+# In lower case, the headers that the handler itself sets for every request.
+_OWN_HEADERS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "logplex-frame-id",
+        "logplex-msg-count",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,39 +110,48 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     # What `logging.Handler` says of a bad level names neither the option nor its kind.
     if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
         raise ConfigurationError("level: must be a number or the name of a level")
-    destination = own_destination(given, environ)
-    max_packet_bytes = whole_number(
-        "max_packet_bytes", given["max_packet_bytes"], MIN_PACKET_BYTES, MAX_PACKET_BYTES
-    )
+    destination = _own_destination(given, environ)
+    max_packet_bytes = whole_number(given, "max_packet_bytes", MIN_PACKET_BYTES, MAX_PACKET_BYTES)
     packet = packet_form(
         given, environ, destination, max_packet_bytes, machine=machine, program=program
     )
     max_batch_bytes = whole_number(
+        given,
         "max_batch_bytes",
-        given["max_batch_bytes"],
         max_packet_bytes + _FRAME_OVERHEAD,
-        MAX_BATCH_BYTES,
+        _MAX_BATCH_BYTES,
     )
-    spool = spool_options(given, environ)
+    streams = given["streams"]
+    spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
-    health_interval = given["health_interval"]
     return Options(
         destination=destination,
         packet=packet,
         accumulator=_limits(given, max_packet_bytes, max_batch_bytes, has_disk=spool is not None),
         sender=SenderOptions(
-            flush_interval=seconds("flush_interval", given["flush_interval"], may_be_zero=True),
+            flush_interval=seconds(given, "flush_interval", may_be_zero=True),
             max_batch_bytes=max_batch_bytes,
         ),
-        transport=transport_options(given, environ),
+        transport=TransportOptions(
+            headers=_headers(given, environ),
+            timeout=seconds(given, "timeout"),
+            compress=flag(given, "compress"),
+            session_factory=function("session_factory", given["session_factory"]),
+        ),
         source=source and checked_source("LOGPLEX_SOURCE", source),
-        shutdown_timeout=seconds("shutdown_timeout", given["shutdown_timeout"], may_be_zero=True),
+        shutdown_timeout=seconds(given, "shutdown_timeout", may_be_zero=True),
         on_drop=function("on_drop", given["on_drop"]),
-        lookup=resolver(given, token_as_appname=given["token_as_appname"]),
-        workers=whole_number("workers", given["workers"], 1, _MAX_WORKERS),
+        lookup=None
+        if streams is None
+        else Resolver(
+            streams,
+            allow_http=given["allow_http"],
+            check=checked_token if given["token_as_appname"] else _accept,
+        ),
+        workers=whole_number(given, "workers", 1, _MAX_WORKERS),
         token_as_appname=given["token_as_appname"],
         health_interval=(
-            None if health_interval is None else seconds("health_interval", health_interval)
+            None if given["health_interval"] is None else seconds(given, "health_interval")
         ),
         spool=spool,
     )
@@ -153,12 +169,72 @@ def _limits(
     on_full = given["on_full"]
     if on_full not in get_args(OnFull):
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
-    max_bytes = whole_number("max_buffer_bytes", given["max_buffer_bytes"], max_packet_bytes)
+    max_bytes = whole_number(given, "max_buffer_bytes", max_packet_bytes)
     return BufferLimits(
         max_bytes=max_bytes,
         on_full=on_full,
-        batch_frames=whole_number("batch_size", given["batch_size"], 1),
+        batch_frames=whole_number(given, "batch_size", 1),
         # A small accumulator is emptied before it is full.
         batch_bytes=min(max_batch_bytes, max_bytes // 2),
         has_disk=has_disk,
     )
+
+
+def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destination | None:
+    """The destination of records that name no stream; None without a URL."""
+    allow_http = flag(given, "allow_http")
+    required = flag(given, "required")
+    if given["url"] is not None and not isinstance(given["url"], str):
+        raise ConfigurationError("url: must be a string")
+    option = "url" if given["url"] else "LOGPLEX_URL"
+    if url := given["url"] or environ.get("LOGPLEX_URL", "").strip():
+        token = environ.get("LOGPLEX_TOKEN", "").strip() or None
+        return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
+    if required and given["streams"] is None:
+        raise ConfigurationError("url: required, but neither url nor LOGPLEX_URL is set")
+    return None
+
+
+def _accept(destination: Destination) -> None:
+    """Any destination will do."""
+
+
+def _headers(given: Arguments, environ: Mapping[str, str]) -> dict[str, str]:
+    user_agent = given["user_agent"] or environ.get("LOGPLEX_USER_AGENT") or ""
+    if user_agent and not _is_header_value(user_agent):
+        raise ConfigurationError("user_agent: must be one line of printable ASCII")
+    extra = given["headers"] if given["headers"] is not None else {}
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError("headers: must be a mapping of names to values")
+    for name, value in extra.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError("headers: holds a name that is no name of an HTTP header")
+        if name.lower() in _OWN_HEADERS:
+            raise ConfigurationError(f"headers: {name} is set by the handler")
+        if not _is_header_value(value):
+            raise ConfigurationError(
+                f"headers: the value of {name} must be one line of printable ASCII"
+            )
+    return {**extra, "User-Agent": f"{user_agent} {_OWN_NAME}".strip()}
+
+
+def _is_header_value(value: object) -> bool:
+    return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+
+
+def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:
+    max_bytes = whole_number(given, "max_spool_bytes", _MIN_SPOOL_BYTES)
+    interval = seconds(given, "spool_interval")
+    path: object = given["spool"] or environ.get("LOGPLEX_SPOOL")
+    if not path:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigurationError(f"spool: must be a path, not {type(path).__name__}")
+    path = os.fspath(path)
+    if not isinstance(path, str) or "\0" in path:
+        raise ConfigurationError("spool: must be a path without a NUL character")
+    if os.path.basename(path) in ("", ".", "..") or path == ":memory:":
+        raise ConfigurationError("spool: must be the path of a file")
+    if not owner_locks.are_possible():
+        raise ConfigurationError("spool: this system has no POSIX record locks (fcntl)")
+    return SpoolOptions(path, max_bytes, interval)

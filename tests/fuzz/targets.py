@@ -13,7 +13,8 @@ from logplex_handler._formatting.codec import Codec
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.options import Arguments, resolve
+from logplex_handler.handler.arguments import Arguments
+from logplex_handler.handler.options import resolve
 from logplex_handler.streams import Destination
 from logplex_handler.testing._http_connection import (
     Headers,
