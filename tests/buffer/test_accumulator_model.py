@@ -381,6 +381,15 @@ class Accumulators(RuleBasedStateMachine):
         oracle.flushes.append((mark, oracle.latest_flush))
         self.end()
 
+    @rule(one=either, size=light_sizes, delivered=st.integers(0, 2), through=st.booleans())
+    def take_more_than_is_flushed(self, one, size, delivered, through):
+        self.append(one, size)
+        self.begin_flush(one)
+        self.append(one, size)
+        self.take(one, 6)
+        self.a_flush_is_over_when_all_before_it_has_left()
+        self.settle(one, delivered, 0, through)
+
     @rule(one=either)
     def flush_soon(self, one):
         self.accumulators[one].flushes.begin_and_end()
