@@ -3,6 +3,8 @@
 import math
 import threading
 
+import pytest
+
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._wire.entry import LIGHT
@@ -197,3 +199,20 @@ def test_the_ledger_balances_while_light_entries_come_and_go():
     assert delivered
     assert dropped["refused"]
     assert pending == len(queue._queue.entries) <= 300
+
+
+@pytest.mark.parametrize("put", ["put", "append"])
+def test_an_entry_put_in_the_middle_of_an_operation_wakes_a_worker(put):
+    """The operation may be one that wakes none, such as a look at how full the memory is."""
+    woken = []
+
+    def weigh_and_log(one):
+        if not woken:
+            woken.append(None)
+            woken[:] = [getattr(queue, put)(entry("nested"))]
+        return weigh(one)
+
+    queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), weigh_and_log)
+    queue._entries.append(entry("appended by a thread that has not looked yet"))
+    queue.fill_ratio()
+    assert woken == [True]
