@@ -25,10 +25,6 @@ _reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=F
 class EmittingHandler(logging.Handler):
     """Queues records in the pipeline of the process, and starts afresh in forked children.
 
-    Args:
-        level: The lowest level that is handled.
-        options: The options of the handler.
-
     Raises:
         ConfigurationError: `logging` does not know the level.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs, number_format
@@ -14,8 +14,7 @@ from logplex_handler.stats import Stats
 _PATIENCE = 1.0
 
 
-@dataclass(frozen=True)
-class Vitals:
+class Vitals(NamedTuple):
     """The state of a handler at one moment.
 
     Attributes:
@@ -30,13 +29,7 @@ class Vitals:
 
 
 class Health:
-    """Reports how the state of a handler has changed since the last interval.
-
-    Args:
-        interval: Seconds between two reports.
-        vitals: Returns the current state of the handler.
-        send: Sends metrics in the handler's stream.
-    """
+    """Sends metrics on how the state of a handler has changed since the last interval."""
 
     def __init__(
         self,
@@ -50,7 +43,6 @@ class Health:
         self._periodic = Periodic(interval, self._report)
 
     def start(self) -> None:
-        """Start reporting."""
         self._periodic.start()
 
     def stop(self) -> None:
@@ -72,20 +64,19 @@ def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
     def sample(name: str, value: float, unit: str = "") -> None:
         found.update(metric_pairs.sample(f"logplex_handler.{name}", value, unit))
 
-    sample("accepted", now.stats.accepted - before.stats.accepted)
-    sample("delivered", now.stats.delivered - before.stats.delivered)
-    sample("pending", now.stats.pending)
-    sample("dropped", sum(now.stats.dropped.values()) - sum(before.stats.dropped.values()))
-    for cause, number in now.stats.dropped.items():
-        new = number - before.stats.dropped.get(cause, 0)
-        if new:
-            sample(f"dropped.{cause}", new)
-    requests = now.stats.requests - before.stats.requests
+    new, old = now.stats, before.stats
+    sample("accepted", new.accepted - old.accepted)
+    sample("delivered", new.delivered - old.delivered)
+    sample("pending", new.pending)
+    sample("dropped", sum(new.dropped.values()) - sum(old.dropped.values()))
+    for cause, number in new.dropped.items():
+        if number != old.dropped.get(cause, 0):
+            sample(f"dropped.{cause}", number - old.dropped.get(cause, 0))
+    requests = new.requests - old.requests
     sample("requests", requests)
-    sample("retries", now.stats.retries - before.stats.retries)
-    duplicates = now.stats.possible_duplicates - before.stats.possible_duplicates
-    sample("possible_duplicates", duplicates)
-    sample("bytes_sent", now.stats.bytes_sent - before.stats.bytes_sent, "bytes")
+    sample("retries", new.retries - old.retries)
+    sample("possible_duplicates", new.possible_duplicates - old.possible_duplicates)
+    sample("bytes_sent", new.bytes_sent - old.bytes_sent, "bytes")
     if requests:
         mean = (now.requests_took - before.requests_took) / requests
         sample("request_time", number_format.short(mean * 1000), "ms")

@@ -27,16 +27,15 @@ class Inactive:
         return True
 
     def begin_shutdown(self) -> None:
-        """There is nothing to deliver."""
+        """Nothing is to be delivered."""
 
-    def close(self) -> None:
-        """There is nothing to close."""
+    close = begin_shutdown
 
     def stats(self) -> Stats:
         return rejected(self._ledger)
 
     def stats_of(self, stream: Hashable) -> Stats:
-        return self.stats() if stream is None else Stats()
+        return Stats()
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
@@ -29,6 +28,7 @@ from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Weigh
 from logplex_handler.handler._health import Health, Vitals
+from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._shutdown_clock import ShutdownClock
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
@@ -41,45 +41,6 @@ from logplex_handler.streams.stream import Stream
 # of the longest frame.
 _MIN_SHARED_BATCH_BYTES = 65_536
 _MAX_FRAME_BYTES = 10_248
-
-
-class Pipeline(Protocol):
-    """The part of a handler that belongs to one process; a forked child gets an empty one.
-
-    Attributes:
-        here: A mark whose first item says whether this is the process of the pipeline.
-        takes_entries: Whether entries are taken at all. If not, `count_rejected` of the handler's
-            own intake suffices.
-        own_intake: The intake of records that name no stream.
-    """
-
-    here: forks.Here
-    takes_entries: bool
-    own_intake: Intake
-
-    def intake(self, stream: Hashable) -> Intake:
-        """The intake of a stream's records."""
-
-    def flush(self, timeout: float | None) -> bool:
-        """Wait until all queued records are delivered, or dropped and reported; False if too long.
-
-        Without a timeout, the time that is left of the shutdown's applies.
-        """
-
-    def begin_shutdown(self) -> None:
-        """Start the clock that flushing and closing share, and the delivery of waiting records."""
-
-    def close(self) -> None:
-        """Deliver the remaining records in the remaining time, and stop. Harmless twice."""
-
-    def stats(self) -> Stats:
-        """The outcomes of all records so far."""
-
-    def stats_of(self, stream: Hashable) -> Stats:
-        """The outcomes of one stream's records so far."""
-
-    def set_aside(self) -> tuple[SetAside, ...]:
-        """The streams that receive nothing at the moment, while their lines are kept."""
 
 
 def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
@@ -99,14 +60,20 @@ def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
 class Active:
     """A pipeline to the handler's own URL, to the application's streams, or to both.
 
+    It belongs to one process; a forked child gets an empty one.
+
     Args:
-        options: The options of the handler.
         weigh: Returns the memory of an entry and the number of its packets.
         render: Renders entries as frames for a destination.
         readdress: Changes frames for another destination.
         notice: Renders a drop notice.
         health: Renders metrics of the handler itself.
-        diagnostics: Reports on stderr.
+
+    Attributes:
+        here: A mark whose first item says whether this is the process of the pipeline.
+        takes_entries: Whether entries are taken at all. If not, `count_rejected` of the handler's
+            own intake suffices.
+        own_intake: The intake of records that name no stream.
     """
 
     def __init__(
@@ -128,7 +95,7 @@ class Active:
         limits, sender = _shared(options) if many else (options.accumulator, options.sender)
         may_reclaim = limits.on_full == "drop_oldest"
         self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim) if many else None
-        spool = None if options.spool is None else Spool(options.spool)
+        self._spool = spool = None if options.spool is None else Spool(options.spool)
         context = StreamContext(
             limits=limits,
             memory=self._memory,
@@ -175,7 +142,6 @@ class Active:
         self._flusher = Flusher(
             self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
         )
-        self._spool = spool
         self._spool_writer: SpoolWriter | None = None
         if options.spool is not None and spool is not None:
             self._spool_writer = SpoolWriter(
@@ -226,6 +192,10 @@ class Active:
             self._spool_writer.recover()
 
     def flush(self, timeout: float | None) -> bool:
+        """Wait until all queued records are delivered, or dropped and reported; False if too long.
+
+        Without a timeout, the time that is left of the shutdown's applies.
+        """
         self._recover()
         if timeout is not None:
             return self._flusher.flush(max(0.0, timeout))
@@ -234,10 +204,12 @@ class Active:
         return flushed
 
     def begin_shutdown(self) -> None:
+        """Start the clock that flushing and closing share, and the delivery of waiting records."""
         self._clock.start()
         self._flusher.flush_soon()
 
     def close(self) -> None:
+        """Deliver the remaining records in the remaining time, and stop. Harmless twice."""
         if not self.takes_entries or not self.here[0]:
             return
         if self._health is not None:
@@ -289,3 +261,7 @@ class Active:
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._registry.set_aside()
+
+
+# The part of a handler that belongs to one process.
+Pipeline = Active | Inactive

@@ -13,11 +13,7 @@ _SAME_SHUTDOWN = 1.0
 
 
 class ShutdownClock:
-    """Counts down the seconds from the first `flush` of a shutdown.
-
-    Args:
-        timeout: Seconds of a whole shutdown.
-    """
+    """Counts down the seconds of a whole shutdown from its first `flush`."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
@@ -42,11 +38,9 @@ class ShutdownClock:
         return self._left(self._began, now)
 
     def flushed(self) -> None:
-        """Note the end of a flush."""
         self._ended = time.monotonic()
 
     def left_to_close(self) -> float:
-        """Seconds that closing may take."""
         now = time.monotonic()
         return self._left(self._began if now - self._ended < _SAME_SHUTDOWN else now, now)
 

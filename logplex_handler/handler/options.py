@@ -40,21 +40,10 @@ _MIN_SPOOL_BYTES = 64 * 1024
 
 _OWN_NAME = f"logplex_handler/{__version__}"
 # In lower case, the headers that the handler itself sets for every request.
-_OWN_HEADERS = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "logplex-frame-id",
-        "logplex-msg-count",
-        "transfer-encoding",
-        "user-agent",
-    }
-)
+_OWN_HEADERS = (
+    "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
+    "host", "logplex-frame-id", "logplex-msg-count", "transfer-encoding", "user-agent",
+)  # fmt: skip
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 
@@ -66,12 +55,7 @@ class Options:
     Attributes:
         destination: Where the handler's own stream goes; None without a URL.
         source: The environment's `source=` for the formatter that is used if none is set.
-        shutdown_timeout: Seconds that flushing and closing may take together.
-        on_drop: Called with the number and cause of drops.
         lookup: Finds where the application's streams go; None if there are none.
-        workers: Requests at a time, where there are several streams.
-        token_as_appname: Whether each stream's token is its packets' appname.
-        health_interval: Seconds between two lines on the handler's own health; None for none.
         spool: Where undelivered batches are kept; None if only in memory.
     """
 
@@ -96,13 +80,7 @@ class Options:
 
 
 def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, program: str) -> Options:
-    """The options of a handler.
-
-    Args:
-        given: The arguments.
-        environ: The environment of the process.
-        machine: The machine's name.
-        program: The path of the program, as in `sys.argv[0]`.
+    """The options of a handler on a machine, in a program with this path.
 
     Raises:
         ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
@@ -158,7 +136,6 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
 
 
 def resolve_for_process(given: Arguments) -> Options:
-    """The options of a handler in this process, as with `resolve`."""
     program = str(sys.argv[0]) if sys.argv else ""
     return resolve(given, os.environ, machine=socket.gethostname(), program=program)
 
