@@ -73,3 +73,11 @@ def wait_until(condition, seconds=5.0):
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     return condition()
+
+
+def holds_for(condition, seconds):
+    """Whether the condition holds for so many seconds: for events that must not occur."""
+    deadline = time.monotonic() + seconds
+    while condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()

@@ -7,7 +7,7 @@ import time
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to
+from tests.logs import balanced, holds_for, logging_to
 from tests.servers import answer, serving
 
 
@@ -39,7 +39,8 @@ def test_root_at_debug_is_not_fed_by_its_own_deliveries():
         root.setLevel(logging.DEBUG)
         try:
             logging.getLogger("app").info("one")
-            time.sleep(0.5)
+            assert logplex.wait_for(1)
+            assert holds_for(lambda: len(logplex.requests) == 1, 0.4)
             assert handler.flush()
         finally:
             root.setLevel(level)
@@ -65,7 +66,8 @@ def test_two_handlers_do_not_feed_each_other():
         root.setLevel(logging.DEBUG)
         try:
             logging.getLogger("app").info("one")
-            time.sleep(0.5)
+            assert logplex.wait_for(2)
+            assert holds_for(lambda: len(logplex.requests) == 2, 0.4)
             assert first.flush()
             assert second.flush()
         finally:
@@ -96,12 +98,10 @@ def test_an_application_that_logs_while_it_delivers_loses_nothing():
         log.append(logger)
         logger.info("one")
         assert logplex.wait_for(1)
-        time.sleep(0.3)
-        assert len(logplex.requests) == 1
+        assert holds_for(lambda: len(logplex.requests) == 1, 0.3)
         logger.info("two")
         assert logplex.wait_for(3)
-        time.sleep(0.3)
-        assert len(logplex.requests) == 2
+        assert holds_for(lambda: len(logplex.requests) == 2, 0.3)
     assert [line.text for line in logplex.lines][:3] == ["one", "in the middle", "two"]
 
 
@@ -120,6 +120,7 @@ def test_a_callback_that_logs_of_drops_does_not_push_out_records():
         log.append(logger)
         for number in range(300):
             logger.info("line %d", number)
+        # Long enough for the callback's own drops to be reported, if they were.
         time.sleep(0.5)
         stats = handler.stats()
     assert stats.accepted < 350

@@ -169,5 +169,6 @@ def storm(story, server, url):
         story.weather(step)
         for _ in range(5):
             _ask(url)
+        # The weather lasts for a moment before workers die in it.
         time.sleep(0.3)
         story.kill(*sorted(map(int, children(server.pid)))[:2])

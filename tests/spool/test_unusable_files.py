@@ -210,6 +210,7 @@ def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
         with contextlib.ExitStack() as held_here:
             logger.info("one", extra={"logplex_stream": "a"})
             assert handler.flush(5)
+            # Until the stream is retired, while its row cannot be deleted.
             time.sleep(0.6)
         logger.info("two", extra={"logplex_stream": "a"})
         assert handler.flush(5)

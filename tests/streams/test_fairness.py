@@ -11,7 +11,7 @@ import pytest
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler.streams.stream import Stream
-from tests.logs import logging_to, wait_until
+from tests.logs import holds_for, logging_to, wait_until
 from tests.servers import ScriptedServer, _read, accept, hang, hang_up, serving
 from tests.streams.shared import receiving, to
 
@@ -169,8 +169,7 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
                 logger.info("line", extra=to(stream))
                 handler._pipeline.intake(stream).drop("format_error")
             assert wait_until(lambda: at_a_time)
-            time.sleep(0.2)
-            assert len(at_a_time) == 1
+            assert holds_for(lambda: len(at_a_time) == 1, 0.2)
             logger.info("own")
             assert logplex.wait_for(1)
             released.set()
@@ -222,6 +221,7 @@ def test_a_new_host_does_not_wait_for_hosts_that_hang():
         )
         for stream in urls:
             logger.info("line", extra=to(stream))
+        # Until all workers have met a host that hangs.
         time.sleep(2.0)
         logger.info("line", extra=to("new"))
         assert logplex.wait_for(1, 2.0)

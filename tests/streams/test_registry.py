@@ -90,6 +90,7 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
 
         with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
             logger.info("one", extra=to(1))
+            # Long enough for an idle stream to be retired.
             time.sleep(0.5)
             assert not handler.flush(0.1)
             (aside,) = handler.set_aside()
@@ -115,6 +116,7 @@ def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
             assert handler.flush()
             logger.info("line", extra=to("nobody"))
             assert wait_until(lambda: handler.stats(stream=1).accepted == 2)
+            # Long enough for an idle stream to be retired.
             time.sleep(0.5)
             logger.info("two", extra=to(1))
             assert handler.flush()

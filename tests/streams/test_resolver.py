@@ -121,11 +121,17 @@ def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
         ):
             for number in range(100):
                 logger.info("line", extra=to(number))
-            time.sleep(0.5)
+            texts = []
+
+            def is_reported():
+                texts.append(capsys.readouterr().err)
+                return "look-ups hang" in "".join(texts)
+
+            assert wait_until(is_reported)
             logger.info("own")
             assert logplex.wait_for(1)
             assert threading.active_count() < 30
-            (said,) = re.findall(".*look-ups hang.*", capsys.readouterr().err)
+            (said,) = re.findall(".*look-ups hang.*", "".join([*texts, capsys.readouterr().err]))
             assert said.startswith("logplex_handler: 4 look-ups hang, the first since ")
             since = re.findall(r"since (\S+ \S+) UTC", said)
             assert began <= since[0] <= time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())

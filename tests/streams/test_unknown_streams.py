@@ -1,6 +1,5 @@
 """Records for unknown or ended streams are dropped, counted and reported."""
 
-import time
 from collections import Counter
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from logplex_handler._delivery import scheduler
 from logplex_handler.streams._resolution import ResolutionState
 from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, holds_for, logging_to, wait_until
 from tests.servers import answer, serving
 from tests.streams.shared import Record, receiving, to, token
 
@@ -59,8 +58,7 @@ def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
             logger.info("line", extra=to("nobody"))
             logger.info("line", extra=to(["a", "list"]))
             assert wait_until(lambda: told == {"unknown_stream": 7})
-            time.sleep(0.2)
-            assert told == {"unknown_stream": 7}
+            assert holds_for(lambda: told == {"unknown_stream": 7}, 0.2)
             assert balanced(handler.stats())
             assert handler.stats().dropped["unknown_stream"] > 7
 
@@ -138,8 +136,7 @@ def test_a_stream_that_has_ended_is_left_alone(monkeypatch):
             assert handler.flush()
             assert handler.set_aside() == ()
             assert wait_until(lambda: not handler._pipeline._registry._streams)
-            time.sleep(1)
-            assert len(server.received) == handler.stats().requests == 1
+            assert holds_for(lambda: len(server.received) == handler.stats().requests == 1, 1)
 
 
 def test_a_stream_that_nobody_knows_is_not_set_aside():
