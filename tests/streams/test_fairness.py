@@ -180,7 +180,7 @@ def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
     monkeypatch.setattr(scheduler, "_PATIENCE", 0.05)
 
     class Server(ScriptedServer):
-        def _serve(self, connection, number):
+        def _converse(self, connection, number):
             with connection.makefile("rb") as stream:
                 while (received := _read(stream, number)) is not None:
                     self.received.append(received)
