@@ -74,14 +74,8 @@ def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Calla
     """Call the function when this process ends, if multiprocessing or Celery has made it.
 
     Must be called in the child itself, after it has started: a child forgets the finalizers of its
-    parent.
-
-    Args:
-        function: The function.
-        before_handlers: Whether it may still log, and so must come before the handlers close.
-
-    Returns:
-        A function that cancels the call.
+    parent. A function that may still log comes `before_handlers` close. Returns a function that
+    cancels the call.
     """
     _exit_functions.add(function, before_handlers=before_handlers)
     return partial(_exit_functions.remove, function)

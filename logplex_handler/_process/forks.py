@@ -92,10 +92,16 @@ if hasattr(os, "register_at_fork"):
 _MADV_WIPEONFORK = 18
 
 
-class Here(Protocol):
-    """`here[0]` is true in the process that made the mark, and false in its forked children."""
+class _HereByPid:
+    def __init__(self) -> None:
+        self._pid = os.getpid()
 
-    def __getitem__(self, index: int, /) -> object: ...
+    def __getitem__(self, index: int, /) -> bool:
+        return os.getpid() == self._pid
+
+
+# `here[0]` is true in the process that made the mark, and false in its forked children.
+Here = mmap.mmap | _HereByPid
 
 
 def here() -> Here:
@@ -108,17 +114,9 @@ def here() -> Here:
         try:
             page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             page.madvise(_MADV_WIPEONFORK)
+            page[0] = 1
+            return page
         except (OSError, ValueError):
             # A kernel older than 4.14.
-            return _HereByPid()
-        page[0] = 1
-        return page
+            pass
     return _HereByPid()
-
-
-class _HereByPid:
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-
-    def __getitem__(self, index: int, /) -> bool:
-        return os.getpid() == self._pid

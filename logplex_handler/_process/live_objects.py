@@ -21,10 +21,8 @@ class LiveObjects(Generic[T]):
         self._numbers = itertools.count()
 
     def add(self, added: T) -> None:
-        """Keep track of the object for as long as somebody else refers to it."""
         self._objects[next(self._numbers)] = added
 
     def all(self) -> list[T]:
-        """The objects that still exist."""
         found = (reference() for reference in self._objects.valuerefs())
         return [one for one in found if one is not None]

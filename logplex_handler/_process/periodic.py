@@ -24,9 +24,7 @@ def next_time(now: float, interval: float, offset: float) -> float:
 class Periodic:
     """Calls a function at times aligned to the interval, and a last time when it is stopped.
 
-    Args:
-        interval: Seconds between two calls.
-        function: The function, which must not raise.
+    The interval is in seconds, and the function must not raise.
     """
 
     def __init__(self, interval: float, function: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from logplex_handler._process.library_loggers import free_library_loggers
+from logplex_handler._process.reentrancy import free_library_loggers
 from logplex_handler._transport.transport import Transport, TransportOptions
 
 

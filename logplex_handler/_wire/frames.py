@@ -55,11 +55,7 @@ def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
 
 
 class Run(list[bytes]):
-    """The frames of several records with one frame each.
-
-    Attributes:
-        size: Bytes of all of them.
-    """
+    """The frames of several records with one frame each; `size` is the bytes of all of them."""
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         super().__init__(frames)
@@ -70,7 +66,6 @@ Frame = bytes | Run
 
 
 def total_bytes(frames: Iterable[Frame]) -> int:
-    """Bytes of all frames."""
     return sum([frame.size if isinstance(frame, Run) else len(frame) for frame in frames])
 
 
@@ -93,15 +88,13 @@ def flattened(frames: Iterable[Frame]) -> list[bytes]:
 
 def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list[Frame]:
     """The single frames, each of them changed, in the same classes and with the same records."""
-    return [_like(frame, change(frame)) for frame in flattened(frames)]
-
-
-def _like(frame: bytes, rewritten: bytes) -> bytes:
-    if isinstance(frame, PieceFrame):
-        piece = PieceFrame(rewritten)
-        piece.record = frame.record
-        return piece
-    return type(frame)(rewritten)
+    changed: list[Frame] = []
+    for frame in flattened(frames):
+        new = type(frame)(change(frame))
+        if isinstance(frame, PieceFrame) and isinstance(new, PieceFrame):
+            new.record = frame.record
+        changed.append(new)
+    return changed
 
 
 def settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:

@@ -104,7 +104,6 @@ def millisecond(created: float) -> tuple[float, float, str]:
 
 
 def microsecond(offset: float) -> int:
-    """A fraction of a second in microseconds."""
     return max(0, int(offset * 1e6 + 0.5))
 
 
@@ -117,12 +116,11 @@ def _date(start: int) -> str:
 class PacketForm:
     """The form of all packets of one sender.
 
-    Args:
-        hostname, appname, procid: Header fields, made safe by `field`. The appname may be a token,
-            so this object has no repr.
+    The header fields were made safe by `field`. The appname may be a token, so there is no repr.
+
+    Attributes:
         facility: The number of the syslog facility, 0 to 23.
         structured_data: Whether packets carry the `-` of RFC 5424 for "no structured data".
-        max_packet_bytes: Bytes of the longest packet; a longer text is sent in several packets.
     """
 
     hostname: str
@@ -148,7 +146,6 @@ class PacketForm:
         return self.max_packet_bytes - len(f"<191>1 {timestamp(0)}{self._fields}\n")
 
     def priority(self, level: int) -> str:
-        """The beginning of a packet of this level."""
         return f"<{self.facility * 8 + severity(level)}>1 "
 
     def count(self, text: str) -> int:

@@ -10,8 +10,7 @@ from contextvars import ContextVar
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._process.library_loggers import LIBRARIES
-from logplex_handler._process.reentrancy import Activity, current_activity
+from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._pipeline import Active, Pipeline
