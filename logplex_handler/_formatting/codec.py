@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -43,6 +43,7 @@ class Codec:
             lines where the handler's formatter is not a KeyValueFormatter.
         compile_call_sites: False formats every record in the caller's thread.
         token_as_appname: Whether the appname is the destination's token.
+        own_formatter: Returns the formatter that the handler has now.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Codec:
         *,
         compile_call_sites: bool = True,
         token_as_appname: bool = False,
+        own_formatter: Callable[[], logging.Formatter | None] = lambda: None,
     ) -> None:
         self._packet = packet
         self._token_as_appname = token_as_appname
         self._default_formatter = default_formatter
+        self._own_formatter = own_formatter
         self._compile_call_sites = compile_call_sites
         self._compiled = CompiledCallSites(packet)
         # Those of the formatter that was used last. For nearly every record,
@@ -107,7 +110,8 @@ class Codec:
             raise TypeError("the record's level is no number")
         return (-self._packet.count(text), created, record.levelno, text)
 
-    def weigh(self, entry: Entry) -> tuple[int, int]:
+    @staticmethod
+    def weigh(entry: Entry) -> tuple[int, int]:
         """The bytes that an entry holds, and an estimate of the packets that it makes."""
         return weight(entry), max(1, -entry[0])
 
@@ -169,34 +173,23 @@ class Codec:
             form = replace(form, appname=destination.token)
         return form
 
-    def drop_notice(
-        self, dropped: Counter[str], formatter: logging.Formatter | None, destination: Destination
-    ) -> list[bytes]:
+    def drop_notice(self, dropped: Counter[str], destination: Destination) -> list[bytes]:
         """The frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
         text = drops_in_words(dropped)
-        return self._own_line(logging.WARNING, text, count, formatter, destination)
+        return self._own_line(logging.WARNING, text, count, destination)
 
-    def health_lines(
-        self,
-        pairs: Mapping[str, str],
-        formatter: logging.Formatter | None,
-        destination: Destination,
-    ) -> list[bytes]:
+    def health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
         """The frames of the lines with metrics of the handler itself."""
-        return self._own_line(logging.INFO, "", pairs, formatter, destination)
+        return self._own_line(logging.INFO, "", pairs, destination)
 
     def _own_line(
-        self,
-        level: int,
-        message: str,
-        pairs: Mapping[str, str],
-        formatter: logging.Formatter | None,
-        destination: Destination,
+        self, level: int, message: str, pairs: Mapping[str, str], destination: Destination
     ) -> list[bytes]:
         record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
         record.__dict__.update(pairs)
         # The application's KeyValueFormatter has its source.
+        formatter = self._own_formatter()
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
         form = self._packet_for(destination)

@@ -17,11 +17,12 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import LARGE
 from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.disk_queue import DiskQueue
-from logplex_handler._sender.drain import Readdress, RenderFor, drain, held_bytes
+from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease, Parts
 from logplex_handler._sender.stored_form import StoredForm
 from logplex_handler._spool.chunk import Chunk, records_in
+from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.frames import Frame
 
 
@@ -46,19 +47,17 @@ class DiskSource:
 
     Args:
         queue: The stream's chunks.
-        render: Makes frames of entries.
-        readdress: Changes frames for another destination.
     """
 
     __slots__ = (
         "_accumulator",
+        "_codec",
         "_form",
         "_hostname",
         "_lease",
         "_lock",
         "_options",
         "_queue",
-        "_render",
         "_unwritten",
     )  # fmt: skip
 
@@ -67,15 +66,13 @@ class DiskSource:
         queue: DiskQueue,
         accumulator: Accumulator,
         options: DiskOptions,
-        *,
-        render: RenderFor,
-        readdress: Readdress,
+        codec: Codec,
     ) -> None:
         self._queue = queue
         self._accumulator = accumulator
         self._options = options
-        self._render = render
-        self._form = StoredForm(readdress, has_token=options.has_token)
+        self._codec = codec
+        self._form = StoredForm(codec, has_token=options.has_token)
         # Guards the fields below, the queue, and draining the accumulator, since the order of the
         # chunks is that of the entries. Held while entries are rendered and written. Re-entrant
         # because a signal may strike under it whose handler flushes.
@@ -257,7 +254,7 @@ class DiskSource:
         return True
 
     def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
-        render = partial(self._render, destination=self._form.destination(self._hostname))
+        render = partial(self._codec.render, destination=self._form.destination(self._hostname))
         drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
 
     def _keep(self) -> None:

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.codec import Rendered
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.frames import Frame, Run, frame_count, linked, total_bytes
 
-# What becomes of an entry: its frame; a list of frames, which is empty if the entry cannot be
-# rendered; or one run, for several entries of one frame each.
-Rendered = Frame | list[bytes]
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
-
-
-class RenderFor(Protocol):
-    """Makes the frames of entries, for one destination."""
-
-    def __call__(
-        self, entries: Iterable[Entry], destination: Destination
-    ) -> Iterable[Rendered]: ...
-
-
-# Makes a frame for the second destination of a frame for the first one.
-Readdress = Callable[[bytes, Destination, Destination], bytes]
 
 # Entries taken at a time: about a millisecond of work.
 _ENTRIES_AT_ONCE = 500
@@ -86,7 +70,7 @@ def held_bytes(frames: Iterable[Frame]) -> int:
 def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
     """Frames that stay together, with the number of their entries. Too long a run is cut."""
     if not isinstance(rendered, Run):
-        return [([rendered] if isinstance(rendered, bytes) else linked(rendered), 1)]
+        return [(linked(rendered), 1)]
     if rendered.size <= room:
         return [([rendered], len(rendered))]
     return [([frame], 1) for frame in rendered]

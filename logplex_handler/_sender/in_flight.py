@@ -8,9 +8,9 @@ from __future__ import annotations
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.batch import Batch, Part, Refusal
-from logplex_handler._sender.drain import Readdress
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease, Source
+from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 
 
@@ -22,7 +22,6 @@ class InFlight:
         source: Where records are taken from.
         own_lines: The handler's own lines in the stream.
         max_bytes: Bytes of a request's body before compression.
-        readdress: Changes frames where the destination has changed.
 
     Attributes:
         destination: Where the batch is sent; None while that is not known.
@@ -31,10 +30,10 @@ class InFlight:
     __slots__ = (
         "_accumulator",
         "_batch",
+        "_codec",
         "_is_filling",
         "_lease",
         "_max_bytes",
-        "_readdress",
         "_source",
         "destination",
         "own_lines",
@@ -46,13 +45,13 @@ class InFlight:
         source: Source,
         own_lines: OwnLines,
         max_bytes: int,
-        readdress: Readdress,
+        codec: Codec,
     ) -> None:
         self._accumulator = accumulator
         self._source = source
         self.own_lines = own_lines
         self._max_bytes = max_bytes
-        self._readdress = readdress
+        self._codec = codec
         self.destination: Destination | None = None
         self._batch: Batch | None = None
         # What the batch was made of; there is one as long as there is a batch.
@@ -64,7 +63,7 @@ class InFlight:
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             old = lease.destination
-            batch.rewrite(lambda frame: self._readdress(frame, old, destination))
+            batch.rewrite(lambda frame: self._codec.readdress(frame, old, destination))
             lease.destination = destination
         self.destination = destination
         self._source.set_hostname(destination.hostname)

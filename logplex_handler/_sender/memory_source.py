@@ -6,9 +6,10 @@ from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.snapshot import Backlog
-from logplex_handler._sender.drain import RenderFor, drain, held_bytes
+from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease, Parts
+from logplex_handler._wire.codec import Codec
 
 
 class MemorySource:
@@ -16,17 +17,16 @@ class MemorySource:
 
     Args:
         max_bytes: Bytes of the frames that are taken at a time.
-        render: Makes frames of entries.
     """
 
-    __slots__ = ("_accumulator", "_render", "max_bytes")
+    __slots__ = ("_accumulator", "_codec", "max_bytes")
 
     is_synced = True
 
-    def __init__(self, accumulator: Accumulator, max_bytes: int, render: RenderFor) -> None:
+    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: Codec) -> None:
         self._accumulator = accumulator
         self.max_bytes = max_bytes
-        self._render = render
+        self._codec = codec
 
     def backlog(self) -> Backlog:
         return self._accumulator.backlog()
@@ -41,7 +41,7 @@ class MemorySource:
         """The handler's own lines and records share a request."""
         try:
             own_lines.add_to(lease.frames, lease.destination)
-            render = partial(self._render, destination=lease.destination)
+            render = partial(self._codec.render, destination=lease.destination)
             drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)
         finally:
             lease.held_bytes += held_bytes(lease.frames)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
 
 from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
-
-# Makes the frames of a notice of drops, counted by cause.
-Notice = Callable[[Counter[str], Destination], list[bytes]]
 
 # Health lines that wait at most while nothing can be sent; the oldest are dropped for new ones.
 _MOST_HEALTH_LINES = 60
@@ -22,11 +19,11 @@ class OwnLines:
     Any thread may call `add_health`; the rest is for the thread that delivers.
     """
 
-    __slots__ = ("_drop_notices", "_health_lines", "_notice")
+    __slots__ = ("_codec", "_drop_notices", "_health_lines")
 
-    def __init__(self, drop_notices: DropNotices, notice: Notice) -> None:
+    def __init__(self, drop_notices: DropNotices, codec: Codec) -> None:
         self._drop_notices = drop_notices
-        self._notice = notice
+        self._codec = codec
         # None until the first one, as most streams never have any.
         self._health_lines: deque[bytes] | None = None
 
@@ -52,7 +49,7 @@ class OwnLines:
             frames.append(HealthFrame(self._health_lines.popleft()))
         if self._drop_notices.is_due_in_stream:
             try:
-                notice = self._notice(self._drop_notices.begin_notice(), destination)
+                notice = self._codec.drop_notice(self._drop_notices.begin_notice(), destination)
                 frames += map(OwnFrame, notice)
             except BaseException:
                 self._drop_notices.end_notice(delivered=False)

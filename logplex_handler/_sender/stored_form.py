@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from logplex_handler._sender.drain import Readdress
 from logplex_handler._spool.chunk import without_own
+from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, rewritten
 
@@ -18,12 +18,11 @@ class StoredForm:
     """Changes frames between disk and request.
 
     Args:
-        readdress: Changes frames for another destination.
         has_token: Whether a packet's appname is its stream's token.
     """
 
-    def __init__(self, readdress: Readdress, *, has_token: bool) -> None:
-        self._readdress = readdress
+    def __init__(self, codec: Codec, *, has_token: bool) -> None:
+        self._codec = codec
         self._has_token = has_token
 
     @staticmethod
@@ -53,4 +52,4 @@ class StoredForm:
         return self._changed(frames, self.destination(old), self.destination(new))
 
     def _changed(self, frames: Sequence[Frame], old: Destination, new: Destination) -> list[Frame]:
-        return rewritten(frames, lambda frame: self._readdress(frame, old, new))
+        return rewritten(frames, lambda frame: self._codec.readdress(frame, old, new))

@@ -42,6 +42,7 @@ class EmittingHandler(logging.Handler):
             # A subclass with an `emit` of its own must get every record there.
             compile_call_sites=type(self).emit is EmittingHandler.emit,
             token_as_appname=options.token_as_appname,
+            own_formatter=lambda: self.formatter,
         )
         # Whether a record may name a stream; the value in the list may change at any time.
         self._may_name_stream = ever_used if options.lookup is None else [True]
@@ -55,15 +56,7 @@ class EmittingHandler(logging.Handler):
     def _new_pipeline(self) -> Pipeline:
         if not self._options.is_active:
             return Inactive()
-        return Active(
-            self._options,
-            weigh=self._codec.weigh,
-            render=self._codec.render,
-            readdress=self._codec.readdress,
-            notice=lambda drops, to: self._codec.drop_notice(drops, self.formatter, to),
-            health=lambda pairs, to: self._codec.health_lines(pairs, self.formatter, to),
-            diagnostics=self._diagnostics,
-        )
+        return Active(self._options, self._codec, self._diagnostics)
 
     def _renew(self) -> None:
         """Start afresh in a forked child: nothing is queued or counted, and no lock is held.

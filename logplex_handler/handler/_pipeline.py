@@ -19,14 +19,11 @@ from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_source import DiskOptions
-from logplex_handler._sender.drain import Readdress, RenderFor
-from logplex_handler._sender.own_lines import Notice
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.store import Spool
 from logplex_handler._transport.pool import TransportPool
-from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry import Weigh
+from logplex_handler._wire.codec import Codec
 from logplex_handler.handler._health import Health, Vitals
 from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._shutdown_clock import ShutdownClock
@@ -62,13 +59,6 @@ class Active:
 
     It belongs to one process; a forked child gets an empty one.
 
-    Args:
-        weigh: Returns the memory of an entry and the number of its packets.
-        render: Renders entries as frames for a destination.
-        readdress: Changes frames for another destination.
-        notice: Renders a drop notice.
-        health: Renders metrics of the handler itself.
-
     Attributes:
         here: A mark whose first item says whether this is the process of the pipeline.
         takes_entries: Whether entries are taken at all. If not, `count_rejected` of the handler's
@@ -76,17 +66,7 @@ class Active:
         own_intake: The intake of records that name no stream.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        *,
-        weigh: Weigh,
-        render: RenderFor,
-        readdress: Readdress,
-        notice: Notice,
-        health: Callable[[Mapping[str, str], Destination], list[bytes]],
-        diagnostics: Diagnostics,
-    ) -> None:
+    def __init__(self, options: Options, codec: Codec, diagnostics: Diagnostics) -> None:
         self.here = forks.here()
         self.takes_entries = True
         self._clock = ShutdownClock(options.shutdown_timeout)
@@ -100,10 +80,7 @@ class Active:
             limits=limits,
             memory=self._memory,
             sender=sender,
-            weigh=weigh,
-            render=render,
-            readdress=readdress,
-            notice=notice,
+            codec=codec,
             diagnostics=diagnostics,
             on_drop=options.on_drop,
             breakers=CircuitBreakers(),
@@ -155,7 +132,7 @@ class Active:
         self._health: Health | None = None
         if options.health_interval is not None and own is not None:
             self._health = Health(options.health_interval, self._vitals, self._send_health)
-        self._render_health = health
+        self._codec = codec
         self._started = False
         self._cancel_exit_call: Callable[[], None] | None = None
 
@@ -255,7 +232,7 @@ class Active:
     def _send_health(self, pairs: Mapping[str, str]) -> None:
         own = self._registry.own
         if own is not None and own.in_flight.destination is not None:
-            frames = self._render_health(pairs, own.in_flight.destination)
+            frames = self._codec.health_lines(pairs, own.in_flight.destination)
             own.in_flight.own_lines.add_health(frames)
             self._worker_pool.wake(own)
 

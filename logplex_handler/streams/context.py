@@ -13,14 +13,12 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_queue import DiskQueue, is_storable
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
-from logplex_handler._sender.drain import Readdress, RenderFor
 from logplex_handler._sender.drop_notices import OnDrop
 from logplex_handler._sender.memory_source import MemorySource
-from logplex_handler._sender.own_lines import Notice
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._spool.store import Spool
-from logplex_handler._wire.entry import Weigh
+from logplex_handler._wire.codec import Codec
 from logplex_handler.streams.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -43,10 +41,7 @@ class StreamContext:
     limits: BufferLimits
     memory: MemoryPool | None
     sender: SenderOptions
-    weigh: Weigh
-    render: RenderFor
-    readdress: Readdress
-    notice: Notice
+    codec: Codec
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers
@@ -63,11 +58,10 @@ class StreamContext:
     ) -> Source:
         """Where batches are taken from: the spool, if there is one that can hold the stream."""
         if self.spool is None or has_ended or not is_storable(stream_id):
-            return MemorySource(accumulator, self.sender.max_batch_bytes, self.render)
+            return MemorySource(accumulator, self.sender.max_batch_bytes, self.codec)
         return DiskSource(
             DiskQueue(stream_id, self.spool, accumulator, self.diagnostics),
             accumulator,
             self.disk,
-            render=self.render,
-            readdress=self.readdress,
+            self.codec,
         )

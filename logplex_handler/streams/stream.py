@@ -75,7 +75,7 @@ class Stream:
         self._context = context
         self.resolution = Resolution() if resolution is None else resolution
         on_news = partial(context.on_news, self)
-        self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
+        self.accumulator = Accumulator(context.limits, context.codec.weigh, context.memory, on_news)
         self.drop_notices = DropNotices(self.accumulator, context.diagnostics, context.on_drop)
         self.source = context.source_for(
             stream_id, self.accumulator, has_ended=bool(self.resolution.end_cause)
@@ -83,16 +83,16 @@ class Stream:
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
-            OwnLines(self.drop_notices, context.notice),
+            OwnLines(self.drop_notices, context.codec),
             context.sender.max_batch_bytes,
-            context.readdress,
+            context.codec,
         )
         self.sender = Sender(
             stream_id, self.in_flight, context.sender.flush_interval, context.diagnostics
         )
         self._open_intake = OpenIntake(
             self.accumulator,
-            weigh=context.weigh,
+            weigh=context.codec.weigh,
             drop_notices=self.drop_notices,
             diagnostics=context.diagnostics,
             on_news=on_news,

@@ -89,13 +89,14 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
             handler,
         ),
     ):
-        real = own_stream(handler).source._render
+        codec = own_stream(handler).source._codec
+        real = codec.render
 
         def render(entries, destination):
             for entry in entries:
                 yield from [[]] if entry[-1] == "bad" else real([entry], destination)
 
-        monkeypatch.setattr(own_stream(handler).source, "_render", render)
+        monkeypatch.setattr(codec, "render", render)
         for text in ("one", "bad", "two"):
             logger.info(text)
         assert handler.flush()

@@ -29,7 +29,7 @@ def render(entries):
     for (what,) in entries:
         if isinstance(what, BaseException):
             raise what
-        yield what
+        yield [what] if isinstance(what, bytes) else what
 
 
 def one(number):
@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_not_made_into_frames():
     def render_and_note(entries):
         for (what,) in entries:
             made.append(what)
-            yield what
+            yield [what]
 
     drain([], 55, buffer_of(*map(one, range(400))), render_and_note)
     assert made == [b"%010d" % number for number in range(6)]

@@ -28,8 +28,17 @@ def frame(number):
     return b"5 %04d\n" % number
 
 
-def render(entries, destination):
-    return [frame(number) for (number,) in entries]
+class Codec:
+    """Entries are numbers of frames, which are the same for every destination."""
+
+    def render(self, entries, destination):
+        return [[frame(number)] for (number,) in entries]
+
+    def readdress(self, frame, old, new):
+        return frame
+
+    def drop_notice(self, dropped, destination):
+        return [b"notice"]
 
 
 class Harness:
@@ -42,19 +51,16 @@ class Harness:
             lambda entry: (10, 1),
         )
         diagnostics = Diagnostics()
-        self.own_lines = OwnLines(
-            DropNotices(self.accumulator, diagnostics, None), lambda *_: [b"notice"]
-        )
+        self.own_lines = OwnLines(DropNotices(self.accumulator, diagnostics, None), Codec())
         if kind == "memory":
-            self.source = MemorySource(self.accumulator, MOST, render)
+            self.source = MemorySource(self.accumulator, MOST, Codec())
         else:
             self.spool = Spool(SpoolOptions(self.path, 10**7, 0.1))
             self.source = DiskSource(
                 DiskQueue("a", self.spool, self.accumulator, diagnostics),
                 self.accumulator,
                 DiskOptions(max_bytes=MOST, batch_frames=10, has_token=False),
-                render=render,
-                readdress=lambda frame, old, new: frame,
+                Codec(),
             )
 
     def log(self, *numbers):
