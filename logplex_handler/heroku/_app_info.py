@@ -66,7 +66,7 @@ class AppInfoAPI(StreamLookUp):
         self, stream: Hashable, resource: Resource, *, is_known: bool
     ) -> Located | Ended | LookupFailed:
         url = f"{self._api_url}/{_PATH}/{resource.id}"
-        reply = self._http.get(url, "application/json", self._authorization)
+        reply = self._http.ask(url, self._authorization)
         if isinstance(reply, LookupFailed):
             return reply
         if reply.status in (404, 410):

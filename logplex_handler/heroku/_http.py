@@ -45,10 +45,8 @@ class Authorization(Secret):
 
     @classmethod
     def basic(cls, user: str, password: str) -> Authorization:
-        return cls(
-            "Basic "
-            + base64.b64encode(f"{user}:{password}".encode(errors="surrogatepass")).decode()
-        )
+        credentials = f"{user}:{password}".encode(errors="surrogatepass")
+        return cls(f"Basic {base64.b64encode(credentials).decode()}")
 
     @classmethod
     def bearer(cls, token: str) -> Authorization:
@@ -60,15 +58,12 @@ class Authorization(Secret):
         return request
 
 
+_NO_AUTHORIZATION = Authorization("")
+
+
 @dataclass(frozen=True, repr=False, slots=True)
 class Reply:
-    """An answer. It may hold a secret, so it has no repr.
-
-    Attributes:
-        status: The HTTP status.
-        document: The parsed JSON; None if the body is not JSON.
-        retry_after: Seconds to wait, if the answer asks for it.
-    """
+    """An answer. It may hold a secret, so it has no repr. The document is None if not JSON."""
 
     status: int
     document: object = None
@@ -76,7 +71,6 @@ class Reply:
 
     @property
     def is_success(self) -> bool:
-        """Whether the document answers the request."""
         return 200 <= self.status < 300
 
     def problem(self, endpoint: str) -> LookupFailed:
@@ -86,10 +80,6 @@ class Reply:
 
 class Http:
     """Makes requests, each with a session of its own, since they are rare.
-
-    Args:
-        timeout: Seconds to wait for a connection, and for each read.
-        session_factory: Returns a session; None for ordinary sessions.
 
     Raises:
         ConfigurationError: The timeout is not a number above zero, or the factory is not callable.
@@ -114,28 +104,21 @@ class Http:
             errors.clear_variables(error)
             raise
 
-    def get(self, url: str, accept: str, authorization: Authorization) -> Reply | LookupFailed:
-        """Get a document."""
-        return self._send("GET", url, accept, authorization, None)
-
-    def post(self, url: str, form: Mapping[str, str]) -> Reply | LookupFailed:
-        """Post a form without credentials."""
-        return self._send("POST", url, "application/json", Authorization(""), form)
-
-    def _send(
+    def ask(
         self,
-        method: str,
         url: str,
-        accept: str,
-        authorization: Authorization,
-        form: Mapping[str, str] | None,
+        authorization: Authorization = _NO_AUTHORIZATION,
+        *,
+        accept: str = "application/json",
+        form: Mapping[str, str] | None = None,
     ) -> Reply | LookupFailed:
+        """Get a document, or post a form."""
         name = urlsplit(url).hostname or ""
         try:
             # Records of the HTTP libraries about these requests are left out of the stream.
             with performing(Activity.REQUEST), new_session(self._session_factory) as session:
                 response = session.request(
-                    method,
+                    "GET" if form is None else "POST",
                     url,
                     data=form,
                     headers={

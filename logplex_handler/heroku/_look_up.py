@@ -23,12 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Located:
-    """Heroku's answer for a stream. It holds a token, so it has no repr.
-
-    Attributes:
-        url: The `log_input_url`.
-        app_id: The app that the stream belongs to, if the answer names it.
-    """
+    """Heroku's answer for a stream: its URL, which holds a token, and its app, if that is named."""
 
     url: str
     app_id: str | None = None
@@ -103,10 +98,7 @@ class StreamLookUp:
         Raises:
             LookupFailed: The destination is not known at the moment.
         """
-        found = self._find(stream, None)
-        if isinstance(found, LookupFailed):
-            raise found
-        return found
+        return known(self._find(stream, None))
 
     def refresh(self, stream: Hashable, rejected: str | Destination, /) -> Destination | None:
         """Return the destination of a stream whose URL a receiver has refused.
@@ -123,25 +115,22 @@ class StreamLookUp:
         refused = destination(rejected, None) if isinstance(rejected, str) else rejected
         # Keeps secrets out of this frame of a traceback.
         del rejected
-        found = self._find(stream, refused)
-        if isinstance(found, LookupFailed):
-            raise found
-        return found
+        return known(self._find(stream, refused))
 
     def _find(
         self, stream: Hashable, rejected: Destination | None
     ) -> Destination | LookupFailed | None:
-        known = self._on_record(stream, rejected)
-        if not isinstance(known, Resource):
-            return known
-        with self._locks.of(known.id), self._http.bounded():
+        resource = self._on_record(stream, rejected)
+        if not isinstance(resource, Resource):
+            return resource
+        with self._locks.of(resource.id), self._http.bounded():
             # Another look-up may just have updated it.
-            known = self._on_record(stream, rejected)
-            if not isinstance(known, Resource):
-                return known
-            located = self._ask(stream, known, is_known=rejected is not None)
+            resource = self._on_record(stream, rejected)
+            if not isinstance(resource, Resource):
+                return resource
+            located = self._ask(stream, resource, is_known=rejected is not None)
             if isinstance(located, Located):
-                return self._take(stream, known, rejected, located)
+                return self._take(stream, resource, rejected, located)
         if isinstance(located, Ended):
             self._report_end(stream, located.why)
             return None
@@ -183,24 +172,27 @@ class StreamLookUp:
         raise NotImplementedError
 
     def _hand_over(
-        self,
-        option: str,
-        callback: Callable[[Any, T], object] | None,
-        stream: Hashable,
-        value: T,
+        self, option: str, callback: Callable[[Any, T], object] | None, stream: Hashable, value: T
     ) -> None:
         """Have the partner store a new value. If that fails, the value is used all the same."""
-        if callback is not None:
-            try:
+        try:
+            if callback is not None:
                 callback(stream, value)
-            except Exception as error:
-                failure = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
-                self._diagnostics.warn(option, f"{failure}; what is new is used, but not on record")
+        except Exception as error:
+            failure = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
+            self._diagnostics.warn(option, f"{failure}; what is new is used, but not on record")
 
     def _report_end(self, stream: Hashable, why: str) -> None:
         if stream not in self._reported_ends:
             self._reported_ends.add(stream)
             self._diagnostics.warn("ended", f"stream {shown(stream)}: {why}")
+
+
+def known(found: T | LookupFailed) -> T:
+    """What was found; raises the failure instead of returning it."""
+    if isinstance(found, LookupFailed):
+        raise found
+    return found
 
 
 def _same_url(one: Destination | None, other: Destination | None) -> bool:

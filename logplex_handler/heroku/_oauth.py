@@ -29,19 +29,11 @@ class Tokens:
 
 
 class OAuth:
-    """Gets tokens in exchange for a grant: a code or a refresh token.
+    """Gets tokens in exchange for a grant: a code or a refresh token."""
 
-    Args:
-        http: Makes the requests.
-        url: The URL of Heroku's identity service.
-        client_secret: The secret that identifies the partner.
-    """
-
-    __slots__ = ("_http", "_secret", "_url")
-
-    def __init__(self, http: Http, url: str, client_secret: Secret) -> None:
+    def __init__(self, http: Http, id_url: str, client_secret: Secret) -> None:
         self._http = http
-        self._url = f"{url}/oauth/token"
+        self._url = f"{id_url}/oauth/token"
         self._secret = client_secret
 
     def exchange(self, code: str) -> Tokens | LookupFailed:
@@ -54,7 +46,7 @@ class OAuth:
 
     def _ask(self, grant: Mapping[str, str]) -> Tokens | LookupFailed:
         # In the body, since the query of a URL would appear in the logs of servers on the way.
-        reply = self._http.post(self._url, {**grant, "client_secret": self._secret.value})
+        reply = self._http.ask(self._url, form={**grant, "client_secret": self._secret.value})
         if isinstance(reply, LookupFailed):
             return reply
         if not reply.is_success:

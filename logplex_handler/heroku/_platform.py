@@ -9,7 +9,7 @@ from typing import Any
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, Reply, Secret, checked_base
-from logplex_handler.heroku._look_up import Ended, Located, OnRotate, StreamLookUp
+from logplex_handler.heroku._look_up import Ended, Located, OnRotate, StreamLookUp, known
 from logplex_handler.heroku._oauth import OAuth, Tokens
 from logplex_handler.heroku._provision import Provision
 from logplex_handler.heroku._resource import Record, Resource, resource_of
@@ -116,9 +116,7 @@ class PlatformAPI(StreamLookUp):
             raise LookupFailed("oauth/token: there is no code to exchange")
         with self._http.bounded():
             tokens = self._oauth.exchange(code.value)
-        if isinstance(tokens, LookupFailed):
-            raise tokens
-        return tokens
+        return known(tokens)
 
     def attachments(self, stream: Hashable) -> tuple[Attachment, ...]:
         """Return the apps that a stream's add-on is attached to; none if there is no such add-on.
@@ -126,10 +124,7 @@ class PlatformAPI(StreamLookUp):
         Raises:
             LookupFailed: The apps are not known at the moment.
         """
-        found = self._attachments_of(stream)
-        if isinstance(found, LookupFailed):
-            raise found
-        return found
+        return known(self._attachments_of(stream))
 
     def _attachments_of(self, stream: Hashable) -> tuple[Attachment, ...] | LookupFailed:
         resource = resource_of(self._record, stream)
@@ -178,7 +173,7 @@ class PlatformAPI(StreamLookUp):
 
     def _get_with(self, resource: Resource, token: str) -> Reply | LookupFailed:
         url = f"{self._api_url}/addons/{resource.id}/{_PATH}"
-        return self._http.get(url, _ACCEPT, Authorization.bearer(token))
+        return self._http.ask(url, Authorization.bearer(token), accept=_ACCEPT)
 
     def _tokens(self, resource: Resource) -> Tokens:
         """The tokens on record, or newer ones that are not on record yet."""
@@ -211,7 +206,6 @@ def _recorded(resource: Resource) -> Tokens:
 
 
 def _attachments(document: object) -> tuple[Attachment, ...] | LookupFailed:
-    """The attachments in an answer of the API."""
     if not isinstance(document, list):
         return LookupFailed(f"{_PATH}: the answer is no list")
     found = []

@@ -15,7 +15,6 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")
 
 
 def is_id(text: object) -> bool:
-    """Whether a text can be the id of a resource."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
