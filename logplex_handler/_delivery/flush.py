@@ -73,7 +73,7 @@ class Flusher:
         left = sum([stream.abandon() for stream in streams])
         self._workers.stop()
         unreported = sum(
-            [stream.drop_notices.report(closing=True) for stream in streams], Counter[str]()
+            [stream.drop_reports.report_locally(closing=True) for stream in streams], Counter[str]()
         )
         if unreported:
             self._diagnostics.warn("dropped at last", drops_in_words(unreported))
@@ -128,5 +128,5 @@ class Flusher:
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
         """Whether so many drops are reported in the stream; when closing, also all health lines."""
         is_closing = self._urgency.current is Urgency.CLOSING
-        is_reported = stream.drop_notices.reported_in_stream >= drops
+        is_reported = stream.drop_reports.reported_in_stream >= drops
         return is_reported and not (is_closing and stream.in_flight.is_busy)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
-from logplex_handler._spool.store import Spool
+from logplex_handler._spool.rows import Served
+from logplex_handler._spool.spool import Spool
 from logplex_handler.streams.stream import Stream
 
 # Seconds between two checks whether a process has died and left records on disk.
@@ -27,7 +28,7 @@ class SpoolWriter:
 
     Args:
         interval: Seconds between two writes.
-        serves: Whether this handler delivers records for its own URL, and records of `streams`.
+        served: The streams whose records this handler delivers.
         stream: Returns the stream of an id.
         wake: Called with a stream that has records of a dead process.
     """
@@ -37,14 +38,14 @@ class SpoolWriter:
         spool: Spool,
         interval: float,
         *,
-        serves: tuple[bool, bool],
+        served: Served,
         stream: Callable[[StreamId], Stream | None],
         wake: Callable[[Stream], object],
         diagnostics: Diagnostics,
     ) -> None:
         self._spool = spool
         self._interval = interval
-        self._serves_own, self._serves_streams = serves
+        self._served = served
         self._stream = stream
         self._wake = wake
         self._diagnostics = diagnostics
@@ -76,7 +77,7 @@ class SpoolWriter:
                 return
             wait = _BETWEEN_RECOVERIES
             try:
-                found = self._spool.recover(own_url=self._serves_own, streams=self._serves_streams)
+                found = self._spool.take_over(self._served)
             except SpoolError as error:
                 found = {}
                 wait = _AFTER_ERROR

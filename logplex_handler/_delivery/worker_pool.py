@@ -174,7 +174,7 @@ class WorkerPool:
         stream = task.stream
         try:
             if task.job is Job.REPORT:
-                stream.drop_notices.report()
+                stream.drop_reports.report_locally()
             elif task.job is Job.DELIVER:
                 stream.deliver(self._transports, seconds)
             else:

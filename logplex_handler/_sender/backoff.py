@@ -34,14 +34,14 @@ class Backoff:
             # The receiver had closed an idle connection, which is no sign of trouble.
             self.not_before = now
             return
-        wait = retry_policy.wait(self.failures, random.random(), longest)
+        wait = retry_policy.jittered_delay(self.failures, random.random(), longest)
         if answer.retry_after is not None:
             wait = max(answer.retry_after, retry_policy.FIRST_WAIT)
             self.retry_after_until = now + wait
         self.not_before = now + wait
 
-    def wait(self, now: float, seconds: float) -> None:
-        """Wait although nothing has failed."""
+    def pause_for(self, seconds: float, now: float) -> None:
+        """Make no attempt for so long, although nothing has failed."""
         self._failed_at = now
         self.not_before = now + seconds
 

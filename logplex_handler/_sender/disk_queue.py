@@ -16,7 +16,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._spool.chunk import Chunk, StreamId, records_in
 from logplex_handler._spool.database import SpoolError
-from logplex_handler._spool.store import Spool
+from logplex_handler._spool.spool import Spool
 from logplex_handler._wire.frames import Frame
 
 T = TypeVar("T")

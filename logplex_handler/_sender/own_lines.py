@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
@@ -19,10 +19,10 @@ class OwnLines:
     Any thread may call `add_health`; the rest is for the thread that delivers.
     """
 
-    __slots__ = ("_codec", "_drop_notices", "_health_lines")
+    __slots__ = ("_codec", "_drop_reports", "_health_lines")
 
-    def __init__(self, drop_notices: DropNotices, codec: Codec) -> None:
-        self._drop_notices = drop_notices
+    def __init__(self, drop_reports: DropReports, codec: Codec) -> None:
+        self._drop_reports = drop_reports
         self._codec = codec
         # None until the first one, as most streams never have any.
         self._health_lines: deque[bytes] | None = None
@@ -35,7 +35,7 @@ class OwnLines:
     @property
     def are_due(self) -> bool:
         """Whether health lines wait, or a drop notice is due."""
-        return bool(self._health_lines) or self._drop_notices.is_due_in_stream
+        return bool(self._health_lines) or self._drop_reports.is_due_in_stream
 
     def add_health(self, frames: list[bytes]) -> None:
         """Send health lines with the next batch. The caller has to wake a worker."""
@@ -47,14 +47,16 @@ class OwnLines:
         """Add the frames of all lines that are due; `settle` has to follow."""
         while self._health_lines:
             frames.append(HealthFrame(self._health_lines.popleft()))
-        if self._drop_notices.is_due_in_stream:
+        if self._drop_reports.is_due_in_stream:
             try:
-                notice = self._codec.drop_notice(self._drop_notices.begin_notice(), destination)
+                notice = self._codec.drop_notice(
+                    self._drop_reports.begin_stream_notice(), destination
+                )
                 frames += map(OwnFrame, notice)
             except BaseException:
-                self._drop_notices.end_notice(delivered=False)
+                self._drop_reports.end_stream_notice(delivered=False)
                 raise
 
     def settle(self, *, delivered: bool) -> None:
         """The batch has been sent: the notice in it, if any, is delivered or due again."""
-        self._drop_notices.end_notice(delivered=delivered)
+        self._drop_reports.end_stream_notice(delivered=delivered)

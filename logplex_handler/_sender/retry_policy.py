@@ -31,7 +31,7 @@ class Action(Enum):
 
     ACCEPT = "the part is delivered"
     RETRY = "the part is sent again after a wait"
-    LOOK_UP = "the part is sent again once the URL has been looked up"
+    RESEND = "the part is sent again at once, to the URL that is looked up"
     SPLIT = "the part is halved, or its single frame is refused"
     SET_ASIDE = "the stream is refused: its records are kept, and sent again after a longer wait"
 
@@ -64,7 +64,7 @@ class Decision:
         longest_wait: Seconds that the stream's backoff may grow to; None if the stream itself does
             not back off.
         looks_up: Whether the application is asked for another URL.
-        refuses_part: Whether the part is refused although its batch is kept.
+        refuses_part: Whether the part counts as refused.
         slows_down: Whether a first wait follows, so that the search for bad frames is no storm.
         is_reported: Whether stderr says that the records are kept.
     """
@@ -92,7 +92,7 @@ def decide(answer: Answer, context: Context) -> Decision:
         )
     if context.may_look_up and status != _TOO_LARGE:
         # The URL may be refused rather than the batch.
-        return Decision(Action.LOOK_UP, looks_up=True)
+        return Decision(Action.RESEND, looks_up=True)
     if context.all_refused:
         return _set_aside(context, refuses_part=True)
     return Decision(
@@ -112,8 +112,8 @@ def _set_aside(context: Context, *, refuses_part: bool = False) -> Decision:
     )
 
 
-def wait(attempt: int, random: float, longest: float) -> float:
-    """Seconds to wait after the given number of failures in a row: doubled each time, with jitter.
+def jittered_delay(attempt: int, random: float, longest: float) -> float:
+    """Seconds to wait after so many failures in a row: doubled each time, with jitter.
 
     `random`, from 0 to 1, chooses between half of that and all of it, so that a thousand
     processes that failed together do not come back together.

@@ -17,7 +17,7 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.retry_policy import Action, Context, Decision
+from logplex_handler._sender.retry_policy import LONGEST_REFUSED_WAIT, Action, Context, Decision
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
@@ -154,19 +154,21 @@ class Sender:
             due_at = min(due_at, self.sent_at + _REST)
         return max(0.0, due_at - now)
 
-    def deliver(self, transport: Transport, seconds: float, *, may_look_up: bool) -> bool:
+    def deliver(
+        self, transport: Transport, seconds: float, *, may_look_up: bool
+    ) -> Decision | None:
         """Send one part of one batch, within the seconds.
 
         Args:
             may_look_up: Whether the application may be asked for another URL.
 
         Returns:
-            Whether it has to be asked.
+            What was done about the answer; None if there was nothing to send.
         """
         part = self.in_flight.next_part()
         destination = self.in_flight.destination
         if part is None or destination is None:
-            return False
+            return None
         tried, maybe_delivered = part.tried, part.maybe_delivered
         # Unless an answer says otherwise: a signal may interrupt the request.
         part.tried = part.maybe_delivered = True
@@ -191,7 +193,7 @@ class Sender:
         )
         decision = retry_policy.decide(answer, context)
         self._carry_out(decision, answer)
-        return decision.looks_up
+        return decision
 
     def discard_batch(self) -> None:
         """Send nothing any more: the stream has ended."""
@@ -222,6 +224,8 @@ class Sender:
 
     def _carry_out(self, decision: Decision, answer: Answer) -> None:
         self.problem = "" if decision.action is Action.ACCEPT else str(answer)
+        if decision.refuses_part:
+            self.in_flight.part_refused()
         match decision.action:
             case Action.ACCEPT:
                 self._failures = 0
@@ -232,17 +236,12 @@ class Sender:
                 self._fail(decision, answer)
                 if decision.is_reported:
                     self._report_kept("unreachable", answer, "not delivering")
-            case Action.LOOK_UP:
+            case Action.RESEND | Action.SPLIT:
                 self.backoff.retry_now()
-            case Action.SPLIT:
-                self.backoff.retry_now()
-                self.in_flight.part_refused()
                 if decision.slows_down:
-                    wait = retry_policy.wait(1, random.random(), retry_policy.LONGEST_REFUSED_WAIT)
-                    self.backoff.wait(time.monotonic(), wait)
+                    delay = retry_policy.jittered_delay(1, random.random(), LONGEST_REFUSED_WAIT)
+                    self.backoff.pause_for(delay, time.monotonic())
             case Action.SET_ASIDE:
-                if decision.refuses_part:
-                    self.in_flight.part_refused()
                 self._fail(decision, answer)
                 if self.set_aside_since is None:
                     self.set_aside_since = time.time()

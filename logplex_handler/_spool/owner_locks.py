@@ -87,10 +87,10 @@ class OwnerLock:
                 raise
             file.owners.add(self.owner)
 
-    def take_over(self, owner: int) -> bool:
+    def try_claim(self, owner: int) -> bool:
         """Whether the owner is dead, and no other process is taking over from it.
 
-        If so, no other process does until `release`.
+        If so, no other process does until `release_claim`.
         """
         with _files.lock:
             file = _files[self._path]
@@ -103,7 +103,7 @@ class OwnerLock:
                 return False
             return True
 
-    def release(self, owner: int) -> None:
+    def release_claim(self, owner: int) -> None:
         """The chunks of the dead owner were taken over."""
         with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)

@@ -21,7 +21,8 @@ from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
-from logplex_handler._spool.store import Spool
+from logplex_handler._spool.rows import Served
+from logplex_handler._spool.spool import Spool
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.codec import Codec
 from logplex_handler.handler._health import Health, Vitals
@@ -124,7 +125,7 @@ class Active:
             self._spool_writer = SpoolWriter(
                 spool,
                 options.spool.interval,
-                serves=(own is not None, many),
+                served=Served(own_url=own is not None, streams=many),
                 stream=self._registry.stream,
                 wake=self._worker_pool.wake,
                 diagnostics=diagnostics,

@@ -16,10 +16,10 @@ from typing import get_args
 
 from logplex_handler._buffer.limits import BufferLimits, OnFull
 from logplex_handler._formatting.formatter import checked_source
-from logplex_handler._sender.drop_notices import OnDrop
+from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool import owner_locks
-from logplex_handler._spool.store import SpoolOptions
+from logplex_handler._spool.spool import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
 from logplex_handler._version import __version__
 from logplex_handler._wire.destination import Destination

@@ -13,11 +13,11 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_queue import DiskQueue, is_storable
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
-from logplex_handler._sender.drop_notices import OnDrop
+from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.memory_source import MemorySource
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.source import Source
-from logplex_handler._spool.store import Spool
+from logplex_handler._spool.spool import Spool
 from logplex_handler._wire.codec import Codec
 from logplex_handler.streams.resolver import Resolver
 

@@ -10,7 +10,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import current_activity
-from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry, Weigh
 
 # Seconds that a call to a logger may take longer while records come faster than they are sent. A
@@ -100,19 +100,19 @@ class EndedIntake(RejectingIntake):
         ledger: Ledger,
         cause: str,
         *,
-        drop_notices: DropNotices,
+        drop_reports: DropReports,
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
     ) -> None:
         super().__init__(ledger, cause, self._report)
-        self._drop_notices = drop_notices
+        self._drop_reports = drop_reports
         self._diagnostics = diagnostics
         self._on_news = on_news
 
     def _report(self) -> None:
         self._diagnostics.warn(self._cause, f"{_WHY_REJECTED[self._cause]} ({self._cause})")
         # What the callback itself logs must not have it called again.
-        if current_activity.get() is None and self._drop_notices.count_rejected(self._cause):
+        if current_activity.get() is None and self._drop_reports.count_rejected(self._cause):
             self._on_news()
 
 
@@ -129,7 +129,7 @@ class OpenIntake:
     __slots__ = (
         "_accumulator",
         "_diagnostics",
-        "_drop_notices",
+        "_drop_reports",
         "_is_closed",
         "_is_delivering",
         "_max_block",
@@ -144,7 +144,7 @@ class OpenIntake:
         accumulator: Accumulator,
         *,
         weigh: Weigh,
-        drop_notices: DropNotices,
+        drop_reports: DropReports,
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
         is_delivering: Callable[[], bool],
@@ -154,7 +154,7 @@ class OpenIntake:
         self._is_closed = False
         self._accumulator = accumulator
         self._weigh = weigh
-        self._drop_notices = drop_notices
+        self._drop_reports = drop_reports
         self._diagnostics = diagnostics
         self._on_news = on_news
         self._is_delivering = is_delivering
@@ -173,7 +173,7 @@ class OpenIntake:
         is_due = self._accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if is_due is None and never_wakes:
             # A line about drops must not cause a report of its own drop.
-            self._drop_notices.skip_callback("buffer_full")
+            self._drop_reports.skip_callback("buffer_full")
             is_due = self._accumulator.drop("buffer_full")
         elif is_due is None:
             is_due = self._put_when_there_is_room(entry, self._max_block or 0.0)

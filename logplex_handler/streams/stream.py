@@ -11,7 +11,7 @@ from types import MappingProxyType
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process.diagnostics import records_in_words, shown
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.sender import Sender
@@ -52,7 +52,7 @@ class Stream:
         "_open_intake",
         "accumulator",
         "before",
-        "drop_notices",
+        "drop_reports",
         "id",
         "in_flight",
         "intake",
@@ -76,14 +76,14 @@ class Stream:
         self.resolution = Resolution() if resolution is None else resolution
         on_news = partial(context.on_news, self)
         self.accumulator = Accumulator(context.limits, context.codec.weigh, context.memory, on_news)
-        self.drop_notices = DropNotices(self.accumulator, context.diagnostics, context.on_drop)
+        self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
         self.source = context.source_for(
             stream_id, self.accumulator, has_ended=bool(self.resolution.end_cause)
         )
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
-            OwnLines(self.drop_notices, context.codec),
+            OwnLines(self.drop_reports, context.codec),
             context.sender.max_batch_bytes,
             context.codec,
         )
@@ -93,7 +93,7 @@ class Stream:
         self._open_intake = OpenIntake(
             self.accumulator,
             weigh=context.codec.weigh,
-            drop_notices=self.drop_notices,
+            drop_reports=self.drop_reports,
             diagnostics=context.diagnostics,
             on_news=on_news,
             is_delivering=context.is_delivering,
@@ -139,7 +139,7 @@ class Stream:
     @property
     def has_unreported_drops(self) -> bool:
         """Whether there are drops to report to the application and on stderr."""
-        return self.drop_notices.is_due
+        return self.drop_reports.is_due_locally
 
     def has_silent_host(self, since: float) -> bool:
         """Whether the host has answered neither this stream nor others since a time (monotonic)."""
@@ -154,7 +154,8 @@ class Stream:
         self._context.recover()
         transport = pool.acquire(breaker.name)
         try:
-            if self.sender.deliver(transport, seconds, may_look_up=may_look_up):
+            decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
+            if decision is not None and decision.looks_up:
                 self.resolution.refuse()
         finally:
             pool.release(breaker.name, transport)
@@ -196,7 +197,7 @@ class Stream:
         self.intake = EndedIntake(
             self.accumulator.ledger,
             cause,
-            drop_notices=self.drop_notices,
+            drop_reports=self.drop_reports,
             diagnostics=self._context.diagnostics,
             on_news=partial(self._context.on_news, self),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Action, Context, Decision, decide, wait
+from logplex_handler._sender.retry_policy import Action, Context, Decision, decide, jittered_delay
 from logplex_handler._transport.answer import Answer
 
 # Every combination of what a decision depends on besides the answer.
@@ -89,7 +89,7 @@ def test_what_concerns_the_batch_has_the_url_looked_up_once_then_splits_it(statu
     """But a batch that is too large is split at once; one that is refused whole is kept."""
     for context, decision in everywhere(Answer(status=status)):
         if context.may_look_up and status != 413:
-            expected = Decision(Action.LOOK_UP, looks_up=True)
+            expected = Decision(Action.RESEND, looks_up=True)
         elif context.all_refused:
             expected = Decision(
                 Action.SET_ASIDE,
@@ -116,7 +116,7 @@ def test_what_concerns_the_batch_has_the_url_looked_up_once_then_splits_it(statu
         ([408, 429, 500, 502, 503, 504, None], False, Action.RETRY),
         ([413], True, Action.SPLIT),
         ([413], False, Action.SPLIT),
-        ([400, 402, 406, 409, 422, 431, 451], True, Action.LOOK_UP),
+        ([400, 402, 406, 409, 422, 431, 451], True, Action.RESEND),
         ([400, 402, 406, 409, 422, 431, 451], False, Action.SPLIT),
         # Of the documents' "400, 415, other 4xx", 415 says that the place is another one.
         ([405, 415, 301, 302, 307, 308], True, Action.SET_ASIDE),
@@ -128,7 +128,7 @@ def test_the_rows_of_the_wire(answers, may_look_up, action):
     for status in answers:
         decision = decided(Answer(status=status), may_look_up=may_look_up)
         assert decision.action is action
-        is_lookable = action is Action.SET_ASIDE or action is Action.LOOK_UP
+        is_lookable = action is Action.SET_ASIDE or action is Action.RESEND
         assert decision.looks_up is (may_look_up and is_lookable)
 
 
@@ -151,14 +151,14 @@ def test_an_answer_says_what_it_was(answer, text):
 )
 def test_waits_double_from_half_a_second_to_thirty(attempt, longest):
     """Jitter takes up to half of each, so that those who failed together come back apart."""
-    assert wait(attempt, 1.0, retry_policy.LONGEST_WAIT) == longest
-    assert wait(attempt, 0.0, retry_policy.LONGEST_WAIT) == longest / 2
-    assert wait(attempt, 0.5, retry_policy.LONGEST_WAIT) == longest * 0.75
+    assert jittered_delay(attempt, 1.0, retry_policy.LONGEST_WAIT) == longest
+    assert jittered_delay(attempt, 0.0, retry_policy.LONGEST_WAIT) == longest / 2
+    assert jittered_delay(attempt, 0.5, retry_policy.LONGEST_WAIT) == longest * 0.75
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 0.5), (11, 512), (12, 600), (10**9, 600)])
 def test_a_refused_stream_waits_up_to_ten_minutes(attempt, longest):
     """The same way with another limit."""
     assert retry_policy.LONGEST_REFUSED_WAIT == 600
-    assert wait(attempt, 1.0, retry_policy.LONGEST_REFUSED_WAIT) == longest
-    assert wait(attempt, 0.0, retry_policy.LONGEST_REFUSED_WAIT) == longest / 2
+    assert jittered_delay(attempt, 1.0, retry_policy.LONGEST_REFUSED_WAIT) == longest
+    assert jittered_delay(attempt, 0.0, retry_policy.LONGEST_REFUSED_WAIT) == longest / 2

@@ -12,11 +12,11 @@ from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
-from logplex_handler._sender.drop_notices import DropNotices
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.memory_source import MemorySource
 from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.source import Lease
-from logplex_handler._spool.store import Spool, SpoolOptions
+from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import flattened
 
@@ -51,7 +51,7 @@ class Harness:
             lambda entry: (10, 1),
         )
         diagnostics = Diagnostics()
-        self.own_lines = OwnLines(DropNotices(self.accumulator, diagnostics, None), Codec())
+        self.own_lines = OwnLines(DropReports(self.accumulator, diagnostics, None), Codec())
         if kind == "memory":
             self.source = MemorySource(self.accumulator, MOST, Codec())
         else:

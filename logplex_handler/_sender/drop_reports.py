@@ -17,7 +17,7 @@ OnDrop = Callable[[int, str], object]
 _NONE: Counter[str] = Counter()
 
 
-class DropNotices:
+class DropReports:
     """Compares the drops of a stream with what was reported of them, in each of three places."""
 
     __slots__ = (
@@ -51,8 +51,8 @@ class DropNotices:
         self._rejected = _NONE
 
     @property
-    def is_due(self) -> bool:
-        """Whether there is something to `report`."""
+    def is_due_locally(self) -> bool:
+        """Whether there is something to report to the callback or on stderr."""
         return self._accumulator.ledger.has_unreported or bool(self._rejected)
 
     @property
@@ -65,7 +65,7 @@ class DropNotices:
         """Whether there are drops to report in the stream, and no notice is being sent."""
         return self._in_notice is None and self._called_back.total() > self.reported_in_stream
 
-    def report(self, *, closing: bool = False) -> Counter[str]:
+    def report_locally(self, *, closing: bool = False) -> Counter[str]:
         """Report new drops to the callback and, unless it was used a moment ago, on stderr.
 
         Args:
@@ -93,7 +93,7 @@ class DropNotices:
         return left
 
     def count_rejected(self, cause: str) -> bool:
-        """Count a record that no stream takes, for the callback; whether `report` is due."""
+        """Count a record that no stream takes, for the callback; whether a report is due."""
         if self._on_drop is None:
             return False
         with self._lock:
@@ -105,13 +105,13 @@ class DropNotices:
         with self._lock:
             self._called_back = self._called_back + Counter({cause: 1})
 
-    def begin_notice(self) -> Counter[str]:
-        """What a notice in the stream says now; until `end_notice` no other one is due."""
+    def begin_stream_notice(self) -> Counter[str]:
+        """What a notice in the stream says now; until `end_stream_notice` no other one is due."""
         with self._lock:
             self._in_notice = self._called_back.copy()
             return self._in_notice - self._in_stream
 
-    def end_notice(self, *, delivered: bool) -> None:
+    def end_stream_notice(self, *, delivered: bool) -> None:
         """The notice, if there was one, is delivered or due again."""
         with self._lock:
             if self._in_notice is not None and delivered:

@@ -130,17 +130,16 @@ class Spool:
         with self._transactions.begin() as db:
             rows.delete(db, rows.ids_of(db, self._owner, stream))
 
-    def recover(self, *, own_url: bool, streams: bool) -> dict[StreamId, int]:
-        """Take over what dead processes have left for the handler's own URL or for its streams.
+    def take_over(self, served: Served) -> dict[StreamId, int]:
+        """Take over what dead processes have left for the streams that are served.
 
         Returns:
             The number of records of each stream.
         """
-        served = Served(own_url, streams)
         found: dict[StreamId, int] = {}
         with self._transactions.begin() as db:
             owner_lock = self._transactions.owner_lock
-            dead = [owner for owner in rows.owners(db) if owner_lock.take_over(owner)]
+            dead = [owner for owner in rows.owners(db) if owner_lock.try_claim(owner)]
             try:
                 for owner in dead:
                     for stream, records, place in rows.counts(db, owner, served):
@@ -153,7 +152,7 @@ class Spool:
                 db.execute("BEGIN")
             finally:
                 for owner in dead:
-                    owner_lock.release(owner)
+                    owner_lock.release_claim(owner)
         return found
 
     def give_up(self, why: str) -> None:
