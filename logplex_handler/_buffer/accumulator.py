@@ -21,11 +21,11 @@ from logplex_handler._wire.entry import Entry, Weigh
 
 
 class Accumulator:
-    """A queue of entries with a bound in bytes. Every method may be called from any thread.
+    """A queue of entries, bounded in bytes. Any thread may call any method.
 
     Args:
-        pool: Memory that several accumulators share. Default: this one has all of its limit.
-        on_reclaimed: Called without a lock when entries were dropped for another accumulator's.
+        pool: Memory that several accumulators share. Default: the whole limit is for this one.
+        on_reclaimed: Called, without a lock, after entries were dropped for another accumulator.
     """
 
     __slots__ = (
@@ -42,15 +42,15 @@ class Accumulator:
     ) -> None:
         self._limits = limits
         self._on_reclaimed = on_reclaimed
-        # Guards all that is below, except for appending to the queue, and is held for a few
-        # operations only. Re-entrant because a garbage collection or a signal may strike under it,
-        # and what they run may log.
+        # Guards the fields below, except for appending to the queue; held for a few operations
+        # only. Re-entrant, because a garbage collection or a signal handler may run while it is
+        # held, and may log.
         self._lock = threading.RLock()
-        # Held in the middle of an operation. An entry that is logged then is appended, and all else
-        # is left to the operation that was interrupted. A lock rather than a flag because its
-        # `with` is a step of C: whatever a signal raises, it is not held for ever.
+        # Held during an operation. An entry logged by an interruption is only appended; the
+        # interrupted operation does the rest. A lock rather than a flag, because `with` releases it
+        # in C: an exception from a signal handler cannot leave it held.
         self._under_way = threading.Lock()
-        # Notified when there may be room; there is none until a caller waits for room.
+        # Notified when there may be room; None until a caller waits for room.
         self._changed: threading.Condition | None = None
         self.ledger = Ledger(self._lock)
         self._queue = WeighedQueue(weigh)
@@ -61,9 +61,9 @@ class Accumulator:
         self.flushes = Flushes(self._lock, self._contents)
 
     def append(self, entry: Entry) -> bool:
-        """Queue a light entry; whether a worker is to be woken for it.
+        """Queue a light entry, and return whether to wake a worker.
 
-        Called for every record, so it takes no lock and makes no call more than it needs.
+        Called for every record, so it takes no lock and makes as few calls as possible.
         """
         self._append(entry)
         return len(self._entries) >= self._wake_ups.look_at and self._look()
@@ -71,11 +71,11 @@ class Accumulator:
     def put(
         self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
     ) -> bool | None:
-        """Queue an entry or count it as dropped; whether a worker is to be woken for it.
+        """Queue an entry or count it as dropped, and return whether to wake a worker.
 
-        An entry that `never_wakes` is no reason to send: it leaves with the next batch, and nothing
-        is dropped for it. None if there is no room for it, or for one whose caller `may_wait`: then
-        nothing has been done.
+        An entry that `never_wakes` makes no batch due, and no other entry is dropped for it.
+        Returns None, and queues nothing, if there is no room and the entry `never_wakes`, or its
+        caller `may_wait` and it can fit later.
         """
         size, _ = self._queue.weigh(entry)
         with self._lock:
@@ -97,7 +97,7 @@ class Accumulator:
             return self._look(weigh=True)
 
     def drop(self, cause: str) -> bool:
-        """Drop a record that never became an entry; whether a worker is to be woken for it."""
+        """Count a record that never became an entry as dropped; return whether to wake a worker."""
         with self._lock:
             if self._contents.rejected_as is not None:
                 self._contents.count_rejected()
@@ -106,14 +106,14 @@ class Accumulator:
             return self._look()
 
     def count_rejected(self) -> None:
-        """Count a record that came after `reject_from_now`; nobody is told of it."""
+        """Count a record that came after `reject_from_now`, without reporting it."""
         with self._lock:
             self._contents.count_rejected()
 
     def reject_from_now(self, cause: str) -> None:
-        """From now on records are dropped as they come, with this cause.
+        """Drop all further records, with this cause.
 
-        A light one that comes at this very moment is queued like those before it.
+        A light entry that comes at the same moment may still be queued.
         """
         with self._lock:
             self._contents.rejected_as = cause
@@ -121,34 +121,34 @@ class Accumulator:
 
     @property
     def is_congested(self) -> bool:
-        """Whether entries come faster than they are taken, and throttling their callers helps."""
+        """Whether entries come faster than they are taken, and throttling the callers helps."""
         return self._wake_ups.is_congested(len(self._queue))
 
     def begin_throttle(self, seconds: float) -> float:
-        """How long a caller is to wait at most that has put an entry while it is congested."""
+        """The most seconds that a caller waits after it put an entry into a congested queue."""
         with self._lock:
             seconds = self._wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
             self._tidy()
             return seconds
 
     def end_throttle(self) -> None:
-        """The caller has waited."""
+        """Note that the caller has waited."""
         with self._lock:
             self._wake_ups.backpressure.end_throttle(time.monotonic(), len(self._queue))
             self._tidy()
 
     @property
     def is_short_of_room(self) -> bool:
-        """Whether half of the room was taken when a worker was last woken."""
+        """Whether half of the room was in use when a worker was last woken."""
         return self._wake_ups.is_short_of_room
 
     @property
     def is_nearly_empty(self) -> bool:
-        """Whether throttling any longer is of no use."""
+        """Whether throttling can stop."""
         return self._wake_ups.is_nearly_empty(len(self._queue))
 
     def backlog(self) -> Backlog:
-        """What waits now."""
+        """The entries that wait now."""
         with self._lock:
             now = self._tidy()
             wake_ups = self._wake_ups
@@ -162,10 +162,10 @@ class Accumulator:
             )
 
     def take(self, most: int) -> list[Entry]:
-        """Take up to so many entries to send; they are pending until they are settled.
+        """Take at most this many entries to send; they stay pending until they are settled.
 
-        What they weigh stays in the bound; the light ones are let out of it until `keep` says what
-        they have become.
+        The weight of heavy entries still counts towards the bound. That of light ones does not,
+        until `keep` gives the size of their frames.
         """
         with self._lock:
             self._catch_up()
@@ -176,11 +176,11 @@ class Accumulator:
         return taken
 
     def keep(self, size: int, *, back: Sequence[Entry] = ()) -> None:
-        """Of what was taken, the last entries go back in order; the rest holds so many bytes."""
+        """Put the last of the taken entries back, in order; the others now use this many bytes."""
         with self._lock:
             in_transit = self._contents.in_transit
             if not in_transit.records:
-                # They were abandoned meanwhile.
+                # The entries were abandoned meanwhile.
                 return
             if back:
                 with self._uninterrupted():
@@ -200,17 +200,17 @@ class Accumulator:
         recovered: bool = False,
         through: bool = True,
     ) -> None:
-        """Count records that were taken. Their memory is free when all of them are counted.
+        """Count the outcomes of taken records. Their memory is free once all of them are counted.
 
         Args:
-            recovered: Whether they are of those that another process has left.
-            through: Whether nothing else of their batch is left, so that all before have left too.
+            recovered: Whether a dead process left these records.
+            through: Whether these are the last of their batch, so that all before have left too.
         """
         with self._lock:
             records = delivered + dropped
             in_transit = self._contents.in_transit
             if not in_transit.settle(records, recovered=recovered, through=through):
-                # They were abandoned meanwhile, or the batch was a drop notice alone.
+                # The records were abandoned meanwhile, or the batch was only a drop notice.
                 return
             self.ledger.delivered += delivered
             if dropped:
@@ -220,18 +220,19 @@ class Accumulator:
             self._notify()
 
     def recover(self, records: int) -> None:
-        """Accept records that are on disk; they come before all others."""
+        """Accept records from disk; they come before all others."""
         with self._lock:
             self._contents.in_transit.recover(records)
 
     def recovered(self) -> int:
-        """How many records were accepted from disk."""
+        """The number of records accepted from disk."""
         return self._contents.in_transit.recovered
 
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
-        """Drop all that is left, for good; how many. What is being sent is not waited for.
+        """Drop all remaining records for good; return how many.
 
-        If what was taken is on disk, it stays, except for so many records as are `unwritten`.
+        The request in progress is not waited for. If the taken records are on disk, they stay
+        there, except for the number that is `unwritten`.
         """
         with self._lock:
             left = self._contents.abandon(cause, unwritten)
@@ -240,26 +241,26 @@ class Accumulator:
             return left
 
     def fill_ratio(self) -> float:
-        """The part of its memory that is in use, from 0 to 1."""
+        """The share of its memory in use, from 0 to 1."""
         with self._lock:
             now = self._tidy(weigh=True)
             return (now.weighed_bytes + now.in_transit_bytes) / self._limits.max_bytes
 
     def report_drops(self) -> dict[str, int]:
-        """All drops that are to be reported, by cause. From now on they count as reported."""
+        """Return all drops to report, by cause; from now on they count as reported."""
         with self._lock:
             self._wake_ups.drops_reported()
             return self.ledger.report_drops()
 
     def shrink(self) -> None:
-        """Drop the oldest entries until no more is held than is allowed now."""
+        """Drop the oldest entries until no more bytes are used than are allowed now."""
         with self._lock:
             self._shrink()
         if self._on_reclaimed is not None and self.ledger.has_unreported:
             self._on_reclaimed()
 
     def wait_for_room(self, size: int, seconds: float) -> None:
-        """Wait until an entry of this size fits or is rejected, or the time is over."""
+        """Wait until an entry of this size fits or is rejected, or until the time is over."""
         with self._lock:
             if self._changed is None:
                 self._changed = threading.Condition(self._lock)
@@ -275,19 +276,19 @@ class Accumulator:
             return self._contents.counts()
 
     def _look(self, *, weigh: bool = False) -> bool:
-        """See to what was appended; whether there is a reason to wake a worker."""
+        """Process the appended entries, and return whether to wake a worker."""
         with self._lock:
             if self._under_way.locked():
-                # The operation that was interrupted sees to it, but perhaps it wakes nobody.
+                # The interrupted operation processes the entry, but perhaps wakes no worker.
                 return True
             self._catch_up(weigh=weigh)
             is_due = self._wake_ups.look(self._contents.snapshot())
             return is_due or self._contents.has_reclaimed
 
-    # The methods below are called with the lock held.
+    # The caller of a method below holds the lock.
 
     def _uninterrupted(self) -> AbstractContextManager[object]:
-        """Within it an entry that is logged by an interruption is appended, and nothing else."""
+        """While it is held, an entry logged by an interruption is only appended."""
         return nullcontext() if self._under_way.locked() else self._under_way
 
     def _notify(self) -> None:
@@ -295,7 +296,7 @@ class Accumulator:
             self._changed.notify_all()
 
     def _tidy(self, *, weigh: bool = False) -> Snapshot:
-        """See to what was appended; what there is then. News is left to the next look."""
+        """Process the appended entries, and return a snapshot without deciding about waking."""
         self._catch_up(weigh=weigh)
         now = self._contents.snapshot()
         if not self._under_way.locked():
@@ -309,7 +310,7 @@ class Accumulator:
 
     def _shrink(self) -> None:
         if self._under_way.locked():
-            # The operation that was interrupted sees to it with the next entry.
+            # The interrupted operation processes it with the next entry.
             return
         self._tidy(weigh=True)
         with self._under_way:

@@ -1,34 +1,34 @@
-"""When callers wait a little for the worker.
+"""Decides when callers pause briefly for the worker.
 
-A thread that logs without a pause lets no other one have the interpreter but every five
-milliseconds, and eight of them every forty; the worker needs it after each thing that it has sent
-or received. So where entries come faster than they are taken, their callers are throttled: they
-wait together, for a moment at a time.
+A thread that logs without a pause yields the interpreter only every five milliseconds, and eight
+such threads every forty. The worker needs the interpreter each time it has sent or received data.
+If entries come faster than they are taken, their callers are throttled: they pause together, for a
+moment at a time.
 """
 
 from __future__ import annotations
 
 import sys
 
-# Entries that only queue up when they come faster than they are taken; so many that they do not;
-# and how many more come before callers are throttled again.
+# Lengths of a queue: from the first on it is congested; below the second it is no longer congested.
+# After throttling, callers are throttled again when the queue has grown by the third.
 _CONGESTED = 6144
 NO_CONGESTION = 1024
 _MORE = 256
-# Seconds of throttling without a take, after which it seems to be of no use: the receiver does not
-# answer, perhaps. A disk may be busy for longer, but it answers.
+# Seconds of throttling during which no entries are taken, after which throttling stops: the
+# receiver probably does not answer. A disk may be busy for longer, but it does answer.
 _PATIENCE = 0.03
 PATIENCE_WITH_A_DISK = 1.0
 
 
 class Backpressure:
-    """Whether a queue is congested, and how long callers wait then. The owner guards it.
+    """Whether a queue is congested, and how long callers then wait. The owner guards it.
 
     Args:
-        patience: Seconds of throttling without a take, after which it is of no use.
+        patience: Seconds of throttling without a take, after which throttling stops.
 
     Attributes:
-        congested_at: How many entries are queued when it is.
+        congested_at: The number of queued entries from which the queue is congested.
     """
 
     __slots__ = ("_left", "_patience", "_until", "congested_at")
@@ -41,11 +41,11 @@ class Backpressure:
 
     @property
     def has_patience(self) -> bool:
-        """Whether throttling may be of use."""
+        """Whether throttling may help."""
         return self._left > 0
 
     def begin_throttle(self, now: float, seconds: float) -> float:
-        """Seconds that the caller waits; others that come meanwhile wait until the same moment."""
+        """Seconds that the caller waits; callers that come meanwhile wait for the same moment."""
         if now >= self._until:
             self._until = now + seconds
             self._left -= seconds
@@ -53,13 +53,13 @@ class Backpressure:
         return self._until - now
 
     def end_throttle(self, now: float, queued: int) -> None:
-        """The wait is over, for one of the callers at least."""
+        """Note that the wait is over for at least one caller."""
         if queued >= NO_CONGESTION and now < self._until:
             return
         self.congested_at = max(_CONGESTED, queued + _MORE) if self._left > 0 else sys.maxsize
 
     def taken(self, queued: int) -> None:
-        """Some entries were taken, and so many are left."""
+        """Note that entries were taken, and how many are left."""
         if self._left <= 0:
             self.congested_at = max(_CONGESTED, queued)
         self._left = self._patience

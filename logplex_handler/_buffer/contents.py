@@ -1,4 +1,4 @@
-"""What an accumulator holds, and how it is kept within its bytes."""
+"""The contents of an accumulator, and the bound on their bytes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from logplex_handler._buffer.snapshot import Snapshot
 from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
 from logplex_handler._wire.entry import LIGHT, Entry
 
-# Entries that are weighed beyond what is needed, so as not to do it again for the next one.
+# Entries to weigh in advance, so that the next one need not be weighed at once.
 _WEIGHED_IN_ADVANCE = 512
 
 
 class Contents:
-    """Entries that wait and records in transit. Those for which there are no bytes are dropped.
+    """Waiting entries, and records in transit.
 
-    The owner guards it, except for `allowed`, which the pool guards.
+    Drops entries that exceed the bytes. The owner guards it, except for `allowed`, which the pool
+    guards.
 
     Args:
-        pool: Shares out bytes to several accumulators. Default: this one has all of its limit.
+        pool: Allots bytes to several accumulators. Default: this accumulator may use its whole
+            limit.
         shrink: Called by the pool, without a lock, when less is allowed than before.
 
     Attributes:
         allowed: Bytes that entries and records in transit may hold now.
-        rejected_as: The cause of drop of records that come now; None if they are queued.
+        rejected_as: The cause with which new records are dropped; None if they are queued.
     """
 
     __slots__ = (
@@ -58,7 +60,7 @@ class Contents:
 
     @property
     def in_flight(self) -> int:
-        """Bytes that cannot be given away, as they are being sent."""
+        """Bytes that cannot be freed, because their records are being sent."""
         return self.in_transit.held_bytes
 
     @property
@@ -68,11 +70,11 @@ class Contents:
 
     @property
     def must_shrink(self) -> bool:
-        """Whether more is held than the pool allows."""
+        """Whether more bytes are used than the pool allows."""
         return self._pool is not None and not self.fits(0)
 
     def snapshot(self) -> Snapshot:
-        """What there is now."""
+        """A snapshot of the contents."""
         queue, pool = self.queue, self._pool
         entries = len(queue.entries)
         return Snapshot(
@@ -96,14 +98,14 @@ class Contents:
         return accepted, self.ledger.delivered, pending, self.ledger.dropped_by_cause()
 
     def has_left(self, mark: FlushMark) -> bool:
-        """Whether all entries before the mark have left, none of them being in transit."""
+        """Whether all entries before the mark have left, and none of them is in transit."""
         taken = self.queue.taken
-        # What is appended after the end is dropped, so nobody waits for it.
+        # Entries appended after the end are dropped, so no flush waits for them.
         place = min(mark.place, taken) if self._is_abandoned else mark.place
         return self.in_transit.left(taken) >= place
 
     def catch_up(self, enough: int, reported: Reasons) -> None:
-        """See to what was appended: start the clock, weigh, and release memory."""
+        """Process the appended entries: start the clock, weigh them, and release memory."""
         queue = self.queue
         if self._is_abandoned:
             for _ in range(queue.drop_all()):
@@ -116,12 +118,12 @@ class Contents:
             self._pool.release(self, self.in_transit.held_bytes)
 
     def count_rejected(self) -> None:
-        """Count a record that came when records are rejected."""
+        """Count a rejected record."""
         if self.rejected_as is not None:
             self.ledger.count_rejected(self.rejected_as)
 
     def take(self, most: int) -> list[Entry]:
-        """Take up to so many entries; they are in transit until they are settled."""
+        """Take at most this many entries; they are in transit until they are settled."""
         before = self.queue.taken
         taken, size = self.queue.take(most)
         self.in_transit.add(len(taken), size, taken_before=before)
@@ -129,13 +131,13 @@ class Contents:
         return taken
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """Put the entries that were taken last to the front again, in their order."""
+        """Put the entries taken last back to the front, in order."""
         self.queue.put_back(entries)
         self.in_transit.records -= len(entries)
         self.linger.put_back()
 
     def abandon(self, cause: str, unwritten: int | None) -> int:
-        """Drop all that waits, and all in transit, or so many if the others are on disk."""
+        """Drop all waiting entries and the records in transit, or only this many of these."""
         self._is_abandoned = True
         queued = self.queue.drop_all()
         left = queued + self.in_transit.abandon(unwritten)
@@ -145,16 +147,16 @@ class Contents:
         return left
 
     def fits(self, size: int) -> bool:
-        """Whether there is room for so many bytes beside what was weighed."""
+        """Whether this many bytes fit in addition to the weighed entries."""
         needed = self.queue.weighed_bytes + self.in_transit.held_bytes + size
         if needed > self.allowed and self._pool is not None:
             self._pool.reserve(self, needed)
         return needed <= self.allowed
 
     def _weigh(self, enough: int, reported: Reasons) -> None:
-        """Weigh until so many entries are weighed and no limit may be reached; then some more.
+        """Weigh until this many entries are weighed and no limit can be reached; then some more.
 
-        Entries that do not fit are dropped, or others for them.
+        Drop entries that do not fit, or others to make room for them.
         """
         queue, limits = self.queue, self._limits
         most = most_unweighed(limits, reported)
@@ -174,23 +176,24 @@ class Contents:
         queue.learn_usual_bytes()
 
     def _may_exceed(self, most: int) -> bool:
-        """Whether the entries may hold more than this, or than what is allowed."""
+        """Whether the entries may use more bytes than this, or than are allowed."""
         most_bytes = self.queue.most_bytes
         return most_bytes > most or most_bytes + self.in_transit.held_bytes > self.allowed
 
     def _has_to_learn_usual_bytes(self) -> bool:
-        """Whether it is not known whether half of the room is taken."""
+        """Whether half of the room may be in use while the usual bytes are unknown."""
         half = half_of_room(self._limits, self.in_transit.held_bytes)
         return self.queue.usual_bytes == LIGHT and self.queue.most_bytes >= half
 
     def make_room(self, size: int) -> None:
-        """Drop the oldest entries for so many bytes, if they may be dropped and are enough."""
+        """Drop the oldest entries to free this many bytes, if they may be dropped and suffice."""
         if self._limits.on_full != "drop_oldest":
             return
         if self.in_transit.held_bytes + size > self.allowed and size:
             return
         while self.queue.weighed and not self.fits(size):
-            # First, as it is the deepest call: near the recursion limit nothing is done by half.
+            # First, because it is the deepest call: if the recursion limit is near, nothing is left
+            # half done.
             weight = self.queue.weight_of_oldest()
             self.ledger.drop("buffer_full", never_taken=1)
             self.linger.dropped_oldest()

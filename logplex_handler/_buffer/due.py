@@ -1,6 +1,6 @@
-"""For which reasons a worker is to be woken, and how many entries may come before there is another.
+"""The reasons to wake a worker, and how many entries may come before there is another.
 
-Pure decisions about what an accumulator holds at one moment.
+All functions are pure, and decide from a snapshot of an accumulator.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.snapshot import Snapshot
 from logplex_handler._wire.entry import LIGHT
 
-# Where half of the room is taken, looks before the rest would be if nobody took anything: at each
-# of them the caller may be throttled. So many that the room lasts longer than the throttling.
+# Looks at the queue while the second half of the room fills, if no entries are taken. At each look
+# the caller may be throttled. Enough that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
 
 
@@ -24,7 +24,7 @@ FIRST = 1
 BATCH = 2
 # There is a large batch, or a full one while memory is scarce.
 LARGE = 4
-# Half of the room is taken.
+# Half of the room is in use.
 ROOM = 8
 # There are drops to report.
 DROPS = 16
@@ -33,7 +33,7 @@ Reasons: TypeAlias = int
 
 
 def due(now: Snapshot, limits: BufferLimits, *, is_room_wanted: bool = False) -> Reasons:
-    """All reasons that there are now, whether or not a worker was woken for them.
+    """All present reasons, whether or not a worker was woken for them.
 
     Args:
         is_room_wanted: Whether a caller waits for room.
@@ -48,8 +48,8 @@ def due(now: Snapshot, limits: BufferLimits, *, is_room_wanted: bool = False) ->
         reasons |= BATCH
         if now.frames >= limits.large_batch_frames or is_full_by_bytes or now.is_memory_scarce:
             reasons |= LARGE
-    # Without a disk nothing need be guessed: heavy entries are weighed always, and light ones once
-    # all of them might fill the room.
+    # Without a disk there is no need to estimate: heavy entries are always weighed, and light ones
+    # once they might fill the room.
     held = now.likely_bytes if limits.has_disk else now.weighed_bytes
     if held > half_of_room(limits, now.in_transit_bytes):
         reasons |= ROOM
@@ -61,14 +61,14 @@ def due(now: Snapshot, limits: BufferLimits, *, is_room_wanted: bool = False) ->
 def next_look(
     now: Snapshot, limits: BufferLimits, reported: Reasons, *, congested_at: int, may_throttle: bool
 ) -> int:
-    """How long the queue is when light entries may have given another reason, or filled the room.
+    """The length of the queue at which light entries may give another reason, or fill the room.
 
-    0 if the next entry is one in any case.
+    0 if the next entry is a reason in any case.
 
     Args:
         reported: The reasons for which a worker was woken.
-        congested_at: How long the queue is when it is congested.
-        may_throttle: Whether callers are throttled while half of the room is taken.
+        congested_at: The length from which the queue is congested.
+        may_throttle: Whether callers are throttled while half of the room is in use.
     """
     if not now.lingers or not reported & FIRST:
         return 0
@@ -90,10 +90,10 @@ def next_look(
 
 
 def most_unweighed(limits: BufferLimits, reported: Reasons) -> int:
-    """How many bytes entries may hold at most before it matters what they hold exactly."""
+    """The number of bytes that entries may use before their exact weight matters."""
     return sys.maxsize if reported & BATCH else limits.batch_bytes - 1
 
 
 def half_of_room(limits: BufferLimits, in_transit_bytes: int) -> int:
-    """Half of the bytes that may wait beside those in transit."""
+    """Half of the bytes that may wait in addition to those in transit."""
     return (limits.max_bytes - in_transit_bytes) // 2

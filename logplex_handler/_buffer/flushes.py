@@ -1,4 +1,4 @@
-"""What is to be sent at once, and whether it has left."""
+"""The flushes of an accumulator: which entries to send at once, and whether they have left."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Flushes:
     def __init__(self, lock: threading.RLock, contents: Contents) -> None:
         self._lock = lock
         self._contents = contents
-        # Behind all that was queued when a flush was last begun; it stays when that has ended.
+        # A mark after all entries queued when the last flush began; it stays after that flush ends.
         self._latest = FlushMark()
         contents.queue.add_mark(self._latest)
 
     def begin(self) -> FlushMark:
-        """Have what is queued now sent at once. The mark is for `is_over`, and then for `end`."""
+        """Begin a flush of all queued entries. Pass the mark to `is_over`, and finally to `end`."""
         mark = FlushMark()
         with self._lock:
             self._contents.queue.add_mark(mark)
-            # An interruption may have begun a later one.
+            # An interruption may have begun a later flush.
             self._latest.place = max(self._latest.place, mark.place)
         return mark
 
     def begin_and_end(self) -> None:
-        """Have what is queued now sent at once, though nobody waits for it."""
+        """Begin a flush of all queued entries, for which no caller waits."""
         self.end(self.begin())
 
     def is_over(self, mark: FlushMark) -> bool:
-        """Whether all that was queued before the mark has left, and all that was on disk."""
+        """Whether all entries queued before the mark, and all records on disk, have left."""
         with self._lock:
             recovered_left = self._contents.in_transit.recovered_left
             return not recovered_left and self._contents.has_left(mark)
@@ -50,5 +50,5 @@ class Flushes:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether something is left that is to be sent at once."""
+        """Whether records of a flush are left."""
         return not self._contents.has_left(self._latest)

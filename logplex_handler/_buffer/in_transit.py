@@ -1,15 +1,15 @@
-"""The records that were taken from a queue to be sent, until they are settled."""
+"""Records that were taken from a queue to be sent, until they are settled."""
 
 from __future__ import annotations
 
 
 class InTransit:
-    """Counts records between queue and outcome. The owner guards it.
+    """Counts records between the queue and their outcome. The owner guards it.
 
     Attributes:
-        records: Records that were taken, and are not settled.
-        held_bytes: Bytes of memory that they hold.
-        recovered: Records from the disk of a dead process, all that there ever were.
+        records: Records taken and not settled.
+        held_bytes: The bytes of memory that they use.
+        recovered: All records ever taken over from dead processes.
         recovered_left: Those of them that are not settled.
     """
 
@@ -18,30 +18,30 @@ class InTransit:
     def __init__(self) -> None:
         self.records = 0
         self.held_bytes = 0
-        # How many entries were taken before these; and how many of these are settled while others
+        # How many entries were taken before these, and how many of these are settled while others
         # of their batch are not.
         self._start = 0
         self._settled = 0
         self.recovered = self.recovered_left = 0
 
     def add(self, records: int, held_bytes: int, *, taken_before: int) -> None:
-        """Add entries that were just taken, behind so many."""
+        """Add entries that were just taken, after this many earlier ones."""
         if not self.records:
             self._start = taken_before
         self.records += records
         self.held_bytes += held_bytes
 
     def recover(self, records: int) -> None:
-        """Add records that another process has left on disk."""
+        """Add records that a dead process left on disk."""
         self.recovered += records
         self.recovered_left += records
 
     def settle(self, records: int, *, recovered: bool, through: bool) -> bool:
-        """Take out records that have an outcome; False if they were abandoned before.
+        """Remove records that have an outcome; False if they were abandoned before.
 
         Args:
-            recovered: Whether they are of those that another process has left.
-            through: Whether nothing else of their batch is left.
+            recovered: Whether a dead process left these records.
+            through: Whether these are the last records of their batch.
         """
         if recovered:
             if not self.recovered_left:
@@ -60,7 +60,7 @@ class InTransit:
         return True
 
     def abandon(self, unwritten: int | None) -> int:
-        """Let go of all records, or of so many if the others are on disk; how many are lost."""
+        """Remove all records, or this many if the others are on disk; return how many are lost."""
         self.held_bytes = 0
         if unwritten is None:
             lost = self.records + self.recovered_left
@@ -70,10 +70,10 @@ class InTransit:
         return unwritten
 
     def left(self, taken: int) -> int:
-        """Entries that have left without a gap, when so many were taken in all."""
+        """The number of entries that have left without a gap, if this many were taken in total."""
         return self._start if self.records else taken
 
     @property
     def pending(self) -> int:
-        """Records that have no outcome yet."""
+        """The number of records without an outcome."""
         return self.records + self.recovered_left

@@ -1,4 +1,4 @@
-"""How much an accumulator may hold, and how much of it makes a batch."""
+"""The limits of an accumulator, and the size of a batch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from logplex_handler._wire.entry import LIGHT
 
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
-# A batch that is due may wait a moment for so many times as many packets: they cost less together.
+# A batch that is due may wait a moment until it has this many times as many packets, because one
+# large request costs less than several small ones.
 LARGE = 10
 
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """How much may wait, and what a full accumulator does.
+    """The number of bytes that may wait, and what a full accumulator does.
 
     Attributes:
-        max_bytes: Memory that entries may hold, those in transit included.
-        on_full: Whether the oldest or the newest entry is dropped, or the caller waits.
+        max_bytes: The bytes that entries may use, including those in transit.
+        on_full: Whether to drop the oldest or the newest entry, or to make the caller wait.
         batch_frames: Packets that make a batch due.
         batch_bytes: Bytes that make a batch due.
-        has_disk: Whether entries leave for a disk. Then a worker is woken when the entries are
-            likely to hold half of the bytes, and callers are throttled for longer.
+        has_disk: Whether entries are written to disk. If so, a worker is woken when entries
+            probably use half of the bytes, and callers are throttled for longer.
     """
 
     max_bytes: int
@@ -35,6 +36,6 @@ class BufferLimits:
 
     @cached_property
     def large_batch_frames(self) -> int:
-        """Packets of a large batch; fewer where there may be no room for so many."""
+        """The number of packets of a large batch; smaller if so many may not fit."""
         room_for = max(self.batch_frames, self.max_bytes * 3 // 4 // LIGHT)
         return min(LARGE * self.batch_frames, room_for)

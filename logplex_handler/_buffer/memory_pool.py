@@ -1,7 +1,7 @@
 """Memory that the accumulators of all streams share.
 
-One that holds much gives way to one that holds less: a customer's outage does not eat the others'
-memory.
+If memory runs out, the accumulator that uses most drops entries, so that one customer's outage does
+not use up the memory of the others.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-# A holder gets this share of what is left beyond what it needs, so that it asks seldom.
+# A holder also gets 1/64 of the remaining bytes, so that it asks rarely.
 _SHARE = 64
-# Where no holder can give way, this part of all is kept for those that hold little; and what is
-# little.
+# If no holder can give way, 1/4 of all bytes is reserved for holders that use little: at most 1/256
+# of all.
 _KEPT = 4
 _LITTLE = 256
-# When less than this part of all is left, memory is scarce: even holders that may have only half of
-# what is left have room then.
+# Memory is scarce if less than this share of all bytes is left. Even holders that may only take
+# half of the rest then still have room.
 _SCARCE = 3 / 4
-# Seconds to wait for the lock at most; then it is as if nothing were left.
+# Seconds to wait for the lock at most; after that, the pool acts as if nothing were left.
 _PATIENCE = 0.05
-# Of the holders that may hold most, how many are asked to give way at a time.
+# How many holders are asked to give way at a time, beginning with the one that may use most.
 _TRIES = 8
 
 
 class Holder(Protocol):
-    """What may hold as many bytes as are allowed.
+    """An object that uses at most the bytes that the pool allows.
 
     Attributes:
-        allowed: Bytes that it may hold now.
-        shrink: Drops what is more, if less is allowed than before.
+        allowed: The bytes that it may use now.
+        shrink: Drops entries if less is allowed than before.
     """
 
     allowed: int
@@ -40,38 +40,38 @@ class Holder(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many of them it is sending, and so cannot do without."""
+        """The bytes that it is sending, and so cannot free."""
 
 
 class MemoryPool:
-    """Bytes that are shared out among holders, never more than there are.
+    """Allots bytes to holders, never more than there are in total.
 
     Args:
-        max_bytes: How many there are.
-        may_reclaim: Whether a holder can give way. Otherwise none gets more than half of what is
-            left, and something is kept for those that hold little.
+        max_bytes: The total.
+        may_reclaim: Whether a holder can give way. If not, no holder gets more than half of the
+            remaining bytes, and some are reserved for holders that use little.
     """
 
     def __init__(self, max_bytes: int, *, may_reclaim: bool) -> None:
         self._max_bytes = max_bytes
         self._may_reclaim = may_reclaim
-        # Guards all below, and each holder's `allowed`. It is taken under an accumulator's lock,
-        # and nothing is called under it. But what runs there may be interrupted by a signal or a
-        # garbage collection that logs, and so wants another accumulator's lock, whose owner waits
-        # for this one: so no thread waits for it long.
+        # Guards the fields below, and each holder's `allowed`. It is acquired under an
+        # accumulator's lock, and nothing is called while it is held. A signal handler or a garbage
+        # collection may still interrupt its holder and log. That needs another accumulator's lock,
+        # whose owner may wait for this one. Therefore no thread waits for this lock for long.
         self._lock = threading.RLock()
         self._left = max_bytes
-        # How many holders have something, and these by how much that is, the most first; items that
-        # are not what their holder is allowed are of no use any more.
+        # The number of holders with bytes, and a heap of them, the largest first; an item whose
+        # number differs from its holder's `allowed` is outdated.
         self._holders = 0
         self._most: list[tuple[int, int, Holder]] = []
         self._numbers = itertools.count()
         self._to_shrink: set[Holder] = set()
 
     def reserve(self, holder: Holder, needed: int) -> None:
-        """Allow a holder so many bytes if that can be, at the cost of the one that may hold most.
+        """Allow a holder this many bytes, perhaps at the expense of the one that may use most.
 
-        It may be allowed some more, or no more than before.
+        It may get some more, or no more than before.
         """
         if not self._lock.acquire(timeout=_PATIENCE):
             return
@@ -94,7 +94,7 @@ class MemoryPool:
         return needed <= left - self._max_bytes // _KEPT
 
     def _reclaim(self, holder: Holder, needed: int) -> None:
-        """Take what is needed from one that may hold most, if that leaves it as much."""
+        """Take the missing bytes from a holder that may use most, if it keeps at least as many."""
         passed = []
         for _ in range(_TRIES):
             largest = self._largest()
@@ -134,7 +134,7 @@ class MemoryPool:
         return None
 
     def release(self, holder: Holder, kept: int) -> None:
-        """A holder needs no more than this. To be called again, as a call may do nothing."""
+        """Note that a holder needs no more than this. A call may do nothing, so repeat it later."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:
                 self._allow(holder, min(0, kept - holder.allowed))
@@ -143,18 +143,18 @@ class MemoryPool:
 
     @property
     def is_scarce(self) -> bool:
-        """Whether no holder should have more than it needs."""
+        """Whether holders should return the bytes that they do not need."""
         return self._left < self._max_bytes * _SCARCE
 
     @property
     def has_reclaimed(self) -> bool:
-        """Whether `shrink_holders` is to be called."""
+        """Whether `shrink_holders` must be called."""
         return bool(self._to_shrink)
 
     def shrink_holders(self) -> None:
-        """Have the holders shrink that are allowed less since this was last called.
+        """Shrink all holders whose bytes were reduced since the last call.
 
-        Not to be called under a lock.
+        Must not be called under a lock.
         """
         if self._to_shrink and self._lock.acquire(timeout=_PATIENCE):
             try:

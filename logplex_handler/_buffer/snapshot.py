@@ -1,4 +1,4 @@
-"""What an accumulator holds at one moment."""
+"""The contents of an accumulator at one moment."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from logplex_handler._wire.entry import LIGHT
 
 
 class Snapshot(NamedTuple):
-    """What an accumulator holds, for the decision whether to wake a worker.
+    """The state of an accumulator, from which `due` decides whether to wake a worker.
 
     Attributes:
         entries: Entries in the queue.
         frames: Packets that they will make.
         weighed: Entries that were weighed.
-        weighed_bytes: Bytes that these hold.
-        usual_bytes: Bytes that an entry usually holds.
-        in_transit_bytes: Bytes of what was taken, and is being sent.
-        allowed_bytes: Bytes that all of it may hold.
-        lingers: Whether an entry waits that is a reason to send.
+        weighed_bytes: The bytes that the weighed entries use.
+        usual_bytes: The bytes that an entry usually uses.
+        in_transit_bytes: The bytes of records that were taken and are being sent.
+        allowed_bytes: The bytes that the accumulator may use in total.
+        lingers: Whether an entry that makes a batch due waits.
         is_memory_scarce: Whether the memory that streams share is nearly used up.
         has_unreported_drops: Whether there are drops to report.
     """
@@ -37,26 +37,26 @@ class Snapshot(NamedTuple):
 
     @property
     def most_bytes(self) -> int:
-        """Bytes that all entries hold at most."""
+        """The most bytes that all entries can use."""
         return self.weighed_bytes + (self.entries - self.weighed) * LIGHT
 
     @property
     def likely_bytes(self) -> int:
-        """Bytes that all entries hold, if those not weighed are like those that were."""
+        """The bytes that all entries use, if the others are like the weighed ones."""
         return self.weighed_bytes + (self.entries - self.weighed) * self.usual_bytes
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """What waits, by which a worker decides when to send it.
+    """The waiting records, from which a worker decides when to send.
 
     Attributes:
         records: Entries that are queued.
-        full_batch: Whether they make a batch due by number or size, or a caller waits for room.
-        pressing: Whether they make a large batch, or a full one where memory is scarce, or a caller
+        full_batch: Whether their number or size makes a batch due, or a caller waits for room.
+        pressing: Whether they make a large batch, or a full one while memory is scarce, or a caller
             waits for room, or they come faster than they are taken.
-        since: When the first of them came that is a reason to send, on the monotonic clock.
-        flushing: Whether some of them, or of those in transit, are to be flushed.
+        since: When the first of them that makes a batch due came, on the monotonic clock.
+        flushing: Whether some of them, or of those in transit, belong to a flush.
     """
 
     records: int

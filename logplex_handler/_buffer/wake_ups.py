@@ -1,4 +1,4 @@
-"""Whether a worker is to be woken, and whether callers are to be throttled."""
+"""Decides whether to wake a worker, and whether to throttle callers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from logplex_handler._buffer.snapshot import Snapshot
 
 
 class WakeUps:
-    """The reasons for which a worker was woken, and when to look for others. The owner guards it.
+    """The reasons for which a worker was woken, and when to look for others.
 
-    A worker is woken for each reason once, and not again until it has taken entries. While the
-    queue is congested, it is woken for every entry that looks.
+    The owner guards it. A worker is woken once for each reason, and not again until it has taken
+    entries. While the queue is congested, every look wakes it.
 
     Attributes:
         reported: The reasons for which a worker was woken.
         is_room_wanted: Whether a caller waits for room.
-        look_at: How long the queue is when a light entry is a reason to look.
+        look_at: The length of the queue from which a light entry is a reason to look.
     """
 
     __slots__ = ("_limits", "backpressure", "is_room_wanted", "look_at", "reported")
@@ -29,18 +29,18 @@ class WakeUps:
         )
         self.reported: Reasons = 0
         self.is_room_wanted = False
-        # Read without a lock, after a light entry was appended. Only `taken` lowers it while the
-        # queue is not empty, and a worker that takes looks again before it sleeps, so an entry that
-        # was appended meanwhile is seen by one of the two. (Without a global interpreter lock the
-        # two are ordered by the lock that a deque has of its own.)
+        # Read without a lock after a light entry was appended. Only `taken` lowers it while the
+        # queue is not empty, and a worker looks again after taking and before it sleeps. So either
+        # the caller or the worker sees an entry that was appended meanwhile. (Without a global
+        # interpreter lock the two are ordered by the lock that a deque has of its own.)
         self.look_at = 0
 
     def reasons(self, now: Snapshot) -> Reasons:
-        """All reasons that there are, whether or not a worker was woken for them."""
+        """All present reasons, whether or not a worker was woken for them."""
         return due(now, self._limits, is_room_wanted=self.is_room_wanted)
 
     def look(self, now: Snapshot) -> bool:
-        """Whether a worker is to be woken, for a reason that is new or for congestion."""
+        """Whether to wake a worker, for a new reason or because of congestion."""
         reasons = self.reasons(now)
         is_news = reasons & ~self.reported != 0
         self.reported |= reasons
@@ -48,7 +48,7 @@ class WakeUps:
         return is_news or self.is_congested(now.entries)
 
     def predict(self, now: Snapshot) -> None:
-        """See when there may be another reason."""
+        """Compute when there may be another reason."""
         self.look_at = next_look(
             now,
             self._limits,
@@ -58,29 +58,29 @@ class WakeUps:
         )
 
     def taken(self, now: Snapshot) -> None:
-        """A worker took entries, so it knows what is left without being woken for it."""
+        """Note that a worker took entries, and so knows the remaining ones without being woken."""
         self.backpressure.taken(now.entries)
         self.is_room_wanted = False
         self.reported = (self.reasons(now) & (FIRST | BATCH | LARGE)) | (self.reported & DROPS)
         self.predict(now)
 
     def put_back(self) -> None:
-        """A worker put entries back, which it knows without being woken."""
+        """Note that a worker put entries back, and so knows them without being woken."""
         self.reported |= FIRST
 
     def settled(self, now: Snapshot) -> None:
-        """Records were settled, so there may be room though nothing was taken."""
+        """Note that records were settled, so that there may be room."""
         if self.is_short_of_room and not self.reasons(now) & ROOM:
             self.reported &= ~ROOM
         self.predict(now)
 
     def drops_reported(self) -> None:
-        """All drops were reported; for the next one a worker is woken again."""
+        """Note that all drops were reported; the next one wakes a worker again."""
         self.reported &= ~DROPS
 
     @property
     def is_short_of_room(self) -> bool:
-        """Whether half of the room was taken when a worker was last woken."""
+        """Whether half of the room was in use when a worker was last woken."""
         return self.reported & ROOM != 0
 
     def is_congested(self, queued: int) -> bool:
@@ -90,5 +90,5 @@ class WakeUps:
         )
 
     def is_nearly_empty(self, queued: int) -> bool:
-        """Whether throttling any longer is of no use."""
+        """Whether throttling can stop."""
         return queued < NO_CONGESTION and not self.is_short_of_room

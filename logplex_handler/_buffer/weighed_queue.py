@@ -1,8 +1,8 @@
 """A queue whose front part is weighed.
 
-Most entries are *light*: known to hold no more than `LIGHT` bytes, and to make one packet. They are
-appended without a lock and not weighed until there are so many that they could hold too much;
-where they are taken as fast as they come, that is never.
+Most entries are *light*: they use at most `LIGHT` bytes, and make one packet. They are appended
+without a lock, and are not weighed until they could use too many bytes in total. If they are taken
+as fast as they come, they are never weighed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class FlushMark:
     """A place in a queue, for which a flush waits.
 
     Attributes:
-        place: How many entries will have been taken once all before it are.
+        place: How many entries were taken in total once all entries before the mark are.
     """
 
     __slots__ = ("place",)
@@ -28,17 +28,18 @@ class FlushMark:
 
 
 class WeighedQueue:
-    """Entries in order. The owner guards it, except for `entries.append`.
+    """Entries in order.
 
-    Near the recursion limit any call may fail, so what belongs together is written without a call
-    between. Marks are an exception: they decide only how long a flush waits.
+    The owner guards it, except for `entries.append`. Near the recursion limit any call may fail, so
+    related fields are written without a call in between. Marks are an exception, because they only
+    decide how long a flush waits.
 
     Attributes:
-        taken: Entries that were ever taken, less those put back.
-        weighed: Entries at the front that were weighed.
-        weighed_bytes: Bytes that these hold.
-        weighed_frames: Packets that they will make.
-        usual_bytes: Bytes that an entry usually holds, as far as that is known.
+        taken: All entries ever taken, minus those put back.
+        weighed: The weighed entries at the front.
+        weighed_bytes: The bytes that these use.
+        weighed_frames: The packets that they will make.
+        usual_bytes: The bytes that an entry usually uses, as far as known.
     """
 
     __slots__ = (
@@ -60,7 +61,7 @@ class WeighedQueue:
         self.weighed_bytes = 0
         self.weighed_frames = 0
         self.usual_bytes = LIGHT
-        # They move when an entry before them is dropped.
+        # Marks move when an entry before them is dropped.
         self._marks: list[FlushMark] = []
 
     def __len__(self) -> int:
@@ -68,11 +69,11 @@ class WeighedQueue:
 
     @property
     def most_bytes(self) -> int:
-        """Bytes that all entries hold at most."""
+        """The most bytes that all entries can use."""
         return self.weighed_bytes + (len(self.entries) - self.weighed) * LIGHT
 
     def add_mark(self, mark: FlushMark) -> None:
-        """Put the mark behind all entries; from now on it keeps its place among them."""
+        """Put the mark after all entries; from now on it keeps its place among them."""
         self._marks.append(mark)
         mark.place = self.taken + len(self.entries)
 
@@ -81,28 +82,28 @@ class WeighedQueue:
         self._marks.remove(mark)
 
     def weight_of_next(self) -> tuple[int, int]:
-        """Bytes and packets of the first entry that was not weighed yet."""
+        """The bytes and packets of the first entry that is not weighed yet."""
         return self.weigh(self.entries[self.weighed])
 
     def keep_next(self, size: int, frames: int) -> None:
-        """That entry stays, and has this weight."""
+        """Note that this entry stays, and has this weight."""
         self.weighed += 1
         self.weighed_bytes += size
         self.weighed_frames += frames
 
     def drop_next(self) -> None:
-        """That entry is dropped."""
+        """Drop this entry."""
         marks = list(self._marks)
         del self.entries[self.weighed]
         self._move(marks, self.weighed)
 
     def learn_usual_bytes(self) -> None:
-        """Take the mean of what was weighed for what is usual."""
+        """Set the usual bytes to the mean of the weighed entries."""
         if self.weighed:
             self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
 
     def weight_of_oldest(self) -> tuple[int, int]:
-        """Bytes and packets of the entry at the front."""
+        """The bytes and packets of the entry at the front."""
         return self.weigh(self.entries[0])
 
     def drop_oldest(self, size: int, frames: int) -> None:
@@ -115,7 +116,7 @@ class WeighedQueue:
         self._move(marks, 0)
 
     def drop_all(self) -> int:
-        """Drop all entries; how many there were."""
+        """Drop all entries; return how many there were."""
         number = 0
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
         while self.entries:
@@ -126,16 +127,16 @@ class WeighedQueue:
         return number
 
     def _move(self, marks: Sequence[FlushMark], index: int) -> None:
-        """Move these marks, as the entry at this index was dropped.
+        """Move these marks, because the entry at this index was dropped.
 
-        It does not count as taken: some that were taken before it may be put back yet.
+        The entry does not count as taken, since earlier entries may still be put back.
         """
         for mark in marks:
             if mark.place > self.taken + index:
                 mark.place -= 1
 
     def take(self, most: int) -> tuple[list[Entry], int]:
-        """Take up to so many entries from the front; they, and the bytes of those weighed."""
+        """Take at most this many entries from the front, and the bytes of the weighed ones."""
         entries = self.entries
         number = min(most, len(entries))
         size = frames = 0
@@ -145,7 +146,7 @@ class WeighedQueue:
             frames += more_frames
         taken: list[Entry] = []
         try:
-            # As one step, which no signal interrupts.
+            # One step, which no signal can interrupt.
             taken.extend(starmap(entries.popleft, repeat((), number)))
         finally:
             self.taken += len(taken)
@@ -155,7 +156,7 @@ class WeighedQueue:
         return taken, size
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """Put the entries that were taken last to the front again, in their order."""
+        """Put the entries taken last back to the front, in order."""
         for entry in reversed(entries):
             size, frames = self.weigh(entry)
             self.keep_next(size, frames)

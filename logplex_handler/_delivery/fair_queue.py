@@ -14,7 +14,7 @@ from logplex_handler._sender.urgency import UrgencyMonitor
 
 S = TypeVar("S")
 
-# The turn of no host: none may be served before a request ends.
+# A turn that no host has: none may be served before a request ends.
 NEVER = (math.inf, 0)
 
 
@@ -33,13 +33,13 @@ class Ticket(Generic[S]):
 
 @dataclass(eq=False)
 class Host(Generic[S]):
-    """What goes to the host of one circuit breaker.
+    """The streams that wait for one host, and the requests to it.
 
     Attributes:
-        tickets: The streams that wait for a request, the one to be served next first.
-        in_progress: How many requests there are at this moment.
+        tickets: The streams that wait for a request; the first is served next.
+        in_progress: The number of requests in progress.
         turn: When the host may be served, a number that decides between equal times, and whether
-            the request is a probe. None while the host has to wait for the end of a request.
+            the request is a probe. None while the host must wait for the end of a request.
     """
 
     breaker: CircuitBreaker
@@ -49,20 +49,20 @@ class Host(Generic[S]):
 
 
 class FairQueue(Generic[S]):
-    """The streams that wait for a request, by host. The owner guards it.
+    """The streams that wait for a request, by host.
 
-    A host whose circuit breaker is closed may be served at any time. Any other host gets one
-    request at a time, and none before its backoff is over; that request is a probe, unless the host
-    has never had one before. Of the hosts that may be served, the one that has waited longest is
-    next.
+    The owner guards it. A host whose circuit breaker is closed may be served at any time. Any other
+    host gets one request at a time, and none before its backoff is over; that request is a probe,
+    unless it is the host's first request. Of the hosts that may be served, the one that has waited
+    longest is next.
     """
 
     def __init__(self, urgency: UrgencyMonitor) -> None:
         self._urgency = urgency
         # Hosts with tickets or with requests in progress.
         self._hosts: dict[CircuitBreaker, Host[S]] = {}
-        # Heaps of turns, by whether they are probes. A turn that its host has given up is void, and
-        # removed when it comes to the front.
+        # A heap of turns for ordinary requests, and one for probes. An outdated turn is removed
+        # when it comes to the front.
         self._turns: dict[bool, list[tuple[float, int, bool, Host[S]]]] = {False: [], True: []}
         self._numbers = itertools.count()
         self._size = 0
@@ -71,7 +71,7 @@ class FairQueue(Generic[S]):
         return self._size
 
     def add(self, ticket: Ticket[S], breaker: CircuitBreaker, now: float) -> None:
-        """Put a stream behind the others of its host."""
+        """Put a stream after the others of its host."""
         host = self._hosts.get(breaker)
         if host is None:
             host = self._hosts[breaker] = Host(breaker)
@@ -90,7 +90,7 @@ class FairQueue(Generic[S]):
         return NEVER
 
     def first(self, now: float, *, is_probe: bool) -> Host[S] | None:
-        """The host whose turn has come, as `next_turn` says; None if it has to wait after all."""
+        """The host whose turn has come, as `next_turn` says; None if it must wait after all."""
         host = self._turns[is_probe][0][3]
         readiness = self._readiness(host, now)
         if readiness is not None and readiness[0] <= now and readiness[1] is is_probe:
@@ -100,30 +100,30 @@ class FairQueue(Generic[S]):
         return None
 
     def pop(self, host: Host[S]) -> Ticket[S]:
-        """Take the next stream out of its host's queue; to be followed by `begin` or `update`."""
+        """Take the next stream out of its host's queue; then `begin` or `update` must follow."""
         self._size -= 1
         return host.tickets.popleft()
 
     def begin(self, host: Host[S], now: float) -> None:
-        """A request begins, and the host goes behind the others."""
+        """Note that a request begins; the host goes after the others."""
         host.in_progress += 1
         host.turn = None
         self._update(host, now)
 
     def end(self, breaker: CircuitBreaker, now: float) -> None:
-        """A request has ended."""
+        """Note that a request has ended."""
         host = self._hosts[breaker]
         host.in_progress -= 1
         self._update(host, now)
 
     def update(self, breaker: CircuitBreaker, now: float) -> None:
-        """The state of the circuit breaker or the urgency may have changed."""
+        """Note that the state of the circuit breaker or the urgency may have changed."""
         host = self._hosts.get(breaker)
         if host is not None:
             self._update(host, now)
 
     def _update(self, host: Host[S], now: float) -> None:
-        """Give the host its turn. It keeps the one that it has unless it can be served earlier."""
+        """Give the host a turn. It keeps its present turn unless it can be served earlier."""
         readiness, turn = self._readiness(host, now), host.turn
         if readiness is None:
             host.turn = None
@@ -134,13 +134,13 @@ class FairQueue(Generic[S]):
         if turn is None or due_at < turn[0] or is_probe is not turn[2]:
             number = next(self._numbers)
             if turn is not None and turn[0] <= now >= due_at:
-                # The host waits already, and keeps its place.
+                # The host already waits, and keeps its place.
                 due_at, number = turn[0], turn[1]
             host.turn = (due_at, number, is_probe, host)
             heapq.heappush(self._turns[is_probe], host.turn)
 
     def _readiness(self, host: Host[S], now: float) -> tuple[float, bool] | None:
-        """When the host may be served, and if by a probe; None if a request has to end before."""
+        """When the host may be served, and whether by a probe; None if a request must end first."""
         breaker = host.breaker
         if not host.tickets:
             return None

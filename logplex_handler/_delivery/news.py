@@ -13,30 +13,30 @@ class News:
     """A queue that holds each stream at most once. Any thread may use it."""
 
     def __init__(self) -> None:
-        # Of C rather than a condition: its `put` may be interrupted by a garbage collection or a
-        # signal whose own logging comes back here. None wakes a worker, and is nothing else.
+        # A SimpleQueue rather than a condition, because its `put` is in C: a garbage collection or
+        # a signal handler may interrupt it, log, and come back here. None only wakes a worker.
         self._queue: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
         # The streams in the queue. Adding and removing are single operations on a set.
         self._queued: set[Stream] = set()
 
     def put(self, stream: Stream) -> None:
-        """There is news of a stream. Once is enough until a worker looks: it sees everything."""
+        """Add news of a stream. One notice is enough, because a worker looks at everything."""
         if stream not in self._queued:
             self._queued.add(stream)
             self._queue.put(stream)
 
     def wake(self) -> None:
-        """Have one worker wake up, though there is no news."""
+        """Wake one worker without news."""
         self._queue.put(None)
 
     def wait(self, seconds: float | None) -> Stream | None:
-        """Sleep until there is news, or `wake` is called; None in that case, or if time is over."""
+        """Sleep until there is news; None if `wake` was called or the time is over."""
         with contextlib.suppress(queue.Empty):
             return self._got(self._queue.get(timeout=seconds))
         return None
 
     def drain(self) -> Iterator[Stream]:
-        """All news, without waiting."""
+        """Return all news, without waiting."""
         with contextlib.suppress(queue.Empty):
             while True:
                 stream = self._got(self._queue.get_nowait())
@@ -44,7 +44,7 @@ class News:
                     yield stream
 
     def _got(self, stream: Stream | None) -> Stream | None:
-        # Before anybody looks at the stream: what comes later is news again.
+        # Before the worker looks at the stream, so that a later change is news again.
         if stream is not None:
             self._queued.discard(stream)
         return stream

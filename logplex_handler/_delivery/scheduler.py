@@ -1,7 +1,7 @@
-"""What is done next, and for which stream.
+"""Decides which job of which stream is next.
 
 Hosts that answer take turns. A host that does not answer, or has not answered yet, gets one request
-at a time. Requests that take long are counted apart: others never wait for them.
+at a time. Slow requests are counted separately: other requests never wait for them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved
 from logplex_handler.streams.stream import Job
 
-# Seconds after which other requests do not wait any longer for one.
+# Seconds after which a request counts as slow, and other requests no longer wait for it.
 _PATIENCE = 0.5
 # Seconds after which a look-up counts as failed. It cannot be stopped.
 _LOOK_UP_PATIENCE = 30.0
-# Seconds without anything to do after which a stream is retired.
+# Seconds after which an idle stream is retired.
 _IDLE = 5.0
 
 
-# Returns the task that it has begun, if it has.
+# Returns the task that it began, if any.
 _Step = Callable[[float], Task[S] | None]
 
 
@@ -39,12 +39,12 @@ class Scheduler(Generic[S]):
     """Plans the jobs of streams. The owner guards it.
 
     Args:
-        workers: How many requests there may be at a time to hosts that answer, how many probes of
-            other hosts, and how many look-ups.
-        retirement: Is given the streams that have nothing to do.
-        urgency: Says how long streams and hosts may wait.
+        workers: The limit for concurrent requests to hosts that answer, for probes of other hosts,
+            and for look-ups.
+        retirement: Gets the idle streams.
+        urgency: Decides how long streams and hosts may wait.
         diagnostics: Where hung look-ups are reported.
-        clock: Seconds that only ever grow.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -60,30 +60,30 @@ class Scheduler(Generic[S]):
         self._urgency = urgency
         self._diagnostics = diagnostics
         self._clock = clock
-        # The plan for each stream: when to look at it again, its place in a queue, or the task that
-        # is being done. Entries of timers and queues that are not their stream's plan are void.
+        # The plan for each stream: when to look at it again, its place in a queue, or its current
+        # task. An item of a timer or queue that is not its stream's plan is outdated.
         self._plans: dict[S, float | Ticket[S] | Task[S]] = {}
         # A heap of the streams to look at again. The number decides between equal times.
         self._timers: list[tuple[float, int, S]] = []
         self._numbers = itertools.count()
         self._requests: FairQueue[S] = FairQueue(urgency)
         self._look_ups: deque[Ticket[S]] = deque()
-        # Streams with drops to report, whatever their plan is; `_reporting` also has the one whose
-        # drops are being reported.
+        # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
+        # whose drops are being reported.
         self._reports: deque[S] = deque()
         self._reporting: set[S] = set()
-        # The tasks that are being done, in the order in which they began.
+        # The current tasks, in the order in which they began.
         self._tasks: dict[Slot, dict[Task[S], None]] = {slot: {} for slot in Slot}
 
     def plan(self, stream: S) -> None:
-        """Decide what is next for a stream, as there is news of it."""
+        """Plan the next job of a stream after news of it."""
         if stream.is_retired:
             self._retirement.revive(stream)
         self._plan_report(stream)
         plan = self._plans.get(stream)
         if isinstance(plan, Ticket):
             if plan.breaker is not None:
-                # Where somebody flushes now, the host's backoff is shorter.
+                # While a caller flushes, the host's backoff is shorter.
                 self._requests.update(plan.breaker, self._clock())
         elif not isinstance(plan, Task):
             self._plan_job(stream, stream.next_job(self._urgency.current))
@@ -113,7 +113,7 @@ class Scheduler(Generic[S]):
             heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
     def take(self, *, look_ups: bool = True) -> Task[S] | None:
-        """What to do now; `end` is to be called when it is done. None if nothing is due.
+        """Return the task to do now; None if nothing is due. The caller calls `end` after it.
 
         Args:
             look_ups: Whether it may be a look-up.
@@ -128,11 +128,11 @@ class Scheduler(Generic[S]):
                 return task
 
     def due_at(self) -> float:
-        """When something is due, unless there is news before; infinite if nothing ever is."""
+        """When the next step is due, unless news comes first; infinite if there is none."""
         return self._next(self._clock(), look_ups=True)[0]
 
     def _next(self, now: float, *, look_ups: bool) -> tuple[float, _Step[S]]:
-        """The next step, and when it is due: the first one that is due now, or the earliest."""
+        """The next step and when it is due: the first step due now, or else the earliest."""
         next_step: tuple[float, _Step[S]] = (math.inf, self._look_again)
         for due_at, step in self._steps(look_ups=look_ups):
             if due_at <= now:
@@ -142,9 +142,9 @@ class Scheduler(Generic[S]):
         return next_step
 
     def _steps(self, *, look_ups: bool) -> Iterator[tuple[float, _Step[S]]]:
-        """When each step is due that has a free slot; of those that are due, the first comes first.
+        """When each step with a free slot is due; of several due ones, the first is taken.
 
-        A step that is taken begins a task, or makes another one the next.
+        A step begins a task, or makes another step the next.
         """
         tasks, workers = self._tasks, self._workers
         yield self._first_timer(), self._look_again
@@ -152,7 +152,7 @@ class Scheduler(Generic[S]):
             yield task.began + _LOOK_UP_PATIENCE, self._give_up
             break
         if self._requests:
-            # Only then somebody waits for a slow one.
+            # Only then does another request wait for a slow one.
             for task in tasks[Slot.REQUEST]:
                 yield task.began + _PATIENCE, self._set_apart
                 break
@@ -190,7 +190,8 @@ class Scheduler(Generic[S]):
             self._plan_job(stream, job)
 
     def _begin_report(self, now: float) -> Task[S]:
-        # One at a time: the application's callback may take long, and does not expect another call.
+        # One at a time: the application's callback may take long, and does not expect concurrent
+        # calls.
         task = Task(self._reports.popleft(), Job.REPORT, Slot.REPORT, now)
         self._tasks[task.slot][task] = None
         return task
@@ -219,9 +220,9 @@ class Scheduler(Generic[S]):
         return task
 
     def _is_still_due(self, ticket: Ticket[S], job: Job) -> bool:
-        """Whether it is the stream's turn with that job; if it has another one, that is planned.
+        """Whether the stream still has this job; if it has another one, that is planned.
 
-        A late answer may have come meanwhile, or others may have had the memory or the time.
+        The reason may be a late answer, or memory or time that other streams used.
         """
         stream = ticket.stream
         if self._plans.get(stream) is not ticket:
@@ -234,19 +235,19 @@ class Scheduler(Generic[S]):
         return False
 
     def _set_apart(self, now: float) -> None:
-        """A request is slow: it takes no slot of those to hosts that answer any more."""
+        """Move a slow request out of the slots for hosts that answer."""
         task = next(iter(self._tasks[Slot.REQUEST]))
         self._move(task, Slot.PROBE)
         breaker = task.breaker
         if breaker is not None:
-            # Counted before the look whether it was answered just now, in another thread.
+            # Counted before checking whether another thread has just received an answer.
             answers = breaker.answers
             if task.stream.has_silent_host(task.began):
                 breaker.suspect(answers)
             self._requests.update(breaker, now)
 
     def _give_up(self, now: float) -> None:
-        """A look-up hangs: its stream goes on without an answer, and the slot is lost meanwhile."""
+        """Give up a hanging look-up: its stream continues without it, and the slot stays in use."""
         task = next(iter(self._tasks[Slot.LOOK_UP]))
         self._move(task, Slot.HUNG)
         del self._plans[task.stream]
@@ -269,21 +270,22 @@ class Scheduler(Generic[S]):
         self._tasks[slot][task] = None
 
     def accept_answer(self, task: Task[S], found: Resolved | LookupFailed | None) -> bool:
-        """A look-up has returned: whether its stream is to have the answer, before `end` is called.
+        """Return whether the stream gets the answer of a look-up; called before `end`.
 
-        That of a hung one is of no use while the stream's next task is being done, or if it failed.
+        The answer of a hung look-up is ignored if it is a failure, or while the stream's next task
+        is running.
         """
         if task.slot is Slot.HUNG:
             plan = self._plans.get(task.stream)
             if isinstance(plan, Task) or isinstance(found, LookupFailed):
                 return False
             self._plans[task.stream] = task
-        # From now on it is not given up any more.
+        # From now on it is no longer given up.
         self._move(task, Slot.ANSWERED)
         return True
 
     def end(self, task: Task[S]) -> None:
-        """The task is done."""
+        """Note that the task is finished."""
         stream = task.stream
         del self._tasks[task.slot][task]
         if task.slot is Slot.REPORT:

@@ -1,4 +1,4 @@
-"""What is done for a stream at a time, and what the scheduler has to know of one."""
+"""A task for a stream, and the scheduler's view of a stream."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Schedulable(Protocol):
         """Whether the host has answered neither this stream nor others since a time."""
 
     def end_look_up(self, found: LookupFailed, /) -> None:
-        """The look-up has failed."""
+        """Note that the look-up has failed."""
 
 
 S = TypeVar("S", bound=Schedulable)
@@ -51,26 +51,26 @@ S_contra = TypeVar("S_contra", bound=Schedulable, contravariant=True)
 
 
 class Retirement(Protocol[S_contra]):
-    """Keeps what is needed of streams that are not in use."""
+    """Retires idle streams, and revives them."""
 
     def retire(self, stream: S_contra, /) -> None:
-        """Take a stream out of use that has had nothing to do for a while."""
+        """Retire a stream that was idle for a while."""
 
     def revive(self, stream: S_contra, /) -> None:
-        """Take a stream into use again: there is news of it."""
+        """Revive a retired stream after news of it."""
 
 
 class Slot(Enum):
-    """What a task counts as."""
+    """The kind of slot that a task uses."""
 
     # Requests to hosts that are likely to answer soon.
     REQUEST = "request"
-    # Requests that may take long, or do so.
+    # Requests that are slow, or may be.
     PROBE = "probe"
     LOOK_UP = "look-up"
     # Look-ups that were given up, and have not returned.
     HUNG = "hung look-up"
-    # Look-ups that have returned, and whose answer is of use.
+    # Look-ups that have returned an answer that can be used.
     ANSWERED = "answered look-up"
     REPORT = "report"
 
@@ -80,7 +80,7 @@ class Task(Generic[S]):
     """A job that a worker or a flushing caller does for a stream.
 
     Attributes:
-        began: On the scheduler's clock.
+        began: When the task began, on the scheduler's clock.
         breaker: The circuit breaker of the host that a request goes to; None for other jobs.
     """
 

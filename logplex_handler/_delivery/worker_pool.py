@@ -1,4 +1,4 @@
-"""The threads that do the jobs of streams. No other threads are started to deliver."""
+"""The worker threads, which do the jobs of streams. No other threads deliver."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 
-# Seconds that a worker rests after an internal error, so as not to spin.
+# Seconds that a worker rests after an internal error, so that it does not spin.
 _AFTER_ERROR = 1.0
 
 
 class WorkerPool:
-    """Workers that do what the scheduler says; a caller that flushes may help them.
+    """Workers that do the scheduler's tasks; a flushing caller may help them.
 
     Args:
-        scheduler: Guarded here.
+        scheduler: Chooses the tasks; guarded by the pool's lock.
         transports: Connections for the requests.
-        max_workers: How many threads there may be. With one, there is one stream.
-        here: Whether this is still the process that the pool was made in.
-        on_end: Called after `stop`, as soon as no task is being done any more.
+        max_workers: The limit for the number of threads. With one thread there is only one stream.
+        here: Whether the process has not forked since the pool was created.
+        on_end: Called after `stop`, as soon as no task is running.
 
     Attributes:
-        progress: How many tasks are done, and a way to wait for more.
-        stopped: Whether no more tasks are begun.
+        progress: The number of finished tasks, and a way to wait for more.
+        stopped: Whether no more tasks begin.
     """
 
     def __init__(
@@ -56,43 +56,43 @@ class WorkerPool:
         self._on_end = on_end
         self._news = News()
         self.progress = Progress()
-        # Guards `_workers` while one is started. Re-entrant because a garbage collection or a
-        # signal under it may log.
+        # Guards `_workers` while a thread is started. Re-entrant, because a garbage collection or a
+        # signal handler may log while it is held.
         self._starting = threading.RLock()
         self._workers: list[threading.Thread] = []
-        # Whether no thread could be started: then a caller that flushes does the look-ups too.
+        # True if no thread could be started; the flushing caller then does the look-ups too.
         self._cannot_start = False
-        # Guards the scheduler and the fields below. Nothing that waits is called under it.
+        # Guards the scheduler and the fields below. Nothing that waits is called while it is held.
         # Re-entrant for the same reason.
         self._lock = threading.RLock()
-        # The threads that are doing a task, callers included. None is added after `stop`.
+        # The threads that are doing a task, including callers. None is added after `stop`.
         self._busy: set[int] = set()
-        # When each of the workers that sleep wakes up by itself, on the monotonic clock.
+        # When each sleeping worker wakes up by itself, on the monotonic clock.
         self._wakes_at: dict[int, float] = {}
         self.stopped = False
 
     def is_current_thread(self) -> bool:
-        """Whether the calling thread is one that delivers: it must not wait for itself."""
+        """Whether the calling thread delivers; it must not wait for itself."""
         here = threading.get_ident()
         return here in self._busy or here in [worker.ident for worker in self._workers]
 
     @property
     def has_workers(self) -> bool:
-        """Whether what is due is done without help."""
+        """Whether workers do the due tasks, without a caller's help."""
         return bool(self._workers)
 
     def wake(self, stream: Stream) -> None:
-        """There is news of a stream. Starts a worker if there is none yet."""
+        """Add news of a stream. Starts a worker if there is none yet."""
         self.notify(stream)
         if not self._workers and self._urgency.current is not Urgency.CLOSING:
             self._start()
 
     def notify(self, stream: Stream) -> None:
-        """There is news of a stream, for the workers that there are."""
+        """Add news of a stream for the existing workers."""
         self._news.put(stream)
 
     def stop(self) -> None:
-        """Begin nothing more. What is being done goes on to its end."""
+        """Begin no more tasks. Running tasks continue to their end."""
         with self._lock:
             self.stopped = True
         for _ in self._workers:
@@ -101,10 +101,10 @@ class WorkerPool:
         self._end_if_all_done()
 
     def help_out(self, deadline: float) -> bool:
-        """Do what is due in the calling thread; whether there was something.
+        """Do a due task in the calling thread; return whether there was one.
 
         Args:
-            deadline: When a request has to be over, on the monotonic clock.
+            deadline: When a request must be over, on the monotonic clock.
         """
         task = self._take(look_ups=self._cannot_start)
         if task is None:
@@ -112,7 +112,7 @@ class WorkerPool:
         try:
             self._do(task, deadline - time.monotonic())
         finally:
-            # What was begun here, or interrupted, may be left to a worker.
+            # A worker may have to continue a task that was begun or interrupted here.
             self._news.wake()
         return True
 
@@ -120,7 +120,7 @@ class WorkerPool:
         worker = None
         try:
             with self._starting:
-                # All but the idle ones, which see to what is new by themselves.
+                # Idle workers notice news by themselves, so only busy ones count.
                 busy = self._busy.intersection([worker.ident for worker in self._workers])
                 if len(busy) < len(self._workers) or len(self._workers) >= self._max_workers:
                     return
@@ -129,13 +129,15 @@ class WorkerPool:
             worker.start()
         except RuntimeError:
             # The interpreter is about to exit, or is a subinterpreter without daemon threads, or
-            # the system has no thread left. What waits is delivered by callers that flush or close.
+            # the system cannot start another thread. Callers that flush or close deliver the
+            # waiting records.
             self._cannot_start = True
             if worker is not None:
                 self._workers.remove(worker)
 
     def _work(self) -> None:
-        # A greenlet, unlike a thread, lives on in a forked child; there it has nothing to deliver.
+        # Unlike a thread, a greenlet continues in a forked child, where it must not deliver
+        # anything.
         while not self.stopped and self._here[0]:
             try:
                 task = self._take(look_ups=True)
@@ -146,13 +148,13 @@ class WorkerPool:
                         self._leave_one_watching()
                     self._do(task, math.inf)
             except BaseException as error:
-                # Whatever the application's callbacks raise in this thread: without it nothing
-                # would be delivered any more.
+                # The application's callbacks may raise anything, and nothing is delivered if this
+                # thread ends.
                 self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 
     def _leave_one_watching(self) -> None:
-        """See to it that another worker notices news and slow tasks while this one is busy."""
+        """Make sure that another worker notices news and slow tasks while this one is busy."""
         with self._lock:
             due_at = self._scheduler.due_at()
             wakes_at = min(self._wakes_at.values(), default=None)

@@ -28,7 +28,7 @@ _signature_with_arguments: _ReadSignature = itemgetter("name", "levelno", "level
 # What a traceback shows may change.
 _CHANGING = ("exc_info", "exc_text", "stack_info")
 
-# Compiling a call site costs about as much as it saves on so many records.
+# Compiling a call site costs about as much as it saves on this many records.
 _RECORDS_BEFORE_COMPILING = 50
 # A program has as many as it has logging calls, or a few times that.
 _MAX_CALL_SITES = 4096
@@ -102,8 +102,8 @@ class CallSites:
         try:
             return self._latest[message if arguments else (record.name, record.levelno)](record)
         except Exception:
-            # There is none. Or the record lacks an attribute, has one that cannot be compared, or
-            # has another number of arguments.
+            # There is no such call site; or the record lacks an attribute, has one that cannot be
+            # compared, or has another number of arguments.
             return None
 
     def entry(self, record: LogRecord) -> Entry | None:

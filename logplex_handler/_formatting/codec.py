@@ -61,7 +61,7 @@ class Codec:
         self._own_formatter = own_formatter
         self._compile_call_sites = compile_call_sites
         self._compiled = CompiledCallSites(packet)
-        # Those of the formatter that was used last. For nearly every record,
+        # The call sites of the formatter used last. For nearly every record,
         # `call_sites.light_entry(record, formatter)` returns what `entry` would.
         self.call_sites = self._call_sites_of(None)
 

@@ -68,8 +68,8 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     for position, (name, value) in enumerate(layout.extras.items()):
         names[f"extra_{position}"] = name
         reads.append(f"{value.variable} = attributes[extra_{position}]")
-    # Nobody takes away what every record has. So if the number of attributes is right, and those
-    # are there that may be missing, the extras are these and no others.
+    # No code removes attributes that every record has. So if the number of attributes is right, and
+    # those that may be missing are present, the extras are exactly these.
     reads += [f"record.{name}" for name in layout.attributes if name in record_parts.MAY_BE_MISSING]
 
     omitted = layout.form.omitted - record_parts.NOT_EXTRAS

@@ -135,7 +135,7 @@ class _Line:
         layout = self._layout
         self._text(f"{layout.start} ")
         for pair, value in zip(layout.form.live, layout.live, strict=True):
-            # There is no pair where nothing was returned.
+            # A callable that returned nothing makes no pair.
             if value.type is not type(None):
                 self._text(f"{pair.key}=")
                 self._value(value)
@@ -175,7 +175,7 @@ class _Line:
             return False
         texts, conversions = parts
         for value, conversion in zip(values, conversions, strict=True):
-            # Its text, which is all that is kept, is what `%s` takes.
+            # Only its text is kept, and `%s` takes a text.
             if value.kind.conversion and conversion != "%s":
                 return False
         pairs = message_template.plan(template)

@@ -15,7 +15,7 @@ class Backoff:
     Attributes:
         failures: Failed attempts in a row.
         not_before: When the next attempt may be made, on the monotonic clock.
-        retry_after_until: Until when the receiver has asked for no attempt.
+        retry_after_until: The time before which the receiver wants no attempt.
     """
 
     __slots__ = ("_failed_at", "failures", "not_before", "retry_after_until")
@@ -27,7 +27,7 @@ class Backoff:
         self.retry_after_until = 0.0
 
     def fail(self, now: float, answer: Answer, longest: float) -> None:
-        """An attempt has failed: wait longer than the last time, at most this many seconds."""
+        """Note a failed attempt: wait longer than last time, at most this many seconds."""
         self.failures += 1
         self._failed_at = now
         if answer.stale_connection and self.failures == 1:
@@ -50,7 +50,7 @@ class Backoff:
         self.not_before = 0.0
 
     def reset(self) -> None:
-        """An attempt has succeeded."""
+        """Note a successful attempt."""
         self.failures = 0
         self.not_before = self.retry_after_until = 0.0
 

@@ -1,7 +1,7 @@
 """One batch: its parts, and the outcome of each record in it.
 
 A batch is a stack of parts, each of which is the body of one request. A part that the receiver
-refuses is halved until the frames at fault are alone. Nothing here sends, waits or locks.
+refuses is halved until the faulty frames are alone. Nothing here sends, waits or locks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Part:
 
     Attributes:
         tried: Whether there was a request.
-        maybe_delivered: Whether the last one may have arrived although no answer came.
+        maybe_delivered: Whether the last request may have arrived although no answer came.
     """
 
     frames: Sequence[Frame]
@@ -43,12 +43,12 @@ class Part:
 
     @property
     def number(self) -> int:
-        """How many frames there are."""
+        """The number of frames."""
         return frame_count(self.frames)
 
 
 class Refusal(NamedTuple):
-    """What the refusal of a part means for its batch.
+    """The consequence of refusing a part for its batch.
 
     Attributes:
         alone: Frames that are refused alone by then, with none accepted; 0 if the part has several.
@@ -63,8 +63,8 @@ class Batch:
     """Frames that were taken together, in their order.
 
     Args:
-        max_bytes: Of a part, unless a single frame has more.
-        frame_id: What the frames were sent under before; they stay one part then.
+        max_bytes: The largest size of a part, unless a single frame is larger.
+        frame_id: The id under which the frames were sent before; they then stay one part.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Batch:
         return self._parts[-1] if self._parts else None
 
     def part_accepted(self) -> tuple[int, int]:
-        """The next part is accepted.
+        """Note that the next part is accepted.
 
         Returns:
             The number of records that are delivered now, and of those that are dropped now because
@@ -101,7 +101,7 @@ class Batch:
         return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
-        """The next part is refused: halve it, or set its single frame apart."""
+        """Note that the next part is refused: halve it, or set its single frame apart."""
         frames = flattened(self._parts.pop().frames)
         if len(frames) == 1:
             self._refused += frames
@@ -116,7 +116,7 @@ class Batch:
 
     @property
     def refusal(self) -> Refusal:
-        """What a refusal of the next part would mean."""
+        """The consequence of a refusal of the next part."""
         is_single = bool(self._parts) and self._parts[-1].number == 1
         if self._any_accepted or not is_single:
             return Refusal(0, is_of_all=False)
@@ -148,9 +148,9 @@ class Batch:
         self._refused = rewritten(self._refused, change)
 
     def restart(self, more: Iterable[Frame] = ()) -> None:
-        """Begin again with the frames that were refused, and with more behind them.
+        """Start again with the refused frames, followed by more.
 
-        If some of those are accepted, the frames at fault are known.
+        If some of these are accepted, the faulty frames are known.
         """
         self._start([*self._refused, *more])
 

@@ -1,4 +1,4 @@
-"""Whether a host answers, as learnt from all streams that go there."""
+"""Whether a host answers, learned from all streams that go there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._transport.answer import Answer
 
-# Streams in a row to which the host has answered that it fails, after which it is open. Fewer may
-# have trouble of their own behind it.
+# Streams in a row that got a failure as an answer, after which the breaker opens. Fewer streams may
+# have a problem of their own.
 _FAILING_STREAMS = 3
 
 
@@ -20,7 +20,8 @@ class CircuitBreaker:
 
     It is *closed* while the host answers: several requests may be made at a time. It is *open*
     after the host has failed, until the backoff is over; then it is *half-open*, and one request at
-    a time is a probe whose answer closes or opens it. A new one is half-open, as nothing is known.
+    a time is a probe whose answer closes or opens it. A new breaker is half-open, because nothing
+    is known yet.
 
     The workers call it without a lock: at worst a wait is shorter than it should be.
 
@@ -47,7 +48,7 @@ class CircuitBreaker:
         self.backoff = Backoff()
         self.is_untried = True
         self.answers = 0
-        # Whether the last answer was one that closes it.
+        # Whether the last answer closes the breaker.
         self._has_answered = False
         # How many answers there were when a request took too long.
         self._suspected_after = -1
@@ -70,7 +71,7 @@ class CircuitBreaker:
         self._suspected_after = answers
 
     def record_answer(self, stream: Hashable, answer: Answer, now: float) -> bool:
-        """Close or open for the answer to a stream; whether the host fails, and not the stream."""
+        """Close or open after an answer; return whether the host fails, and not the stream."""
         self.is_untried = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
@@ -79,11 +80,11 @@ class CircuitBreaker:
         if answer.stale_connection or not answer.was_tried:
             return False
         if answer.status is not None:
-            # The identity is compared, as an `__eq__` of the application's ids may raise.
+            # Compared by identity, because an `__eq__` of the application's ids may raise.
             self._failing_streams += stream is not self._last_failing_stream
             self._last_failing_stream = stream
             if self._failing_streams < _FAILING_STREAMS:
-                # It has answered, and perhaps this stream alone fails.
+                # The host has answered; perhaps only this stream fails.
                 self._has_answered = True
                 return False
         self._open(answer, now)
@@ -101,11 +102,11 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """The circuit breakers of the hosts that some stream goes to, by name."""
+    """The circuit breakers of all hosts that streams go to, by name."""
 
     def __init__(self) -> None:
-        # Guards the field below: several look-ups may bring the same new host at a time.
-        # Re-entrant because a garbage collection under it may log.
+        # Guards the field below: several look-ups may find the same new host at the same time.
+        # Re-entrant, because a garbage collection may log while it is held.
         self._lock = threading.RLock()
         self._breakers: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
 

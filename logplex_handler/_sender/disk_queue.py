@@ -1,8 +1,7 @@
 """The chunks of one stream on disk: which are next, and which are settled but not deleted yet.
 
-First come the chunks that other processes have left, then those that this one has written. Errors
-of the disk are reported here, and the caller gets False or None. What cannot be read for good is
-counted as lost.
+Chunks of dead processes come first, then those of this process. Errors of the disk are reported
+here, and the caller gets False or None. Records that can never be read are counted as lost.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from logplex_handler._wire.frames import Frame
 
 T = TypeVar("T")
 
-# Seconds after which the disk is read again if that has failed; and for which it may fail before
-# the records on it are given up, so that those in memory are sent.
+# Seconds after which a failed read is repeated; and seconds of failure after which the records on
+# disk are given up, so that those in memory are sent.
 _BETWEEN_READS = 0.1
 _UNREADABLE = 60.0
 
@@ -31,13 +30,13 @@ class DiskQueue:
     """The chunks of one stream. The owner guards it.
 
     Args:
-        stream: The stream's id, as it is written to disk.
-        accumulator: Its ledger counts what is lost.
+        stream: The stream's id as written to disk.
+        accumulator: Its ledger counts lost records.
 
     Attributes:
         written: Records on disk that this process has written, without those of the lease.
         recovered: Records on disk that other processes have left, without those of the lease.
-        since: When the first record came that is a reason to send, on the monotonic clock.
+        since: When the first record that makes a batch due came, on the monotonic clock.
         has_ended: Whether the stream has ended, so that nothing is delivered any more.
     """
 
@@ -76,7 +75,7 @@ class DiskQueue:
 
     @property
     def is_synced(self) -> bool:
-        """Whether all that is settled has been deleted."""
+        """Whether all settled chunks are deleted."""
         return not self._settled and (self._is_cleared or not self.has_ended)
 
     def readable_in(self, now: float) -> float:
@@ -84,7 +83,7 @@ class DiskQueue:
         return max(0.0, self._read_at - now)
 
     def append(self, hostname: str | None, frames: Sequence[Frame]) -> bool:
-        """Write frames that are sent later as a chunk; whether that succeeded."""
+        """Write frames to send later as a chunk; return whether that succeeded."""
         if self._tried(lambda: self._spool.write(self._stream, hostname, frames)) is None:
             return False
         self.written += records_in(frames)
@@ -175,7 +174,7 @@ class DiskQueue:
         self.delete_settled()
 
     def delete_settled(self) -> None:
-        """Delete what could not be deleted before."""
+        """Delete the chunks that could not be deleted before."""
         try:
             if self.has_ended and not self._is_cleared:
                 self._spool.delete_stream(self._stream)
@@ -186,7 +185,7 @@ class DiskQueue:
             self._report(error)
 
     def _is_unreadable(self, error: SpoolError) -> bool:
-        """Whether the disk is given up; otherwise it is read again a little later."""
+        """Note that the disk failed; return whether it is given up, or else is read again later."""
         now = time.monotonic()
         self._unreadable_since = min(self._unreadable_since, now)
         if now - self._unreadable_since > _UNREADABLE:
@@ -206,7 +205,7 @@ class DiskQueue:
             self._accumulator.settle(dropped=records, cause="spool_lost", recovered=recovered)
 
     def _tried(self, call: Callable[[], T]) -> T | None:
-        """What the call returns; None if the disk fails, which is reported."""
+        """Call a function and return its result; None if the disk fails, which is reported."""
         try:
             return call()
         except SpoolError as error:

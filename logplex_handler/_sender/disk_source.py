@@ -1,7 +1,7 @@
 """The source of a stream with a spool: records are written to disk, and sent from there.
 
 What is on disk is sent first, then frames that could not be written, then what is still in the
-accumulator. While the disk does not work, the accumulator does what it does without a spool.
+accumulator. While the disk fails, the accumulator works as without a spool.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ class DiskSource:
         self._options = options
         self._codec = codec
         self._form = StoredForm(codec, has_token=options.has_token)
-        # Guards the fields below, the queue, and draining the accumulator, since the order of the
-        # chunks is that of the entries. Held while entries are rendered and written. Re-entrant
-        # because a signal may strike under it whose handler flushes.
+        # Guards the fields below, the queue, and draining the accumulator, because chunks must have
+        # the order of the entries. Held while entries are rendered and written. Re-entrant, because
+        # a signal handler may flush while it is held.
         self._lock = threading.RLock()
         # The hostname in the stream's packets; None for the handler's own.
         self._hostname: str | None = None
         # Frames that were drained from the accumulator and could not be written.
         self._unwritten: list[Frame] = []
-        # What is being sent.
+        # The lease that is being sent.
         self._lease: Lease | None = None
 
     @property
@@ -184,7 +184,7 @@ class DiskSource:
     # The methods below are called with the lock held.
 
     def _take(self, lease: Lease, chunks: Sequence[Chunk], room: int) -> None:
-        """Lease the chunks and, if no other chunk comes between, what is not on disk yet."""
+        """Lease the chunks and, if no other chunk comes in between, frames not yet on disk."""
         frames: list[Frame] = []
         for chunk in chunks:
             frames += self._form.from_disk(chunk.frames, chunk.hostname, lease.destination)
@@ -199,7 +199,7 @@ class DiskSource:
                     self._add_fresh(frames, room)
                 ids += self._assign(lease, ids, frame_id, frames, stored)
             except BaseException:
-                # Perhaps a signal's: what was drained from the accumulator is sent next.
+                # Perhaps raised by a signal handler: the drained frames are sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
             frames[stored:] = self._form.from_disk(
@@ -217,7 +217,7 @@ class DiskSource:
             self._queue.since = math.inf
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
-        """Add what is not on disk yet: frames that could not be written, or entries."""
+        """Add records that are not on disk yet: frames that could not be written, or entries."""
         if self._unwritten:
             frames += self._unwritten
             self._unwritten = []
@@ -227,9 +227,9 @@ class DiskSource:
     def _assign(
         self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
     ) -> list[int]:
-        """Write the frame id of what is sent, and the fresh frames under it; returns their chunk.
+        """Write the frame id of the leased chunks, and the fresh frames; return their chunk.
 
-        If the disk does not take the fresh frames, they are sent later than what is on disk.
+        If the disk does not take the fresh frames, they are sent after the records on disk.
         """
         fresh = frames[stored:]
         if fresh:
@@ -237,7 +237,7 @@ class DiskSource:
             if chunk is not None:
                 return [chunk]
             if not ids:
-                # Nothing on disk comes before them, so they are sent all the same.
+                # No records on disk come before these frames, so they are sent anyway.
                 lease.unwritten += records_in(fresh)
                 return []
             self._unwritten = fresh

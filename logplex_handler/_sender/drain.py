@@ -14,11 +14,11 @@ Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 
 # Entries taken at a time: about a millisecond of work.
 _ENTRIES_AT_ONCE = 500
-# Bytes that Python holds for a frame besides its content.
+# Bytes that Python uses for a frame in addition to its content.
 _FRAME_OVERHEAD = 48
-# Seconds of work after which the global interpreter lock is left to the application's threads, and
-# for how long at least: a caller waits for it meanwhile. More often would disturb more of its
-# calls, and more seldom each of them for longer.
+# Seconds of work after which the worker yields the global interpreter lock to the application's
+# threads, and seconds for which it yields at least. A caller may wait for the lock meanwhile.
+# Yielding more often would disturb more calls, and less often each of them for longer.
 _SLICE = 0.003
 _PAUSE = 0.000_05
 
@@ -26,13 +26,13 @@ _PAUSE = 0.000_05
 def drain(
     frames: list[Frame], max_bytes: int, accumulator: Accumulator, render: Render, *, held: int = 0
 ) -> None:
-    """Add the frames of waiting entries, in order: as many as fit, and at least those of one.
+    """Add the frames of waiting entries in order: as many as fit, and at least those of one entry.
 
     An entry that cannot be rendered is dropped, so that it does not stop the others. If a signal
     interrupts this, the frames that were added stay, and the other entries are given back.
 
     Args:
-        max_bytes: Of all frames together, those that were there included.
+        max_bytes: The limit for all frames together, including those already there.
         held: Memory of other frames that are being sent.
     """
     filled = total_bytes(frames)
@@ -49,7 +49,7 @@ def drain(
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
-                    # No call stands between these three, at which a signal could interrupt them.
+                    # No call between these three lines, so that no signal can interrupt them.
                     filled += bytes_of_more
                     frames += more
                     added += entries_of_more
@@ -77,6 +77,6 @@ def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:
-    """How many more entries will fit if they are like those before; one at least."""
+    """The number of entries that will fit if they are like those before; at least one."""
     likely = max_bytes * entries // size - entries if entries and size else _ENTRIES_AT_ONCE
     return max(1, min(likely, _ENTRIES_AT_ONCE))

@@ -1,4 +1,4 @@
-"""Which drops were reported where: to the application's callback, on stderr, in the stream."""
+"""Tracks which drops were reported to the application's callback, on stderr, and in the stream."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class DropReports:
         self._called_back = _NONE
         self._on_stderr = _NONE
         self._in_stream = _NONE
-        # Those that will be in the stream once the notice being sent is delivered.
+        # The drops that are reported in the stream once the notice being sent is delivered.
         self._in_notice: Counter[str] | None = None
-        # Records that no stream takes: new ones for the callback alone.
+        # Rejected records, which are only reported to the callback.
         self._rejected = _NONE
 
     @property
@@ -80,7 +80,7 @@ class DropReports:
             self._called_back = drops.copy()
             left = drops - self._on_stderr
             new, self._rejected = new + self._rejected, _NONE
-        # The caller who closes the handler reports these, in other words.
+        # The caller that closes the handler reports these separately.
         del left["shutdown"]
         if left and not closing and self._diagnostics.warn("dropped", drops_in_words(left)):
             left = Counter()
@@ -112,7 +112,7 @@ class DropReports:
             return self._in_notice - self._in_stream
 
     def end_stream_notice(self, *, delivered: bool) -> None:
-        """The notice, if there was one, is delivered or due again."""
+        """Note that the notice, if there was one, is delivered or due again."""
         with self._lock:
             if self._in_notice is not None and delivered:
                 self._in_stream = self._in_notice

@@ -15,16 +15,16 @@ from logplex_handler._wire.destination import Destination
 
 
 class InFlight:
-    """A stream's batch, of which there is one at most, from the first record to the last answer.
+    """A stream's batch, at most one at a time, from its first record to its last answer.
 
     Args:
         accumulator: Its ledger counts the outcomes.
-        source: Where records are taken from.
+        source: Provides the records.
         own_lines: The handler's own lines in the stream.
         max_bytes: Bytes of a request's body before compression.
 
     Attributes:
-        destination: Where the batch is sent; None while that is not known.
+        destination: The destination of the batch; None while it is unknown.
     """
 
     __slots__ = (
@@ -54,12 +54,12 @@ class InFlight:
         self._codec = codec
         self.destination: Destination | None = None
         self._batch: Batch | None = None
-        # What the batch was made of; there is one as long as there is a batch.
+        # The lease of the batch; there is one as long as there is a batch.
         self._lease: Lease | None = None
         self._is_filling = False
 
     def set_destination(self, destination: Destination) -> None:
-        """Send there from now on, also what is in the batch already."""
+        """Send to this destination from now on, including the present batch."""
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             old = lease.destination
@@ -89,7 +89,7 @@ class InFlight:
         return self._accumulator.counts()[2]
 
     def backlog(self) -> Backlog:
-        """What waits in the source."""
+        """The records that wait in the source."""
         return self._source.backlog()
 
     def readable_in(self, now: float) -> float:
@@ -114,7 +114,7 @@ class InFlight:
             self._is_filling = True
             lease.fill(self._source.max_bytes, self.own_lines)
         finally:
-            # Even if a signal has interrupted this, what was taken is sent.
+            # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
             if frames:
                 self._lease = lease
@@ -122,7 +122,7 @@ class InFlight:
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
-        """Add records to a batch whose frames were all refused, to find those at fault."""
+        """Add records to a batch whose frames were all refused, to find the faulty ones."""
         room = self._source.max_bytes - batch.size
         try:
             if room > 0:
@@ -133,17 +133,17 @@ class InFlight:
 
     @property
     def refusal(self) -> Refusal:
-        """What a refusal of the part being sent would mean."""
+        """The consequence of a refusal of the part being sent."""
         return Refusal(0, is_of_all=False) if self._batch is None else self._batch.refusal
 
     def part_accepted(self) -> None:
-        """The part that was sent is accepted."""
+        """Note that the part that was sent is accepted."""
         batch = self._batch
         if batch is not None:
             self._settle(batch, *batch.part_accepted())
 
     def part_refused(self) -> None:
-        """The part that was sent is refused: it is halved, or its single frame set apart.
+        """Note that the part that was sent is refused: halve it, or set its single frame apart.
 
         A batch whose frames are all refused is kept, to begin again with more.
         """
@@ -166,12 +166,12 @@ class InFlight:
             lease.replace(batch.left, delivered, broken)
 
     def discard_batch(self) -> None:
-        """Forget what is being sent and what waits, because the stream has ended."""
+        """Discard the batch and all waiting records, because the stream has ended."""
         self._batch = self._lease = None
         self._source.discard()
 
     def persist(self) -> int | None:
-        """Write all that is left to disk, because the process ends; see `Source.persist`."""
+        """Write all remaining records to disk, because the process ends; see `Source.persist`."""
         batch, lease = self._batch, self._lease
         if batch is not None and lease is not None:
             lease.release(batch.left)

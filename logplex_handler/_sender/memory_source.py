@@ -35,7 +35,7 @@ class MemorySource:
         return 0.0
 
     def set_hostname(self, hostname: str | None) -> None:
-        """Nothing waits as a frame: entries are rendered for the destination of their lease."""
+        """Do nothing: entries are rendered for the destination of their lease."""
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
         """The handler's own lines and records share a request."""
@@ -47,19 +47,19 @@ class MemorySource:
             lease.held_bytes += held_bytes(lease.frames)
 
     def replace(self, lease: Lease, left: Parts) -> None:
-        """Nothing is written down."""
+        """Do nothing: no record is on disk."""
 
     def forget(self, lease: Lease) -> None:
-        """Nothing was written down."""
+        """Do nothing: no record is on disk."""
 
     def spill(self) -> bool:
         return False
 
     def recover(self, records: int) -> None:
-        """Nothing on disk is known to belong to this stream."""
+        """Do nothing: no record on disk belongs to this stream."""
 
     def persist(self) -> None:
         return None
 
     def discard(self) -> None:
-        """The accumulator drops what waits."""
+        """Do nothing: the accumulator drops the waiting entries."""

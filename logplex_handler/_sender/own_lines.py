@@ -9,14 +9,14 @@ from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, HealthFrame, OwnFrame
 
-# Health lines that wait at most while nothing can be sent; the oldest are dropped for new ones.
+# The most health lines that wait while nothing can be sent; a new one replaces the oldest.
 _MOST_HEALTH_LINES = 60
 
 
 class OwnLines:
     """The handler's own lines for one stream.
 
-    Any thread may call `add_health`; the rest is for the thread that delivers.
+    Any thread may call `add_health`; only the delivering thread calls the other methods.
     """
 
     __slots__ = ("_codec", "_drop_reports", "_health_lines")
@@ -38,13 +38,13 @@ class OwnLines:
         return bool(self._health_lines) or self._drop_reports.is_due_in_stream
 
     def add_health(self, frames: list[bytes]) -> None:
-        """Send health lines with the next batch. The caller has to wake a worker."""
+        """Send health lines with the next batch. The caller must wake a worker."""
         if self._health_lines is None:
             self._health_lines = deque(maxlen=_MOST_HEALTH_LINES)
         self._health_lines.extend(frames)
 
     def add_to(self, frames: list[Frame], destination: Destination) -> None:
-        """Add the frames of all lines that are due; `settle` has to follow."""
+        """Add the frames of all due lines; the caller must call `settle` later."""
         while self._health_lines:
             frames.append(HealthFrame(self._health_lines.popleft()))
         if self._drop_reports.is_due_in_stream:
@@ -58,5 +58,5 @@ class OwnLines:
                 raise
 
     def settle(self, *, delivered: bool) -> None:
-        """The batch has been sent: the notice in it, if any, is delivered or due again."""
+        """Note that the batch was sent: its notice, if any, is delivered or due again."""
         self._drop_reports.end_stream_notice(delivered=delivered)

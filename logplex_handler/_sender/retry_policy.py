@@ -1,4 +1,4 @@
-"""What an answer means for the batch and its stream, and how long to wait: pure decisions."""
+"""What an answer means for the batch and its stream, and how long to wait: pure functions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import Enum
 
 from logplex_handler._transport.answer import Answer
 
-# Seconds: the first wait after a passing failure, and the longest.
+# Seconds: the first and the longest wait after a temporary failure.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
-# Seconds: the longest wait for a stream that is refused.
+# Seconds: the longest wait of a refused stream.
 LONGEST_REFUSED_WAIT = 600.0
 
-# Statuses that pass with time, besides all of 5xx.
+# Statuses of temporary failures, in addition to 5xx.
 _PASSING = frozenset({408, 425, 429})
 # Statuses that concern the URL, whatever the batch.
 _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
@@ -65,7 +65,8 @@ class Decision:
             not back off.
         looks_up: Whether the application is asked for another URL.
         refuses_part: Whether the part counts as refused.
-        slows_down: Whether a first wait follows, so that the search for bad frames is no storm.
+        slows_down: Whether a wait follows, so that the search for faulty frames does not flood the
+            receiver.
         is_reported: Whether stderr says that the records are kept.
     """
 
@@ -78,7 +79,7 @@ class Decision:
 
 
 def decide(answer: Answer, context: Context) -> Decision:
-    """The one table of answers."""
+    """Decide what to do after an answer; this is the only table of answers."""
     status = answer.status
     if status is not None and 200 <= status < 300:
         return Decision(Action.ACCEPT)

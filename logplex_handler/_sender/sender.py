@@ -1,4 +1,4 @@
-"""One stream's requests: when the next one is due, and what is done about its answer.
+"""One stream's requests: when the next one is due, and what follows from its answer.
 
 Nothing here waits, and nothing locks. One thread at a time calls `deliver`; the other members may
 be read meanwhile, and show the state before or after a request.
@@ -24,9 +24,8 @@ from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 
-# Seconds after a request that the next batch may wait once it is due, unless it is a large one. A
-# request by itself costs as much as writing 500 records, so fewer of them leave each record a
-# smaller share.
+# Seconds after a request that the next batch may wait once it is due, unless it is a large one. One
+# request costs as much as writing 500 records, so with fewer requests each record costs less.
 _REST = 0.25
 
 
@@ -51,7 +50,7 @@ class Sender:
         flush_interval: Seconds that the first record of a batch waits for more.
 
     Attributes:
-        backoff: Waits for what is wrong with this stream alone; its host's circuit breaker has
+        backoff: The wait after failures of this stream alone; the circuit breaker of its host has
             another one.
         sent_at: When the last request was over, on the monotonic clock. It is set before the
             circuit breaker records the answer.
@@ -101,7 +100,7 @@ class Sender:
         return self._breaker
 
     def set_destination(self, destination: Destination, breaker: CircuitBreaker) -> None:
-        """Send there from now on; at once if it is another destination than before."""
+        """Send to this destination from now on; at once if it differs from the previous one."""
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
             self._breaker = breaker
@@ -120,13 +119,13 @@ class Sender:
 
     @property
     def retry_after_until(self) -> float:
-        """Until when the receiver has asked for no request, on the monotonic clock."""
+        """The time before which the receiver wants no request, on the monotonic clock."""
         own = self.backoff.retry_after_until
         breaker = self._breaker
         return own if breaker is None else max(own, breaker.backoff.retry_after_until)
 
     def ignore_retry_after(self) -> None:
-        """Do not wait as long as the receiver has asked for: there is no later chance."""
+        """Ignore the receiver's `Retry-After`, because there is no later chance to send."""
         self.backoff.retry_after_until = 0.0
         if self._breaker is not None:
             self._breaker.backoff.retry_after_until = 0.0
@@ -157,7 +156,7 @@ class Sender:
     def deliver(
         self, transport: Transport, seconds: float, *, may_look_up: bool
     ) -> Decision | None:
-        """Send one part of one batch, within the seconds.
+        """Send one part of one batch within the given seconds.
 
         Args:
             may_look_up: Whether the application may be asked for another URL.
@@ -170,7 +169,7 @@ class Sender:
         if part is None or destination is None:
             return None
         tried, maybe_delivered = part.tried, part.maybe_delivered
-        # Unless an answer says otherwise: a signal may interrupt the request.
+        # Set before the request, because a signal may interrupt it; the answer corrects both.
         part.tried = part.maybe_delivered = True
         answer = transport.post(
             destination,
@@ -196,7 +195,7 @@ class Sender:
         return decision
 
     def discard_batch(self) -> None:
-        """Send nothing any more: the stream has ended."""
+        """Discard the batch, because the stream has ended."""
         self.in_flight.discard_batch()
         self.set_aside_since = None
 
@@ -210,7 +209,7 @@ class Sender:
         )
 
     def _record_at_breaker(self, answer: Answer) -> bool:
-        """Have the circuit breaker record the answer; whether the host fails, not the stream."""
+        """Record the answer at the circuit breaker; return whether the host itself fails."""
         breaker = self._breaker
         if breaker is None:
             return False

@@ -1,7 +1,4 @@
-"""Where the records of a stream wait until they are sent, and what a batch has taken of them.
-
-A source is in memory or on disk. A batch is made of one lease, whichever the source is.
-"""
+"""The source of a stream's records, in memory or on disk, and the lease of a batch."""
 
 from __future__ import annotations
 
@@ -19,23 +16,23 @@ Parts = Sequence[tuple[str, Sequence[Frame]]]
 
 
 class Lease:
-    """What a batch has taken from a source, until each of its records is settled.
+    """The records that a batch has taken from a source, until each of them is settled.
 
     One thread at a time uses it. It ends with `ack`, or with `release` if the process ends first.
 
     Args:
-        source: Where the frames are taken from.
+        source: Provides the frames.
         accumulator: Its ledger counts the outcomes.
-        destination: What the frames are made for.
+        destination: The destination of the frames.
 
     Attributes:
         frames: Frames that were taken and are in no batch yet.
         frame_id: The id under which they are on disk; None if they are not.
-        held_bytes: Memory of all that was taken.
-        recovered: Whether another process has left the records.
-        chunks: Where the records are on disk.
-        unwritten: Records that are not there because the disk did not take them.
-        is_new: Whether no batch was made of it yet.
+        held_bytes: The memory of all taken records.
+        recovered: Whether a dead process left the records.
+        chunks: The chunks of the records on disk.
+        unwritten: The number of records that the disk did not take.
+        is_new: Whether no batch was made of the lease yet.
     """
 
     __slots__ = (
@@ -64,7 +61,7 @@ class Lease:
         self.is_new = True
 
     def fill(self, room: int, own_lines: OwnLines) -> None:
-        """Take frames of at most so many bytes, but at least those of one record."""
+        """Take frames of at most this many bytes, but at least those of one record."""
         self._source.fill(self, room, own_lines)
 
     def take_frames(self) -> list[Frame]:
@@ -74,19 +71,19 @@ class Lease:
         return frames
 
     def ack(self, delivered: int, dropped: int) -> None:
-        """Settle all records: so many were delivered, and so many dropped."""
+        """Settle all records as delivered or dropped."""
         self._source.forget(self)
         self._accumulator.settle(delivered=delivered, dropped=dropped, recovered=self.recovered)
 
     def replace(self, left: Parts, delivered: int = 0, dropped: int = 0) -> None:
-        """Settle some records; the others are sent as these parts."""
+        """Settle some records; the others are sent in the given parts."""
         self._source.replace(self, left)
         self._accumulator.settle(
             delivered=delivered, dropped=dropped, recovered=self.recovered, through=False
         )
 
     def release(self, left: Parts) -> None:
-        """Send no more of it in this process: the disk gets what it did not take before."""
+        """Stop sending in this process; write the records to disk that it did not take before."""
         if self.unwritten:
             self._source.replace(self, left)
 
@@ -94,8 +91,8 @@ class Lease:
 class Source(Protocol):
     """The records of a stream, from the accumulator until they are settled.
 
-    Any thread may call `spill` and `recover`, and ask what waits. The other methods are for the
-    thread that delivers.
+    Any thread may call `spill`, `recover` and `backlog`. Only the delivering thread calls the other
+    methods.
     """
 
     @property
@@ -104,10 +101,10 @@ class Source(Protocol):
 
     @property
     def is_synced(self) -> bool:
-        """Whether the disk has written all that it was given, and deleted all that is settled."""
+        """Whether the disk has written all records, and deleted all settled ones."""
 
     def backlog(self) -> Backlog:
-        """What waits."""
+        """The waiting records."""
 
     def readable_in(self, now: float) -> float:
         """Seconds until the next records may be read; 0 if they may be now."""
@@ -116,30 +113,29 @@ class Source(Protocol):
         """Use this hostname in the stream's packets from now on."""
 
     def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
-        """Add frames to the lease: at most so many bytes, but at least one record.
+        """Add frames to the lease: at most this many bytes, but at least those of one record.
 
         If a signal interrupts this, the frames that were added stay in the lease.
         """
 
     def replace(self, lease: Lease, left: Parts) -> None:
-        """Write down what is left of a lease, and the frame ids under which it is sent."""
+        """Write the remaining records of a lease, with the frame ids under which they are sent."""
 
     def forget(self, lease: Lease) -> None:
         """Delete a lease whose records are all settled."""
 
     def spill(self) -> bool:
-        """Write some of what waits in memory to disk; whether there is more to write."""
+        """Write some of the records waiting in memory to disk; return whether there are more."""
 
     def recover(self, records: int) -> None:
-        """Accept records that a dead process has left on disk; they come before all others."""
+        """Accept records that a dead process left on disk; they come before all others."""
 
     def persist(self) -> int | None:
-        """Write all that waits in memory to disk, because the process ends.
+        """Write all records waiting in memory to disk, because the process ends.
 
         Returns:
-            How many of the records that were taken from the accumulator could not be written; None
-            if there is no disk.
+            The number of taken records that could not be written; None without a disk.
         """
 
     def discard(self) -> None:
-        """Delete everything, because the stream has ended."""
+        """Delete all records, because the stream has ended."""

@@ -9,8 +9,8 @@ from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, rewritten
 
-# Stands on disk for a token that is a packet's appname. It is as long as the longest token, so that
-# no packet becomes too long when the token replaces it.
+# Replaces a token that is a packet's appname on disk. It is as long as the longest token, so that
+# no packet becomes too long when the token replaces it again.
 _NO_TOKEN = "-" * 48
 
 
@@ -27,7 +27,7 @@ class StoredForm:
 
     @staticmethod
     def destination(hostname: str | None) -> Destination:
-        """What frames on disk are made for."""
+        """The destination of frames on disk."""
         return Destination("", "", _NO_TOKEN, hostname)
 
     def to_disk(self, frames: Sequence[Frame], destination: Destination) -> Sequence[Frame]:

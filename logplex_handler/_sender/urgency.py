@@ -9,12 +9,12 @@ from enum import IntEnum
 
 
 class Urgency(IntEnum):
-    """The higher, the shorter the waits."""
+    """How urgent delivery is; the higher, the shorter the waits."""
 
     NONE = 0
-    # A caller waits for what is queued: the next attempt is never far off.
+    # A caller flushes, so the next attempt comes soon.
     FLUSHING = 1
-    # There is no later: no batch waits for more records.
+    # The handler closes, so no batch waits for more records.
     CLOSING = 2
 
 
@@ -49,5 +49,5 @@ class UrgencyMonitor:
             self._deadlines.pop(flush, None)
 
     def close(self) -> None:
-        """The handler closes from now on."""
+        """Note that the handler closes."""
         self._is_closing = True

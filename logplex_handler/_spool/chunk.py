@@ -24,9 +24,9 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # The id of a stream as it is written to disk; None for the handler's own URL.
 StreamId = str | int | None
 
-# As this package makes frame ids. Whatever else a damaged file holds must not become a header.
+# The form of this package's frame ids. Other content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
-# Stands for a frame id that follows later: so there is room for it even if the file is full.
+# Reserves the room for a frame id, so that it can be written even if the file is full.
 NO_ID = " " * 36
 
 
@@ -36,9 +36,9 @@ class Chunk(NamedTuple):
     Attributes:
         hostname: The hostname in the packets; None for the handler's own.
         frame_id: The id under which they are sent; None if they never were.
-        records: How many records the frames are of.
-        recovered: Whether another process has left them.
-        frames: None of them if the row is not what was written.
+        records: The number of records.
+        recovered: Whether a dead process left them.
+        frames: The frames; empty if the row is damaged.
     """
 
     id: int
@@ -62,7 +62,7 @@ def chunk_of(
     sizes: str | None,
     body: object,
 ) -> Chunk:
-    """The chunk of a row. The values may be anything, as the file may be damaged."""
+    """The chunk of a row. Its values may be anything, because the file may be damaged."""
     frames: list[Frame] = []
     if isinstance(body, bytes) and isinstance(records, int):
         with contextlib.suppress(ValueError, TypeError, RecursionError):
@@ -78,7 +78,7 @@ def chunk_of(
 
 
 def records_in(frames: Sequence[Frame]) -> int:
-    """The number of records that the frames are of."""
+    """The number of records of the frames."""
     return len(_sizes(frames)) if PieceFrame in map(type, frames) else frame_count(frames)
 
 
@@ -113,7 +113,7 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
     """The frames of a body with so many records; the opposite of `packed`.
 
     Raises:
-        ValueError, TypeError: This is not what was packed.
+        ValueError, TypeError: The body is damaged.
     """
     frames = _split_at_lines(body) or _split(body)
     if sizes is None:
@@ -130,7 +130,7 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
 
 
 def _split_at_lines(body: bytes) -> list[bytes]:
-    """The frames, if each ends at the end of a line, as those of this package do; otherwise none.
+    """The frames, if each ends with a newline, as those of this package do; otherwise none.
 
     Three times as fast as `_split`, and as reliable.
     """
@@ -145,7 +145,7 @@ def _split_at_lines(body: bytes) -> list[bytes]:
 
 @cache
 def _beginnings() -> list[bytes]:
-    """The digits and the space that a frame begins with, by the length of the whole frame."""
+    """The octet count and the space at the start of a frame, by the length of the whole frame."""
     beginnings = [b"?"] * (MAX_PACKET_BYTES + 7)
     for length in range(1, MAX_PACKET_BYTES + 1):
         beginning = b"%d " % length
@@ -170,5 +170,5 @@ def _split(body: bytes) -> list[bytes]:
 
 
 def without_own(frames: Iterable[Frame]) -> list[Frame]:
-    """The frames that are of records, and not of the handler's own lines."""
+    """The frames of records, without the handler's own lines."""
     return [frame for frame in frames if not isinstance(frame, OwnFrame)]

@@ -35,10 +35,10 @@ _CHECKPOINT_PAGES = 1024
 
 
 class SpoolError(Exception):
-    """The file cannot be used just now. The text says why, and shows nothing that was logged.
+    """The file cannot be used at the moment. The text says why, and shows nothing that was logged.
 
     Attributes:
-        for_good: Whether this process cannot read the file any more at all.
+        for_good: Whether this process can never read the file again.
     """
 
     def __init__(self, why: str, *, for_good: bool = False) -> None:
@@ -56,8 +56,8 @@ def opened(
         timeout: Seconds that SQLite itself waits for other processes.
 
     Raises:
-        SpoolError: The file belongs to another user or program.
-        OSError, sqlite3.Error: The file cannot be created, or is no database.
+        SpoolError: The file belongs to another user or program. OSError, sqlite3.Error: The file
+        cannot be created, or is not a database.
     """
     _make(path)
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
@@ -66,12 +66,14 @@ def opened(
         db.text_factory = _text
         # Nothing else is read of another program's file.
         patiently(lambda: _is_made(db))
-        # It has to precede the first page. Large pages cost less, since chunks are large.
+        # Must be set before the first page is written. Large pages cost less, because chunks are
+        # large.
         db.execute(f"PRAGMA page_size = {_PAGE:d}")
         # Deleted content is not overwritten: no other user can read the file.
         db.execute("PRAGMA secure_delete = OFF")
         patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        # With this, a crash of the process loses nothing, and one of the machine the last moments.
+        # With this setting, a crash of the process loses nothing, and one of the machine loses the
+        # last moments.
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
         db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
@@ -116,7 +118,7 @@ def _make(path: str) -> None:
     """Create the file so that no other user can read it. SQLite's files next to it get its mode.
 
     Raises:
-        SpoolError: There is one that belongs to another user.
+        SpoolError: The file belongs to another user.
     """
     try:
         # An existing file is not opened: to close it would release the locks of this process.

@@ -2,7 +2,7 @@
 
 The locks are POSIX record locks. The system releases them when their process ends, however it ends,
 and a forked child does not inherit them, unlike those of `flock`. A process that is stopped for a
-while keeps them; it would not keep a lease.
+while keeps its locks; a lease would expire.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _File:
 
     Attributes:
         pid: The process that has opened it.
-        owners: Those whose locks this process holds.
+        owners: The owners whose locks this process holds.
     """
 
     descriptor: int
@@ -75,7 +75,8 @@ class OwnerLock:
         with _files.lock:
             file = _files.get(path)
             if file is not None and file.pid != os.getpid():
-                # The parent's: to close it in this process releases no lock there.
+                # The parent's descriptor: closing it in this process does not release the parent's
+                # locks.
                 os.close(file.descriptor)
                 file = None
             if file is None:
@@ -95,7 +96,7 @@ class OwnerLock:
         with _files.lock:
             file = _files[self._path]
             if owner in file.owners:
-                # A process gets a lock that it has once more.
+                # A process can always acquire a lock that it already holds.
                 return False
             try:
                 fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
@@ -104,7 +105,7 @@ class OwnerLock:
             return True
 
     def release_claim(self, owner: int) -> None:
-        """The chunks of the dead owner were taken over."""
+        """Note that the chunks of the dead owner were taken over."""
         with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
 
@@ -133,7 +134,7 @@ def _opened(path: str) -> int:
         status = os.fstat(descriptor)
         if status.st_uid != owner.st_uid:
             if status.st_uid != os.geteuid():
-                # That user could hold any lock.
+                # Another user could hold any lock.
                 raise PermissionError(0, f"{_SUFFIX} belongs to another user")
             # Root has created it for the spool's user.
             os.fchown(descriptor, owner.st_uid, owner.st_gid)

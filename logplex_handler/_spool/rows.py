@@ -29,11 +29,11 @@ _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({
 
 
 class Place(NamedTuple):
-    """Where a chunk stands among those of its stream.
+    """The position of a chunk among those of its stream.
 
     Attributes:
-        at: Ascending from one chunk to the next.
-        part: Ascending among the chunks that stand in the place of one.
+        at: Increases from one chunk to the next.
+        part: Increases among the chunks that replaced one chunk.
     """
 
     at: int
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Served(NamedTuple):
-    """Which streams' chunks are meant: those for the handler's own URL, and those for others."""
+    """Selects chunks: those of the handler's own URL, and those of other streams."""
 
     own_url: bool
     streams: bool
@@ -58,7 +58,7 @@ def insert(
     *,
     recovered: bool = False,
 ) -> int:
-    """Add a chunk; its id."""
+    """Add a chunk; return its id."""
     body, sizes, records = packed(frames)
     cursor = db.execute(
         "INSERT INTO chunks "
@@ -82,7 +82,7 @@ def set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | N
 
 
 def places(db: sqlite3.Connection, ids: Collection[int]) -> list[int]:
-    """Where chunks stand, as far as they are there."""
+    """The positions of chunks, as far as they exist."""
     found = [db.execute("SELECT place FROM chunks WHERE id = ?", (id,)) for id in ids]
     return [place for cursor in found for (place,) in cursor]
 
@@ -118,7 +118,7 @@ def owners(db: sqlite3.Connection) -> list[int]:
 def counts(
     db: sqlite3.Connection, owner: int, served: Served
 ) -> Iterator[tuple[StreamId, int, int]]:
-    """Of each stream with chunks of an owner: its id, its records, and the last place."""
+    """The id, the number of records and the last position of each stream of an owner."""
     yield from db.execute(_COUNTS, (owner, *served))
 
 

@@ -1,7 +1,7 @@
-"""Undelivered batches on disk: one SQLite file for all processes that are given its path.
+"""Undelivered batches on disk, in one SQLite file for all processes that use its path.
 
-A row is a chunk of one stream's frames. It belongs to an owner, of which a process has one for each
-of its handlers; when that is dead, another one takes its rows over. Chunks that are sent together
+A row is a chunk of one stream's frames. It belongs to an owner; a process has one owner for each of
+its handlers. When an owner is dead, another one takes over its rows. Chunks that are sent together
 have one frame id, which is on disk before they are sent. Neither a URL nor a token is ever written.
 """
 
@@ -20,12 +20,12 @@ from logplex_handler._wire.frames import Frame
 
 @dataclass(frozen=True)
 class SpoolOptions:
-    """Where undelivered batches are kept, and how.
+    """The options of the spool.
 
     Attributes:
-        path: Of the file.
-        max_bytes: How large it may be.
-        interval: Seconds after which what waits in memory is written to it.
+        path: The path of the file.
+        max_bytes: The largest size of the file.
+        interval: Seconds after which waiting records are written to the file.
     """
 
     path: str
@@ -53,14 +53,14 @@ class Spool:
         *,
         join: Collection[int] = (),
     ) -> int:
-        """Add a chunk; its id. Those to join get the same frame id."""
+        """Add a chunk and return its id. The chunks to join get the same frame id."""
         with self._transactions.begin() as db:
             rows.set_frame_id(db, join, frame_id)
             place = Place(self._next_place())
             return rows.insert(db, self._owner, stream, place, hostname, frames, frame_id)
 
     def join(self, ids: Collection[int], frame_id: str) -> None:
-        """Chunks are sent together."""
+        """Give one frame id to chunks that are sent together."""
         with self._transactions.begin() as db:
             rows.set_frame_id(db, ids, frame_id)
 
@@ -73,7 +73,7 @@ class Spool:
         *,
         recovered: bool,
     ) -> list[int]:
-        """Put parts, each with its frame id, in the place of chunks; their ids."""
+        """Replace chunks by parts, each with its frame id; return the ids of the parts."""
         with self._transactions.begin() as db:
             at = min(rows.places(db, ids), default=self._next_place())
             rows.delete(db, ids)
@@ -94,17 +94,17 @@ class Spool:
     def read(
         self, stream: StreamId, max_bytes: int, *, exclude: Collection[int] = ()
     ) -> list[Chunk]:
-        """The first chunks of a stream: all of one frame id, or what fits of those without one.
+        """Return the first chunks of a stream: all of one frame id, or as many as fit without one.
 
-        One that is not what was written comes alone, and without frames.
+        A damaged chunk comes alone, and without frames.
         """
         chunks: list[Chunk] = []
         size = 0
         with self._transactions.begin(writes=False) as db:
             for chunk in rows.in_order(db, self._owner, stream, exclude):
                 if not chunks and chunk.frames and chunk.frame_id is not None:
-                    # What was sent together is sent together again, though chunks that other dead
-                    # processes have left may stand between.
+                    # Chunks that were sent together are sent together again, even if chunks of
+                    # other dead processes come in between.
                     together = rows.of_frame_id(db, self._owner, stream, chunk.frame_id, exclude)
                     return [one for one in together if one.frames]
                 if chunks:
@@ -120,7 +120,7 @@ class Spool:
         return chunks
 
     def delete(self, ids: Collection[int]) -> None:
-        """Remove chunks that are settled."""
+        """Remove settled chunks."""
         if ids:
             with self._transactions.begin() as db:
                 rows.delete(db, ids)
@@ -144,7 +144,7 @@ class Spool:
                 for owner in dead:
                     for stream, records, place in rows.counts(db, owner, served):
                         found[stream] = found.get(stream, 0) + records
-                        # Whatever clock it was by, what is written next comes behind it.
+                        # The next chunk comes after this one, whatever clock the dead process used.
                         self._last_place = max(self._last_place, place)
                     rows.take_over(db, self._owner, owner, served)
                 # No other process may find these owners dead while they still have chunks.
@@ -156,15 +156,15 @@ class Spool:
         return found
 
     def give_up(self, why: str) -> None:
-        """Do without the file from now on. Its chunks stay this process's until its end."""
+        """Stop using the file. Its chunks belong to this process until the process ends."""
         self._transactions.give_up(why)
 
     def set_deadline(self, deadline: float) -> None:
-        """Wait for other processes until then only, on the monotonic clock."""
+        """Wait for other processes only until this time, on the monotonic clock."""
         self._transactions.set_deadline(deadline)
 
     def close(self) -> None:
-        """Close the file, and let others take over what is left."""
+        """Close the file, and let others take over the remaining chunks."""
         self._transactions.close()
 
     @property
@@ -172,6 +172,6 @@ class Spool:
         return self._transactions.owner_lock.owner
 
     def _next_place(self) -> int:
-        """Behind all others; by the clock, so that it is behind those of processes before, too."""
+        """A place after all others, including those of earlier processes: the clock gives it."""
         self._last_place = max(self._last_place + 1, time.time_ns())
         return self._last_place

@@ -21,9 +21,9 @@ from logplex_handler._spool.owner_locks import OwnerLock
 
 # Seconds that one process waits for the others' transactions, each of which takes milliseconds.
 _PATIENCE = 5.0
-# Seconds of waiting after which the patience is computed anew.
+# Seconds of waiting after which the remaining time is computed again.
 _LOOK = 0.05
-# Seconds that are waited even after the deadline: what is not written then is lost.
+# Seconds to wait even after the deadline, because records that are not written then are lost.
 _LAST_PATIENCE = 0.2
 
 
@@ -31,23 +31,22 @@ class Transactions:
     """A handler's way to the file. Any thread may use it.
 
     Args:
-        path: Of the file.
-        max_bytes: How large it may be.
+        path: The path of the file.
+        max_bytes: The largest size of the file.
     """
 
     def __init__(self, path: str, max_bytes: int) -> None:
         self._path = os.path.realpath(path)
         self._max_bytes = max_bytes
-        # Guards the fields below. Re-entrant because a signal may strike under it whose handler
-        # flushes.
+        # Guards the fields below. Re-entrant, because a signal handler may flush while it is held.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._owner_lock: OwnerLock | None = None
         # Why the file cannot be used any more; empty if it can. And whether it is damaged.
         self._broken = ""
         self._is_damaged = False
-        # When a closing handler wants to be done, on the monotonic clock; and whether other
-        # processes were still in the way then.
+        # The deadline of a closing handler, on the monotonic clock; and whether other processes
+        # were still using the file then.
         self._deadline = math.inf
         self._is_hopeless = False
         self._number = next(_numbers)
@@ -55,7 +54,7 @@ class Transactions:
 
     @property
     def owner_lock(self) -> OwnerLock:
-        """What keeps this handler's chunks from others, within a transaction."""
+        """The owner that keeps other processes from this handler's chunks, in a transaction."""
         if self._owner_lock is None:
             raise SpoolError("not open")
         return self._owner_lock
@@ -72,7 +71,7 @@ class Transactions:
         try:
             db = self._connected()
             if db.in_transaction:
-                # A signal has interrupted one.
+                # A signal interrupted a transaction.
                 raise SpoolError("in use")
             try:
                 self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
@@ -88,17 +87,17 @@ class Transactions:
             self._lock.release()
 
     def give_up(self, why: str) -> None:
-        """Use the file no more; its chunks stay this process's until the process ends."""
+        """Stop using the file. Its chunks belong to this process until the process ends."""
         with self._lock:
             self._broken = self._broken or why
             self._is_damaged = True
 
     def set_deadline(self, deadline: float) -> None:
-        """Wait for other processes until then only, on the monotonic clock."""
+        """Wait for other processes only until this time, on the monotonic clock."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """Close the file, and let others take over what is left."""
+        """Close the file, and let others take over the remaining chunks."""
         self._broken = self._broken or "closed"
         if self._lock.acquire(timeout=self._patience()):
             self._disconnect()
@@ -107,7 +106,7 @@ class Transactions:
             self._lock.release()
 
     def _patiently(self, call: Callable[[], object]) -> None:
-        """Call it again while other processes are in the way."""
+        """Repeat the call while other processes use the file."""
         began = time.monotonic()
         while True:
             try:
@@ -127,10 +126,10 @@ class Transactions:
     def _failure(self, error: sqlite3.Error) -> SpoolError:
         why = f"{error}" or type(error).__name__
         if not isinstance(error, sqlite3.OperationalError):
-            # It is no database, or a damaged one.
+            # The file is not a database, or it is damaged.
             self._broken = why
             self._is_damaged = True
-        # Otherwise each of many streams would wait for the same again.
+        # Otherwise each of many streams would wait for the same reason.
         self._is_hopeless = "locked" in why and time.monotonic() > self._deadline
         return SpoolError(why, for_good=self._is_damaged)
 
@@ -169,9 +168,9 @@ class Transactions:
             _opened.pop(self._number, None)
 
     def before_fork(self) -> None:
-        """Close the file, and keep other threads from opening it until the child is made.
+        """Close the file, and keep other threads from opening it until the fork is over.
 
-        A child that has it open all the same does without a spool.
+        A child in which the file is open anyway does not use the spool.
         """
         acquired = self._lock.acquire(timeout=_PATIENCE)
         if acquired and self._db is not None and not self._db.in_transaction:
@@ -179,7 +178,7 @@ class Transactions:
 
     def after_fork_in_parent(self) -> None:
         """Let other threads use the file again."""
-        # It is not held if it could not be had in time.
+        # The lock is not held if it could not be acquired in time.
         with contextlib.suppress(RuntimeError):
             self._lock.release()
 

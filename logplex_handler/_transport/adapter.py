@@ -31,8 +31,7 @@ def bind(session: requests.Session) -> None:
     """
     for prefix, adapter in list(session.adapters.items()):
         if type(adapter) is HTTPAdapter:
-            # What pickling keeps of an adapter is its configuration, of which requests gives no
-            # type.
+            # Pickling keeps the configuration of an adapter, for which requests has no type.
             configuration: dict[str, Any] = adapter.__getstate__()  # type: ignore[attr-defined]
             bounded = _BoundedAdapter()
             bounded.__setstate__(configuration)  # type: ignore[attr-defined]
@@ -52,8 +51,8 @@ class _BoundedAdapter(HTTPAdapter):
     ) -> ConnectionPool:
         """The pool of connections for a request.
 
-        Finding it takes an eighth of all that a request costs, and nearly all requests are like the
-        one before.
+        Finding it takes an eighth of the cost of a request, and nearly all requests are like the
+        previous one.
         """
         wanted = (request.url, verify, proxies, cert)
         # Read once: threads of the application may share its session.

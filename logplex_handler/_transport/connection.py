@@ -26,14 +26,14 @@ _PIECE = 524_288
 
 
 class HandshakeFailed(ssl.SSLError):
-    """TLS was not agreed on, so nothing of a request was sent.
+    """The TLS handshake failed, so nothing of a request was sent.
 
-    An `ssl.SSLError` may as well come from a connection that breaks when all of it was.
+    An `ssl.SSLError` may also come from a connection that breaks after the whole request was sent.
     """
 
 
 class _OpenSockets:
-    """The sockets of this process, which a forked child gets a copy of."""
+    """The sockets of this process, of which a forked child gets copies."""
 
     def __init__(self) -> None:
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -44,7 +44,7 @@ class _OpenSockets:
         Only the descriptors: pools and sessions have locks, which a thread of the parent may hold.
         """
         for sock in list(self.sockets):
-            # `close` would wait for the reader on top of it, if an answer is being read.
+            # If an answer is being read, `close` would wait for its reader.
             descriptor = sock.detach()
             if descriptor >= 0:
                 os.close(descriptor)
@@ -56,7 +56,7 @@ forks.register(_open_sockets)
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, each time for as long as is left."""
+    """Reads from a socket, each time for at most the time that is left."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -78,7 +78,7 @@ class _BoundedReader(io.RawIOBase):
 
 
 class _BoundedSocket:
-    """As much of a socket as `http.client.HTTPResponse` uses."""
+    """The part of a socket that `http.client.HTTPResponse` uses."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -98,10 +98,10 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().__init__(_BoundedSocket(sock), debuglevel, method, url)  # type: ignore[arg-type]
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The status of the answer, whatever hints (103) come before it.
+        """The status of the answer, without interim answers such as 103.
 
-        The standard library skips 100 alone; the answer behind another one would be read as that of
-        the next request on the connection.
+        The standard library only skips 100; the answer after another interim one would be taken for
+        that of the next request.
         """
         while True:
             status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
@@ -130,8 +130,8 @@ class BoundedHTTPConnection(HTTPConnection):
     """A connection that is held to the deadline."""
 
     response_class = _BoundedResponse
-    # The head of a request, empty at first, until it leaves together with the body: that is one
-    # packet less. None if it does not wait for a body.
+    # The head of a request, empty at first, until it is sent together with the body, which saves a
+    # packet. None if it does not wait for a body.
     _head: bytes | None = None
 
     def _new_conn(self) -> socket.socket:

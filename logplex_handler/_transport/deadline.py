@@ -1,7 +1,7 @@
 """The moment at which a request is given up, however slowly the other side answers.
 
-The time-outs of requests and urllib3 hold for each read, so that an answer that comes byte by byte
-could take for ever.
+The timeouts of requests and urllib3 apply to each read, so an answer that comes byte by byte could
+take for ever.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def is_set() -> bool:
 
 
 def bounded(timeout: float | None) -> float:
-    """Seconds that one operation may take: its own time-out, or what is left until the deadline.
+    """Seconds that one operation may take: its own timeout, or the time until the deadline.
 
     Raises:
         TimeoutError: Nothing is left.

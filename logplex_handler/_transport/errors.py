@@ -24,7 +24,7 @@ def dissolve(error: BaseException) -> None:
 
 
 def clear_variables(error: BaseException) -> None:
-    """Empty the frames of an exception that is raised further: a reporter may show variables."""
+    """Empty the frames of an exception that is re-raised: error reporters may show variables."""
     for one in _chain(error):
         traceback.clear_frames(one.__traceback__)
 

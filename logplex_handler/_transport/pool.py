@@ -16,7 +16,7 @@ class TransportPool:
     """
 
     def __init__(self, options: TransportOptions) -> None:
-        # Not later: this takes a lock that a caller who waits for a delivery may hold.
+        # Not later: this acquires a lock that a flushing caller may hold.
         free_library_loggers()
         self._options = options
         # Guards the fields below. Re-entrant because a garbage collection under it may log.

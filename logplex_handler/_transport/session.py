@@ -24,7 +24,7 @@ def new_session(factory: SessionFactory | None) -> requests.Session:
             raise TypeError("session_factory must return a requests.Session")
     else:
         session = requests.Session()
-        # A cookie that is set for one customer must not be sent for the next one.
+        # A cookie set for one customer must not be sent for the next one.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     bind(session)
     # For `Response.next`, requests reads the whole body of a redirect that is not followed.

@@ -22,7 +22,7 @@ from logplex_handler._wire.destination import Destination
 
 Send = Callable[..., requests.Response]
 
-# Logplex answers for the exact type only, without parameters.
+# Logplex accepts only this exact type, without parameters.
 CONTENT_TYPE = "application/logplex-1"
 
 # A request is given up after this many times the time-out of a single read.
@@ -166,7 +166,7 @@ class Transport:
             with send(request, timeout=timeout) as response:
                 _read_out(response)
                 if response.status_code < 200:
-                    # Another answer follows, which must not be read as that of the next request.
+                    # Another answer follows, which must not be taken for that of the next request.
                     raise urllib3.exceptions.ProtocolError("no final answer")
                 return Answer(
                     status=response.status_code,
@@ -177,10 +177,11 @@ class Transport:
     def _prepare(
         self, session: requests.Session, destination: Destination
     ) -> tuple[requests.PreparedRequest, Send]:
-        """The request that all requests to a destination are copies of, and how it is sent.
+        """The prepared request that each request to a destination copies, and how it is sent.
 
-        To make it costs more than half of a request, so it is done once for a connection. A session
-        of the application's may change at any time, so there it is done for each request.
+        Preparing it costs more than half of a request, so it is done once for a connection. A
+        session of the application may change at any time, so for such a session it is done for each
+        request.
         """
         endpoint = destination.endpoint
         if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:

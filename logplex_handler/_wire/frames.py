@@ -2,7 +2,7 @@
 
 Most records make one frame. The frames of records that make several, and of the handler's own
 lines, have classes of their own. Many records of one frame each are kept together as a run, so that
-little is done for each of them.
+each of them costs little.
 """
 
 from __future__ import annotations

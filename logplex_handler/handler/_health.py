@@ -20,7 +20,7 @@ class Vitals(NamedTuple):
     Attributes:
         stats: The outcomes of all records since the process began.
         requests_took: Seconds that all requests have taken together.
-        fill: The part of the buffer that is in use, from 0 to 1.
+        fill: The share of the buffer in use, from 0 to 1.
     """
 
     stats: Stats

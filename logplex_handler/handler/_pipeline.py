@@ -1,6 +1,6 @@
 """The pipeline behind a handler: everything on the way of an entry to the receivers, connected.
 
-The only place that knows which object is given which others.
+This is the only module that connects these objects with each other.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Active:
         self._worker_pool.wake(stream)
 
     def _start(self) -> None:
-        """Begin what a handler that is never used does not need."""
+        """Start the parts that an unused handler does not need."""
         if self._health is not None:
             self._health.start()
         self._cancel_exit_call = exits.call_at_exit(self.close)
@@ -170,9 +170,9 @@ class Active:
             self._spool_writer.recover()
 
     def flush(self, timeout: float | None) -> bool:
-        """Wait until all queued records are delivered, or dropped and reported; False if too long.
+        """Wait until all queued records are delivered, or dropped and reported; False if too late.
 
-        Without a timeout, the time that is left of the shutdown's applies.
+        The default timeout is the time that is left for the shutdown.
         """
         self._recover()
         if timeout is not None:
@@ -213,7 +213,7 @@ class Active:
             self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def _leave_spool(self) -> None:
-        """Let other processes take over the chunks on disk, of which this one sends no more."""
+        """Let other processes take over the chunks on disk, because this one sends no more."""
         if self._spool_writer is not None:
             self._spool_writer.leave()
 

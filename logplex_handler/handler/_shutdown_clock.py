@@ -1,6 +1,6 @@
 """How long flushing and closing may take: at shutdown they share one deadline.
 
-`logging.shutdown`, and whatever else ends a process, flushes a handler first and closes it then.
+`logging.shutdown`, like every other end of a process, first flushes a handler and then closes it.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Options:
     Attributes:
         destination: Where the handler's own stream goes; None without a URL.
         source: The environment's `source=` for the formatter that is used if none is set.
-        lookup: Finds where the application's streams go; None if there are none.
-        spool: Where undelivered batches are kept; None if only in memory.
+        lookup: Looks up the application's streams; None if there are none.
+        spool: The options of the spool; None if batches are kept only in memory.
     """
 
     destination: Destination | None
@@ -85,7 +85,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     Raises:
         ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
     """
-    # What `logging.Handler` says of a bad level names neither the option nor its kind.
+    # The error of `logging.Handler` for a bad level names neither the option nor its kind.
     if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
         raise ConfigurationError("level: must be a number or the name of a level")
     destination = _own_destination(given, environ)

@@ -132,7 +132,8 @@ class Http:
                     # The credentials must not be sent to another server.
                     allow_redirects=False,
                     verify=verify(session),
-                    # A proxy from the environment is another machine, with another loopback.
+                    # A proxy from the environment is another machine, whose loopback is another
+                    # one.
                     proxies={"no_proxy": name} if is_loopback(name) else None,
                     stream=True,
                 )

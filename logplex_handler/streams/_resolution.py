@@ -1,4 +1,4 @@
-"""What is known of where one stream goes, and when the application is to be asked for its URL."""
+"""The state of one stream's URL, and when to ask the application for it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved, Resolver
 
-# Seconds between two look-ups of one stream whose URL is refused, however often it is.
+# Seconds between two look-ups of one refused stream, however often it is refused.
 _BETWEEN_LOOKUPS = 30.0
 
 
 class ResolutionState(Enum):
-    """What is known of a stream's URL."""
+    """The states of a stream's URL."""
 
     FIXED = "given to the handler, and never looked up"
     SOUGHT = "to be looked up as soon as there are records"
@@ -28,7 +28,7 @@ class ResolutionState(Enum):
     GONE = "the stream has ended"
 
 
-# The causes of drops where a stream has no URL and will have none.
+# The causes of drops of a stream that has no URL and will get none.
 _END_CAUSES = {ResolutionState.UNKNOWN: "unknown_stream", ResolutionState.GONE: "stream_gone"}
 
 
@@ -41,7 +41,7 @@ class Resolution:
 
     Args:
         state: The state to begin with.
-        found: What the last look-up brought, if it found a URL.
+        found: The result of the last look-up, if it found a URL.
     """
 
     __slots__ = (
@@ -114,17 +114,17 @@ class Resolution:
     # Changes of state.
 
     def fix(self) -> None:
-        """The URL was given to the handler."""
+        """Note that the URL was given to the handler."""
         self.state = ResolutionState.FIXED
 
     def refuse(self) -> None:
-        """The receiver refuses the URL, and another look-up is allowed."""
+        """Note that the receiver refuses the URL, and that another look-up is allowed."""
         self.state = ResolutionState.REFUSED
 
     def apply(self, found: Resolved | LookupFailed | None) -> None:
-        """The application has answered, or its answer is not waited for any longer."""
+        """Apply the application's answer, or the failure of a look-up that was given up."""
         if isinstance(found, LookupFailed):
-            # The URL that was found before is still tried, after growing waits.
+            # The URL found before is still tried, at growing intervals.
             if self.state is ResolutionState.REFUSED:
                 self.state = ResolutionState.FOUND
             self.problem = f"look-up failed: {found}"

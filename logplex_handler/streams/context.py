@@ -1,4 +1,4 @@
-"""What all streams of a handler share."""
+"""The dependencies that all streams of a handler share."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class StreamContext:
     Attributes:
         resolver: Looks URLs up; None without the application's `streams`.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
-        on_news: Called with a stream that has something to deliver or to report.
+        on_news: Called with a stream that has records to deliver or drops to report.
         is_delivering: Whether the calling thread is one that delivers.
         spool: Keeps records on disk; None without one.
-        recover: Called before each request: what dead processes have left on disk comes first.
+        recover: Called before each request, because records that dead processes left on disk come
+            first.
     """
 
     limits: BufferLimits
@@ -56,7 +57,7 @@ class StreamContext:
     def source_for(
         self, stream_id: Hashable, accumulator: Accumulator, *, has_ended: bool
     ) -> Source:
-        """Where batches are taken from: the spool, if there is one that can hold the stream."""
+        """The source of a stream's batches: the spool if it can hold the stream, else memory."""
         if self.spool is None or has_ended or not is_storable(stream_id):
             return MemorySource(accumulator, self.sender.max_batch_bytes, self.codec)
         return DiskSource(

@@ -1,4 +1,4 @@
-"""Where a record's entry goes in the caller's thread: into a stream's accumulator, or nowhere."""
+"""Takes a record's entry in the caller's thread: queues it, or counts it as dropped."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry, Weigh
 
-# Seconds that a call to a logger may take longer while records come faster than they are sent. A
-# worker renders a few thousand of them in that time.
+# Seconds by which a logging call may be delayed while records come faster than they are sent. A
+# worker renders a few thousand records in that time.
 _GIVE_WAY = 0.003
 _GIVE_WAY_STEP = 0.001
 # Seconds after which a caller that waits for room wakes a worker again.
@@ -29,15 +29,15 @@ _WHY_REJECTED = {
 class Intake(Protocol):
     """Takes the records of one stream. Any thread may call it, and nothing raises."""
 
-    # Whether an entry would be queued; if not, `count_rejected` is enough.
+    # Whether entries are queued; if not, calling `count_rejected` is enough.
     takes_entries: bool
 
     @property
     def append(self) -> Callable[[Entry], bool]:
-        """Queues a light entry, or counts it as dropped; whether `wake` is to be called."""
+        """Queues a light entry, or counts it as dropped; returns whether to call `wake`."""
 
     def wake(self) -> None:
-        """There is something to deliver."""
+        """Note that there is something to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         """Queue any entry, or count it as dropped; then wake, unless the entry `never_wakes`."""
@@ -46,7 +46,7 @@ class Intake(Protocol):
         """Count a record as dropped that never became an entry."""
 
     def count_rejected(self) -> None:
-        """Count a record as dropped where no entries are taken."""
+        """Count a record as dropped while no entries are taken."""
 
 
 class RejectingIntake:
@@ -72,7 +72,7 @@ class RejectingIntake:
         return False
 
     def wake(self) -> None:
-        """There is nothing to deliver."""
+        """Do nothing: there is nothing to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
@@ -111,7 +111,7 @@ class EndedIntake(RejectingIntake):
 
     def _report(self) -> None:
         self._diagnostics.warn(self._cause, f"{_WHY_REJECTED[self._cause]} ({self._cause})")
-        # What the callback itself logs must not have it called again.
+        # Records that the callback itself logs must not cause another call.
         if current_activity.get() is None and self._drop_reports.count_rejected(self._cause):
             self._on_news()
 
@@ -120,9 +120,9 @@ class OpenIntake:
     """The intake of a stream that takes records.
 
     Args:
-        on_news: Called when there is something to deliver.
-        is_delivering: Whether the calling thread delivers: it must not wait for room that it has to
-            make itself.
+        on_news: Called when there are records to deliver.
+        is_delivering: Whether the calling thread delivers; it must not wait for room that only it
+            can make.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
     """
 
@@ -159,7 +159,7 @@ class OpenIntake:
         self._on_news = on_news
         self._is_delivering = is_delivering
         self._max_block = max_block
-        # The accumulator's own method, as it is called for every record.
+        # The accumulator's own method, because it is called for every record.
         self.append: Callable[[Entry], bool] = (
             accumulator.append if max_block is None else self._append_blocking
         )
@@ -172,7 +172,7 @@ class OpenIntake:
         may_wait = self._max_block is not None and not self._is_delivering()
         is_due = self._accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if is_due is None and never_wakes:
-            # A line about drops must not cause a report of its own drop.
+            # A record about drops must not cause a report of its own drop.
             self._drop_reports.skip_callback("buffer_full")
             is_due = self._accumulator.drop("buffer_full")
         elif is_due is None:
@@ -186,7 +186,8 @@ class OpenIntake:
         is_due = None
         while is_due is None:
             self.wake()
-            # In slices: where others take the room, more has to be sent to make room for this one.
+            # In slices: if other entries take the room, more must be sent to make room for this
+            # one.
             left = max(0.0, deadline - time.monotonic())
             self._accumulator.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
             is_due = self._accumulator.put(entry, may_wait=time.monotonic() < deadline)
@@ -204,7 +205,7 @@ class OpenIntake:
     def close(self, cause: str) -> None:
         """From now on drop every record, with this cause."""
         self._is_closed = cause == "closed"
-        # First, so that the cause is known when a record is rejected.
+        # First, so that the cause is set when a record is rejected.
         self._accumulator.reject_from_now(cause)
         self.takes_entries = False
         self.append = self._reject_light

@@ -1,4 +1,4 @@
-"""All streams of a handler by id: those in use, and what is kept of the retired ones."""
+"""All streams of a handler by id: those in use, and the remainders of retired ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600
 
 
 class _Retired(NamedTuple):
-    """What is kept of a stream that is not in use.
+    """The remainder of a retired stream.
 
     Attributes:
         since: When it was retired, on the monotonic clock.
-        stream: The stream itself, for as long as a caller has it and may put a record there.
+        stream: The stream itself, as long as a caller refers to it and may put a record there.
     """
 
     state: ResolutionState
@@ -54,11 +54,11 @@ class Registry:
         # Guards the fields below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # The one that was retired first comes first.
+        # In the order of retirement.
         self._retired: dict[Hashable, _Retired] = {}
         self._forgotten = Stats()
         self._is_closed = False
-        # Streams for records that have none: one for each way in which a stream can end.
+        # Streams for records without one: one for each way in which a stream can end.
         self._ended: dict[ResolutionState, Stream] = {}
         # Counts the records that come after `close`.
         self._rejected = Ledger()
@@ -76,7 +76,7 @@ class Registry:
             if stream is None:
                 return self._open(stream_id)
         except Exception:
-            # Perhaps the id cannot be hashed.
+            # For example, because the id cannot be hashed.
             return self.unknown_intake
         return stream.intake
 
@@ -119,16 +119,16 @@ class Registry:
             return Stream(stream_id, self._context, before=retired.stats)
         stream = retired.stream()
         if stream is not None:
-            # With another one beside it, records would be out of order and counted nowhere.
+            # With a second stream of the same id, records would be out of order and uncounted.
             stream.is_retired = False
             return stream
         resolution = Resolution(retired.state, retired.found)
         return Stream(stream_id, self._context, resolution=resolution, before=retired.stats)
 
     def retire(self, stream: Stream) -> None:
-        """Keep of an idle stream only what is needed to open it again.
+        """Keep only the data that is needed to reopen an idle stream.
 
-        A record that comes at this very moment is still delivered, and counted after `revive`.
+        A record that comes at the same moment is still delivered, and counted after `revive`.
         """
         now = time.monotonic()
         with self._lock:
@@ -146,7 +146,7 @@ class Registry:
                     del self._retired[stream_id]
 
     def revive(self, stream: Stream) -> None:
-        """Take a retired stream into use again, as there is news of it."""
+        """Take a retired stream into use again after news of it."""
         with self._lock:
             if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
                 stream.is_retired = False
@@ -186,7 +186,7 @@ class Registry:
         return total + rejected(self._rejected)
 
     def fill_ratio(self) -> float:
-        """The part of the memory that is in use, from 0 to 1."""
+        """The share of the memory in use, from 0 to 1."""
         return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
@@ -209,12 +209,12 @@ class Registry:
 
 
 def _has_just_ended(retired: _Retired) -> bool:
-    """Whether the stream was unknown or had ended, and is not to be looked up yet."""
+    """Whether the stream was unknown or had ended, and must not be looked up again yet."""
     wait = _LOOK_UP_AGAIN_AFTER.get(retired.state)
     return wait is not None and time.monotonic() - retired.since < wait
 
 
 def rejected(ledger: Ledger) -> Stats:
-    """The counts of a ledger to which records come only to be rejected."""
+    """The counts of a ledger that only rejected records reach."""
     dropped = ledger.dropped_by_cause()
     return Stats(accepted=sum(dropped.values()), dropped=dropped)

@@ -27,7 +27,7 @@ from logplex_handler.streams.resolver import Resolved
 
 
 class Job(Enum):
-    """What a worker does for a stream."""
+    """The jobs that a worker does for a stream."""
 
     REPORT = "report drops to the application and on stderr"
     DELIVER = "send one request"
@@ -39,7 +39,7 @@ class Stream:
 
     Args:
         stream_id: The application's name for it; None for the handler's own URL.
-        resolution: What is known of its URL. Default: nothing.
+        resolution: The state of its URL. Default: unknown.
         before: The counts of its records from before it was retired.
 
     Attributes:
@@ -132,7 +132,7 @@ class Stream:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left of it but its counts, so that it may be retired."""
+        """Whether only its counts are left, so that it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
         return self.source.is_synced and not pending and not self.resolution.is_asking
 
@@ -146,7 +146,7 @@ class Stream:
         return self.sender.sent_at <= since and not self.sender.fails_alone
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
-        """Send one request, which may take so many seconds."""
+        """Send one request, which may take this many seconds."""
         breaker = self.breaker
         if breaker is None:
             return
@@ -170,7 +170,7 @@ class Stream:
         return self.resolution.ask(resolver, self.id)
 
     def end_look_up(self, found: Resolved | LookupFailed | None) -> None:
-        """The application has answered, or its answer is not waited for any longer."""
+        """Apply the application's answer, or the failure of a look-up that was given up."""
         self.resolution.apply(found)
         if isinstance(found, Resolved):
             self._set_destination(found.destination)
@@ -192,7 +192,7 @@ class Stream:
         )
 
     def _reject_records(self) -> None:
-        """From now on drop its records, those included whose callers have the open intake."""
+        """Drop all further records, also of callers that still refer to the open intake."""
         cause = self.resolution.end_cause
         self.intake = EndedIntake(
             self.accumulator.ledger,
@@ -204,17 +204,17 @@ class Stream:
         self._open_intake.close(cause)
 
     def close(self) -> None:
-        """From now on drop its records, as nothing is delivered any more."""
+        """Drop all further records, because nothing is delivered any more."""
         if not self.resolution.end_cause:
             self._open_intake.close("closed")
 
     def abandon(self) -> int:
-        """Leave what is left to the spool, or drop it; how many records were dropped."""
+        """Leave the remaining records to the spool, or drop them; return how many were dropped."""
         return self.accumulator.abandon("shutdown", unwritten=self.in_flight.persist())
 
     @property
     def set_aside(self) -> SetAside | None:
-        """Why and since when it receives nothing while its lines are kept; None if it does."""
+        """Why and since when the stream is set aside; None if it is not."""
         if self.resolution.end_cause:
             return None
         since = self.sender.set_aside_since
