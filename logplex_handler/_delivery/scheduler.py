@@ -12,7 +12,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Generic
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Ticket
@@ -72,8 +71,8 @@ class Scheduler(Generic[S]):
         # whose drops are being reported.
         self._reports: deque[S] = deque()
         self._reporting: set[S] = set()
-        # The current tasks, in the order in which they began.
-        self._tasks: dict[Slot, dict[Task[S], None]] = {slot: {} for slot in Slot}
+        # The current tasks by slot, in the order in which they began.
+        self._tasks: list[dict[Task[S], None]] = [{} for _ in Slot]
 
     def plan(self, stream: S) -> None:
         """Plan the next job of a stream after news of it."""
@@ -165,7 +164,10 @@ class Scheduler(Generic[S]):
             requests = self._requests.next_turn(is_probe=False)
         if len(tasks[Slot.PROBE]) < workers:
             probes = self._requests.next_turn(is_probe=True)
-        yield min(requests, probes)[0], partial(self._begin_request, is_probe=probes < requests)
+        if requests <= probes:
+            yield requests[0], self._begin_request
+        else:
+            yield probes[0], self._begin_probe
 
     def _first_timer(self) -> float:
         while self._timers:
@@ -202,9 +204,14 @@ class Scheduler(Generic[S]):
             return None
         return self._begin(Task(ticket.stream, Job.LOOK_UP, Slot.LOOK_UP, now))
 
-    def _begin_request(self, now: float, *, is_probe: bool) -> Task[S] | None:
-        slot = Slot.PROBE if is_probe else Slot.REQUEST
-        host = self._requests.first(now, is_probe=is_probe)
+    def _begin_request(self, now: float) -> Task[S] | None:
+        return self._begin_at_host(Slot.REQUEST, now)
+
+    def _begin_probe(self, now: float) -> Task[S] | None:
+        return self._begin_at_host(Slot.PROBE, now)
+
+    def _begin_at_host(self, slot: Slot, now: float) -> Task[S] | None:
+        host = self._requests.first(now, is_probe=slot is Slot.PROBE)
         while host is not None and host.tickets:
             ticket = self._requests.pop(host)
             if self._is_still_due(ticket, Job.DELIVER):

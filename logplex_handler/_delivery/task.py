@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from typing import Generic, Protocol, TypeVar
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
@@ -60,19 +60,19 @@ class Retirement(Protocol[S_contra]):
         """Revive a retired stream after news of it."""
 
 
-class Slot(Enum):
+class Slot(IntEnum):
     """The kind of slot that a task uses."""
 
     # Requests to hosts that are likely to answer soon.
-    REQUEST = "request"
+    REQUEST = 0
     # Requests that are slow, or may be.
-    PROBE = "probe"
-    LOOK_UP = "look-up"
+    PROBE = 1
+    LOOK_UP = 2
     # Look-ups that were given up, and have not returned.
-    HUNG = "hung look-up"
+    HUNG = 3
     # Look-ups that have returned an answer that can be used.
-    ANSWERED = "answered look-up"
-    REPORT = "report"
+    ANSWERED = 4
+    REPORT = 5
 
 
 @dataclass(eq=False)
