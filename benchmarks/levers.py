@@ -54,13 +54,13 @@ def without_joined_heads(url: str) -> Subject:
 
 def without_linger(url: str) -> Subject:
     """The next batch is sent as soon as 500 records wait for it."""
-    _change(sender, "_REST", 0.0)
+    _change(sender, "_LINGER", 0.0)
     return ours(url)
 
 
 def without_throttling(url: str) -> Subject:
     """No caller waits for the sender, however many records wait."""
-    _change(intake, "_GIVE_WAY", 0.0)
+    _change(intake, "_MAX_THROTTLE", 0.0)
     return ours(url)
 
 

@@ -110,7 +110,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
 def _lengths(longest: int) -> list[str]:
     """The lengths of packets as their frames have them.
 
-    Looking them up saves 700 instructions a packet, and a packet that is too long is not found.
+    Looking them up saves 700 instructions a packet, and fails for a packet that is too long.
     """
     return [f"{length} " for length in range(longest + 1)]
 

@@ -26,7 +26,7 @@ from logplex_handler.stats import Stats
 
 # Seconds after a request that the next batch may wait once it is due, unless it is a large one. One
 # request costs as much as writing 500 records, so with fewer requests each record costs less.
-_REST = 0.25
+_LINGER = 0.25
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Sender:
             return None
         due_at = backlog.since + self._flush_interval
         if backlog.full_batch:
-            due_at = min(due_at, self.sent_at + _REST)
+            due_at = min(due_at, self.sent_at + _LINGER)
         return max(0.0, due_at - now)
 
     def deliver(

@@ -59,7 +59,7 @@ def name(error: Exception) -> str:
 
 
 def maybe_sent(error: Exception) -> bool:
-    """Whether the request may have arrived: it did not fail before it was sent."""
+    """Whether the request may have arrived, because it did not fail before it was sent."""
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,

@@ -199,7 +199,7 @@ class Transport:
         if self._options.session_factory is not None:
             # The credentials must not be sent to another server.
             return request, partial(session.send, allow_redirects=False, **settings)
-        # An ordinary session would only look for cookies and redirects besides.
+        # An ordinary session would only look for cookies and redirects in addition.
         send = partial(session.get_adapter(endpoint).send, **settings)
         self._prepared = (endpoint, request, send)
         return request, send

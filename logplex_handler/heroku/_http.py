@@ -132,8 +132,8 @@ class Http:
                     # The credentials must not be sent to another server.
                     allow_redirects=False,
                     verify=verify(session),
-                    # A proxy from the environment is another machine, whose loopback is another
-                    # one.
+                    # A proxy from the environment runs on another machine, which has its own
+                    # loopback.
                     proxies={"no_proxy": name} if is_loopback(name) else None,
                     stream=True,
                 )

@@ -15,10 +15,10 @@ from logplex_handler._wire.entry import Entry, Weigh
 
 # Seconds by which a logging call may be delayed while records come faster than they are sent. A
 # worker renders a few thousand records in that time.
-_GIVE_WAY = 0.003
-_GIVE_WAY_STEP = 0.001
+_MAX_THROTTLE = 0.003
+_THROTTLE_STEP = 0.001
 # Seconds after which a caller that waits for room wakes a worker again.
-_LOOK_FOR_ROOM = 0.1
+_ROOM_POLL_INTERVAL = 0.1
 
 _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
@@ -189,7 +189,7 @@ class OpenIntake:
             # In slices: if other entries take the room, more must be sent to make room for this
             # one.
             left = max(0.0, deadline - time.monotonic())
-            self._accumulator.wait_for_room(size, min(left, _LOOK_FOR_ROOM))
+            self._accumulator.wait_for_room(size, min(left, _ROOM_POLL_INTERVAL))
             is_due = self._accumulator.put(entry, may_wait=time.monotonic() < deadline)
         return is_due
 
@@ -221,7 +221,7 @@ class OpenIntake:
 
     def _throttle(self) -> None:
         accumulator = self._accumulator
-        deadline = time.monotonic() + accumulator.begin_throttle(_GIVE_WAY)
+        deadline = time.monotonic() + accumulator.begin_throttle(_MAX_THROTTLE)
         while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _GIVE_WAY_STEP))
+            time.sleep(min(left, _THROTTLE_STEP))
         accumulator.end_throttle()

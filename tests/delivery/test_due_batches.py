@@ -56,7 +56,7 @@ def log_lines(logger, number):
 @contextmanager
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
     """A receiver that has had a batch of five just now, and the logger that goes on."""
-    monkeypatch.setattr(sender, "_REST", rest)
+    monkeypatch.setattr(sender, "_LINGER", rest)
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),

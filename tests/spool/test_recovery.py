@@ -13,7 +13,7 @@ from tests.spool.shared import DEAD, leave, lines, rows
 
 def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
     """It leaves at once, however soon after a request."""
-    monkeypatch.setattr(sender, "_REST", 600)
+    monkeypatch.setattr(sender, "_LINGER", 600)
     options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
     with (
         serving(accept) as server,

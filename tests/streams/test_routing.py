@@ -214,7 +214,7 @@ def test_connections_are_shared_by_the_streams_of_a_host():
 
 def test_a_stream_that_may_wait_for_more_waits_for_no_more_than_fits_into_a_request(monkeypatch):
     """A 64th of the memory that all streams share, however few records that is."""
-    monkeypatch.setattr(sender, "_REST", 600)
+    monkeypatch.setattr(sender, "_LINGER", 600)
     options = {"batch_size": 50, "flush_interval": 600, "max_buffer_bytes": 8_000_000}
     with receiving("t.1") as logplex:
         urls = {"t.1": logplex.url_for("t.1")}
