@@ -25,8 +25,8 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
             handler,
         ),
     ):
-        source = own_stream(handler).source
-        real = source._render
+        codec = own_stream(handler).source._codec
+        real = codec.render
         interrupted = []
 
         def render(entries, destination):
@@ -36,7 +36,7 @@ def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch
                     raise KeyboardInterrupt
                 yield from real([entry], destination)
 
-        monkeypatch.setattr(source, "_render", render)
+        monkeypatch.setattr(codec, "render", render)
         for number in range(6):
             logger.info("line %d", number)
         assert handler.flush()
@@ -58,15 +58,15 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         logger.info("one")
         assert handler.flush()
         pipeline, stream = handler._pipeline, own_stream(handler)
-        source = stream.source
-        real = source._render
+        codec = stream.source._codec
+        real = codec.render
 
         def render(entries, destination):
             if threading.current_thread() is threading.main_thread():
                 raise KeyboardInterrupt
             return real(entries, destination)
 
-        monkeypatch.setattr(source, "_render", render)
+        monkeypatch.setattr(codec, "render", render)
         time.sleep(0.1)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
