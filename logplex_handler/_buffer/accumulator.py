@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from logplex_handler._buffer.contents import Contents
-from logplex_handler._buffer.due import BATCH, LARGE
+from logplex_handler._buffer.due import BATCH
 from logplex_handler._buffer.flushes import Flushes
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
-from logplex_handler._buffer.snapshot import Backlog, Snapshot
+from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._buffer.wake_ups import WakeUps
 from logplex_handler._buffer.weighed_queue import WeighedQueue
 from logplex_handler._wire.entry import Entry, Weigh
@@ -86,7 +86,7 @@ class Accumulator:
                 self._append(entry)
                 return True
             if never_wakes or may_wait:
-                self._tidy(weigh=True)
+                self._see(weigh=True)
                 fits = self._contents.fits(size)
                 if not fits and (never_wakes or size <= self._limits.max_bytes):
                     self._wake_ups.is_room_wanted |= may_wait
@@ -128,14 +128,14 @@ class Accumulator:
         """The most seconds that a caller waits after it put an entry into a congested queue."""
         with self._lock:
             seconds = self._wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
-            self._tidy()
+            self._update()
             return seconds
 
     def end_throttle(self) -> None:
         """Note that the caller has waited."""
         with self._lock:
             self._wake_ups.backpressure.end_throttle(time.monotonic(), len(self._queue))
-            self._tidy()
+            self._update()
 
     @property
     def is_short_of_room(self) -> bool:
@@ -150,13 +150,13 @@ class Accumulator:
     def backlog(self) -> Backlog:
         """The entries that wait now."""
         with self._lock:
-            now = self._tidy()
-            wake_ups = self._wake_ups
-            reasons = wake_ups.reasons(now)
+            self._see()
+            now = self._contents.snapshot()
+            reasons = self._wake_ups.reasons(now)
             return Backlog(
                 records=now.entries,
                 full_batch=reasons & BATCH != 0,
-                pressing=wake_ups.is_room_wanted or reasons & LARGE != 0 or self.is_congested,
+                pressing=self._wake_ups.is_pressing(reasons, now.entries),
                 since=self._contents.linger.since if now.entries else math.inf,
                 flushing=self.flushes.is_wanted,
             )
@@ -189,7 +189,7 @@ class Accumulator:
             in_transit.held_bytes = size if in_transit.records else 0
             if self._contents.must_shrink:
                 self._shrink()
-            self._tidy()
+            self._update()
 
     def settle(
         self,
@@ -207,9 +207,8 @@ class Accumulator:
             through: Whether these are the last of their batch, so that all before have left too.
         """
         with self._lock:
-            records = delivered + dropped
             in_transit = self._contents.in_transit
-            if not in_transit.settle(records, recovered=recovered, through=through):
+            if not in_transit.settle(delivered + dropped, recovered=recovered, through=through):
                 # The records were abandoned meanwhile, or the batch was only a drop notice.
                 return
             self.ledger.delivered += delivered
@@ -236,14 +235,15 @@ class Accumulator:
         """
         with self._lock:
             left = self._contents.abandon(cause, unwritten)
-            self._tidy()
+            self._update()
             self._notify()
             return left
 
     def fill_ratio(self) -> float:
         """The share of its memory in use, from 0 to 1."""
         with self._lock:
-            now = self._tidy(weigh=True)
+            self._see(weigh=True)
+            now = self._contents.snapshot()
             return (now.weighed_bytes + now.in_transit_bytes) / self._limits.max_bytes
 
     def report_drops(self) -> dict[str, int]:
@@ -264,15 +264,12 @@ class Accumulator:
         with self._lock:
             if self._changed is None:
                 self._changed = threading.Condition(self._lock)
-            contents = self._contents
-            self._changed.wait_for(
-                lambda: contents.rejected_as is not None or contents.fits(size), seconds
-            )
+            self._changed.wait_for(lambda: self._contents.is_over_or_fits(size), seconds)
 
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
         with self._lock:
-            self._tidy()
+            self._see()
             return self._contents.counts()
 
     def _look(self, *, weigh: bool = False) -> bool:
@@ -295,24 +292,29 @@ class Accumulator:
         if self._changed is not None:
             self._changed.notify_all()
 
-    def _tidy(self, *, weigh: bool = False) -> Snapshot:
-        """Process the appended entries, and return a snapshot without deciding about waking."""
-        self._catch_up(weigh=weigh)
-        now = self._contents.snapshot()
-        if not self._under_way.locked():
-            self._wake_ups.predict(now)
-        return now
+    def _see(self, *, weigh: bool = False) -> None:
+        """Process the appended entries for a reader, without deciding about waking."""
+        if self._catch_up(weigh=weigh):
+            self._wake_ups.predict(self._contents.snapshot())
 
-    def _catch_up(self, *, weigh: bool = False) -> None:
+    def _update(self) -> None:
+        """Process changes and appended entries, without deciding about waking."""
+        self._catch_up()
         if not self._under_way.locked():
-            with self._under_way:
-                self._contents.catch_up(len(self._queue) if weigh else 0, self._wake_ups.reported)
+            self._wake_ups.predict(self._contents.snapshot())
+
+    def _catch_up(self, *, weigh: bool = False) -> bool:
+        """Process the appended entries; whether `look_at` is to be predicted anew."""
+        if self._under_way.locked():
+            return False
+        with self._under_way:
+            return self._contents.catch_up(self._wake_ups.reported, weigh=weigh)
 
     def _shrink(self) -> None:
         if self._under_way.locked():
             # The interrupted operation processes it with the next entry.
             return
-        self._tidy(weigh=True)
+        self._catch_up(weigh=True)
         with self._under_way:
             self._contents.make_room(0)
-        self._tidy()
+        self._update()

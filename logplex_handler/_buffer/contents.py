@@ -104,18 +104,22 @@ class Contents:
         place = min(mark.place, taken) if self._is_abandoned else mark.place
         return self.in_transit.left(taken) >= place
 
-    def catch_up(self, enough: int, reported: Reasons) -> None:
-        """Process the appended entries: start the clock, weigh them, and release memory."""
+    def catch_up(self, reported: Reasons, *, weigh: bool) -> bool:
+        """Process the appended entries: start the clock, weigh all or the needed ones, release memory.
+
+        Returns:
+            Whether entries were weighed or dropped.
+        """
         queue = self.queue
         if self._is_abandoned:
             for _ in range(queue.drop_all()):
                 self.count_rejected()
         entries = len(queue.entries)
         self.linger.look(entries)
-        if entries > queue.weighed:
-            self._weigh(enough, reported)
+        has_changed = entries > queue.weighed and self._weigh(entries if weigh else 0, reported)
         if self._pool is not None and not queue.entries:
             self._pool.release(self, self.in_transit.held_bytes)
+        return has_changed
 
     def count_rejected(self) -> None:
         """Count a rejected record."""
@@ -153,17 +157,21 @@ class Contents:
             self._pool.reserve(self, needed)
         return needed <= self.allowed
 
-    def _weigh(self, enough: int, reported: Reasons) -> None:
+    def is_over_or_fits(self, size: int) -> bool:
+        """Whether a caller that waits for this many bytes can go on."""
+        return self.rejected_as is not None or self.fits(size)
+
+    def _weigh(self, enough: int, reported: Reasons) -> bool:
         """Weigh until this many entries are weighed and no limit can be reached; then some more.
 
-        Drop entries that do not fit, or others to make room for them.
+        Drop entries that do not fit, or others to make room for them. False if none was weighed.
         """
         queue, limits = self.queue, self._limits
         most = most_unweighed(limits, reported)
         if self._may_exceed(most) or (limits.has_disk and self._has_to_learn_usual_bytes()):
             enough = max(enough, queue.weighed + _WEIGHED_IN_ADVANCE)
         elif enough <= queue.weighed:
-            return
+            return False
         while queue.weighed < len(queue) and (queue.weighed < enough or self._may_exceed(most)):
             size, frames = queue.weight_of_next()
             if not self.fits(size):
@@ -174,6 +182,7 @@ class Contents:
                 self.ledger.drop("buffer_full", never_taken=1)
                 queue.drop_next()
         queue.learn_usual_bytes()
+        return True
 
     def _may_exceed(self, most: int) -> bool:
         """Whether the entries may use more bytes than this, or than are allowed."""

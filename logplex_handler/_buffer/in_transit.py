@@ -28,6 +28,8 @@ class InTransit:
         """Add entries that were just taken, after this many earlier ones."""
         if not self.records:
             self._start = taken_before
+            # An earlier batch may be settled though none of its records was its last.
+            self._settled = 0
         self.records += records
         self.held_bytes += held_bytes
 

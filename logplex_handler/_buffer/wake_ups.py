@@ -39,6 +39,10 @@ class WakeUps:
         """All present reasons, whether or not a worker was woken for them."""
         return due(now, self._limits, is_room_wanted=self.is_room_wanted)
 
+    def is_pressing(self, reasons: Reasons, queued: int) -> bool:
+        """Whether a full batch should not wait until it is a large one."""
+        return reasons & LARGE != 0 or self.is_room_wanted or self.is_congested(queued)
+
     def look(self, now: Snapshot) -> bool:
         """Whether to wake a worker, for a new reason or because of congestion."""
         reasons = self.reasons(now)

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import permutations
 from typing import NamedTuple
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,6 +20,9 @@ from logplex_handler._buffer.due import BATCH, DROPS, FIRST, LARGE, ROOM
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._wire.entry import LIGHT
+
+# On a busy machine it takes longer than other tests.
+pytestmark = pytest.mark.timeout(180)
 
 MAX_BYTES = 12 * LIGHT
 BATCH_FRAMES = 4
@@ -511,5 +515,5 @@ def is_in_order(some, entries):
     return all(one in rest for one in some)
 
 
-Accumulators.TestCase.settings = settings(max_examples=80, stateful_step_count=60)
+Accumulators.TestCase.settings = settings(max_examples=50, stateful_step_count=60)
 TestAccumulators = Accumulators.TestCase

@@ -100,3 +100,20 @@ def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
         queue.settle(delivered=1)
     assert [queue.flushes.is_over(mark) for mark in marks] == [True, True]
     assert not queue.backlog().flushing
+
+
+def test_records_settled_one_by_one_do_not_end_the_wait_for_later_ones():
+    """As entries that cannot be written, of which there is no batch that could be through."""
+    queue = accumulator()
+    queue.put(entry("cannot be written"))
+    queue.take(1)
+    queue.settle(dropped=1, through=False)
+    queue.put(entry("a"))
+    queue.put(entry("b"))
+    mark = queue.flushes.begin()
+    queue.put(entry("c"))
+    queue.take(3)
+    queue.settle(delivered=1)
+    assert not queue.flushes.is_over(mark)
+    queue.settle(delivered=1)
+    assert queue.flushes.is_over(mark)
