@@ -1,25 +1,45 @@
-"""The commands `demo`, `send` and `check`: their arguments, and how they are started."""
+"""The commands and their arguments. The module of a command is imported when it runs."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from logplex_handler.cli import _argument_types
+from logplex_handler._version import __version__
+from logplex_handler.cli._argument_types import LEVELS, failure, port, seconds, share, wait, whole
+
+if TYPE_CHECKING:
+    from logplex_handler.cli._receive import ReceiveOptions
+    from logplex_handler.cli._send import SendOptions
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def parser() -> argparse.ArgumentParser:
+    as_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    main = argparse.ArgumentParser(
+        prog="python -m logplex_handler" if as_module else "logplex-handler",
+        description="Ships lines to a Heroku app's log stream, and shows what the customer sees.",
+    )
+    main.add_argument("--version", action="version", version=__version__)
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_send(commands)
+    _add_check(commands)
+    _add_receive(commands)
+    _add_replay(commands)
+    return main
+
+
+def _add_demo(commands: _Commands) -> None:
     command = commands.add_parser(
         "demo", help="log to a small Logplex in this process, and show what a customer would see"
     )
     command.add_argument(
-        "--seconds",
-        type=_argument_types.seconds,
-        default=3.0,
-        help="how long to log, in seconds (default: 3)",
+        "--seconds", type=seconds, default=3.0, help="how long to log, in seconds (default: 3)"
     )
     command.set_defaults(run=_demo)
 
@@ -30,7 +50,7 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(options.seconds)
 
 
-def add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_send(commands: _Commands) -> None:
     command = commands.add_parser(
         "send",
         help="send a message, or the lines of standard input: myapp 2>&1 | logplex-handler send",
@@ -49,18 +69,13 @@ def add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "--from-start", action="store_true", help="with --follow, also send its present lines"
     )
-    command.add_argument(
-        "--level",
-        choices=_argument_types.LEVELS,
-        default="info",
-        help="the lines' severity",
-    )
+    command.add_argument("--level", choices=LEVELS, default="info", help="the lines' severity")
     command.add_argument("--hostname", help="default: LOGPLEX_HOSTNAME, else as in the README")
     command.add_argument("--appname", help="default: LOGPLEX_APPNAME, else app")
     command.add_argument("--procid", help="default: LOGPLEX_PROCID, else DYNO, else send")
     command.add_argument(
         "--wait",
-        type=_argument_types.wait,
+        type=wait,
         default=20.0,
         metavar="SECONDS",
         help="how long a line may wait for room in memory, and delivery may take at the end "
@@ -78,32 +93,13 @@ def add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.set_defaults(run=_send, parser=command)
 
 
-def _send(options: argparse.Namespace) -> int:
-    from logplex_handler.cli._send import SendOptions, send
+def _send(options: SendOptions) -> int:
+    from logplex_handler.cli._send import send
 
-    if options.message and options.follow:
-        options.parser.error("a message and --follow do not go together")
-    if options.from_start and not options.follow:
-        options.parser.error("--from-start needs --follow")
-    has_procid = options.procid or os.environ.get("LOGPLEX_PROCID") or os.environ.get("DYNO")
-    return send(
-        SendOptions(
-            message=" ".join(options.message) if options.message else None,
-            follow=options.follow,
-            from_start=options.from_start,
-            level=getattr(logging, options.level.upper()),
-            hostname=options.hostname,
-            appname=options.appname,
-            procid=options.procid if has_procid else "send",
-            drop=options.drop,
-            wait=options.wait,
-            compress=options.compress,
-            verbose=options.verbose,
-        )
-    )
+    return send(options)
 
 
-def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_check(commands: _Commands) -> None:
     command = commands.add_parser(
         "check",
         help="check the configuration and the URL, and say what is wrong with them",
@@ -113,11 +109,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     command.add_argument("--no-line", action="store_true", help="send no test line")
     command.add_argument(
-        "--timeout",
-        type=_argument_types.seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="for each step (default: 5)",
+        "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)"
     )
     command.set_defaults(run=_check)
 
@@ -127,3 +119,108 @@ def _check(options: argparse.Namespace) -> int:
     from logplex_handler.receiver.style import Style
 
     return check(send_line=not options.no_line, timeout=options.timeout, style=Style(sys.stdout))
+
+
+def _add_receive(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "receive",
+        help="run a local Logplex: shows lines as customers see them, and explains violations",
+        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, shows the lines "
+        "that it gets as `heroku logs --tail` does, and explains every violation of the format.",
+    )
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
+    command.add_argument("--port", type=port, default=8601, help="default: 8601; 0: any free one")
+    command.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        help="accept only this token; may be repeated (default: any)",
+    )
+    command.add_argument(
+        "--web",
+        type=port,
+        nargs="?",
+        const=8602,
+        metavar="PORT",
+        help="also show a page, on loopback (default port: 8602)",
+    )
+    command.add_argument(
+        "--keep",
+        type=whole,
+        default=100_000,
+        metavar="LINES",
+        help="how many lines the page keeps (default: 100000)",
+    )
+    shown = command.add_argument_group("what is printed")
+    shown.add_argument(
+        "--stream",
+        action="append",
+        default=[],
+        help="only this stream: a packet's hostname, with * for any text; may be repeated",
+    )
+    shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
+    shown.add_argument("--level", choices=LEVELS, default="debug", help="only this level or worse")
+    shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
+    shown.add_argument("--quiet", action="store_true", help="only violations")
+    bad = command.add_argument_group("misbehave on purpose")
+    bad.add_argument(
+        "--fail",
+        type=failure,
+        action="append",
+        default=[],
+        metavar="STATUS[:SHARE]",
+        help="answer this share of requests with STATUS: 503:0.2 is every fifth; may be repeated",
+    )
+    bad.add_argument(
+        "--hang",
+        type=share,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="SHARE",
+        help="never answer (default share: 1, all of them)",
+    )
+    bad.add_argument(
+        "--delay", type=wait, default=0.0, metavar="SECONDS", help="wait before every answer"
+    )
+    bad.add_argument(
+        "--rotate",
+        type=seconds,
+        metavar="SECONDS",
+        help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
+        "and print the new URL",
+    )
+    command.add_argument(
+        "--record", type=Path, metavar="FILE", help="append requests to a file, for `replay`"
+    )
+    command.add_argument(
+        "--url-file", type=Path, metavar="FILE", help="keep the URL in a file, for scripts"
+    )
+    command.set_defaults(run=_receive, parser=command)
+
+
+def _receive(options: ReceiveOptions) -> int:
+    from logplex_handler.cli._receive import receive
+
+    return receive(options)
+
+
+def _add_replay(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "replay", help="send recorded requests to LOGPLEX_URL again, unchanged"
+    )
+    command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
+    command.add_argument(
+        "--speed",
+        type=wait,
+        default=0.0,
+        metavar="TIMES",
+        help="how many times faster than recorded; 1: as fast as recorded (default: no waiting)",
+    )
+    command.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from logplex_handler.cli._replay import replay
+
+    return replay(options.file, speed=options.speed)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
 
-from logplex_handler._version import __version__
-from logplex_handler.cli import _commands, _local_commands
+from logplex_handler.cli._commands import parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
             # A terminal whose encoding lacks a character shows an escape.
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         status: int = options.run(options)
     except KeyboardInterrupt:
         return 130
@@ -48,19 +46,3 @@ def _open_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def _parser() -> argparse.ArgumentParser:
-    as_module = os.path.basename(sys.argv[0]) == "__main__.py"
-    parser = argparse.ArgumentParser(
-        prog="python -m logplex_handler" if as_module else "logplex-handler",
-        description="Ships lines to a Heroku app's log stream, and shows what the customer sees.",
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _commands.add_demo(commands)
-    _commands.add_send(commands)
-    _commands.add_check(commands)
-    _local_commands.add_receive(commands)
-    _local_commands.add_replay(commands)
-    return parser

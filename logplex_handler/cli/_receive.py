@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
+from logplex_handler._wire.packet import severity
 from logplex_handler.cli._stop_request import StopRequest
 from logplex_handler.receiver.feed import Feed, Viewer
 from logplex_handler.receiver.recording import Recorder
@@ -21,42 +23,46 @@ from logplex_handler.testing.listener import is_wildcard
 _POLL_INTERVAL = 0.5
 
 
-@dataclass(frozen=True)
-class ReceiveOptions:
-    """The arguments of `receive`.
+class ReceiveOptions(argparse.Namespace):
+    """The arguments of `receive`, as its help describes them."""
 
-    Attributes:
-        host, port: The address to listen on; port 0 takes any free one.
-        tokens: The accepted tokens; empty for any.
-        misbehaviour: Deliberate faults.
-        rotate: Seconds between two rotations of all tokens; None for no rotation.
-        line_filter: Which lines to print.
-        quiet: Whether to print violations only.
-        record: The file to append requests to.
-        url_file: The file that always contains the current URL.
-        web: The port of the page; 0 for a free one, None for no page.
-        keep: How many lines the page keeps.
-    """
-
+    parser: argparse.ArgumentParser
     host: str
     port: int
-    tokens: tuple[str, ...]
-    misbehaviour: Misbehaviour
-    rotate: float | None
-    line_filter: Filter
-    quiet: bool
-    record: Path | None
-    url_file: Path | None
+    token: list[str]
     web: int | None
     keep: int
+    stream: list[str]
+    process: list[str]
+    level: str
+    grep: str
+    quiet: bool
+    fail: list[tuple[int, float]]
+    hang: float
+    delay: float
+    rotate: float | None
+    record: Path | None
+    url_file: Path | None
 
 
 def receive(options: ReceiveOptions) -> int:
     """Listen until a signal comes or stdout is closed; return 0, or 2 if it cannot start."""
-    terminal = Terminal(Style(sys.stdout), options.line_filter, quiet=options.quiet)
+    try:
+        misbehaviour = Misbehaviour(tuple(options.fail), options.hang, options.delay)
+    except ValueError as error:
+        options.parser.error(f"--fail, --hang: {error}")
+    if not all(token.isascii() and token.isprintable() and token for token in options.token):
+        options.parser.error("--token: must be printable ASCII")
+    shown = Filter(
+        streams=tuple(options.stream),
+        processes=tuple(options.process),
+        severity=severity(getattr(logging, options.level.upper())),
+        text=options.grep,
+    )
+    terminal = Terminal(Style(sys.stdout), shown, quiet=options.quiet)
     try:
         with ExitStack() as resources:
-            _run(options, terminal, resources)
+            _run(options, misbehaviour, terminal, resources)
     except OSError as error:
         _say(f"{error.strerror or error}")
         return 2
@@ -70,7 +76,9 @@ def receive(options: ReceiveOptions) -> int:
     return 0
 
 
-def _run(options: ReceiveOptions, terminal: Terminal, resources: ExitStack) -> None:
+def _run(
+    options: ReceiveOptions, misbehaviour: Misbehaviour, terminal: Terminal, resources: ExitStack
+) -> None:
     viewers: list[Viewer] = []
     if options.record is not None:
         # The recorder comes first, so that every line shown is already in the file.
@@ -88,11 +96,11 @@ def _run(options: ReceiveOptions, terminal: Terminal, resources: ExitStack) -> N
         _say(f"the page: {page.url}")
     receiver = resources.enter_context(
         LogplexReceiver(
-            tokens=options.tokens or None,
-            any_token=not options.tokens,
+            tokens=options.token or None,
+            any_token=not options.token,
             host=options.host,
             port=options.port,
-            misbehaviour=options.misbehaviour,
+            misbehaviour=misbehaviour,
             on_arrival=Feed(viewers),
         )
     )

@@ -7,6 +7,7 @@ The lines go through a handler like any record, with the same batches, retries a
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import select
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from logplex_handler.cli._line_reader import GRACE_PERIOD, follow_file, read_descriptor
@@ -31,46 +31,39 @@ _POLL_INTERVAL = 0.25
 _LOGGING_TIME = 1.0
 
 
-@dataclass(frozen=True)
-class SendOptions:
-    """The arguments of `send`.
+class SendOptions(argparse.Namespace):
+    """The arguments of `send`, as its help describes them."""
 
-    Attributes:
-        message: The message; None for the lines of standard input or of a file.
-        follow: The file whose new lines are sent.
-        from_start: Whether to send the lines already in that file too.
-        level: The level of every line.
-        hostname, appname, procid: The packet's fields; None for those of the environment.
-        drop: Whether a full buffer drops the oldest lines instead of making the input wait.
-        wait: Seconds that a line may wait for room, and that delivery may take at the end.
-        compress: Whether bodies are gzipped.
-        verbose: Whether to print the counts even if all is well.
-    """
-
-    message: str | None
+    parser: argparse.ArgumentParser
+    message: list[str]
     follow: Path | None
     from_start: bool
-    level: int
+    level: str
     hostname: str | None
     appname: str | None
     procid: str | None
-    drop: bool
     wait: float
+    drop: bool
     compress: bool
     verbose: bool
 
 
 def send(options: SendOptions) -> int:
     """Send all lines; return 0 if all are delivered, 1 if not, 2 if the options are invalid."""
-    if options.message is None and options.follow is None and sys.stdin is None:
+    if options.message and options.follow:
+        options.parser.error("a message and --follow do not go together")
+    if options.from_start and not options.follow:
+        options.parser.error("--from-start needs --follow")
+    if not options.message and not options.follow and sys.stdin is None:
         _say("there is no message, and standard input is closed")
         return 2
+    has_procid = options.procid or os.environ.get("LOGPLEX_PROCID") or os.environ.get("DYNO")
     try:
         handler = LogplexHandler(
             required=True,
             hostname=options.hostname,
             appname=options.appname,
-            procid=options.procid,
+            procid=options.procid if has_procid else "send",
             on_full="drop_oldest" if options.drop else "block",
             shutdown_timeout=options.wait,
             compress=options.compress,
@@ -97,12 +90,11 @@ def send(options: SendOptions) -> int:
 
 def _log_all(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -> str:
     """Log every line of the input; return why it cannot be read, or nothing."""
+    level = getattr(logging, options.level.upper())
     try:
         for lines in _input(options, stop):
             for line in lines:
-                handler.handle(
-                    logging.LogRecord("send", options.level, "", 0, line, None, None, None)
-                )
+                handler.handle(logging.LogRecord("send", level, "", 0, line, None, None, None))
     except OSError as error:
         return f"the input cannot be read: {error.strerror or type(error).__name__}"
     return ""
@@ -115,7 +107,7 @@ def _close_in_time(handler: LogplexHandler, options: SendOptions, stop: StopRequ
     in vain. The remaining lines are counted as lost.
     """
     input_end = select.poll()
-    if options.message is None and options.follow is None:
+    if not options.message and options.follow is None:
         # No events requested: poll() always reports that the other end is closed.
         input_end.register(_STDIN, 0)
     ended_at: float | None = None
@@ -135,8 +127,8 @@ def _close_in_time(handler: LogplexHandler, options: SendOptions, stop: StopRequ
 
 
 def _input(options: SendOptions, stop: StopRequest) -> Iterator[list[str]]:
-    if options.message is not None:
-        return iter([options.message.splitlines() or [""]])
+    if options.message:
+        return iter([" ".join(options.message).splitlines() or [""]])
     if options.follow is not None:
         return follow_file(options.follow, stop, from_start=options.from_start)
     return read_descriptor(_STDIN, stop)
