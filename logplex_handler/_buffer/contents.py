@@ -105,7 +105,7 @@ class Contents:
         return self.in_transit.left(taken) >= place
 
     def catch_up(self, reported: Reasons, *, weigh: bool) -> bool:
-        """Process the appended entries: start the clock, weigh all or the needed ones, release memory.
+        """Process the appended entries: start the clock, weigh all or as many as needed.
 
         Returns:
             Whether entries were weighed or dropped.
