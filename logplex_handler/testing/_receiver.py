@@ -20,7 +20,7 @@ from logplex_handler.testing._http_connection import (
 from logplex_handler.testing._journal import Journal, Line, OnArrival, Request
 from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
 from logplex_handler.testing._tokens import Tokens
-from logplex_handler.testing._verdict import given_credentials, judge, msg_count
+from logplex_handler.testing._verdict import Verdict, given_credentials, judge, msg_count
 from logplex_handler.testing._violations import Violation
 from logplex_handler.testing.listener import Listener, is_wildcard
 
@@ -187,8 +187,7 @@ class LogplexReceiver:
                 answer = HttpAnswer(error.status, str(error).encode())
                 rule = "http.too-large" if error.status == 500 else "http.unreadable"
                 violation = Violation(f"{error.status}: {error}", rule)
-                entry = _journal_entry(answer, error.headers, error.body, 0, number, (violation,))
-                self._journal.add(entry, [], "")
+                self._note(answer, error.headers, error.body, number, (violation,))
                 http.send(answer, close=True)
                 return
             if request is None:
@@ -204,7 +203,7 @@ class LogplexReceiver:
                 return
 
     def _answer(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
-        verdict = judge(request, self._tokens.accepted, strict=self._strict)
+        verdict = judge(request, self._tokens.accepts, strict=self._strict)
         answer, close, violations = verdict.answer, verdict.close, verdict.violations
         frame_id = request.headers.get("Logplex-Frame-Id")
         use = "first"
@@ -224,44 +223,46 @@ class LogplexReceiver:
         if planned is not None:
             answer = planned
             close = Headers(planned.headers).get("Connection", "").lower() == "close"
-        routed = verdict.frames if planned is None and answer.status == 204 else []
-        entry = _journal_entry(
+        self._note(
             answer,
             request.headers,
             request.body,
-            len(verdict.frames),
             connection,
             violations,
+            verdict,
             is_retry=use == "retry",
             on_purpose=planned is not None,
         )
-        self._journal.add(entry, routed, verdict.token)
         return answer, close
 
-
-def _journal_entry(
-    answer: HttpAnswer,
-    headers: Headers,
-    body: bytes,
-    frames: int,
-    connection: int,
-    violations: tuple[Violation, ...],
-    *,
-    is_retry: bool = False,
-    on_purpose: bool = False,
-) -> Request:
-    _, token = given_credentials(headers) or ("", "")
-    return Request(
-        answer.status,
-        headers.get("Logplex-Frame-Id"),
-        headers.without_credentials(),
-        body,
-        msg_count(headers),
-        frames,
-        connection,
-        violations,
-        is_retry,
-        on_purpose,
-        time.time(),
-        token,
-    )
+    def _note(
+        self,
+        answer: HttpAnswer,
+        headers: Headers,
+        body: bytes,
+        connection: int,
+        violations: tuple[Violation, ...],
+        verdict: Verdict | None = None,
+        *,
+        is_retry: bool = False,
+        on_purpose: bool = False,
+    ) -> None:
+        """Store a request, which has no verdict if it could not be read."""
+        _, token = given_credentials(headers) or ("", "")
+        frames = [] if verdict is None else verdict.frames
+        request = Request(
+            status=answer.status,
+            frame_id=headers.get("Logplex-Frame-Id"),
+            headers=headers.without_credentials(),
+            body_bytes=body,
+            msg_count=msg_count(headers),
+            frames=len(frames),
+            connection=connection,
+            violations=violations,
+            is_retry=is_retry,
+            on_purpose=on_purpose,
+            time=time.time(),
+            token=token,
+        )
+        is_routed = answer.status == 204 and not on_purpose
+        self._journal.add(request, frames if is_routed else [], verdict.token if verdict else "")

@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 
 from logplex_handler._process import forks
-
-
-class AllExcept(Collection[str]):
-    """Every non-empty token except the given ones."""
-
-    def __init__(self, tokens: frozenset[str]) -> None:
-        self._tokens = tokens
-
-    def __contains__(self, token: object) -> bool:
-        return bool(token) and token not in self._tokens
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class Tokens:
@@ -48,17 +32,15 @@ class Tokens:
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock; a thread of the parent may have held it."""
         # Guards `_seen` and `_retired`: rotate() must retire every token accepted before it.
         self._lock = threading.Lock()
 
-    @property
-    def accepted(self) -> Collection[str]:
-        """The collection that contains every accepted token."""
-        return AllExcept(self._retired) if self._any_token else self.current
+    def accepts(self, token: str) -> bool:
+        if self._any_token:
+            return token != "" and token not in self._retired
+        return token in self.current
 
     def note(self, token: str) -> None:
-        """Remember a token that was accepted."""
         if self._any_token:
             with self._lock:
                 self._seen.add(token)

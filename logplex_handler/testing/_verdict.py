@@ -1,6 +1,6 @@
 """Decides what Logplex does with one request, and what the sender did wrong.
 
-Pure functions: a request and the accepted tokens go in, a verdict comes out. The checks are in the
+Pure functions: a request goes in, a verdict comes out. The checks are in the
 same order as in Logplex itself.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from logplex_handler.testing._http_connection import Headers, HttpAnswer, HttpRequest
@@ -51,9 +51,9 @@ class Verdict:
     violations: tuple[Violation, ...]
 
 
-def judge(request: HttpRequest, tokens: Collection[str], *, strict: bool) -> Verdict:
+def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool) -> Verdict:
     """Decide on one request. Without `strict`, only mistakes that lose lines are violations."""
-    token, answer = _authenticate(request, tokens)
+    token, answer = _authenticate(request, accepts)
     body, encoding_fault = decode(request)
     frames, malformed, framing_fault = ([], False, None) if body is None else find_frames(body)
     fault = encoding_fault or framing_fault
@@ -73,7 +73,9 @@ def judge(request: HttpRequest, tokens: Collection[str], *, strict: bool) -> Ver
     return Verdict(answer, answer.status == 500, token, frames, tuple(violations))
 
 
-def _authenticate(request: HttpRequest, tokens: Collection[str]) -> tuple[str, HttpAnswer | None]:
+def _authenticate(
+    request: HttpRequest, accepts: Callable[[str], bool]
+) -> tuple[str, HttpAnswer | None]:
     """The request's token if it is accepted, and the answer if the headers alone decide it."""
     if request.method != "POST" or request.target.partition("?")[0] != "/logs":
         return "", HttpAnswer(404, _NO_POST)
@@ -84,7 +86,7 @@ def _authenticate(request: HttpRequest, tokens: Collection[str]) -> tuple[str, H
     if credentials is None:
         return "", HttpAnswer(500, _NO_BASE64)
     user, token = credentials
-    if user != "token" or token not in tokens:
+    if user != "token" or not accepts(token):
         return "", refusal
     if request.headers.get("Content-Type") != CONTENT_TYPE:
         return token, HttpAnswer(415, _OTHER_TYPE)

@@ -28,7 +28,9 @@ def test_a_body_that_grows_when_it_is_decompressed_is_not_read_to_its_end():
     bomb = gzip.compress(bytes(200 * 1024 * 1024), compresslevel=9)
     headers = Headers({"Content-Length": str(len(bomb)), "Content-Encoding": "gzip"})
     tracemalloc.start()
-    verdict = judge(HttpRequest("POST", "/logs", "HTTP/1.1", headers, bomb), [], strict=True)
+    verdict = judge(
+        HttpRequest("POST", "/logs", "HTTP/1.1", headers, bomb), [].__contains__, strict=True
+    )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 180 * 1024 * 1024

@@ -10,9 +10,9 @@ import zlib
 import pytest
 
 from logplex_handler.testing._explanations import RULES
-from logplex_handler.testing._octet_counts import find_wrong_count
 from logplex_handler.testing._violations import Violation
 from logplex_handler.testing.conventions import MetricUnits, text_violations
+from logplex_handler.testing.request_body import find_wrong_count
 from tests.testing.wire import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
