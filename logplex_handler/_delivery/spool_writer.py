@@ -88,7 +88,7 @@ class SpoolWriter:
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
                 if stream is not None:
-                    stream.source.recover(records)
+                    stream.source.count_recovered(records)
                     self._wake(stream)
             self._recover_at = time.monotonic() + wait
 

@@ -82,28 +82,27 @@ class DiskQueue:
         """Seconds until the disk may be read again."""
         return max(0.0, self._read_at - now)
 
-    def append(self, hostname: str | None, frames: Sequence[Frame]) -> bool:
-        """Write frames to send later as a chunk; return whether that succeeded."""
-        if self._tried(lambda: self._spool.write(self._stream, hostname, frames)) is None:
-            return False
-        self.written += records_in(frames)
-        return True
-
-    def append_leased(
+    def append(
         self,
         hostname: str | None,
         frames: Sequence[Frame],
-        frame_id: str,
-        join: Collection[int],
+        frame_id: str | None = None,
+        join: Collection[int] = (),
     ) -> int | None:
-        """Write frames that are sent now, together with these chunks, under one frame id.
+        """Write frames as a chunk: they wait or, with a frame id, are leased at once.
+
+        Args:
+            join: Leased chunks that are sent together with it, and get the same frame id.
 
         Returns:
-            Their chunk; None if they could not be written.
+            The chunk; None if it could not be written.
         """
-        return self._tried(
+        chunk = self._tried(
             lambda: self._spool.write(self._stream, hostname, frames, frame_id, join=join)
         )
+        if chunk is not None and frame_id is None:
+            self.written += records_in(frames)
+        return chunk
 
     def join(self, chunks: Collection[int], frame_id: str) -> None:
         """Write the frame id under which chunks are sent together, if that is possible."""

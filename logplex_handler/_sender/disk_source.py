@@ -1,7 +1,8 @@
 """The source of a stream with a spool: records are written to disk, and sent from there.
 
 What is on disk is sent first, then frames that could not be written, then what is still in the
-accumulator. While the disk fails, the accumulator works as without a spool.
+accumulator. While the disk fails, the accumulator works as without a spool. Frames on disk hold
+neither URL nor token.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from logplex_handler._buffer.limits import LARGE
 from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
-from logplex_handler._sender.own_lines import OwnLines
-from logplex_handler._sender.source import Lease, Parts
-from logplex_handler._sender.stored_form import StoredForm
-from logplex_handler._spool.chunk import Chunk, records_in
+from logplex_handler._sender.source import Lease, Parts, Source
+from logplex_handler._spool.chunk import Chunk, records_in, without_own
 from logplex_handler._wire.codec import Codec
-from logplex_handler._wire.frames import Frame
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.frames import Frame, rewritten
+
+# Replaces a token that is a packet's appname on disk. It is as long as the longest token, so that
+# no packet becomes too long when the token replaces it again.
+_NO_TOKEN = "-" * 48
 
 
 @dataclass(frozen=True)
@@ -42,37 +46,17 @@ class DiskOptions:
     has_token: bool
 
 
-class DiskSource:
-    """Spills the accumulator to disk, and fills leases with frames that are on disk by then.
+class DiskSource(Source):
+    """Spills the accumulator to disk, and fills leases with frames that are on disk by then."""
 
-    Args:
-        queue: The stream's chunks.
-    """
-
-    __slots__ = (
-        "_accumulator",
-        "_codec",
-        "_form",
-        "_hostname",
-        "_lease",
-        "_lock",
-        "_options",
-        "_queue",
-        "_unwritten",
-    )  # fmt: skip
+    __slots__ = ("_hostname", "_lease", "_lock", "_options", "_queue", "_unwritten")
 
     def __init__(
-        self,
-        queue: DiskQueue,
-        accumulator: Accumulator,
-        options: DiskOptions,
-        codec: Codec,
+        self, queue: DiskQueue, accumulator: Accumulator, options: DiskOptions, codec: Codec
     ) -> None:
+        super().__init__(accumulator, options.max_bytes, codec)
         self._queue = queue
-        self._accumulator = accumulator
         self._options = options
-        self._codec = codec
-        self._form = StoredForm(codec, has_token=options.has_token)
         # Guards the fields below, the queue, and draining the accumulator, because chunks must have
         # the order of the entries. Held while entries are rendered and written. Re-entrant, because
         # a signal handler may flush while it is held.
@@ -83,10 +67,6 @@ class DiskSource:
         self._unwritten: list[Frame] = []
         # The lease that is being sent.
         self._lease: Lease | None = None
-
-    @property
-    def max_bytes(self) -> int:
-        return self._options.max_bytes
 
     @property
     def is_synced(self) -> bool:
@@ -118,15 +98,17 @@ class DiskSource:
 
     def set_hostname(self, hostname: str | None) -> None:
         with self._lock:
-            self._unwritten = self._form.renamed(self._unwritten, self._hostname, hostname)
+            old, new = _on_disk(self._hostname), _on_disk(hostname)
+            self._unwritten = self._readdressed(self._unwritten, old, new)
             self._hostname = hostname
 
-    def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
-        """The handler's own lines are never on disk, so they have a request of their own."""
-        if lease.is_new and self._queue.recovered <= 0:
-            own_lines.add_to(lease.frames, lease.destination)
-            if lease.frames:
-                return
+    def takes_own_lines(self, lease: Lease) -> bool:
+        """They are never on disk, so they have a request of their own."""
+        return lease.is_new and self._queue.recovered <= 0
+
+    def fill(self, lease: Lease, room: int) -> None:
+        if lease.frames:
+            return
         with self._lock:
             chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
             if chunks is not None and _may_join(lease, chunks):
@@ -134,7 +116,11 @@ class DiskSource:
 
     def replace(self, lease: Lease, left: Parts) -> None:
         destination = lease.destination
-        parts = [(frame_id, self._form.to_disk(frames, destination)) for frame_id, frames in left]
+        on_disk = _on_disk(destination.hostname)
+        parts = [
+            (frame_id, self._readdressed(without_own(frames), destination, on_disk))
+            for frame_id, frames in left
+        ]
         with self._lock:
             chunks = self._queue.replace(
                 lease.chunks,
@@ -158,12 +144,12 @@ class DiskSource:
             if self._queue.has_ended or (self._unwritten and not self._write()):
                 return False
             since = self._accumulator.backlog().since
-            self._drain_to(self._unwritten, self._options.max_bytes)
+            self._drain_to(self._unwritten, self.max_bytes)
             self._queue.since = min(self._queue.since, since)
             wrote = bool(self._unwritten) and self._write()
             return wrote and self._accumulator.backlog().records > 0
 
-    def recover(self, records: int) -> None:
+    def count_recovered(self, records: int) -> None:
         with self._lock:
             self._queue.recovered += records
             self._queue.since = 0.0
@@ -172,8 +158,7 @@ class DiskSource:
     def persist(self) -> int:
         while self.spill():
             pass
-        lease = self._lease
-        return records_in(self._unwritten) + (0 if lease is None else lease.unwritten)
+        return records_in(self._unwritten) + (self._lease.unwritten if self._lease else 0)
 
     def discard(self) -> None:
         with self._lock:
@@ -187,7 +172,8 @@ class DiskSource:
         """Lease the chunks and, if no other chunk comes in between, frames not yet on disk."""
         frames: list[Frame] = []
         for chunk in chunks:
-            frames += self._form.from_disk(chunk.frames, chunk.hostname, lease.destination)
+            on_disk = _on_disk(chunk.hostname)
+            frames += self._readdressed(chunk.frames, on_disk, lease.destination)
         stored = len(frames)
         ids = [chunk.id for chunk in chunks]
         frame_id = chunks[0].frame_id if chunks else None
@@ -202,9 +188,8 @@ class DiskSource:
                 # Perhaps raised by a signal handler: the drained frames are sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
-            frames[stored:] = self._form.from_disk(
-                frames[stored:], self._hostname, lease.destination
-            )
+            on_disk = _on_disk(self._hostname)
+            frames[stored:] = self._readdressed(frames[stored:], on_disk, lease.destination)
         self._queue.lease(chunks)
         self._lease = lease
         lease.chunks += ids
@@ -233,7 +218,7 @@ class DiskSource:
         """
         fresh = frames[stored:]
         if fresh:
-            chunk = self._queue.append_leased(self._hostname, fresh, frame_id, ids)
+            chunk = self._queue.append(self._hostname, fresh, frame_id, ids)
             if chunk is not None:
                 return [chunk]
             if not ids:
@@ -247,14 +232,14 @@ class DiskSource:
         return []
 
     def _write(self) -> bool:
-        if not self._queue.append(self._hostname, self._unwritten):
+        if self._queue.append(self._hostname, self._unwritten) is None:
             return False
         self._unwritten = []
         self._keep()
         return True
 
     def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
-        render = partial(self._codec.render, destination=self._form.destination(self._hostname))
+        render = partial(self._codec.render, destination=_on_disk(self._hostname))
         drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
 
     def _keep(self) -> None:
@@ -263,7 +248,17 @@ class DiskSource:
 
     @property
     def _leased_bytes(self) -> int:
-        return 0 if self._lease is None else self._lease.held_bytes
+        return self._lease.held_bytes if self._lease else 0
+
+    def _readdressed(self, frames: list[Frame], old: Destination, new: Destination) -> list[Frame]:
+        if not frames or (old.hostname == new.hostname and not self._options.has_token):
+            return frames
+        return rewritten(frames, lambda frame: self._codec.readdress(frame, old, new))
+
+
+def _on_disk(hostname: str | None) -> Destination:
+    """The destination of frames on disk."""
+    return Destination("", "", _NO_TOKEN, hostname)
 
 
 def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:

@@ -1,17 +1,23 @@
 """The batch of one stream that is being sent, and the lease that it was made of.
 
-One thread at a time calls the methods that change the batch.
+One thread at a time calls the methods that change the batch; any thread may call `add_health`.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.batch import Batch, Part, Refusal
-from logplex_handler._sender.own_lines import OwnLines
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.source import Lease, Source
 from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.frames import HealthFrame, OwnFrame
+
+# The most health lines that wait while nothing can be sent; a new one replaces the oldest.
+_MOST_HEALTH_LINES = 60
 
 
 class InFlight:
@@ -20,7 +26,6 @@ class InFlight:
     Args:
         accumulator: Its ledger counts the outcomes.
         source: Provides the records.
-        own_lines: The handler's own lines in the stream.
         max_bytes: Bytes of a request's body before compression.
 
     Attributes:
@@ -29,59 +34,65 @@ class InFlight:
 
     __slots__ = (
         "_accumulator",
-        "_batch",
         "_codec",
+        "_drop_reports",
+        "_health_lines",
         "_is_filling",
-        "_lease",
         "_max_bytes",
+        "_sending",
         "_source",
         "destination",
-        "own_lines",
     )  # fmt: skip
 
     def __init__(
         self,
         accumulator: Accumulator,
         source: Source,
-        own_lines: OwnLines,
+        drop_reports: DropReports,
         max_bytes: int,
         codec: Codec,
     ) -> None:
         self._accumulator = accumulator
         self._source = source
-        self.own_lines = own_lines
+        self._drop_reports = drop_reports
         self._max_bytes = max_bytes
         self._codec = codec
         self.destination: Destination | None = None
-        self._batch: Batch | None = None
-        # The lease of the batch; there is one as long as there is a batch.
-        self._lease: Lease | None = None
+        self._sending: tuple[Batch, Lease] | None = None
         self._is_filling = False
+        # None until the first one, as most streams never have any.
+        self._health_lines: deque[bytes] | None = None
 
     def set_destination(self, destination: Destination) -> None:
         """Send to this destination from now on, including the present batch."""
-        batch, lease = self._batch, self._lease
-        if batch is not None and lease is not None:
+        if self._sending is not None:
+            batch, lease = self._sending
             old = lease.destination
             batch.rewrite(lambda frame: self._codec.readdress(frame, old, destination))
             lease.destination = destination
         self.destination = destination
         self._source.set_hostname(destination.hostname)
 
+    def add_health(self, frames: list[bytes]) -> None:
+        """Send health lines with the next batch. The caller must wake a worker."""
+        if self._health_lines is None:
+            self._health_lines = deque(maxlen=_MOST_HEALTH_LINES)
+        self._health_lines.extend(frames)
+
     @property
     def has_batch(self) -> bool:
         """Whether there is a batch that is not settled yet."""
-        return self._batch is not None
+        return self._sending is not None
 
     @property
     def has_own_lines(self) -> bool:
-        """Whether lines of the handler's own are due."""
-        return self.own_lines.are_due
+        """Whether health lines wait, or a drop notice is due."""
+        return bool(self._health_lines) or self._drop_reports.is_due_in_stream
 
     @property
     def is_busy(self) -> bool:
         """Whether health lines wait, or a batch is being made or sent."""
-        return self.own_lines.has_health or self._is_filling or self._batch is not None
+        return bool(self._health_lines) or self._is_filling or self._sending is not None
 
     @property
     def pending(self) -> int:
@@ -98,27 +109,24 @@ class InFlight:
 
     def next_part(self) -> Part | None:
         """The part to send now, perhaps of a new batch; None if nothing waits."""
-        batch, destination = self._batch, self.destination
-        if destination is None:
+        if self.destination is None:
             return None
-        if batch is None or self._lease is None:
-            self._begin(destination)
-        elif batch.all_refused:
-            self._begin_again(batch, self._lease)
-        return None if self._batch is None else self._batch.next_part
+        if self._sending is None:
+            self._begin(self.destination)
+        elif self._sending[0].all_refused:
+            self._begin_again(*self._sending)
+        return None if self._sending is None else self._sending[0].next_part
 
     def _begin(self, destination: Destination) -> None:
-        """Make a batch, if anything waits."""
-        lease = Lease(self._source, self._accumulator, destination)
+        lease = Lease(destination)
         try:
             self._is_filling = True
-            lease.fill(self._source.max_bytes, self.own_lines)
+            self._fill(lease, self._source.max_bytes)
         finally:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
             if frames:
-                self._lease = lease
-                self._batch = Batch(frames, self._max_bytes, lease.frame_id)
+                self._sending = (Batch(frames, self._max_bytes, lease.frame_id), lease)
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
@@ -126,53 +134,80 @@ class InFlight:
         room = self._source.max_bytes - batch.size
         try:
             if room > 0:
-                lease.fill(room, self.own_lines)
+                self._fill(lease, room)
         finally:
             batch.restart(lease.take_frames())
-        lease.replace(batch.left)
+        self._settle_some(batch, lease, 0, 0)
+
+    def _fill(self, lease: Lease, room: int) -> None:
+        if self._source.takes_own_lines(lease):
+            self._add_own_lines(lease)
+        self._source.fill(lease, room)
+
+    def _add_own_lines(self, lease: Lease) -> None:
+        while self._health_lines:
+            lease.frames.append(HealthFrame(self._health_lines.popleft()))
+        if self._drop_reports.is_due_in_stream:
+            try:
+                dropped = self._drop_reports.begin_stream_notice()
+                notice = self._codec.drop_notice(dropped, lease.destination)
+                lease.frames += map(OwnFrame, notice)
+            except BaseException:
+                self._drop_reports.end_stream_notice(delivered=False)
+                raise
 
     @property
     def refusal(self) -> Refusal:
         """The consequence of a refusal of the part being sent."""
-        return Refusal(0, is_of_all=False) if self._batch is None else self._batch.refusal
+        return Refusal(0, is_of_all=False) if self._sending is None else self._sending[0].refusal
 
     def part_accepted(self) -> None:
         """Note that the part that was sent is accepted."""
-        batch = self._batch
-        if batch is not None:
-            self._settle(batch, *batch.part_accepted())
+        if self._sending is not None:
+            batch, lease = self._sending
+            self._settle(batch, lease, *batch.part_accepted())
 
     def part_refused(self) -> None:
         """Note that the part that was sent is refused: halve it, or set its single frame apart.
 
         A batch whose frames are all refused is kept, to begin again with more.
         """
-        batch = self._batch
-        if batch is not None:
+        if self._sending is not None:
+            batch, lease = self._sending
             batch.part_refused()
             if not batch.all_refused:
-                self._settle(batch, 0, 0)
+                self._settle(batch, lease, 0, 0)
 
-    def _settle(self, batch: Batch, delivered: int, broken: int) -> None:
+    def _settle(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:
         """Settle records: those that are delivered, and those with a refused frame."""
-        lease = self._lease
-        if batch.next_part is None:
-            more_delivered, more_broken = batch.drop_refused()
-            self._batch = self._lease = None
-            self.own_lines.settle(delivered=batch.notice_accepted)
-            if lease is not None:
-                lease.ack(delivered + more_delivered, broken + more_broken)
-        elif lease is not None:
-            lease.replace(batch.left, delivered, broken)
+        if batch.next_part is not None:
+            self._settle_some(batch, lease, delivered, dropped)
+            return
+        more_delivered, more_dropped = batch.drop_refused()
+        self._sending = None
+        self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
+        self._source.forget(lease)
+        self._accumulator.settle(
+            delivered=delivered + more_delivered,
+            dropped=dropped + more_dropped,
+            recovered=lease.recovered,
+        )
+
+    def _settle_some(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:
+        self._source.replace(lease, batch.left)
+        self._accumulator.settle(
+            delivered=delivered, dropped=dropped, recovered=lease.recovered, through=False
+        )
 
     def discard_batch(self) -> None:
         """Discard the batch and all waiting records, because the stream has ended."""
-        self._batch = self._lease = None
+        self._sending = None
         self._source.discard()
 
     def persist(self) -> int | None:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""
-        batch, lease = self._batch, self._lease
-        if batch is not None and lease is not None:
-            lease.release(batch.left)
+        if self._sending is not None:
+            batch, lease = self._sending
+            if lease.unwritten:
+                self._source.replace(lease, batch.left)
         return self._source.persist()

@@ -16,6 +16,7 @@ from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
+from logplex_handler._sender.due import due_in
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import LONGEST_REFUSED_WAIT, Action, Context, Decision
 from logplex_handler._sender.urgency import Urgency
@@ -24,9 +25,8 @@ from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 
-# Seconds after a request that the next batch may wait once it is due, unless it is a large one. One
-# request costs as much as writing 500 records, so with fewer requests each record costs less.
-_LINGER = 0.25
+# Immutable, so all streams share it until they send.
+_NOTHING_SENT = Stats()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Sender:
         # How many answers the host had given when it last gave this stream none; None if it has
         # answered this stream since.
         self._answers_before: int | None = None
-        self.sent = Stats()
+        self.sent = _NOTHING_SENT
         self.problem = ""
         self.set_aside_since: float | None = None
 
@@ -135,23 +135,18 @@ class Sender:
         now = time.monotonic()
         backlog = self.in_flight.backlog()
         if self.in_flight.has_batch:
-            due_in = self.backoff.remaining(now, urgency)
+            wait = self.backoff.remaining(now, urgency)
             if self._breaker is not None and not self._breaker.is_closed:
-                due_in = max(due_in, self._breaker.backoff.remaining(now, urgency))
-            return due_in
-        if readable_in := self.in_flight.readable_in(now):
-            return readable_in
-        is_flushing = urgency is Urgency.CLOSING or backlog.flushing
-        if self.in_flight.has_own_lines or (is_flushing and backlog.records):
-            return 0.0
-        if backlog.pressing and backlog.full_batch:
-            return 0.0
-        if backlog.since == math.inf and not backlog.full_batch:
-            return None
-        due_at = backlog.since + self._flush_interval
-        if backlog.full_batch:
-            due_at = min(due_at, self.sent_at + _LINGER)
-        return max(0.0, due_at - now)
+                wait = max(wait, self._breaker.backoff.remaining(now, urgency))
+            return wait
+        return self.in_flight.readable_in(now) or due_in(
+            backlog,
+            urgency,
+            now,
+            flush_interval=self._flush_interval,
+            sent_at=self.sent_at,
+            has_own_lines=self.in_flight.has_own_lines,
+        )
 
     def deliver(
         self, transport: Transport, seconds: float, *, may_look_up: bool

@@ -1,13 +1,15 @@
-"""The source of a stream's records, in memory or on disk, and the lease of a batch."""
+"""The source of a stream's records, and the lease of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.snapshot import Backlog
-from logplex_handler._sender.own_lines import OwnLines
+from logplex_handler._sender.drain import drain, held_bytes
+from logplex_handler._wire.codec import Codec
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame
 
@@ -15,17 +17,12 @@ from logplex_handler._wire.frames import Frame
 Parts = Sequence[tuple[str, Sequence[Frame]]]
 
 
+@dataclass(slots=True)
 class Lease:
     """The records that a batch has taken from a source, until each of them is settled.
 
-    One thread at a time uses it. It ends with `ack`, or with `release` if the process ends first.
-
-    Args:
-        source: Provides the frames.
-        accumulator: Its ledger counts the outcomes.
-        destination: The destination of the frames.
-
     Attributes:
+        destination: The destination of the frames.
         frames: Frames that were taken and are in no batch yet.
         frame_id: The id under which they are on disk; None if they are not.
         held_bytes: The memory of all taken records.
@@ -35,34 +32,14 @@ class Lease:
         is_new: Whether no batch was made of the lease yet.
     """
 
-    __slots__ = (
-        "_accumulator",
-        "_source",
-        "chunks",
-        "destination",
-        "frame_id",
-        "frames",
-        "held_bytes",
-        "is_new",
-        "recovered",
-        "unwritten",
-    )  # fmt: skip
-
-    def __init__(self, source: Source, accumulator: Accumulator, destination: Destination) -> None:
-        self._source = source
-        self._accumulator = accumulator
-        self.destination = destination
-        self.frames: list[Frame] = []
-        self.frame_id: str | None = None
-        self.held_bytes = 0
-        self.recovered = False
-        self.chunks: list[int] = []
-        self.unwritten = 0
-        self.is_new = True
-
-    def fill(self, room: int, own_lines: OwnLines) -> None:
-        """Take frames of at most this many bytes, but at least those of one record."""
-        self._source.fill(self, room, own_lines)
+    destination: Destination
+    frames: list[Frame] = field(default_factory=list)
+    frame_id: str | None = None
+    held_bytes: int = 0
+    recovered: bool = False
+    chunks: list[int] = field(default_factory=list)
+    unwritten: int = 0
+    is_new: bool = True
 
     def take_frames(self) -> list[Frame]:
         """Hand over the frames that are in no batch yet."""
@@ -70,53 +47,54 @@ class Lease:
         self.is_new = False
         return frames
 
-    def ack(self, delivered: int, dropped: int) -> None:
-        """Settle all records as delivered or dropped."""
-        self._source.forget(self)
-        self._accumulator.settle(delivered=delivered, dropped=dropped, recovered=self.recovered)
 
-    def replace(self, left: Parts, delivered: int = 0, dropped: int = 0) -> None:
-        """Settle some records; the others are sent in the given parts."""
-        self._source.replace(self, left)
-        self._accumulator.settle(
-            delivered=delivered, dropped=dropped, recovered=self.recovered, through=False
-        )
+class Source:
+    """The records that wait in a stream's accumulator. With a spool, it is a `DiskSource`.
 
-    def release(self, left: Parts) -> None:
-        """Stop sending in this process; write the records to disk that it did not take before."""
-        if self.unwritten:
-            self._source.replace(self, left)
+    Any thread may call `spill`, `count_recovered` and `backlog`. Only the delivering thread calls
+    the other methods.
 
-
-class Source(Protocol):
-    """The records of a stream, from the accumulator until they are settled.
-
-    Any thread may call `spill`, `recover` and `backlog`. Only the delivering thread calls the other
-    methods.
+    Attributes:
+        max_bytes: Bytes of the frames that are taken at a time.
     """
 
-    @property
-    def max_bytes(self) -> int:
-        """Bytes of the frames that are taken at a time."""
+    __slots__ = ("_accumulator", "_codec", "max_bytes")
+
+    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: Codec) -> None:
+        self._accumulator = accumulator
+        self.max_bytes = max_bytes
+        self._codec = codec
 
     @property
     def is_synced(self) -> bool:
         """Whether the disk has written all records, and deleted all settled ones."""
+        return True
 
     def backlog(self) -> Backlog:
         """The waiting records."""
+        return self._accumulator.backlog()
 
     def readable_in(self, now: float) -> float:
         """Seconds until the next records may be read; 0 if they may be now."""
+        return 0.0
 
     def set_hostname(self, hostname: str | None) -> None:
-        """Use this hostname in the stream's packets from now on."""
+        """Use this hostname in packets that wait on disk, or for the disk."""
 
-    def fill(self, lease: Lease, room: int, own_lines: OwnLines) -> None:
+    def takes_own_lines(self, lease: Lease) -> bool:
+        """Whether the handler's own lines may be added to the lease."""
+        return True
+
+    def fill(self, lease: Lease, room: int) -> None:
         """Add frames to the lease: at most this many bytes, but at least those of one record.
 
         If a signal interrupts this, the frames that were added stay in the lease.
         """
+        try:
+            render = partial(self._codec.render, destination=lease.destination)
+            drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)
+        finally:
+            lease.held_bytes += held_bytes(lease.frames)
 
     def replace(self, lease: Lease, left: Parts) -> None:
         """Write the remaining records of a lease, with the frame ids under which they are sent."""
@@ -126,9 +104,10 @@ class Source(Protocol):
 
     def spill(self) -> bool:
         """Write some of the records waiting in memory to disk; return whether there are more."""
+        return False
 
-    def recover(self, records: int) -> None:
-        """Accept records that a dead process left on disk; they come before all others."""
+    def count_recovered(self, records: int) -> None:
+        """Count records that a dead process left on disk; they come before all others."""
 
     def persist(self) -> int | None:
         """Write all records waiting in memory to disk, because the process ends.
@@ -136,6 +115,7 @@ class Source(Protocol):
         Returns:
             The number of taken records that could not be written; None without a disk.
         """
+        return None
 
     def discard(self) -> None:
-        """Delete all records, because the stream has ended."""
+        """Delete all records from disk, because the stream has ended."""

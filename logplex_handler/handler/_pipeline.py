@@ -234,7 +234,7 @@ class Active:
         own = self._registry.own
         if own is not None and own.in_flight.destination is not None:
             frames = self._codec.health_lines(pairs, own.in_flight.destination)
-            own.in_flight.own_lines.add_health(frames)
+            own.in_flight.add_health(frames)
             self._worker_pool.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:

@@ -14,7 +14,6 @@ from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_queue import DiskQueue, is_storable
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import OnDrop
-from logplex_handler._sender.memory_source import MemorySource
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._spool.spool import Spool
@@ -59,7 +58,7 @@ class StreamContext:
     ) -> Source:
         """The source of a stream's batches: the spool if it can hold the stream, else memory."""
         if self.spool is None or has_ended or not is_storable(stream_id):
-            return MemorySource(accumulator, self.sender.max_batch_bytes, self.codec)
+            return Source(accumulator, self.sender.max_batch_bytes, self.codec)
         return DiskSource(
             DiskQueue(stream_id, self.spool, accumulator, self.diagnostics),
             accumulator,

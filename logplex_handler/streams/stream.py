@@ -13,7 +13,6 @@ from logplex_handler._process.diagnostics import records_in_words, shown
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.own_lines import OwnLines
 from logplex_handler._sender.sender import Sender
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.pool import TransportPool
@@ -83,7 +82,7 @@ class Stream:
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
-            OwnLines(self.drop_reports, context.codec),
+            self.drop_reports,
             context.sender.max_batch_bytes,
             context.codec,
         )

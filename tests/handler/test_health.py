@@ -147,9 +147,9 @@ def test_a_hanging_outage_does_not_pile_up_lines():
         logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
     ):
         logger.info("hello")
-        own_lines = own_stream(handler).in_flight.own_lines
-        assert wait_until(lambda: len(own_lines._health_lines or ()) == 60)
-        waiting = own_lines._health_lines
+        in_flight = own_stream(handler).in_flight
+        assert wait_until(lambda: len(in_flight._health_lines or ()) == 60)
+        waiting = in_flight._health_lines
         newest = waiting[-1]
         assert wait_until(lambda: waiting[-1] != newest)
         assert len(waiting) <= 60

@@ -13,9 +13,8 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import DropReports
-from logplex_handler._sender.memory_source import MemorySource
-from logplex_handler._sender.own_lines import OwnLines
-from logplex_handler._sender.source import Lease
+from logplex_handler._sender.in_flight import InFlight
+from logplex_handler._sender.source import Lease, Source
 from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import flattened
@@ -51,9 +50,8 @@ class Harness:
             lambda entry: (10, 1),
         )
         diagnostics = Diagnostics()
-        self.own_lines = OwnLines(DropReports(self.accumulator, diagnostics, None), Codec())
         if kind == "memory":
-            self.source = MemorySource(self.accumulator, MOST, Codec())
+            self.source = Source(self.accumulator, MOST, Codec())
         else:
             self.spool = Spool(SpoolOptions(self.path, 10**7, 0.1))
             self.source = DiskSource(
@@ -68,9 +66,17 @@ class Harness:
             self.accumulator.append((number,))
 
     def lease(self, room=MOST):
-        lease = Lease(self.source, self.accumulator, DESTINATION)
-        lease.fill(room, self.own_lines)
+        lease = Lease(DESTINATION)
+        self.source.fill(lease, room)
         return lease
+
+    def ack(self, lease, delivered, dropped):
+        self.source.forget(lease)
+        self.accumulator.settle(delivered=delivered, dropped=dropped, recovered=lease.recovered)
+
+    def replace(self, lease, left, delivered=0, dropped=0):
+        self.source.replace(lease, left)
+        self.accumulator.settle(delivered=delivered, dropped=dropped, through=False)
 
     def counts(self):
         """Delivered, pending, dropped."""
@@ -79,7 +85,7 @@ class Harness:
 
     def stored(self):
         """The bodies on disk by frame id, in their order; there are none in memory."""
-        if isinstance(self.source, MemorySource):
+        if not isinstance(self.source, DiskSource):
             return None
         with contextlib.closing(sqlite3.connect(self.path)) as db:
             return db.execute(
@@ -104,7 +110,7 @@ def test_a_lease_has_what_waits_in_its_order(harness):
     if harness.stored() is not None:
         body = b"".join(frame(number) for number in range(50))
         assert harness.stored() == [(lease.frame_id, body)]
-    lease.ack(48, 2)
+    harness.ack(lease, 48, 2)
     assert harness.counts() == (48, 0, 2)
     assert not harness.stored()
     assert harness.source.is_synced
@@ -117,7 +123,7 @@ def test_a_lease_has_no_more_than_there_is_room_for(harness):
     lease = harness.lease(room=10 * len(frame(0)))
     assert flattened(lease.take_frames()) == [frame(number) for number in range(10)]
     assert harness.source.backlog().records == 40
-    lease.ack(10, 0)
+    harness.ack(lease, 10, 0)
     assert harness.counts() == (10, 40, 0)
 
 
@@ -126,14 +132,14 @@ def test_what_is_left_of_a_lease_goes_on_as_parts(harness):
     harness.log(*range(4))
     lease = harness.lease()
     one, two, three, four = flattened(lease.take_frames())
-    lease.replace([("b" * 36, [one]), ("c" * 36, [two, three])], delivered=1)
+    harness.replace(lease, [("b" * 36, [one]), ("c" * 36, [two, three])], delivered=1)
     assert four == frame(3)
     assert harness.counts() == (1, 3, 0)
     if harness.stored() is not None:
         assert harness.stored() == [("b" * 36, one), ("c" * 36, two + three)]
-    lease.replace([("c" * 36, [two, three])], dropped=1)
+    harness.replace(lease, [("c" * 36, [two, three])], dropped=1)
     assert harness.counts() == (1, 2, 1)
-    lease.ack(2, 0)
+    harness.ack(lease, 2, 0)
     assert harness.counts() == (3, 0, 1)
     assert not harness.stored()
 
@@ -144,13 +150,13 @@ def test_a_lease_may_get_more_behind_what_it_has(harness):
     lease = harness.lease()
     frames = flattened(lease.take_frames())
     harness.log(*range(3, 5))
-    lease.fill(MOST, harness.own_lines)
+    harness.source.fill(lease, MOST)
     frames += flattened(lease.take_frames())
     assert frames == [frame(number) for number in range(5)]
-    lease.replace([("b" * 36, frames)])
+    harness.replace(lease, [("b" * 36, frames)])
     if harness.stored() is not None:
         assert harness.stored() == [("b" * 36, b"".join(frames))]
-    lease.ack(5, 0)
+    harness.ack(lease, 5, 0)
     assert harness.counts() == (5, 0, 0)
     assert not harness.stored()
 
@@ -165,8 +171,8 @@ def test_what_is_left_when_the_process_ends_is_on_disk_or_counted(harness):
     """What is being sent as well as what waits."""
     harness.log(*range(20))
     lease = harness.lease(room=10 * len(frame(0)))
-    left = flattened(lease.take_frames())
-    lease.release([(lease.frame_id or "b" * 36, left)])
+    lease.take_frames()
+    assert not lease.unwritten
     unwritten = harness.source.persist()
     lost = harness.accumulator.abandon("shutdown", unwritten=unwritten)
     stored = harness.stored()
@@ -193,15 +199,18 @@ def test_a_stream_that_has_ended_has_nothing_on_disk(harness):
 
 def test_own_lines_are_with_records_in_memory_and_apart_on_disk(harness):
     """They are never written to disk."""
-    harness.own_lines.add_health([b"healthy"])
+    reports = DropReports(harness.accumulator, Diagnostics(), None)
+    in_flight = InFlight(harness.accumulator, harness.source, reports, MOST, Codec())
+    in_flight.set_destination(DESTINATION)
+    in_flight.add_health([b"healthy"])
     harness.log(0)
-    first = harness.lease()
-    if isinstance(harness.source, MemorySource):
-        assert flattened(first.take_frames()) == [b"healthy", frame(0)]
+    first = in_flight.next_part()
+    if not isinstance(harness.source, DiskSource):
+        assert flattened(first.frames) == [b"healthy", frame(0)]
     else:
-        assert flattened(first.take_frames()) == [b"healthy"]
-        first.ack(0, 0)
-        assert flattened(harness.lease().take_frames()) == [frame(0)]
+        assert flattened(first.frames) == [b"healthy"]
+        in_flight.part_accepted()
+        assert flattened(in_flight.next_part().frames) == [frame(0)]
 
 
 def test_what_could_not_be_written_is_sent_all_the_same(tmp_path, capsys):
@@ -218,7 +227,7 @@ def test_what_could_not_be_written_is_sent_all_the_same(tmp_path, capsys):
         assert lease.unwritten == 5
         assert harness.source.persist() == 5
         other.rollback()
-    lease.release([("b" * 36, frames)])
+    harness.source.replace(lease, [("b" * 36, frames)])
     assert harness.source.persist() == 0
     assert harness.stored() == [("b" * 36, b"".join(frames))]
     assert "spool: database is locked; 5 records pending" in capsys.readouterr().err
