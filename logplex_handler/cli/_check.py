@@ -70,13 +70,11 @@ def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
         return
     destination = options.destination
     if destination is None:
-        yield Finding(
-            False,
-            "URL",
-            "LOGPLEX_URL is not set",
+        cure = (
             "Set it to the stream's URL, https://token:TOKEN@HOST/logs; "
-            "`logplex-handler receive` prints one to try with.",
+            "`logplex-handler receive` prints one to try with."
         )
+        yield Finding(False, "URL", "LOGPLEX_URL is not set", cure)
         return
     yield Finding(True, "URL", f"{destination.shown}, with credentials")
     yield from _hints(urlsplit(destination.endpoint).path, options.packet)
@@ -115,26 +113,16 @@ def _hints(path: str, packet: PacketForm) -> Iterator[Finding]:
     yield Finding(True, "packets", f"come from {shown}")
     if path.rstrip("/") != "/logs":
         message = f"the path is {path}; Logplex knows only /logs"
-        yield Finding(
-            None,
-            "path",
-            message,
-            "Other receivers may have another path; from Heroku, take the whole URL.",
-        )
+        cure = "Other receivers may have another path; from Heroku, take the whole URL."
+        yield Finding(None, "path", message, cure)
     if not (os.environ.get("LOGPLEX_HOSTNAME") or os.environ.get("HEROKU_APP_ID")):
-        yield Finding(
-            None,
-            "hostname",
-            "neither LOGPLEX_HOSTNAME nor HEROKU_APP_ID is set, so it is this machine's name",
-            "Heroku asks for the id of the app that the stream belongs to.",
-        )
+        message = "neither LOGPLEX_HOSTNAME nor HEROKU_APP_ID is set, so it is this machine's name"
+        cure = "Heroku asks for the id of the app that the stream belongs to."
+        yield Finding(None, "hostname", message, cure)
     if not os.environ.get("LOGPLEX_USER_AGENT"):
-        yield Finding(
-            None,
-            "user agent",
-            "LOGPLEX_USER_AGENT is not set, so it is the library's name alone",
-            "Heroku asks add-ons to name themselves: MyAddon (https://elements.heroku.com/…).",
-        )
+        message = "LOGPLEX_USER_AGENT is not set, so it is the library's name alone"
+        cure = "Heroku asks add-ons to name themselves: MyAddon (https://elements.heroku.com/…)."
+        yield Finding(None, "user agent", message, cure)
 
 
 def _proxy(destination: Destination) -> str:

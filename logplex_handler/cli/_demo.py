@@ -10,12 +10,12 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from logplex_handler import LogplexHandler, count, measure, sample
 from logplex_handler.receiver.style import Style
 from logplex_handler.receiver.terminal import shown_line
-from logplex_handler.testing import Line, LogplexReceiver
+from logplex_handler.testing import LogplexReceiver
 
 # Returns a terminal's cursor to the start of its line, and clears the line.
 _CLEAR_LINE = "\r\x1b[K"
@@ -56,12 +56,12 @@ def demo(seconds: float) -> int:
             for handler in logging.getLogger("shop").handlers
             if isinstance(handler, LogplexHandler)
         )
-        screen = _Screen(seconds)
+        screen = _Screen(logplex, seconds)
         try:
-            shown = _log_and_show(logplex, seconds, screen)
+            _log_and_show(screen, seconds)
         finally:
             handler.close()
-        shown = _show(logplex, shown, screen)
+        screen.update()
         screen.close()
         stats = handler.stats()
 
@@ -70,12 +70,12 @@ def demo(seconds: float) -> int:
         f"accepted={stats.accepted} delivered={stats.delivered} dropped={dropped} "
         f"requests={stats.requests}"
     )
-    everything_arrived = shown == stats.accepted == stats.delivered and not dropped
+    everything_arrived = screen.shown == stats.accepted == stats.delivered and not dropped
     return 0 if everything_arrived and not logplex.violations else 1
 
 
-def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> int:
-    """Run the shop, and show its lines meanwhile; return how many were shown."""
+def _log_and_show(screen: _Screen, seconds: float) -> None:
+    """Run the shop, and show its lines meanwhile."""
     closed = threading.Event()
     activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
     threads = [
@@ -85,46 +85,47 @@ def _log_and_show(logplex: LogplexReceiver, seconds: float, screen: _Screen) -> 
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
-    shown = 0
     try:
         while time.monotonic() < deadline:
             time.sleep(0.1)
-            shown = _show(logplex, shown, screen)
+            screen.update()
     finally:
         closed.set()
         for thread in threads:
             thread.join()
-    return shown
-
-
-def _show(logplex: LogplexReceiver, shown: int, screen: _Screen) -> int:
-    """Print the new lines as the customer sees them; return how many lines there are now."""
-    lines = logplex.lines
-    screen.show(lines[shown:], len(lines))
-    return len(lines)
 
 
 class _Screen:
-    """Prints lines; on a terminal in colours, above a progress bar."""
+    """Prints new lines as the customer sees them; on a terminal in colours, above a progress bar.
 
-    def __init__(self, seconds: float) -> None:
+    Attributes:
+        shown: The number of lines so far.
+    """
+
+    def __init__(self, logplex: LogplexReceiver, seconds: float) -> None:
+        self.shown = 0
+        self._logplex = logplex
         self._style = Style(sys.stdout)
         self._seconds = seconds
         self._started_at = time.monotonic()
 
-    def show(self, lines: Sequence[Line], count: int) -> None:
-        text = "".join(f"{shown_line(line, self._style)}\n" for line in lines)
+    def update(self) -> None:
+        lines = self._logplex.lines
+        text = "".join(f"{shown_line(line, self._style)}\n" for line in lines[self.shown :])
+        self.shown = len(lines)
         if self._style.is_terminal:
-            text = f"{_CLEAR_LINE}{text}{self._bar(count)}"
+            text = f"{_CLEAR_LINE}{text}{self._bar()}"
         if text:
             print(text, end="", flush=True)
 
-    def _bar(self, count: int) -> str:
+    def _bar(self) -> str:
         share = min(1.0, (time.monotonic() - self._started_at) / self._seconds)
         width = round(share * _BAR_WIDTH)
         done = self._style.paint("━" * width, "cyan")
         left = self._style.paint("━" * (_BAR_WIDTH - width), "dim")
-        return f"{done}{left} {share * self._seconds:.1f} of {self._seconds:g} s, {count} lines"
+        return (
+            f"{done}{left} {share * self._seconds:.1f} of {self._seconds:g} s, {self.shown} lines"
+        )
 
     def close(self) -> None:
         if self._style.is_terminal:

@@ -47,6 +47,7 @@ class Page:
         """Open the port; 0 takes any free one. Raises OSError if it cannot be opened."""
         self._socket = socket.create_server((_HOST, port))
         self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{_HOST}:{self.port}/"
         self._closing = threading.Event()
         hosts = [f"{name}:{self.port}" for name in (_HOST, "localhost")]
         self._server = uvicorn.Server(
@@ -64,11 +65,6 @@ class Page:
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="logplex-page", daemon=True
         )
-
-    @property
-    def url(self) -> str:
-        """The page's URL."""
-        return f"http://{_HOST}:{self.port}/"
 
     def __enter__(self) -> Page:
         self._thread.start()

@@ -70,7 +70,6 @@ class Recorder:
             print(f"the record ends here: {error.strerror}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
 

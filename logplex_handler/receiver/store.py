@@ -45,7 +45,6 @@ class Store:
         self._bytes = 0
 
     def add(self, received: ReceivedRequest) -> None:
-        """Store a request and its lines."""
         request = _request(received)
         with self._lock:
             self._items += [*received.lines, request]
@@ -144,9 +143,5 @@ def _details(received: ReceivedLine) -> JsonObject:
 
 
 def _violation(violation: Violation) -> dict[str, str]:
-    return {
-        "rule": violation.rule,
-        "finding": violation.finding,
-        "consequence": violation.consequence,
-        "cure": violation.cure,
-    }
+    fields = ("rule", "finding", "consequence", "cure")
+    return {field: getattr(violation, field) for field in fields}

@@ -38,7 +38,6 @@ class Filter:
     text: str = ""
 
     def passes(self, seen: ReceivedLine) -> bool:
-        """Whether to show a line."""
         packet = seen.line.packet
         return (
             packet.severity <= self.severity
@@ -74,7 +73,6 @@ class Terminal:
         self.reader_is_gone = threading.Event()
 
     def __call__(self, received: ReceivedRequest) -> None:
-        """Print a request's lines and violations."""
         self.requests += 1
         self.lines += len(received.lines)
         shown = "".join(f"{line}\n" for line in self._shown(received))

@@ -37,7 +37,6 @@ def pairs_of(line: Line) -> dict[str, str]:
 def missing(
     description: str, lines: Sequence[Line], expected: Mapping[str, str], timeout: float
 ) -> str:
-    """Say that an expected line did not come, and which lines did."""
     message = [f"no line {description} came within {timeout:g} s"]
     if not lines:
         return f"{message[0]}; none came at all"

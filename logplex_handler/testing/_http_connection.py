@@ -49,7 +49,6 @@ class Headers(Mapping[str, str]):
         return f"Headers({dict(self.without_credentials().items())!r})"
 
     def without_credentials(self) -> Headers:
-        """A copy without the headers that carry credentials."""
         return Headers({k: v for k, v in self.items() if k.lower() not in _CREDENTIALS})
 
 

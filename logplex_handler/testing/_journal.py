@@ -140,7 +140,6 @@ class Journal:
         self._checksums: dict[tuple[str, str], int] = {}
 
     def after_fork_in_child(self) -> None:
-        """Replace all locks; a thread of the parent may have held them."""
         # Guards all fields; held for a moment only. Notified for each request.
         self._changed = threading.Condition()
         # Held while `on_arrival` runs, so that it gets one request after the other.
@@ -154,7 +153,6 @@ class Journal:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every line so far."""
         with self._parse_lock:
             with self._changed:
                 unparsed, self._unparsed = self._unparsed, []
@@ -163,7 +161,6 @@ class Journal:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Every request so far."""
         with self._changed:
             return tuple(self._requests)
 
@@ -200,7 +197,6 @@ class Journal:
             return self._changed.wait_for(lambda: self._routed >= count, timeout)
 
     def clear(self) -> None:
-        """Forget everything."""
         with self._parse_lock, self._changed:
             self._lines.clear()
             self._unparsed.clear()
