@@ -13,8 +13,7 @@ from collections.abc import Callable
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
-from logplex_handler._spool.rows import Served
-from logplex_handler._spool.spool import Spool
+from logplex_handler._spool.spool import Served, Spool
 from logplex_handler.streams.stream import Stream
 
 # Seconds between two checks whether a process has died and left records on disk.

@@ -32,15 +32,8 @@ class CircuitBreaker:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_failing_streams",
-        "_has_answered",
-        "_last_failing_stream",
-        "_suspected_after",
-        "answers",
-        "backoff",
-        "is_untried",
-        "name",
+        "__weakref__", "_failing_streams", "_has_answered", "_last_failing_stream",
+        "_suspected_after", "answers", "backoff", "is_untried", "name",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:

@@ -41,18 +41,8 @@ class DiskQueue:
     """
 
     __slots__ = (
-        "_accumulator",
-        "_diagnostics",
-        "_is_cleared",
-        "_read_at",
-        "_settled",
-        "_spool",
-        "_stream",
-        "_unreadable_since",
-        "has_ended",
-        "recovered",
-        "since",
-        "written",
+        "_accumulator", "_diagnostics", "_is_cleared", "_read_at", "_settled", "_spool", "_stream",
+        "_unreadable_since", "has_ended", "recovered", "since", "written",
     )  # fmt: skip
 
     def __init__(

@@ -21,15 +21,8 @@ class DropReports:
     """Compares the drops of a stream with what was reported of them, in each of three places."""
 
     __slots__ = (
-        "_accumulator",
-        "_called_back",
-        "_diagnostics",
-        "_in_notice",
-        "_in_stream",
-        "_lock",
-        "_on_drop",
-        "_on_stderr",
-        "_rejected",
+        "_accumulator", "_called_back", "_diagnostics", "_in_notice", "_in_stream", "_lock",
+        "_on_drop", "_on_stderr", "_rejected",
     )  # fmt: skip
 
     def __init__(

@@ -33,15 +33,8 @@ class InFlight:
     """
 
     __slots__ = (
-        "_accumulator",
-        "_codec",
-        "_drop_reports",
-        "_health_lines",
-        "_is_filling",
-        "_max_bytes",
-        "_sending",
-        "_source",
-        "destination",
+        "_accumulator", "_codec", "_drop_reports", "_health_lines", "_is_filling", "_max_bytes",
+        "_sending", "_source", "destination",
     )  # fmt: skip
 
     def __init__(

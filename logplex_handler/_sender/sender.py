@@ -61,18 +61,8 @@ class Sender:
     """
 
     __slots__ = (
-        "_answers_before",
-        "_breaker",
-        "_diagnostics",
-        "_failures",
-        "_flush_interval",
-        "_name",
-        "backoff",
-        "in_flight",
-        "problem",
-        "sent",
-        "sent_at",
-        "set_aside_since",
+        "_answers_before", "_breaker", "_diagnostics", "_failures", "_flush_interval", "_name",
+        "backoff", "in_flight", "problem", "sent", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(

@@ -7,15 +7,35 @@ have one frame id, which is on disk before they are sent. Neither a URL nor a to
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from logplex_handler._spool import rows
-from logplex_handler._spool.chunk import Chunk, StreamId
-from logplex_handler._spool.rows import Place, Served
+from logplex_handler._spool.chunk import NO_ID, Chunk, StreamId, chunk_of, packed
 from logplex_handler._spool.transactions import Transactions
 from logplex_handler._wire.frames import Frame
+
+_INSERT = (
+    "INSERT INTO chunks "
+    "(place, part, owner, recovered, stream, hostname, frame_id, records, sizes) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SET_FRAME_ID = "UPDATE chunks SET frame_id = ? WHERE id = ?"
+_CHUNKS = (
+    "SELECT id, hostname, frame_id, records, recovered, sizes, body "
+    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? "
+)
+_IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
+_OF_FRAME_ID = f"{_CHUNKS} AND frame_id = ? ORDER BY place, part"
+_SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
+# A damaged row may hold anything.
+_COUNTS = (
+    "SELECT stream, sum(max(1, CAST(records AS INTEGER))), max(CAST(place AS INTEGER)) "
+    f"FROM chunks WHERE owner = ? AND ({_SERVED}) GROUP BY stream"  # nosec B608
+)
+_TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({_SERVED})"  # nosec B608
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,13 @@ class SpoolOptions:
     path: str
     max_bytes: int
     interval: float
+
+
+class Served(NamedTuple):
+    """The chunks that a handler sends: those of its own URL, and those of other streams."""
+
+    own_url: bool
+    streams: bool
 
 
 class Spool:
@@ -55,14 +82,13 @@ class Spool:
     ) -> int:
         """Add a chunk and return its id. The chunks to join get the same frame id."""
         with self._transactions.begin() as db:
-            rows.set_frame_id(db, join, frame_id)
-            place = Place(self._next_place())
-            return rows.insert(db, self._owner, stream, place, hostname, frames, frame_id)
+            _set_frame_id(db, join, frame_id)
+            return self._insert(db, self._next_place(), 0, stream, hostname, frames, frame_id)
 
     def join(self, ids: Collection[int], frame_id: str) -> None:
         """Give one frame id to chunks that are sent together."""
         with self._transactions.begin() as db:
-            rows.set_frame_id(db, ids, frame_id)
+            _set_frame_id(db, ids, frame_id)
 
     def replace(
         self,
@@ -75,19 +101,12 @@ class Spool:
     ) -> list[int]:
         """Replace chunks by parts, each with its frame id; return the ids of the parts."""
         with self._transactions.begin() as db:
-            at = min(rows.places(db, ids), default=self._next_place())
-            rows.delete(db, ids)
+            found = [db.execute("SELECT place FROM chunks WHERE id = ?", (id,)) for id in ids]
+            places = [place for cursor in found for (place,) in cursor]
+            at = min(places, default=self._next_place())
+            _delete(db, ids)
             return [
-                rows.insert(
-                    db,
-                    self._owner,
-                    stream,
-                    Place(at, part),
-                    hostname,
-                    frames,
-                    frame_id,
-                    recovered=recovered,
-                )
+                self._insert(db, at, part, stream, hostname, frames, frame_id, recovered=recovered)
                 for part, (frame_id, frames) in enumerate(parts)
             ]
 
@@ -101,11 +120,12 @@ class Spool:
         chunks: list[Chunk] = []
         size = 0
         with self._transactions.begin(writes=False) as db:
-            for chunk in rows.in_order(db, self._owner, stream, exclude):
+            for chunk in _chunks(db, _IN_ORDER, (self._owner, stream), exclude):
                 if not chunks and chunk.frames and chunk.frame_id is not None:
                     # Chunks that were sent together are sent together again, even if chunks of
                     # other dead processes come in between.
-                    together = rows.of_frame_id(db, self._owner, stream, chunk.frame_id, exclude)
+                    key = (self._owner, stream, chunk.frame_id)
+                    together = _chunks(db, _OF_FRAME_ID, key, exclude)
                     return [one for one in together if one.frames]
                 if chunks:
                     first = chunks[0]
@@ -123,12 +143,13 @@ class Spool:
         """Remove settled chunks."""
         if ids:
             with self._transactions.begin() as db:
-                rows.delete(db, ids)
+                _delete(db, ids)
 
     def delete_stream(self, stream: StreamId) -> None:
         """Remove all chunks of a stream."""
         with self._transactions.begin() as db:
-            rows.delete(db, rows.ids_of(db, self._owner, stream))
+            statement = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
+            _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
     def take_over(self, served: Served) -> dict[StreamId, int]:
         """Take over what dead processes have left for the streams that are served.
@@ -139,14 +160,15 @@ class Spool:
         found: dict[StreamId, int] = {}
         with self._transactions.begin() as db:
             owner_lock = self._transactions.owner_lock
-            dead = [owner for owner in rows.owners(db) if owner_lock.try_claim(owner)]
+            owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]
+            dead = [owner for owner in owners if owner_lock.try_claim(owner)]
             try:
                 for owner in dead:
-                    for stream, records, place in rows.counts(db, owner, served):
+                    for stream, records, place in db.execute(_COUNTS, (owner, *served)):
                         found[stream] = found.get(stream, 0) + records
                         # The next chunk comes after this one, whatever clock the dead process used.
                         self._last_place = max(self._last_place, place)
-                    rows.take_over(db, self._owner, owner, served)
+                    db.execute(_TAKE_OVER, (self._owner, owner, *served))
                 # No other process may find these owners dead while they still have chunks.
                 db.execute("COMMIT")
                 db.execute("BEGIN")
@@ -171,7 +193,43 @@ class Spool:
     def _owner(self) -> int:
         return self._transactions.owner_lock.owner
 
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        place: int,
+        part: int,
+        stream: StreamId,
+        hostname: str | None,
+        frames: Sequence[Frame],
+        frame_id: str | None,
+        *,
+        recovered: bool = False,
+    ) -> int:
+        body, sizes, records = packed(frames)
+        row = (place, part, self._owner, recovered, stream, hostname, frame_id or NO_ID)
+        id = db.execute(_INSERT, (*row, records, sizes)).lastrowid
+        db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (id, body))
+        return id or 0
+
     def _next_place(self) -> int:
         """A place after all others, including those of earlier processes: the clock gives it."""
         self._last_place = max(self._last_place + 1, time.time_ns())
         return self._last_place
+
+
+def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | None) -> None:
+    db.executemany(_SET_FRAME_ID, [(frame_id, id) for id in ids])
+
+
+def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
+    for table in ("chunks", "bodies"):
+        db.executemany(f"DELETE FROM {table} WHERE id = ?", [(id,) for id in ids])  # nosec B608
+
+
+def _chunks(
+    db: sqlite3.Connection, statement: str, key: tuple[object, ...], exclude: Collection[int]
+) -> Iterator[Chunk]:
+    """The chunks that a statement finds, read one by one."""
+    for row in db.execute(statement, key):
+        if row[0] not in exclude:
+            yield chunk_of(*row)

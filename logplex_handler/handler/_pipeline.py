@@ -21,8 +21,7 @@ from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
-from logplex_handler._spool.rows import Served
-from logplex_handler._spool.spool import Spool
+from logplex_handler._spool.spool import Served, Spool
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.codec import Codec
 from logplex_handler.handler._health import Health, Vitals
