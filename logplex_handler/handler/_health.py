@@ -1,17 +1,11 @@
-"""Metrics about the handler itself, once per interval."""
+"""The metrics of a handler about itself."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs, number_format
 from logplex_handler.stats import Stats
-
-# Seconds that closing waits for the last report.
-_PATIENCE = 1.0
 
 
 class Vitals(NamedTuple):
@@ -26,35 +20,6 @@ class Vitals(NamedTuple):
     stats: Stats
     requests_took: float
     fill: float
-
-
-class Health:
-    """Sends metrics on how the state of a handler has changed since the last interval."""
-
-    def __init__(
-        self,
-        interval: float,
-        vitals: Callable[[], Vitals],
-        send: Callable[[Mapping[str, str]], object],
-    ) -> None:
-        self._vitals = vitals
-        self._send = send
-        self._before = Vitals(Stats(), 0.0, 0.0)
-        self._periodic = Periodic(interval, self._report)
-
-    def start(self) -> None:
-        self._periodic.start()
-
-    def stop(self) -> None:
-        """Report a last time, and end."""
-        self._periodic.stop(_PATIENCE)
-
-    def _report(self) -> None:
-        # No error may end the thread.
-        with contextlib.suppress(Exception):
-            now = self._vitals()
-            before, self._before = self._before, now
-            self._send(pairs(now, before))
 
 
 def pairs(now: Vitals, before: Vitals) -> dict[str, str]:

@@ -5,8 +5,9 @@ This is the only module that connects these objects with each other.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from logplex_handler._buffer.limits import BufferLimits
@@ -17,6 +18,7 @@ from logplex_handler._delivery.spool_writer import SpoolWriter
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
+from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.sender import SenderOptions
@@ -24,7 +26,7 @@ from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.spool import Served, Spool
 from logplex_handler._transport.pool import TransportPool
 from logplex_handler._wire.codec import Codec
-from logplex_handler.handler._health import Health, Vitals
+from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._shutdown_clock import ShutdownClock
 from logplex_handler.handler.options import Options
@@ -38,6 +40,8 @@ from logplex_handler.streams.stream import Stream
 # of the longest frame.
 _MIN_SHARED_BATCH_BYTES = 65_536
 _MAX_FRAME_BYTES = 10_248
+# Seconds that closing waits for the last metrics of the handler itself.
+_HEALTH_PATIENCE = 1.0
 
 
 def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
@@ -129,9 +133,10 @@ class Active:
                 wake=self._worker_pool.wake,
                 diagnostics=diagnostics,
             )
-        self._health: Health | None = None
+        self._health: Periodic | None = None
+        self._vitals = Vitals(Stats(), 0.0, 0.0)
         if options.health_interval is not None and own is not None:
-            self._health = Health(options.health_interval, self._vitals, self._send_health)
+            self._health = Periodic(options.health_interval, self._report_health)
         self._codec = codec
         self._started = False
         self._cancel_exit_call: Callable[[], None] | None = None
@@ -190,7 +195,7 @@ class Active:
         if not self.takes_entries or not self.here[0]:
             return
         if self._health is not None:
-            self._health.stop()
+            self._health.stop(_HEALTH_PATIENCE)
         self.takes_entries = False
         self.own_intake = self._registry.close()
         if self._cancel_exit_call is not None:
@@ -226,15 +231,17 @@ class Active:
     def stats_of(self, stream: Hashable) -> Stats:
         return self._registry.stats_of(stream)
 
-    def _vitals(self) -> Vitals:
-        return Vitals(self.stats(), self._transports.requests_took, self._registry.fill_ratio())
-
-    def _send_health(self, pairs: Mapping[str, str]) -> None:
-        own = self._registry.own
-        if own is not None and own.in_flight.destination is not None:
-            frames = self._codec.health_lines(pairs, own.in_flight.destination)
-            own.in_flight.add_health(frames)
-            self._worker_pool.wake(own)
+    def _report_health(self) -> None:
+        own, before = self._registry.own, self._vitals
+        # No error may end the thread.
+        with contextlib.suppress(Exception):
+            self._vitals = now = Vitals(
+                self.stats(), self._transports.requests_took, self._registry.fill_ratio()
+            )
+            if own is not None and own.in_flight.destination is not None:
+                frames = self._codec.health_lines(pairs(now, before), own.in_flight.destination)
+                own.in_flight.add_health(frames)
+                self._worker_pool.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._registry.set_aside()
