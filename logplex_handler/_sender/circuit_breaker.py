@@ -68,7 +68,10 @@ class CircuitBreaker:
         self.is_untried = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
-            self._close()
+            self._has_answered = True
+            self._failing_streams = 0
+            self._last_failing_stream = self
+            self.backoff.reset()
             return False
         if answer.stale_connection or not answer.was_tried:
             return False
@@ -80,18 +83,9 @@ class CircuitBreaker:
                 # The host has answered; perhaps only this stream fails.
                 self._has_answered = True
                 return False
-        self._open(answer, now)
-        return True
-
-    def _close(self) -> None:
-        self._has_answered = True
-        self._failing_streams = 0
-        self._last_failing_stream = self
-        self.backoff.reset()
-
-    def _open(self, answer: Answer, now: float) -> None:
         self._has_answered = False
         self.backoff.fail(now, answer, retry_policy.LONGEST_WAIT)
+        return True
 
 
 class CircuitBreakers:

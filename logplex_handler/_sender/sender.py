@@ -52,6 +52,7 @@ class Sender:
     Attributes:
         backoff: The wait after failures of this stream alone; the circuit breaker of its host has
             another one.
+        breaker: The circuit breaker of the destination's host; None without a destination.
         sent_at: When the last request was over, on the monotonic clock. It is set before the
             circuit breaker records the answer.
         sent: The counts of requests; those of records are the accumulator's.
@@ -61,8 +62,8 @@ class Sender:
     """
 
     __slots__ = (
-        "_answers_before", "_breaker", "_diagnostics", "_failures", "_flush_interval", "_name",
-        "backoff", "in_flight", "problem", "sent", "sent_at", "set_aside_since",
+        "_answers_before", "_diagnostics", "_failures", "_flush_interval", "_name",
+        "backoff", "breaker", "in_flight", "problem", "sent", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +73,7 @@ class Sender:
         self.in_flight = in_flight
         self._flush_interval = flush_interval
         self._diagnostics = diagnostics
-        self._breaker: CircuitBreaker | None = None
+        self.breaker: CircuitBreaker | None = None
         # Requests in a row that did not deliver their records.
         self._failures = 0
         self.backoff = Backoff()
@@ -84,16 +85,11 @@ class Sender:
         self.problem = ""
         self.set_aside_since: float | None = None
 
-    @property
-    def breaker(self) -> CircuitBreaker | None:
-        """The circuit breaker of the destination's host; None without a destination."""
-        return self._breaker
-
     def set_destination(self, destination: Destination, breaker: CircuitBreaker) -> None:
         """Send to this destination from now on; at once if it differs from the previous one."""
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
-            self._breaker = breaker
+            self.breaker = breaker
             self._answers_before = None
             self._failures = 0
             self.backoff.reset()
@@ -104,21 +100,21 @@ class Sender:
 
         Then the stream fails, and not the host.
         """
-        before, breaker = self._answers_before, self._breaker
+        before, breaker = self._answers_before, self.breaker
         return before is not None and breaker is not None and breaker.answers > before
 
     @property
     def retry_after_until(self) -> float:
         """The time before which the receiver wants no request, on the monotonic clock."""
         own = self.backoff.retry_after_until
-        breaker = self._breaker
+        breaker = self.breaker
         return own if breaker is None else max(own, breaker.backoff.retry_after_until)
 
     def ignore_retry_after(self) -> None:
         """Ignore the receiver's `Retry-After`, because there is no later chance to send."""
         self.backoff.retry_after_until = 0.0
-        if self._breaker is not None:
-            self._breaker.backoff.retry_after_until = 0.0
+        if self.breaker is not None:
+            self.breaker.backoff.retry_after_until = 0.0
 
     def due_in(self, urgency: Urgency) -> float | None:
         """Seconds until the next request is due; None if nothing waits."""
@@ -126,8 +122,8 @@ class Sender:
         backlog = self.in_flight.backlog()
         if self.in_flight.has_batch:
             wait = self.backoff.remaining(now, urgency)
-            if self._breaker is not None and not self._breaker.is_closed:
-                wait = max(wait, self._breaker.backoff.remaining(now, urgency))
+            if self.breaker is not None and not self.breaker.is_closed:
+                wait = max(wait, self.breaker.backoff.remaining(now, urgency))
             return wait
         return self.in_flight.readable_in(now) or due_in(
             backlog,
@@ -195,7 +191,7 @@ class Sender:
 
     def _record_at_breaker(self, answer: Answer) -> bool:
         """Record the answer at the circuit breaker; return whether the host itself fails."""
-        breaker = self._breaker
+        breaker = self.breaker
         if breaker is None:
             return False
         is_alone = answer.status is None and self.fails_alone

@@ -24,7 +24,7 @@ CREATE TABLE chunks (
     records INTEGER NOT NULL,
     sizes TEXT
 )"""
-# `place` increases from one chunk of a stream to the next, and `part` among those that replaced one.
+# `place` increases from one chunk of a stream to the next; `part`, among those that replaced one.
 # The column `stream` has no type, so that the number 1 and the text "1" differ. The bodies have a
 # table of their own, so that a chunk gets its frame id without being written again.
 _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"

@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from logplex_handler._transport.adapter import bind
+from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to

@@ -15,8 +15,8 @@ import urllib3.exceptions
 
 from logplex_handler._process.reentrancy import Activity, current_activity
 from logplex_handler._transport import errors
-from logplex_handler._transport.adapter import bind
 from logplex_handler._transport.answer import retry_after
+from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 
