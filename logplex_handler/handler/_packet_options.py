@@ -11,7 +11,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.arguments import Arguments, flag
+from logplex_handler.handler.arguments import Arguments, flag, whole_number
 
 # l2met takes lines with these procids for lines of Heroku's own.
 _RESERVED_PROCIDS = frozenset({"router", "logplex"})
@@ -21,12 +21,14 @@ def packet_form(
     given: Arguments,
     environ: Mapping[str, str],
     destination: Destination | None,
-    max_packet_bytes: int,
     *,
     machine: str,
     program: str,
 ) -> PacketForm:
     """The form of all packets of a handler; `destination` is that of its own stream."""
+    max_packet_bytes = whole_number(
+        given, "max_packet_bytes", packet.MIN_PACKET_BYTES, packet.MAX_PACKET_BYTES
+    )
     facility = given["facility"]
     if not isinstance(facility, str) or facility not in SysLogHandler.facility_names:
         raise ConfigurationError(

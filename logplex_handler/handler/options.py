@@ -23,7 +23,7 @@ from logplex_handler._spool.spool import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
 from logplex_handler._version import __version__
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.packet import MAX_PACKET_BYTES, MIN_PACKET_BYTES, PacketForm
+from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler._packet_options import checked_token, packet_form
 from logplex_handler.handler.arguments import Arguments, flag, function, seconds, whole_number
@@ -89,23 +89,16 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
         raise ConfigurationError("level: must be a number or the name of a level")
     destination = _own_destination(given, environ)
-    max_packet_bytes = whole_number(given, "max_packet_bytes", MIN_PACKET_BYTES, MAX_PACKET_BYTES)
-    packet = packet_form(
-        given, environ, destination, max_packet_bytes, machine=machine, program=program
-    )
-    max_batch_bytes = whole_number(
-        given,
-        "max_batch_bytes",
-        max_packet_bytes + _FRAME_OVERHEAD,
-        _MAX_BATCH_BYTES,
-    )
+    packet = packet_form(given, environ, destination, machine=machine, program=program)
+    min_batch_bytes = packet.max_packet_bytes + _FRAME_OVERHEAD
+    max_batch_bytes = whole_number(given, "max_batch_bytes", min_batch_bytes, _MAX_BATCH_BYTES)
     streams = given["streams"]
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
         destination=destination,
         packet=packet,
-        accumulator=_limits(given, max_packet_bytes, max_batch_bytes, has_disk=spool is not None),
+        accumulator=_limits(given, packet, max_batch_bytes, has_disk=spool is not None),
         sender=SenderOptions(
             flush_interval=seconds(given, "flush_interval", may_be_zero=True),
             max_batch_bytes=max_batch_bytes,
@@ -141,12 +134,12 @@ def resolve_for_process(given: Arguments) -> Options:
 
 
 def _limits(
-    given: Arguments, max_packet_bytes: int, max_batch_bytes: int, *, has_disk: bool
+    given: Arguments, packet: PacketForm, max_batch_bytes: int, *, has_disk: bool
 ) -> BufferLimits:
     on_full = given["on_full"]
     if on_full not in get_args(OnFull):
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
-    max_bytes = whole_number(given, "max_buffer_bytes", max_packet_bytes)
+    max_bytes = whole_number(given, "max_buffer_bytes", packet.max_packet_bytes)
     return BufferLimits(
         max_bytes=max_bytes,
         on_full=on_full,

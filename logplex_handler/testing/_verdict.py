@@ -23,20 +23,15 @@ CONTENT_TYPE = "application/logplex-1"
 # Enough to see what is wrong, without thousands of lines in a failed test's output.
 _MAX_PACKET_VIOLATIONS = 10
 
-# The bodies of error answers, and the rule that each one reports.
-_NO_POST = b"Not a POST to /logs"
-_NO_BASE64 = b"Credentials are not base64"
-_OTHER_TYPE = f"Content-Type is not {CONTENT_TYPE}".encode()
-_NO_GZIP = b"Body is not gzip"
-_MALFORMED = b"Malformed log messages"
-_MISCOUNTED = b"Message count mismatch"
-_RULE_OF_ANSWER = {
-    _NO_POST: "http.path",
-    _NO_BASE64: "http.base64",
-    _OTHER_TYPE: "http.type",
-    _NO_GZIP: "http.gzip",
-    _MALFORMED: "frame.malformed",
-    _MISCOUNTED: "http.count",
+# The answers to requests that break a rule.
+_REFUSALS = {
+    "http.path": HttpAnswer(404, b"Not a POST to /logs"),
+    "http.credentials": HttpAnswer(401, headers={"WWW-Authenticate": "Basic realm=Logplex"}),
+    "http.base64": HttpAnswer(500, b"Credentials are not base64"),
+    "http.type": HttpAnswer(415, f"Content-Type is not {CONTENT_TYPE}".encode()),
+    "http.gzip": HttpAnswer(500, b"Body is not gzip"),
+    "frame.malformed": HttpAnswer(400, b"Malformed log messages"),
+    "http.count": HttpAnswer(400, b"Message count mismatch"),
 }
 
 
@@ -53,16 +48,16 @@ class Verdict:
 
 def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool) -> Verdict:
     """Decide on one request. Without `strict`, only mistakes that lose lines are violations."""
-    token, answer = _authenticate(request, accepts)
+    token, broken_rule = _authenticate(request, accepts)
     body, encoding_fault = decode(request)
     frames, malformed, framing_fault = ([], False, None) if body is None else find_frames(body)
     fault = encoding_fault or framing_fault
-    if answer is None:
-        answer = _answer_to_body(request.headers, frames, malformed, body)
+    broken_rule = broken_rule or _rule_broken_by_body(request.headers, frames, malformed, body)
+    answer = HttpAnswer(204) if broken_rule is None else _REFUSALS[broken_rule]
     violations = [fault] if fault else []
-    if answer.status in (400, 404, 415, 500):
+    if broken_rule is not None and answer.status != 401:
         message = f"{answer.status}: {answer.body.decode('ascii')}"
-        violations.append(Violation(message, _RULE_OF_ANSWER[answer.body]))
+        violations.append(Violation(message, broken_rule))
     if strict:
         violations += _missing_headers(request)
         of_packets = list(_packet_violations(frames))
@@ -73,23 +68,20 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
     return Verdict(answer, answer.status == 500, token, frames, tuple(violations))
 
 
-def _authenticate(
-    request: HttpRequest, accepts: Callable[[str], bool]
-) -> tuple[str, HttpAnswer | None]:
-    """The request's token if it is accepted, and the answer if the headers alone decide it."""
+def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple[str, str | None]:
+    """The request's token if it is accepted, and the rule that its headers break."""
     if request.method != "POST" or request.target.partition("?")[0] != "/logs":
-        return "", HttpAnswer(404, _NO_POST)
-    refusal = HttpAnswer(401, headers={"WWW-Authenticate": "Basic realm=Logplex"})
+        return "", "http.path"
     if request.headers.get("Authorization", "").partition(" ")[0] != "Basic":
-        return "", refusal
+        return "", "http.credentials"
     credentials = given_credentials(request.headers)
     if credentials is None:
-        return "", HttpAnswer(500, _NO_BASE64)
+        return "", "http.base64"
     user, token = credentials
     if user != "token" or not accepts(token):
-        return "", refusal
+        return "", "http.credentials"
     if request.headers.get("Content-Type") != CONTENT_TYPE:
-        return token, HttpAnswer(415, _OTHER_TYPE)
+        return token, "http.type"
     return token, None
 
 
@@ -103,17 +95,17 @@ def given_credentials(headers: Headers) -> tuple[str, str] | None:
     return user, token
 
 
-def _answer_to_body(
+def _rule_broken_by_body(
     headers: Headers, frames: list[bytes], malformed: bool, body: bytes | None
-) -> HttpAnswer:
+) -> str | None:
     if body is None and headers.get("Content-Encoding", "").lower() == "gzip":
-        return HttpAnswer(500, _NO_GZIP)
+        return "http.gzip"
     if malformed:
-        return HttpAnswer(400, _MALFORMED)
+        return "frame.malformed"
     count = headers.get("Logplex-Msg-Count")
     if count is not None and msg_count(headers) != len(frames):
-        return HttpAnswer(400, _MISCOUNTED)
-    return HttpAnswer(204)
+        return "http.count"
+    return None
 
 
 def msg_count(headers: Headers) -> int | None:
