@@ -43,7 +43,7 @@ class Scheduler(Generic[S]):
         retirement: Gets the idle streams.
         urgency: Decides how long streams and hosts may wait.
         diagnostics: Where hung look-ups are reported.
-        clock: A monotonic clock, in seconds.
+        clock: A monotonic clock, in seconds. Default: `time.monotonic`.
     """
 
     def __init__(
@@ -52,13 +52,15 @@ class Scheduler(Generic[S]):
         retirement: Retirement[S],
         urgency: UrgencyMonitor,
         diagnostics: Diagnostics,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._workers = workers
         self._retirement = retirement
         self._urgency = urgency
         self._diagnostics = diagnostics
-        self._clock = clock
+        # Not a default argument: backoffs must be read on the clock that they were set on, also
+        # where a test replaces that.
+        self._clock = time.monotonic if clock is None else clock
         # The plan for each stream: when to look at it again, its place in a queue, or its current
         # task. An item of a timer or queue that is not its stream's plan is outdated.
         self._plans: dict[S, float | Ticket[S] | Task[S]] = {}
