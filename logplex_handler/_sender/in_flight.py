@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.batch import Batch, Part, Refusal
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.source import Lease, Source
@@ -25,16 +24,16 @@ class InFlight:
 
     Args:
         accumulator: Its ledger counts the outcomes.
-        source: Provides the records.
         max_bytes: Bytes of a request's body before compression.
 
     Attributes:
+        source: Provides the records.
         destination: The destination of the batch; None while it is unknown.
     """
 
     __slots__ = (
         "_accumulator", "_codec", "_drop_reports", "_health_lines", "_is_filling", "_max_bytes",
-        "_sending", "_source", "destination",
+        "_sending", "destination", "source",
     )  # fmt: skip
 
     def __init__(
@@ -46,7 +45,7 @@ class InFlight:
         codec: Codec,
     ) -> None:
         self._accumulator = accumulator
-        self._source = source
+        self.source = source
         self._drop_reports = drop_reports
         self._max_bytes = max_bytes
         self._codec = codec
@@ -64,7 +63,7 @@ class InFlight:
             batch.rewrite(lambda frame: self._codec.readdress(frame, old, destination))
             lease.destination = destination
         self.destination = destination
-        self._source.set_hostname(destination.hostname)
+        self.source.set_hostname(destination.hostname)
 
     def add_health(self, frames: list[bytes]) -> None:
         """Send health lines with the next batch. The caller must wake a worker."""
@@ -92,14 +91,6 @@ class InFlight:
         """Records that wait or are being sent."""
         return self._accumulator.counts()[2]
 
-    def backlog(self) -> Backlog:
-        """The records that wait in the source."""
-        return self._source.backlog()
-
-    def readable_in(self, now: float) -> float:
-        """Seconds until the source may be read; 0 if it may be now."""
-        return self._source.readable_in(now)
-
     def next_part(self) -> Part | None:
         """The part to send now, perhaps of a new batch; None if nothing waits."""
         if self.destination is None:
@@ -114,7 +105,7 @@ class InFlight:
         lease = Lease(destination)
         try:
             self._is_filling = True
-            self._fill(lease, self._source.max_bytes)
+            self._fill(lease, self.source.max_bytes)
         finally:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
@@ -124,7 +115,7 @@ class InFlight:
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
         """Add records to a batch whose frames were all refused, to find the faulty ones."""
-        room = self._source.max_bytes - batch.size
+        room = self.source.max_bytes - batch.size
         try:
             if room > 0:
                 self._fill(lease, room)
@@ -133,9 +124,9 @@ class InFlight:
         self._settle_some(batch, lease, 0, 0)
 
     def _fill(self, lease: Lease, room: int) -> None:
-        if self._source.takes_own_lines(lease):
+        if self.source.takes_own_lines(lease):
             self._add_own_lines(lease)
-        self._source.fill(lease, room)
+        self.source.fill(lease, room)
 
     def _add_own_lines(self, lease: Lease) -> None:
         while self._health_lines:
@@ -179,7 +170,7 @@ class InFlight:
         more_delivered, more_dropped = batch.drop_refused()
         self._sending = None
         self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
-        self._source.forget(lease)
+        self.source.forget(lease)
         self._accumulator.settle(
             delivered=delivered + more_delivered,
             dropped=dropped + more_dropped,
@@ -187,7 +178,7 @@ class InFlight:
         )
 
     def _settle_some(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:
-        self._source.replace(lease, batch.left)
+        self.source.replace(lease, batch.left)
         self._accumulator.settle(
             delivered=delivered, dropped=dropped, recovered=lease.recovered, through=False
         )
@@ -195,12 +186,12 @@ class InFlight:
     def discard_batch(self) -> None:
         """Discard the batch and all waiting records, because the stream has ended."""
         self._sending = None
-        self._source.discard()
+        self.source.discard()
 
     def persist(self) -> int | None:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""
         if self._sending is not None:
             batch, lease = self._sending
             if lease.unwritten:
-                self._source.replace(lease, batch.left)
-        return self._source.persist()
+                self.source.replace(lease, batch.left)
+        return self.source.persist()

@@ -119,13 +119,13 @@ class Sender:
     def due_in(self, urgency: Urgency) -> float | None:
         """Seconds until the next request is due; None if nothing waits."""
         now = time.monotonic()
-        backlog = self.in_flight.backlog()
+        backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:
             wait = self.backoff.remaining(now, urgency)
             if self.breaker is not None and not self.breaker.is_closed:
                 wait = max(wait, self.breaker.backoff.remaining(now, urgency))
             return wait
-        return self.in_flight.readable_in(now) or due_in(
+        return self.in_flight.source.readable_in(now) or due_in(
             backlog,
             urgency,
             now,
@@ -215,7 +215,7 @@ class Sender:
             case Action.RETRY:
                 self._fail(decision, answer)
                 if decision.is_reported:
-                    self._report_kept("unreachable", answer, "not delivering")
+                    self._report_kept("retried", answer, "not delivering")
             case Action.RESEND | Action.SPLIT:
                 self.backoff.retry_now()
                 if decision.slows_down:

@@ -125,7 +125,7 @@ class Stream:
         elif self.resolution.end_cause:
             return None
         else:
-            has_records = self.in_flight.backlog().records > 0
+            has_records = self.source.backlog().records > 0
             job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_records=has_records)
         return None if due_in is None else (job, due_in)
 
