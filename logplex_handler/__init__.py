@@ -5,8 +5,7 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.shutdown import flush_all
-from logplex_handler.metrics import count, measure, sample
-from logplex_handler.reports import Metrics
+from logplex_handler.metrics import Metrics, count, measure, sample
 from logplex_handler.sigterm import flush_on_sigterm
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.current import use_stream

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from logplex_handler.metrics import bridge, histogram
-from logplex_handler.reports import Metrics, reporter_of
+from logplex_handler.metrics import Metrics, bridge
+from logplex_handler.metrics.meter import reporter_of
 
 try:
     from opentelemetry.sdk import metrics as instruments
@@ -83,7 +83,8 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
             if isinstance(data, Sum) and data.is_monotonic:
                 found.count(name, self._increment(name, data, point))
             elif isinstance(data, Histogram | ExponentialHistogram):
-                found.distribution(name, unit, _parts(data, point))
+                counts, bounds = _buckets(data, point)
+                found.histogram(name, unit, counts, bounds, point.sum, point.min, point.max)
             else:
                 found.sample(name, point.value, unit)
         self._reporter.report_recorded(collected=found.pairs())
@@ -111,17 +112,11 @@ def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
                     yield metric, point
 
 
-def _parts(data: Any, point: Any) -> Iterator[tuple[str, float, bool]]:
-    if isinstance(data, ExponentialHistogram):
-        counts, bounds = _exponential(point)
-    else:
-        counts = list(point.bucket_counts)
-        bounds = list(pairwise([0.0, *point.explicit_bounds, float("inf")]))
-    return histogram.parts(counts, bounds, point.sum, point.min, point.max)
-
-
-def _exponential(point: Any) -> tuple[list[float], list[tuple[float, float]]]:
-    """The buckets' counts and bounds: bucket i is from `base ** i` to `base ** (i + 1)`."""
+def _buckets(data: Any, point: Any) -> tuple[list[float], list[tuple[float, float]]]:
+    """The buckets' counts and bounds."""
+    if not isinstance(data, ExponentialHistogram):
+        return list(point.bucket_counts), [*pairwise([0.0, *point.explicit_bounds, float("inf")])]
+    # Bucket i is from `base ** i` to `base ** (i + 1)`.
     base = 2.0 ** (2.0**-point.scale)
     counts: list[float] = [point.zero_count]
     bounds = [(0.0, 0.0)]

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.metrics import metric_pairs
-from logplex_handler.reports import Metrics
+from logplex_handler.metrics import Metrics, metric_pairs
 
 __all__ = ["ProcessMetrics"]
 

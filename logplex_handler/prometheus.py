@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.metrics import bridge, histogram
-from logplex_handler.reports import Metrics, reporter_of
+from logplex_handler.metrics import Metrics, bridge
+from logplex_handler.metrics.meter import reporter_of
 
 __all__ = ["PrometheusBridge"]
 
@@ -86,14 +86,14 @@ class PrometheusBridge:
                         increment = self._increments.of((one.name, _labels(one)), one.value)
                         found.count(bridge.named(family.name, one.labels), increment)
             elif family.type in ("histogram", "summary"):
-                for name, counts, bounds, total in self._distributions(family):
-                    found.distribution(name, unit, histogram.parts(counts, bounds, total))
+                for name, counts, bounds, total in self._histograms(family):
+                    found.histogram(name, unit, counts, bounds, total)
             elif family.type in ("gauge", "stateset", "unknown"):
                 for one in family.samples:
                     found.sample(bridge.named(one.name, one.labels), one.value, unit)
         return found
 
-    def _distributions(
+    def _histograms(
         self, family: Any
     ) -> Iterator[tuple[str, list[float], list[tuple[float, float]], float]]:
         """For each combination of labels: the name, the number of values in each bucket, the

@@ -9,11 +9,15 @@ from typing import Literal
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import LineForm, live
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
+from logplex_handler.metrics.metric_pairs import (
+    MAX_LINE_BYTES,
+    checked_source,
+    in_lines,
+    metrics_text,
+)
 
 __all__ = ["KeyValueFormatter"]
 
-_MAX_SOURCE_BYTES = 200
 # Characters that the pairs repeated for each line of a traceback may have in all. An exception's
 # text may have any number of lines.
 _MAX_REPEATED = 1_000_000
@@ -196,20 +200,6 @@ def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
     if len(shared) * len(each) > _MAX_REPEATED:
         return []
     return [f"{shared} {line}" for line in each]
-
-
-def checked_source(option: str, source: object) -> str:
-    """The source, if consumers can read it; else an error that names the option."""
-    if (
-        not isinstance(source, str)
-        or grammar.quote(source) != source
-        or len(source.encode("utf-8", "replace")) > _MAX_SOURCE_BYTES
-    ):
-        raise ConfigurationError(
-            f"{option}: must be 1 to {_MAX_SOURCE_BYTES} bytes of text without spaces, quotes, "
-            "'=', backslashes or control characters"
-        )
-    return source
 
 
 def _metric_lines(source: str, metrics: list[str]) -> Iterator[str]:

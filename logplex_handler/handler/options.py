@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 from logplex_handler._buffer.limits import BufferLimits, OnFull
-from logplex_handler._formatting.formatter import checked_source
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool import owner_locks
@@ -27,6 +26,7 @@ from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler._packet_options import checked_token, packet_form
 from logplex_handler.handler.arguments import Arguments, flag, function, seconds, whole_number
+from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.

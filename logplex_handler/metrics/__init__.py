@@ -1,9 +1,12 @@
-"""Metrics: `measure`, `sample` and `count` for one line, and aggregation between two reports.
+"""Metrics: `measure`, `sample` and `count` for one line, and `Metrics`, which aggregates between
+two reports.
 
 Comes in: names and numbers. Goes out: pairs for `extra=`. Knows nothing of lines, streams or
-receivers. The three functions are public; `Metrics` is in `logplex_handler.reports`.
+receivers.
 """
 
+from logplex_handler.metrics._metrics import Metrics
+from logplex_handler.metrics.meter import Meter
 from logplex_handler.metrics.metric_pairs import count, measure, sample
 
-__all__ = ["count", "measure", "sample"]
+__all__ = ["Meter", "Metrics", "count", "measure", "sample"]

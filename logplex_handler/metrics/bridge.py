@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 
 from logplex_handler.metrics import metric_pairs, number_format
-from logplex_handler.metrics._summary import LONGEST_PART
+from logplex_handler.metrics._summary import LONGEST_PART, PERCENTILES
 
 # Characters that no name may contain; a dot in a label's value would look like another level.
 _NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")
 _LONGEST_NAME = metric_pairs.MAX_NAME_BYTES - len(LONGEST_PART)
 _UNITS = {"seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": ""}
 _LETTERS = re.compile("[A-Za-z]{1,20}")
+
+Bounds = Sequence[tuple[float, float]]
 
 
 def named(name: str, labels: Mapping[str, object]) -> str:
@@ -72,11 +74,34 @@ class Gathered:
             return
         self._add(name, partial(metric_pairs.sample, name, value, unit))
 
-    def distribution(self, name: str, unit: str, parts: Iterable[tuple[str, float, bool]]) -> None:
-        """Report the parts of a histogram: the end of each name, the value, whether it has the
-        unit."""
-        for part, value, has_unit in parts:
-            self.sample(name + part, value, unit if has_unit else "")
+    def histogram(
+        self,
+        name: str,
+        unit: str,
+        counts: Sequence[float],
+        bounds: Bounds,
+        total: float,
+        least: float | None = None,
+        most: float | None = None,
+    ) -> None:
+        """Report the statistics of a histogram, which has only the number of values in each bucket.
+
+        Args:
+            counts: The number of values in each bucket.
+            bounds: The lower and upper bound of each bucket; empty if they are not known.
+            total: The sum of all values.
+            least, most: The smallest and the largest value, if known.
+        """
+        n = sum(counts)
+        if n <= 0:
+            return
+        self.sample(f"{name}.count", int(n), "")
+        values = {".mean": total / n, ".min": least, ".max": most}
+        for percent in PERCENTILES if bounds else ():
+            values[f".p{percent}"] = _percentile(percent / 100, counts, bounds, least, most)
+        for part, value in values.items():
+            if value is not None:
+                self.sample(name + part, number_format.short(value), unit)
 
     def pairs(self) -> dict[str, str]:
         """All pairs, as for `extra=`."""
@@ -94,3 +119,24 @@ class Gathered:
 
 def _count(name: str, n: float) -> dict[str, str]:
     return metric_pairs.count(name, int(n) if n == int(n) else n)
+
+
+def _percentile(
+    part: float,
+    counts: Sequence[float],
+    bounds: Bounds,
+    least: float | None,
+    most: float | None,
+) -> float:
+    """A percentile, estimated as if the values of its bucket were spread evenly."""
+    rank = part * sum(counts)
+    value = 0.0
+    for count, (low, high) in zip(counts, bounds, strict=True):
+        if count:
+            # The last bucket often has no upper bound; only its lower bound is known.
+            value = low if high == float("inf") else low + (high - low) * min(1.0, rank / count)
+            if rank <= count:
+                break
+        rank -= count
+    value = value if most is None else min(value, most)
+    return value if least is None else max(value, least)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from logplex_handler._process import forks
-from logplex_handler.metrics import _interval, _summary, metric_pairs, number_format
+from logplex_handler.metrics import _summary, metric_pairs, number_format
 from logplex_handler.metrics._summary import Summary
 from logplex_handler.metrics._timer import Timer
-from logplex_handler.metrics._units import Units
 from logplex_handler.metrics.number_format import Number
+
+if TYPE_CHECKING:
+    from logplex_handler.metrics.reporter import Reporter
 
 Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
@@ -21,28 +23,6 @@ Polled: TypeAlias = Callable[[], Number | timedelta | None]
 _ORDINARY = 2**63
 # A summary's name must still be a valid name with the longest end behind it.
 _LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
-
-
-class Owner(Protocol):
-    """Reports for many meters, and logs metrics that do not wait for a report.
-
-    Attributes:
-        units: The units of all names, in all streams.
-    """
-
-    units: Units
-
-    def begin(self, meter: Meter) -> None:
-        """Include the meter in the next report."""
-
-    def log(self, stream: object, pairs: Mapping[str, str]) -> None:
-        """Log metrics as a line of their own."""
-
-    def leave_out(self, name: str, error: BaseException) -> None:
-        """Count a metric that could not be read, and report the first error of each name."""
-
-    def warn_closed(self) -> None:
-        """Report that a metric was recorded after the last report."""
 
 
 class Meter:
@@ -53,8 +33,8 @@ class Meter:
     the name's earlier one.
     """
 
-    def __init__(self, owner: Owner, stream_id: object) -> None:
-        self._owner = owner
+    def __init__(self, reporter: Reporter, stream_id: object) -> None:
+        self._reporter = reporter
         self.stream_id = stream_id
         # The polled functions, which a forked child keeps, each with its unit.
         self._polled: dict[str, tuple[Polled, str]] = {}
@@ -127,7 +107,7 @@ class Meter:
             unit = "ms"
         # A function without a unit may return a timedelta, whose unit is ms.
         if unit or pair:
-            self._owner.units.keep("sample", name, unit)
+            self._reporter.keep_unit("sample", name, unit)
         self.renew_if_forked()
         with self._lock:
             self._polled.pop(name, None)
@@ -160,8 +140,8 @@ class Meter:
             self._observe(name, value, unit)
             return
         pair = metric_pairs.measure(name, value, unit)
-        self._owner.units.keep("measure", name, "ms" if isinstance(value, timedelta) else unit)
-        self._owner.log(self.stream_id, pair)
+        self._reporter.keep_unit("measure", name, "ms" if isinstance(value, timedelta) else unit)
+        self._log(pair)
 
     def timer(self, name: str, *, aggregate: bool = False) -> Timer:
         """Measure how long something takes, in ms.
@@ -184,10 +164,15 @@ class Meter:
                 self._check_summary(name, "ms")
             return Timer(lambda taken: self._observe(name, taken, "ms"))
         metric_pairs.check("measure", name)
-        self._owner.units.keep("measure", name, "ms")
+        self._reporter.keep_unit("measure", name, "ms")
         return Timer(
-            lambda taken: self._owner.log(self.stream_id, metric_pairs.measure(name, taken, "ms"))
+            lambda taken: self._reporter.log(
+                self.stream_id, metric_pairs.measure(name, taken, "ms")
+            )
         )
+
+    def _log(self, pairs: dict[str, str]) -> None:
+        self._reporter.log(self.stream_id, pairs)
 
     def _observe(self, name: str, value: Number | timedelta, unit: str) -> None:
         if (
@@ -216,7 +201,7 @@ class Meter:
     def _check_summary(self, name: str, unit: str) -> None:
         metric_pairs.check("measure", name, unit, _LONGEST_SUMMARY)
         _summary.require()
-        self._owner.units.keep("measure", name, unit)
+        self._reporter.keep_unit("measure", name, unit)
 
     def _begin(self) -> None:
         """Include this meter in the next report.
@@ -225,9 +210,9 @@ class Meter:
         drains it.
         """
         if self._closed:
-            self._owner.warn_closed()
+            self._reporter.warn_closed()
         else:
-            self._owner.begin(self)
+            self._reporter.begin(self)
 
     def renew_if_forked(self) -> None:
         """Start at zero if this is a fork that Python ran no hooks for."""
@@ -243,7 +228,7 @@ class Meter:
             try:
                 value = function()
                 if value is not None:
-                    self._owner.units.keep(
+                    self._reporter.keep_unit(
                         "sample", name, "ms" if isinstance(value, timedelta) else unit
                     )
                     pairs |= metric_pairs.sample(name, value, unit)
@@ -251,7 +236,7 @@ class Meter:
                 raise
             except BaseException as error:
                 # Also SystemExit and its kind, which must not end the reporting thread.
-                self._owner.leave_out(name, error)
+                self._reporter.leave_out(name, error)
         return pairs
 
     def end(self) -> None:
@@ -267,7 +252,29 @@ class Meter:
             counts, self._counts = self._counts, {}
             summaries, self._summaries = self._summaries, {}
             held = dict(self._held)
-        return _interval.pairs(counts, held, summaries, self._owner.leave_out)
+        found: dict[str, str] = {}
+        for name, n in counts.items():
+            if n:
+                try:
+                    found |= metric_pairs.count(name, n)
+                except ValueError as error:
+                    # The sum is larger than the largest float.
+                    self._reporter.leave_out(name, error)
+        found |= held
+        for name, summary in summaries.items():
+            for part, (value, unit) in summary.parts().items():
+                full_name = name + part
+                try:
+                    pair = metric_pairs.sample(full_name, value, unit)
+                    if pair.keys() & found.keys():
+                        raise ValueError(
+                            f"{full_name}: a sample and a part of an aggregate have this name"
+                        )
+                except ValueError as error:
+                    self._reporter.leave_out(full_name, error)
+                else:
+                    found |= pair
+        return found
 
     @property
     def is_lasting(self) -> bool:
@@ -279,3 +286,8 @@ def _own_number(kind: str, name: str, value: object, unit: str) -> tuple[int | f
     """The value as an int or a float, whose sums are such numbers too, and its unit."""
     number, unit = metric_pairs.number_and_unit(kind, name, value, unit)
     return (number if isinstance(number, int) else float(number)), unit
+
+
+def reporter_of(meter: Meter) -> Reporter:
+    """The reporter of a meter, for this package's bridges from other libraries."""
+    return meter._reporter

@@ -8,10 +8,9 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import lru_cache
 
+from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import number_format
 from logplex_handler.metrics.number_format import Number, Plain
-
-__all__ = ["count", "measure", "sample"]
 
 # None of these characters may be in a name: a consumer would take it for the end of the name, or
 # for another kind of metric.
@@ -21,6 +20,9 @@ _KEY = re.compile(rf"(?:measure|sample|count)#{_NAME}")
 MAX_NAME_BYTES = 200
 _MAX_UNIT_LETTERS = 20
 _UNIT = re.compile(rf"[A-Za-z]{{0,{_MAX_UNIT_LETTERS}}}")
+# Nothing that needs quotes in a line.
+_SOURCE = re.compile(r'[^\x00-\x20="\\\x7f-\x9f]+')
+_MAX_SOURCE_BYTES = 200
 # Together with a header of at most 480 bytes, such a line fits in the smallest packet allowed
 # (2,048 bytes), so a line of metrics is never cut.
 MAX_LINE_BYTES = 1000
@@ -120,6 +122,20 @@ def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Pla
         return number_format.plain(number), unit
     except (TypeError, ValueError) as error:
         raise type(error)(f"{kind} {name}: the value {_shown(value)} {error}") from None
+
+
+def checked_source(option: str, source: object) -> str:
+    """The source, if consumers can read it; else an error that names the option."""
+    if (
+        not isinstance(source, str)
+        or not _SOURCE.fullmatch(source)
+        or len(source.encode("utf-8", "replace")) > _MAX_SOURCE_BYTES
+    ):
+        raise ConfigurationError(
+            f"{option}: must be 1 to {_MAX_SOURCE_BYTES} bytes of text without spaces, quotes, "
+            "'=', backslashes or control characters"
+        )
+    return source
 
 
 def metrics_text(metrics: list[str], source: str) -> str:

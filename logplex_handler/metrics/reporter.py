@@ -14,7 +14,6 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.live_objects import LiveObjects
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
-from logplex_handler.metrics._units import Units
 from logplex_handler.metrics.meter import Meter
 
 _LEVEL = logging.INFO
@@ -22,10 +21,12 @@ _LEVEL = logging.INFO
 _CLOSE_TIMEOUT = 5.0
 # Names of failing metrics, whose first failure is logged.
 _MAX_NAMES_OF_FAILURES = 1000
+# Names whose unit is remembered. A program that puts ids into names may have any number of them.
+_MAX_NAMES_WITH_UNITS = 10_000
 
 
 class Reporter:
-    """The owner of meters. It has a thread of its own, and reports once more at exit."""
+    """Has a thread of its own that reports, and reports once more at exit."""
 
     def __init__(self, logger: logging.Logger, interval: float, source: str | None) -> None:
         self._logger = logger
@@ -38,7 +39,9 @@ class Reporter:
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
         # The meters that have something to report, even if the application has dropped them.
         self._active: set[Meter] = set()
-        self.units = Units()
+        # The first unit of each name. Without a lock: at worst, two units that are given at the
+        # same moment are both accepted.
+        self._units: dict[str, str] = {}
         self._logged_failures: set[str] = set()
         self._closed = False
         self.after_fork_in_child()
@@ -115,6 +118,20 @@ class Reporter:
                 extra["logplex_stream"] = stream
             # Formatters other than KeyValueFormatter write the text, which repeats the extras.
             self._logger.log(_LEVEL, metric_pairs.metrics_text(group, source), extra=extra)
+
+    def keep_unit(self, kind: str, name: str, unit: str) -> None:
+        """Remember the unit of a name: to a consumer, one name with two units is two metrics.
+
+        Raises:
+            ValueError: The name has another unit.
+        """
+        known = self._units.get(name)
+        if known is None and len(self._units) < _MAX_NAMES_WITH_UNITS:
+            self._units[name] = unit
+        elif known is not None and known != unit:
+            raise ValueError(
+                f"{kind} {name}: the unit {unit!r} must be {known!r}, as it was before"
+            )
 
     def leave_out(self, name: str, error: BaseException) -> None:
         """Count a metric that could not be read, and log the first error of each name."""
