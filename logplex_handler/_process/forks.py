@@ -49,12 +49,10 @@ _called: list[list[ForkGuard]] = []
 
 
 def register(forkable: Forkable) -> None:
-    """Have the object begin anew in every child of a fork that Python runs hooks for."""
     _forkables.add(forkable)
 
 
 def register_guard(guard: ForkGuard) -> None:
-    """Have the guard called before and after every fork that Python runs hooks for."""
     _guards.add(guard)
 
 

@@ -48,7 +48,6 @@ class _ResourceLocks:
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Make new locks: threads of the parent may have held the old ones."""
         # Guards the dictionary.
         self._lock = threading.Lock()
         self._by_id: weakref.WeakValueDictionary[str, threading.RLock] = (

@@ -55,6 +55,5 @@ class Misbehaviour:
 
 
 def check_status(status: int) -> None:
-    """Raises ValueError unless `status` may be the status of an answer."""
     if not 200 <= status <= 599:
         raise ValueError(f"status must be 200 to 599, not {status}")
