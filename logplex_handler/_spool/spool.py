@@ -60,14 +60,14 @@ class Served(NamedTuple):
     streams: bool
 
 
-class Spool:
-    """A handler's rows in the file. Any thread may use it; each method is one transaction.
+class Spool(Transactions):
+    """A handler's rows in the file. Any thread may use it; each method here is one transaction.
 
-    The file is opened when it is first used. All methods raise a SpoolError if it cannot be used.
+    The file is opened when it is first used. These methods raise a SpoolError if it cannot be used.
     """
 
     def __init__(self, options: SpoolOptions) -> None:
-        self._transactions = Transactions(options.path, options.max_bytes)
+        super().__init__(options.path, options.max_bytes)
         # The place of the chunk written last; changed within transactions only.
         self._last_place = 0
 
@@ -81,13 +81,13 @@ class Spool:
         join: Collection[int] = (),
     ) -> int:
         """Add a chunk and return its id. The chunks to join get the same frame id."""
-        with self._transactions.begin() as db:
+        with self.begin() as db:
             _set_frame_id(db, join, frame_id)
             return self._insert(db, self._next_place(), 0, stream, hostname, frames, frame_id)
 
     def join(self, ids: Collection[int], frame_id: str) -> None:
         """Give one frame id to chunks that are sent together."""
-        with self._transactions.begin() as db:
+        with self.begin() as db:
             _set_frame_id(db, ids, frame_id)
 
     def replace(
@@ -100,7 +100,7 @@ class Spool:
         recovered: bool,
     ) -> list[int]:
         """Replace chunks by parts, each with its frame id; return the ids of the parts."""
-        with self._transactions.begin() as db:
+        with self.begin() as db:
             found = [db.execute("SELECT place FROM chunks WHERE id = ?", (id,)) for id in ids]
             places = [place for cursor in found for (place,) in cursor]
             at = min(places, default=self._next_place())
@@ -119,7 +119,7 @@ class Spool:
         """
         chunks: list[Chunk] = []
         size = 0
-        with self._transactions.begin(writes=False) as db:
+        with self.begin(writes=False) as db:
             for chunk in _chunks(db, _IN_ORDER, (self._owner, stream), exclude):
                 if not chunks and chunk.frames and chunk.frame_id is not None:
                     # Chunks that were sent together are sent together again, even if chunks of
@@ -142,12 +142,12 @@ class Spool:
     def delete(self, ids: Collection[int]) -> None:
         """Remove settled chunks."""
         if ids:
-            with self._transactions.begin() as db:
+            with self.begin() as db:
                 _delete(db, ids)
 
     def delete_stream(self, stream: StreamId) -> None:
         """Remove all chunks of a stream."""
-        with self._transactions.begin() as db:
+        with self.begin() as db:
             statement = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
             _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
@@ -158,10 +158,9 @@ class Spool:
             The number of records of each stream.
         """
         found: dict[StreamId, int] = {}
-        with self._transactions.begin() as db:
-            owner_lock = self._transactions.owner_lock
+        with self.begin() as db:
             owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]
-            dead = [owner for owner in owners if owner_lock.try_claim(owner)]
+            dead = [owner for owner in owners if self.owner_lock.try_claim(owner)]
             try:
                 for owner in dead:
                     for stream, records, place in db.execute(_COUNTS, (owner, *served)):
@@ -174,24 +173,12 @@ class Spool:
                 db.execute("BEGIN")
             finally:
                 for owner in dead:
-                    owner_lock.release_claim(owner)
+                    self.owner_lock.release_claim(owner)
         return found
-
-    def give_up(self, why: str) -> None:
-        """Stop using the file. Its chunks belong to this process until the process ends."""
-        self._transactions.give_up(why)
-
-    def set_deadline(self, deadline: float) -> None:
-        """Wait for other processes only until this time, on the monotonic clock."""
-        self._transactions.set_deadline(deadline)
-
-    def close(self) -> None:
-        """Close the file, and let others take over the remaining chunks."""
-        self._transactions.close()
 
     @property
     def _owner(self) -> int:
-        return self._transactions.owner_lock.owner
+        return self.owner_lock.owner
 
     def _insert(
         self,
