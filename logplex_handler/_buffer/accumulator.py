@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from logplex_handler._buffer.contents import Contents
-from logplex_handler._buffer.due import BATCH
-from logplex_handler._buffer.flushes import Flushes
+from logplex_handler._buffer.contents import Backlog, Contents
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
-from logplex_handler._buffer.snapshot import Backlog
+from logplex_handler._buffer.wake_reasons import BATCH, LARGE
 from logplex_handler._buffer.wake_ups import WakeUps
-from logplex_handler._buffer.weighed_queue import WeighedQueue
+from logplex_handler._buffer.weighed_queue import FlushMark, WeighedQueue
 from logplex_handler._wire.entry import Entry, Weigh
 
 
@@ -29,8 +27,8 @@ class Accumulator:
     """
 
     __slots__ = (
-        "_append", "_changed", "_contents", "_entries", "_limits", "_lock", "_on_reclaimed",
-        "_queue", "_under_way", "_wake_ups", "flushes", "ledger",
+        "_append", "_changed", "_contents", "_entries", "_latest_flush", "_limits", "_lock",
+        "_on_reclaimed", "_queue", "_under_way", "ledger", "wake_ups",
     )  # fmt: skip
 
     def __init__(
@@ -56,9 +54,11 @@ class Accumulator:
         self._queue = WeighedQueue(weigh)
         self._entries = self._queue.entries
         self._append = self._entries.append
-        self._contents = Contents(limits, pool, self._queue, self.ledger, self.shrink)
-        self._wake_ups = WakeUps(limits)
-        self.flushes = Flushes(self._lock, self._contents)
+        self._contents = Contents(limits, pool, self._queue, self.ledger, self)
+        self.wake_ups = WakeUps(limits, self._contents)
+        # A mark after all entries queued when the last flush began; it stays after that flush ends.
+        self._latest_flush = FlushMark()
+        self._queue.add_mark(self._latest_flush)
 
     def append(self, entry: Entry) -> bool:
         """Queue a light entry, and return whether to wake a worker.
@@ -66,7 +66,7 @@ class Accumulator:
         Called for every record, so it takes no lock and makes as few calls as possible.
         """
         self._append(entry)
-        return len(self._entries) >= self._wake_ups.look_at and self._look()
+        return len(self._entries) >= self.wake_ups.look_at and self._look()
 
     def put(
         self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
@@ -86,13 +86,13 @@ class Accumulator:
                 self._append(entry)
                 return True
             if never_wakes or may_wait:
-                self._see(weigh=True)
+                self._catch_up(weigh=True)
                 fits = self._contents.fits(size)
                 if not fits and (never_wakes or size <= self._limits.max_bytes):
-                    self._wake_ups.is_room_wanted |= may_wait
+                    self.wake_ups.is_room_wanted |= may_wait
                     return None
             if never_wakes:
-                self._contents.linger.add_never_waking()
+                self._contents.add_never_waking()
             self._append(entry)
             return self._look(weigh=True)
 
@@ -119,77 +119,62 @@ class Accumulator:
             self._contents.rejected_as = cause
             self._notify()
 
-    @property
-    def is_congested(self) -> bool:
-        """Whether entries come faster than they are taken, and throttling the callers helps."""
-        return self._wake_ups.is_congested(len(self._queue))
-
     def begin_throttle(self, seconds: float) -> float:
         """The most seconds that a caller waits after it put an entry into a congested queue."""
         with self._lock:
-            seconds = self._wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
-            self._update()
+            seconds = self.wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
+            self._catch_up(replan=True)
             return seconds
 
     def end_throttle(self) -> None:
         """Note that the caller has waited."""
         with self._lock:
-            self._wake_ups.backpressure.end_throttle(time.monotonic(), len(self._queue))
-            self._update()
-
-    @property
-    def is_short_of_room(self) -> bool:
-        """Whether half of the room was in use when a worker was last woken."""
-        return self._wake_ups.is_short_of_room
-
-    @property
-    def is_nearly_empty(self) -> bool:
-        """Whether throttling can stop."""
-        return self._wake_ups.is_nearly_empty(len(self._queue))
+            self.wake_ups.backpressure.end_throttle(time.monotonic(), len(self._entries))
+            self._catch_up(replan=True)
 
     def backlog(self) -> Backlog:
         """The entries that wait now."""
         with self._lock:
-            self._see()
-            now = self._contents.snapshot()
-            reasons = self._wake_ups.reasons(now)
+            self._catch_up()
+            wake_ups = self.wake_ups
+            reasons = wake_ups.reasons()
             return Backlog(
-                records=now.entries,
+                records=len(self._entries),
                 full_batch=reasons & BATCH != 0,
-                pressing=self._wake_ups.is_pressing(reasons, now.entries),
-                since=self._contents.linger.since if now.entries else math.inf,
-                flushing=self.flushes.is_wanted,
+                pressing=wake_ups.is_room_wanted or reasons & LARGE != 0 or wake_ups.is_congested,
+                since=self._contents.since if self._entries else math.inf,
+                flushing=not self._contents.has_left(self._latest_flush),
             )
 
     def take(self, most: int) -> list[Entry]:
         """Take at most this many entries to send; they stay pending until they are settled.
 
         The weight of heavy entries still counts towards the bound. That of light ones does not,
-        until `keep` gives the size of their frames.
+        until `resize_taken` gives the size of their frames.
         """
         with self._lock:
             self._catch_up()
             with self._uninterrupted():
                 taken = self._contents.take(most)
-            self._catch_up()
-            self._wake_ups.taken(self._contents.snapshot())
+            self.wake_ups.taken()
+            self._catch_up(replan=True)
         return taken
 
-    def keep(self, size: int, *, back: Sequence[Entry] = ()) -> None:
+    def resize_taken(self, size: int, *, returned: Sequence[Entry] = ()) -> None:
         """Put the last of the taken entries back, in order; the others now use this many bytes."""
+        contents = self._contents
         with self._lock:
-            in_transit = self._contents.in_transit
-            if not in_transit.records:
+            if not contents.in_transit:
                 # The entries were abandoned meanwhile.
                 return
-            if back:
+            if returned:
                 with self._uninterrupted():
-                    self._contents.put_back(back)
-                self._wake_ups.put_back()
-            in_transit.held_bytes = size if in_transit.records else 0
-            if self._contents.must_shrink:
+                    contents.put_back(returned)
+                self.wake_ups.put_back()
+            contents.in_transit_bytes = size if contents.in_transit else 0
+            if contents.must_shrink:
                 self._shrink()
-            self._update()
+            self._catch_up(replan=True)
 
     def settle(
         self,
@@ -203,29 +188,30 @@ class Accumulator:
         """Count the outcomes of taken records. Their memory is free once all of them are counted.
 
         Args:
-            recovered: Whether a dead process left these records.
             through: Whether these are the last of their batch, so that all before have left too.
         """
         with self._lock:
-            in_transit = self._contents.in_transit
-            if not in_transit.settle(delivered + dropped, recovered=recovered, through=through):
+            records = delivered + dropped
+            if not self._contents.settle(records, recovered=recovered, through=through):
                 # The records were abandoned meanwhile, or the batch was only a drop notice.
                 return
             self.ledger.delivered += delivered
             if dropped:
                 self.ledger.drop(cause, dropped)
-            self._catch_up()
-            self._wake_ups.settled(self._contents.snapshot())
+            self.wake_ups.settled()
+            self._catch_up(replan=True)
             self._notify()
 
-    def recover(self, records: int) -> None:
-        """Accept records from disk; they come before all others."""
+    def count_recovered(self, records: int) -> None:
+        """Count records on disk as accepted; they come before all others."""
         with self._lock:
-            self._contents.in_transit.recover(records)
+            self._contents.recovered += records
+            self._contents.recovered_left += records
 
+    @property
     def recovered(self) -> int:
         """The number of records accepted from disk."""
-        return self._contents.in_transit.recovered
+        return self._contents.recovered
 
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
         """Drop all remaining records for good; return how many.
@@ -235,22 +221,41 @@ class Accumulator:
         """
         with self._lock:
             left = self._contents.abandon(cause, unwritten)
-            self._update()
+            self._catch_up(replan=True)
             self._notify()
             return left
 
     def fill_ratio(self) -> float:
         """The share of its memory in use, from 0 to 1."""
         with self._lock:
-            self._see(weigh=True)
-            now = self._contents.snapshot()
-            return (now.weighed_bytes + now.in_transit_bytes) / self._limits.max_bytes
+            self._catch_up(weigh=True)
+            held = self._queue.weighed_bytes + self._contents.in_transit_bytes
+            return held / self._limits.max_bytes
 
-    def report_drops(self) -> dict[str, int]:
+    def claim_drops(self) -> dict[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
         with self._lock:
-            self._wake_ups.drops_reported()
-            return self.ledger.report_drops()
+            self.wake_ups.claimed_drops()
+            return self.ledger.claim_drops()
+
+    def begin_flush(self) -> FlushMark:
+        """Begin a flush of all queued entries. Pass the mark to `is_flushed`, then `end_flush`."""
+        mark = FlushMark()
+        with self._lock:
+            self._queue.add_mark(mark)
+            # An interruption may have begun a later flush.
+            self._latest_flush.place = max(self._latest_flush.place, mark.place)
+        return mark
+
+    def is_flushed(self, mark: FlushMark) -> bool:
+        """Whether all entries queued before the mark, and all records on disk, have left."""
+        with self._lock:
+            return not self._contents.recovered_left and self._contents.has_left(mark)
+
+    def end_flush(self, mark: FlushMark) -> None:
+        """Forget the mark."""
+        with self._lock:
+            self._queue.remove_mark(mark)
 
     def shrink(self) -> None:
         """Drop the oldest entries until no more bytes are used than are allowed now."""
@@ -269,7 +274,7 @@ class Accumulator:
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
         with self._lock:
-            self._see()
+            self._catch_up()
             return self._contents.counts()
 
     def _look(self, *, weigh: bool = False) -> bool:
@@ -279,8 +284,7 @@ class Accumulator:
                 # The interrupted operation processes the entry, but perhaps wakes no worker.
                 return True
             self._catch_up(weigh=weigh)
-            is_due = self._wake_ups.look(self._contents.snapshot())
-            return is_due or self._contents.has_reclaimed
+            return self.wake_ups.look() or self._contents.has_reclaimed
 
     # The caller of a method below holds the lock.
 
@@ -292,23 +296,17 @@ class Accumulator:
         if self._changed is not None:
             self._changed.notify_all()
 
-    def _see(self, *, weigh: bool = False) -> None:
-        """Process the appended entries for a reader, without deciding about waking."""
-        if self._catch_up(weigh=weigh):
-            self._wake_ups.predict(self._contents.snapshot())
-
-    def _update(self) -> None:
-        """Process changes and appended entries, without deciding about waking."""
-        self._catch_up()
-        if not self._under_way.locked():
-            self._wake_ups.predict(self._contents.snapshot())
-
-    def _catch_up(self, *, weigh: bool = False) -> bool:
-        """Process the appended entries; whether `look_at` is to be predicted anew."""
+    def _catch_up(self, *, weigh: bool = False, replan: bool = False) -> None:
+        """Process the appended entries, and plan the next look if it may have changed."""
         if self._under_way.locked():
-            return False
+            return
+        wake_ups = self.wake_ups
         with self._under_way:
-            return self._contents.catch_up(self._wake_ups.reported, weigh=weigh)
+            has_changed = self._contents.catch_up(
+                weigh=weigh, knows_batch=wake_ups.woken_for & BATCH != 0
+            )
+        if has_changed or replan:
+            wake_ups.plan_look()
 
     def _shrink(self) -> None:
         if self._under_way.locked():
@@ -317,4 +315,4 @@ class Accumulator:
         self._catch_up(weigh=True)
         with self._under_way:
             self._contents.make_room(0)
-        self._update()
+        self._catch_up(replan=True)

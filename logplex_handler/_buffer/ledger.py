@@ -49,7 +49,7 @@ class Ledger:
             self.never_taken += 1
             self._dropped[cause] += 1
 
-    def report_drops(self) -> dict[str, int]:
+    def claim_drops(self) -> dict[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
         with self._lock:
             self.has_unreported = False

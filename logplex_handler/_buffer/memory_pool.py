@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logplex_handler._buffer.contents import Contents
 
 # A holder also gets 1/64 of the remaining bytes, so that it asks rarely.
 _SHARE = 64
@@ -25,22 +27,6 @@ _SCARCE = 3 / 4
 _PATIENCE = 0.05
 # How many holders are asked to give way at a time, beginning with the one that may use most.
 _TRIES = 8
-
-
-class Holder(Protocol):
-    """An object that uses at most the bytes that the pool allows.
-
-    Attributes:
-        allowed: The bytes that it may use now.
-        shrink: Drops entries if less is allowed than before.
-    """
-
-    allowed: int
-    shrink: Callable[[], None]
-
-    @property
-    def in_flight(self) -> int:
-        """The bytes that it is sending, and so cannot free."""
 
 
 class MemoryPool:
@@ -64,11 +50,11 @@ class MemoryPool:
         # The number of holders with bytes, and a heap of them, the largest first; an item whose
         # number differs from its holder's `allowed` is outdated.
         self._holders = 0
-        self._most: list[tuple[int, int, Holder]] = []
+        self._most: list[tuple[int, int, Contents]] = []
         self._numbers = itertools.count()
-        self._to_shrink: set[Holder] = set()
+        self._to_shrink: set[Contents] = set()
 
-    def reserve(self, holder: Holder, needed: int) -> None:
+    def reserve(self, holder: Contents, needed: int) -> None:
         """Allow a holder this many bytes, perhaps at the expense of the one that may use most.
 
         It may get some more, or no more than before.
@@ -87,13 +73,13 @@ class MemoryPool:
         finally:
             self._lock.release()
 
-    def _may_have(self, holder: Holder, needed: int) -> bool:
+    def _may_have(self, holder: Contents, needed: int) -> bool:
         left = self._left - (needed - holder.allowed)
         if needed <= self._max_bytes // _LITTLE:
             return left >= 0
         return needed <= left - self._max_bytes // _KEPT
 
-    def _reclaim(self, holder: Holder, needed: int) -> None:
+    def _reclaim(self, holder: Contents, needed: int) -> None:
         """Take the missing bytes from a holder that may use most, if it keeps at least as many."""
         passed = []
         for _ in range(_TRIES):
@@ -102,7 +88,7 @@ class MemoryPool:
                 break
             passed.append(largest)
             more = needed - holder.allowed
-            spare = largest.allowed - max(needed, largest.in_flight)
+            spare = largest.allowed - max(needed, largest.in_transit_bytes)
             if largest is not holder and spare >= more:
                 self._allow(largest, -more)
                 self._to_shrink.add(largest)
@@ -111,14 +97,14 @@ class MemoryPool:
         for one in passed:
             self._note(one)
 
-    def _allow(self, holder: Holder, more: int) -> None:
+    def _allow(self, holder: Contents, more: int) -> None:
         self._left -= more
         self._holders += not holder.allowed
         holder.allowed += more
         self._holders -= not holder.allowed
         self._note(holder)
 
-    def _note(self, holder: Holder) -> None:
+    def _note(self, holder: Contents) -> None:
         if self._may_reclaim and holder.allowed:
             heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
             if len(self._most) > 64 + 4 * self._holders:
@@ -126,14 +112,14 @@ class MemoryPool:
                 self._most = list(valid.values())
                 heapq.heapify(self._most)
 
-    def _largest(self) -> Holder | None:
+    def _largest(self) -> Contents | None:
         while self._most:
             allowed, _, holder = heapq.heappop(self._most)
             if -allowed == holder.allowed:
                 return holder
         return None
 
-    def release(self, holder: Holder, kept: int) -> None:
+    def release(self, holder: Contents, kept: int) -> None:
         """Note that a holder needs no more than this. A call may do nothing, so repeat it later."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:

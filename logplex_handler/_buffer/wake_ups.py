@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from logplex_handler._buffer.backpressure import NO_CONGESTION, PATIENCE_WITH_A_DISK, Backpressure
-from logplex_handler._buffer.due import BATCH, DROPS, FIRST, LARGE, ROOM, Reasons, due, next_look
+from logplex_handler._buffer.contents import Contents
 from logplex_handler._buffer.limits import BufferLimits
-from logplex_handler._buffer.snapshot import Snapshot
+from logplex_handler._buffer.wake_reasons import (
+    BATCH,
+    DROPS,
+    FIRST,
+    LARGE,
+    ROOM,
+    WakeReasons,
+    next_look,
+    wake_reasons,
+)
 
 
 class WakeUps:
@@ -15,19 +24,22 @@ class WakeUps:
     entries. While the queue is congested, every look wakes it.
 
     Attributes:
-        reported: The reasons for which a worker was woken.
+        woken_for: The reasons for which a worker was woken.
         is_room_wanted: Whether a caller waits for room.
         look_at: The length of the queue from which a light entry is a reason to look.
     """
 
-    __slots__ = ("_limits", "backpressure", "is_room_wanted", "look_at", "reported")
+    __slots__ = (
+        "_contents", "_limits", "backpressure", "is_room_wanted", "look_at", "woken_for",
+    )  # fmt: skip
 
-    def __init__(self, limits: BufferLimits) -> None:
+    def __init__(self, limits: BufferLimits, contents: Contents) -> None:
         self._limits = limits
+        self._contents = contents
         self.backpressure = (
             Backpressure(PATIENCE_WITH_A_DISK) if limits.has_disk else Backpressure()
         )
-        self.reported: Reasons = 0
+        self.woken_for: WakeReasons = 0
         self.is_room_wanted = False
         # Read without a lock after a light entry was appended. Only `taken` lowers it while the
         # queue is not empty, and a worker looks again after taking and before it sleeps. So either
@@ -35,64 +47,61 @@ class WakeUps:
         # interpreter lock the two are ordered by the lock that a deque has of its own.)
         self.look_at = 0
 
-    def reasons(self, now: Snapshot) -> Reasons:
+    @property
+    def is_short_of_room(self) -> bool:
+        """Whether half of the room was in use when a worker was last woken."""
+        return self.woken_for & ROOM != 0
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether entries come faster than they are taken, and throttling the callers helps."""
+        backpressure = self.backpressure
+        return len(self._contents.queue.entries) >= backpressure.congested_at or (
+            self.woken_for & ROOM != 0 and backpressure.has_patience
+        )
+
+    @property
+    def is_nearly_empty(self) -> bool:
+        """Whether throttling can stop."""
+        return len(self._contents.queue.entries) < NO_CONGESTION and not self.woken_for & ROOM
+
+    def reasons(self) -> WakeReasons:
         """All present reasons, whether or not a worker was woken for them."""
-        return due(now, self._limits, is_room_wanted=self.is_room_wanted)
+        return wake_reasons(self._contents, self._limits, is_room_wanted=self.is_room_wanted)
 
-    def is_pressing(self, reasons: Reasons, queued: int) -> bool:
-        """Whether a full batch should not wait until it is a large one."""
-        return reasons & LARGE != 0 or self.is_room_wanted or self.is_congested(queued)
-
-    def look(self, now: Snapshot) -> bool:
+    def look(self) -> bool:
         """Whether to wake a worker, for a new reason or because of congestion."""
-        reasons = self.reasons(now)
-        is_news = reasons & ~self.reported != 0
-        self.reported |= reasons
-        self.predict(now)
-        return is_news or self.is_congested(now.entries)
+        reasons = self.reasons()
+        is_news = reasons & ~self.woken_for != 0
+        self.woken_for |= reasons
+        self.plan_look()
+        return is_news or self.is_congested
 
-    def predict(self, now: Snapshot) -> None:
+    def plan_look(self) -> None:
         """Compute when there may be another reason."""
         self.look_at = next_look(
-            now,
+            self._contents,
             self._limits,
-            self.reported,
+            self.woken_for,
             congested_at=self.backpressure.congested_at,
             may_throttle=self.backpressure.has_patience,
         )
 
-    def taken(self, now: Snapshot) -> None:
+    def taken(self) -> None:
         """Note that a worker took entries, and so knows the remaining ones without being woken."""
-        self.backpressure.taken(now.entries)
+        self.backpressure.taken(len(self._contents.queue.entries))
         self.is_room_wanted = False
-        self.reported = (self.reasons(now) & (FIRST | BATCH | LARGE)) | (self.reported & DROPS)
-        self.predict(now)
+        self.woken_for = (self.reasons() & (FIRST | BATCH | LARGE)) | (self.woken_for & DROPS)
 
     def put_back(self) -> None:
         """Note that a worker put entries back, and so knows them without being woken."""
-        self.reported |= FIRST
+        self.woken_for |= FIRST
 
-    def settled(self, now: Snapshot) -> None:
+    def settled(self) -> None:
         """Note that records were settled, so that there may be room."""
-        if self.is_short_of_room and not self.reasons(now) & ROOM:
-            self.reported &= ~ROOM
-        self.predict(now)
+        if self.woken_for & ROOM and not self.reasons() & ROOM:
+            self.woken_for &= ~ROOM
 
-    def drops_reported(self) -> None:
-        """Note that all drops were reported; the next one wakes a worker again."""
-        self.reported &= ~DROPS
-
-    @property
-    def is_short_of_room(self) -> bool:
-        """Whether half of the room was in use when a worker was last woken."""
-        return self.reported & ROOM != 0
-
-    def is_congested(self, queued: int) -> bool:
-        """Whether entries come faster than they are taken, and throttling their callers helps."""
-        return queued >= self.backpressure.congested_at or (
-            self.is_short_of_room and self.backpressure.has_patience
-        )
-
-    def is_nearly_empty(self, queued: int) -> bool:
-        """Whether throttling can stop."""
-        return queued < NO_CONGESTION and not self.is_short_of_room
+    def claimed_drops(self) -> None:
+        """Note that all drops are claimed; the next one wakes a worker again."""
+        self.woken_for &= ~DROPS

@@ -43,13 +43,7 @@ class WeighedQueue:
     """
 
     __slots__ = (
-        "_marks",
-        "entries",
-        "taken",
-        "usual_bytes",
-        "weigh",
-        "weighed",
-        "weighed_bytes",
+        "_marks", "entries", "taken", "usual_bytes", "weigh", "weighed", "weighed_bytes",
         "weighed_frames",
     )  # fmt: skip
 
@@ -64,13 +58,15 @@ class WeighedQueue:
         # Marks move when an entry before them is dropped.
         self._marks: list[FlushMark] = []
 
-    def __len__(self) -> int:
-        return len(self.entries)
-
     @property
     def most_bytes(self) -> int:
         """The most bytes that all entries can use."""
         return self.weighed_bytes + (len(self.entries) - self.weighed) * LIGHT
+
+    @property
+    def likely_bytes(self) -> int:
+        """Bytes that all entries hold, if those not weighed are like those that were."""
+        return self.weighed_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
 
     def add_mark(self, mark: FlushMark) -> None:
         """Put the mark after all entries; from now on it keeps its place among them."""

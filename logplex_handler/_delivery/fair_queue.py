@@ -7,19 +7,17 @@ import itertools
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.urgency import UrgencyMonitor
-
-S = TypeVar("S")
+from logplex_handler.streams.stream import Stream
 
 # A turn that no host has: none may be served before a request ends.
 NEVER = (math.inf, 0)
 
 
 @dataclass(eq=False)
-class Ticket(Generic[S]):
+class Ticket:
     """A stream's place in a queue. It is void once the scheduler has another plan for the stream.
 
     Attributes:
@@ -27,12 +25,12 @@ class Ticket(Generic[S]):
             for a look-up.
     """
 
-    stream: S
+    stream: Stream
     breaker: CircuitBreaker | None = None
 
 
 @dataclass(eq=False)
-class Host(Generic[S]):
+class Host:
     """The streams that wait for one host, and the requests to it.
 
     Attributes:
@@ -43,12 +41,12 @@ class Host(Generic[S]):
     """
 
     breaker: CircuitBreaker
-    tickets: deque[Ticket[S]] = field(default_factory=deque)
+    tickets: deque[Ticket] = field(default_factory=deque)
     in_progress: int = 0
-    turn: tuple[float, int, bool, Host[S]] | None = None
+    turn: tuple[float, int, bool, Host] | None = None
 
 
-class FairQueue(Generic[S]):
+class FairQueue:
     """The streams that wait for a request, by host.
 
     The owner guards it. A host whose circuit breaker is closed may be served at any time. Any other
@@ -60,17 +58,17 @@ class FairQueue(Generic[S]):
     def __init__(self, urgency: UrgencyMonitor) -> None:
         self._urgency = urgency
         # Hosts with tickets or with requests in progress.
-        self._hosts: dict[CircuitBreaker, Host[S]] = {}
+        self._hosts: dict[CircuitBreaker, Host] = {}
         # A heap of turns for ordinary requests, and one for probes. An outdated turn is removed
         # when it comes to the front.
-        self._turns: dict[bool, list[tuple[float, int, bool, Host[S]]]] = {False: [], True: []}
+        self._turns: dict[bool, list[tuple[float, int, bool, Host]]] = {False: [], True: []}
         self._numbers = itertools.count()
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, ticket: Ticket[S], breaker: CircuitBreaker, now: float) -> None:
+    def add(self, ticket: Ticket, breaker: CircuitBreaker, now: float) -> None:
         """Put a stream after the others of its host."""
         host = self._hosts.get(breaker)
         if host is None:
@@ -89,7 +87,7 @@ class FairQueue(Generic[S]):
             heapq.heappop(turns)
         return NEVER
 
-    def first(self, now: float, *, is_probe: bool) -> Host[S] | None:
+    def first(self, now: float, *, is_probe: bool) -> Host | None:
         """The host whose turn has come, as `next_turn` says; None if it must wait after all."""
         host = self._turns[is_probe][0][3]
         readiness = self._readiness(host, now)
@@ -99,12 +97,12 @@ class FairQueue(Generic[S]):
         self._update(host, now)
         return None
 
-    def pop(self, host: Host[S]) -> Ticket[S]:
+    def pop(self, host: Host) -> Ticket:
         """Take the next stream out of its host's queue; then `begin` or `update` must follow."""
         self._size -= 1
         return host.tickets.popleft()
 
-    def begin(self, host: Host[S], now: float) -> None:
+    def begin(self, host: Host, now: float) -> None:
         """Note that a request begins; the host goes after the others."""
         host.in_progress += 1
         host.turn = None
@@ -122,7 +120,7 @@ class FairQueue(Generic[S]):
         if host is not None:
             self._update(host, now)
 
-    def _update(self, host: Host[S], now: float) -> None:
+    def _update(self, host: Host, now: float) -> None:
         """Give the host a turn. It keeps its present turn unless it can be served earlier."""
         readiness, turn = self._readiness(host, now), host.turn
         if readiness is None:
@@ -139,7 +137,7 @@ class FairQueue(Generic[S]):
             host.turn = (due_at, number, is_probe, host)
             heapq.heappush(self._turns[is_probe], host.turn)
 
-    def _readiness(self, host: Host[S], now: float) -> tuple[float, bool] | None:
+    def _readiness(self, host: Host, now: float) -> tuple[float, bool] | None:
         """When the host may be served, and whether by a probe; None if a request must end first."""
         breaker = host.breaker
         if not host.tickets:

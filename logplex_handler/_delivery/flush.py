@@ -45,7 +45,7 @@ class Flusher:
     def flush_soon(self) -> None:
         """Have what is queued now delivered at once, and do not wait for it."""
         for stream in self._streams():
-            stream.accumulator.flushes.begin_and_end()
+            stream.accumulator.end_flush(stream.accumulator.begin_flush())
             self._workers.notify(stream)
 
     def flush(self, seconds: float) -> bool:
@@ -91,7 +91,7 @@ class Flusher:
             marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
-                    marks.append((stream, stream.accumulator.flushes.begin()))
+                    marks.append((stream, stream.accumulator.begin_flush()))
                     self._workers.notify(stream)
                 # All of them are waited for, even if one is not flushed in time.
                 flushed = [
@@ -100,7 +100,7 @@ class Flusher:
                 return all(flushed)
             finally:
                 for stream, mark in marks:
-                    stream.accumulator.flushes.end(mark)
+                    stream.accumulator.end_flush(mark)
 
     def _wait_for(
         self, stream: Stream, mark: FlushMark, deadline: float, min_request: float
@@ -111,7 +111,7 @@ class Flusher:
         while True:
             # Read first, so that a task that ends in the middle of this is not waited for.
             done = workers.progress.done
-            if drops is None and stream.accumulator.flushes.is_over(mark):
+            if drops is None and stream.accumulator.is_flushed(mark):
                 # Only now it is known how many of the records were dropped.
                 drops = stream.accumulator.ledger.total_reportable()
             is_flushed = drops is not None and self._has_said_all(stream, drops)

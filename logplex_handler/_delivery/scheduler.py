@@ -12,15 +12,15 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Ticket
-from logplex_handler._delivery.task import Retirement, S, Slot, Task
+from logplex_handler._delivery.task import Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler.errors import LookupFailed
+from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.resolver import Resolved
-from logplex_handler.streams.stream import Job
+from logplex_handler.streams.stream import Job, Stream
 
 # Seconds after which a request counts as slow, and other requests no longer wait for it.
 _PATIENCE = 0.5
@@ -31,16 +31,16 @@ _IDLE = 5.0
 
 
 # Returns the task that it began, if any.
-_Step = Callable[[float], Task[S] | None]
+_Step = Callable[[float], Task | None]
 
 
-class Scheduler(Generic[S]):
+class Scheduler:
     """Plans the jobs of streams. The owner guards it.
 
     Args:
         workers: The limit for concurrent requests to hosts that answer, for probes of other hosts,
             and for look-ups.
-        retirement: Gets the idle streams.
+        registry: Retires idle streams, and revives them.
         urgency: Decides how long streams and hosts may wait.
         diagnostics: Where hung look-ups are reported.
         clock: A monotonic clock, in seconds. Default: `time.monotonic`.
@@ -49,13 +49,13 @@ class Scheduler(Generic[S]):
     def __init__(
         self,
         workers: int,
-        retirement: Retirement[S],
+        registry: Registry,
         urgency: UrgencyMonitor,
         diagnostics: Diagnostics,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._workers = workers
-        self._retirement = retirement
+        self._registry = registry
         self._urgency = urgency
         self._diagnostics = diagnostics
         # Not a default argument: backoffs must be read on the clock that they were set on, also
@@ -63,23 +63,23 @@ class Scheduler(Generic[S]):
         self._clock = time.monotonic if clock is None else clock
         # The plan for each stream: when to look at it again, its place in a queue, or its current
         # task. An item of a timer or queue that is not its stream's plan is outdated.
-        self._plans: dict[S, float | Ticket[S] | Task[S]] = {}
+        self._plans: dict[Stream, float | Ticket | Task] = {}
         # A heap of the streams to look at again. The number decides between equal times.
-        self._timers: list[tuple[float, int, S]] = []
+        self._timers: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
-        self._requests: FairQueue[S] = FairQueue(urgency)
-        self._look_ups: deque[Ticket[S]] = deque()
+        self._requests: FairQueue = FairQueue(urgency)
+        self._look_ups: deque[Ticket] = deque()
         # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
         # whose drops are being reported.
-        self._reports: deque[S] = deque()
-        self._reporting: set[S] = set()
+        self._reports: deque[Stream] = deque()
+        self._reporting: set[Stream] = set()
         # The current tasks by slot, in the order in which they began.
-        self._tasks: list[dict[Task[S], None]] = [{} for _ in Slot]
+        self._tasks: list[dict[Task, None]] = [{} for _ in Slot]
 
-    def plan(self, stream: S) -> None:
+    def plan(self, stream: Stream) -> None:
         """Plan the next job of a stream after news of it."""
         if stream.is_retired:
-            self._retirement.revive(stream)
+            self._registry.revive(stream)
         self._plan_report(stream)
         plan = self._plans.get(stream)
         if isinstance(plan, Ticket):
@@ -89,12 +89,12 @@ class Scheduler(Generic[S]):
         elif not isinstance(plan, Task):
             self._plan_job(stream, stream.next_job(self._urgency.current))
 
-    def _plan_report(self, stream: S) -> None:
+    def _plan_report(self, stream: Stream) -> None:
         if stream.has_unreported_drops and stream not in self._reporting:
             self._reporting.add(stream)
             self._reports.append(stream)
 
-    def _plan_job(self, stream: S, job: tuple[Job, float] | None) -> None:
+    def _plan_job(self, stream: Stream, job: tuple[Job, float] | None) -> None:
         if job is None:
             if stream.id is not None:
                 self._look_again_in(_IDLE, stream)
@@ -107,13 +107,13 @@ class Scheduler(Generic[S]):
             ticket = self._plans[stream] = Ticket(stream, stream.breaker)
             self._requests.add(ticket, stream.breaker, self._clock())
 
-    def _look_again_in(self, seconds: float, stream: S) -> None:
+    def _look_again_in(self, seconds: float, stream: Stream) -> None:
         due_at, plan = self._clock() + seconds, self._plans.get(stream)
         if not isinstance(plan, float) or due_at < plan:
             self._plans[stream] = due_at
             heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
-    def take(self, *, look_ups: bool = True) -> Task[S] | None:
+    def take(self, *, look_ups: bool = True) -> Task | None:
         """Return the task to do now; None if nothing is due. The caller calls `end` after it.
 
         Args:
@@ -132,9 +132,9 @@ class Scheduler(Generic[S]):
         """When the next step is due, unless news comes first; infinite if there is none."""
         return self._next(self._clock(), look_ups=True)[0]
 
-    def _next(self, now: float, *, look_ups: bool) -> tuple[float, _Step[S]]:
+    def _next(self, now: float, *, look_ups: bool) -> tuple[float, _Step]:
         """The next step and when it is due: the first step due now, or else the earliest."""
-        next_step: tuple[float, _Step[S]] = (math.inf, self._look_again)
+        next_step: tuple[float, _Step] = (math.inf, self._look_again)
         for due_at, step in self._steps(look_ups=look_ups):
             if due_at <= now:
                 return due_at, step
@@ -142,7 +142,7 @@ class Scheduler(Generic[S]):
                 next_step = due_at, step
         return next_step
 
-    def _steps(self, *, look_ups: bool) -> Iterator[tuple[float, _Step[S]]]:
+    def _steps(self, *, look_ups: bool) -> Iterator[tuple[float, _Step]]:
         """When each step with a free slot is due; of several due ones, the first is taken.
 
         A step begins a task, or makes another step the next.
@@ -189,30 +189,30 @@ class Scheduler(Generic[S]):
         self._plan_report(stream)
         job = stream.next_job(self._urgency.current)
         if job is None and stream.is_idle and stream not in self._reporting:
-            self._retirement.retire(stream)
+            self._registry.retire(stream)
         else:
             self._plan_job(stream, job)
 
-    def _begin_report(self, now: float) -> Task[S]:
+    def _begin_report(self, now: float) -> Task:
         # One at a time: the application's callback may take long, and does not expect concurrent
         # calls.
         task = Task(self._reports.popleft(), Job.REPORT, Slot.REPORT, now)
         self._tasks[task.slot][task] = None
         return task
 
-    def _begin_look_up(self, now: float) -> Task[S] | None:
+    def _begin_look_up(self, now: float) -> Task | None:
         ticket = self._look_ups.popleft()
         if not self._is_still_due(ticket, Job.LOOK_UP):
             return None
         return self._begin(Task(ticket.stream, Job.LOOK_UP, Slot.LOOK_UP, now))
 
-    def _begin_request(self, now: float) -> Task[S] | None:
+    def _begin_request(self, now: float) -> Task | None:
         return self._begin_at_host(Slot.REQUEST, now)
 
-    def _begin_probe(self, now: float) -> Task[S] | None:
+    def _begin_probe(self, now: float) -> Task | None:
         return self._begin_at_host(Slot.PROBE, now)
 
-    def _begin_at_host(self, slot: Slot, now: float) -> Task[S] | None:
+    def _begin_at_host(self, slot: Slot, now: float) -> Task | None:
         host = self._requests.first(now, is_probe=slot is Slot.PROBE)
         while host is not None and host.tickets:
             ticket = self._requests.pop(host)
@@ -223,12 +223,12 @@ class Scheduler(Generic[S]):
             self._requests.update(host.breaker, now)
         return None
 
-    def _begin(self, task: Task[S]) -> Task[S]:
+    def _begin(self, task: Task) -> Task:
         self._plans[task.stream] = task
         self._tasks[task.slot][task] = None
         return task
 
-    def _is_still_due(self, ticket: Ticket[S], job: Job) -> bool:
+    def _is_still_due(self, ticket: Ticket, job: Job) -> bool:
         """Whether the stream still has this job; if it has another one, that is planned.
 
         The reason may be a late answer, or memory or time that other streams used.
@@ -273,12 +273,12 @@ class Scheduler(Generic[S]):
                 "no other stream is looked up",
             )
 
-    def _move(self, task: Task[S], slot: Slot) -> None:
+    def _move(self, task: Task, slot: Slot) -> None:
         del self._tasks[task.slot][task]
         task.slot = slot
         self._tasks[slot][task] = None
 
-    def accept_answer(self, task: Task[S], found: Resolved | LookupFailed | None) -> bool:
+    def accept_answer(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
         """Return whether the stream gets the answer of a look-up; called before `end`.
 
         The answer of a hung look-up is ignored if it is a failure, or while the stream's next task
@@ -293,7 +293,7 @@ class Scheduler(Generic[S]):
         self._move(task, Slot.ANSWERED)
         return True
 
-    def end(self, task: Task[S]) -> None:
+    def end(self, task: Task) -> None:
         """Note that the task is finished."""
         stream = task.stream
         del self._tasks[task.slot][task]

@@ -1,63 +1,12 @@
-"""A task for a stream, and the scheduler's view of a stream."""
+"""A task for a stream, and the slot that it uses."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, Protocol, TypeVar
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.urgency import Urgency
-from logplex_handler.errors import LookupFailed
-from logplex_handler.streams.stream import Job
-
-
-class Schedulable(Protocol):
-    """A stream, as the scheduler sees it."""
-
-    @property
-    def id(self) -> Hashable:
-        """None for a stream that is never retired."""
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether the stream is no longer among those in use."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the stream may be retired."""
-
-    @property
-    def breaker(self) -> CircuitBreaker | None:
-        """The circuit breaker of the stream's host; None while the destination is unknown."""
-
-    @property
-    def has_unreported_drops(self) -> bool:
-        """Whether there are drops to report to the application."""
-
-    def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
-        """The next job, and the seconds until it is due; None if there is none."""
-
-    def has_silent_host(self, since: float) -> bool:
-        """Whether the host has answered neither this stream nor others since a time."""
-
-    def end_look_up(self, found: LookupFailed, /) -> None:
-        """Note that the look-up has failed."""
-
-
-S = TypeVar("S", bound=Schedulable)
-S_contra = TypeVar("S_contra", bound=Schedulable, contravariant=True)
-
-
-class Retirement(Protocol[S_contra]):
-    """Retires idle streams, and revives them."""
-
-    def retire(self, stream: S_contra, /) -> None:
-        """Retire a stream that was idle for a while."""
-
-    def revive(self, stream: S_contra, /) -> None:
-        """Revive a retired stream after news of it."""
+from logplex_handler.streams.stream import Job, Stream
 
 
 class Slot(IntEnum):
@@ -76,7 +25,7 @@ class Slot(IntEnum):
 
 
 @dataclass(eq=False)
-class Task(Generic[S]):
+class Task:
     """A job that a worker or a flushing caller does for a stream.
 
     Attributes:
@@ -84,7 +33,7 @@ class Task(Generic[S]):
         breaker: The circuit breaker of the host that a request goes to; None for other jobs.
     """
 
-    stream: S
+    stream: Stream
     job: Job
     slot: Slot
     began: float

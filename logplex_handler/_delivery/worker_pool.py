@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from logplex_handler._delivery.news import News
-from logplex_handler._delivery.progress import Progress
+from logplex_handler._delivery.news import News, Progress
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.task import Task
 from logplex_handler._process.diagnostics import Diagnostics
@@ -38,7 +37,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        scheduler: Scheduler[Stream],
+        scheduler: Scheduler,
         transports: TransportPool,
         diagnostics: Diagnostics,
         urgency: UrgencyMonitor,
@@ -163,7 +162,7 @@ class WorkerPool:
         elif due_at < wakes_at:
             self._news.wake()
 
-    def _take(self, *, look_ups: bool) -> Task[Stream] | None:
+    def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:
             for stream in self._news.drain():
                 self._scheduler.plan(stream)
@@ -172,7 +171,7 @@ class WorkerPool:
                 self._busy.add(threading.get_ident())
             return task
 
-    def _do(self, task: Task[Stream], seconds: float) -> None:
+    def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
         try:
             if task.job is Job.REPORT:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.contents import Backlog
 from logplex_handler._buffer.limits import LARGE
-from logplex_handler._buffer.snapshot import Backlog
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.source import Lease, Parts, Source
@@ -153,7 +153,7 @@ class DiskSource(Source):
         with self._lock:
             self._queue.recovered += records
             self._queue.since = 0.0
-            self._accumulator.recover(records)
+            self._accumulator.count_recovered(records)
 
     def persist(self) -> int:
         while self.spill():
@@ -244,7 +244,7 @@ class DiskSource(Source):
 
     def _keep(self) -> None:
         """Let the accumulator know how much memory is held here."""
-        self._accumulator.keep(self._leased_bytes + held_bytes(self._unwritten))
+        self._accumulator.resize_taken(self._leased_bytes + held_bytes(self._unwritten))
 
     @property
     def _leased_bytes(self) -> int:

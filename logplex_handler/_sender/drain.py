@@ -54,8 +54,8 @@ def drain(
                     frames += more
                     added += entries_of_more
         finally:
-            accumulator.keep(
-                held + filled + frame_count(frames) * _FRAME_OVERHEAD, back=entries[added:]
+            accumulator.resize_taken(
+                held + filled + frame_count(frames) * _FRAME_OVERHEAD, returned=entries[added:]
             )
         if time.perf_counter() - paused_at > _SLICE:
             time.sleep(_PAUSE)

@@ -68,7 +68,7 @@ class DropReports:
             The drops that were not reported on stderr.
         """
         with self._lock:
-            drops = Counter(self._accumulator.report_drops())
+            drops = Counter(self._accumulator.claim_drops())
             new = drops - self._called_back
             self._called_back = drops.copy()
             left = drops - self._on_stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from logplex_handler._buffer.snapshot import Backlog
+from logplex_handler._buffer.contents import Backlog
 from logplex_handler._sender.urgency import Urgency
 
 # Seconds after a request that the next batch may wait once it is due, unless it is a large one. One

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 from enum import Enum
-from functools import partial
 from types import MappingProxyType
 
 from logplex_handler._buffer.accumulator import Accumulator
@@ -73,7 +72,7 @@ class Stream:
         self.before = before
         self._context = context
         self.resolution = Resolution() if resolution is None else resolution
-        on_news = partial(context.on_news, self)
+        on_news = self._on_news
         self.accumulator = Accumulator(context.limits, context.codec.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
         self.source = context.source_for(
@@ -104,6 +103,9 @@ class Stream:
             self._set_destination(self.resolution.found.destination)
         elif self.resolution.end_cause:
             self._reject_records()
+
+    def _on_news(self) -> None:
+        self._context.on_news(self)
 
     def fix(self, destination: Destination) -> None:
         """Send to this destination, without ever looking it up."""
@@ -198,7 +200,7 @@ class Stream:
             cause,
             drop_reports=self.drop_reports,
             diagnostics=self._context.diagnostics,
-            on_news=partial(self._context.on_news, self),
+            on_news=self._on_news,
         )
         self._open_intake.close(cause)
 
@@ -231,6 +233,6 @@ class Stream:
             delivered=delivered,
             pending=pending,
             dropped=MappingProxyType(dropped),
-            recovered=self.accumulator.recovered(),
+            recovered=self.accumulator.recovered,
         )
         return stats if self.before is None else self.before + stats

@@ -18,7 +18,7 @@ def test_entries_leave_in_the_order_they_came():
     for name in "abcde":
         queue.put(entry(name))
     taken = queue.take(3)
-    queue.keep(10, back=taken[1:])
+    queue.resize_taken(10, returned=taken[1:])
     assert names(taken) == ["a", "b", "c"]
     assert names(queue.take(9)) == ["b", "c", "d", "e"]
 
@@ -118,7 +118,7 @@ def test_abandoned_entries_are_dropped_and_nothing_counts_twice():
     assert queue.abandon("shutdown") == 4
     assert queue.abandon("shutdown") == 0
     queue.settle(delivered=2)
-    queue.keep(0, back=taken)
+    queue.resize_taken(0, returned=taken)
     assert counts(queue) == (4, 0, 0, {"shutdown": 4})
 
 
@@ -129,7 +129,7 @@ def test_drops_are_to_be_reported_except_for_rejected_records():
         queue.put(entry(name))
     queue.drop("format_error")
     assert queue.ledger.has_unreported
-    assert queue.report_drops() == {"buffer_full": 1, "format_error": 1}
+    assert queue.claim_drops() == {"buffer_full": 1, "format_error": 1}
     assert not queue.ledger.has_unreported
     queue.reject_from_now("closed")
     assert not queue.put(entry("d"))
@@ -207,7 +207,7 @@ def test_the_ledger_balances_at_any_moment():
     def take():
         while not stop.is_set():
             taken = queue.take(7)
-            queue.keep(50, back=taken[5:])
+            queue.resize_taken(50, returned=taken[5:])
             if taken[:5]:
                 queue.settle(delivered=len(taken[1:5]), dropped=1)
 
@@ -239,16 +239,16 @@ def test_heavy_entries_are_a_congestion_when_they_hold_half_of_the_room():
     queue = accumulator(max_bytes=100)
     for name in "abcde":
         queue.put(entry(name))
-        assert not queue.is_congested
+        assert not queue.wake_ups.is_congested
     assert queue.put(entry("f"))
-    assert queue.is_congested
+    assert queue.wake_ups.is_congested
     queue.take(2)
-    queue.keep(20)
-    assert queue.is_nearly_empty
+    queue.resize_taken(20)
+    assert queue.wake_ups.is_nearly_empty
     queue.put(entry("g"))
-    assert queue.is_congested
+    assert queue.wake_ups.is_congested
     queue.begin_throttle(math.inf)
-    assert not queue.is_congested
+    assert not queue.wake_ups.is_congested
 
 
 def test_what_is_put_back_holds_memory_once():
@@ -257,7 +257,7 @@ def test_what_is_put_back_holds_memory_once():
     for name in "abcdefgh":
         queue.put(entry(name))
     taken = queue.take(8)
-    queue.keep(20, back=taken[2:])
+    queue.resize_taken(20, returned=taken[2:])
     queue.put(entry("i", size=20))
     assert counts(queue) == (9, 0, 9, {})
     queue.settle(delivered=2)

@@ -6,6 +6,7 @@ entries that are logged while others are weighed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import permutations
 from typing import NamedTuple
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.due import BATCH, DROPS, FIRST, LARGE, ROOM
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.wake_reasons import BATCH, DROPS, FIRST, LARGE, ROOM
 from logplex_handler._wire.entry import LIGHT
 
 # On a busy machine it takes longer than other tests.
@@ -143,7 +144,7 @@ class Accumulators(RuleBasedStateMachine):
 
     def held(self, one):
         """Bytes that it really holds."""
-        in_transit = self.accumulators[one]._contents.in_transit.held_bytes
+        in_transit = self.accumulators[one]._contents.in_transit_bytes
         return in_transit + sum(entry.size for entry in self.actual(one))
 
     def actual(self, one):
@@ -179,7 +180,7 @@ class Accumulators(RuleBasedStateMachine):
     def seen(self, one):
         """What a worker sees besides: reasons of entries that gave way, and of weights."""
         oracle, contents = self.oracles[one], self.accumulators[one]._contents
-        seen = FIRST if oracle.queued and contents.linger.is_running else 0
+        seen = FIRST if oracle.queued and contents.since != math.inf else 0
         if contents.queue.weighed_bytes >= BATCH_BYTES:
             seen |= BATCH | LARGE
         if oracle.reasons() & BATCH and self.pool is not None and self.pool.is_scarce:
@@ -207,7 +208,7 @@ class Accumulators(RuleBasedStateMachine):
         oracle.queued = actual
 
     def check_reason_to_drop(self, one, wanted, actual, gone):
-        in_transit = self.accumulators[one]._contents.in_transit.held_bytes
+        in_transit = self.accumulators[one]._contents.in_transit_bytes
         assert in_transit + sum(entry.size for entry in wanted) > MAX_BYTES, "all had room"
         if self.may_drop_oldest:
             kept = actual[0].number if actual else 0
@@ -318,12 +319,12 @@ class Accumulators(RuleBasedStateMachine):
             return
         back = min(back, oracle.last_taken)
         entries = oracle.in_transit[len(oracle.in_transit) - back :]
-        accumulator.keep(size, back=entries)
+        accumulator.resize_taken(size, returned=entries)
         del oracle.in_transit[len(oracle.in_transit) - back :]
         oracle.queued = entries + oracle.queued
         oracle.last_taken -= back
         oracle.settle(0, through=False)
-        held = accumulator._contents.in_transit.held_bytes
+        held = accumulator._contents.in_transit_bytes
         assert held == (size if oracle.unsettled else 0)
         self.end(looked=[one])
         if back:
@@ -350,7 +351,7 @@ class Accumulators(RuleBasedStateMachine):
     def recover(self, one, records):
         oracle = self.oracles[one]
         if not oracle.is_abandoned:
-            self.accumulators[one].recover(records)
+            self.accumulators[one].count_recovered(records)
             oracle.accepted += records
             oracle.recovered_left += records
 
@@ -367,9 +368,9 @@ class Accumulators(RuleBasedStateMachine):
         self.end(looked=[one])
 
     @rule(one=either)
-    def report_drops(self, one):
+    def claim_drops(self, one):
         oracle = self.oracles[one]
-        drops = self.accumulators[one].report_drops()
+        drops = self.accumulators[one].claim_drops()
         assert drops == {c: n for c, n in oracle.dropped.items() if c != "closed" and n}
         oracle.unreported = False
         oracle.known &= FIRST | BATCH | LARGE | ROOM
@@ -380,7 +381,7 @@ class Accumulators(RuleBasedStateMachine):
     def begin_flush(self, one):
         self.begin()
         oracle = self.oracles[one]
-        mark = self.accumulators[one].flushes.begin()
+        mark = self.accumulators[one].begin_flush()
         oracle.latest_flush = oracle.in_transit + oracle.queued
         oracle.flushes.append((mark, oracle.latest_flush))
         self.end()
@@ -396,7 +397,7 @@ class Accumulators(RuleBasedStateMachine):
 
     @rule(one=either)
     def flush_soon(self, one):
-        self.accumulators[one].flushes.begin_and_end()
+        self.accumulators[one].end_flush(self.accumulators[one].begin_flush())
         self.oracles[one].latest_flush = self.oracles[one].in_transit + self.oracles[one].queued
 
     @rule(one=either, which=few)
@@ -404,7 +405,7 @@ class Accumulators(RuleBasedStateMachine):
         oracle = self.oracles[one]
         if oracle.flushes:
             mark, _ = oracle.flushes.pop(which % len(oracle.flushes))
-            self.accumulators[one].flushes.end(mark)
+            self.accumulators[one].end_flush(mark)
 
     @rule(one=either, is_unlikely=st.integers(0, 9).map(lambda number: number == 9))
     def reject_from_now(self, one, is_unlikely):
@@ -494,7 +495,7 @@ class Accumulators(RuleBasedStateMachine):
             oracle = self.oracles[one]
             for mark, entries in oracle.flushes:
                 is_over = not oracle.recovered_left and oracle.all_left(entries)
-                assert self.accumulators[one].flushes.is_over(mark) is is_over
+                assert self.accumulators[one].is_flushed(mark) is is_over
 
     @invariant()
     def no_memory_is_lost(self):

@@ -9,16 +9,16 @@ def test_waiting_for_a_mark_ends_when_what_was_queued_before_has_left():
     queue = accumulator(on_full="drop_newest", max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.flushes.begin()
+    mark = queue.begin_flush()
     for name in "cdefg":
         queue.put(entry(name))
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     queue.take(2)
     queue.settle(delivered=1)
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     assert queue.backlog().flushing
     queue.settle(dropped=1)
-    assert queue.flushes.is_over(mark)
+    assert queue.is_flushed(mark)
     assert not queue.backlog().flushing
 
 
@@ -27,14 +27,14 @@ def test_later_entries_that_give_way_do_not_end_the_wait_for_earlier_ones():
     queue = accumulator(max_bytes=50)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.flushes.begin()
+    mark = queue.begin_flush()
     queue.take(2)
     for name in "cdefghij":
         queue.put(entry(name))
     assert counts(queue)[3] == {"buffer_full": 5}
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     queue.settle(delivered=2)
-    assert queue.flushes.is_over(mark)
+    assert queue.is_flushed(mark)
 
 
 def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them():
@@ -42,17 +42,17 @@ def test_what_gives_way_behind_those_being_sent_does_not_end_the_wait_for_them()
     queue = accumulator(max_bytes=30)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.flushes.begin()
+    mark = queue.begin_flush()
     taken = queue.take(2)
     for name in "cdef":
         queue.put(entry(name))
-    queue.keep(10, back=taken[1:])
+    queue.resize_taken(10, returned=taken[1:])
     queue.settle(delivered=1)
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     assert queue.backlog().flushing
     queue.take(1)
     queue.settle(delivered=1)
-    assert queue.flushes.is_over(mark)
+    assert queue.is_flushed(mark)
     assert not queue.backlog().flushing
     assert counts(queue) == (6, 2, 1, {"buffer_full": 3})
 
@@ -63,8 +63,8 @@ def test_a_light_entry_that_comes_too_late_is_not_waited_for():
     queue.reject_from_now("closed")
     queue.abandon("shutdown")
     queue._queue.entries.append(entry("late"))
-    mark = queue.flushes.begin()
-    assert queue.flushes.is_over(mark)
+    mark = queue.begin_flush()
+    assert queue.is_flushed(mark)
     assert not queue.backlog().flushing
     assert counts(queue) == (1, 0, 0, {"closed": 1})
 
@@ -74,11 +74,11 @@ def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
     queue = accumulator()
     queue.put(entry("a"))
     before = len(queue._queue._marks)
-    marks = [queue.flushes.begin() for _ in range(3)]
-    queue.flushes.begin_and_end()
+    marks = [queue.begin_flush() for _ in range(3)]
+    queue.end_flush(queue.begin_flush())
     assert len(queue._queue._marks) == before + 3
     for mark in marks:
-        queue.flushes.end(mark)
+        queue.end_flush(mark)
     assert len(queue._queue._marks) == before
 
 
@@ -87,18 +87,18 @@ def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():
     queue = accumulator(max_bytes=10 * LIGHT, on_full="drop_newest")
     for name in "abcd":
         queue.append(entry(name, size=LIGHT // 2))
-    marks = [queue.flushes.begin()]
+    marks = [queue.begin_flush()]
     queue.append(entry("e", size=LIGHT // 2))
-    marks.append(queue.flushes.begin())
+    marks.append(queue.begin_flush())
     taken = queue.take(1)
     # As frames it holds more than it did before.
-    queue.keep(9 * LIGHT + LIGHT // 2)
+    queue.resize_taken(9 * LIGHT + LIGHT // 2)
     assert counts(queue)[2:] == (2, {"buffer_full": 3})
     for name in taken + queue.take(5):
-        assert [queue.flushes.is_over(mark) for mark in marks] == [False, False], name
+        assert [queue.is_flushed(mark) for mark in marks] == [False, False], name
         assert queue.backlog().flushing
         queue.settle(delivered=1)
-    assert [queue.flushes.is_over(mark) for mark in marks] == [True, True]
+    assert [queue.is_flushed(mark) for mark in marks] == [True, True]
     assert not queue.backlog().flushing
 
 
@@ -110,10 +110,10 @@ def test_records_settled_one_by_one_do_not_end_the_wait_for_later_ones():
     queue.settle(dropped=1, through=False)
     queue.put(entry("a"))
     queue.put(entry("b"))
-    mark = queue.flushes.begin()
+    mark = queue.begin_flush()
     queue.put(entry("c"))
     queue.take(3)
     queue.settle(delivered=1)
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     queue.settle(delivered=1)
-    assert queue.flushes.is_over(mark)
+    assert queue.is_flushed(mark)

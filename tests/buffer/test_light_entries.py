@@ -39,11 +39,11 @@ def test_nothing_is_weighed_to_flush_it_while_there_is_room_in_any_case():
     queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), never)
     for name in range(50):
         queue.append(entry(name))
-    mark = queue.flushes.begin()
+    mark = queue.begin_flush()
     assert names(queue.take(99)) == list(range(50))
-    assert not queue.flushes.is_over(mark)
+    assert not queue.is_flushed(mark)
     queue.settle(delivered=50)
-    assert queue.flushes.is_over(mark)
+    assert queue.is_flushed(mark)
 
 
 def test_light_entries_are_weighed_before_they_can_hold_too_much():
@@ -63,7 +63,7 @@ def test_light_and_other_entries_keep_their_order():
     for name in range(50):
         (queue.put if name % 3 else queue.append)(entry(name))
     taken = queue.take(20)
-    queue.keep(100, back=taken[10:])
+    queue.resize_taken(100, returned=taken[10:])
     assert names(queue.take(99)) == list(range(10, 50))
 
 
@@ -142,7 +142,7 @@ def test_what_has_been_taken_holds_what_it_has_become():
     for name in range(10):
         queue.append(entry(name))
     queue.take(10)
-    queue.keep(100 * LIGHT - 5)
+    queue.resize_taken(100 * LIGHT - 5)
     queue.put(entry("too large", size=10))
     assert counts(queue) == (11, 0, 10, {"buffer_full": 1})
     queue.settle(delivered=10)
@@ -182,7 +182,7 @@ def test_the_ledger_balances_while_light_entries_come_and_go():
     def take():
         while not stop.is_set():
             taken = queue.take(7)
-            queue.keep(5 * LIGHT, back=taken[5:])
+            queue.resize_taken(5 * LIGHT, returned=taken[5:])
             if taken[:5]:
                 queue.settle(delivered=len(taken[1:5]), dropped=1)
 

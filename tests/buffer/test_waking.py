@@ -68,7 +68,7 @@ def test_a_worker_is_woken_four_times_a_small_batch_at_most():
     assert woken == [True, False, True, True, False, False, True, False]
     queue.take(9)
     assert [queue.put(entry(name)) for name in "ij"] == [False, False]
-    queue.report_drops()
+    queue.claim_drops()
     queue.settle(delivered=6)
     assert queue.put(entry("k"))
 
@@ -92,7 +92,7 @@ def test_what_is_given_back_is_as_old_as_it_was():
     queue.put(entry("a"))
     queue.put(entry("b"))
     since = queue.backlog().since
-    queue.keep(10, back=queue.take(2)[1:])
+    queue.resize_taken(10, returned=queue.take(2)[1:])
     assert queue.backlog().since == since
 
 
@@ -102,7 +102,7 @@ def test_what_is_put_back_before_an_entry_that_never_wakes_keeps_a_clock():
     queue.put(entry("a"))
     taken = queue.take(1)
     queue.put(entry("never wakes"), never_wakes=True)
-    queue.keep(0, back=taken)
+    queue.resize_taken(0, returned=taken)
     assert queue.backlog().since < math.inf
     assert names(queue.take(9)) == ["a", "never wakes"]
 

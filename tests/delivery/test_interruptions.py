@@ -71,7 +71,7 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
         stream.accumulator.put(handler._codec.entry(record, handler.formatter)[0])
-        stream.accumulator.flushes.begin()
+        stream.accumulator.begin_flush()
         pipeline._worker_pool._scheduler.plan(stream)
         with pytest.raises(KeyboardInterrupt):
             pipeline._worker_pool.help_out(time.monotonic() + 5)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from logplex_handler._buffer.snapshot import Backlog
+from logplex_handler._buffer.contents import Backlog
 from logplex_handler._sender.due import due_in
 from logplex_handler._sender.urgency import Urgency
 

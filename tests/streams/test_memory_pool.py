@@ -34,7 +34,7 @@ def test_one_customer_s_outage_does_not_eat_the_others_memory():
             allowed = [accumulator._contents.allowed for accumulator in buffers]
             assert memory._left + sum(allowed) == 200_000
             held = [
-                accumulator._queue.weighed_bytes + accumulator._contents.in_transit.held_bytes
+                accumulator._queue.weighed_bytes + accumulator._contents.in_transit_bytes
                 for accumulator in buffers
             ]
             assert all(mine <= most for mine, most in zip(held, allowed, strict=True))

@@ -1,14 +1,26 @@
 """For which reasons a worker is woken, and how long the queue may grow before there is another."""
 
+import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler._buffer.due import BATCH, DROPS, FIRST, LARGE, ROOM, due, next_look
+from logplex_handler._buffer.contents import Contents
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
-from logplex_handler._buffer.snapshot import Snapshot
+from logplex_handler._buffer.wake_reasons import (
+    BATCH,
+    DROPS,
+    FIRST,
+    LARGE,
+    ROOM,
+    next_look,
+    wake_reasons,
+)
+from logplex_handler._buffer.weighed_queue import WeighedQueue
 from logplex_handler._wire.entry import LIGHT
 
 MAX = 100 * LIGHT
@@ -16,19 +28,34 @@ LIMITS = BufferLimits(MAX, "drop_oldest", batch_frames=10, batch_bytes=40 * LIGH
 WITH_DISK = BufferLimits(MAX, "drop_oldest", batch_frames=10, batch_bytes=40 * LIGHT, has_disk=True)
 
 
-def holding(entries=0, *, weighed=0, in_transit=0, usual=LIGHT, frames=None, **more):
-    """A snapshot of so many entries, the first of which were weighed, and hold `weighed` bytes."""
-    is_weighed = entries if weighed else 0
-    return Snapshot(
-        entries=entries,
-        frames=entries if frames is None else frames,
-        weighed=is_weighed,
-        weighed_bytes=weighed,
-        usual_bytes=usual,
-        in_transit_bytes=in_transit,
-        allowed_bytes=MAX,
-        **{"lingers": entries > 0, **more},
-    )
+def holding(
+    entries=0,
+    *,
+    weighed=0,
+    weighed_entries=None,
+    in_transit=0,
+    usual=LIGHT,
+    frames=None,
+    allowed=MAX,
+    lingers=True,
+    is_memory_scarce=False,
+    has_unreported_drops=False,
+):
+    """Contents of so many entries, the first of which were weighed, and hold `weighed` bytes."""
+    queue = WeighedQueue(lambda entry: entry)
+    queue.entries.extend([()] * entries)
+    queue.weighed = (entries if weighed else 0) if weighed_entries is None else weighed_entries
+    queue.weighed_bytes = weighed
+    queue.weighed_frames = queue.weighed + (0 if frames is None else frames - entries)
+    queue.usual_bytes = usual
+    ledger = Ledger()
+    ledger.has_unreported = has_unreported_drops
+    pool = SimpleNamespace(is_scarce=is_memory_scarce)
+    contents = Contents(LIMITS, pool, queue, ledger, None)
+    contents.allowed = allowed
+    contents.in_transit_bytes = in_transit
+    contents.since = 1.0 if entries and lingers else math.inf
+    return contents
 
 
 @pytest.mark.parametrize(
@@ -102,11 +129,11 @@ def holding(entries=0, *, weighed=0, in_transit=0, usual=LIGHT, frames=None, **m
 )  # fmt: skip
 def test_the_reasons_to_wake_a_worker(now, limits, more, expected):
     """Each of them alone, and those that come together."""
-    assert due(now, limits, **more) == expected
+    assert wake_reasons(now, limits, **more) == expected
 
 
 @pytest.mark.parametrize(
-    ("now", "limits", "reported", "expected"),
+    ("now", "limits", "woken_for", "expected"),
     [
         pytest.param(holding(), LIMITS, 0, 0, id="the first entry"),
         pytest.param(holding(3), LIMITS, 0, 0, id="nobody was woken for the first"),
@@ -131,64 +158,65 @@ def test_the_reasons_to_wake_a_worker(now, limits, more, expected):
         ),
     ],
 )  # fmt: skip
-def test_when_to_look_again(now, limits, reported, expected):
+def test_when_to_look_again(now, limits, woken_for, expected):
     """At the first length for which a worker may have to be woken, or entries weighed."""
     throttle = {"congested_at": sys.maxsize, "may_throttle": False}
-    assert next_look(now, limits, reported, **throttle) == expected
+    assert next_look(now, limits, woken_for, **throttle) == expected
 
 
 def test_a_congested_queue_is_looked_at_in_any_case():
     """However much room there is."""
-    reported = FIRST | BATCH
-    assert next_look(holding(20), LIMITS, reported, congested_at=30, may_throttle=True) == 30
+    woken_for = FIRST | BATCH
+    assert next_look(holding(20), LIMITS, woken_for, congested_at=30, may_throttle=True) == 30
 
 
 def test_while_half_of_the_room_is_taken_there_are_many_looks():
     """With a disk, callers are throttled at each of them, before the rest is taken."""
     now = holding(60, usual=100)
-    reported = FIRST | BATCH | LARGE | ROOM
+    woken_for = FIRST | BATCH | LARGE | ROOM
     throttle = {"congested_at": sys.maxsize}
-    seldom = next_look(now, WITH_DISK, reported, may_throttle=False, **throttle)
-    often = next_look(now, WITH_DISK, reported, may_throttle=True, **throttle)
+    seldom = next_look(now, WITH_DISK, woken_for, may_throttle=False, **throttle)
+    often = next_look(now, WITH_DISK, woken_for, may_throttle=True, **throttle)
     assert seldom == 101
     assert 61 < often < 80
 
 
 sizes = st.integers(0, 2 * LIGHT)
-snapshots = st.builds(
-    lambda weighed, light, usual, in_transit, **more: Snapshot(
-        entries=len(weighed) + light,
-        frames=sum(frames for _, frames in weighed) + light,
-        weighed=len(weighed),
-        weighed_bytes=sum(size for size, _ in weighed),
-        usual_bytes=usual,
-        in_transit_bytes=in_transit,
-        lingers=len(weighed) + light > 0,
+many_contents = st.builds(
+    lambda weighed, light, **more: {
+        "entries": len(weighed) + light,
+        "frames": sum(frames for _, frames in weighed) + light,
+        "weighed": sum(size for size, _ in weighed),
+        "weighed_entries": len(weighed),
         **more,
-    ),
+    },
     weighed=st.lists(st.tuples(sizes, st.integers(1, 3)), max_size=60),
     light=st.integers(0, 60),
     usual=st.integers(1, LIGHT),
     in_transit=st.integers(0, MAX // 2),
-    allowed_bytes=st.integers(0, MAX),
+    allowed=st.integers(0, MAX),
     is_memory_scarce=st.booleans(),
     has_unreported_drops=st.booleans(),
 )
 
 
-@given(snapshots, st.sampled_from([LIMITS, WITH_DISK]), st.integers(0, 31))
-def test_no_reason_comes_before_the_look_that_was_predicted(now, limits, reported):
+@given(many_contents, st.sampled_from([LIMITS, WITH_DISK]), st.integers(0, 31))
+def test_no_reason_comes_before_the_look_that_was_predicted(fields, limits, woken_for):
     """However many light entries are appended until then; nor do they need more than is allowed."""
-    # What holds when a prediction is made: all reasons are reported, and a large batch is a batch.
-    reported |= due(now, limits)
-    if reported & LARGE:
-        reported |= BATCH
-    look_at = next_look(now, limits, reported, congested_at=sys.maxsize, may_throttle=True)
-    for entries in range(now.entries + 1, min(look_at, now.entries + 300)):
-        more = entries - now.entries
-        later = now._replace(entries=entries, frames=now.frames + more, lingers=True)
-        assert not due(later, limits) & ~reported
-        weighed = later._replace(weighed=entries, weighed_bytes=later.most_bytes)
-        assert later.most_bytes + later.in_transit_bytes <= later.allowed_bytes
+    now = holding(**fields)
+    # What holds when a prediction is made: a worker was woken for all reasons, and a large batch
+    # is a batch.
+    woken_for |= wake_reasons(now, limits)
+    if woken_for & LARGE:
+        woken_for |= BATCH
+    look_at = next_look(now, limits, woken_for, congested_at=sys.maxsize, may_throttle=True)
+    for entries in range(fields["entries"] + 1, min(look_at, fields["entries"] + 300)):
+        frames = fields["frames"] + entries - fields["entries"]
+        fields_later = {**fields, "entries": entries, "frames": frames}
+        later = holding(**fields_later)
+        assert not wake_reasons(later, limits) & ~woken_for
+        most_bytes = later.queue.most_bytes
+        assert most_bytes + later.in_transit_bytes <= later.allowed
         # Even if each of them holds as much as a light entry may.
-        assert not due(weighed, limits) & BATCH & ~reported
+        weighed = holding(**{**fields_later, "weighed": most_bytes, "weighed_entries": entries})
+        assert not wake_reasons(weighed, limits) & BATCH & ~woken_for
