@@ -57,8 +57,7 @@ class Accumulator:
         self._contents = Contents(limits, pool, self._queue, self.ledger, self)
         self.wake_ups = WakeUps(limits, self._contents)
         # A mark after all entries queued when the last flush began; it stays after that flush ends.
-        self._latest_flush = FlushMark()
-        self._queue.add_mark(self._latest_flush)
+        self._latest_flush: FlushMark | None = None
 
     def append(self, entry: Entry) -> bool:
         """Queue a light entry, and return whether to wake a worker.
@@ -136,14 +135,14 @@ class Accumulator:
         """The entries that wait now."""
         with self._lock:
             self._catch_up()
-            wake_ups = self.wake_ups
+            wake_ups, latest = self.wake_ups, self._latest_flush
             reasons = wake_ups.reasons()
             return Backlog(
                 records=len(self._entries),
                 full_batch=reasons & BATCH != 0,
                 pressing=wake_ups.is_room_wanted or reasons & LARGE != 0 or wake_ups.is_congested,
                 since=self._contents.since if self._entries else math.inf,
-                flushing=not self._contents.has_left(self._latest_flush),
+                flushing=latest is not None and not self._contents.has_left(latest),
             )
 
     def take(self, most: int) -> list[Entry]:
@@ -243,6 +242,9 @@ class Accumulator:
         mark = FlushMark()
         with self._lock:
             self._queue.add_mark(mark)
+            if self._latest_flush is None:
+                self._latest_flush = FlushMark()
+                self._queue.add_mark(self._latest_flush)
             # An interruption may have begun a later flush.
             self._latest_flush.place = max(self._latest_flush.place, mark.place)
         return mark

@@ -36,8 +36,8 @@ class Resolution:
     """The state of one stream's URL, changed by look-ups and by refusals.
 
     One thread at a time may change it; any thread may read it. A look-up that hangs is given up,
-    and the state changes as if it had failed. `is_asking` remains true until it returns, so that
-    there are never two look-ups of the stream.
+    and the state changes as if it had failed. `is_looking_up` remains true until it returns, so
+    that there are never two look-ups of the stream.
 
     Args:
         state: The state to begin with.
@@ -45,12 +45,7 @@ class Resolution:
     """
 
     __slots__ = (
-        "_backoff",
-        "_refreshed_at",
-        "failing_since",
-        "found",
-        "is_asking",
-        "problem",
+        "_backoff", "_looked_up_again_at", "failing_since", "found", "is_looking_up", "problem",
         "state",
     )  # fmt: skip
 
@@ -60,11 +55,11 @@ class Resolution:
         self.state = state
         self.found = found
         # Whether the application is being asked.
-        self.is_asking = False
+        self.is_looking_up = False
         # After look-ups that have failed.
         self._backoff = Backoff()
         # When the last look-up for a refused URL began, on the monotonic clock.
-        self._refreshed_at = float("-inf")
+        self._looked_up_again_at = float("-inf")
         # Since when look-ups fail, in seconds since the epoch, and why; None and empty if they do
         # not.
         self.failing_since: float | None = None
@@ -85,8 +80,8 @@ class Resolution:
         """Whether a look-up may follow if the URL is refused now."""
         return (
             self.state is ResolutionState.FOUND
-            and not self.is_asking
-            and time.monotonic() - self._refreshed_at >= _BETWEEN_LOOKUPS
+            and not self.is_looking_up
+            and time.monotonic() - self._looked_up_again_at >= _BETWEEN_LOOKUPS
         )
 
     def due_in(self, urgency: Urgency, *, has_records: bool) -> float | None:
@@ -94,22 +89,22 @@ class Resolution:
         is_needed = self.state is ResolutionState.REFUSED or (
             self.state is ResolutionState.SOUGHT and has_records
         )
-        if self.is_asking or not is_needed:
+        if self.is_looking_up or not is_needed:
             return None
         return self._backoff.remaining(time.monotonic(), urgency)
 
-    def ask(self, resolver: Resolver, stream_id: Hashable) -> Resolved | LookupFailed | None:
+    def look_up(self, resolver: Resolver, stream_id: Hashable) -> Resolved | LookupFailed | None:
         """Ask the application, which may take any time. The answer is for `apply`."""
-        self.is_asking = True
+        self.is_looking_up = True
         try:
             if self.found is None:
-                return resolver.find(stream_id)
-            self._refreshed_at = time.monotonic()
-            return resolver.find_again(stream_id, self.found.given)
+                return resolver.look_up(stream_id)
+            self._looked_up_again_at = time.monotonic()
+            return resolver.look_up_again(stream_id, self.found.given)
         except LookupFailed as failed:
             return failed
         finally:
-            self.is_asking = False
+            self.is_looking_up = False
 
     # Changes of state.
 
@@ -117,8 +112,8 @@ class Resolution:
         """Note that the URL was given to the handler."""
         self.state = ResolutionState.FIXED
 
-    def refuse(self) -> None:
-        """Note that the receiver refuses the URL, and that another look-up is allowed."""
+    def request_look_up(self) -> None:
+        """Make a look-up the next job, because the receiver refuses the URL."""
         self.state = ResolutionState.REFUSED
 
     def apply(self, found: Resolved | LookupFailed | None) -> None:

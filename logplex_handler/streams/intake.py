@@ -127,16 +127,8 @@ class OpenIntake:
     """
 
     __slots__ = (
-        "_accumulator",
-        "_diagnostics",
-        "_drop_reports",
-        "_is_closed",
-        "_is_delivering",
-        "_max_block",
-        "_on_news",
-        "_weigh",
-        "append",
-        "takes_entries",
+        "_accumulator", "_diagnostics", "_drop_reports", "_is_closed", "_is_delivering",
+        "_max_block", "_on_news", "_weigh", "append", "takes_entries",
     )  # fmt: skip
 
     def __init__(

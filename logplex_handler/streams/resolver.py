@@ -74,25 +74,25 @@ class Resolver:
         self._allow_http = allow_http
         self._check = check
 
-    def find(self, stream: Hashable) -> Resolved | None:
+    def look_up(self, stream: Hashable) -> Resolved | None:
         """Look up a stream; None if there is no such stream.
 
         Raises:
             LookupFailed: The application has failed, or its answer is no valid URL.
         """
-        return self._ask(self._url_for, stream, none_for=KeyError)
+        return self._call(self._url_for, stream, none_for=KeyError)
 
-    def find_again(self, stream: Hashable, rejected: str | Destination) -> Resolved | None:
+    def look_up_again(self, stream: Hashable, refused: str | Destination) -> Resolved | None:
         """Look up a stream whose URL was refused; None if the stream has ended.
 
         Raises:
-            LookupFailed: As for `find`.
+            LookupFailed: As for `look_up`.
         """
         if self._refresh is None:
-            return self.find(stream)
-        return self._ask(self._refresh, stream, rejected)
+            return self.look_up(stream)
+        return self._call(self._refresh, stream, refused)
 
-    def _ask(
+    def _call(
         self,
         function: Callable[..., object],
         *arguments: object,

@@ -45,19 +45,8 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_context",
-        "_open_intake",
-        "accumulator",
-        "before",
-        "drop_reports",
-        "id",
-        "in_flight",
-        "intake",
-        "is_retired",
-        "resolution",
-        "sender",
-        "source",
+        "__weakref__", "_context", "_open_intake", "accumulator", "before", "drop_reports", "id",
+        "in_flight", "intake", "is_retired", "resolution", "sender", "source",
     )  # fmt: skip
 
     def __init__(
@@ -135,7 +124,7 @@ class Stream:
     def is_idle(self) -> bool:
         """Whether only its counts are left, so that it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
-        return self.source.is_synced and not pending and not self.resolution.is_asking
+        return self.source.is_synced and not pending and not self.resolution.is_looking_up
 
     @property
     def has_unreported_drops(self) -> bool:
@@ -157,7 +146,8 @@ class Stream:
         try:
             decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
             if decision is not None and decision.looks_up:
-                self.resolution.refuse()
+                # The scheduler asks for the next job after this one: it is a look-up then.
+                self.resolution.request_look_up()
         finally:
             pool.release(breaker.name, transport)
             if self._context.memory is not None:
@@ -168,7 +158,7 @@ class Stream:
         resolver = self._context.resolver
         if resolver is None:
             return LookupFailed("there is nobody to ask")
-        return self.resolution.ask(resolver, self.id)
+        return self.resolution.look_up(resolver, self.id)
 
     def end_look_up(self, found: Resolved | LookupFailed | None) -> None:
         """Apply the application's answer, or the failure of a look-up that was given up."""

@@ -73,6 +73,7 @@ def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
     """However many there were while nothing leaves."""
     queue = accumulator()
     queue.put(entry("a"))
+    queue.end_flush(queue.begin_flush())
     before = len(queue._queue._marks)
     marks = [queue.begin_flush() for _ in range(3)]
     queue.end_flush(queue.begin_flush())

@@ -138,7 +138,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
             assert wait_until(handler.set_aside)
             waiting = False
             stream = handler._pipeline._registry._streams[1]
-            stream.resolution._refreshed_at = float("-inf")
+            stream.resolution._looked_up_again_at = float("-inf")
             assert handler.flush(20)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
