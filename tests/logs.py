@@ -67,7 +67,7 @@ def balanced(stats: Stats) -> bool:
     return stats.accepted == stats.delivered + stats.pending + sum(stats.dropped.values())
 
 
-def wait_until(condition, seconds=5.0):
+def wait_until(condition, seconds=15.0):
     """Whether the condition came to hold in so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:

@@ -25,7 +25,7 @@ class Receiving:
     def shown(self):
         return self._shown.read_text()
 
-    def shows(self, words, seconds=5.0):
+    def shows(self, words, seconds=15.0):
         """Whether it prints these words soon."""
         return wait_until(lambda: words in self.shown, seconds)
 

@@ -174,6 +174,7 @@ def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
         started("send", "--wait", "1", url=logplex.url, stdin=cat.stdout) as process,
     ):
         cat.stdout.close()
+        wait_for_signal_handlers(process)
         # Until lines wait for room.
         time.sleep(3)
         if end == "a signal":
