@@ -4,7 +4,7 @@ Comes in: a `LogRecord`. Goes out: an entry, and later the frames of that entry.
 queues, threads or receivers.
 
 `codec` is the way in and out. A record whose call site is compiled goes through `call_sites`, which
-asks `specialize` for its two functions: `extract` makes the entry, `render` makes the frames. Both
-are made by `codegen` of the call site's `layout` and the table `value_kinds`. All other records go
-through `formatter`, whose parts are `record_parts`, `line`, `message_template` and `grammar`.
+has two functions for it: `extract` makes the entry, `render` makes the frames. Both are made by
+`codegen` of the call site's `layout` and the table `value_kinds`. All other records go through
+`formatter`, whose parts are `record_parts`, `line`, `message_template` and `grammar`.
 """

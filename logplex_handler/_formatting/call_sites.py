@@ -1,7 +1,7 @@
 """Which call site a record comes from, and which call sites are worth compiling.
 
 Most records come from logging calls that are made again and again, and differ only in the values of
-their arguments and extras. Such a call site gets two compiled functions, as `specialize` says.
+their arguments and extras. Such a call site gets two compiled functions.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from logging import Formatter, LogRecord
 from operator import itemgetter
 
+from logplex_handler._formatting.extract import extract_source
+from logplex_handler._formatting.layout import layout_of
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.specialize import CallSite, Extract, specialize
+from logplex_handler._formatting.render import Render, render_source
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
 
@@ -22,6 +25,7 @@ from logplex_handler._wire.packet import PacketForm
 # type.
 Signature = tuple[object, ...]
 _ReadSignature = Callable[[Mapping[str, object]], Signature]
+Extract = Callable[[LogRecord], Entry | None]
 
 _signature_without_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname")
 _signature_with_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname", "msg")
@@ -39,40 +43,55 @@ _MAX_COUNTED = 1024
 _MAX_TEMPLATE = 1000
 
 
-class CompiledCallSites:
-    """The call sites that entries know by number, of all formatters that a handler has had.
+@dataclass(frozen=True)
+class CallSite:
+    """The functions for the records of one logging call.
 
     Attributes:
-        by_number: Every call site.
+        extract: Returns the light entry of a record: the call site's number, the time, the values.
+            Returns None, or raises, if the record is not like the others, or not light.
+        render: Makes the frames of entries.
+        line: Makes the line of one entry step by step, whatever its values are.
+        level: The level of the records.
     """
+
+    extract: Extract
+    render: Render
+    line: Callable[[Entry], str]
+    level: int
+
+
+class CompiledCallSites:
+    """The call sites that entries know by number, of all formatters that a handler has had."""
 
     def __init__(self, packet: PacketForm) -> None:
         self.by_number: dict[int, CallSite] = {}
         self._packet = packet
         self._numbers = itertools.count(1)
 
-    def add(self, record: LogRecord, form: LineForm) -> CallSite | None:
+    def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
         """Compile the call site of a typical record; None if that is not possible."""
         if len(self.by_number) >= _MAX_CALL_SITES or not isinstance(record.levelno, int):
             return None
         number = next(self._numbers)
         try:
-            call_site = specialize(number, record, form, self._packet)
+            layout = layout_of(number, record, form)
+            render = None if layout is None else render_source(layout, self._packet)
+            if layout is None or render is None:
+                return None
+            extract = extract_source(layout)
+            call_site = CallSite(extract.function(), render.function(), layout.line, layout.level)
         except Exception:
             # The types of its values may behave in any way.
             return None
-        if call_site is not None:
-            self.by_number[number] = call_site
+        self.by_number[number] = call_site
         return call_site
 
 
 class CallSites:
     """The call sites of the records of one formatter. Any thread may call any method.
 
-    Args:
-        compiled: Where compiled call sites are added.
-        formatter: The formatter of the records; None for the handler's own.
-        form: The form of its lines; None if nothing can be compiled for this formatter.
+    The formatter is None for the handler's own, and `form` if nothing can be compiled for it.
     """
 
     def __init__(
@@ -130,7 +149,7 @@ class CallSites:
                 self._latest[record.msg if arguments else signature[:2]] = call_site.extract
                 return entry
         if is_lasting and self._is_hot(signature, record, len(call_sites)):
-            compiled = self._compiled.add(record, self._form)
+            compiled = self._compiled.compile(record, self._form)
             self._counts[signature] = -math.inf if compiled is None else 0
             if compiled is not None:
                 self._by_signature[signature] = (*call_sites, compiled)
@@ -138,9 +157,8 @@ class CallSites:
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; True if it came often enough for a call site to be compiled."""
-        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE:
-            return False
-        if record.args and len(record.msg) > _MAX_TEMPLATE:
+        is_made_at_run_time = record.args and len(record.msg) > _MAX_TEMPLATE
+        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE or is_made_at_run_time:
             return False
         if len(self._counts) >= _MAX_COUNTED and signature not in self._counts:
             self._counts.clear()

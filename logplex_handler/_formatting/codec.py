@@ -19,6 +19,7 @@ from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
 from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
+from logplex_handler._wire.codec import Rendered
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Run
@@ -27,7 +28,8 @@ from logplex_handler.metrics import metric_pairs
 
 
 class Codec:
-    """Makes entries of records, and frames of entries, for one handler.
+    """Makes entries of records, and frames of entries, for one handler. It is the codec that
+    `_wire.codec` describes.
 
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
     collector nothing, however many wait:
@@ -38,11 +40,9 @@ class Codec:
       or an estimate of that.
 
     Args:
-        packet: The form of the packets.
         default_formatter: For records whose handler has no formatter, and for the handler's own
             lines where the handler's formatter is not a KeyValueFormatter.
         compile_call_sites: False formats every record in the caller's thread.
-        token_as_appname: Whether the appname is the destination's token.
         own_formatter: Returns the formatter that the handler has now.
     """
 
@@ -66,20 +66,15 @@ class Codec:
         self.call_sites = self._call_sites_of(None)
 
     def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
-        form = None
-        if self._compile_call_sites:
-            form = line_form(formatter or self._default_formatter)
+        given = formatter or self._default_formatter
+        form = line_form(given) if self._compile_call_sites else None
         return CallSites(self._compiled, formatter, form)
 
     def entry(
         self, record: logging.LogRecord, formatter: logging.Formatter | None
     ) -> tuple[Entry, bool]:
-        """The entry of any record, and whether the entry is light.
-
-        Raises:
-            Exception: The formatter raised it, or returned no string; or the record's time or level
-                is not a number.
-        """
+        """The entry of any record, and whether it is light. Errors of the formatter are raised, and
+        a TypeError or ValueError for a text, time or level that cannot be sent."""
         call_sites = self.call_sites
         if call_sites.formatter is not formatter:
             call_sites = self.call_sites = self._call_sites_of(formatter)
@@ -112,21 +107,14 @@ class Codec:
 
     @staticmethod
     def weigh(entry: Entry) -> tuple[int, int]:
-        """The bytes that an entry holds, and an estimate of the packets that it makes."""
         return weight(entry), max(1, -entry[0])
 
-    def render(
-        self, entries: Iterable[Entry], destination: Destination
-    ) -> Iterator[Run | list[bytes]]:
-        """The frames of the entries, in their order: runs of ASCII records that make one frame
-        each, and one list for every other record, which is empty if rendering failed.
-
-        A formatted text becomes frames only when the iterator reaches it: it may be long, and the
-        batch may have no room for it.
-        """
+    def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
+        # A formatted text becomes frames only when the iterator reaches it: it may be long, and the
+        # batch may have no room for it.
         form = self._packet_for(destination)
         frames: list[bytes] = []
-        rendered: list[Run | list[bytes]] = []
+        rendered: list[Rendered] = []
 
         def end_run() -> None:
             if frames:
@@ -162,7 +150,6 @@ class Codec:
             return []
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
-        """A frame for one destination, changed for another destination."""
         return readdressed(frame, self._packet_for(old), self._packet_for(new))
 
     def _packet_for(self, destination: Destination) -> PacketForm:
@@ -174,13 +161,10 @@ class Codec:
         return form
 
     def drop_notice(self, dropped: Counter[str], destination: Destination) -> list[bytes]:
-        """The frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
-        text = drops_in_words(dropped)
-        return self._own_line(logging.WARNING, text, count, destination)
+        return self._own_line(logging.WARNING, drops_in_words(dropped), count, destination)
 
     def health_lines(self, pairs: Mapping[str, str], destination: Destination) -> list[bytes]:
-        """The frames of the lines with metrics of the handler itself."""
         return self._own_line(logging.INFO, "", pairs, destination)
 
     def _own_line(

@@ -12,20 +12,13 @@ from typing import Any, NamedTuple
 
 
 class Source(NamedTuple):
-    """A function's source, and the objects that its names stand for.
-
-    Attributes:
-        name: The function's name.
-        text: Its `def` statement.
-        names: The objects, by name. The function keeps them alive.
-    """
+    """A function's name, its `def` statement, and the objects that its names stand for."""
 
     name: str
     text: str
     names: Mapping[str, object]
 
     def function(self) -> Callable[..., Any]:
-        """The compiled function."""
         namespace: dict[str, Any] = {**self.names}
         exec(self.text, namespace)
         function: Callable[..., Any] = namespace[self.name]

@@ -35,7 +35,6 @@ def extract(record):
     return ($number, record.created, $values)
 """
 
-
 # How the attributes that every record has are read: `record.name`, or `attributes["name"]`, which
 # executes 1,200 instructions less for each record before Python 3.13, and 1,300 more from 3.13 on,
 # where an object whose `__dict__` was read still keeps its attributes in place.
@@ -43,21 +42,14 @@ _BY_ATTRIBUTE = sys.version_info >= (3, 13)
 
 
 def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Source:
-    """The function for one call site: `extract(record)` returns the record's entry.
-
-    It returns None, or raises, if the record is not like the others, or its entry would not be
-    light.
-    """
+    """The function for one call site, which is `CallSite.extract`."""
     names: dict[str, object] = {
         **value_kinds.NAMES,
         "logger_name": layout.logger_name,
         "level": layout.level,
         "level_name": layout.level_name,
     }
-    reads = []
-    checks = []
-    conversions = []
-
+    reads, checks, conversions = [], [], []
     if layout.template is None:
         reads.append("v0 = record.msg")
     else:
@@ -110,7 +102,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
             "reads": reads,
             "checks": checks,
             "conversions": conversions,
-            "values": ", ".join([value.variable for value in layout.values]),
+            "values": layout.variables,
         },
     )
     if not by_attribute:

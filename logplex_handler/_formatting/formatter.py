@@ -105,8 +105,7 @@ class KeyValueFormatter(logging.Formatter):
         self._source = f"source={checked_source('source', source)}" if source else ""
         # Read by key: `dictConfig` passes a mapping whose `items` leave `ext://` values unresolved.
         given = [(name, static[name]) for name in static] if static else []
-        pairs = [grammar.pair(name, value) for name, value in given if not callable(value)]
-        self._static = pairs
+        self._static = [grammar.pair(name, value) for name, value in given if not callable(value)]
         self._live = tuple([live(name, value) for name, value in given if callable(value)])
         self._omitted = record_parts.NOT_EXTRAS.union(omit)
         self._message_key = message_key
@@ -136,7 +135,7 @@ class KeyValueFormatter(logging.Formatter):
 
         shared = [
             form.start(record.levelname, record.name),
-            *form.live_pairs(),
+            *form.live_pairs([pair.ask() for pair in form.live]),
             *([message] if message else []),
             *extras,
             *error,
@@ -153,8 +152,7 @@ class KeyValueFormatter(logging.Formatter):
         return "\n".join([*lines, *_metric_lines(source, metrics)] if metrics else lines)
 
     def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
-        """The pairs of a mapping as message, whose metrics are added to `metrics`; None if the
-        message is no mapping."""
+        """The pairs of a mapping as message, without those for `metrics`; None if it is none."""
         if not isinstance(message, Mapping):
             return None
         try:

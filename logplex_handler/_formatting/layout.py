@@ -18,13 +18,7 @@ _MAX_VALUES = 32
 
 
 class Value(NamedTuple):
-    """One of the values that an entry holds.
-
-    Attributes:
-        variable: The name it has in the compiled functions.
-        type: Its exact type.
-        kind: How the functions treat it.
-    """
+    """One of the values that an entry holds: a variable of the compiled functions."""
 
     variable: str
     type: type
@@ -45,14 +39,11 @@ class Layout:
 
     Attributes:
         number: The number by which entries name their call site.
-        form: The form of the lines.
-        logger_name, level, level_name: As on every record of the call site.
         template: The message with its conversions; None for records without arguments, whose
             message is a value of the entry.
         attributes: The names of a record's attributes, in their order.
         message: The values of the arguments; or the message alone.
-        live: The values of the form's live pairs.
-        extras: The values of the extras, by name and in the order of the line.
+        extras: By name and in the order of the line.
     """
 
     number: int
@@ -72,8 +63,11 @@ class Layout:
         return [*self.message, *self.live, *self.extras.values()]
 
     @property
+    def variables(self) -> str:
+        return ", ".join([value.variable for value in self.values])
+
+    @property
     def start(self) -> str:
-        """The pairs that each line begins with."""
         return self.form.start(self.level_name, self.logger_name)
 
     def line(self, entry: Entry) -> str:
@@ -85,24 +79,13 @@ class Layout:
             text = self.form.message(message[0], ())
         else:
             text = self.form.message(self.template, message)
-        return " ".join(
-            [
-                self.start,
-                *self.form.written_live_pairs(live),
-                text,
-                *[grammar.pair(name, next(values)) for name in self.extras],
-            ]
-        )
+        extras = [grammar.pair(name, next(values)) for name in self.extras]
+        return " ".join([self.start, *self.form.live_pairs(live), text, *extras])
 
 
 def layout_of(number: int, record: logging.LogRecord, form: LineForm) -> Layout | None:
-    """The layout of a typical record; None if records like it have to be formatted one by one.
-
-    Args:
-        number: The number by which entries will name the call site.
-        record: One whose message is a text and whose arguments are a tuple.
-        form: The form of its line.
-    """
+    """The layout of a typical record, whose message is a text and whose arguments are a tuple; None
+    if records like it have to be formatted one by one."""
     extras = dict(record_parts.extras(record, form.omitted))
     message: tuple[object, ...] = tuple(record.args) if record.args else (record.msg,)
     live = [pair.ask() for pair in form.live]

@@ -10,14 +10,10 @@ from logplex_handler._formatting import grammar, message_template, record_parts
 
 
 class Live(NamedTuple):
-    """A pair whose value is computed for each record.
-
-    Attributes:
-        key: The key, made safe.
-        ask: Returns the value, or None if the line is to have no such pair. It raises nothing.
-    """
+    """A pair whose value is computed for each record."""
 
     key: str
+    # Returns the value, or None if the line is to have no such pair. It raises nothing.
     ask: Callable[[], object]
 
 
@@ -41,10 +37,7 @@ class LineForm:
     """What all lines of one formatter have in common.
 
     Attributes:
-        head: The pairs at the start of every line except those of metrics alone, each followed by
-            a blank.
-        message_key: The key of a message that is free text.
-        live: The live pairs, which stand before the message.
+        head: The `source` and static pairs, each followed by a blank.
         omitted: The names of a record's attributes that make no pairs.
     """
 
@@ -59,20 +52,13 @@ class LineForm:
         name = grammar.quote(grammar.text_of(logger_name))
         return f"{self.head}level={level} logger={name}"
 
-    def live_pairs(self) -> list[str]:
-        """The live pairs with their present values."""
-        return self.written_live_pairs([pair.ask() for pair in self.live])
-
-    def written_live_pairs(self, values: Iterable[object]) -> list[str]:
+    def live_pairs(self, values: Iterable[object]) -> list[str]:
         """The live pairs with the given values, one for each; None makes no pair."""
         pairs = zip(self.live, values, strict=True)
         return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
     def message(self, template: str, arguments: object) -> str:
-        """The pairs of a template, filled with its arguments if there are any.
-
-        If the arguments do not fit, these are the template and `log_error` with the reason.
-        """
+        """The pairs of a template, filled with its arguments if there are any."""
         try:
             if arguments:
                 pairs = message_template.filled_pairs(template, arguments)

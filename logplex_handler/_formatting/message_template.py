@@ -32,26 +32,18 @@ _MAX_CACHED_LENGTH = 1000
 
 
 class Value(NamedTuple):
-    """A pair of a message.
-
-    Attributes:
-        key: The key.
-        template: The %-template of the value.
-        arguments: The number of arguments that the template takes by position.
-        whole: The name of the argument if the template is nothing but one `%(name)s`.
-    """
+    """A pair of a message, whose value is a %-template."""
 
     key: str
     template: str
+    # The number of arguments that the template takes by position.
     arguments: int
+    # The name of the argument if the template is nothing but one `%(name)s`.
     whole: str | None
 
 
 def written_pairs(message: str) -> str | None:
-    """The safe pairs of a message without arguments; None if it is not key=value throughout.
-
-    Values are quoted if necessary: `path=/x?a=b` becomes `path="/x?a=b"`.
-    """
+    """The safe pairs of a message without arguments; None if it is not key=value throughout."""
     pairs = _split(message)
     if pairs is None:
         return None
@@ -63,9 +55,6 @@ def filled_pairs(template: str, arguments: object) -> str | None:
 
     Also None if the number of arguments is not that of the conversions: formatting the template as
     free text then raises the error that says so.
-
-    Raises:
-        Exception: Formatting an argument raised it.
     """
     values = plan(template)
     if values is None:
@@ -76,8 +65,7 @@ def filled_pairs(template: str, arguments: object) -> str | None:
         return " ".join([_pair(value, arguments) for value in values])
     if not isinstance(arguments, tuple):
         return None
-    pairs = []
-    used = 0
+    pairs, used = [], 0
     for value in values:
         end = used + value.arguments
         if end > len(arguments):
@@ -97,9 +85,7 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
 
     None if a conversion takes its argument by name, or its width or precision from an argument.
     """
-    texts = [""]
-    conversions = []
-    end = 0
+    texts, conversions, end = [""], [], 0
     for match in _CONVERSION.finditer(template):
         between, end = template[end : match.start()], match.end()
         texts[-1] += between
@@ -155,8 +141,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
     text = text.strip(" ")
     if "=" not in text or _CONTROL.search(text):
         return None
-    pairs = []
-    position = 0
+    pairs, position = [], 0
     while position < len(text):
         match = _PAIR.match(text, position)
         if match is None:

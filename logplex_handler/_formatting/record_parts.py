@@ -24,14 +24,12 @@ NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) |
 def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
 ) -> list[tuple[str, object]]:
-    """The record's extras in their order, without the attributes of the omitted names."""
     return [item for item in record.__dict__.items() if item[0] not in omitted]
 
 
 def pairs_and_metrics(items: Iterable[tuple[str, object]]) -> tuple[list[str], list[str]]:
     """The items as pairs: first those that are no metrics, then the metrics."""
-    pairs = []
-    metrics = []
+    pairs, metrics = [], []
     for name, value in items:
         if is_metric(name, value):
             metrics.append(f"{name}={value}")
@@ -59,18 +57,14 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
         name = kind.__name__
     except Exception:
         name = grammar.unprintable(kind)
-    return [
-        grammar.pair("error", name),
-        grammar.pair("error_msg", "" if error is None else error),
-    ]
+    text = "" if error is None else error
+    return [grammar.pair("error", name), grammar.pair("error_msg", text)]
 
 
 def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:
     """The texts of the traceback and the stack info, each with its key; empty texts left out."""
-    texts = [
-        ("traceback", _traceback(record, formatter)),
-        ("stack", grammar.text_of(record.stack_info) if record.stack_info else ""),
-    ]
+    stack = grammar.text_of(record.stack_info) if record.stack_info else ""
+    texts = [("traceback", _traceback(record, formatter)), ("stack", stack)]
     return [(name, text) for name, text in texts if text]
 
 
@@ -87,11 +81,9 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
 
 
 def _exception(record: logging.LogRecord) -> _ExcInfo | None:
-    """The exception as `sys.exc_info` returns it, or None.
-
-    A record that was made by hand may hold the exception alone.
-    """
+    """The exception as `sys.exc_info` returns it, or None."""
     given = record.exc_info
+    # A record that was made by hand may hold the exception alone.
     if isinstance(given, BaseException):
         return type(given), given, given.__traceback__
     if isinstance(given, tuple) and len(given) == 3 and given[0] is not None:

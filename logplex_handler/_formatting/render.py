@@ -26,13 +26,7 @@ NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 # entry, or `render_slowly` with the entry. `fields` is what follows the time in the header of the
 # packet. `time` is the millisecond of the entry before these; that of the last one is returned.
 Render = Callable[
-    [
-        Iterable[Entry],
-        Callable[[bytes], None],
-        Callable[[Entry], None],
-        str,
-        Millisecond,
-    ],
+    [Iterable[Entry], Callable[[bytes], None], Callable[[Entry], None], str, Millisecond],
     Millisecond,
 ]
 
@@ -101,8 +95,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
             names[f"text_{position}"] = text
             piece += f"{{text_{position}}}"
         pieces.append(f'f"{piece}"')
-    variables = ", ".join([value.variable for value in layout.values])
-    parts = {"values": variables, "pieces": pieces}
+    parts = {"values": layout.variables, "pieces": pieces}
     return Source("render", fill(_TEMPLATE, parts), names)
 
 
@@ -116,22 +109,17 @@ def _lengths(longest: int) -> list[str]:
 
 
 class _Line:
-    """A line as constant texts with expressions between them.
-
-    Attributes:
-        texts: One more than there are expressions.
-        expressions: Python expressions of the values' variables, each of which makes a text.
-        names: The objects that the expressions name.
-    """
+    """A line as constant texts with expressions between them, one text more than expressions."""
 
     def __init__(self, layout: Layout) -> None:
         self.texts = [""]
         self.expressions: list[str] = []
+        # The objects that the expressions name.
         self.names: dict[str, object] = {}
         self._layout = layout
 
     def complete(self) -> bool:
-        """Add everything; False if the message cannot be written like this."""
+        """Add everything; False if the message has to be formatted record by record."""
         layout = self._layout
         self._text(f"{layout.start} ")
         for pair, value in zip(layout.form.live, layout.live, strict=True):
@@ -168,16 +156,16 @@ class _Line:
         return f"{name} % {as_tuple(values)}"
 
     def _filled(self, template: str) -> bool:
-        """Add the message of a template and its arguments; False if that is not possible."""
+        """Add the message of a template; False if that is not possible."""
         values = self._layout.message
         parts = message_template.parts(template)
         if parts is None or len(parts[1]) != len(values):
             return False
         texts, conversions = parts
-        for value, conversion in zip(values, conversions, strict=True):
-            # Only its text is kept, and `%s` takes a text.
-            if value.kind.conversion and conversion != "%s":
-                return False
+        # Of a converted value only the text is kept, and only `%s` takes a text.
+        filled = zip(values, conversions, strict=True)
+        if any(value.kind.conversion and conversion != "%s" for value, conversion in filled):
+            return False
         pairs = message_template.plan(template)
         if pairs is not None:
             # An escape in a value may be one more conversion.
