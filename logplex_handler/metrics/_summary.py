@@ -12,8 +12,6 @@ from typing import Any
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import number_format
 
-# The largest error of a percentile, relative to the value that has this rank.
-ERROR = 0.01
 PERCENTILES = (50, 95, 99)
 # The longest end of a name under which a summary is reported.
 LONGEST_PART = ".count"
@@ -43,13 +41,13 @@ class Summary:
         self.unit = unit
         # It has at most 2,048 counters, which cover 17 orders of magnitude. If the values are
         # spread further, the smallest are counted as larger than they are.
-        self._sketch = _sketch_class()(relative_accuracy=ERROR)
+        self._sketch = _sketch_class()(relative_accuracy=0.01)
         self._add = self._sketch.add
         self._least = math.inf
         self._most = 0.0
 
     def add(self, value: float) -> None:
-        """Add a value, which must be finite and not negative."""
+        # The value is finite and not negative.
         self._add(value)
         if value < self._least:
             self._least = value

@@ -37,7 +37,6 @@ class Timer:
         self._observe(round(taken / 1_000_000, _DECIMALS))
 
     def __call__(self, function: _F) -> _F:
-        """Decorate a function: time each call from its beginning to its end."""
         wrapper: Any
         observe = self._observe
         if inspect.iscoroutinefunction(function):

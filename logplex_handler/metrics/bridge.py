@@ -47,10 +47,9 @@ class Increments:
 
 
 class Gathered:
-    """The pairs of one report. A metric that cannot be reported does not cost the others.
+    """The pairs of one report.
 
-    Args:
-        leave_out: Called with the name of each metric that cannot be reported, and the error.
+    `leave_out` is called with the name of each metric that cannot be reported, and the error.
     """
 
     def __init__(self, leave_out: Callable[[str, BaseException], object]) -> None:

@@ -64,7 +64,6 @@ class Reporter:
         self._here = forks.here()
 
     def adopt(self, meter: Meter) -> None:
-        """Make this the meter of its stream."""
         self._meters[meter.stream_id] = meter
 
     def meter(self, stream: object) -> Meter:
@@ -79,7 +78,6 @@ class Reporter:
             return meter
 
     def collect(self, name: str, function: Callable[[], Mapping[str, str]]) -> None:
-        """Call a function before each report for more metrics."""
         self._renew_if_forked()
         with self._lock:
             self._collectors.append((name, function))
@@ -137,11 +135,10 @@ class Reporter:
         """Count a metric that could not be read, and log the first error of each name."""
         with self._lock:
             self._failed += 1
-            if name in self._logged_failures:
+            logged = self._logged_failures
+            if name in logged or len(logged) >= _MAX_NAMES_OF_FAILURES:
                 return
-            if len(self._logged_failures) >= _MAX_NAMES_OF_FAILURES:
-                return
-            self._logged_failures.add(name)
+            logged.add(name)
         # In the application's own stream, as a customer must not see the program's traceback.
         with contextlib.suppress(Exception):
             self._logger.warning("metric left out", exc_info=error, extra={"metric": name})
@@ -174,12 +171,8 @@ class Reporter:
         polled: Mapping[Meter, Mapping[str, str]] | None = None,
         collected: Mapping[str, str] | None = None,
     ) -> None:
-        """Log everything recorded, with the given pairs, without a call into the application.
-
-        Args:
-            polled: The pairs that each meter's polled functions returned.
-            collected: The pairs that the collectors returned.
-        """
+        """Log everything recorded, with what the polled functions of each meter and the collectors
+        returned, without a call into the application."""
         with self._lock:
             active = list(self._active)
             failed, self._failed = self._failed, 0
