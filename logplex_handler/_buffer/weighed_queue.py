@@ -65,7 +65,7 @@ class WeighedQueue:
 
     @property
     def likely_bytes(self) -> int:
-        """Bytes that all entries hold, if those not weighed are like those that were."""
+        """The bytes that all entries use, if the others are like the weighed ones."""
         return self.weighed_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
 
     def add_mark(self, mark: FlushMark) -> None:

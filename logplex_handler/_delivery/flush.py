@@ -1,4 +1,4 @@
-"""Flushing and closing: have what is queued delivered at once, and wait for it."""
+"""Flushing and closing: queued records are delivered at once, and the caller waits for it."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Flusher:
         self._streams = streams
 
     def flush_soon(self) -> None:
-        """Have what is queued now delivered at once, and do not wait for it."""
+        """Have all queued records delivered at once, without waiting for it."""
         for stream in self._streams():
             stream.accumulator.end_flush(stream.accumulator.begin_flush())
             self._workers.notify(stream)
 
     def flush(self, seconds: float) -> bool:
-        """Have what is queued now delivered; False if that takes longer than so many seconds.
+        """Have all queued records delivered; False if that takes longer than this many seconds.
 
-        Records that are dropped meanwhile count as soon as the drop is reported. A receiver that
-        has asked for a longer wait gets no request. Then the result is False as soon as all other
-        receivers have what is theirs.
+        A record that is dropped meanwhile counts as soon as the drop is reported. A receiver that
+        asked for a longer wait gets no request; the result is then False as soon as all other
+        receivers have their records.
         """
         if self._workers.stopped:
             return True
@@ -62,7 +62,7 @@ class Flusher:
         return self._see_through(time.monotonic() + seconds, min_request=_MIN_REQUEST)
 
     def close(self, seconds: float) -> int:
-        """Deliver what is left, then stop; how many records could not be delivered in time."""
+        """Deliver the remaining records, then stop; return how many were not delivered in time."""
         deadline = time.monotonic() + seconds
         streams = self._streams()
         for stream in streams:
@@ -82,7 +82,7 @@ class Flusher:
         return left
 
     def _see_through(self, deadline: float, *, min_request: float) -> bool:
-        """Wait until what is queued now has left and its drops are reported; False if too late.
+        """Wait until all queued records have left and their drops are reported; False if too late.
 
         The workers deliver. If there are none, or if they are blocked, perhaps by a lock that this
         very caller holds, the caller does so itself, as long as there is time for a request.
