@@ -10,7 +10,7 @@ from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
-from logplex_handler._transport.pool import TransportPool
+from logplex_handler._transport.transport_pool import TransportPool
 from logplex_handler.streams.stream import Stream
 
 # Seconds without a finished task after which a caller that flushes does one itself. The workers may

@@ -13,7 +13,7 @@ from logplex_handler._delivery.task import Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
-from logplex_handler._transport.pool import TransportPool
+from logplex_handler._transport.transport_pool import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a worker rests after an internal error, so that it does not spin.

@@ -19,9 +19,9 @@ from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
 from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
-from logplex_handler._wire.codec import Rendered
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
+from logplex_handler._wire.entry_codec import Rendered
 from logplex_handler._wire.frames import Run
 from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
@@ -29,7 +29,7 @@ from logplex_handler.metrics import metric_pairs
 
 class Codec:
     """Makes entries of records, and frames of entries, for one handler. It is the codec that
-    `_wire.codec` describes.
+    `_wire.entry_codec` describes.
 
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
     collector nothing, however many wait:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._wire.codec import Rendered
 from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.entry_codec import Rendered
 from logplex_handler._wire.frames import Frame, Run, frame_count, linked, total_bytes
 
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]

@@ -1,4 +1,4 @@
-"""Tracks which drops were reported to the application's callback, on stderr, and in the stream."""
+"""Reports drops: to the application's callback, on stderr, and in the stream itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DropReports:
     """Compares the drops of a stream with what was reported of them, in each of three places."""
 
     __slots__ = (
-        "_accumulator", "_called_back", "_diagnostics", "_in_notice", "_in_stream", "_lock",
+        "_accumulator", "_claimed", "_diagnostics", "_in_notice", "_in_stream", "_lock",
         "_on_drop", "_on_stderr", "_rejected",
     )  # fmt: skip
 
@@ -34,8 +34,9 @@ class DropReports:
         # Guards the fields below: `close` and a worker may report at the same time. Re-entrant
         # because a garbage collection under it may log.
         self._lock = threading.RLock()
-        # All drops that were reported in each place, by cause.
-        self._called_back = _NONE
+        # By cause: all drops that are known here, for which the callback was called if there is
+        # one; and all that were reported on stderr and in the stream.
+        self._claimed = _NONE
         self._on_stderr = _NONE
         self._in_stream = _NONE
         # The drops that are reported in the stream once the notice being sent is delivered.
@@ -56,10 +57,10 @@ class DropReports:
     @property
     def is_due_in_stream(self) -> bool:
         """Whether there are drops to report in the stream, and no notice is being sent."""
-        return self._in_notice is None and self._called_back.total() > self.reported_in_stream
+        return self._in_notice is None and self._claimed.total() > self.reported_in_stream
 
     def report_locally(self, *, closing: bool = False) -> Counter[str]:
-        """Report new drops to the callback and, unless it was used a moment ago, on stderr.
+        """Report new drops to the callback, and on stderr at most once a minute.
 
         Args:
             closing: Leave stderr to the caller, who reports the drops of all streams together.
@@ -69,8 +70,8 @@ class DropReports:
         """
         with self._lock:
             drops = Counter(self._accumulator.claim_drops())
-            new = drops - self._called_back
-            self._called_back = drops.copy()
+            new = drops - self._claimed
+            self._claimed = drops.copy()
             left = drops - self._on_stderr
             new, self._rejected = new + self._rejected, _NONE
         # The caller that closes the handler reports these separately.
@@ -86,7 +87,7 @@ class DropReports:
         return left
 
     def count_rejected(self, cause: str) -> bool:
-        """Count a record that no stream takes, for the callback; whether a report is due."""
+        """Count a rejected record; return whether the callback must be called for it."""
         if self._on_drop is None:
             return False
         with self._lock:
@@ -96,12 +97,12 @@ class DropReports:
     def skip_callback(self, cause: str) -> None:
         """Do not report the next drop of this cause to the callback."""
         with self._lock:
-            self._called_back = self._called_back + Counter({cause: 1})
+            self._claimed = self._claimed + Counter({cause: 1})
 
     def begin_stream_notice(self) -> Counter[str]:
         """What a notice in the stream says now; until `end_stream_notice` no other one is due."""
         with self._lock:
-            self._in_notice = self._called_back.copy()
+            self._in_notice = self._claimed.copy()
             return self._in_notice - self._in_stream
 
     def end_stream_notice(self, *, delivered: bool) -> None:

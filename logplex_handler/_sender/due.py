@@ -12,7 +12,7 @@ from logplex_handler._sender.urgency import Urgency
 _LINGER = 0.25
 
 
-def due_in(
+def next_batch_due_in(
     backlog: Backlog,
     urgency: Urgency,
     now: float,
@@ -21,7 +21,7 @@ def due_in(
     sent_at: float,
     has_own_lines: bool,
 ) -> float | None:
-    """Seconds until the next batch is due; None if nothing waits that is a reason to send.
+    """Seconds until the next batch is due; None if there is nothing to send.
 
     Args:
         now: This moment, on the monotonic clock.

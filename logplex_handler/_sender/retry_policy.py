@@ -1,4 +1,4 @@
-"""What an answer means for the batch and its stream, and how long to wait: pure functions."""
+"""What to do after an answer, such as a 429: pure functions. `Backoff` keeps the wait itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_WAIT = 30.0
 LONGEST_REFUSED_WAIT = 600.0
 
 # Statuses of temporary failures, in addition to 5xx.
-_PASSING = frozenset({408, 425, 429})
+_TEMPORARY = frozenset({408, 425, 429})
 # Statuses that concern the URL, whatever the batch.
 _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
 # The status that names the batch's size as the cause, so that another URL would not help.
@@ -37,7 +37,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True)
-class Context:
+class Situation:
     """What a decision depends on besides the answer.
 
     Attributes:
@@ -78,38 +78,38 @@ class Decision:
     is_reported: bool = False
 
 
-def decide(answer: Answer, context: Context) -> Decision:
+def decide(answer: Answer, situation: Situation) -> Decision:
     """Decide what to do after an answer; this is the only table of answers."""
     status = answer.status
     if status is not None and 200 <= status < 300:
         return Decision(Action.ACCEPT)
     if status is not None and (300 <= status < 400 or status in _ABOUT_THE_URL):
-        return _set_aside(context)
-    if status is None or not 400 <= status < 500 or status in _PASSING:
+        return _set_aside(situation)
+    if status is None or not 400 <= status < 500 or status in _TEMPORARY:
         return Decision(
             Action.RETRY,
-            longest_wait=None if context.host_failed else LONGEST_WAIT,
-            is_reported=context.failures + 1 >= _FAILURES_TO_REPORT,
+            longest_wait=None if situation.host_failed else LONGEST_WAIT,
+            is_reported=situation.failures + 1 >= _FAILURES_TO_REPORT,
         )
-    if context.may_look_up and status != _TOO_LARGE:
+    if situation.may_look_up and status != _TOO_LARGE:
         # The URL may be refused rather than the batch.
         return Decision(Action.RESEND, looks_up=True)
-    if context.all_refused:
-        return _set_aside(context, refuses_part=True)
+    if situation.all_refused:
+        return _set_aside(situation, refuses_part=True)
     return Decision(
         Action.SPLIT,
         refuses_part=True,
-        slows_down=context.refused_alone >= _REFUSALS_TO_SLOW_DOWN,
+        slows_down=situation.refused_alone >= _REFUSALS_TO_SLOW_DOWN,
     )
 
 
-def _set_aside(context: Context, *, refuses_part: bool = False) -> Decision:
+def _set_aside(situation: Situation, *, refuses_part: bool = False) -> Decision:
     return Decision(
         Action.SET_ASIDE,
         longest_wait=LONGEST_REFUSED_WAIT,
-        looks_up=context.may_look_up,
+        looks_up=situation.may_look_up,
         refuses_part=refuses_part,
-        is_reported=not context.may_look_up,
+        is_reported=not situation.may_look_up,
     )
 
 

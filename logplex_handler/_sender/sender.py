@@ -1,7 +1,8 @@
 """One stream's requests: when the next one is due, and what follows from its answer.
 
-Nothing here waits, and nothing locks. One thread at a time calls `deliver`; the other members may
-be read meanwhile, and show the state before or after a request.
+Nothing here waits or locks: the scheduler of `_delivery` sleeps until `due_in`, and `Backoff` keeps
+the waits after failures. One thread at a time calls `deliver`; the other members may be read
+meanwhile, and show the state before or after a request.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.backoff import Backoff
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.due import due_in
+from logplex_handler._sender.due import next_batch_due_in
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.retry_policy import LONGEST_REFUSED_WAIT, Action, Context, Decision
+from logplex_handler._sender.retry_policy import LONGEST_REFUSED_WAIT, Action, Decision, Situation
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
@@ -78,8 +79,8 @@ class Sender:
         self._failures = 0
         self.backoff = Backoff()
         self.sent_at = -math.inf
-        # How many answers the host had given when it last gave this stream none; None if it has
-        # answered this stream since.
+        # The host's count of answers when this stream's last request went unanswered; None if it
+        # was answered.
         self._answers_before: int | None = None
         self.sent = _NOTHING_SENT
         self.problem = ""
@@ -125,7 +126,7 @@ class Sender:
             if self.breaker is not None and not self.breaker.is_closed:
                 wait = max(wait, self.breaker.backoff.remaining(now, urgency))
             return wait
-        return self.in_flight.source.readable_in(now) or due_in(
+        return self.in_flight.source.readable_in(now) or next_batch_due_in(
             backlog,
             urgency,
             now,
@@ -143,7 +144,8 @@ class Sender:
             may_look_up: Whether the application may be asked for another URL.
 
         Returns:
-            What was done about the answer; None if there was nothing to send.
+            What was done about the answer; None if there was nothing to send. If the URL is to be
+            looked up again, the stream has its `Resolution` do so.
         """
         part = self.in_flight.next_part()
         destination = self.in_flight.destination
@@ -164,14 +166,14 @@ class Sender:
         if answer.was_tried:
             self._count(answer, is_retry=tried, maybe_duplicate=maybe_delivered)
         refusal = self.in_flight.refusal
-        context = Context(
+        situation = Situation(
             may_look_up=may_look_up,
             failures=self._failures,
             host_failed=self._record_at_breaker(answer),
             refused_alone=refusal.alone,
             all_refused=refusal.is_of_all,
         )
-        decision = retry_policy.decide(answer, context)
+        decision = retry_policy.decide(answer, situation)
         self._carry_out(decision, answer)
         return decision
 
@@ -213,7 +215,7 @@ class Sender:
                 self.set_aside_since = None
                 self.in_flight.part_accepted()
             case Action.RETRY:
-                self._fail(decision, answer)
+                self._back_off(decision, answer)
                 if decision.is_reported:
                     self._report_kept("retried", answer, "not delivering")
             case Action.RESEND | Action.SPLIT:
@@ -222,14 +224,14 @@ class Sender:
                     delay = retry_policy.jittered_delay(1, random.random(), LONGEST_REFUSED_WAIT)
                     self.backoff.pause_for(delay, time.monotonic())
             case Action.SET_ASIDE:
-                self._fail(decision, answer)
+                self._back_off(decision, answer)
                 if self.set_aside_since is None:
                     self.set_aside_since = time.time()
                 if decision.is_reported:
                     what = "not accepted (is the URL with its token still good?)"
                     self._report_kept("refused", answer, what)
 
-    def _fail(self, decision: Decision, answer: Answer) -> None:
+    def _back_off(self, decision: Decision, answer: Answer) -> None:
         self._failures += 1
         if decision.longest_wait is not None:
             self.backoff.fail(time.monotonic(), answer, decision.longest_wait)

@@ -63,7 +63,7 @@ def are_possible() -> bool:
 
 
 class OwnerLock:
-    """A new owner of the spool at a path, alive until `end` or the end of the process.
+    """A new owner of the spool at a path, alive until `release` or the end of the process.
 
     Raises:
         OSError: The file of locks cannot be created.
@@ -91,7 +91,7 @@ class OwnerLock:
     def try_claim(self, owner: int) -> bool:
         """Whether the owner is dead, and no other process is taking over from it.
 
-        If so, no other process does until `release_claim`.
+        If so, the caller holds the claim until `release_claim`.
         """
         with _files.lock:
             file = _files[self._path]
@@ -105,11 +105,11 @@ class OwnerLock:
             return True
 
     def release_claim(self, owner: int) -> None:
-        """Note that the chunks of the dead owner were taken over."""
+        """Give up the claim on a dead owner, whether or not its chunks were taken over."""
         with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Let any process take over the chunks of this owner."""
         with _files.lock:
             file = _files.get(self._path)

@@ -61,9 +61,9 @@ class Served(NamedTuple):
 
 
 class Spool(Transactions):
-    """A handler's rows in the file. Any thread may use it; each method here is one transaction.
+    """A handler's rows in the file. Any thread may use it.
 
-    The file is opened when it is first used. These methods raise a SpoolError if it cannot be used.
+    Each method here is one transaction, except `take_over`, which is two. The file is opened when it is first used. These methods raise a SpoolError if it cannot be used.
     """
 
     def __init__(self, options: SpoolOptions) -> None:
@@ -152,7 +152,10 @@ class Spool(Transactions):
             _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
     def take_over(self, served: Served) -> dict[StreamId, int]:
-        """Take over what dead processes have left for the streams that are served.
+        """Take over the chunks of dead owners, for the streams that are served.
+
+        The spool writer calls it (`_delivery/spool_writer.py`) at the first record, and from time
+        to time. It is two transactions, so that the claims are released after the first one.
 
         Returns:
             The number of records of each stream.
@@ -168,7 +171,7 @@ class Spool(Transactions):
                         # The next chunk comes after this one, whatever clock the dead process used.
                         self._last_place = max(self._last_place, place)
                     db.execute(_TAKE_OVER, (self._owner, owner, *served))
-                # No other process may find these owners dead while they still have chunks.
+                # Before the claims are released, or another process could take the chunks as well.
                 db.execute("COMMIT")
                 db.execute("BEGIN")
             finally:

@@ -102,7 +102,7 @@ class Transactions:
         if self._lock.acquire(timeout=self._patience()):
             self._disconnect()
             if self._owner_lock is not None:
-                self._owner_lock.end()
+                self._owner_lock.release()
             self._lock.release()
 
     def _patiently(self, call: Callable[[], object]) -> None:

@@ -17,7 +17,7 @@ from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._spool.spool import Spool
-from logplex_handler._wire.codec import Codec
+from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler.streams.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class StreamContext:
     limits: BufferLimits
     memory: MemoryPool | None
     sender: SenderOptions
-    codec: Codec
+    codec: EntryCodec
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers

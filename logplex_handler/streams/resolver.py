@@ -85,6 +85,8 @@ class Resolver:
     def look_up_again(self, stream: Hashable, refused: str | Destination) -> Resolved | None:
         """Look up a stream whose URL was refused; None if the stream has ended.
 
+        The stream's `Resolution` calls it, at most once in 30 seconds.
+
         Raises:
             LookupFailed: As for `look_up`.
         """

@@ -14,7 +14,7 @@ from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.sender import Sender
 from logplex_handler._sender.urgency import Urgency
-from logplex_handler._transport.pool import TransportPool
+from logplex_handler._transport.transport_pool import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats

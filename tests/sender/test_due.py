@@ -7,7 +7,7 @@ import math
 import pytest
 
 from logplex_handler._buffer.contents import Backlog
-from logplex_handler._sender.due import due_in
+from logplex_handler._sender.due import next_batch_due_in
 from logplex_handler._sender.urgency import Urgency
 
 NOW = 1000.0
@@ -48,7 +48,7 @@ def backlog(records=0, since=math.inf, **facts):
 )
 def test_a_batch_is_due(waiting, sent_at, expected):
     """By the flush interval, by size, and when a caller flushes."""
-    due = due_in(
+    due = next_batch_due_in(
         waiting,
         Urgency.NONE,
         NOW,
@@ -64,7 +64,7 @@ def test_a_batch_is_due(waiting, sent_at, expected):
 @pytest.mark.parametrize("has_own_lines", [False, True])
 def test_urgency_and_own_lines(urgency, records, has_own_lines):
     """Own lines are sent at once; records are when the handler closes, not when others flush."""
-    due = due_in(
+    due = next_batch_due_in(
         backlog(records, since=NOW if records else math.inf),
         urgency,
         NOW,

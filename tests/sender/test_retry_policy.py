@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Action, Context, Decision, decide, jittered_delay
+from logplex_handler._sender.retry_policy import Action, Decision, Situation, decide, jittered_delay
 from logplex_handler._transport.answer import Answer
 
 # Every combination of what a decision depends on besides the answer.
 CONTEXTS = [
-    Context(
+    Situation(
         may_look_up=may_look_up,
         failures=failures,
         host_failed=host_failed,
@@ -30,7 +30,7 @@ ABOUT_THE_BATCH = {*range(400, 500)} - RETRIED - ABOUT_THE_URL
 
 def decided(answer, **context):
     """The decision in a context of which only this differs from the plainest one."""
-    return decide(answer, Context(**context))
+    return decide(answer, Situation(**context))
 
 
 def everywhere(answer):

@@ -15,7 +15,7 @@ from logplex_handler._wire.frames import Run
 Rendered = Run | list[bytes]
 
 
-class Codec(Protocol):
+class EntryCodec(Protocol):
     """Makes the frames of entries, and of the handler's own lines, for a destination."""
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
