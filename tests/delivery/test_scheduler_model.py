@@ -266,13 +266,17 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(which=which)
     def lose_work(self, which):
         """As when memory is given to other streams; the scheduler is not told."""
-        self.streams[which % len(self.streams)].work_at = None
-        self.passed.clear()
+        stream = self.streams[which % len(self.streams)]
+        stream.work_at = None
+        self.passed.pop(stream, None)
+        self.passed.pop(stream.breaker, None)
 
     @rule()
     def begin_or_end_flush(self):
         self.current = Urgency.NONE if self.current else Urgency.FLUSHING
-        self.passed.clear()
+        for breaker in self.breakers:
+            if not breaker.is_closed:
+                self.passed.pop(breaker, None)
         for stream in self.streams:
             self.plan(stream)
 
