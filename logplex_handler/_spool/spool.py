@@ -63,7 +63,8 @@ class Served(NamedTuple):
 class Spool(Transactions):
     """A handler's rows in the file. Any thread may use it.
 
-    Each method here is one transaction, except `take_over`, which is two. The file is opened when it is first used. These methods raise a SpoolError if it cannot be used.
+    Each method here is one transaction, except `take_over`, which is two. The file is opened when
+    it is first used. These methods raise a SpoolError if it cannot be used.
     """
 
     def __init__(self, options: SpoolOptions) -> None:
