@@ -36,6 +36,6 @@ class BufferLimits:
 
     @cached_property
     def large_batch_frames(self) -> int:
-        """The number of packets of a large batch; smaller if so many may not fit."""
+        """The number of packets of a large batch; smaller if that many may not fit."""
         room_for = max(self.batch_frames, self.max_bytes * 3 // 4 // LIGHT)
         return min(LARGE * self.batch_frames, room_for)

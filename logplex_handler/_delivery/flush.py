@@ -126,7 +126,7 @@ class Flusher:
             )
 
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
-        """Whether so many drops are reported in the stream; when closing, also all health lines."""
+        """Whether the drops are reported in the stream; when closing, also all health lines."""
         is_closing = self._urgency.current is Urgency.CLOSING
         is_reported = stream.drop_reports.reported_in_stream >= drops
         return is_reported and not (is_closing and stream.in_flight.is_busy)

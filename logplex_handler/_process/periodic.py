@@ -56,7 +56,7 @@ class Periodic:
                 self._thread = None
 
     def stop(self, seconds: float) -> bool | None:
-        """Stop, and wait up to so many seconds for the last call; True if it has ended.
+        """Stop, and wait for the last call for at most `seconds`; True if it has ended.
 
         None if no thread makes the call.
         """

@@ -114,7 +114,7 @@ def _set_aside(situation: Situation, *, refuses_part: bool = False) -> Decision:
 
 
 def jittered_delay(attempt: int, random: float, longest: float) -> float:
-    """Seconds to wait after so many failures in a row: doubled each time, with jitter.
+    """Seconds to wait after a number of failures in a row: doubled each time, with jitter.
 
     `random`, from 0 to 1, chooses between half of that and all of it, so that a thousand
     processes that failed together do not come back together.

@@ -110,7 +110,7 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
 
 
 def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
-    """The frames of a body with so many records; the opposite of `packed`.
+    """The frames of a body with this number of records; the opposite of `packed`.
 
     Raises:
         ValueError, TypeError: The body is damaged.

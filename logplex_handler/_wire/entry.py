@@ -16,7 +16,7 @@ Entry = tuple[Any, ...]
 Weigh = Callable[[Entry], tuple[int, int]]
 
 # Bytes of memory that a light entry takes at most. Most entries are light. An accumulator weighs
-# none before it has so many that they could use all of its memory: 8,192 with the default limit.
+# none until their number could fill its memory: 8,192 with the default limit.
 LIGHT = 2048
 
 # Bytes of an empty tuple and its place in the queue.
@@ -43,7 +43,7 @@ def weight(entry: Entry) -> int:
 
 
 def longest_of_light(values: int) -> tuple[int, int]:
-    """Characters that each text of a light entry of so many values may have.
+    """The most characters of each text in a light entry with this number of values.
 
     The first number is for texts of any characters, the second for texts of ASCII characters.
     """
@@ -52,5 +52,5 @@ def longest_of_light(values: int) -> tuple[int, int]:
     return each // _WIDEST, each
 
 
-# An integer of so many bits takes less memory than the shortest text.
+# An integer of this many bits takes less memory than the shortest text.
 ORDINARY_BITS = 120
