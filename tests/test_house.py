@@ -206,9 +206,11 @@ def _private_modules_named_wrong() -> Iterator[str]:
 
 def _private_attributes() -> Iterator[str]:
     """Of other objects than its own, a module touches only what one of its own classes defines."""
-    # Names of libraries that begin with an underscore: of a NamedTuple, and of a connection of
-    # urllib3's, where the name that is looked up differs from the one that is asked for.
+    # Names of libraries that begin with an underscore: of a NamedTuple; of a connection of
+    # urllib3's, where the name that is looked up differs from the one that is asked for; and of a
+    # lock that a Condition releases.
     allowed = {"_asdict", "_fields", "_replace", "_dns_host"}
+    allowed |= {"_acquire_restore", "_is_owned", "_release_save"}
     for module in _modules():
         own = set[str]().union(*map(_class_names, _classes(module.tree)))
         libraries = {

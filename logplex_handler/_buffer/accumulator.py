@@ -27,8 +27,8 @@ class Accumulator:
     """
 
     __slots__ = (
-        "_append", "_changed", "_contents", "_entries", "_latest_flush", "_limits", "_lock",
-        "_on_reclaimed", "_queue", "_under_way", "ledger", "wake_ups",
+        "_append", "_changed", "_contents", "_entries", "_latest_flush", "_limits",
+        "_on_reclaimed", "_queue", "_under_way", "ledger", "lock", "wake_ups",
     )  # fmt: skip
 
     def __init__(
@@ -43,14 +43,14 @@ class Accumulator:
         # Guards the fields below, except for appending to the queue; held for a few operations
         # only. Re-entrant, because a garbage collection or a signal handler may run while it is
         # held, and may log.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         # Held during an operation. An entry logged by an interruption is only appended; the
         # interrupted operation does the rest. A lock rather than a flag, because `with` releases it
         # in C: an exception from a signal handler cannot leave it held.
         self._under_way = threading.Lock()
         # Notified when there may be room; None until a caller waits for room.
         self._changed: threading.Condition | None = None
-        self.ledger = Ledger(self._lock)
+        self.ledger = Ledger(self.lock)
         self._queue = WeighedQueue(weigh)
         self._entries = self._queue.entries
         self._append = self._entries.append
@@ -77,7 +77,7 @@ class Accumulator:
         caller `may_wait` and it can fit later.
         """
         size, _ = self._queue.weigh(entry)
-        with self._lock:
+        with self.lock:
             if self._contents.rejected_as is not None:
                 self._contents.count_rejected()
                 return False
@@ -97,7 +97,7 @@ class Accumulator:
 
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
-        with self._lock:
+        with self.lock:
             if self._contents.rejected_as is not None:
                 self._contents.count_rejected()
                 return False
@@ -106,7 +106,7 @@ class Accumulator:
 
     def count_rejected(self) -> None:
         """Count a record that came after `reject_from_now`, without reporting it."""
-        with self._lock:
+        with self.lock:
             self._contents.count_rejected()
 
     def reject_from_now(self, cause: str) -> None:
@@ -114,26 +114,26 @@ class Accumulator:
 
         A light entry that comes at the same moment may still be queued.
         """
-        with self._lock:
+        with self.lock:
             self._contents.rejected_as = cause
             self._notify()
 
     def begin_throttle(self, seconds: float) -> float:
         """The most seconds that a caller waits after it put an entry into a congested queue."""
-        with self._lock:
+        with self.lock:
             seconds = self.wake_ups.backpressure.begin_throttle(time.monotonic(), seconds)
             self._catch_up(replan=True)
             return seconds
 
     def end_throttle(self) -> None:
         """Note that the caller has waited."""
-        with self._lock:
+        with self.lock:
             self.wake_ups.backpressure.end_throttle(time.monotonic(), len(self._entries))
             self._catch_up(replan=True)
 
     def backlog(self) -> Backlog:
         """The entries that wait now."""
-        with self._lock:
+        with self.lock:
             self._catch_up()
             wake_ups, latest = self.wake_ups, self._latest_flush
             reasons = wake_ups.reasons()
@@ -151,7 +151,7 @@ class Accumulator:
         The weight of heavy entries still counts towards the bound. That of light ones does not,
         until `resize_taken` gives the size of their frames.
         """
-        with self._lock:
+        with self.lock:
             self._catch_up()
             with self._uninterrupted():
                 taken = self._contents.take(most)
@@ -162,7 +162,7 @@ class Accumulator:
     def resize_taken(self, size: int, *, returned: Sequence[Entry] = ()) -> None:
         """Put the last of the taken entries back, in order; the others now use this many bytes."""
         contents = self._contents
-        with self._lock:
+        with self.lock:
             if not contents.in_transit:
                 # The entries were abandoned meanwhile.
                 return
@@ -189,7 +189,7 @@ class Accumulator:
         Args:
             through: Whether these are the last of their batch, so that all before have left too.
         """
-        with self._lock:
+        with self.lock:
             records = delivered + dropped
             if not self._contents.settle(records, recovered=recovered, through=through):
                 # The records were abandoned meanwhile, or the batch was only a drop notice.
@@ -203,7 +203,7 @@ class Accumulator:
 
     def count_recovered(self, records: int) -> None:
         """Count records on disk as accepted; they come before all others."""
-        with self._lock:
+        with self.lock:
             self._contents.recovered += records
             self._contents.recovered_left += records
 
@@ -218,7 +218,7 @@ class Accumulator:
         The request in progress is not waited for. If the taken records are on disk, they stay
         there, except for the number that is `unwritten`.
         """
-        with self._lock:
+        with self.lock:
             left = self._contents.abandon(cause, unwritten)
             self._catch_up(replan=True)
             self._notify()
@@ -226,21 +226,21 @@ class Accumulator:
 
     def fill_ratio(self) -> float:
         """The share of its memory in use, from 0 to 1."""
-        with self._lock:
+        with self.lock:
             self._catch_up(weigh=True)
             held = self._queue.weighed_bytes + self._contents.in_transit_bytes
             return held / self._limits.max_bytes
 
     def claim_drops(self) -> dict[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
-        with self._lock:
+        with self.lock:
             self.wake_ups.claimed_drops()
             return self.ledger.claim_drops()
 
     def begin_flush(self) -> FlushMark:
         """Begin a flush of all queued entries. Pass the mark to `is_flushed`, then `end_flush`."""
         mark = FlushMark()
-        with self._lock:
+        with self.lock, self._uninterrupted():
             self._queue.add_mark(mark)
             if self._latest_flush is None:
                 self._latest_flush = FlushMark()
@@ -251,37 +251,37 @@ class Accumulator:
 
     def is_flushed(self, mark: FlushMark) -> bool:
         """Whether all entries queued before the mark, and all records on disk, have left."""
-        with self._lock:
+        with self.lock:
             return not self._contents.recovered_left and self._contents.has_left(mark)
 
     def end_flush(self, mark: FlushMark) -> None:
         """Forget the mark."""
-        with self._lock:
+        with self.lock:
             self._queue.remove_mark(mark)
 
     def shrink(self) -> None:
         """Drop the oldest entries until no more bytes are used than are allowed now."""
-        with self._lock:
+        with self.lock:
             self._shrink()
         if self._on_reclaimed is not None and self.ledger.has_unreported:
             self._on_reclaimed()
 
     def wait_for_room(self, size: int, seconds: float) -> None:
         """Wait until an entry of this size fits or is rejected, or until the time is over."""
-        with self._lock:
+        with self.lock:
             if self._changed is None:
-                self._changed = threading.Condition(self._lock)
+                self._changed = threading.Condition(self.lock)
             self._changed.wait_for(lambda: self._contents.is_over_or_fits(size), seconds)
 
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
         """Accepted, delivered, pending and dropped by cause, at one moment."""
-        with self._lock:
+        with self.lock:
             self._catch_up()
             return self._contents.counts()
 
     def _look(self, *, weigh: bool = False) -> bool:
         """Process the appended entries, and return whether to wake a worker."""
-        with self._lock:
+        with self.lock:
             if self._under_way.locked():
                 # The interrupted operation processes the entry, but perhaps wakes no worker.
                 return True

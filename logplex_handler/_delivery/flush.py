@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
+from logplex_handler._process.reentrancy import release_if_held
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport_pool import TransportPool
 from logplex_handler.streams.stream import Stream
@@ -59,10 +61,15 @@ class Flusher:
             return True
         if self._workers.is_current_thread():
             return False
-        return self._see_through(time.monotonic() + seconds, min_request=_MIN_REQUEST)
+        with self._without_locks():
+            return self._see_through(time.monotonic() + seconds, min_request=_MIN_REQUEST)
 
     def close(self, seconds: float) -> int:
         """Deliver the remaining records, then stop; return how many were not delivered in time."""
+        with self._without_locks():
+            return self._close(seconds)
+
+    def _close(self, seconds: float) -> int:
         deadline = time.monotonic() + seconds
         streams = self._streams()
         for stream in streams:
@@ -80,6 +87,20 @@ class Flusher:
         # A connection on which a request is being made is closed when it is released.
         self._transports.close()
         return left
+
+    @contextmanager
+    def _without_locks(self) -> Iterator[None]:
+        """Within it, the calling thread holds the lock of no accumulator.
+
+        A signal handler may flush while the call that it interrupted holds one. The workers need
+        that lock to deliver, so the handler would wait for them, and they for the handler.
+        """
+        with ExitStack() as released:
+            for stream in self._streams():
+                reacquire = release_if_held(stream.accumulator.lock)
+                if reacquire is not None:
+                    released.callback(reacquire)
+            yield
 
     def _see_through(self, deadline: float, *, min_request: float) -> bool:
         """Wait until all queued records have left and their drops are reported; False if too late.

@@ -7,11 +7,13 @@ without end. Those of the HTTP libraries during a request are left out altogethe
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
 from functools import partial
+from typing import Any
 
 from logplex_handler._process import forks
 
@@ -69,3 +71,14 @@ def _is_enabled(logger: logging.Logger, level: int) -> bool:
     if logger.disabled or logger.manager.disable >= level:
         return False
     return level >= logger.getEffectiveLevel()
+
+
+def release_if_held(lock: threading.RLock) -> Callable[[], object] | None:
+    """Release the lock entirely, as `Condition.wait` does, if the calling thread holds it.
+
+    Returns:
+        The function that acquires it again as often as it was held; None if it was not held.
+    """
+    # The methods of RLock that Condition uses; gevent's and eventlet's have them too.
+    held: Any = lock
+    return partial(held._acquire_restore, held._release_save()) if held._is_owned() else None

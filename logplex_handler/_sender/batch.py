@@ -123,6 +123,11 @@ class Batch:
         return Refusal(len(self._refused) + 1, is_of_all=len(self._parts) == 1)
 
     @property
+    def is_over(self) -> bool:
+        """Whether every frame has an outcome."""
+        return not self._parts and not self._refused
+
+    @property
     def all_refused(self) -> bool:
         """Whether no part is left and not one frame was accepted.
 

@@ -95,10 +95,15 @@ class InFlight:
         """The part to send now, perhaps of a new batch; None if nothing waits."""
         if self.destination is None:
             return None
+        if self._sending is not None and self._sending[0].is_over:
+            # A signal interrupted the end of this batch.
+            self._end(*self._sending)
         if self._sending is None:
             self._begin(self.destination)
         elif self._sending[0].all_refused:
             self._begin_again(*self._sending)
+        elif self._sending[1].is_outdated:
+            self._settle_some(*self._sending, 0, 0)
         return None if self._sending is None else self._sending[0].next_part
 
     def _begin(self, destination: Destination) -> None:
@@ -116,11 +121,16 @@ class InFlight:
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
         """Add records to a batch whose frames were all refused, to find the faulty ones."""
         room = self.source.max_bytes - batch.size
+        is_filled = False
         try:
             if room > 0:
                 self._fill(lease, room)
+            is_filled = True
         finally:
-            batch.restart(lease.take_frames())
+            # Unless a signal interrupted this before anything was taken: then it is done again.
+            if is_filled or lease.frames:
+                lease.is_outdated = True
+                batch.restart(lease.take_frames())
         self._settle_some(batch, lease, 0, 0)
 
     def _fill(self, lease: Lease, room: int) -> None:
@@ -168,17 +178,22 @@ class InFlight:
             self._settle_some(batch, lease, delivered, dropped)
             return
         more_delivered, more_dropped = batch.drop_refused()
+        lease.delivered = delivered + more_delivered
+        lease.dropped = dropped + more_dropped
+        self._end(batch, lease)
+
+    def _end(self, batch: Batch, lease: Lease) -> None:
+        # The lease is kept until the source has forgotten it, because it alone knows the chunks.
+        self.source.forget(lease)
         self._sending = None
         self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
-        self.source.forget(lease)
         self._accumulator.settle(
-            delivered=delivered + more_delivered,
-            dropped=dropped + more_dropped,
-            recovered=lease.recovered,
+            delivered=lease.delivered, dropped=lease.dropped, recovered=lease.recovered
         )
 
     def _settle_some(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:
         self.source.replace(lease, batch.left)
+        lease.is_outdated = False
         self._accumulator.settle(
             delivered=delivered, dropped=dropped, recovered=lease.recovered, through=False
         )

@@ -30,6 +30,8 @@ class Lease:
         chunks: The chunks of the records on disk.
         unwritten: The number of records that the disk did not take.
         is_new: Whether no batch was made of the lease yet.
+        is_outdated: Whether its batch has frame ids that the disk does not have.
+        delivered, dropped: The outcome of the last part, until it is counted.
     """
 
     destination: Destination
@@ -40,6 +42,9 @@ class Lease:
     chunks: list[int] = field(default_factory=list)
     unwritten: int = 0
     is_new: bool = True
+    is_outdated: bool = False
+    delivered: int = 0
+    dropped: int = 0
 
     def take_frames(self) -> list[Frame]:
         """Hand over the frames that are in no batch yet."""

@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -112,3 +112,25 @@ def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
             assert wait_until(lambda: urgency.current is Urgency.NONE, 1.0)
             number += 1
         assert number > 8
+
+
+@pytest.mark.parametrize("is_changing", [False, True])
+def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_itself(is_changing):
+    """A signal handler flushes while the call that it interrupted holds the queue's lock."""
+    with (
+        LogplexReceiver() as logplex,
+        logging_to(logplex.url, flush_interval=5) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("one")
+        assert handler.flush()
+        accumulator = own_stream(handler).accumulator
+        logger.info("two")
+        changing = accumulator._under_way if is_changing else nullcontext()
+        with accumulator.lock, accumulator.lock, changing:
+            assert handler.flush(10)
+        # It is held again until the interrupted call is over, and free from then on.
+        assert not accumulator.lock._is_owned()
+        assert [line.text for line in logplex.lines] == ["one", "two"]

@@ -125,7 +125,7 @@ def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up
             def __del__(self):
                 logger.info("collected")
 
-        with own_stream(handler).accumulator._lock:
+        with own_stream(handler).accumulator.lock:
             noisy = Noisy()
             del noisy
         with handler._pipeline._worker_pool._lock, handler._pipeline._worker_pool._starting:

@@ -231,3 +231,61 @@ def test_what_could_not_be_written_is_sent_all_the_same(tmp_path, capsys):
     assert harness.source.persist() == 0
     assert harness.stored() == [("b" * 36, b"".join(frames))]
     assert "spool: database is locked; 5 records pending" in capsys.readouterr().err
+
+
+def interrupted_once(monkeypatch, owner, name):
+    """The method raises as from a signal handler, the first time that it is called."""
+    kind = type(owner)
+    method = getattr(kind, name)
+
+    def interrupted(*arguments, **options):
+        monkeypatch.setattr(kind, name, method)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, name, interrupted)
+
+
+def in_flight_of(harness):
+    drop_reports = DropReports(harness.accumulator, Diagnostics(), None)
+    in_flight = InFlight(harness.accumulator, harness.source, drop_reports, 10**6, Codec())
+    in_flight.set_destination(DESTINATION)
+    return in_flight
+
+
+def test_a_delivered_batch_is_settled_though_a_signal_interrupts_that(harness, monkeypatch):
+    """Its chunks leave the disk, and are not sent again."""
+    in_flight = in_flight_of(harness)
+    harness.log(1, 2, 3)
+    assert in_flight.next_part().body == b"".join(map(frame, (1, 2, 3)))
+    harness.log(4)
+    harness.source.spill()
+    interrupted_once(monkeypatch, harness.source, "forget")
+    with pytest.raises(KeyboardInterrupt):
+        in_flight.part_accepted()
+    assert in_flight.next_part().body == frame(4)
+    assert harness.counts() == (3, 1, 0)
+    in_flight.part_accepted()
+    assert harness.counts() == (4, 0, 0)
+    assert not harness.stored()
+
+
+@pytest.mark.parametrize("method", ["fill", "replace"])
+def test_a_refused_batch_is_sent_under_the_ids_on_disk_though_a_signal_interrupts_that(
+    harness, monkeypatch, method
+):
+    """It begins again with more records; a signal comes before or after they are taken."""
+    in_flight = in_flight_of(harness)
+    harness.log(1)
+    in_flight.next_part()
+    in_flight.part_refused()
+    harness.log(2)
+    interrupted_once(monkeypatch, harness.source, method)
+    with pytest.raises(KeyboardInterrupt):
+        in_flight.next_part()
+    part = in_flight.next_part()
+    assert part.body == frame(1) + frame(2)
+    stored = harness.stored()
+    if stored is not None:
+        assert [frame_id for frame_id, _ in stored] == [part.frame_id]
+    in_flight.part_accepted()
+    assert harness.counts() == (2, 0, 0)
