@@ -84,13 +84,13 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
             interrupted = threading.Event()
 
             def put():
-                with other._lock:
+                with other.lock:
                     holds_other.set()
                     interrupted.wait(5)
                     memory.reserve(other._contents, other._contents.allowed + 1)
 
             def put_and_be_interrupted():
-                with one._lock, memory._lock:
+                with one.lock, memory._lock:
                     interrupted.set()
                     other.counts()
 
