@@ -28,7 +28,7 @@ def test_flush_is_false_when_its_time_is_over():
         logger.info("line")
         started = time.monotonic()
         assert not handler.flush(0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 1.0
 
 
 def test_close_delivers_what_waits_and_is_harmless_twice():
@@ -84,7 +84,7 @@ def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
         started = time.monotonic()
         handler.flush()
         handler.close()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 1.0
         stats = handler.stats()
     assert (stats.pending, stats.dropped) == (0, {"shutdown": 7})
     assert balanced(stats)
@@ -173,7 +173,7 @@ def test_closing_is_bounded_where_a_name_takes_long_to_be_looked_up(monkeypatch)
         took = time.monotonic() - started
         assert handler.stats().dropped == {"shutdown": 1}
     over.set()
-    assert took < 4
+    assert took < 1.5
 
 
 def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards():

@@ -108,7 +108,7 @@ def test_an_application_thread_never_waits_for_the_network():
             logger.info("line %d", number)
             longest = max(longest, time.perf_counter() - started)
     # The request alone would take until its time-out; the bound leaves room for a busy machine.
-    assert longest < 2
+    assert longest < 0.5
 
 
 def test_a_record_made_by_garbage_collection_inside_the_handler_does_not_lock_up():
