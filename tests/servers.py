@@ -1,6 +1,7 @@
 """HTTP servers that misbehave: a script gives the answer to each request."""
 
 import os
+import random
 import socket
 import ssl
 import threading
@@ -12,6 +13,19 @@ from typing import Any
 TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 for a server that another process starts.
+
+    It lies below the ports that systems hand out by themselves (from 32768 on Linux and from
+    49152 elsewhere), so nothing else takes it before that server does.
+    """
+    while True:
+        # Not seeded by a test: runs beside this one must not try the same ports.
+        port = random.SystemRandom().randrange(20_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass

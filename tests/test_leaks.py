@@ -8,7 +8,6 @@ import faulthandler
 import gc
 import logging
 import pprint
-import socket
 import sys
 import traceback
 import types
@@ -22,7 +21,7 @@ from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until
-from tests.servers import accept, answer, hang, hang_up, reset, serving
+from tests.servers import accept, answer, free_port, hang, hang_up, reset, serving
 
 TOKEN = "t.secret/0123456789"
 HEADER = "d.another-secret"
@@ -110,8 +109,7 @@ class _Unreachable:
     """No server at all: nothing listens there."""
 
     def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class Tokens:
 
     def accepts(self, token: str) -> bool:
         if self._any_token:
-            return token != "" and token not in self._retired
+            return bool(token) and token not in self._retired
         return token in self.current
 
     def note(self, token: str) -> None:

@@ -19,6 +19,7 @@ from logplex_handler.testing import LogplexReceiver
 from tests.docs.blocks import EXAMPLES, Block, blocks, name, pages, pattern
 from tests.docs.broker import redis
 from tests.logs import wait_until
+from tests.servers import free_port
 
 # Seconds: real servers, on a machine that may have much else to do.
 pytestmark = pytest.mark.timeout(90)
@@ -43,11 +44,6 @@ def _servers() -> list[ParameterSet]:
 
 def _is_server(block: Block) -> bool:
     return str(block.says).startswith(("server", "worker"))
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
 
 
 def _listens(port: str) -> bool:
@@ -143,7 +139,7 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
     arrives = [block for block in of_page if block.says == "arrives"]
     expected = [line for block in arrives for line in block.text.splitlines()]
     assert clients
-    port = _free_port()
+    port = str(free_port())
     with LogplexReceiver() as logplex, contextlib.ExitStack() as stack:
         environ = _environ(logplex, port, broker)
         if server is not None:
@@ -165,7 +161,7 @@ def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
         line.split(": ", 1) for line in (registry / "Procfile").read_text().splitlines()
     )
     assert set(processes) == {"web", "worker"}
-    port = _free_port()
+    port = str(free_port())
     with LogplexReceiver() as logplex:
         environ = _environ(logplex, port, broker)
         with _running(Block("sh", None, "server", processes["web"], 0), port, registry, environ):

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.runtimes.shared import APP, children
+from tests.servers import free_port
 
 # Graceful restarts under load; a hundred of them by hand: `RESTARTS=100 pytest -k restarts`.
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
@@ -25,8 +25,7 @@ RESTARTS = int(os.environ.get("RESTARTS", "3"))
 def _gunicorn(tmp_path, logplex, *arguments):
     """A running server of `APP`: its process, its address, and its stderr at the end."""
     (tmp_path / "shop.py").write_text(textwrap.dedent(APP))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     said: list[str] = []
     # Not to a pipe, which would have to be read meanwhile.
     with (tmp_path / "stderr").open("w+") as stderr:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 import pytest
 
+from tests.servers import free_port
 from tests.spool.killed import running, storm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
@@ -15,8 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /pr
 @pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
 def test_workers_of_gunicorn_that_are_killed(story, arguments):
     """Other workers deliver their lines while they serve."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with running(
         story,
         *(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.runtimes.shared import APP
+from tests.servers import free_port
 from tests.spool.killed import SHOP, running, storm
 
 # The tests' environment need not be the one that is active.
@@ -34,8 +34,7 @@ UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or "uwsgi"
 def test_workers_deliver_every_request_once(tmp_path, arguments):
     """They fork without telling Python, and where there are no threads the end delivers."""
     (tmp_path / "shop.py").write_text(APP.replace("app(environ", "application(environ"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         LogplexReceiver(max_requests=10_000) as logplex,
         (tmp_path / "said").open("w") as output,
@@ -77,8 +76,7 @@ def test_workers_deliver_every_request_once(tmp_path, arguments):
 def test_workers_that_share_a_spool_and_are_killed(story, lazy):
     """Other workers deliver their lines while they serve."""
     (story.folder / "shop.py").write_text(SHOP.replace("app(environ", "application(environ"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with running(
         story,
         *(UWSGI, "--http-socket", f"127.0.0.1:{port}", "--module", "shop", "--processes", "3"),

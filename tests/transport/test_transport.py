@@ -3,7 +3,6 @@
 import base64
 import gc
 import gzip
-import socket
 import ssl
 import time
 from unittest.mock import Mock
@@ -19,6 +18,7 @@ from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
+from tests.servers import free_port
 
 URL = "https://logplex.test/logs"
 TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
@@ -203,8 +203,7 @@ def test_adapters_of_the_callers_own_are_left_alone():
 
 def test_no_request_with_its_credentials_outlives_a_failure():
     """Nothing that an error reporter could find holds one: not even an exception's traceback."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     destination = Destination(f"http://127.0.0.1:{port}/logs", "token", TOKEN)
     transport = Transport(options())
     answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
