@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(tag: str) -> str | None:
-    source = (ROOT / "logplex_handler" / "_version.py").read_text(encoding="utf-8")
+    source = (ROOT / "logplex_handler" / "_process" / "version.py").read_text(encoding="utf-8")
     found = re.fullmatch(r'__version__ = "([^"]+)"\n', source)
     if found is None:
-        return "logplex_handler/_version.py is not one line with the version"
+        return "logplex_handler/_process/version.py is not one line with the version"
     version = found[1]
     if tag != f"v{version}":
         return f"the tag is {tag}, and the version is {version}"

@@ -23,7 +23,7 @@ MOST_ATTRIBUTES = 18
 # From the bottom to the top. A room, or a module that stands alone, imports only what stands on a
 # line above its own. The names of a line do not import each other.
 ORDER = """
-    _version errors stats
+    errors stats
     _process
     _wire
     metrics

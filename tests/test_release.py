@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from logplex_handler._version import __version__
+from logplex_handler._process.version import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,7 +60,7 @@ def test_the_version_has_one_place():
     """The installed package has the same version."""
     assert metadata.version("logplex-handler") == __version__
     setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
-    assert "version = attr: logplex_handler._version.__version__" in setup
+    assert "version = attr: logplex_handler._process.version.__version__" in setup
 
 
 @pytest.mark.parametrize(

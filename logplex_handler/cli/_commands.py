@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from logplex_handler._version import __version__
+from logplex_handler._process.version import __version__
 from logplex_handler.cli._argument_types import LEVELS, failure, port, seconds, share, wait, whole
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import get_args
 
 from logplex_handler._buffer.limits import BufferLimits, OnFull
+from logplex_handler._process.version import __version__
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool import owner_locks
 from logplex_handler._spool.spool import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
-from logplex_handler._version import __version__
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import requests
 
 from logplex_handler._process.reentrancy import Activity, performing
+from logplex_handler._process.version import __version__
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.deadline import until
 from logplex_handler._transport.session import SessionFactory, new_session, verify
 from logplex_handler._transport.transport import TOTAL_TIMEOUTS
-from logplex_handler._version import __version__
 from logplex_handler._wire.destination import is_loopback
 from logplex_handler.errors import ConfigurationError, LookupFailed
 

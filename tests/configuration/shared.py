@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 import logplex_handler
-from logplex_handler._version import __version__
+from logplex_handler._process.version import __version__
 
 PACKAGE = Path(logplex_handler.__file__).parent
 LIBRARY = f"logplex_handler/{__version__}"
