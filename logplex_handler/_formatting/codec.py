@@ -21,15 +21,13 @@ from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
-from logplex_handler._wire.entry_codec import Rendered
-from logplex_handler._wire.frames import Run
+from logplex_handler._wire.frames import Rendered, Run
 from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
 
 class Codec:
-    """Makes entries of records, and frames of entries, for one handler. It is the codec that
-    `_wire.entry_codec` describes.
+    """Makes entries of records, and frames of entries, for one handler.
 
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
     collector nothing, however many wait:
@@ -107,6 +105,7 @@ class Codec:
 
     @staticmethod
     def weigh(entry: Entry) -> tuple[int, int]:
+        """Bytes of memory that an entry takes, and the number of its packets; always the same."""
         return weight(entry), max(1, -entry[0])
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
@@ -161,6 +160,7 @@ class Codec:
         return form
 
     def drop_notice(self, dropped: Counter[str], destination: Destination) -> list[bytes]:
+        """The frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
         return self._own_line(logging.WARNING, drops_in_words(dropped), count, destination)
 

@@ -17,12 +17,12 @@ from functools import partial
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.contents import Backlog
 from logplex_handler._buffer.limits import LARGE
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.source import Lease, Parts, Source
 from logplex_handler._spool.chunk import Chunk, records_in, without_own
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler._wire.frames import Frame, rewritten
 
 # Replaces a token that is a packet's appname on disk. It is as long as the longest token, so that
@@ -52,7 +52,7 @@ class DiskSource(Source):
     __slots__ = ("_hostname", "_lease", "_lock", "_options", "_queue", "_unwritten")
 
     def __init__(
-        self, queue: DiskQueue, accumulator: Accumulator, options: DiskOptions, codec: EntryCodec
+        self, queue: DiskQueue, accumulator: Accumulator, options: DiskOptions, codec: Codec
     ) -> None:
         super().__init__(accumulator, options.max_bytes, codec)
         self._queue = queue

@@ -7,8 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._wire.entry import Entry
-from logplex_handler._wire.entry_codec import Rendered
-from logplex_handler._wire.frames import Frame, Run, frame_count, linked, total_bytes
+from logplex_handler._wire.frames import (
+    Frame,
+    Rendered,
+    Run,
+    frame_count,
+    linked,
+    total_bytes,
+)
 
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import deque
 
 from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.batch import Batch, Part, Refusal
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.source import Lease, Source
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler._wire.frames import HealthFrame, OwnFrame
 
 # The most health lines that wait while nothing can be sent; a new one replaces the oldest.
@@ -42,7 +42,7 @@ class InFlight:
         source: Source,
         drop_reports: DropReports,
         max_bytes: int,
-        codec: EntryCodec,
+        codec: Codec,
     ) -> None:
         self._accumulator = accumulator
         self.source = source

@@ -8,9 +8,9 @@ from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.contents import Backlog
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler._wire.frames import Frame
 
 # For each request its frame id and its frames.
@@ -65,7 +65,7 @@ class Source:
 
     __slots__ = ("_accumulator", "_codec", "max_bytes")
 
-    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: EntryCodec) -> None:
+    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: Codec) -> None:
         self._accumulator = accumulator
         self.max_bytes = max_bytes
         self._codec = codec

@@ -63,6 +63,9 @@ class Run(list[bytes]):
 
 
 Frame = bytes | Run
+# What becomes of entries: a run, for several entries of one frame each; or the frames of one entry,
+# of which there are none if it cannot be rendered.
+Rendered = Run | list[bytes]
 
 
 def total_bytes(frames: Iterable[Frame]) -> int:

@@ -16,6 +16,7 @@ from logplex_handler._delivery.flush import Flusher
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.spool_writer import SpoolWriter
 from logplex_handler._delivery.worker_pool import WorkerPool
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
@@ -25,7 +26,6 @@ from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.spool import Served, Spool
 from logplex_handler._transport.transport_pool import TransportPool
-from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._shutdown_clock import ShutdownClock
@@ -70,7 +70,7 @@ class Active:
         own_intake: The intake of records that name no stream.
     """
 
-    def __init__(self, options: Options, codec: EntryCodec, diagnostics: Diagnostics) -> None:
+    def __init__(self, options: Options, codec: Codec, diagnostics: Diagnostics) -> None:
         self.here = forks.here()
         self.takes_entries = True
         self._clock = ShutdownClock(options.shutdown_timeout)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.disk_queue import DiskQueue, is_storable
@@ -17,7 +18,6 @@ from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._spool.spool import Spool
-from logplex_handler._wire.entry_codec import EntryCodec
 from logplex_handler.streams.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class StreamContext:
     limits: BufferLimits
     memory: MemoryPool | None
     sender: SenderOptions
-    codec: EntryCodec
+    codec: Codec
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers
