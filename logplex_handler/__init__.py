@@ -5,6 +5,7 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.shutdown import flush_all
+from logplex_handler.handler.uncaught import log_uncaught_exceptions
 from logplex_handler.metrics import Metrics, count, measure, sample
 from logplex_handler.sigterm import flush_on_sigterm
 from logplex_handler.stats import SetAside, Stats
@@ -23,6 +24,7 @@ __all__ = [
     "count",
     "flush_all",
     "flush_on_sigterm",
+    "log_uncaught_exceptions",
     "measure",
     "sample",
     "use_stream",

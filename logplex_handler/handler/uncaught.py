@@ -1,0 +1,132 @@
+"""Logs the exceptions that nothing catches, which Python only prints to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from logplex_handler._process.diagnostics import Diagnostics
+
+__all__ = ["log_uncaught_exceptions"]
+
+
+def log_uncaught_exceptions(
+    logger: logging.Logger | None = None, *, level: int = logging.CRITICAL
+) -> None:
+    """Log the exceptions that nothing catches, so that a crash's traceback reaches the stream.
+
+    - An exception that ends the main thread, and with it the program.
+    - An exception that ends another thread.
+    - An "unraisable" exception, which Python can only report, such as one in `__del__`.
+
+    Each is logged with its traceback. Then the previous hook runs as before, whether it prints to
+    stderr or belongs to an error reporter. `KeyboardInterrupt` and `SystemExit` are not logged.
+
+    The handlers deliver the record as they deliver any other: at the exit that follows an exception
+    of the main thread, or within `flush_interval` if the process lives on. A crash of the
+    interpreter itself, such as a segmentation fault, runs no hook.
+
+    Three kinds need no hook, because they are logged already: exceptions in tasks and callbacks of
+    asyncio (by the logger `asyncio`), and those that a web server or a task queue catches itself.
+    `multiprocessing` prints what its children raise, and runs no hook either.
+
+    Call it once, after error reporters and other hooks are set. Another call changes the logger and
+    the level. Forked children inherit the hooks.
+
+    Args:
+        logger: The logger for these records. Default: the root logger.
+        level: Their level. Default: `logging.CRITICAL`.
+    """
+    _log_to.logger = logging.getLogger() if logger is None else logger
+    _log_to.level = level
+    if _log_to.installed:
+        return
+    _log_to.installed = True
+    sys.excepthook = _in_main_thread(sys.excepthook)
+    threading.excepthook = _in_thread(threading.excepthook)
+    sys.unraisablehook = _unraisable(sys.unraisablehook)
+
+
+class _LogTo:
+    """Where the hooks log; a process has one set of hooks."""
+
+    def __init__(self) -> None:
+        self.installed = False
+        self.logger = logging.getLogger()
+        self.level = logging.CRITICAL
+        self._diagnostics = Diagnostics()
+
+    def log(
+        self,
+        error: BaseException,
+        traceback: TracebackType | None,
+        message: str,
+        extra: dict[str, str] | None = None,
+    ) -> None:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            return
+        try:
+            self.logger.log(
+                self.level, message, exc_info=(type(error), error, traceback), extra=extra
+            )
+        except Exception as failure:
+            # A filter of the application, for example. The previous hook must still run.
+            self._diagnostics.warn("uncaught", f"{message}: not logged: {type(failure).__name__}")
+
+
+_log_to = _LogTo()
+
+
+def _in_main_thread(
+    previous: Callable[[type[BaseException], BaseException, TracebackType | None], object],
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    def hook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        _log_to.log(error, traceback, "uncaught exception")
+        previous(kind, error, traceback)
+
+    return hook
+
+
+def _in_thread(
+    previous: Callable[[threading.ExceptHookArgs], object],
+) -> Callable[[threading.ExceptHookArgs], None]:
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        # Both may be missing while the interpreter ends.
+        if arguments.exc_value is not None:
+            name = arguments.thread.name if arguments.thread is not None else "unknown"
+            _log_to.log(
+                arguments.exc_value,
+                arguments.exc_traceback,
+                "uncaught exception in a thread",
+                {"thread_name": name},
+            )
+        previous(arguments)
+
+    return hook
+
+
+def _unraisable(
+    previous: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], None]:
+    def hook(arguments: sys.UnraisableHookArgs) -> None:
+        if arguments.exc_value is not None and not sys.is_finalizing():
+            _log_to.log(
+                arguments.exc_value,
+                arguments.exc_traceback,
+                arguments.err_msg or "exception ignored",
+                {"raised_in": _named(arguments.object)},
+            )
+        previous(arguments)
+
+    return hook
+
+
+def _named(thing: object) -> str:
+    """The name of a function, else of the type: a repr could fail, or show what it holds."""
+    name = getattr(thing, "__qualname__", None)
+    return name if isinstance(name, str) else type(thing).__qualname__
