@@ -7,47 +7,65 @@ import itertools
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.urgency import UrgencyMonitor
-from logplex_handler.streams.stream import Stream
+from logplex_handler.streams.stream import Job, Stream
 
 # A turn that no host has: none may be served before a request ends.
 NEVER = (math.inf, 0)
 
 
+class Slot(IntEnum):
+    """The kind of a running task; most kinds are limited in number."""
+
+    # Requests to hosts that are likely to answer soon.
+    REQUEST = 0
+    # Requests that are slow, or may be.
+    PROBE = 1
+    LOOK_UP = 2
+    # Look-ups that were given up, and have not returned.
+    HUNG = 3
+    # Look-ups that have returned an answer that can be used.
+    ANSWERED = 4
+    REPORT = 5
+
+
 @dataclass(eq=False)
-class Ticket:
-    """A stream's place in a queue. It is void once the scheduler has another plan for the stream.
+class Task:
+    """A job of a stream. First it waits in a queue, then a worker or a flushing caller does it.
 
     Attributes:
-        breaker: The circuit breaker of the host that the request goes to; None if the stream waits
-            for a look-up.
+        breaker: The circuit breaker of the host that a request goes to; None for other jobs.
+        slot: The slot that it uses; None while it waits.
+        began: When it began, on the scheduler's clock.
     """
 
     stream: Stream
+    job: Job
     breaker: CircuitBreaker | None = None
+    slot: Slot | None = None
+    began: float = 0.0
 
 
 @dataclass(eq=False)
 class Host:
-    """The streams that wait for one host, and the requests to it.
+    """The requests to one host: those that wait, in order, and the number of those in progress.
 
     Attributes:
-        tickets: The streams that wait for a request; the first is served next.
-        in_progress: The number of requests in progress.
         turn: When the host may be served, a number that decides between equal times, and whether
             the request is a probe. None while the host must wait for the end of a request.
     """
 
     breaker: CircuitBreaker
-    tickets: deque[Ticket] = field(default_factory=deque)
+    waiting: deque[Task] = field(default_factory=deque)
     in_progress: int = 0
     turn: tuple[float, int, bool, Host] | None = None
 
 
 class FairQueue:
-    """The streams that wait for a request, by host.
+    """The requests that wait, by host.
 
     The owner guards it. A host whose circuit breaker is closed may be served at any time. Any other
     host gets one request at a time, and none before its backoff is over; that request is a probe,
@@ -57,7 +75,7 @@ class FairQueue:
 
     def __init__(self, urgency: UrgencyMonitor) -> None:
         self._urgency = urgency
-        # Hosts with tickets or with requests in progress.
+        # Hosts with requests that wait or are in progress.
         self._hosts: dict[CircuitBreaker, Host] = {}
         # A heap of turns for ordinary requests, and one for probes. An outdated turn is removed
         # when it comes to the front.
@@ -68,12 +86,12 @@ class FairQueue:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, ticket: Ticket, breaker: CircuitBreaker, now: float) -> None:
-        """Put a stream after the others of its host."""
+    def add(self, task: Task, breaker: CircuitBreaker, now: float) -> None:
+        """Put a request after the others to its host."""
         host = self._hosts.get(breaker)
         if host is None:
             host = self._hosts[breaker] = Host(breaker)
-        host.tickets.append(ticket)
+        host.waiting.append(task)
         self._size += 1
         self._update(host, now)
 
@@ -97,10 +115,10 @@ class FairQueue:
         self._update(host, now)
         return None
 
-    def pop(self, host: Host) -> Ticket:
-        """Take the next stream out of its host's queue; then `begin` or `update` must follow."""
+    def pop(self, host: Host) -> Task:
+        """Take the next request to the host; then `begin` or `update` must follow."""
         self._size -= 1
-        return host.tickets.popleft()
+        return host.waiting.popleft()
 
     def begin(self, host: Host, now: float) -> None:
         """Note that a request begins; the host goes after the others."""
@@ -109,7 +127,6 @@ class FairQueue:
         self._update(host, now)
 
     def end(self, breaker: CircuitBreaker, now: float) -> None:
-        """Note that a request has ended."""
         host = self._hosts[breaker]
         host.in_progress -= 1
         self._update(host, now)
@@ -125,7 +142,7 @@ class FairQueue:
         readiness, turn = self._readiness(host, now), host.turn
         if readiness is None:
             host.turn = None
-            if not host.tickets and not host.in_progress:
+            if not host.waiting and not host.in_progress:
                 del self._hosts[host.breaker]
             return
         due_at, is_probe = readiness
@@ -140,7 +157,7 @@ class FairQueue:
     def _readiness(self, host: Host, now: float) -> tuple[float, bool] | None:
         """When the host may be served, and whether by a probe; None if a request must end first."""
         breaker = host.breaker
-        if not host.tickets:
+        if not host.waiting:
             return None
         if breaker.is_closed:
             return now, False

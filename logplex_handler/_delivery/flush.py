@@ -12,7 +12,7 @@ from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._process.reentrancy import release_if_held
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
-from logplex_handler._transport.transport_pool import TransportPool
+from logplex_handler._transport.transport import TransportPool
 from logplex_handler.streams.stream import Stream
 
 # Seconds without a finished task after which a caller that flushes does one itself. The workers may
@@ -24,11 +24,7 @@ _MIN_REQUEST = 1.0
 
 
 class Flusher:
-    """Flushes and closes the delivery of a handler. Any thread may flush.
-
-    Args:
-        streams: Returns all streams in use.
-    """
+    """Flushes and closes the delivery of a handler. Any thread may flush."""
 
     def __init__(
         self,
@@ -67,26 +63,23 @@ class Flusher:
     def close(self, seconds: float) -> int:
         """Deliver the remaining records, then stop; return how many were not delivered in time."""
         with self._without_locks():
-            return self._close(seconds)
-
-    def _close(self, seconds: float) -> int:
-        deadline = time.monotonic() + seconds
-        streams = self._streams()
-        for stream in streams:
-            stream.sender.ignore_retry_after()
-        self._urgency.close()
-        if not self._workers.is_current_thread():
-            self._see_through(deadline, min_request=0.0)
-        left = sum([stream.abandon() for stream in streams])
-        self._workers.stop()
-        unreported = sum(
-            [stream.drop_reports.report_locally(closing=True) for stream in streams], Counter[str]()
-        )
-        if unreported:
-            self._diagnostics.warn("dropped at last", drops_in_words(unreported))
-        # A connection on which a request is being made is closed when it is released.
-        self._transports.close()
-        return left
+            deadline = time.monotonic() + seconds
+            streams = self._streams()
+            for stream in streams:
+                stream.sender.ignore_retry_after()
+            self._urgency.close()
+            if not self._workers.is_current_thread():
+                self._see_through(deadline, min_request=0.0)
+            left = sum([stream.abandon() for stream in streams])
+            self._workers.stop()
+            unreported = Counter[str]()
+            for stream in streams:
+                unreported += stream.drop_reports.report_locally(closing=True)
+            if unreported:
+                self._diagnostics.warn("dropped at last", drops_in_words(unreported))
+            # A connection on which a request is being made is closed when it is released.
+            self._transports.close()
+            return left
 
     @contextmanager
     def _without_locks(self) -> Iterator[None]:
@@ -105,8 +98,8 @@ class Flusher:
     def _see_through(self, deadline: float, *, min_request: float) -> bool:
         """Wait until all queued records have left and their drops are reported; False if too late.
 
-        The workers deliver. If there are none, or if they are blocked, perhaps by a lock that this
-        very caller holds, the caller does so itself, as long as there is time for a request.
+        The workers deliver. If there are none, or if they are blocked, the caller does so itself,
+        as long as there is time for a request.
         """
         with self._urgency.flush_until(deadline):
             marks: list[tuple[Stream, FlushMark]] = []
@@ -148,6 +141,6 @@ class Flusher:
 
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
         """Whether the drops are reported in the stream; when closing, also all health lines."""
-        is_closing = self._urgency.current is Urgency.CLOSING
-        is_reported = stream.drop_reports.reported_in_stream >= drops
-        return is_reported and not (is_closing and stream.in_flight.is_busy)
+        if self._urgency.current is Urgency.CLOSING and stream.in_flight.is_busy:
+            return False
+        return stream.drop_reports.reported_in_stream >= drops

@@ -12,9 +12,9 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Ticket
-from logplex_handler._delivery.task import Slot, Task
+from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler.errors import LookupFailed
@@ -40,9 +40,6 @@ class Scheduler:
     Args:
         workers: The limit for concurrent requests to hosts that answer, for probes of other hosts,
             and for look-ups.
-        registry: Retires idle streams, and revives them.
-        urgency: Decides how long streams and hosts may wait.
-        diagnostics: Where hung look-ups are reported.
         clock: A monotonic clock, in seconds. Default: `time.monotonic`.
     """
 
@@ -61,20 +58,20 @@ class Scheduler:
         # Not a default argument: backoffs must be read on the clock that they were set on, also
         # where a test replaces that.
         self._clock = time.monotonic if clock is None else clock
-        # The plan for each stream: when to look at it again, its place in a queue, or its current
-        # task. An item of a timer or queue that is not its stream's plan is outdated.
-        self._plans: dict[Stream, float | Ticket | Task] = {}
+        # The plan for each stream: when to look at it again, or its task that waits or runs. An
+        # item of a timer or queue that is not its stream's plan is outdated.
+        self._plans: dict[Stream, float | Task] = {}
         # A heap of the streams to look at again. The number decides between equal times.
         self._timers: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
         self._requests: FairQueue = FairQueue(urgency)
-        self._look_ups: deque[Ticket] = deque()
+        self._look_ups: deque[Task] = deque()
         # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
         # whose drops are being reported.
         self._reports: deque[Stream] = deque()
         self._reporting: set[Stream] = set()
-        # The current tasks by slot, in the order in which they began.
-        self._tasks: list[dict[Task, None]] = [{} for _ in Slot]
+        # The running tasks by slot, in the order in which they began.
+        self._running: list[dict[Task, None]] = [{} for _ in Slot]
 
     def plan(self, stream: Stream) -> None:
         """Plan the next job of a stream after news of it."""
@@ -82,15 +79,14 @@ class Scheduler:
             self._registry.revive(stream)
         self._plan_report(stream)
         plan = self._plans.get(stream)
-        if isinstance(plan, Ticket):
-            if plan.breaker is not None:
-                # While a caller flushes, the host's backoff is shorter.
-                self._requests.update(plan.breaker, self._clock())
-        elif not isinstance(plan, Task):
+        if not isinstance(plan, Task):
             self._plan_job(stream, stream.next_job(self._urgency.current))
+        elif plan.slot is None and plan.breaker is not None:
+            # While a caller flushes, the host's backoff is shorter.
+            self._requests.update(plan.breaker, self._clock())
 
     def _plan_report(self, stream: Stream) -> None:
-        if stream.has_unreported_drops and stream not in self._reporting:
+        if stream.drop_reports.is_due_locally and stream not in self._reporting:
             self._reporting.add(stream)
             self._reports.append(stream)
 
@@ -101,11 +97,11 @@ class Scheduler:
         elif job[1] > 0:
             self._look_again_in(job[1], stream)
         elif job[0] is Job.LOOK_UP:
-            ticket = self._plans[stream] = Ticket(stream)
-            self._look_ups.append(ticket)
+            task = self._plans[stream] = Task(stream, Job.LOOK_UP)
+            self._look_ups.append(task)
         elif stream.breaker is not None:
-            ticket = self._plans[stream] = Ticket(stream, stream.breaker)
-            self._requests.add(ticket, stream.breaker, self._clock())
+            task = self._plans[stream] = Task(stream, Job.DELIVER, stream.breaker)
+            self._requests.add(task, stream.breaker, self._clock())
 
     def _look_again_in(self, seconds: float, stream: Stream) -> None:
         due_at, plan = self._clock() + seconds, self._plans.get(stream)
@@ -114,11 +110,7 @@ class Scheduler:
             heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
     def take(self, *, look_ups: bool = True) -> Task | None:
-        """Return the task to do now; None if nothing is due. The caller calls `end` after it.
-
-        Args:
-            look_ups: Whether it may be a look-up.
-        """
+        """Begin the task to do now; None if nothing is due. The caller calls `end` after it."""
         now = self._clock()
         while True:
             due_at, step = self._next(now, look_ups=look_ups)
@@ -147,7 +139,7 @@ class Scheduler:
 
         A step begins a task, or makes another step the next.
         """
-        tasks, workers = self._tasks, self._workers
+        tasks, workers = self._running, self._workers
         yield self._first_timer(), self._look_again
         for task in tasks[Slot.LOOK_UP]:
             yield task.began + _LOOK_UP_PATIENCE, self._give_up
@@ -166,10 +158,8 @@ class Scheduler:
             requests = self._requests.next_turn(is_probe=False)
         if len(tasks[Slot.PROBE]) < workers:
             probes = self._requests.next_turn(is_probe=True)
-        if requests <= probes:
-            yield requests[0], self._begin_request
-        else:
-            yield probes[0], self._begin_probe
+        slot = Slot.REQUEST if requests <= probes else Slot.PROBE
+        yield min(requests, probes)[0], partial(self._begin_request, slot)
 
     def _first_timer(self) -> float:
         while self._timers:
@@ -180,7 +170,7 @@ class Scheduler:
         return math.inf
 
     def _may_look_up(self) -> bool:
-        tasks, workers = self._tasks, self._workers
+        tasks, workers = self._running, self._workers
         return len(tasks[Slot.LOOK_UP]) < workers and len(tasks[Slot.HUNG]) < workers
 
     def _look_again(self, now: float) -> None:
@@ -196,48 +186,38 @@ class Scheduler:
     def _begin_report(self, now: float) -> Task:
         # One at a time: the application's callback may take long, and does not expect concurrent
         # calls.
-        task = Task(self._reports.popleft(), Job.REPORT, Slot.REPORT, now)
-        self._tasks[task.slot][task] = None
-        return task
+        return self._begin(Task(self._reports.popleft(), Job.REPORT), Slot.REPORT, now)
 
     def _begin_look_up(self, now: float) -> Task | None:
-        ticket = self._look_ups.popleft()
-        if not self._is_still_due(ticket, Job.LOOK_UP):
-            return None
-        return self._begin(Task(ticket.stream, Job.LOOK_UP, Slot.LOOK_UP, now))
+        task = self._look_ups.popleft()
+        return self._begin(task, Slot.LOOK_UP, now) if self._is_still_due(task) else None
 
-    def _begin_request(self, now: float) -> Task | None:
-        return self._begin_at_host(Slot.REQUEST, now)
-
-    def _begin_probe(self, now: float) -> Task | None:
-        return self._begin_at_host(Slot.PROBE, now)
-
-    def _begin_at_host(self, slot: Slot, now: float) -> Task | None:
+    def _begin_request(self, slot: Slot, now: float) -> Task | None:
         host = self._requests.first(now, is_probe=slot is Slot.PROBE)
-        while host is not None and host.tickets:
-            ticket = self._requests.pop(host)
-            if self._is_still_due(ticket, Job.DELIVER):
+        while host is not None and host.waiting:
+            task = self._requests.pop(host)
+            if self._is_still_due(task):
                 self._requests.begin(host, now)
-                return self._begin(Task(ticket.stream, Job.DELIVER, slot, now, host.breaker))
+                return self._begin(task, slot, now)
         if host is not None:
             self._requests.update(host.breaker, now)
         return None
 
-    def _begin(self, task: Task) -> Task:
-        self._plans[task.stream] = task
-        self._tasks[task.slot][task] = None
+    def _begin(self, task: Task, slot: Slot, now: float) -> Task:
+        task.began = now
+        self._move(task, slot)
         return task
 
-    def _is_still_due(self, ticket: Ticket, job: Job) -> bool:
+    def _is_still_due(self, task: Task) -> bool:
         """Whether the stream still has this job; if it has another one, that is planned.
 
         The reason may be a late answer, or memory or time that other streams used.
         """
-        stream = ticket.stream
-        if self._plans.get(stream) is not ticket:
+        stream = task.stream
+        if self._plans.get(stream) is not task:
             return False
         next_job = stream.next_job(self._urgency.current)
-        if next_job == (job, 0.0) and ticket.breaker in (None, stream.breaker):
+        if next_job == (task.job, 0.0) and task.breaker in (None, stream.breaker):
             return True
         del self._plans[stream]
         self._plan_job(stream, next_job)
@@ -245,7 +225,7 @@ class Scheduler:
 
     def _set_apart(self, now: float) -> None:
         """Move a slow request out of the slots for hosts that answer."""
-        task = next(iter(self._tasks[Slot.REQUEST]))
+        task = next(iter(self._running[Slot.REQUEST]))
         self._move(task, Slot.PROBE)
         breaker = task.breaker
         if breaker is not None:
@@ -257,12 +237,12 @@ class Scheduler:
 
     def _give_up(self, now: float) -> None:
         """Give up a hanging look-up: its stream continues without it, and the slot stays in use."""
-        task = next(iter(self._tasks[Slot.LOOK_UP]))
+        task = next(iter(self._running[Slot.LOOK_UP]))
         self._move(task, Slot.HUNG)
         del self._plans[task.stream]
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)
-        hung = self._tasks[Slot.HUNG]
+        hung = self._running[Slot.HUNG]
         if len(hung) == self._workers:
             first = min([task.began for task in hung])
             since = time.gmtime(time.time() - (now - first))
@@ -274,19 +254,20 @@ class Scheduler:
             )
 
     def _move(self, task: Task, slot: Slot) -> None:
-        del self._tasks[task.slot][task]
+        if task.slot is not None:
+            del self._running[task.slot][task]
         task.slot = slot
-        self._tasks[slot][task] = None
+        self._running[slot][task] = None
 
     def accept_answer(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
         """Return whether the stream gets the answer of a look-up; called before `end`.
 
-        The answer of a hung look-up is ignored if it is a failure, or while the stream's next task
-        is running.
+        That of a hung look-up is ignored if it failed, or while the stream's next task is running.
         """
         if task.slot is Slot.HUNG:
             plan = self._plans.get(task.stream)
-            if isinstance(plan, Task) or isinstance(found, LookupFailed):
+            is_running = isinstance(plan, Task) and plan.slot is not None
+            if is_running or isinstance(found, LookupFailed):
                 return False
             self._plans[task.stream] = task
         # From now on it is no longer given up.
@@ -294,9 +275,9 @@ class Scheduler:
         return True
 
     def end(self, task: Task) -> None:
-        """Note that the task is finished."""
         stream = task.stream
-        del self._tasks[task.slot][task]
+        if task.slot is not None:
+            del self._running[task.slot][task]
         if task.slot is Slot.REPORT:
             self._reporting.discard(stream)
         elif self._plans.get(stream) is task:

@@ -27,8 +27,6 @@ class SpoolWriter:
 
     Args:
         interval: Seconds between two writes.
-        served: The streams whose records this handler delivers.
-        stream: Returns the stream of an id.
         wake: Called with a stream that has records of a dead process.
     """
 
@@ -78,8 +76,7 @@ class SpoolWriter:
             try:
                 found = self._spool.take_over(self._served)
             except SpoolError as error:
-                found = {}
-                wait = _AFTER_ERROR
+                found, wait = {}, _AFTER_ERROR
                 if not self._stopped:
                     self._diagnostics.warn(
                         "spool", f"spool: {error}; what waits is in memory alone"
@@ -140,25 +137,25 @@ class SpoolWriter:
         may_cut_short = not noted
         with contextlib.suppress(queue.Empty):
             if not noted:
-                _add(noted, self._news.get(timeout=_BETWEEN_RECOVERIES))
+                self._add_next(noted, _BETWEEN_RECOVERIES)
             deadline = time.monotonic() + self._interval
             while not self._stopped and (left := deadline - time.monotonic()) > 0:
                 if may_cut_short and any(
                     stream.accumulator.wake_ups.is_short_of_room for stream in noted
                 ):
                     return
-                _add(noted, self._news.get(timeout=left))
+                self._add_next(noted, left)
+
+    def _add_next(self, noted: set[Stream], seconds: float) -> None:
+        stream = self._news.get(timeout=seconds)
+        if stream is not None:
+            noted.add(stream)
 
     def _spill(self, stream: Stream) -> bool:
         """Write the stream's entries to disk; whether that has to be tried again."""
         while not self._stopped and stream.source.spill():
             pass
         return not stream.source.is_synced
-
-
-def _add(noted: set[Stream], stream: Stream | None) -> None:
-    if stream is not None:
-        noted.add(stream)
 
 
 # All that are in use in this process.

@@ -2,22 +2,103 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from logplex_handler._delivery.news import News, Progress
+from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.scheduler import Scheduler
-from logplex_handler._delivery.task import Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
-from logplex_handler._transport.transport_pool import TransportPool
+from logplex_handler._transport.transport import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a worker rests after an internal error, so that it does not spin.
 _AFTER_ERROR = 1.0
+
+
+class News:
+    """News of streams, for workers that sleep: a queue that holds each stream at most once."""
+
+    def __init__(self) -> None:
+        # A SimpleQueue rather than a condition, because its `put` is in C: a garbage collection or
+        # a signal handler may interrupt it, log, and come back here. None only wakes a worker.
+        self._queue: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
+        # The streams in the queue. Adding and removing are single operations on a set.
+        self._queued: set[Stream] = set()
+
+    def put(self, stream: Stream) -> None:
+        # One notice is enough, because a worker looks at everything.
+        if stream not in self._queued:
+            self._queued.add(stream)
+            self._queue.put(stream)
+
+    def wake_one(self) -> None:
+        """Wake a worker without news."""
+        self._queue.put(None)
+
+    def wait(self, seconds: float | None) -> Stream | None:
+        """Sleep until there is news; None if `wake_one` was called or the time is over."""
+        with contextlib.suppress(queue.Empty):
+            return self._got(self._queue.get(timeout=seconds))
+        return None
+
+    def drain(self) -> Iterator[Stream]:
+        """Return all news, without waiting."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                stream = self._got(self._queue.get_nowait())
+                if stream is not None:
+                    yield stream
+
+    def _got(self, stream: Stream | None) -> Stream | None:
+        # Before the worker looks at the stream, so that a later change is news again.
+        if stream is not None:
+            self._queued.discard(stream)
+        return stream
+
+
+class Progress:
+    """Counts the finished tasks, and wakes the callers that wait for a task of a stream."""
+
+    def __init__(self) -> None:
+        # Guards the fields below; notified when a field changes that a caller waits for.
+        # Re-entrant, because a signal handler may flush. It is not the scheduler's lock: waiting
+        # releases the lock, even if a signal interrupted a change of the scheduler.
+        self._condition = threading.Condition(threading.RLock())
+        self.done = 0
+        # A list, as several callers may wait for the same stream.
+        self._awaited: list[Stream] = []
+
+    def note(self, stream: Stream) -> None:
+        with self._condition:
+            self.done += 1
+            if stream in self._awaited:
+                self._condition.notify_all()
+
+    def end(self) -> None:
+        """Note that no more tasks follow, so that no caller waits."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait(self, stream: Stream, done: int, seconds: float) -> bool:
+        """Wait until a task of the stream is finished, unless more tasks are finished already.
+
+        Returns:
+            Whether more tasks are finished, of any stream.
+        """
+        with self._condition:
+            if self.done == done:
+                self._awaited.append(stream)
+                try:
+                    self._condition.wait(seconds)
+                finally:
+                    self._awaited.remove(stream)
+            return self.done != done
 
 
 class WorkerPool:
@@ -25,14 +106,9 @@ class WorkerPool:
 
     Args:
         scheduler: Chooses the tasks; guarded by the pool's lock.
-        transports: Connections for the requests.
         max_workers: The limit for the number of threads. With one thread there is only one stream.
         here: Whether the process has not forked since the pool was created.
         on_end: Called after `stop`, as soon as no task is running.
-
-    Attributes:
-        progress: The number of finished tasks, and a way to wait for more.
-        stopped: Whether no more tasks begin.
     """
 
     def __init__(
@@ -77,7 +153,6 @@ class WorkerPool:
 
     @property
     def has_workers(self) -> bool:
-        """Whether workers do the due tasks, without a caller's help."""
         return bool(self._workers)
 
     def wake(self, stream: Stream) -> None:
@@ -95,16 +170,12 @@ class WorkerPool:
         with self._lock:
             self.stopped = True
         for _ in self._workers:
-            self._news.wake()
+            self._news.wake_one()
         self.progress.end()
         self._end_if_all_done()
 
     def help_out(self, deadline: float) -> bool:
-        """Do a due task in the calling thread; return whether there was one.
-
-        Args:
-            deadline: When a request must be over, on the monotonic clock.
-        """
+        """Do a due task in the calling thread, by this time; return whether there was one."""
         task = self._take(look_ups=self._cannot_start)
         if task is None:
             return False
@@ -112,7 +183,7 @@ class WorkerPool:
             self._do(task, deadline - time.monotonic())
         finally:
             # A worker may have to continue a task that was begun or interrupted here.
-            self._news.wake()
+            self._news.wake_one()
         return True
 
     def _start(self) -> None:
@@ -160,7 +231,7 @@ class WorkerPool:
         if wakes_at is None:
             self._start()
         elif due_at < wakes_at:
-            self._news.wake()
+            self._news.wake_one()
 
     def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:

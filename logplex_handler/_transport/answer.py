@@ -44,12 +44,7 @@ def within_bounds(asked: float | None) -> float | None:
 def retry_after(value: str | None, now: float) -> float | None:
     """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
 
-    Args:
-        value: The header; None if there is none.
-        now: Seconds since the epoch.
-
-    Returns:
-        None if the header is missing or makes no sense.
+    None if the header is missing or makes no sense. `now` is in seconds since the epoch.
     """
     if value is None:
         return None

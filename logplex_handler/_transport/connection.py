@@ -1,28 +1,61 @@
-"""Connections of urllib3 that give up at a deadline, and send a request in few packets."""
+"""Connections of urllib3 that give up at a deadline, and send a request in few packets.
+
+The timeouts of requests and urllib3 apply to each read, so an answer that comes byte by byte could
+take for ever.
+"""
 
 from __future__ import annotations
 
 import http.client
 import importlib
 import io
+import math
 import os
 import socket
 import ssl
 import sys
+import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from logplex_handler._process import forks
-from logplex_handler._transport import deadline
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 # A body is sent in pieces of this many bytes, so that the deadline is checked between them.
 _PIECE = 524_288
+
+
+# When a request is given up, on the monotonic clock. Each thread (and greenlet) has its own.
+_deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=math.inf)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Within it, bounded connections raise TimeoutError once the deadline has passed."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _bounded(timeout: float | None) -> float | None:
+    """Seconds that one operation may take: its own timeout, or the time until the deadline."""
+    deadline = _deadline.get()
+    if deadline == math.inf:
+        return timeout
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer took too long as a whole")
+    return left if timeout is None else min(timeout, left)
 
 
 class HandshakeFailed(ssl.SSLError):
@@ -68,8 +101,7 @@ class _BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if deadline.is_set():
-            self._sock.settimeout(deadline.bounded(self._timeout))
+        self._sock.settimeout(_bounded(self._timeout))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -146,7 +178,7 @@ class BoundedHTTPConnection(HTTPConnection):
         try:
             for address in addresses:
                 self._dns_host = address
-                self.timeout = deadline.bounded(timeout)
+                self.timeout = _bounded(timeout)
                 try:
                     return super()._new_conn()
                 except (ConnectTimeoutError, NewConnectionError) as error:
@@ -188,7 +220,7 @@ class BoundedHTTPConnection(HTTPConnection):
         # A slice of it is no copy.
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
-            sock.settimeout(deadline.bounded(timeout))
+            sock.settimeout(_bounded(timeout))
             super().send(view[start : start + _PIECE])
         sock.settimeout(timeout)
 

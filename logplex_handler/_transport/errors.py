@@ -38,21 +38,16 @@ def _chain(error: BaseException) -> list[BaseException]:
     return list(chain.values())
 
 
-def _reason(error: Exception) -> object:
-    """The error of urllib3 behind one of requests."""
-    reason = error.args[0] if error.args else None
-    return getattr(reason, "reason", reason)
-
-
 def _causes(error: Exception) -> list[object]:
-    """The error of urllib3, and what it was raised with."""
-    reason = _reason(error)
+    """The error of urllib3 behind one of requests, and what it was raised with."""
+    reason = error.args[0] if error.args else None
+    reason = getattr(reason, "reason", reason)
     return [reason, *getattr(reason, "args", ())]
 
 
 def name(error: Exception) -> str:
     """The name of the failure, which cannot hold a URL."""
-    reason = _reason(error)
+    reason = _causes(error)[0]
     if type(error) is requests.ConnectionError and isinstance(reason, Exception):
         return type(reason).__name__
     return type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ import requests
 import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
-from logplex_handler._process.reentrancy import Activity, performing
+from logplex_handler._process.reentrancy import Activity, free_library_loggers, performing
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
-from logplex_handler._transport.deadline import until
+from logplex_handler._transport.connection import until
 from logplex_handler._transport.session import SessionFactory, new_session, verify
 from logplex_handler._wire.destination import Destination
 
@@ -53,15 +54,12 @@ class TransportOptions:
 
 
 class Transport:
-    """A session for one host. One thread at a time uses it.
-
-    Attributes:
-        requests_took: Seconds that all requests have taken together.
-    """
+    """A session for one host. One thread at a time uses it."""
 
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._session: requests.Session | None = None
+        # Seconds that all requests have taken together.
         self.requests_took = 0.0
         # When the last request was over, on the monotonic clock; 0 while no connection is open.
         self._last_used = 0.0
@@ -77,11 +75,7 @@ class Transport:
         frame_id: str,
         seconds: float = float("inf"),
     ) -> Answer:
-        """Send a body once, within the time-outs and the given seconds.
-
-        Args:
-            frames: How many frames the body has.
-        """
+        """Send a body of this many frames once, within the time-outs and the given seconds."""
         headers = {
             **self._options.headers,
             "Content-Type": CONTENT_TYPE,
@@ -223,3 +217,56 @@ def _credentials_come_later(request: requests.PreparedRequest) -> requests.Prepa
 
 def _authorize(request: requests.PreparedRequest, destination: Destination) -> None:
     HTTPBasicAuth(destination.user.encode(), destination.token.encode())(request)
+
+
+class TransportPool:
+    """Transports that are kept open, by host, for all streams that go there.
+
+    Any thread may use it.
+    """
+
+    def __init__(self, options: TransportOptions) -> None:
+        # Not later: this acquires a lock that a flushing caller may hold.
+        free_library_loggers()
+        self._options = options
+        # Guards the fields below. Re-entrant because a garbage collection under it may log.
+        self._lock = threading.RLock()
+        self._idle: dict[str, list[Transport]] = {}
+        self._closed = False
+        # Seconds that all requests of released transports have taken together.
+        self.requests_took = 0.0
+
+    def acquire(self, host: str) -> Transport:
+        """The idle transport that was used last, or a new one."""
+        with self._lock:
+            idle = self._idle.get(host)
+            return idle.pop() if idle else Transport(self._options)
+
+    def release(self, host: str, transport: Transport) -> None:
+        with self._lock:
+            self.requests_took += transport.requests_took
+            transport.requests_took = 0.0
+            if not self._closed:
+                self._idle.setdefault(host, []).append(transport)
+                return
+        transport.close()
+
+    def close_idle(self) -> None:
+        """Close transports that were idle for so long that the receiver will have closed them."""
+        with self._lock:
+            old: list[Transport] = []
+            for host in list(self._idle):
+                for transport in self._idle.pop(host):
+                    kept = old if transport.is_stale else self._idle.setdefault(host, [])
+                    kept.append(transport)
+        for transport in old:
+            transport.close()
+
+    def close(self) -> None:
+        """Close all transports; those in use are closed when they are released."""
+        with self._lock:
+            self._closed = True
+            transports = [one for idle in self._idle.values() for one in idle]
+            self._idle.clear()
+        for transport in transports:
+            transport.close()

@@ -25,16 +25,15 @@ from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.spool import Served, Spool
-from logplex_handler._transport.transport_pool import TransportPool
+from logplex_handler._transport.transport import TransportPool
 from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler._inactive import Inactive
 from logplex_handler.handler._shutdown_clock import ShutdownClock
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake
 from logplex_handler.streams.registry import Registry
-from logplex_handler.streams.stream import Stream
+from logplex_handler.streams.stream import Stream, StreamContext
 
 # Bytes of one request that many streams can always have, if half of the memory suffices for it; and
 # of the longest frame.

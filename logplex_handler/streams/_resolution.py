@@ -38,10 +38,6 @@ class Resolution:
     One thread at a time may change it; any thread may read it. A look-up that hangs is given up,
     and the state changes as if it had failed. `is_looking_up` remains true until it returns, so
     that there are never two look-ups of the stream.
-
-    Args:
-        state: The state to begin with.
-        found: The result of the last look-up, if it found a URL.
     """
 
     __slots__ = (
@@ -53,6 +49,7 @@ class Resolution:
         self, state: ResolutionState = ResolutionState.SOUGHT, found: Resolved | None = None
     ) -> None:
         self.state = state
+        # The result of the last look-up that found a URL.
         self.found = found
         # Whether the application is being asked.
         self.is_looking_up = False
@@ -105,16 +102,6 @@ class Resolution:
             return failed
         finally:
             self.is_looking_up = False
-
-    # Changes of state.
-
-    def fix(self) -> None:
-        """Note that the URL was given to the handler."""
-        self.state = ResolutionState.FIXED
-
-    def request_look_up(self) -> None:
-        """Make a look-up the next job, because the receiver refuses the URL."""
-        self.state = ResolutionState.REFUSED
 
     def apply(self, found: Resolved | LookupFailed | None) -> None:
         """Apply the application's answer, or the failure of a look-up that was given up."""

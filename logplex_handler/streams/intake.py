@@ -9,7 +9,6 @@ from typing import Protocol
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry, Weigh
 
@@ -19,11 +18,6 @@ _MAX_THROTTLE = 0.003
 _THROTTLE_STEP = 0.001
 # Seconds after which a caller that waits for room wakes a worker again.
 _ROOM_POLL_INTERVAL = 0.1
-
-_WHY_REJECTED = {
-    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
-    "stream_gone": "records for a stream that has ended are dropped",
-}
 
 
 class Intake(Protocol):
@@ -50,13 +44,7 @@ class Intake(Protocol):
 
 
 class RejectingIntake:
-    """An intake that drops every record.
-
-    Args:
-        ledger: Counts the records.
-        cause: The cause of their drop.
-        on_rejected: Called for each of them. Default: nothing is called.
-    """
+    """An intake that drops every record, with one cause."""
 
     takes_entries = False
 
@@ -72,7 +60,7 @@ class RejectingIntake:
         return False
 
     def wake(self) -> None:
-        """Do nothing: there is nothing to deliver."""
+        """There is nothing to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
@@ -86,41 +74,10 @@ class RejectingIntake:
             self._on_rejected()
 
 
-class EndedIntake(RejectingIntake):
-    """The intake of a stream that is unknown or has ended. Its drops are reported to `on_drop`.
-
-    Args:
-        ledger: Counts the records.
-        cause: The cause of their drop.
-        on_news: Called when there are drops to report.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        cause: str,
-        *,
-        drop_reports: DropReports,
-        diagnostics: Diagnostics,
-        on_news: Callable[[], None],
-    ) -> None:
-        super().__init__(ledger, cause, self._report)
-        self._drop_reports = drop_reports
-        self._diagnostics = diagnostics
-        self._on_news = on_news
-
-    def _report(self) -> None:
-        self._diagnostics.warn(self._cause, f"{_WHY_REJECTED[self._cause]} ({self._cause})")
-        # Records that the callback itself logs must not cause another call.
-        if current_activity.get() is None and self._drop_reports.count_rejected(self._cause):
-            self._on_news()
-
-
 class OpenIntake:
     """The intake of a stream that takes records.
 
     Args:
-        on_news: Called when there are records to deliver.
         is_delivering: Whether the calling thread delivers; it must not wait for room that only it
             can make.
         max_block: Seconds that a caller may wait for room; None if it does not wait.

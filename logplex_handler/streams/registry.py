@@ -12,10 +12,9 @@ from typing import NamedTuple
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
-from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.resolver import Resolved
-from logplex_handler.streams.stream import Stream
+from logplex_handler.streams.stream import Stream, StreamContext
 
 # Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
 _FORGET_AFTER = 3600.0
@@ -26,27 +25,19 @@ _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600
 
 
 class _Retired(NamedTuple):
-    """The remainder of a retired stream.
-
-    Attributes:
-        since: When it was retired, on the monotonic clock.
-        stream: The stream itself, as long as a caller refers to it and may put a record there.
-    """
+    """The remainder of a retired stream."""
 
     state: ResolutionState
     found: Resolved | None
     stats: Stats
+    # When it was retired, on the monotonic clock.
     since: float
+    # The stream itself, as long as a caller refers to it and may put a record there.
     stream: weakref.ref[Stream]
 
 
 class Registry:
-    """Finds, opens and retires streams. Any thread may call it.
-
-    Args:
-        context: What all streams share.
-        own: The handler's own stream, if it has one.
-    """
+    """Finds, opens and retires streams. Any thread may call it."""
 
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
@@ -62,11 +53,12 @@ class Registry:
         self._ended: dict[ResolutionState, Stream] = {}
         # Counts the records that come after `close`.
         self._rejected = Ledger()
-        self._after_close = RejectingIntake(self._rejected, "closed", self._warn_closed)
-
-    def _warn_closed(self) -> None:
-        self._context.diagnostics.warn(
-            "closed", "records are logged after close, and dropped (closed)"
+        self._after_close = RejectingIntake(
+            self._rejected,
+            "closed",
+            lambda: context.diagnostics.warn(
+                "closed", "records are logged after close, and dropped (closed)"
+            ),
         )
 
     def intake(self, stream_id: Hashable) -> Intake:
@@ -153,11 +145,7 @@ class Registry:
                 self._retired.pop(stream.id, None)
 
     def close(self) -> Intake:
-        """From now on drop all records, and open no stream.
-
-        Returns:
-            The intake of records that name no stream.
-        """
+        """Drop all further records; return the intake of those that name no stream."""
         with self._lock:
             self._is_closed = True
             streams = list(self._streams.values())
@@ -166,7 +154,6 @@ class Registry:
         return self._after_close if self.own is None else self.own.intake
 
     def streams(self) -> list[Stream]:
-        """The streams in use."""
         with self._lock:
             return list(self._streams.values())
 
@@ -176,7 +163,6 @@ class Registry:
             return [*self._streams.values(), *self._ended.values()]
 
     def stats(self) -> Stats:
-        """The outcomes of all records so far."""
         with self._lock:
             total = self._forgotten
             for retired in self._retired.values():

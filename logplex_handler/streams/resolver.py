@@ -49,8 +49,6 @@ class Resolver:
     """The application's `streams`, in any of its forms. Its methods may take any time.
 
     Args:
-        streams: A mapping, a callable, or an object with `url_for`.
-        allow_http: Whether `http://` may be used beyond this machine.
         check: Called with each destination; raises a ConfigurationError if it cannot be used.
     """
 
@@ -75,21 +73,11 @@ class Resolver:
         self._check = check
 
     def look_up(self, stream: Hashable) -> Resolved | None:
-        """Look up a stream; None if there is no such stream.
-
-        Raises:
-            LookupFailed: The application has failed, or its answer is no valid URL.
-        """
+        """Look up a stream; None if there is no such stream. Raises only LookupFailed."""
         return self._call(self._url_for, stream, none_for=KeyError)
 
     def look_up_again(self, stream: Hashable, refused: str | Destination) -> Resolved | None:
-        """Look up a stream whose URL was refused; None if the stream has ended.
-
-        The stream's `Resolution` calls it, at most once in 30 seconds.
-
-        Raises:
-            LookupFailed: As for `look_up`.
-        """
+        """Look up a stream again, whose URL was refused; None if the stream has ended."""
         if self._refresh is None:
             return self.look_up(stream)
         return self._call(self._refresh, stream, refused)
@@ -100,8 +88,7 @@ class Resolver:
         *arguments: object,
         none_for: type[Exception] | tuple[()] = (),
     ) -> Resolved | None:
-        problem = ""
-        retry_after = None
+        problem, retry_after = "", None
         try:
             given = function(*arguments)
         except none_for:

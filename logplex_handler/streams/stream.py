@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._process.diagnostics import records_in_words, shown
-from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.drop_reports import DropReports
+from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._formatting.codec import Codec
+from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown
+from logplex_handler._process.reentrancy import current_activity
+from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
+from logplex_handler._sender.disk_queue import DiskQueue, is_storable
+from logplex_handler._sender.disk_source import DiskOptions, DiskSource
+from logplex_handler._sender.drop_reports import DropReports, OnDrop
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.sender import Sender
+from logplex_handler._sender.sender import Sender, SenderOptions
+from logplex_handler._sender.source import Source
 from logplex_handler._sender.urgency import Urgency
-from logplex_handler._transport.transport_pool import TransportPool
+from logplex_handler._spool.spool import Spool
+from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams._resolution import Resolution
-from logplex_handler.streams.context import StreamContext
-from logplex_handler.streams.intake import EndedIntake, Intake, OpenIntake
-from logplex_handler.streams.resolver import Resolved
+from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams.intake import Intake, OpenIntake, RejectingIntake
+from logplex_handler.streams.resolver import Resolved, Resolver
+
+_WHY_REJECTED = {
+    "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
+    "stream_gone": "records for a stream that has ended are dropped",
+}
 
 
 class Job(Enum):
@@ -32,6 +44,35 @@ class Job(Enum):
     LOOK_UP = "ask the application for the URL"
 
 
+@dataclass(frozen=True, repr=False)
+class StreamContext:
+    """The dependencies that all streams of a handler share.
+
+    Attributes:
+        resolver: Looks URLs up; None without the application's `streams`.
+        max_block: Seconds that a caller may wait for room; None if it does not wait.
+        on_news: Called with a stream that has records to deliver or drops to report.
+        is_delivering: Whether the calling thread is one that delivers.
+        recover: Called before each request, because records that dead processes left on disk come
+            first.
+    """
+
+    limits: BufferLimits
+    memory: MemoryPool | None
+    sender: SenderOptions
+    codec: Codec
+    diagnostics: Diagnostics
+    on_drop: OnDrop | None
+    breakers: CircuitBreakers
+    resolver: Resolver | None
+    max_block: float | None
+    on_news: Callable[[Stream], None]
+    is_delivering: Callable[[], bool]
+    spool: Spool | None
+    disk: DiskOptions
+    recover: Callable[[], object]
+
+
 class Stream:
     """A stream of records. Callers use its intake; its jobs are done by one thread at a time.
 
@@ -39,9 +80,6 @@ class Stream:
         stream_id: The application's name for it; None for the handler's own URL.
         resolution: The state of its URL. Default: unknown.
         before: The counts of its records from before it was retired.
-
-    Attributes:
-        is_retired: Whether it is not among the streams in use. The registry sets it.
     """
 
     __slots__ = (
@@ -64,9 +102,7 @@ class Stream:
         on_news = self._on_news
         self.accumulator = Accumulator(context.limits, context.codec.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
-        self.source = context.source_for(
-            stream_id, self.accumulator, has_ended=bool(self.resolution.end_cause)
-        )
+        self.source = self._new_source()
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
@@ -87,18 +123,27 @@ class Stream:
             max_block=context.max_block,
         )
         self.intake: Intake = self._open_intake
+        # Whether it is not among the streams in use. The registry sets it.
         self.is_retired = False
         if self.resolution.found is not None:
             self._set_destination(self.resolution.found.destination)
         elif self.resolution.end_cause:
             self._reject_records()
 
+    def _new_source(self) -> Source:
+        """The spool if it can hold the stream, else memory alone."""
+        context = self._context
+        if context.spool is None or self.resolution.end_cause or not is_storable(self.id):
+            return Source(self.accumulator, context.sender.max_batch_bytes, context.codec)
+        queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
+        return DiskSource(queue, self.accumulator, context.disk, context.codec)
+
     def _on_news(self) -> None:
         self._context.on_news(self)
 
     def fix(self, destination: Destination) -> None:
         """Send to this destination, without ever looking it up."""
-        self.resolution.fix()
+        self.resolution.state = ResolutionState.FIXED
         self._set_destination(destination)
 
     def _set_destination(self, destination: Destination) -> None:
@@ -106,7 +151,7 @@ class Stream:
 
     @property
     def breaker(self) -> CircuitBreaker | None:
-        """The circuit breaker of its host; None while the destination is not known."""
+        """The circuit breaker of its host; None while its URL is not known."""
         return self.sender.breaker
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
@@ -126,11 +171,6 @@ class Stream:
         _, _, pending, _ = self.accumulator.counts()
         return self.source.is_synced and not pending and not self.resolution.is_looking_up
 
-    @property
-    def has_unreported_drops(self) -> bool:
-        """Whether there are drops to report to the application and on stderr."""
-        return self.drop_reports.is_due_locally
-
     def has_silent_host(self, since: float) -> bool:
         """Whether the host has answered neither this stream nor others since a time (monotonic)."""
         return self.sender.sent_at <= since and not self.sender.fails_alone
@@ -147,7 +187,7 @@ class Stream:
             decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
             if decision is not None and decision.looks_up:
                 # The scheduler asks for the next job after this one: it is a look-up then.
-                self.resolution.request_look_up()
+                self.resolution.state = ResolutionState.REFUSED
         finally:
             pool.release(breaker.name, transport)
             if self._context.memory is not None:
@@ -185,17 +225,18 @@ class Stream:
     def _reject_records(self) -> None:
         """Drop all further records, also of callers that still refer to the open intake."""
         cause = self.resolution.end_cause
-        self.intake = EndedIntake(
-            self.accumulator.ledger,
-            cause,
-            drop_reports=self.drop_reports,
-            diagnostics=self._context.diagnostics,
-            on_news=self._on_news,
-        )
+        self.intake = RejectingIntake(self.accumulator.ledger, cause, self._report_rejected)
         self._open_intake.close(cause)
 
+    def _report_rejected(self) -> None:
+        cause = self.resolution.end_cause
+        self._context.diagnostics.warn(cause, f"{_WHY_REJECTED[cause]} ({cause})")
+        # Records that `on_drop` itself logs must not cause another call of it.
+        if current_activity.get() is None and self.drop_reports.count_rejected(cause):
+            self._on_news()
+
     def close(self) -> None:
-        """Drop all further records, because nothing is delivered any more."""
+        """Drop all further records."""
         if not self.resolution.end_cause:
             self._open_intake.close("closed")
 
@@ -215,7 +256,6 @@ class Stream:
         return None if since is None else SetAside(self.id, reason, since)
 
     def stats(self) -> Stats:
-        """The outcomes of its records so far."""
         accepted, delivered, pending, dropped = self.accumulator.counts()
         stats = replace(
             self.sender.sent,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,8 +22,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from logplex_handler._delivery.scheduler import _IDLE, _LOOK_UP_PATIENCE, _PATIENCE, Scheduler
-from logplex_handler._delivery.task import Slot
+from logplex_handler._delivery.fair_queue import Slot
+from logplex_handler._delivery.scheduler import (
+    _IDLE,
+    _LOOK_UP_PATIENCE,
+    _PATIENCE,
+    Scheduler,
+)
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler.errors import LookupFailed
@@ -80,7 +86,7 @@ class Stream:
         self.id = number
         self.breaker = None
         self.is_retired = False
-        self.has_unreported_drops = False
+        self.drop_reports = SimpleNamespace(is_due_locally=False)
         self.fails_alone = fails_alone
         self.work_at = None
         self.is_sought = True
@@ -141,7 +147,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def retire(self, stream):
         assert stream.is_idle
-        assert not stream.has_unreported_drops
+        assert not stream.drop_reports.is_due_locally
         assert not any(task.stream is stream for task in self.running)
         stream.is_retired = True
         self.retired.add(stream)
@@ -195,7 +201,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         found = []
         if not any(task.job is Job.REPORT for task in self.running):
             found += [
-                (Job.REPORT, stream) for stream in self.streams if stream.has_unreported_drops
+                (Job.REPORT, stream)
+                for stream in self.streams
+                if stream.drop_reports.is_due_locally
             ]
         hung = [self.is_hung(task, at) for task in self.running if task.job is Job.LOOK_UP]
         asking = [
@@ -260,7 +268,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(which=which)
     def drop(self, which):
         stream = self.streams[which % len(self.streams)]
-        stream.has_unreported_drops = True
+        stream.drop_reports.is_due_locally = True
         self.plan(stream)
 
     @rule(which=which)
@@ -358,7 +366,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def end(self, task, wait, outcome, host):
         stream = task.stream
         if task.job is Job.REPORT:
-            stream.has_unreported_drops = False
+            stream.drop_reports.is_due_locally = False
         elif task.job is Job.LOOK_UP:
             answers = {"delivered": self.breakers[host], "refused": None}
             self.return_look_up(task, answers.get(outcome, LookupFailed("no answer")))
@@ -427,7 +435,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert self.retired == self.planned
         for stream in self.retired:
             assert stream.is_idle
-            assert not stream.has_unreported_drops
+            assert not stream.drop_reports.is_due_locally
 
 
 TestScheduler = SchedulerMachine.TestCase
