@@ -4,6 +4,7 @@ from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LogplexError, LookupFailed
 from logplex_handler.handler import LogplexHandler
+from logplex_handler.handler.diagnosis import Obstacle, diagnose
 from logplex_handler.handler.shutdown import flush_all
 from logplex_handler.handler.uncaught import log_uncaught_exceptions
 from logplex_handler.metrics import Metrics, count, measure, sample
@@ -19,9 +20,11 @@ __all__ = [
     "LogplexHandler",
     "LookupFailed",
     "Metrics",
+    "Obstacle",
     "SetAside",
     "Stats",
     "count",
+    "diagnose",
     "flush_all",
     "flush_on_sigterm",
     "log_uncaught_exceptions",

@@ -5,15 +5,18 @@ The token is never shown. A failed step ends the check, because later steps depe
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import os
 import socket
 import ssl
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -25,6 +28,7 @@ from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.arguments import Arguments
+from logplex_handler.handler.diagnosis import diagnose
 from logplex_handler.handler.options import Options, resolve_for_process
 from logplex_handler.receiver.style import Style
 
@@ -41,10 +45,13 @@ class Finding:
     cure: str = ""
 
 
-def check(*, send_line: bool, timeout: float, style: Style) -> int:
+def check(
+    *, send_line: bool, timeout: float, style: Style, logger: str | None, setup: str | None
+) -> int:
     """Print the result of each step; return 0 if logs would arrive, 1 if not."""
     findings = []
-    for finding in _findings(send_line, timeout):
+    of_logger = () if logger is None else _of_logger(logger, setup)
+    for finding in chain(of_logger, _findings(send_line, timeout)):
         findings.append(finding)
         print(_shown(finding, style), flush=True)
     works = all(finding.good is not False for finding in findings)
@@ -61,6 +68,30 @@ def _shown(finding: Finding, style: Style) -> str:
     ]
     text = f"{style.paint(mark, colour)} {style.paint(finding.step, 'bold')}: {finding.message}"
     return f"{text}\n     {finding.cure}" if finding.cure else text
+
+
+def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
+    """What stands between a logger and its handler, after the program's own set-up of `logging`."""
+    if setup is not None:
+        # Console scripts do not look for modules in the working directory, as `python -m` does.
+        sys.path.insert(0, os.getcwd())
+        module, _, function = setup.partition(":")
+        try:
+            found = importlib.import_module(module)
+            if function:
+                getattr(found, function)()
+        except Exception as error:
+            # Without the exception's text, which may hold a secret of the program.
+            message = f"{setup} raises {type(error).__name__}"
+            command = f"import {module}; {module}.{function}()" if function else f"import {module}"
+            yield Finding(False, "set-up", message, f"See `python -c '{command}'`.")
+            return
+    obstacles = diagnose(name)
+    for obstacle in obstacles:
+        good = False if obstacle.certain else None
+        yield Finding(good, "logger", obstacle.message, obstacle.cure)
+    if not any(obstacle.certain for obstacle in obstacles):
+        yield Finding(True, "logger", f"records of {name!r} reach a handler that delivers")
 
 
 def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:

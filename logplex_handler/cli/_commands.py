@@ -109,6 +109,17 @@ def _add_check(commands: _Commands) -> None:
     )
     command.add_argument("--no-line", action="store_true", help="send no test line")
     command.add_argument(
+        "--logger",
+        metavar="NAME",
+        help="also say what stands between this logger and a handler, after --setup",
+    )
+    command.add_argument(
+        "--setup",
+        metavar="MODULE[:FUNCTION]",
+        help="import this module (and call its function) to set up logging as the program does: "
+        "shop.settings, django:setup",
+    )
+    command.add_argument(
         "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)"
     )
     command.set_defaults(run=_check)
@@ -118,7 +129,13 @@ def _check(options: argparse.Namespace) -> int:
     from logplex_handler.cli._check import check
     from logplex_handler.receiver.style import Style
 
-    return check(send_line=not options.no_line, timeout=options.timeout, style=Style(sys.stdout))
+    return check(
+        send_line=not options.no_line,
+        timeout=options.timeout,
+        style=Style(sys.stdout),
+        logger=options.logger,
+        setup=options.setup,
+    )
 
 
 def _add_receive(commands: _Commands) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from contextvars import ContextVar
+from typing import Literal
 
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
@@ -161,3 +162,10 @@ def begin_shutdown(handler: EmittingHandler) -> None:
 def shutdown_timeout_of(handler: EmittingHandler) -> float:
     """Seconds that flushing and closing the handler may take together."""
     return handler._options.shutdown_timeout
+
+
+def state_of(handler: EmittingHandler) -> Literal["inactive", "closed", "open"]:
+    """Whether the handler takes records, and if not, why."""
+    if not handler._options.is_active:
+        return "inactive"
+    return "open" if handler._current_pipeline().takes_entries else "closed"

@@ -151,3 +151,36 @@ def test_behind_a_proxy_only_the_line_is_tried():
     assert status == 1
     assert "requests go through 127.0.0.1" in shown
     assert "no answer (ProxyError)" in shown
+
+
+SETTINGS = """
+import logging, os
+from logplex_handler import LogplexHandler
+logging.basicConfig(level="INFO", handlers=[LogplexHandler()])
+def quiet():
+    logging.getLogger("shop").setLevel("ERROR")
+def broken():
+    raise RuntimeError(os.environ["LOGPLEX_URL"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "status", "words"),
+    [
+        ("settings", 0, "ok   logger: records of 'shop' reach a handler that delivers"),
+        ("settings:quiet", 1, "FAIL logger: the logger 'shop' has the level ERROR"),
+        ("settings:broken", 1, "FAIL set-up: settings:broken raises RuntimeError"),
+        ("nowhere", 1, "FAIL set-up: nowhere raises ModuleNotFoundError"),
+        (None, 1, "FAIL logger: this process has no LogplexHandler"),
+    ],
+)
+def test_what_stands_between_a_logger_and_its_handler(tmp_path, monkeypatch, setup, status, words):
+    """The program's own set-up runs first; the URL is tried as well."""
+    (tmp_path / "settings.py").write_text(SETTINGS)
+    monkeypatch.chdir(tmp_path)
+    more = () if setup is None else ("--setup", setup)
+    with LogplexReceiver(tokens=[SECRET]) as logplex:
+        done, shown = check(logplex.url, "--logger", "shop", *more, command=run)
+    assert words in shown
+    assert "answered 204" in shown
+    assert done == status

@@ -1,0 +1,263 @@
+"""What stands between a logger and its stream: the answer to "why does nothing arrive?"."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler._emitting_handler import state_of
+from logplex_handler.handler._handler import LogplexHandler, all_handlers
+
+__all__ = ["Obstacle", "diagnose"]
+
+_REPLACED = (
+    "A later `dictConfig` or `basicConfig(force=True)` may have replaced it; "
+    "`basicConfig` without `force=True` does nothing if the root logger has a handler."
+)
+_CURE_OF_DROPS = {
+    "buffer_full": "Raise `max_buffer_bytes`, log less, or set `spool`.",
+    "refused": "The receiver refuses certain packets with 400 or 413; stderr says why.",
+    "closed": "Records were logged after `close` or `logging.shutdown`.",
+    "shutdown": "Raise `shutdown_timeout`, or call `flush()` earlier.",
+    "format_error": "The formatter raises an exception; `logging` prints it to stderr.",
+    "unknown_stream": "Name a stream that `streams` knows, or give the handler a URL of its own.",
+    "stream_gone": "The look-up says that the stream has ended.",
+    "spool_lost": "The spool's file was damaged.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that keeps the records of a logger from its stream.
+
+    Attributes:
+        message: What it is.
+        cure: What to do.
+        certain: True if it keeps every such record away; False if it may keep some away.
+    """
+
+    message: str
+    cure: str
+    certain: bool = True
+
+    def __str__(self) -> str:
+        return f"{'' if self.certain else 'possibly: '}{self.message}. {self.cure}"
+
+
+def diagnose(
+    logger: logging.Logger | str | None = None, *, level: int | str = logging.INFO
+) -> list[Obstacle]:
+    """Return what stands between a logger and its stream, in the order of a record's way.
+
+    It logs nothing and changes nothing. Call it in the process whose lines are missing, after
+    `logging` is configured: `print(*diagnose("shop.orders"), sep="\\n")`.
+
+    Args:
+        logger: The logger, or its name. Default: the root logger.
+        level: The level of the missing records. Default: `logging.INFO`.
+
+    Returns:
+        The obstacles; an empty list if such a record reaches a handler that delivers.
+
+    Raises:
+        ConfigurationError: (a ValueError) `logging` does not know the level.
+    """
+    number = logging.getLevelName(level) if isinstance(level, str) else level
+    if not isinstance(number, int):
+        raise ConfigurationError("level: is not a level that logging knows")
+    if not isinstance(logger, logging.Logger):
+        logger = logging.getLogger(logger)
+    found = list(_handlers_on_the_way(logger))
+    obstacles = list(_of_the_logger(logger, number))
+    if not found:
+        obstacles += _of_the_way(logger)
+    handlers = [_of_the_handler(handler, owner, number) for handler, owner in found]
+    # One handler that delivers is enough.
+    if all(any(obstacle.certain for obstacle in of_one) for of_one in handlers):
+        obstacles += [obstacle for of_one in handlers for obstacle in of_one]
+    else:
+        obstacles += [one for of_one in handlers for one in of_one if not one.certain]
+    return obstacles
+
+
+def _named(logger: logging.Logger) -> str:
+    return "the root logger" if logger is logging.getLogger() else f"the logger {logger.name!r}"
+
+
+def _names(things: list[object]) -> str:
+    return ", ".join(getattr(thing, "__qualname__", type(thing).__qualname__) for thing in things)
+
+
+def _way(logger: logging.Logger) -> Iterator[logging.Logger]:
+    """The loggers whose handlers get a record: up to the root, or to the first that stops it."""
+    above: logging.Logger | None = logger
+    while above is not None:
+        yield above
+        above = above.parent if above.propagate else None
+
+
+def _handlers_on_the_way(
+    logger: logging.Logger,
+) -> Iterator[tuple[logging.Handler, logging.Logger]]:
+    """The handlers that lead to a stream, also those that pass records on to another."""
+    for owner in _way(logger):
+        for handler in owner.handlers:
+            passes_on = isinstance(
+                handler, logging.handlers.QueueHandler | logging.handlers.MemoryHandler
+            )
+            if passes_on or isinstance(handler, LogplexHandler):
+                yield handler, owner
+
+
+def _of_the_logger(logger: logging.Logger, level: int) -> Iterator[Obstacle]:
+    name = logging.getLevelName(level)
+    if logger.manager.disable >= level:
+        disabled = logging.getLevelName(logger.manager.disable)
+        yield Obstacle(
+            f"logging.disable({disabled}) was called", "Call `logging.disable(logging.NOTSET)`."
+        )
+    if logger.disabled:
+        yield Obstacle(
+            f"{_named(logger)} is disabled",
+            'Configure `logging` with `"disable_existing_loggers": False`.',
+        )
+    if logger.getEffectiveLevel() > level:
+        decisive = next(one for one in _ancestors(logger) if one.level)
+        yield Obstacle(
+            f"{_named(decisive)} has the level {logging.getLevelName(decisive.level)}",
+            f"Call `setLevel({name!r})` on {_named(logger)}.",
+        )
+    if logger.filters:
+        yield Obstacle(
+            f"{_named(logger)} has filters ({_names(list(logger.filters))})",
+            "See whether they let the record pass.",
+            certain=False,
+        )
+
+
+def _ancestors(logger: logging.Logger) -> Iterator[logging.Logger]:
+    above: logging.Logger | None = logger
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def _of_the_way(logger: logging.Logger) -> Iterator[Obstacle]:
+    """Why no handler on the way leads to a stream."""
+    last = list(_way(logger))[-1]
+    owners = [
+        owner
+        for owner in _all_loggers()
+        if any(isinstance(handler, LogplexHandler) for handler in owner.handlers)
+    ]
+    stops = last is not logging.getLogger()
+    if stops and last.parent is None:
+        yield Obstacle(
+            f"{_named(last)} has no parent, because it was not made by `logging.getLogger`",
+            "Use `logging.getLogger`.",
+        )
+    elif stops and any(owner in set(_ancestors(last)) for owner in owners):
+        yield Obstacle(
+            f"{_named(last)} has `propagate = False`, so its records stop there",
+            f"Set `propagate` to True, or attach the handler to {_named(last)}.",
+        )
+    elif owners:
+        where = ", ".join(_named(owner) for owner in owners)
+        yield Obstacle(
+            f"a handler is attached to {where}, but not to {_named(logger)} or above it",
+            f"Attach it to {_named(logger)} or to the root logger.",
+        )
+    elif all_handlers.all():
+        yield Obstacle("there is a LogplexHandler, but no logger has it", _REPLACED)
+    else:
+        yield Obstacle(
+            "this process has no LogplexHandler", "Create one, and attach it to a logger."
+        )
+
+
+def _all_loggers() -> list[logging.Logger]:
+    root = logging.getLogger()
+    known = list(root.manager.loggerDict.values())
+    return [root, *(one for one in known if isinstance(one, logging.Logger))]
+
+
+def _of_the_handler(handler: logging.Handler, owner: logging.Logger, level: int) -> list[Obstacle]:
+    name = f"{type(handler).__name__} of {_named(owner)}"
+    obstacles = []
+    if handler.level > level:
+        obstacles.append(
+            Obstacle(
+                f"the {name} has the level {logging.getLevelName(handler.level)}",
+                f"Call its `setLevel({logging.getLevelName(level)!r})`.",
+            )
+        )
+    if handler.filters:
+        obstacles.append(
+            Obstacle(
+                f"the {name} has filters ({_names(list(handler.filters))})",
+                "See whether they let the record pass.",
+                certain=False,
+            )
+        )
+    if isinstance(handler, LogplexHandler):
+        return [*obstacles, *_of_delivery(handler, name)]
+    return [*obstacles, *_of_passing_on(handler, name, owner, level)]
+
+
+def _of_passing_on(
+    handler: logging.Handler, name: str, owner: logging.Logger, level: int
+) -> Iterator[Obstacle]:
+    """What keeps a record from the handlers behind a queue or a memory handler."""
+    if isinstance(handler, logging.handlers.MemoryHandler):
+        if handler.target is None:
+            yield Obstacle(f"the {name} has no target", "Call its `setTarget`.")
+        elif isinstance(handler.target, LogplexHandler):
+            yield from _of_the_handler(handler.target, owner, level)
+        return
+    # `dictConfig` sets it from Python 3.12 on; other programs keep their listener themselves.
+    listener = getattr(handler, "listener", None)
+    if not isinstance(listener, logging.handlers.QueueListener):
+        yield Obstacle(
+            f"the {name} passes records to a queue",
+            "Its QueueListener must have a LogplexHandler, and must have been started.",
+            certain=False,
+        )
+        return
+    if getattr(listener, "_thread", None) is None:
+        yield Obstacle(f"the listener of the {name} is not running", "Call its `start()`.")
+    behind = [one for one in listener.handlers if isinstance(one, LogplexHandler)]
+    if not behind:
+        yield Obstacle(f"the listener of the {name} has no LogplexHandler", "Give it one.")
+    # A listener ignores its handlers' levels unless it was told to respect them.
+    reached = level if listener.respect_handler_level else sys.maxsize
+    for one in behind:
+        yield from _of_the_handler(one, owner, reached)
+
+
+def _of_delivery(handler: LogplexHandler, name: str) -> Iterator[Obstacle]:
+    """What the handler itself knows of the records that it was given."""
+    state = state_of(handler)
+    if state == "inactive":
+        yield Obstacle(f"the {name} is inactive", "Set `url` or LOGPLEX_URL.")
+        return
+    if state == "closed":
+        yield Obstacle(f"the {name} is closed", f"Create a new one. {_REPLACED}")
+        return
+    for aside in handler.set_aside():
+        stream = "its URL" if aside.stream is None else f"the stream {aside.stream!r}"
+        yield Obstacle(
+            f"the {name} keeps the records of {stream}: {aside.reason}",
+            "`logplex-handler check` tries the URL.",
+            certain=aside.stream is None,
+        )
+    stats = handler.stats()
+    for cause, number in stats.dropped.items():
+        yield Obstacle(
+            f"the {name} has dropped {number} of {stats.accepted} records: {cause}",
+            _CURE_OF_DROPS.get(cause, "See `Stats.dropped`."),
+            certain=False,
+        )

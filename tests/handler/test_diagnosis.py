@@ -1,0 +1,204 @@
+"""What keeps a logger's records from the stream is named, and nothing else is."""
+
+import logging
+import logging.handlers
+import queue
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import logplex_handler
+from logplex_handler import LogplexHandler, diagnose
+from logplex_handler.testing import LogplexReceiver
+
+PREAMBLE = """
+import logging, logging.config, logging.handlers, queue
+from logplex_handler import LogplexHandler, diagnose, use_stream
+def attached(logger="", **options):
+    handler = LogplexHandler(URL, **options)
+    logging.getLogger(logger).addHandler(handler)
+    logging.getLogger(logger).setLevel("INFO")
+    return handler
+"""
+
+
+def found(script, url="http://token:t.1@127.0.0.1:9/logs", logger="shop.orders"):
+    """What the diagnosis says in a program of its own, which has configured `logging`."""
+    program = PREAMBLE.replace("URL", repr(url)) + textwrap.dedent(script)
+    program += f"\nfor obstacle in diagnose({logger!r}): print(obstacle)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "attached()",
+        "attached('shop')",
+        "attached('shop'); logging.getLogger('shop').propagate = False",
+        "attached(); attached(level='ERROR')",
+        "attached(); logging.getLogger().setLevel('ERROR'); "
+        "logging.getLogger('shop').setLevel('DEBUG')",
+    ],
+)
+def test_where_nothing_is_in_the_way_nothing_is_said(script):
+    """One handler that delivers is enough."""
+    assert found(script) == []
+
+
+CAUSES = {
+    "level": ("attached(); logging.getLogger().setLevel('WARNING')", "root logger has the level"),
+    "level of a parent": (
+        "attached(); logging.getLogger('shop').setLevel('ERROR')",
+        "the logger 'shop' has the level ERROR. Call `setLevel('INFO')` on",
+    ),
+    "disabled": (
+        "logging.getLogger('shop.orders'); logging.config.dictConfig({'version': 1}); attached()",
+        "the logger 'shop.orders' is disabled",
+    ),
+    "logging.disable": ("attached(); logging.disable('INFO')", "logging.disable(INFO) was called"),
+    "propagate": (
+        "attached(); logging.getLogger('shop').propagate = False",
+        "the logger 'shop' has `propagate = False`",
+    ),
+    "no handler": ("logging.basicConfig(level='INFO')", "this process has no LogplexHandler"),
+    "elsewhere": (
+        "attached('warehouse'); logging.getLogger().setLevel('INFO')",
+        "a handler is attached to the logger 'warehouse', but not to the logger 'shop.orders'",
+    ),
+    "replaced": (
+        "kept = attached(); logging.basicConfig(level='INFO', force=True)",
+        "there is a LogplexHandler, but no logger has it",
+    ),
+    "level of the handler": (
+        "attached(level='ERROR')",
+        "the LogplexHandler of the root logger has the level ERROR",
+    ),
+    "inactive": (
+        "import os; os.environ.pop('LOGPLEX_URL', None)\n"
+        "logging.basicConfig(level='INFO', handlers=[LogplexHandler()])",
+        "is inactive",
+    ),
+    "closed": ("attached().close()", "the LogplexHandler of the root logger is closed"),
+    "memory handler": (
+        "attached('x'); logging.getLogger().addHandler(logging.handlers.MemoryHandler(9)); "
+        "logging.getLogger().setLevel('INFO')",
+        "the MemoryHandler of the root logger has no target",
+    ),
+    "behind a memory handler": (
+        "target = attached(level='ERROR'); logging.getLogger().removeHandler(target)\n"
+        "logging.getLogger().addHandler(logging.handlers.MemoryHandler(9, target=target))",
+        "the LogplexHandler of the root logger has the level ERROR",
+    ),
+    "listener": (
+        "handler = logging.handlers.QueueHandler(queue.Queue())\n"
+        "other = logging.StreamHandler()\n"
+        "handler.listener = logging.handlers.QueueListener(handler.queue, other)\n"
+        "handler.listener.start()\n"
+        "logging.getLogger().addHandler(handler); logging.getLogger().setLevel('INFO')",
+        "the listener of the QueueHandler of the root logger has no LogplexHandler",
+    ),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_cause_is_named_with_its_cure(cause):
+    """Nothing else is called certain."""
+    script, words = CAUSES[cause]
+    [certain] = [line for line in found(script) if not line.startswith("possibly: ")]
+    assert words in certain
+
+
+def test_what_may_be_in_the_way_is_said_as_such():
+    """A filter may let records pass, and a queue may be emptied."""
+    lines = found(
+        """
+        def of_customers(record): return True
+        attached().addFilter(of_customers)
+        logging.getLogger("shop.orders").addFilter(logging.Filter("shop"))
+        logging.getLogger("shop").addHandler(logging.handlers.QueueHandler(queue.Queue()))
+        """
+    )
+    assert lines == [
+        "possibly: the logger 'shop.orders' has filters (Filter). "
+        "See whether they let the record pass.",
+        "possibly: the QueueHandler of the logger 'shop' passes records to a queue. "
+        "Its QueueListener must have a LogplexHandler, and must have been started.",
+        "possibly: the LogplexHandler of the root logger has filters (of_customers). "
+        "See whether they let the record pass.",
+    ]
+
+
+def test_a_url_that_is_refused_is_named_without_its_token():
+    """The reason is the receiver's answer."""
+    with LogplexReceiver() as logplex:
+        lines = found(
+            """
+            attached(shutdown_timeout=1)
+            logging.getLogger("shop.orders").info("hello")
+            logging.getLogger().handlers[0].flush(0.5)
+            """,
+            logplex.url_for("t.of-somebody-else"),
+        )
+    assert len(lines) == 1
+    assert "keeps the records of its URL: status 401" in lines[0]
+    assert "t.of-somebody-else" not in lines[0]
+
+
+def test_drops_are_counted():
+    """They may be over by now, so they are a possible cause."""
+    [line] = found(
+        """
+        handler = attached(max_buffer_bytes=20_000, on_full="drop_newest")
+        for _ in range(300): logging.getLogger("shop").info("x" * 500)
+        """
+    )
+    assert line.startswith("possibly: the LogplexHandler of the root logger has dropped")
+    assert "buffer_full" in line
+
+
+def test_a_logger_that_is_in_no_hierarchy():
+    """`logging.Logger` makes one that has no parent, so no handler."""
+    with LogplexReceiver() as logplex:
+        handler = LogplexHandler(logplex.url)
+        logging.getLogger().addHandler(handler)
+        try:
+            [obstacle] = diagnose(logging.Logger("alone"))  # noqa: LOG001
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+    assert "has no parent" in obstacle.message
+    assert obstacle.certain
+
+
+@pytest.mark.parametrize("respects", [True, False])
+def test_a_listener_that_respects_levels(respects):
+    """Only then does the level of a handler behind it keep a record away."""
+    with LogplexReceiver() as logplex:
+        behind = LogplexHandler(logplex.url, level="ERROR")
+        front = logging.handlers.QueueHandler(queue.Queue())
+        front.listener = logging.handlers.QueueListener(
+            front.queue, behind, respect_handler_level=respects
+        )
+        logger = logging.getLogger("shop.of-listeners")
+        logger.setLevel("INFO")
+        logger.addHandler(front)
+        try:
+            assert any("is not running" in one.message for one in diagnose(logger))
+            front.listener.start()
+            levels = [one for one in diagnose(logger) if "has the level ERROR" in one.message]
+            assert bool(levels) is respects
+            front.listener.stop()
+        finally:
+            logger.removeHandler(front)
+            behind.close()
+
+
+def test_a_level_that_logging_does_not_know():
+    """It is named, as an option is."""
+    with pytest.raises(ValueError, match="level: is not a level"):
+        logplex_handler.diagnose(level="LOUD")
