@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from logplex_handler._wire.frames import (
@@ -36,9 +35,8 @@ class Chunk(NamedTuple):
     Attributes:
         hostname: The hostname in the packets; None for the handler's own.
         frame_id: The id under which they are sent; None if they never were.
-        records: The number of records.
         recovered: Whether a dead process left them.
-        frames: The frames; empty if the row is damaged.
+        frames: Empty if the row is damaged.
     """
 
     id: int
@@ -78,17 +76,12 @@ def chunk_of(
 
 
 def records_in(frames: Sequence[Frame]) -> int:
-    """The number of records of the frames."""
     return len(_sizes(frames)) if PieceFrame in map(type, frames) else frame_count(frames)
 
 
 def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
-    """The columns of frames.
-
-    Returns:
-        The body, the number of frames of each record as JSON (None if each has one), and the number
-        of records.
-    """
+    """The body, the number of frames of each record as JSON (None if each has one), and the number
+    of records."""
     body = b"".join(flattened(frames))
     if PieceFrame not in map(type, frames):
         return body, None, frame_count(frames)
@@ -115,7 +108,7 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
     Raises:
         ValueError, TypeError: The body is damaged.
     """
-    frames = _split_at_lines(body) or _split(body)
+    frames = _split(body)
     if sizes is None:
         if len(frames) != records:
             raise ValueError("its records do not add up")
@@ -129,39 +122,15 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
     return grouped
 
 
-def _split_at_lines(body: bytes) -> list[bytes]:
-    """The frames, if each ends with a newline, as those of this package do; otherwise none.
-
-    Three times as fast as `_split`, and as reliable.
-    """
-    frames = body.splitlines(keepends=True)
-    beginnings = _beginnings()
-    try:
-        expected = [beginnings[length] for length in map(len, frames)]
-    except IndexError:
-        return []
-    return frames if all(map(bytes.startswith, frames, expected)) else []
-
-
-@cache
-def _beginnings() -> list[bytes]:
-    """The octet count and the space at the start of a frame, by the length of the whole frame."""
-    beginnings = [b"?"] * (MAX_PACKET_BYTES + 7)
-    for length in range(1, MAX_PACKET_BYTES + 1):
-        beginning = b"%d " % length
-        beginnings[len(beginning) + length] = beginning
-    return beginnings
-
-
 def _split(body: bytes) -> list[bytes]:
     frames: list[bytes] = []
     at = 0
     while at < len(body):
-        space = body.index(b" ", at)
-        length = body[at:space]
-        if not length.isdigit():
+        space = body.index(b" ", at, at + 6)
+        digits = body[at:space]
+        if not digits.isdigit() or digits.startswith(b"0") or int(digits) > MAX_PACKET_BYTES:
             raise ValueError("a frame does not begin with its length")
-        end = space + 1 + int(length)
+        end = space + 1 + int(digits)
         frames.append(body[at:end])
         at = end
     if at != len(body):

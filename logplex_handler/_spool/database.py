@@ -57,14 +57,14 @@ def opened(
         timeout: Seconds that SQLite itself waits for other processes.
 
     Raises:
-        SpoolError: The file belongs to another user or program. OSError, sqlite3.Error: The file
-        cannot be created, or is not a database.
+        SpoolError: The file belongs to another user or program. An OSError or sqlite3.Error: it
+            cannot be created, or is not a database.
     """
-    _make(path)
+    _create(path)
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         # By default, sqlite3 raises an error that shows a damaged text.
-        db.text_factory = _text
+        db.text_factory = lambda content: content.decode("utf-8", "replace")
         # Nothing else is read of another program's file.
         patiently(lambda: _is_made(db))
         # Must be set before the first page is written. Large pages cost less, because chunks are
@@ -94,16 +94,8 @@ def opened(
     return db
 
 
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
-
-
 def _is_made(db: sqlite3.Connection) -> bool:
-    """Whether the file has the tables of a spool already, and is not empty.
-
-    Raises:
-        SpoolError: The file has other tables, or those of another version.
-    """
+    """Whether the file has the tables of a spool, or else is empty; otherwise a SpoolError."""
     [(application,)] = db.execute("PRAGMA application_id")
     [(version,)] = db.execute("PRAGMA user_version")
     if (application, version) == (_APPLICATION, _VERSION):
@@ -115,12 +107,8 @@ def _is_made(db: sqlite3.Connection) -> bool:
     return False
 
 
-def _make(path: str) -> None:
-    """Create the file so that no other user can read it. SQLite's files next to it get its mode.
-
-    Raises:
-        SpoolError: The file belongs to another user.
-    """
+def _create(path: str) -> None:
+    """Create the file so that no other user can read it. SQLite's files next to it get its mode."""
     try:
         # An existing file is not opened: to close it would release the locks of this process.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -26,18 +26,15 @@ _OWNER_BITS = 62
 
 @dataclass
 class _File:
-    """The file of locks of one spool, as this process has it open.
+    """The file of locks of one spool, as this process (`pid`) has it open.
 
     There is one descriptor, since closing any of a file releases all locks that the process has in
     it.
-
-    Attributes:
-        pid: The process that has opened it.
-        owners: The owners whose locks this process holds.
     """
 
     descriptor: int
     pid: int
+    # The owners whose locks this process holds.
     owners: set[int] = field(default_factory=set)
 
 
@@ -75,14 +72,13 @@ class OwnerLock:
         with _files.lock:
             file = _files.get(path)
             if file is not None and file.pid != os.getpid():
-                # The parent's descriptor: closing it in this process does not release the parent's
-                # locks.
+                # The parent's descriptor: to close it here does not release the parent's locks.
                 os.close(file.descriptor)
                 file = None
             if file is None:
                 file = _files[path] = _File(_opened(path), os.getpid())
             try:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self.owner)
+                _acquire(file, self.owner)
             except OSError:
                 self._close_if_unused(file)
                 raise
@@ -99,13 +95,12 @@ class OwnerLock:
                 # A process can always acquire a lock that it already holds.
                 return False
             try:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+                _acquire(file, owner)
             except OSError:
                 return False
             return True
 
     def release_claim(self, owner: int) -> None:
-        """Give up the claim on a dead owner, whether or not its chunks were taken over."""
         with _files.lock:
             fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
 
@@ -123,6 +118,10 @@ class OwnerLock:
         if not file.owners:
             del _files[self._path]
             os.close(file.descriptor)
+
+
+def _acquire(file: _File, owner: int) -> None:
+    fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
 
 
 def _opened(path: str) -> int:

@@ -40,13 +40,7 @@ _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({
 
 @dataclass(frozen=True)
 class SpoolOptions:
-    """The options of the spool.
-
-    Attributes:
-        path: The path of the file.
-        max_bytes: The largest size of the file.
-        interval: Seconds after which waiting records are written to the file.
-    """
+    """The path of the file, its largest size, and the seconds between two writes."""
 
     path: str
     max_bytes: int
@@ -63,8 +57,8 @@ class Served(NamedTuple):
 class Spool(Transactions):
     """A handler's rows in the file. Any thread may use it.
 
-    Each method here is one transaction, except `take_over`, which is two. The file is opened when
-    it is first used. These methods raise a SpoolError if it cannot be used.
+    Each method here is one transaction, except `take_over`, which is two. They raise a SpoolError
+    if the file cannot be used.
     """
 
     def __init__(self, options: SpoolOptions) -> None:
@@ -141,26 +135,17 @@ class Spool(Transactions):
         return chunks
 
     def delete(self, ids: Collection[int]) -> None:
-        """Remove settled chunks."""
         if ids:
             with self.begin() as db:
                 _delete(db, ids)
 
     def delete_stream(self, stream: StreamId) -> None:
-        """Remove all chunks of a stream."""
         with self.begin() as db:
             statement = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
             _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
     def take_over(self, served: Served) -> dict[StreamId, int]:
-        """Take over the chunks of dead owners, for the streams that are served.
-
-        The spool writer calls it (`_delivery/spool_writer.py`) at the first record, and from time
-        to time. It is two transactions, so that the claims are released after the first one.
-
-        Returns:
-            The number of records of each stream.
-        """
+        """Take over the chunks of dead owners; return the number of records of each stream."""
         found: dict[StreamId, int] = {}
         with self.begin() as db:
             owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]

@@ -19,21 +19,16 @@ from logplex_handler._process import forks
 from logplex_handler._spool.database import SpoolError, opened
 from logplex_handler._spool.owner_locks import OwnerLock
 
-# Seconds that one process waits for the others' transactions, each of which takes milliseconds.
+# Seconds that one process waits for the others' transactions, each of which takes milliseconds; and
+# even after the deadline, because records that are not written then are lost.
 _PATIENCE = 5.0
+_LAST_PATIENCE = 0.2
 # Seconds of waiting after which the remaining time is computed again.
 _LOOK = 0.05
-# Seconds to wait even after the deadline, because records that are not written then are lost.
-_LAST_PATIENCE = 0.2
 
 
 class Transactions:
-    """A handler's way to the file. Any thread may use it.
-
-    Args:
-        path: The path of the file.
-        max_bytes: The largest size of the file.
-    """
+    """A handler's way to the file. Any thread may use it."""
 
     def __init__(self, path: str, max_bytes: int) -> None:
         self._path = os.path.realpath(path)
@@ -61,11 +56,7 @@ class Transactions:
 
     @contextlib.contextmanager
     def begin(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction.
-
-        Raises:
-            SpoolError: The file cannot be used just now.
-        """
+        """One transaction; a SpoolError if the file cannot be used just now."""
         if not self._lock.acquire(timeout=self._patience()):
             raise self._failure(sqlite3.OperationalError("locked"))
         try:
@@ -119,7 +110,6 @@ class Transactions:
             time.sleep(_LOOK / 10)
 
     def _patience(self) -> float:
-        """Seconds to wait for other processes."""
         least = 0.0 if self._is_hopeless else _LAST_PATIENCE
         return min(_PATIENCE, max(least, self._deadline - time.monotonic()))
 
@@ -150,13 +140,12 @@ class Transactions:
             # SQLite would take the parent's locks for its own.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
-        db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
-        try:
+        with contextlib.ExitStack() as undo:
+            db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
+            undo.callback(db.close)
             if self._owner_lock is None:
                 self._owner_lock = OwnerLock(self._path)
-        except BaseException:
-            db.close()
-            raise
+            undo.pop_all()
         _opened[self._number] = (self._path, os.getpid(), db)
         return db
 
@@ -177,7 +166,6 @@ class Transactions:
             self._disconnect()
 
     def after_fork_in_parent(self) -> None:
-        """Let other threads use the file again."""
         # The lock is not held if it could not be acquired in time.
         with contextlib.suppress(RuntimeError):
             self._lock.release()

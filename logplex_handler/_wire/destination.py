@@ -12,11 +12,6 @@ import requests
 from logplex_handler._wire.packet import MAX_HOSTNAME, field
 from logplex_handler.errors import ConfigurationError
 
-__all__ = ["Destination"]
-
-_DEFAULT_PATH = "/logs"
-_DEFAULT_USER = "token"
-
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -150,7 +145,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     if parts.scheme == "http" and not allow_http and not is_loopback(hostname):
         return "would send the token unencrypted: use https://, or set allow_http"
     try:
-        user = unquote(parts.username or "", errors="strict") or (_DEFAULT_USER if token else "")
+        user = unquote(parts.username or "", errors="strict") or ("token" if token else "")
         password = unquote(parts.password or "", errors="strict") or token or ""
     except UnicodeDecodeError:
         return "holds credentials that are not UTF-8"
@@ -158,13 +153,13 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
         return "carries no credentials (https://USER:TOKEN@HOST), and LOGPLEX_TOKEN is not set"
     if _NOT_IN_CREDENTIALS.search(user + password) or ":" in user:
         return "holds credentials that cannot be sent (a control character, or ':' in the user)"
-    is_address = "[" in parts.netloc
-    if not (_is_ipv6(hostname) if is_address else _is_name(hostname)):
+    is_ipv6 = "[" in parts.netloc
+    if not _can_be(hostname, is_ipv6):
         return "names a host that cannot be"
-    netloc = f"[{hostname}]" if is_address else hostname
+    netloc = f"[{hostname}]" if is_ipv6 else hostname
     if port:
         netloc += f":{port}"
-    endpoint = urlunsplit((parts.scheme, netloc, parts.path or _DEFAULT_PATH, parts.query, ""))
+    endpoint = urlunsplit((parts.scheme, netloc, parts.path or "/logs", parts.query, ""))
     try:
         requests.Request("POST", endpoint).prepare()
         (user + password).encode()
@@ -173,17 +168,12 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     return Destination(endpoint, user, password)
 
 
-def _is_name(hostname: str) -> bool:
+def _can_be(hostname: str, is_ipv6: bool) -> bool:
     try:
+        if is_ipv6:
+            return ipaddress.ip_address(hostname).version == 6
         # Its form in the DNS, where no label is empty or longer than 63 bytes.
         return bool(hostname.removesuffix(".").encode("idna"))
-    except UnicodeError:
-        return False
-
-
-def _is_ipv6(hostname: str) -> bool:
-    try:
-        return ipaddress.ip_address(hostname).version == 6
     except ValueError:
         return False
 

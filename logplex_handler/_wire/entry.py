@@ -1,7 +1,4 @@
-"""An entry, which is the part of a record that waits in a queue, and the memory that it takes.
-
-The figures are those of CPython on 64-bit systems.
-"""
+"""An entry: what waits of a record in a queue. And its memory, in CPython on 64-bit systems."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ Weigh = Callable[[Entry], tuple[int, int]]
 # Bytes of memory that a light entry takes at most. Most entries are light. An accumulator weighs
 # none until their number could fill its memory: 8,192 with the default limit.
 LIGHT = 2048
-
-# Bytes of an empty tuple and its place in the queue.
+# An integer of this many bits takes less memory than the shortest text.
+ORDINARY_BITS = 120
+# Bytes of an empty tuple and its place in the queue, and of each value's place in the tuple.
 _ENTRY = 40 + 8
-# Bytes of one value's place in the tuple.
 _PLACE = 8
 # Bytes of an empty text: of ASCII characters, and of others, with up to four bytes for each.
 _TEXT = 56
@@ -43,14 +40,7 @@ def weight(entry: Entry) -> int:
 
 
 def longest_of_light(values: int) -> tuple[int, int]:
-    """The most characters of each text in a light entry with this number of values.
-
-    The first number is for texts of any characters, the second for texts of ASCII characters.
-    """
+    """The most characters of each text in a light entry of these many values: any, and ASCII."""
     # The number of the call site and the time are two more values.
     each = (LIGHT - _ENTRY) // (values + 2) - _PLACE - _WIDE_TEXT
     return each // _WIDEST, each
-
-
-# An integer of this many bits takes less memory than the shortest text.
-ORDINARY_BITS = 120

@@ -1,8 +1,7 @@
 """Octet-counted frames, which are bytes.
 
 Most records make one frame. The frames of records that make several, and of the handler's own
-lines, have classes of their own. Many records of one frame each are kept together as a run, so that
-each of them costs little.
+lines, have classes of their own.
 """
 
 from __future__ import annotations
@@ -11,10 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 
 class SplitRecord:
-    """A record with several frames, which are settled one by one.
-
-    The record is delivered if all of them are.
-    """
+    """A record with several frames; it is delivered if all of them are."""
 
     __slots__ = ("_frames_left", "_is_delivered")
 
@@ -55,7 +51,8 @@ def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
 
 
 class Run(list[bytes]):
-    """The frames of several records with one frame each; `size` is the bytes of all of them."""
+    """The frames of several records with one frame each, so that each record costs little; `size`
+    is the bytes of all of them."""
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         super().__init__(frames)
