@@ -24,19 +24,18 @@ class _ExitFunctions:
 
     def __init__(self) -> None:
         self._pid = 0
-        self._before_handlers: list[_Function] = []
-        self._of_handlers: list[_Function] = []
+        # Those that come first, and those of handlers.
+        self._functions: tuple[list[_Function], list[_Function]] = ([], [])
 
     def add(self, function: _Function, *, before_handlers: bool) -> None:
         if self._pid != os.getpid():
             # A forked child has inherited the functions of its parent, and no finalizer for them.
             self._pid = os.getpid()
-            self._before_handlers, self._of_handlers = [], []
+            self._functions = ([], [])
             self._install()
-        (self._before_handlers if before_handlers else self._of_handlers).append(function)
+        self._functions[not before_handlers].append(function)
 
     def _install(self) -> None:
-        """Have the functions called, if one of these libraries or Celery has made this process."""
         for library in _LIBRARIES:
             # Only a library that is loaded can have made this process.
             process = sys.modules.get(f"{library}.process")
@@ -50,19 +49,17 @@ class _ExitFunctions:
         signals = sys.modules.get("celery.signals")
         if signals is not None:
             signals.worker_process_shutdown.connect(
-                self._at_signal, weak=False, dispatch_uid="logplex_handler"
+                self, weak=False, dispatch_uid="logplex_handler"
             )
 
-    def _at_signal(self, **_: object) -> None:
-        self()
-
-    def __call__(self) -> None:
+    def __call__(self, **_: object) -> None:
         if self._pid == os.getpid():
-            while self._before_handlers or self._of_handlers:
-                (self._before_handlers or self._of_handlers).pop(0)()
+            first, then = self._functions
+            while first or then:
+                (first or then).pop(0)()
 
     def remove(self, function: _Function) -> None:
-        for functions in (self._before_handlers, self._of_handlers):
+        for functions in self._functions:
             if function in functions:
                 functions.remove(function)
 

@@ -10,13 +10,34 @@ used after every fork also has a mark of the process that made it (`here`).
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import sys
 import threading
-from typing import Protocol
+import weakref
+from typing import Generic, Protocol, TypeVar
 
-from logplex_handler._process.live_objects import LiveObjects
+T = TypeVar("T")
+
+
+class LiveObjects(Generic[T]):
+    """Holds the objects that are still in use weakly, in the order in which they were added.
+
+    Needs no lock: unlike an iteration over a WeakSet, `all` copies the references in one step, so
+    other threads (and signals) may add objects at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._objects: weakref.WeakValueDictionary[int, T] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count()
+
+    def add(self, added: T) -> None:
+        self._objects[next(self._numbers)] = added
+
+    def all(self) -> list[T]:
+        found = (reference() for reference in self._objects.valuerefs())
+        return [one for one in found if one is not None]
 
 
 class Forkable(Protocol):
@@ -36,7 +57,7 @@ class ForkGuard(Forkable, Protocol):
         """Acquire what must be consistent in the child."""
 
     def after_fork_in_parent(self) -> None:
-        """Release what `before_fork` has acquired, as `after_fork_in_child` does in the child."""
+        """Release it, as `after_fork_in_child` does in the child."""
 
 
 _forkables: LiveObjects[Forkable] = LiveObjects()

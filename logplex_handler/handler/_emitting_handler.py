@@ -13,8 +13,7 @@ from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._inactive import Inactive
-from logplex_handler.handler._pipeline import Active, Pipeline
+from logplex_handler.handler._pipeline import Inactive, Pipeline
 from logplex_handler.handler.options import Options
 from logplex_handler.streams.current import ever_used, stream_of
 
@@ -50,21 +49,20 @@ class EmittingHandler(logging.Handler):
         self._diagnostics = Diagnostics()
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.
-        self._renewed: dict[int, Pipeline] = {}
+        self._renewed: dict[int, Pipeline | Inactive] = {}
         if not options.is_active:
             self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
-    def _new_pipeline(self) -> Pipeline:
+    def _new_pipeline(self) -> Pipeline | Inactive:
         if not self._options.is_active:
             return Inactive()
-        return Active(self._options, self._codec, self._diagnostics)
+        return Pipeline(self._options, self._codec, self._diagnostics)
 
     def _renew(self) -> None:
-        """Start afresh in a forked child: nothing is queued or counted, and no lock is held.
+        """Start afresh in a forked child; the parent delivers its own entries.
 
-        The parent delivers its own entries. The child does this at the first use rather than right
-        after the fork, since the program may first replace threads and locks: gunicorn has gevent
-        do so in each worker.
+        Done at the first use rather than right after the fork, since the program may first replace
+        threads and locks: gunicorn has gevent do so in each worker.
         """
         was_closed = self._options.is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()
@@ -73,7 +71,7 @@ class EmittingHandler(logging.Handler):
         # Several threads may come here; all of them take the first one's pipeline.
         self._pipeline = self._renewed.setdefault(os.getpid(), renewed)
 
-    def _current_pipeline(self) -> Pipeline:
+    def _current_pipeline(self) -> Pipeline | Inactive:
         if not self._pipeline.here[0]:
             self._renew()
         return self._pipeline

@@ -7,7 +7,7 @@ import os
 from collections.abc import Hashable, Mapping
 from typing import Literal
 
-from logplex_handler._process.live_objects import LiveObjects
+from logplex_handler._process.forks import LiveObjects
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError

@@ -6,10 +6,12 @@ This is the only module that connects these objects with each other.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
+from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher
@@ -27,12 +29,10 @@ from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._spool.spool import Served, Spool
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.handler._health import Vitals, pairs
-from logplex_handler.handler._inactive import Inactive
-from logplex_handler.handler._shutdown_clock import ShutdownClock
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.intake import Intake
-from logplex_handler.streams.registry import Registry
+from logplex_handler.streams.intake import Intake, RejectingIntake
+from logplex_handler.streams.registry import Registry, rejected
 from logplex_handler.streams.stream import Stream, StreamContext
 
 # Bytes of one request that many streams can always have, if half of the memory suffices for it; and
@@ -41,14 +41,46 @@ _MIN_SHARED_BATCH_BYTES = 65_536
 _MAX_FRAME_BYTES = 10_248
 # Seconds that closing waits for the last metrics of the handler itself.
 _HEALTH_PATIENCE = 1.0
+# Seconds between a `flush` and a `close` of the same shutdown, at most.
+_SAME_SHUTDOWN = 1.0
 
 
-def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
+class _ShutdownClock:
+    """The seconds that flushing and closing may take.
+
+    At shutdown they share one deadline: `logging.shutdown`, like every other end of a process,
+    first flushes a handler and then closes it.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        # On the monotonic clock: the deadline, and when the last flush ended.
+        self._deadline = self._flushed_at = -math.inf
+        # Whether the whole process is about to end.
+        self._for_process = False
+
+    def start(self) -> None:
+        """From now on, further flushes and closing, however late, have the time that is left."""
+        self._for_process = True
+        self._deadline = time.monotonic() + self.timeout
+        self._flushed_at = math.inf
+
+    def left(self, *, closing: bool) -> float:
+        now = time.monotonic()
+        is_same = now - self._flushed_at < _SAME_SHUTDOWN
+        if not (is_same and (closing or self._for_process)):
+            self._deadline = now + self.timeout
+        return max(0.0, self._deadline - now)
+
+    def flushed(self) -> None:
+        self._flushed_at = time.monotonic()
+
+
+def _shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, SenderOptions]:
     """The limits of each stream where many share the memory.
 
     No request may take much of the memory, and no stream needs to hold more than fits into one.
     """
-    limits, sender = options.accumulator, options.sender
     share = min(max(_MIN_SHARED_BATCH_BYTES, limits.max_bytes // 64), limits.max_bytes // 2)
     batch_bytes = min(sender.max_batch_bytes, max(_MAX_FRAME_BYTES, share))
     return (
@@ -57,27 +89,59 @@ def _shared(options: Options) -> tuple[BufferLimits, SenderOptions]:
     )
 
 
-class Active:
+class Inactive:
+    """The pipeline of a handler without destinations: it counts every record as dropped."""
+
+    takes_entries = False
+
+    def __init__(self) -> None:
+        self.here = forks.here()
+        self._ledger = Ledger()
+        self.own_intake: Intake = RejectingIntake(self._ledger, "inactive")
+
+    def intake(self, stream: Hashable) -> Intake:
+        return self.own_intake
+
+    def flush(self, timeout: float | None) -> bool:
+        return True
+
+    def begin_shutdown(self) -> None:
+        """Nothing is to be delivered."""
+
+    close = begin_shutdown
+
+    def stats(self) -> Stats:
+        return rejected(self._ledger)
+
+    def stats_of(self, stream: Hashable) -> Stats:
+        return Stats()
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        return ()
+
+
+class Pipeline:
     """A pipeline to the handler's own URL, to the application's streams, or to both.
 
-    It belongs to one process; a forked child gets an empty one.
+    It belongs to one process, which `here[0]` recognizes; a forked child gets an empty one.
 
     Attributes:
-        here: A mark whose first item says whether this is the process of the pipeline.
-        takes_entries: Whether entries are taken at all. If not, `count_rejected` of the handler's
-            own intake suffices.
+        takes_entries: Whether entries are taken. If not, `own_intake` counts all records.
         own_intake: The intake of records that name no stream.
     """
 
     def __init__(self, options: Options, codec: Codec, diagnostics: Diagnostics) -> None:
         self.here = forks.here()
         self.takes_entries = True
-        self._clock = ShutdownClock(options.shutdown_timeout)
+        self._clock = _ShutdownClock(options.shutdown_timeout)
         self._diagnostics = diagnostics
         many = options.lookup is not None
-        limits, sender = _shared(options) if many else (options.accumulator, options.sender)
-        may_reclaim = limits.on_full == "drop_oldest"
-        self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim) if many else None
+        limits, sender = options.accumulator, options.sender
+        self._memory: MemoryPool | None = None
+        if many:
+            limits, sender = _shared(limits, sender)
+            may_reclaim = limits.on_full == "drop_oldest"
+            self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim)
         self._spool = spool = None if options.spool is None else Spool(options.spool)
         context = StreamContext(
             limits=limits,
@@ -154,10 +218,9 @@ class Active:
         self._worker_pool.wake(stream)
 
     def _start(self) -> None:
-        """Start the parts that an unused handler does not need."""
+        self._cancel_exit_call = exits.call_at_exit(self.close)
         if self._health is not None:
             self._health.start()
-        self._cancel_exit_call = exits.call_at_exit(self.close)
         if not exits.threads_run():
             self._diagnostics.warn(
                 "uwsgi",
@@ -180,7 +243,7 @@ class Active:
         self._recover()
         if timeout is not None:
             return self._flusher.flush(max(0.0, timeout))
-        flushed = self._flusher.flush(self._clock.left_to_flush())
+        flushed = self._flusher.flush(self._clock.left(closing=False))
         self._clock.flushed()
         return flushed
 
@@ -199,30 +262,27 @@ class Active:
         self.own_intake = self._registry.close()
         if self._cancel_exit_call is not None:
             self._cancel_exit_call()
-        seconds = self._clock.left_to_close()
+        seconds = self._clock.left(closing=True)
         if self._spool is not None:
             self._spool.set_deadline(time.monotonic() + seconds)
         left = self._flusher.close(seconds)
+        within = f"within {self._clock.timeout:g} s"
+        problems = filter(None, [stream.sender.problem for stream in self._registry.streams()])
+        problem = next(problems, "")
         if self._spool_writer is not None:
             self._spool_writer.stop()
-            pending = self.stats().pending
-            if pending:
-                why = self._last_problem() or f"not delivered within {self._clock.timeout:g} s"
-                self._diagnostics.warn(
-                    "left", f"{records_in_words(pending)} left in the spool: {why}"
-                )
+            if pending := self.stats().pending:
+                why = problem or f"not delivered {within}"
+                words = records_in_words(pending)
+                self._diagnostics.warn("left", f"{words} left in the spool: {why}")
         if left:
-            why = self._last_problem() or f"not within {self._clock.timeout:g} s"
+            why = problem or f"not {within}"
             self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
 
     def _leave_spool(self) -> None:
         """Let other processes take over the chunks on disk, because this one sends no more."""
         if self._spool_writer is not None:
             self._spool_writer.leave()
-
-    def _last_problem(self) -> str:
-        problems = [stream.sender.problem for stream in self._registry.streams()]
-        return next(filter(None, problems), "")
 
     def stats(self) -> Stats:
         return self._registry.stats()
@@ -244,7 +304,3 @@ class Active:
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._registry.set_aside()
-
-
-# The part of a handler that belongs to one process.
-Pipeline = Active | Inactive

@@ -1,7 +1,4 @@
-"""The arguments of a handler by name, and checks of one argument each.
-
-A check returns the argument, or raises a ConfigurationError that names it.
-"""
+"""The arguments of a handler by name, and checks that return one or raise an error naming it."""
 
 from __future__ import annotations
 
@@ -58,7 +55,6 @@ class Arguments(TypedDict):
 def whole_number(
     given: Mapping[str, object], option: str, least: int, most: int | None = None
 ) -> int:
-    """Return a whole number within its limits, or raise the error that names the option."""
     value = given[option]
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{option}: must be a whole number, not {type(value).__name__}")
@@ -69,7 +65,6 @@ def whole_number(
 
 
 def seconds(given: Mapping[str, object], option: str, *, may_be_zero: bool = False) -> float:
-    """Return a number of seconds, up to a day."""
     value = given[option]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"{option}: must be a number, not {type(value).__name__}")
@@ -86,7 +81,6 @@ def _shown(value: float) -> str:
 
 
 def flag(given: Mapping[str, object], option: str) -> bool:
-    """Return True or False."""
     value = given[option]
     if not isinstance(value, bool):
         raise ConfigurationError(f"{option}: must be True or False, not {type(value).__name__}")
@@ -94,7 +88,6 @@ def flag(given: Mapping[str, object], option: str) -> bool:
 
 
 def function(option: str, value: Function | None) -> Function | None:
-    """Return a callable, or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{option}: must be callable, not {type(value).__name__}")
     return value

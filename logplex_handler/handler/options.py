@@ -1,7 +1,6 @@
 """Arguments and environment are checked and become the options that the package works with.
 
-A pure function of both. An argument takes precedence over the environment, and an empty text counts
-as not given.
+An argument takes precedence over the environment, and an empty text counts as not given.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from logging.handlers import SysLogHandler
+from pathlib import PurePath
 from typing import get_args
 
 from logplex_handler._buffer.limits import BufferLimits, OnFull
@@ -21,10 +22,10 @@ from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._spool import owner_locks
 from logplex_handler._spool.spool import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
+from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._packet_options import checked_token, packet_form
 from logplex_handler.handler.arguments import Arguments, flag, function, seconds, whole_number
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
@@ -35,6 +36,8 @@ _MAX_BATCH_BYTES = 8_000_000
 _FRAME_OVERHEAD = 8
 # Each may be a thread or two.
 _MAX_WORKERS = 64
+# l2met takes lines with these procids for lines of Heroku's own.
+_RESERVED_PROCIDS = frozenset({"router", "logplex"})
 # Bytes of a few chunks and of SQLite's own pages.
 _MIN_SPOOL_BYTES = 64 * 1024
 
@@ -75,7 +78,6 @@ class Options:
 
     @property
     def is_active(self) -> bool:
-        """Whether there is any destination to deliver to."""
         return self.destination is not None or self.lookup is not None
 
 
@@ -89,16 +91,16 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
         raise ConfigurationError("level: must be a number or the name of a level")
     destination = _own_destination(given, environ)
-    packet = packet_form(given, environ, destination, machine=machine, program=program)
-    min_batch_bytes = packet.max_packet_bytes + _FRAME_OVERHEAD
+    form = _packet_form(given, environ, destination, machine=machine, program=program)
+    min_batch_bytes = form.max_packet_bytes + _FRAME_OVERHEAD
     max_batch_bytes = whole_number(given, "max_batch_bytes", min_batch_bytes, _MAX_BATCH_BYTES)
     streams = given["streams"]
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
         destination=destination,
-        packet=packet,
-        accumulator=_limits(given, packet, max_batch_bytes, has_disk=spool is not None),
+        packet=form,
+        accumulator=_limits(given, form, max_batch_bytes, has_disk=spool is not None),
         sender=SenderOptions(
             flush_interval=seconds(given, "flush_interval", may_be_zero=True),
             max_batch_bytes=max_batch_bytes,
@@ -117,7 +119,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
         else Resolver(
             streams,
             allow_http=given["allow_http"],
-            check=checked_token if given["token_as_appname"] else _accept,
+            check=_checked_token if given["token_as_appname"] else lambda _: None,
         ),
         workers=whole_number(given, "workers", 1, _MAX_WORKERS),
         token_as_appname=given["token_as_appname"],
@@ -134,12 +136,12 @@ def resolve_for_process(given: Arguments) -> Options:
 
 
 def _limits(
-    given: Arguments, packet: PacketForm, max_batch_bytes: int, *, has_disk: bool
+    given: Arguments, form: PacketForm, max_batch_bytes: int, *, has_disk: bool
 ) -> BufferLimits:
     on_full = given["on_full"]
     if on_full not in get_args(OnFull):
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
-    max_bytes = whole_number(given, "max_buffer_bytes", packet.max_packet_bytes)
+    max_bytes = whole_number(given, "max_buffer_bytes", form.max_packet_bytes)
     return BufferLimits(
         max_bytes=max_bytes,
         on_full=on_full,
@@ -165,8 +167,89 @@ def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destinatio
     return None
 
 
-def _accept(destination: Destination) -> None:
-    """Any destination will do."""
+def _packet_form(
+    given: Arguments,
+    environ: Mapping[str, str],
+    destination: Destination | None,
+    *,
+    machine: str,
+    program: str,
+) -> PacketForm:
+    facility = given["facility"]
+    if not isinstance(facility, str) or facility not in SysLogHandler.facility_names:
+        raise ConfigurationError(
+            "facility: must be one of " + ", ".join(SysLogHandler.facility_names)
+        )
+    return PacketForm(
+        hostname=_hostname(given["hostname"], environ, machine),
+        appname=_appname(given, environ, destination),
+        procid=_procid(given["procid"], environ, program),
+        facility=SysLogHandler.facility_names[facility],
+        structured_data=flag(given, "structured_data"),
+        max_packet_bytes=whole_number(
+            given, "max_packet_bytes", packet.MIN_PACKET_BYTES, packet.MAX_PACKET_BYTES
+        ),
+    )
+
+
+def _checked_token(destination: Destination) -> str:
+    """The token, if it can be an appname."""
+    token = destination.token
+    if len(token) > packet.MAX_APPNAME or not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ConfigurationError(
+            "token_as_appname: the token is not 1 to "
+            f"{packet.MAX_APPNAME} printable ASCII characters without spaces"
+        )
+    return token
+
+
+def _hostname(given: str | None, environ: Mapping[str, str], machine: str) -> str:
+    hostname = _field("hostname", given, environ, packet.MAX_HOSTNAME)
+    if hostname is None:
+        default = environ.get("HEROKU_APP_ID") or machine
+        hostname = packet.field(default, packet.MAX_HOSTNAME) or "localhost"
+    return hostname
+
+
+def _appname(given: Arguments, environ: Mapping[str, str], destination: Destination | None) -> str:
+    if not flag(given, "token_as_appname"):
+        return _field("appname", given["appname"], environ, packet.MAX_APPNAME) or "app"
+    if given["appname"]:
+        raise ConfigurationError("appname: cannot be given together with token_as_appname")
+    return _checked_token(destination) if destination is not None else "app"
+
+
+def _procid(given: str | None, environ: Mapping[str, str], program: str) -> str:
+    procid = _field("procid", given, environ, packet.MAX_PROCID)
+    if procid in _RESERVED_PROCIDS:
+        raise ConfigurationError("procid: 'router' and 'logplex' stand for Heroku's own lines")
+    if procid is None:
+        default = environ.get("DYNO") or _program_name(program)
+        procid = packet.field(default, packet.MAX_PROCID, dashes=False).strip(".")
+        if not procid or procid in _RESERVED_PROCIDS:
+            procid = "python"
+    return procid
+
+
+def _field(option: str, given: object, environ: Mapping[str, str], longest: int) -> str | None:
+    """A header field from the argument or the environment, made safe; None without either."""
+    text = given or environ.get(f"LOGPLEX_{option.upper()}")
+    if not text:
+        return None
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{option}: must be a string")
+    field = packet.field(text, longest)
+    if not field:
+        raise ConfigurationError(f"{option}: holds no letter or digit (a-z, 0-9)")
+    return field
+
+
+def _program_name(program: str) -> str:
+    """`shop` for `/srv/shop.py`, and for `/srv/shop/__main__.py`; empty where there is no file."""
+    if program.startswith("-"):
+        return ""
+    path = PurePath(program)
+    return path.parent.name if path.name == "__main__.py" else path.name.removesuffix(".py")
 
 
 def _headers(given: Arguments, environ: Mapping[str, str]) -> dict[str, str]:

@@ -36,10 +36,7 @@ def flush_all(timeout: float | None = None) -> bool:
 
 
 def begin_shutdown() -> list[LogplexHandler]:
-    """Start the shutdown of every handler of this process; the caller then flushes or closes them.
-
-    All begin at once, so that a handler whose receiver hangs takes no time from the others.
-    """
+    """Start the shutdown of every handler; the caller then flushes or closes them."""
     handlers = all_handlers.all()
     for handler in handlers:
         _emitting_handler.begin_shutdown(handler)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._process.live_objects import LiveObjects
+from logplex_handler._process.forks import LiveObjects
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from logplex_handler._process import forks
-from logplex_handler._process.live_objects import LiveObjects
+from logplex_handler._process.forks import LiveObjects
 
 
 class Guard:
