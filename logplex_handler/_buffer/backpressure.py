@@ -17,7 +17,7 @@ NO_CONGESTION = 1024
 _MORE = 256
 # Seconds of throttling during which no entries are taken, after which throttling stops: the
 # receiver probably does not answer. A disk may be busy for longer, but it does answer.
-_PATIENCE = 0.03
+PATIENCE = 0.03
 PATIENCE_WITH_A_DISK = 1.0
 
 
@@ -33,7 +33,7 @@ class Backpressure:
 
     __slots__ = ("_left", "_patience", "_until", "congested_at")
 
-    def __init__(self, patience: float = _PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
         self.congested_at = _CONGESTED
         # When the current wait ends, on the monotonic clock.
         self._until = 0.0
@@ -63,3 +63,7 @@ class Backpressure:
         if self._left <= 0:
             self.congested_at = max(_CONGESTED, queued)
         self._left = self._patience
+
+
+# The state of a queue whose callers were never throttled.
+CALM = Backpressure()

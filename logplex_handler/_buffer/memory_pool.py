@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from logplex_handler._buffer.contents import Contents
+    from logplex_handler._buffer.bounded_queue import BoundedQueue
 
 # A holder also gets 1/64 of the remaining bytes, so that it asks rarely.
 _SHARE = 64
@@ -50,11 +50,11 @@ class MemoryPool:
         # The number of holders with bytes, and a heap of them, the largest first; an item whose
         # number differs from its holder's `allowed` is outdated.
         self._holders = 0
-        self._most: list[tuple[int, int, Contents]] = []
+        self._most: list[tuple[int, int, BoundedQueue]] = []
         self._numbers = itertools.count()
-        self._to_shrink: set[Contents] = set()
+        self._to_shrink: set[BoundedQueue] = set()
 
-    def reserve(self, holder: Contents, needed: int) -> None:
+    def reserve(self, holder: BoundedQueue, needed: int) -> None:
         """Allow a holder this many bytes, perhaps at the expense of the one that may use most.
 
         It may get some more, or no more than before.
@@ -73,13 +73,13 @@ class MemoryPool:
         finally:
             self._lock.release()
 
-    def _may_have(self, holder: Contents, needed: int) -> bool:
+    def _may_have(self, holder: BoundedQueue, needed: int) -> bool:
         left = self._left - (needed - holder.allowed)
         if needed <= self._max_bytes // _LITTLE:
             return left >= 0
         return needed <= left - self._max_bytes // _KEPT
 
-    def _reclaim(self, holder: Contents, needed: int) -> None:
+    def _reclaim(self, holder: BoundedQueue, needed: int) -> None:
         """Take the missing bytes from a holder that may use most, if it keeps at least as many."""
         passed = []
         for _ in range(_TRIES):
@@ -97,14 +97,14 @@ class MemoryPool:
         for one in passed:
             self._note(one)
 
-    def _allow(self, holder: Contents, more: int) -> None:
+    def _allow(self, holder: BoundedQueue, more: int) -> None:
         self._left -= more
         self._holders += not holder.allowed
         holder.allowed += more
         self._holders -= not holder.allowed
         self._note(holder)
 
-    def _note(self, holder: Contents) -> None:
+    def _note(self, holder: BoundedQueue) -> None:
         if self._may_reclaim and holder.allowed:
             heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
             if len(self._most) > 64 + 4 * self._holders:
@@ -112,14 +112,14 @@ class MemoryPool:
                 self._most = list(valid.values())
                 heapq.heapify(self._most)
 
-    def _largest(self) -> Contents | None:
+    def _largest(self) -> BoundedQueue | None:
         while self._most:
             allowed, _, holder = heapq.heappop(self._most)
             if -allowed == holder.allowed:
                 return holder
         return None
 
-    def release(self, holder: Contents, kept: int) -> None:
+    def release(self, holder: BoundedQueue, kept: int) -> None:
         """Note that a holder needs no more than this. A call may do nothing, so repeat it later."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:

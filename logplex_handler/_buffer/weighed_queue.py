@@ -50,13 +50,11 @@ class WeighedQueue:
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
         self.weigh = weigh
-        self.taken = 0
-        self.weighed = 0
-        self.weighed_bytes = 0
-        self.weighed_frames = 0
+        self.taken = self.weighed = self.weighed_bytes = self.weighed_frames = 0
         self.usual_bytes = LIGHT
-        # Marks move when an entry before them is dropped.
-        self._marks: list[FlushMark] = []
+        # Marks move when an entry before them is dropped. A tuple, because an empty one takes no
+        # memory.
+        self._marks: tuple[FlushMark, ...] = ()
 
     @property
     def most_bytes(self) -> int:
@@ -68,50 +66,38 @@ class WeighedQueue:
         """The bytes that all entries use, if the others are like the weighed ones."""
         return self.weighed_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
 
-    def add_mark(self, mark: FlushMark) -> None:
+    @property
+    def frames(self) -> int:
+        """The packets that all entries will make."""
+        return self.weighed_frames + len(self.entries) - self.weighed
+
+    def _add_mark(self, mark: FlushMark) -> None:
         """Put the mark after all entries; from now on it keeps its place among them."""
-        self._marks.append(mark)
+        self._marks += (mark,)
         mark.place = self.taken + len(self.entries)
 
-    def remove_mark(self, mark: FlushMark) -> None:
-        """Forget the mark."""
-        self._marks.remove(mark)
+    def _remove_mark(self, mark: FlushMark) -> None:
+        self._marks = tuple([other for other in self._marks if other is not mark])
 
-    def weight_of_next(self) -> tuple[int, int]:
-        """The bytes and packets of the first entry that is not weighed yet."""
-        return self.weigh(self.entries[self.weighed])
+    def _drop_at(self, index: int) -> None:
+        """Drop the entry at an index, which is not weighed any more.
 
-    def keep_next(self, size: int, frames: int) -> None:
-        """Note that this entry stays, and has this weight."""
-        self.weighed += 1
-        self.weighed_bytes += size
-        self.weighed_frames += frames
+        It does not count as taken, since earlier entries may still be put back.
+        """
+        marks = self._marks
+        del self.entries[index]
+        for mark in marks:
+            if mark.place > self.taken + index:
+                mark.place -= 1
 
-    def drop_next(self) -> None:
-        """Drop this entry."""
-        marks = list(self._marks)
-        del self.entries[self.weighed]
-        self._move(marks, self.weighed)
-
-    def learn_usual_bytes(self) -> None:
-        """Set the usual bytes to the mean of the weighed entries."""
-        if self.weighed:
-            self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
-
-    def weight_of_oldest(self) -> tuple[int, int]:
-        """The bytes and packets of the entry at the front."""
-        return self.weigh(self.entries[0])
-
-    def drop_oldest(self, size: int, frames: int) -> None:
+    def _drop_oldest(self, size: int, frames: int) -> None:
         """Drop the entry at the front, which was weighed, and has this weight."""
-        marks = list(self._marks)
         self.weighed -= 1
         self.weighed_bytes -= size
         self.weighed_frames -= frames
-        del self.entries[0]
-        self._move(marks, 0)
+        self._drop_at(0)
 
-    def drop_all(self) -> int:
+    def _drop_all(self) -> int:
         """Drop all entries; return how many there were."""
         number = 0
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
@@ -122,28 +108,30 @@ class WeighedQueue:
             mark.place = min(mark.place, self.taken)
         return number
 
-    def _move(self, marks: Sequence[FlushMark], index: int) -> None:
-        """Move these marks, because the entry at this index was dropped.
+    def _keep_next(self, size: int, frames: int) -> None:
+        """Note the weight of the first entry that was not weighed."""
+        self.weighed += 1
+        self.weighed_bytes += size
+        self.weighed_frames += frames
 
-        The entry does not count as taken, since earlier entries may still be put back.
-        """
-        for mark in marks:
-            if mark.place > self.taken + index:
-                mark.place -= 1
+    def _learn_usual_bytes(self) -> None:
+        """Set the usual bytes to the mean of the weighed entries."""
+        if self.weighed:
+            self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
 
-    def take(self, most: int) -> tuple[list[Entry], int]:
-        """Take at most this many entries from the front, and the bytes of the weighed ones."""
-        entries = self.entries
-        number = min(most, len(entries))
-        size = frames = 0
-        for index in range(min(number, self.weighed)):
-            more, more_frames = self.weigh(entries[index])
-            size += more
-            frames += more_frames
+    def _take_first(self, number: int) -> tuple[list[Entry], int]:
+        """Take this many entries from the front; return them, and the bytes of the weighed ones."""
+        size, frames = self.weighed_bytes, self.weighed_frames
+        if number < self.weighed:
+            size = frames = 0
+            for index in range(number):
+                more, more_frames = self.weigh(self.entries[index])
+                size += more
+                frames += more_frames
         taken: list[Entry] = []
         try:
             # One step, which no signal can interrupt.
-            taken.extend(starmap(entries.popleft, repeat((), number)))
+            taken.extend(starmap(self.entries.popleft, repeat((), number)))
         finally:
             self.taken += len(taken)
             self.weighed = max(0, self.weighed - len(taken))
@@ -151,10 +139,9 @@ class WeighedQueue:
             self.weighed_frames -= frames
         return taken, size
 
-    def put_back(self, entries: Sequence[Entry]) -> None:
+    def _return_taken(self, entries: Sequence[Entry]) -> None:
         """Put the entries taken last back to the front, in order."""
         for entry in reversed(entries):
-            size, frames = self.weigh(entry)
-            self.keep_next(size, frames)
+            self._keep_next(*self.weigh(entry))
             self.taken -= 1
             self.entries.appendleft(entry)

@@ -140,9 +140,7 @@ class SpoolWriter:
                 self._add_next(noted, _BETWEEN_RECOVERIES)
             deadline = time.monotonic() + self._interval
             while not self._stopped and (left := deadline - time.monotonic()) > 0:
-                if may_cut_short and any(
-                    stream.accumulator.wake_ups.is_short_of_room for stream in noted
-                ):
+                if may_cut_short and any(stream.accumulator.is_short_of_room for stream in noted):
                     return
                 self._add_next(noted, left)
 

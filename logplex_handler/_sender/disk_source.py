@@ -11,12 +11,12 @@ import math
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.contents import Backlog
-from logplex_handler._buffer.limits import LARGE
+from logplex_handler._buffer.bounded_queue import LARGE_BATCH
+from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
@@ -85,11 +85,10 @@ class DiskSource(Source):
             return backlog
         records = backlog.records + stored
         batch = self._options.batch_frames
-        return replace(
-            backlog,
+        return backlog._replace(
             records=records,
             full_batch=backlog.full_batch or records >= batch,
-            pressing=backlog.pressing or records >= batch * LARGE,
+            pressing=backlog.pressing or records >= batch * LARGE_BATCH,
             since=min(backlog.since, self._queue.since),
         )
 

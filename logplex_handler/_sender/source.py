@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.contents import Backlog
+from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._wire.destination import Destination

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.ledger import Ledger
-from logplex_handler._buffer.limits import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._delivery.scheduler import Scheduler

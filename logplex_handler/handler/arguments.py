@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TypedDict, TypeVar
 
-from logplex_handler._buffer.limits import OnFull
+from logplex_handler._buffer.bounded_queue import OnFull
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError

@@ -15,7 +15,7 @@ from logging.handlers import SysLogHandler
 from pathlib import PurePath
 from typing import get_args
 
-from logplex_handler._buffer.limits import BufferLimits, OnFull
+from logplex_handler._buffer.bounded_queue import BufferLimits, OnFull
 from logplex_handler._process.version import __version__
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions

@@ -165,14 +165,12 @@ class OpenIntake:
 
     def wake(self) -> None:
         self._on_news()
-        if self._accumulator.wake_ups.is_congested and not self._is_delivering():
+        if self._accumulator.is_congested and not self._is_delivering():
             self._throttle()
 
     def _throttle(self) -> None:
         accumulator = self._accumulator
         deadline = time.monotonic() + accumulator.begin_throttle(_MAX_THROTTLE)
-        while (
-            not accumulator.wake_ups.is_nearly_empty and (left := deadline - time.monotonic()) > 0
-        ):
+        while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _THROTTLE_STEP))
         accumulator.end_throttle()

@@ -8,7 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown

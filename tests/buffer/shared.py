@@ -1,7 +1,7 @@
 """Accumulators and entries of numbered texts."""
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 
 
 def accumulator(max_bytes=100, on_full="drop_oldest", batch_frames=3, batch_bytes=50):

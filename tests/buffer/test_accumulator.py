@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from tests.buffer.shared import accumulator, counts, entry, names, weigh
 
 
@@ -153,14 +153,13 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
                 queue.put(entry("nested", size=25))
             return taken
 
-    queue._queue.entries = queue._entries = Interrupted()
-    queue._append = queue._entries.append
+    queue.entries = Interrupted()
     for name in "abc":
         queue.put(entry(name))
     taken = queue.take(3)
     accepted, _, pending, dropped = counts(queue)
     assert accepted == 3 + len(nested)
-    assert pending == len(taken) + len(queue._queue.entries)
+    assert pending == len(taken) + len(queue.entries)
     assert dropped["buffer_full"] == accepted - pending
 
 
@@ -239,16 +238,16 @@ def test_heavy_entries_are_a_congestion_when_they_hold_half_of_the_room():
     queue = accumulator(max_bytes=100)
     for name in "abcde":
         queue.put(entry(name))
-        assert not queue.wake_ups.is_congested
+        assert not queue.is_congested
     assert queue.put(entry("f"))
-    assert queue.wake_ups.is_congested
+    assert queue.is_congested
     queue.take(2)
     queue.resize_taken(20)
-    assert queue.wake_ups.is_nearly_empty
+    assert queue.is_nearly_empty
     queue.put(entry("g"))
-    assert queue.wake_ups.is_congested
+    assert queue.is_congested
     queue.begin_throttle(math.inf)
-    assert not queue.wake_ups.is_congested
+    assert not queue.is_congested
 
 
 def test_what_is_put_back_holds_memory_once():

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
-from logplex_handler._buffer.wake_reasons import BATCH, DROPS, FIRST, LARGE, ROOM
+from logplex_handler._buffer.waking_queue import BATCH, DROPS, FIRST, LARGE, ROOM
 from logplex_handler._wire.entry import LIGHT
 
 # On a busy machine it takes longer than other tests.
@@ -144,11 +144,11 @@ class Accumulators(RuleBasedStateMachine):
 
     def held(self, one):
         """Bytes that it really holds."""
-        in_transit = self.accumulators[one]._contents.in_transit_bytes
+        in_transit = self.accumulators[one].in_transit_bytes
         return in_transit + sum(entry.size for entry in self.actual(one))
 
     def actual(self, one):
-        return list(self.accumulators[one]._queue.entries)
+        return list(self.accumulators[one].entries)
 
     def reject(self, one):
         oracle = self.oracles[one]
@@ -179,9 +179,9 @@ class Accumulators(RuleBasedStateMachine):
 
     def seen(self, one):
         """What a worker sees besides: reasons of entries that gave way, and of weights."""
-        oracle, contents = self.oracles[one], self.accumulators[one]._contents
-        seen = FIRST if oracle.queued and contents.since != math.inf else 0
-        if contents.queue.weighed_bytes >= BATCH_BYTES:
+        oracle, accumulator = self.oracles[one], self.accumulators[one]
+        seen = FIRST if oracle.queued and accumulator.since != math.inf else 0
+        if accumulator.weighed_bytes >= BATCH_BYTES:
             seen |= BATCH | LARGE
         if oracle.reasons() & BATCH and self.pool is not None and self.pool.is_scarce:
             seen |= LARGE
@@ -208,7 +208,7 @@ class Accumulators(RuleBasedStateMachine):
         oracle.queued = actual
 
     def check_reason_to_drop(self, one, wanted, actual, gone):
-        in_transit = self.accumulators[one]._contents.in_transit_bytes
+        in_transit = self.accumulators[one].in_transit_bytes
         assert in_transit + sum(entry.size for entry in wanted) > MAX_BYTES, "all had room"
         if self.may_drop_oldest:
             kept = actual[0].number if actual else 0
@@ -222,7 +222,7 @@ class Accumulators(RuleBasedStateMachine):
                 assert entry.size > room, f"{entry} had room"
 
     def check_bytes(self, one):
-        allowed = self.accumulators[one]._contents.allowed
+        allowed = self.accumulators[one].allowed
         assert self.held(one) <= max(allowed, self.before[one])
 
     # What callers do.
@@ -324,7 +324,7 @@ class Accumulators(RuleBasedStateMachine):
         oracle.queued = entries + oracle.queued
         oracle.last_taken -= back
         oracle.settle(0, through=False)
-        held = accumulator._contents.in_transit_bytes
+        held = accumulator.in_transit_bytes
         assert held == (size if oracle.unsettled else 0)
         self.end(looked=[one])
         if back:
@@ -482,7 +482,7 @@ class Accumulators(RuleBasedStateMachine):
     def the_ledger_balances(self):
         for one in (0, 1):
             oracle = self.oracles[one]
-            accepted, delivered, pending, dropped = self.accumulators[one]._contents.counts()
+            accepted, delivered, pending, dropped = self.accumulators[one]._counts()
             assert accepted == delivered + pending + sum(dropped.values())
             assert accepted == oracle.accepted
             assert delivered == oracle.delivered
@@ -500,7 +500,7 @@ class Accumulators(RuleBasedStateMachine):
     @invariant()
     def no_memory_is_lost(self):
         if self.pool is not None:
-            allowed = [one._contents.allowed for one in self.accumulators]
+            allowed = [one.allowed for one in self.accumulators]
             assert self.pool._left + sum(allowed) == MAX_BYTES
             assert min(allowed) >= 0
             assert self.pool._left >= 0

@@ -87,7 +87,7 @@ def test_a_burst_of_long_records_loses_nothing():
         ),
     ):
         # However slow the machine is.
-        own_stream(handler).accumulator.wake_ups.backpressure = Backpressure(patience=10)
+        own_stream(handler).accumulator.backpressure = Backpressure(patience=10)
         text = "the parcel waits " * 1200
         for number in range(1500):
             logger.info("order %s shipped: %s", number, text)

@@ -62,7 +62,7 @@ def test_a_light_entry_that_comes_too_late_is_not_waited_for():
     queue = accumulator()
     queue.reject_from_now("closed")
     queue.abandon("shutdown")
-    queue._queue.entries.append(entry("late"))
+    queue.entries.append(entry("late"))
     mark = queue.begin_flush()
     assert queue.is_flushed(mark)
     assert not queue.backlog().flushing
@@ -74,13 +74,13 @@ def test_what_a_flush_waits_for_is_known_for_as_long_as_it_waits():
     queue = accumulator()
     queue.put(entry("a"))
     queue.end_flush(queue.begin_flush())
-    before = len(queue._queue._marks)
+    before = len(queue._marks)
     marks = [queue.begin_flush() for _ in range(3)]
     queue.end_flush(queue.begin_flush())
-    assert len(queue._queue._marks) == before + 3
+    assert len(queue._marks) == before + 3
     for mark in marks:
         queue.end_flush(mark)
-    assert len(queue._queue._marks) == before
+    assert len(queue._marks) == before
 
 
 def test_entries_refused_before_a_mark_do_not_prolong_the_wait_for_it():

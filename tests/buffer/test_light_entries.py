@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._wire.entry import LIGHT
 from tests.buffer.shared import accumulator, counts, entry, names, weigh
 
@@ -51,7 +51,7 @@ def test_light_entries_are_weighed_before_they_can_hold_too_much():
     queue = roomy()
     for name in range(1000):
         queue.append(entry(name, size=LIGHT // 4))
-        held = sum(size for size, _, _ in queue._queue.entries)
+        held = sum(size for size, _, _ in queue.entries)
         assert held <= 100 * LIGHT
     assert counts(queue) == (1000, 0, 400, {"buffer_full": 600})
     assert names(queue.take(9999)) == list(range(600, 1000))
@@ -81,7 +81,7 @@ def test_a_worker_is_woken_for_the_first_light_entry_and_for_a_full_batch():
 def test_reading_the_counts_takes_no_news_from_the_worker():
     """The next entry wakes it all the same."""
     queue = roomy()
-    queue._queue.entries.append(entry("appended by a thread that has not looked yet"))
+    queue.entries.append(entry("appended by a thread that has not looked yet"))
     counts(queue)
     assert queue.append(entry("b"))
 
@@ -91,7 +91,7 @@ def test_a_light_entry_for_which_no_worker_was_woken_has_a_clock_when_one_looks(
     queue = roomy()
     queue.append(entry("a"))
     queue.take(1)
-    queue._queue.entries.append(entry("b"))
+    queue.entries.append(entry("b"))
     assert queue.backlog().since < math.inf
 
 
@@ -166,7 +166,7 @@ def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
     accepted, _, pending, dropped = counts(queue)
     assert len(nested) == 3
     assert accepted == 8 + 3
-    assert pending == len(queue._queue.entries) == len(queue.take(99))
+    assert pending == len(queue.entries) == len(queue.take(99))
     assert dropped["buffer_full"] == accepted - pending
 
 
@@ -198,7 +198,7 @@ def test_the_ledger_balances_while_light_entries_come_and_go():
     assert accepted == 20000
     assert delivered
     assert dropped["refused"]
-    assert pending == len(queue._queue.entries) <= 300
+    assert pending == len(queue.entries) <= 300
 
 
 @pytest.mark.parametrize("put", ["put", "append"])
@@ -213,6 +213,6 @@ def test_an_entry_put_in_the_middle_of_an_operation_wakes_a_worker(put):
         return weigh(one)
 
     queue = Accumulator(BufferLimits(100 * LIGHT, "drop_oldest", 10, 10**9), weigh_and_log)
-    queue._entries.append(entry("appended by a thread that has not looked yet"))
+    queue.entries.append(entry("appended by a thread that has not looked yet"))
     queue.fill_ratio()
     assert woken == [True]

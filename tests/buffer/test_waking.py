@@ -5,7 +5,7 @@ import math
 import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._wire.entry import LIGHT
 from tests.buffer.shared import accumulator, entry, names, weigh

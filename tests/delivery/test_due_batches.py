@@ -4,7 +4,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from logplex_handler._sender import due
+from logplex_handler._sender import urgency
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until
 from tests.servers import accept, serving
@@ -56,7 +56,7 @@ def log_lines(logger, number):
 @contextmanager
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
     """A receiver that has had a batch of five just now, and the logger that goes on."""
-    monkeypatch.setattr(due, "_LINGER", rest)
+    monkeypatch.setattr(urgency, "_LINGER", rest)
     with (
         LogplexReceiver() as logplex,
         logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),

@@ -66,7 +66,7 @@ def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys
         handler.close()
         for number in range(100):
             logger.info("order %d", number)
-        assert not accumulator._queue.entries
+        assert not accumulator.entries
         stats = handler.stats()
     assert (stats.delivered, stats.pending, dict(stats.dropped)) == (100, 0, {"closed": 100})
     assert "records are logged after close, and dropped" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Who learns of which drops, and that the numbers agree."""
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_reports import DropReports
 

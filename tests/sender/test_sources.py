@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.limits import BufferLimits
+from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource

@@ -31,11 +31,10 @@ def test_one_customer_s_outage_does_not_eat_the_others_memory():
             assert handler.stats(stream="broken").pending > 500
             memory = handler._pipeline._memory
             buffers = [stream.accumulator for stream in handler._pipeline._registry.streams()]
-            allowed = [accumulator._contents.allowed for accumulator in buffers]
+            allowed = [accumulator.allowed for accumulator in buffers]
             assert memory._left + sum(allowed) == 200_000
             held = [
-                accumulator._queue.weighed_bytes + accumulator._contents.in_transit_bytes
-                for accumulator in buffers
+                accumulator.weighed_bytes + accumulator.in_transit_bytes for accumulator in buffers
             ]
             assert all(mine <= most for mine, most in zip(held, allowed, strict=True))
 
@@ -87,7 +86,7 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
                 with other.lock:
                     holds_other.set()
                     interrupted.wait(5)
-                    memory.reserve(other._contents, other._contents.allowed + 1)
+                    memory.reserve(other, other.allowed + 1)
 
             def put_and_be_interrupted():
                 with one.lock, memory._lock:

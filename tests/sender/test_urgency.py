@@ -6,9 +6,8 @@ import math
 
 import pytest
 
-from logplex_handler._buffer.contents import Backlog
-from logplex_handler._sender.due import next_batch_due_in
-from logplex_handler._sender.urgency import Urgency
+from logplex_handler._buffer.waking_queue import Backlog
+from logplex_handler._sender.urgency import Urgency, next_batch_due_in
 
 NOW = 1000.0
 NEVER = -math.inf

@@ -1,0 +1,212 @@
+"""The reasons to wake a worker, and how many entries may come before there is another."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, TypeAlias
+
+from logplex_handler._buffer.backpressure import (
+    CALM,
+    NO_CONGESTION,
+    PATIENCE,
+    PATIENCE_WITH_A_DISK,
+    Backpressure,
+)
+from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
+from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.weighed_queue import FlushMark
+from logplex_handler._wire.entry import LIGHT, Weigh
+
+# Looks at the queue while the second half of the room fills, if no entries are taken. At each look
+# the caller may be throttled. Enough that the room lasts longer than the throttling.
+_LOOKS_WHILE_HALF_FULL = 64
+
+# Reasons to wake a worker, as bits of one number. (With an enum.Flag each look would cost half as
+# much again.) An entry waits: from now on a batch is due in `flush_interval`.
+FIRST = 1
+# There is a full batch, or a caller waits for room.
+BATCH = 2
+# There is a large batch, or a full one while memory is scarce.
+LARGE = 4
+# Half of the room is in use.
+ROOM = 8
+# There are drops to report.
+DROPS = 16
+
+WakeReasons: TypeAlias = int
+
+
+def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeReasons:
+    """All present reasons, whether or not a worker was woken for them.
+
+    Args:
+        is_room_wanted: Whether a caller waits for room.
+    """
+    reasons = DROPS if queue.ledger.has_unreported else 0
+    limits = queue.limits
+    if queue.entries:
+        if queue.since != math.inf:
+            reasons |= FIRST
+        frames = queue.frames
+        is_full_by_bytes = queue.weighed_bytes >= limits.batch_bytes
+        if frames >= limits.batch_frames or is_full_by_bytes or is_room_wanted:
+            reasons |= BATCH
+            if frames >= limits.large_batch_frames or is_full_by_bytes or queue.is_memory_scarce:
+                reasons |= LARGE
+    # Without a disk there is no need to estimate: heavy entries are always weighed, and light ones
+    # once they might fill the room.
+    held = queue.likely_bytes if limits.has_disk else queue.weighed_bytes
+    return reasons | ROOM if held > queue.half_of_room else reasons
+
+
+def next_look(
+    queue: BoundedQueue, woken_for: WakeReasons, *, congested_at: int, may_throttle: bool
+) -> int:
+    """The length of the queue at which light entries may give another reason, or fill the room.
+
+    0 if the next entry is a reason in any case.
+
+    Args:
+        woken_for: The reasons for which a worker was woken.
+        congested_at: The length of the queue from which it is congested.
+        may_throttle: Whether callers are throttled while half of the room is in use.
+    """
+    entries = len(queue.entries)
+    if not (entries and woken_for & FIRST) or queue.since == math.inf:
+        return 0
+    limits, most_bytes = queue.limits, queue.most_bytes
+    more = (queue.most_unweighed(knows_batch=woken_for & BATCH != 0) - most_bytes) // LIGHT
+    if limits.has_disk:
+        if not woken_for & ROOM:
+            left = queue.half_of_room - queue.likely_bytes
+            more = min(more, left // queue.usual_bytes)
+        elif may_throttle:
+            left = queue.allowed - queue.in_transit_bytes - most_bytes
+            more = min(more, left // queue.usual_bytes // _LOOKS_WHILE_HALF_FULL)
+    look_at = min(congested_at, entries + max(0, more) + 1)
+    if not woken_for & LARGE:
+        is_enough = not woken_for & BATCH or queue.is_memory_scarce
+        wanted = limits.batch_frames if is_enough else limits.large_batch_frames
+        look_at = min(look_at, entries + wanted - queue.frames)
+    return look_at
+
+
+class Backlog(NamedTuple):
+    """The waiting records, from which a worker decides when to send.
+
+    Attributes:
+        records: Entries that are queued.
+        full_batch: Whether their number or size makes a batch due, or a caller waits for room.
+        pressing: Whether they make a large batch, or a full one while memory is scarce, or a caller
+            waits for room, or they come faster than they are taken.
+        since: When the first of them that makes a batch due came, on the monotonic clock.
+        flushing: Whether some of them, or of those in transit, belong to a flush.
+    """
+
+    records: int
+    full_batch: bool
+    pressing: bool
+    since: float
+    flushing: bool
+
+
+class WakingQueue(BoundedQueue):
+    """Knows when to wake a worker, and when callers are throttled.
+
+    A worker is woken once for each reason, and not again until it has taken entries. While the
+    queue is congested, every look wakes it.
+
+    Attributes:
+        woken_for: The reasons for which a worker was woken.
+        look_at: The length of the queue from which a light entry is a reason to look.
+        backpressure: None until callers are throttled for the first time.
+    """
+
+    __slots__ = ("_is_room_wanted", "_latest_flush", "backpressure", "look_at", "woken_for")
+
+    def __init__(
+        self, limits: BufferLimits, weigh: Weigh, ledger: Ledger, pool: MemoryPool | None
+    ) -> None:
+        super().__init__(limits, weigh, ledger, pool)
+        self.backpressure: Backpressure | None = None
+        self.woken_for: WakeReasons = 0
+        # Whether a caller waits for room.
+        self._is_room_wanted = False
+        # Read without a lock after a light entry was appended. Only `take` lowers it while the
+        # queue is not empty, and a worker looks again after taking and before it sleeps. So either
+        # the caller or the worker sees an entry that was appended meanwhile. (Without a global
+        # interpreter lock the two are ordered by the lock that a deque has of its own.)
+        self.look_at = 0
+        # A mark after all entries queued when the last flush began; it stays after that flush ends.
+        self._latest_flush: FlushMark | None = None
+
+    @property
+    def is_short_of_room(self) -> bool:
+        """Whether half of the room was in use when a worker was last woken."""
+        return self.woken_for & ROOM != 0
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether entries come faster than they are taken, and throttling the callers helps."""
+        backpressure = self.backpressure or CALM
+        return len(self.entries) >= backpressure.congested_at or (
+            self.is_short_of_room and backpressure.has_patience
+        )
+
+    @property
+    def is_nearly_empty(self) -> bool:
+        """Whether throttling can stop."""
+        return len(self.entries) < NO_CONGESTION and not self.is_short_of_room
+
+    @property
+    def _knows_batch(self) -> bool:
+        return self.woken_for & BATCH != 0
+
+    def _backpressure_of_its_own(self) -> Backpressure:
+        if self.backpressure is None:
+            patience = PATIENCE_WITH_A_DISK if self.limits.has_disk else PATIENCE
+            self.backpressure = Backpressure(patience)
+        return self.backpressure
+
+    def _reasons(self) -> WakeReasons:
+        return wake_reasons(self, is_room_wanted=self._is_room_wanted)
+
+    def _has_news(self) -> bool:
+        """Whether to wake a worker, for a new reason or because of congestion."""
+        reasons = self._reasons()
+        is_news = reasons & ~self.woken_for != 0
+        self.woken_for |= reasons
+        self._plan_look()
+        return is_news or self.is_congested
+
+    def _plan_look(self) -> None:
+        backpressure = self.backpressure or CALM
+        self.look_at = next_look(
+            self,
+            self.woken_for,
+            congested_at=backpressure.congested_at,
+            may_throttle=backpressure.has_patience,
+        )
+
+    def _note_taken(self) -> None:
+        """Note that a worker took entries, and so knows the remaining ones without being woken."""
+        if self.backpressure is not None:
+            self.backpressure.taken(len(self.entries))
+        self._is_room_wanted = False
+        self.woken_for = (self._reasons() & (FIRST | BATCH | LARGE)) | (self.woken_for & DROPS)
+
+    def _note_room(self) -> None:
+        """Note that there may be room."""
+        if self.is_short_of_room and not self._reasons() & ROOM:
+            self.woken_for &= ~ROOM
+
+    def _backlog(self) -> Backlog:
+        latest, reasons = self._latest_flush, self._reasons()
+        return Backlog(
+            records=len(self.entries),
+            full_batch=reasons & BATCH != 0,
+            pressing=self._is_room_wanted or reasons & LARGE != 0 or self.is_congested,
+            since=self.since if self.entries else math.inf,
+            flushing=latest is not None and not self._has_left(latest),
+        )
