@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from logplex_handler._sender import retry_policy
-from logplex_handler.testing._tokens import Tokens
+from logplex_handler.testing._behaviour import Tokens
 
 # A failed assertion of a shared module shows its values, as one of a test does.
 pytest.register_assert_rewrite(

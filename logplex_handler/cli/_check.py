@@ -5,6 +5,7 @@ The token is never shown. A failed step ends the check, because later steps depe
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 import logging
@@ -30,7 +31,7 @@ from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.arguments import Arguments
 from logplex_handler.handler.diagnosis import diagnose
 from logplex_handler.handler.options import Options, resolve_for_process
-from logplex_handler.receiver.style import Style
+from logplex_handler.receiver.terminal import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
 
@@ -45,20 +46,16 @@ class Finding:
     cure: str = ""
 
 
-def check(
-    *, send_line: bool, timeout: float, style: Style, logger: str | None, setup: str | None
-) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print the result of each step; return 0 if logs would arrive, 1 if not."""
-    findings = []
-    of_logger = () if logger is None else _of_logger(logger, setup)
-    for finding in chain(of_logger, _findings(send_line, timeout)):
-        findings.append(finding)
+    style = Style(sys.stdout)
+    works = True
+    of_logger = () if options.logger is None else _of_logger(options.logger, options.setup)
+    for finding in chain(of_logger, _findings(not options.no_line, options.timeout)):
+        works = works and finding.good is not False
         print(_shown(finding, style), flush=True)
-    works = all(finding.good is not False for finding in findings)
-    message = "logs would arrive" if works else "logs would not arrive"
-    if works and not send_line:
-        message = "logs may arrive"
-    print(style.paint(message, "green" if works else "red"))
+    message = "logs may arrive" if options.no_line else "logs would arrive"
+    print(style.paint(message if works else "logs would not arrive", "green" if works else "red"))
     return 0 if works else 1
 
 

@@ -1,21 +1,51 @@
-"""The commands and their arguments. The module of a command is imported when it runs."""
+"""The commands and their arguments."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias, TypeVar
 
 from logplex_handler._process.version import __version__
-from logplex_handler.cli._argument_types import LEVELS, failure, port, seconds, share, wait, whole
 
-if TYPE_CHECKING:
-    from logplex_handler.cli._receive import ReceiveOptions
-    from logplex_handler.cli._send import SendOptions
-
+_Number = TypeVar("_Number", int, float)
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+def _within(
+    convert: Callable[[str], _Number], least: float, most: float, what: str
+) -> Callable[[str], _Number]:
+    """The type of an argument that is a number from `least` to `most`."""
+
+    def parse(text: str) -> _Number:
+        try:
+            value = convert(text)
+            if least <= value <= most:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"must be {what}")
+
+    return parse
+
+
+_port = _within(int, 0, 65_535, "a port, 0 to 65535")
+_share = _within(float, 0, 1, "a share from 0 to 1")
+_seconds = _within(float, 0.001, 3600, "a number, more than 0 and at most 3600")
+_wait = _within(float, 0, 86_400, "a number from 0 to 86400")
+
+
+def _failure(text: str) -> tuple[int, float]:
+    status, _, share = text.partition(":")
+    if not (status.isascii() and status.isdigit() and len(status) == 3):
+        raise argparse.ArgumentTypeError("must be STATUS or STATUS:SHARE, such as 503:0.2")
+    return int(status), _share(share or "1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,15 +69,8 @@ def _add_demo(commands: _Commands) -> None:
         "demo", help="log to a small Logplex in this process, and show what a customer would see"
     )
     command.add_argument(
-        "--seconds", type=seconds, default=3.0, help="how long to log, in seconds (default: 3)"
+        "--seconds", type=_seconds, default=3.0, help="how long to log, in seconds (default: 3)"
     )
-    command.set_defaults(run=_demo)
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from logplex_handler.cli._demo import demo
-
-    return demo(options.seconds)
 
 
 def _add_send(commands: _Commands) -> None:
@@ -69,13 +92,13 @@ def _add_send(commands: _Commands) -> None:
     command.add_argument(
         "--from-start", action="store_true", help="with --follow, also send its present lines"
     )
-    command.add_argument("--level", choices=LEVELS, default="info", help="the lines' severity")
+    command.add_argument("--level", choices=_LEVELS, default="info", help="the lines' severity")
     command.add_argument("--hostname", help="default: LOGPLEX_HOSTNAME, else as in the README")
     command.add_argument("--appname", help="default: LOGPLEX_APPNAME, else app")
     command.add_argument("--procid", help="default: LOGPLEX_PROCID, else DYNO, else send")
     command.add_argument(
         "--wait",
-        type=wait,
+        type=_wait,
         default=20.0,
         metavar="SECONDS",
         help="how long a line may wait for room in memory, and delivery may take at the end "
@@ -90,13 +113,7 @@ def _add_send(commands: _Commands) -> None:
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print the counts even if all is well"
     )
-    command.set_defaults(run=_send, parser=command)
-
-
-def _send(options: SendOptions) -> int:
-    from logplex_handler.cli._send import send
-
-    return send(options)
+    command.set_defaults(parser=command)
 
 
 def _add_check(commands: _Commands) -> None:
@@ -120,21 +137,11 @@ def _add_check(commands: _Commands) -> None:
         "shop.settings, django:setup",
     )
     command.add_argument(
-        "--timeout", type=seconds, default=5.0, metavar="SECONDS", help="for each step (default: 5)"
-    )
-    command.set_defaults(run=_check)
-
-
-def _check(options: argparse.Namespace) -> int:
-    from logplex_handler.cli._check import check
-    from logplex_handler.receiver.style import Style
-
-    return check(
-        send_line=not options.no_line,
-        timeout=options.timeout,
-        style=Style(sys.stdout),
-        logger=options.logger,
-        setup=options.setup,
+        "--timeout",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="of each step (default: 5)",
     )
 
 
@@ -146,7 +153,7 @@ def _add_receive(commands: _Commands) -> None:
         "that it gets as `heroku logs --tail` does, and explains every violation of the format.",
     )
     command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
-    command.add_argument("--port", type=port, default=8601, help="default: 8601; 0: any free one")
+    command.add_argument("--port", type=_port, default=8601, help="default: 8601; 0: any free one")
     command.add_argument(
         "--token",
         action="append",
@@ -155,7 +162,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     command.add_argument(
         "--web",
-        type=port,
+        type=_port,
         nargs="?",
         const=8602,
         metavar="PORT",
@@ -163,7 +170,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     command.add_argument(
         "--keep",
-        type=whole,
+        type=_within(int, 1, 10_000_000, "a number from 1 to 10000000"),
         default=100_000,
         metavar="LINES",
         help="how many lines the page keeps (default: 100000)",
@@ -176,13 +183,13 @@ def _add_receive(commands: _Commands) -> None:
         help="only this stream: a packet's hostname, with * for any text; may be repeated",
     )
     shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
-    shown.add_argument("--level", choices=LEVELS, default="debug", help="only this level or worse")
+    shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
     shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
     shown.add_argument("--quiet", action="store_true", help="only violations")
     bad = command.add_argument_group("misbehave on purpose")
     bad.add_argument(
         "--fail",
-        type=failure,
+        type=_failure,
         action="append",
         default=[],
         metavar="STATUS[:SHARE]",
@@ -190,7 +197,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     bad.add_argument(
         "--hang",
-        type=share,
+        type=_share,
         nargs="?",
         const=1.0,
         default=0.0,
@@ -198,11 +205,11 @@ def _add_receive(commands: _Commands) -> None:
         help="never answer (default share: 1, all of them)",
     )
     bad.add_argument(
-        "--delay", type=wait, default=0.0, metavar="SECONDS", help="wait before every answer"
+        "--delay", type=_wait, default=0.0, metavar="SECONDS", help="wait before every answer"
     )
     bad.add_argument(
         "--rotate",
-        type=seconds,
+        type=_seconds,
         metavar="SECONDS",
         help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
         "and print the new URL",
@@ -213,13 +220,7 @@ def _add_receive(commands: _Commands) -> None:
     command.add_argument(
         "--url-file", type=Path, metavar="FILE", help="keep the URL in a file, for scripts"
     )
-    command.set_defaults(run=_receive, parser=command)
-
-
-def _receive(options: ReceiveOptions) -> int:
-    from logplex_handler.cli._receive import receive
-
-    return receive(options)
+    command.set_defaults(parser=command)
 
 
 def _add_replay(commands: _Commands) -> None:
@@ -229,15 +230,8 @@ def _add_replay(commands: _Commands) -> None:
     command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
     command.add_argument(
         "--speed",
-        type=wait,
+        type=_wait,
         default=0.0,
         metavar="TIMES",
         help="how many times faster than recorded; 1: as fast as recorded (default: no waiting)",
     )
-    command.set_defaults(run=_replay)
-
-
-def _replay(options: argparse.Namespace) -> int:
-    from logplex_handler.cli._replay import replay
-
-    return replay(options.file, speed=options.speed)

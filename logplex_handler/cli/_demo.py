@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import logging
-import logging.config
 import os
 import random
 import sys
@@ -12,9 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from logplex_handler import LogplexHandler, count, measure, sample
-from logplex_handler.receiver.style import Style
-from logplex_handler.receiver.terminal import shown_line
+from logplex_handler import KeyValueFormatter, LogplexHandler, count, measure, sample
+from logplex_handler.receiver.terminal import Style, shown_line
 from logplex_handler.testing import LogplexReceiver
 
 # Returns a terminal's cursor to the start of its line, and clears the line.
@@ -27,38 +26,20 @@ _CITIES = ("berlin", "lisbon", "oslo", "porto")
 _orders = itertools.count(1000)
 
 
-def demo(seconds: float) -> int:
+def run(options: argparse.Namespace) -> int:
     """Log for some seconds from several threads; return 0 if every record arrived, else 1."""
     # The demo must show the same on every machine, whatever its environment.
     for name in [name for name in os.environ if name.startswith("LOGPLEX_")]:
         del os.environ[name]
     with LogplexReceiver() as logplex:
-        logging.config.dictConfig(
-            {
-                "version": 1,
-                "disable_existing_loggers": False,
-                "formatters": {
-                    "keyvalue": {"()": "logplex_handler.KeyValueFormatter", "source": "demo"}
-                },
-                "handlers": {
-                    "logplex": {
-                        "class": "logplex_handler.LogplexHandler",
-                        "url": logplex.url,
-                        "procid": "web.1",
-                        "formatter": "keyvalue",
-                    }
-                },
-                "loggers": {"shop": {"handlers": ["logplex"], "level": "DEBUG"}},
-            }
-        )
-        handler = next(
-            handler
-            for handler in logging.getLogger("shop").handlers
-            if isinstance(handler, LogplexHandler)
-        )
-        screen = _Screen(logplex, seconds)
+        handler = LogplexHandler(logplex.url, procid="web.1")
+        handler.setFormatter(KeyValueFormatter(source="demo"))
+        logger = logging.getLogger("shop")
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        screen = _Screen(logplex, options.seconds)
         try:
-            _log_and_show(screen, seconds)
+            _log_and_show(screen, options.seconds)
         finally:
             handler.close()
         screen.update()

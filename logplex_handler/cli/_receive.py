@@ -14,8 +14,7 @@ from logplex_handler._wire.packet import severity
 from logplex_handler.cli._stop_request import StopRequest
 from logplex_handler.receiver.feed import Feed, Viewer
 from logplex_handler.receiver.recording import Recorder
-from logplex_handler.receiver.style import Style
-from logplex_handler.receiver.terminal import Filter, Terminal
+from logplex_handler.receiver.terminal import Filter, Style, Terminal
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from logplex_handler.testing.listener import is_wildcard
 
@@ -23,29 +22,7 @@ from logplex_handler.testing.listener import is_wildcard
 _POLL_INTERVAL = 0.5
 
 
-class ReceiveOptions(argparse.Namespace):
-    """The arguments of `receive`, as its help describes them."""
-
-    parser: argparse.ArgumentParser
-    host: str
-    port: int
-    token: list[str]
-    web: int | None
-    keep: int
-    stream: list[str]
-    process: list[str]
-    level: str
-    grep: str
-    quiet: bool
-    fail: list[tuple[int, float]]
-    hang: float
-    delay: float
-    rotate: float | None
-    record: Path | None
-    url_file: Path | None
-
-
-def receive(options: ReceiveOptions) -> int:
+def run(options: argparse.Namespace) -> int:
     """Listen until a signal comes or stdout is closed; return 0, or 2 if it cannot start."""
     try:
         misbehaviour = Misbehaviour(tuple(options.fail), options.hang, options.delay)
@@ -62,7 +39,7 @@ def receive(options: ReceiveOptions) -> int:
     terminal = Terminal(Style(sys.stdout), shown, quiet=options.quiet)
     try:
         with ExitStack() as resources:
-            _run(options, misbehaviour, terminal, resources)
+            _receive(options, misbehaviour, terminal, resources)
     except OSError as error:
         _say(f"{error.strerror or error}")
         return 2
@@ -76,8 +53,11 @@ def receive(options: ReceiveOptions) -> int:
     return 0
 
 
-def _run(
-    options: ReceiveOptions, misbehaviour: Misbehaviour, terminal: Terminal, resources: ExitStack
+def _receive(
+    options: argparse.Namespace,
+    misbehaviour: Misbehaviour,
+    terminal: Terminal,
+    resources: ExitStack,
 ) -> None:
     viewers: list[Viewer] = []
     if options.record is not None:

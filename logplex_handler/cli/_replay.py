@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
-from pathlib import Path
 
 import requests
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver.recording import Recorded, read
-from logplex_handler.receiver.style import harmless
+from logplex_handler.receiver.terminal import harmless
 
 _TIMEOUT = 10.0
 
 
-def replay(path: Path, *, speed: float) -> int:
+def run(options: argparse.Namespace) -> int:
     """Send all requests; return 0 if every answer is 2xx, 1 if not, 2 if there is nothing to send.
 
-    Args:
-        path: The recording.
-        speed: How many times faster than recorded; 0 sends without waiting.
+    `options.speed` says how many times faster than recorded; 0 sends without waiting.
     """
     try:
         destination = Destination.from_url(
@@ -30,7 +28,7 @@ def replay(path: Path, *, speed: float) -> int:
             token=os.environ.get("LOGPLEX_TOKEN") or None,
             option="LOGPLEX_URL",
         )
-        recorded = list(read(path))
+        recorded = list(read(options.file))
     except (ConfigurationError, OSError, ValueError) as error:
         message = error.strerror if isinstance(error, OSError) else str(error)
         print(f"logplex-handler: {message}", file=sys.stderr)
@@ -41,8 +39,8 @@ def replay(path: Path, *, speed: float) -> int:
         session.trust_env = not destination.is_loopback
         started_at = time.monotonic()
         for number, request in enumerate(recorded, 1):
-            if speed:
-                due_at = started_at + (request.time - recorded[0].time) / speed
+            if options.speed:
+                due_at = started_at + (request.time - recorded[0].time) / options.speed
                 time.sleep(max(0.0, due_at - time.monotonic()))
             answer = _post(session, destination, request)
             if not answer.startswith("2"):

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from logplex_handler.cli._line_reader import GRACE_PERIOD, follow_file, read_descriptor
 from logplex_handler.cli._stop_request import StopRequest
@@ -31,24 +30,7 @@ _POLL_INTERVAL = 0.25
 _LOGGING_TIME = 1.0
 
 
-class SendOptions(argparse.Namespace):
-    """The arguments of `send`, as its help describes them."""
-
-    parser: argparse.ArgumentParser
-    message: list[str]
-    follow: Path | None
-    from_start: bool
-    level: str
-    hostname: str | None
-    appname: str | None
-    procid: str | None
-    wait: float
-    drop: bool
-    compress: bool
-    verbose: bool
-
-
-def send(options: SendOptions) -> int:
+def run(options: argparse.Namespace) -> int:
     """Send all lines; return 0 if all are delivered, 1 if not, 2 if the options are invalid."""
     if options.message and options.follow:
         options.parser.error("a message and --follow do not go together")
@@ -88,7 +70,7 @@ def send(options: SendOptions) -> int:
     return _report(handler.stats(), problem, verbose=options.verbose)
 
 
-def _log_all(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -> str:
+def _log_all(handler: LogplexHandler, options: argparse.Namespace, stop: StopRequest) -> str:
     """Log every line of the input; return why it cannot be read, or nothing."""
     level = getattr(logging, options.level.upper())
     try:
@@ -100,7 +82,7 @@ def _log_all(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -
     return ""
 
 
-def _close_in_time(handler: LogplexHandler, options: SendOptions, stop: StopRequest) -> None:
+def _close_in_time(handler: LogplexHandler, options: argparse.Namespace, stop: StopRequest) -> None:
     """Close the handler if lines that wait for room, one after the other, would delay the end.
 
     That is the case some seconds after a signal; or once the input has ended and a line has waited
@@ -126,7 +108,7 @@ def _close_in_time(handler: LogplexHandler, options: SendOptions, stop: StopRequ
             return
 
 
-def _input(options: SendOptions, stop: StopRequest) -> Iterator[list[str]]:
+def _input(options: argparse.Namespace, stop: StopRequest) -> Iterator[list[str]]:
     if options.message:
         return iter([" ".join(options.message).splitlines() or [""]])
     if options.follow is not None:

@@ -12,12 +12,12 @@ and an explanation of everything that the sender did wrong. The package knows no
 page. With pytest, the fixture `logplex` starts a receiver and returns a `LogplexCapture`.
 """
 
+from logplex_handler.testing._behaviour import Misbehaviour
 from logplex_handler.testing._capture import LogplexCapture
 from logplex_handler.testing._journal import Line, Request
-from logplex_handler.testing._misbehaviour import Misbehaviour
 from logplex_handler.testing._receiver import LogplexReceiver
 from logplex_handler.testing._text_parser import Metric
-from logplex_handler.testing._violations import Violation
+from logplex_handler.testing.conventions import Violation
 
 __all__ = [
     "Line",

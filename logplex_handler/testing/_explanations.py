@@ -20,14 +20,18 @@ _LATER_FRAMES_GONE = (
     "every later one; with it, 400 and nothing is routed."
 )
 _ONLY_METRICS = "l2met loses every metric of this line, and other readers the rest of it."
+_SHOWN_TO_NOBODY = "Logplex routes it, but viewers and drains show nothing."
+_SHIFTED = "The header shifts by a field, or a reader refuses the packet."
+_SEND_LENGTH = "Send Content-Length with the bytes of the body."
+_CUT_MESSAGES = "Cut messages between characters so that no packet has more than 10,000 bytes."
+_BODY_DROPPED = "Logplex answers 204 and drops the whole body."
 
 # By name, in the order of a request's parts. Logplex's behaviour is taken from its source; that of
 # readers was observed by running 25 of them.
 RULES: dict[str, Rule] = {
     # The request.
     "http.path": Rule(
-        "Logplex answers 404.",
-        "POST to the URL as it was given, with the path /logs.",
+        "Logplex answers 404.", "POST to the URL as it was given, with the path /logs."
     ),
     "http.credentials": Rule(
         "Logplex answers 401 and routes nothing.",
@@ -65,24 +69,17 @@ RULES: dict[str, Rule] = {
     "http.length-missing": Rule(
         "Logplex accepts chunks, but its documentation asks for a length, and other receivers need "
         "it.",
-        "Send Content-Length with the bytes of the body.",
+        _SEND_LENGTH,
     ),
     "http.no-length": Rule(
-        "Logplex answers 204 and ignores the body: every line of it is lost.",
-        "Send Content-Length with the bytes of the body.",
+        "Logplex answers 204 and ignores the body: every line of it is lost.", _SEND_LENGTH
     ),
-    "http.gzip-unnamed": Rule(
-        "Logplex answers 204 and drops the whole body.",
-        "Send Content-Encoding: gzip with a gzipped body.",
-    ),
+    "http.gzip-unnamed": Rule(_BODY_DROPPED, "Send Content-Encoding: gzip with a gzipped body."),
     "http.gzip": Rule(
         "Logplex answers 500 and routes nothing.",
         "Gzip the whole body, or leave Content-Encoding out.",
     ),
-    "http.encoding": Rule(
-        "Logplex answers 204 and drops the whole body.",
-        "Use gzip or no encoding at all.",
-    ),
+    "http.encoding": Rule(_BODY_DROPPED, "Use gzip or no encoding at all."),
     "http.too-large": Rule(
         "Logplex answers 500 or resets the connection, and routes nothing.",
         "Send bodies of at most 8,000,000 bytes, better about a million.",
@@ -108,24 +105,21 @@ RULES: dict[str, Rule] = {
     "frame.too-long": Rule(
         "Logplex drops it and every later frame in silence, or answers 400 and routes nothing of "
         "the request.",
-        "Cut messages between characters so that no packet has more than 10,000 bytes.",
+        _CUT_MESSAGES,
     ),
     "frame.malformed": Rule(
         "Logplex answers 400 and routes nothing of the whole request.",
         "Begin every frame with its octet count; see the framing violation beside this one.",
     ),
     "frame.more": Rule(
-        "The explanations above apply to these too.",
-        "Correct the first one, and look again.",
+        "The explanations above apply to these too.", "Correct the first one, and look again."
     ),
     # The packet.
     "packet.priority": Rule(
-        "Logplex routes it, but viewers and drains show nothing.",
-        "Write facility * 8 + severity: local7 and info are <190>.",
+        _SHOWN_TO_NOBODY, "Write facility * 8 + severity: local7 and info are <190>."
     ),
     "packet.version": Rule(
-        "Logplex routes it, but viewers and drains show nothing.",
-        "Write `1 ` right behind the priority, as in `<190>1 `.",
+        _SHOWN_TO_NOBODY, "Write `1 ` right behind the priority, as in `<190>1 `."
     ),
     "packet.time": Rule(
         "heroku-log-parser drops `Z` and other offsets; three digits or nine, or +0000, break "
@@ -136,18 +130,9 @@ RULES: dict[str, Rule] = {
         "Readers drop the line, or give it another time.",
         "Format the time with a library, from seconds since the epoch.",
     ),
-    "packet.hostname": Rule(
-        "The header shifts by a field, or a reader refuses the packet.",
-        "Write 1 to 255 of [a-z0-9.-]; anything else as a dash.",
-    ),
-    "packet.appname": Rule(
-        "The header shifts by a field, or a reader refuses the packet.",
-        "Write `app`, or 1 to 48 of [a-z0-9.-].",
-    ),
-    "packet.procid": Rule(
-        "The header shifts by a field, or a reader refuses the packet.",
-        "Write the process, such as web.1: 1 to 128 of [a-z0-9.-].",
-    ),
+    "packet.hostname": Rule(_SHIFTED, "Write 1 to 255 of [a-z0-9.-]; anything else as a dash."),
+    "packet.appname": Rule(_SHIFTED, "Write `app`, or 1 to 48 of [a-z0-9.-]."),
+    "packet.procid": Rule(_SHIFTED, "Write the process, such as web.1: 1 to 128 of [a-z0-9.-]."),
     "packet.reserved": Rule(
         "l2met reads such lines as Heroku's own router's or Logplex's, with another meaning.",
         "Give the process another name, such as web.1.",
@@ -194,7 +179,7 @@ RULES: dict[str, Rule] = {
     "packet.size": Rule(
         "Logplex accepts up to 10,240 bytes, and one more loses the batch; go-syslog accepts "
         "8,192.",
-        "Cut messages between characters so that no packet has more than 10,000 bytes.",
+        _CUT_MESSAGES,
     ),
     # The text.
     "pair.key": Rule(
@@ -236,8 +221,7 @@ RULES: dict[str, Rule] = {
     ),
     # The metrics.
     "metric.kind": Rule(
-        "l2met knows lower case only, and ignores this one.",
-        "Write measure#, sample# or count#.",
+        "l2met knows lower case only, and ignores this one.", "Write measure#, sample# or count#."
     ),
     "metric.name": Rule(
         "l2met has no name to store it under.",

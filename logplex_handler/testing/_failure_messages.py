@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from logplex_handler.testing._journal import Line, Request
-from logplex_handler.testing._violations import Violation
-from logplex_handler.testing.conventions import MetricUnits
+from logplex_handler.testing.conventions import MetricUnits, Violation
 from logplex_handler.testing.wire_parser import Malformed
 
 # Enough to see the cause without filling the screen.

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import monotonic
+
+from requests.structures import CaseInsensitiveDict
 
 MAX_BODY_BYTES = 8_000_000
 """The largest body that Logplex accepts, in bytes as sent."""
@@ -25,32 +27,6 @@ _BODY_TIMEOUT_FACTOR = 3
 # large in any case.
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 
-_CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
-
-
-class Headers(Mapping[str, str]):
-    """The headers of a request; names are case-insensitive."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Mapping[str, str] | None = None) -> None:
-        self._items = {name.lower(): (name, value) for name, value in (items or {}).items()}
-
-    def __getitem__(self, name: str) -> str:
-        return self._items[name.lower()][1]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._items.values())
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __repr__(self) -> str:
-        return f"Headers({dict(self.without_credentials().items())!r})"
-
-    def without_credentials(self) -> Headers:
-        return Headers({k: v for k, v in self.items() if k.lower() not in _CREDENTIALS})
-
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -59,7 +35,8 @@ class HttpRequest:
     method: str
     target: str
     version: str
-    headers: Headers
+    # They may contain credentials.
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
 
     @property
@@ -77,15 +54,19 @@ class HttpAnswer:
     body: bytes = b""
     headers: Mapping[str, str] | None = None
 
+    def header(self, name: str) -> str:
+        return CaseInsensitiveDict(self.headers or {}).get(name, "")
+
 
 class UnreadableRequest(Exception):
     """A request that cannot be read to its end, with the answer to send before closing."""
 
-    def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
+    def __init__(
+        self, status: int, reason: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> None:
         super().__init__(reason)
-        self.status = status
-        self.headers = headers
-        self.body = body
+        self.answer = HttpAnswer(status, reason.encode())
+        self.request = HttpRequest("", "", "", headers, body)
 
 
 class HttpConnection:
@@ -123,15 +104,15 @@ class HttpConnection:
             phrase = HTTPStatus(answer.status).phrase
         except ValueError:
             phrase = "Unknown"
-        lines = [f"HTTP/1.1 {answer.status} {phrase}"]
-        headers = Headers(answer.headers)
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if "Connection" not in headers:
-            lines.append(f"Connection: {'close' if close else 'keep-alive'}")
+        headers = dict(answer.headers or {})
+        if not answer.header("Connection"):
+            headers["Connection"] = "close" if close else "keep-alive"
         # 204 and 304 never have a body, so a Content-Length would only confuse the client.
         body = b"" if answer.status in (204, 304) else answer.body
         if answer.status not in (204, 304):
-            lines.append(f"Content-Length: {len(body)}")
+            headers["Content-Length"] = str(len(body))
+        lines = [f"HTTP/1.1 {answer.status} {phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self._socket.settimeout(self._body_timeout)
         self._socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
@@ -150,67 +131,63 @@ class HttpConnection:
                 del self._buffer[:2]
             end = self._buffer.find(b"\r\n\r\n")
             if end >= 0:
-                return bytes(self._take(end + 4)[:end])
+                return self._take(end + 4)[:end]
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise UnreadableRequest(400, "the headers are too long", Headers())
+                raise UnreadableRequest(400, "the headers are too long", {})
             try:
                 self._receive(max(deadline - monotonic(), 0.001))
             except TimeoutError:
                 if not self._buffer:
                     return None
-                raise UnreadableRequest(408, "only a part of the headers came", Headers()) from None
+                raise UnreadableRequest(408, "only a part of the headers came", {}) from None
             except EOFError:
                 return None
             if not has_begun:
                 has_begun, deadline = True, monotonic() + self._idle_timeout
 
-    def _read_body(self, headers: Headers) -> bytes:
+    def _read_body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._read_chunks(headers)
         length = headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             raise UnreadableRequest(400, "Content-Length is not a number", headers)
+        # int() is slow or fails on very long numbers.
         if len(length) > 18 or int(length) > MAX_BODY_BYTES:
             raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
-        self._need(int(length))
         return self._take(int(length))
 
-    def _read_chunks(self, headers: Headers) -> bytes:
+    def _read_chunks(self, headers: Mapping[str, str]) -> bytes:
         body = bytearray()
         while True:
             digits = self._read_line().partition(b";")[0].strip()
-            size = int(digits, 16) if _CHUNK_SIZE.fullmatch(digits) else -1
-            if size < 0:
+            if not _CHUNK_SIZE.fullmatch(digits):
                 raise UnreadableRequest(400, "a chunk has no length", headers, bytes(body))
+            size = int(digits, 16)
             if len(body) + size > MAX_BODY_BYTES:
                 raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
             if size == 0:
-                # Trailing headers may follow, with the same limit as the headers at the beginning.
-                left = MAX_HEAD_BYTES
-                while line := self._read_line():
-                    left -= len(line)
-                    if left < 0:
-                        raise UnreadableRequest(
-                            400, "the headers behind the chunks are too long", headers
-                        )
-                return bytes(body)
-            self._need(size + 2)
+                break
             body += self._take(size)
             if self._take(2) != b"\r\n":
                 raise UnreadableRequest(400, "a chunk is longer than it says", headers, bytes(body))
+        # Trailing headers may follow, with the same limit as the headers at the beginning.
+        left = MAX_HEAD_BYTES
+        while line := self._read_line():
+            left -= len(line)
+            if left < 0:
+                raise UnreadableRequest(400, "the headers behind the chunks are too long", headers)
+        return bytes(body)
 
     def _read_line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise UnreadableRequest(400, "a line between chunks is too long", Headers())
+                raise UnreadableRequest(400, "a line between chunks is too long", {})
             self._receive(self._body_timeout)
         return self._take(end + 2)[:end]
 
-    def _need(self, size: int) -> None:
+    def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             self._receive(self._body_timeout)
-
-    def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
@@ -223,21 +200,21 @@ class HttpConnection:
         self._buffer += data
 
 
-def _parse_head(head: bytes) -> tuple[str, str, str, Headers]:
+def _parse_head(head: bytes) -> tuple[str, str, str, Mapping[str, str]]:
     first, *rest = head.decode("latin-1").split("\r\n")
     parts = first.split(" ")
     if len(parts) != 3 or parts[2] not in ("HTTP/1.0", "HTTP/1.1"):
-        raise UnreadableRequest(400, "the request line is malformed", Headers())
-    headers: dict[str, str] = {}
+        raise UnreadableRequest(400, "the request line is malformed", {})
+    headers = CaseInsensitiveDict[str]()
     lengths: set[str] = set()
     for line in rest:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise UnreadableRequest(400, "a header is malformed", Headers(headers))
+            raise UnreadableRequest(400, "a header is malformed", headers)
         headers[name] = value.strip()
         if name.lower() == "content-length":
             lengths.add(headers[name])
     if len(lengths) > 1:
         # Servers disagree on which of the two holds.
-        raise UnreadableRequest(400, "Content-Length stands twice", Headers(headers))
-    return parts[0], parts[1], parts[2], Headers(headers)
+        raise UnreadableRequest(400, "Content-Length stands twice", headers)
+    return parts[0], parts[1], parts[2], headers

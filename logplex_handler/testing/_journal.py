@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from logplex_handler._process import forks
 from logplex_handler.testing._text_parser import Metric, parse_pairs
 from logplex_handler.testing._verdict import as_shown
-from logplex_handler.testing._violations import Violation
 from logplex_handler.testing.conventions import (
+    Violation,
     line_violations,
     metrics_of,
     packet_violations,

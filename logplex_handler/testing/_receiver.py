@@ -8,21 +8,30 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import quote
 
+from requests.structures import CaseInsensitiveDict
+
+from logplex_handler.testing._behaviour import HANG, Misbehaviour, Tokens, check_status
 from logplex_handler.testing._http_connection import (
-    Headers,
     HttpAnswer,
     HttpConnection,
     HttpRequest,
     UnreadableRequest,
 )
 from logplex_handler.testing._journal import Journal, Line, OnArrival, Request
-from logplex_handler.testing._misbehaviour import HANG, Misbehaviour, check_status
-from logplex_handler.testing._tokens import Tokens
-from logplex_handler.testing._verdict import Verdict, given_credentials, judge, msg_count
-from logplex_handler.testing._violations import Violation
+from logplex_handler.testing._verdict import (
+    Verdict,
+    given_credentials,
+    judge,
+    msg_count,
+    unreadable,
+)
+from logplex_handler.testing.conventions import Violation
 from logplex_handler.testing.listener import Listener, is_wildcard
+
+_CREDENTIALS = ("authorization", "proxy-authorization")
 
 
 class LogplexReceiver:
@@ -184,11 +193,8 @@ class LogplexReceiver:
             try:
                 request = http.read()
             except UnreadableRequest as error:
-                answer = HttpAnswer(error.status, str(error).encode())
-                rule = "http.too-large" if error.status == 500 else "http.unreadable"
-                violation = Violation(f"{error.status}: {error}", rule)
-                self._note(answer, error.headers, error.body, number, (violation,))
-                http.send(answer, close=True)
+                self._note(error.request, unreadable(error), number)
+                http.send(error.answer, close=True)
                 return
             if request is None:
                 return
@@ -204,65 +210,50 @@ class LogplexReceiver:
 
     def _answer(self, request: HttpRequest, connection: int) -> tuple[HttpAnswer, bool]:
         verdict = judge(request, self._tokens.accepts, strict=self._strict)
-        answer, close, violations = verdict.answer, verdict.close, verdict.violations
         frame_id = request.headers.get("Logplex-Frame-Id")
         use = "first"
         if frame_id:
             use = self._journal.frame_id_use(verdict.token, frame_id, verdict.frames)
         if self._strict and use == "reused":
             message = "header Logplex-Frame-Id is that of another batch"
-            violations += (Violation(message, "http.frame-id-reused"),)
-        if verdict.token:
-            self._tokens.note(verdict.token)
+            violation = Violation(message, "http.frame-id-reused")
+            verdict = replace(verdict, violations=(*verdict.violations, violation))
         planned = None
         # One atomic step, so that no two requests get the same planned answer.
         with suppress(IndexError):
             planned = self._planned.popleft()
-        if planned is None and answer.status == 204:
+        if planned is None and verdict.answer.status == 204:
             planned = self._misbehaviour.next()
-        if planned is not None:
-            answer = planned
-            close = Headers(planned.headers).get("Connection", "").lower() == "close"
-        self._note(
-            answer,
-            request.headers,
-            request.body,
-            connection,
-            violations,
-            verdict,
-            is_retry=use == "retry",
-            on_purpose=planned is not None,
-        )
-        return answer, close
+        self._note(request, verdict, connection, planned, is_retry=use == "retry")
+        if planned is None:
+            return verdict.answer, verdict.answer.status == 500
+        return planned, planned.header("Connection").lower() == "close"
 
     def _note(
         self,
-        answer: HttpAnswer,
-        headers: Headers,
-        body: bytes,
+        http: HttpRequest,
+        verdict: Verdict,
         connection: int,
-        violations: tuple[Violation, ...],
-        verdict: Verdict | None = None,
+        planned: HttpAnswer | None = None,
         *,
         is_retry: bool = False,
-        on_purpose: bool = False,
     ) -> None:
-        """Store a request, which has no verdict if it could not be read."""
-        _, token = given_credentials(headers) or ("", "")
-        frames = [] if verdict is None else verdict.frames
+        """Store a request, and its frames if they are routed."""
+        _, token = given_credentials(http.headers) or ("", "")
+        shown = {k: v for k, v in http.headers.items() if k.lower() not in _CREDENTIALS}
         request = Request(
-            status=answer.status,
-            frame_id=headers.get("Logplex-Frame-Id"),
-            headers=headers.without_credentials(),
-            body_bytes=body,
-            msg_count=msg_count(headers),
-            frames=len(frames),
+            status=(planned or verdict.answer).status,
+            frame_id=http.headers.get("Logplex-Frame-Id"),
+            headers=CaseInsensitiveDict(shown),
+            body_bytes=http.body,
+            msg_count=msg_count(http.headers),
+            frames=len(verdict.frames),
             connection=connection,
-            violations=violations,
+            violations=verdict.violations,
             is_retry=is_retry,
-            on_purpose=on_purpose,
+            on_purpose=planned is not None,
             time=time.time(),
             token=token,
         )
-        is_routed = answer.status == 204 and not on_purpose
-        self._journal.add(request, frames if is_routed else [], verdict.token if verdict else "")
+        is_routed = planned is None and request.status == 204
+        self._journal.add(request, verdict.frames if is_routed else [], verdict.token)

@@ -88,11 +88,6 @@ _LARGEST = Decimal(sys.float_info.max)
 _METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
 
 
-def is_metric(key: str) -> bool:
-    """Whether a key names a metric: `measure#NAME`, `sample#NAME` or `count#NAME`."""
-    return _METRIC_KEY.fullmatch(key) is not None
-
-
 def parse_metric(key: str, value: str) -> Metric:
     """The metric that a pair represents, as l2met reads it.
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from logplex_handler.testing._http_connection import Headers, HttpAnswer, HttpRequest
-from logplex_handler.testing._violations import Violation
-from logplex_handler.testing.conventions import packet_violations
+from logplex_handler.testing._http_connection import (
+    HttpAnswer,
+    HttpRequest,
+    UnreadableRequest,
+)
+from logplex_handler.testing.conventions import Violation, packet_violations
 from logplex_handler.testing.request_body import decode, find_frames, wrong_count_violation
 from logplex_handler.testing.wire_parser import Packet
 
@@ -40,7 +43,6 @@ class Verdict:
     """The answer, and the frames that Logplex finds; it routes them if the status is 204."""
 
     answer: HttpAnswer
-    close: bool
     token: str
     frames: list[bytes]
     violations: tuple[Violation, ...]
@@ -65,7 +67,14 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
             # The body splits into frames, but not where the packets begin.
             of_packets.insert(0, wrong_count)
         violations += of_packets
-    return Verdict(answer, answer.status == 500, token, frames, tuple(violations))
+    return Verdict(answer, token, frames, tuple(violations))
+
+
+def unreadable(error: UnreadableRequest) -> Verdict:
+    """The verdict on a request that could not be read to its end."""
+    rule = "http.too-large" if error.answer.status == 500 else "http.unreadable"
+    violation = Violation(f"{error.answer.status}: {error}", rule)
+    return Verdict(error.answer, "", [], (violation,))
 
 
 def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple[str, str | None]:
@@ -85,7 +94,7 @@ def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple
     return token, None
 
 
-def given_credentials(headers: Headers) -> tuple[str, str] | None:
+def given_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """The user and the token of a request; None if they cannot be read."""
     encoded = headers.get("Authorization", "").partition(" ")[2]
     try:
@@ -96,7 +105,7 @@ def given_credentials(headers: Headers) -> tuple[str, str] | None:
 
 
 def _rule_broken_by_body(
-    headers: Headers, frames: list[bytes], malformed: bool, body: bytes | None
+    headers: Mapping[str, str], frames: list[bytes], malformed: bool, body: bytes | None
 ) -> str | None:
     if body is None and headers.get("Content-Encoding", "").lower() == "gzip":
         return "http.gzip"
@@ -108,7 +117,7 @@ def _rule_broken_by_body(
     return None
 
 
-def msg_count(headers: Headers) -> int | None:
+def msg_count(headers: Mapping[str, str]) -> int | None:
     """The number in Logplex-Msg-Count; None if it is missing or not a number."""
     count = headers.get("Logplex-Msg-Count", "")
     return int(count) if re.fullmatch(r"[0-9]{1,9}", count) else None

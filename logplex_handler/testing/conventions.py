@@ -1,4 +1,4 @@
-"""Checks a line's header fields and text against the conventions that readers rely on.
+"""Checks a packet and its text against the conventions that readers rely on.
 
 Logplex routes lines that break these conventions, but their readers misunderstand them. A text that
 does not begin with a pair is free text; only its metrics are checked, since l2met finds them
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from logplex_handler.testing._text_parser import Metric, is_metric, parse_metric, parse_pairs
-from logplex_handler.testing._violations import Violation
+from logplex_handler.testing._explanations import RULES
+from logplex_handler.testing._text_parser import Metric, parse_metric, parse_pairs
 from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 
 MAX_CONVENIENT_BYTES = 10_000
@@ -29,6 +29,53 @@ _KIND = re.compile(r"(?:measure|sample|count)#", re.IGNORECASE)
 _KIND_IN_TEXT = re.compile(r"(?:measure|sample|count)#[^\s=\"#]+=")
 _METRIC_IN_TEXT = re.compile(r'(?<!\S)((?:measure|sample|count)#[^\s="]*)=(\S*)', re.IGNORECASE)
 _CARD = re.compile(r"(?<![0-9])[0-9]{13,19}(?![0-9])")
+
+
+class Violation(str):
+    """A mistake of a sender. As a string, it is one line with the place and the rule.
+
+    Attributes:
+        rule: The rule's name, such as `packet.time`; a key of `RULES`.
+        frame: The number of the frame in its request, from 1; None for the request as a whole.
+        finding: What was found, sometimes in more detail than the string.
+        consequence: What Logplex or a reader of the lines does because of it.
+        cure: What to do instead.
+    """
+
+    rule: str
+    frame: int | None
+    finding: str
+
+    def __new__(
+        cls, text: str, rule: str, *, frame: int | None = None, finding: str = ""
+    ) -> Violation:
+        if rule not in RULES:
+            raise KeyError(rule)
+        self = super().__new__(cls, text)
+        self.rule = rule
+        self.frame = frame
+        self.finding = finding or text
+        return self
+
+    @property
+    def consequence(self) -> str:
+        return RULES[self.rule].consequence
+
+    @property
+    def cure(self) -> str:
+        return RULES[self.rule].cure
+
+    @property
+    def explained(self) -> str:
+        """The finding, the consequence and the cure: three sentences or more."""
+        return f"{self.finding}. {self.consequence} {self.cure}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (str(self), self.rule, self.frame, self.finding)
+
+
+def _rebuild(text: str, rule: str, frame: int | None, finding: str) -> Violation:
+    return Violation(text, rule, frame=frame, finding=finding)
 
 
 def packet_violations(packet: bytes, frame: int) -> tuple[Violation, ...]:
@@ -102,7 +149,7 @@ def metrics_of(text: str) -> list[Metric]:
     source = next((value for key, value in pairs if key == "source"), "")
     metrics = []
     for key, value in pairs:
-        if is_metric(key):
+        if "#" in key:
             with suppress(Malformed):
                 metrics.append(replace(parse_metric(key, value), source=source))
     return metrics

@@ -11,11 +11,12 @@ import re
 import zlib
 
 from logplex_handler.testing._http_connection import HttpRequest
-from logplex_handler.testing._violations import Violation
+from logplex_handler.testing.conventions import Violation
 from logplex_handler.testing.wire_parser import (
     MAX_FRAMES,
     MAX_PACKET_BYTES,
     Malformed,
+    frames_from,
     split_frames,
 )
 
@@ -58,7 +59,8 @@ def decompress(body: bytes) -> bytes | None:
 
 # Framing faults that a wrong octet count does not cause.
 _NOT_A_WRONG_COUNT = ("frame.too-long", "http.too-large")
-_LENGTH = re.compile(rb"([1-9][0-9]{0,9})( |\Z)")
+# The beginning of a frame that Logplex waits for: a length that fits, or digits up to the end.
+_INCOMPLETE = re.compile(rb"[1-9][0-9]{0,9}\Z|([1-9][0-9]{0,4}) ")
 
 
 def find_frames(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
@@ -70,17 +72,12 @@ def find_frames(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
     frames: list[bytes] = []
     malformed = False
     position = 0
-    while position < len(body) and len(frames) < MAX_FRAMES:
-        length = _LENGTH.match(body, position)
-        if length and not length.group(2):
+    while len(frames) < MAX_FRAMES:
+        more, position = frames_from(body, position)
+        frames += more[: MAX_FRAMES - len(frames)]
+        begun = _INCOMPLETE.match(body, position)
+        if begun and (not begun.group(1) or int(begun.group(1)) <= MAX_PACKET_BYTES):
             break
-        if length and int(length.group(1)) <= MAX_PACKET_BYTES:
-            end = length.end() + int(length.group(1))
-            if end > len(body):
-                break
-            frames.append(body[length.end() : end])
-            position = end
-            continue
         # Without a length, Logplex reads up to the next newline, and refuses the message.
         newline = body.find(b"\n", position)
         if newline < 0:
@@ -98,24 +95,16 @@ def _framing_fault(error: Malformed, body: bytes) -> Violation:
     return Violation(message, "frame.count", frame=wrong.frame, finding=f"{wrong} ({message})")
 
 
-def wrong_count_violation(body: bytes) -> Violation | None:
-    """The first frame with a wrong octet count as a violation; None if every count is right."""
-    if (wrong := find_wrong_count(body)) is None:
-        return None
-    number, description = wrong
-    return Violation(f"frame {number}: {description}", "frame.count", frame=number)
-
-
 _HEADER = re.compile(rb"[1-9][0-9]{0,4} <[0-9]{1,3}>1 ")
 _ZERO = re.compile(rb"0[0-9]* ")
 _COUNT = re.compile(rb"([1-9][0-9]{0,5}) ")
 
 
-def find_wrong_count(body: bytes) -> tuple[int, str] | None:
-    """The number of the first frame whose octet count is wrong, from 1, and a description.
+def wrong_count_violation(body: bytes) -> Violation | None:
+    """The first frame with a wrong octet count as a violation; None if every count is right.
 
-    A count is right if the next packet's header or the end of the body follows the frame. Returns
-    None if every count is right and the fault is something between or after the frames.
+    A count is right if the next packet's header or the end of the body follows the frame. The fault
+    may also be something between or after the frames.
     """
     position = 0
     number = 0
@@ -132,5 +121,6 @@ def find_wrong_count(body: bytes) -> tuple[int, str] | None:
             continue
         if end > position and (body[start:position].endswith(b"\n") or _ZERO.match(body, position)):
             return None
-        return number, f"octet count {count}, but the packet ends after {end - start} bytes"
+        message = f"octet count {count}, but the packet ends after {end - start} bytes"
+        return Violation(f"frame {number}: {message}", "frame.count", frame=number)
     return None

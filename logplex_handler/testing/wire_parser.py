@@ -54,7 +54,8 @@ class Packet:
         return self.priority & 7
 
 
-_LENGTH = re.compile(rb"([0-9]*)( ?)")
+_FRAME = re.compile(rb"([1-9][0-9]{0,4}) ")
+_DIGITS = re.compile(rb"[0-9]*")
 
 
 def split_frames(body: bytes) -> list[bytes]:
@@ -62,44 +63,43 @@ def split_frames(body: bytes) -> list[bytes]:
 
     Raises Malformed unless the body consists of `LEN SP packet`, repeated without gaps.
     """
-    frames: list[bytes] = []
-    position = 0
-    end = len(body)
-    while position < end:
-        if len(frames) == MAX_FRAMES:
-            message = f"byte {position}: there are more than {MAX_FRAMES:,} frames"
-            raise Malformed(message, "http.too-large")
-        match = _LENGTH.match(body, position)
-        digits, space = match.groups() if match else (b"", b"")
-        if not digits:
-            raise Malformed(
-                f"byte {position}: a frame must begin with its length in digits", "frame.length"
-            )
-        if digits.startswith(b"0"):
-            raise Malformed(
-                f"byte {position}: a frame length must not begin with a zero", "frame.zero"
-            )
-        if not space:
-            raise Malformed(
-                f"byte {position + len(digits)}: one space must follow a frame length",
-                "frame.length",
-            )
-        # Six digits are too many in any case, and int() is slow or fails on very long numbers.
-        length = int(digits) if len(digits) < 6 else MAX_PACKET_BYTES + 1
-        if length > MAX_PACKET_BYTES:
-            raise Malformed(
-                f"byte {position}: a packet is longer than {MAX_PACKET_BYTES} bytes",
-                "frame.too-long",
-            )
-        start = position + len(digits) + 1
-        position = start + length
-        if position > end:
-            raise Malformed(
-                f"byte {start}: the frame length is {length}, but only {end - start} bytes follow",
-                "frame.count",
-            )
-        frames.append(body[start:position])
+    frames, position = frames_from(body, 0)
+    if position < len(body):
+        raise Malformed(*_framing_fault(body, position, len(frames)))
     return frames
+
+
+def frames_from(body: bytes, position: int) -> tuple[list[bytes], int]:
+    """The packets of the frames at `position`, at most `MAX_FRAMES`, and where they end."""
+    frames: list[bytes] = []
+    while len(frames) < MAX_FRAMES and (length := _FRAME.match(body, position)):
+        end = length.end() + int(length.group(1))
+        if end > len(body) or end - length.end() > MAX_PACKET_BYTES:
+            break
+        frames.append(body[length.end() : end])
+        position = end
+    return frames, position
+
+
+def _framing_fault(body: bytes, position: int, count: int) -> tuple[str, str]:
+    """Why no frame begins at `position` after `count` frames, and the rule that is broken."""
+    digits = _DIGITS.match(body, position)
+    start = digits.end() if digits else position
+    if count == MAX_FRAMES:
+        return f"byte {position}: there are more than {MAX_FRAMES:,} frames", "http.too-large"
+    if start == position:
+        return f"byte {position}: a frame must begin with its length in digits", "frame.length"
+    if body[position : position + 1] == b"0":
+        return f"byte {position}: a frame length must not begin with a zero", "frame.zero"
+    if body[start : start + 1] != b" ":
+        return f"byte {start}: one space must follow a frame length", "frame.length"
+    # Six digits are too many in any case, and int() is slow or fails on very long numbers.
+    if start - position > 5 or int(body[position:start]) > MAX_PACKET_BYTES:
+        message = f"byte {position}: a packet is longer than {MAX_PACKET_BYTES} bytes"
+        return message, "frame.too-long"
+    left = len(body) - start - 1
+    message = f"the frame length is {int(body[position:start])}, but only {left} bytes follow"
+    return f"byte {start + 1}: {message}", "frame.count"
 
 
 # One row for each element, in order: name, form, rule. The pattern of a packet and the messages of
@@ -123,14 +123,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BOM = "\ufeff".encode()
 
 
-def _packet_pattern(*, optional: str = "") -> re.Pattern[bytes]:
-    return re.compile(
-        b"".join(b"(?:" + form + b")?" if name == optional else form for name, form, _ in _ELEMENTS)
-    )
-
-
-_PACKET = _packet_pattern()
-_PACKET_OR_BARE = _packet_pattern(optional="structured data")
+_PACKET = re.compile(b"".join(form for _, form, _ in _ELEMENTS))
 
 
 @lru_cache(maxsize=64)
@@ -142,17 +135,16 @@ def _is_date(text: bytes) -> bool:
     return True
 
 
-def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
+def parse_packet(packet: bytes) -> Packet:
     """Parse one packet: the part of a frame after its octet count and the space.
 
-    With `structured_data=False`, a packet without structured data is accepted too; its
-    `structured_data` is then empty. Raises Malformed.
+    Raises Malformed.
     """
-    match = (_PACKET if structured_data else _PACKET_OR_BARE).fullmatch(packet)
+    match = _PACKET.fullmatch(packet)
     if match is None:
-        raise Malformed(*_fault(packet, structured_data))
-    priority, timestamp, hostname, appname, procid, msgid, data, text = match.groups()
-    if not _is_date(timestamp[:10]):
+        raise Malformed(*_fault(packet))
+    priority, *fields, text = match.groups()
+    if not _is_date(fields[0][:10]):
         raise Malformed(
             f"byte {match.start(2)}: time must be a date of the calendar", "packet.calendar"
         )
@@ -161,24 +153,16 @@ def parse_packet(packet: bytes, *, structured_data: bool = True) -> Packet:
             f"byte {match.start(8)}: text must not begin with a byte order mark", "packet.bom"
         )
     try:
-        decoded = text.decode("utf-8")
+        texts = [field.decode("utf-8") for field in (*fields, text)]
     except UnicodeDecodeError as error:
+        # All fields but the text are ASCII.
         raise Malformed(
             f"byte {match.start(8) + error.start}: text must be UTF-8", "packet.utf-8"
         ) from None
-    return Packet(
-        int(priority),
-        timestamp.decode("ascii"),
-        hostname.decode("ascii"),
-        appname.decode("ascii"),
-        procid.decode("ascii"),
-        msgid.decode("ascii"),
-        data.decode("ascii") if data else "",
-        decoded,
-    )
+    return Packet(int(priority), *texts)
 
 
-def _fault(packet: bytes, structured_data: bool) -> tuple[str, str]:
+def _fault(packet: bytes) -> tuple[str, str]:
     """A description of a packet's first fault, and the rule that it breaks."""
     position = 0
     for name, form, rule in _ELEMENTS:
@@ -192,6 +176,6 @@ def _fault(packet: bytes, structured_data: bool) -> tuple[str, str]:
             code = ord(control.group())
             message = f"byte {control.start()}: text must not hold the control 0x{code:02x}"
             return message, "packet.control"
-        elif name != "structured data" or structured_data:
+        else:
             return f"byte {position}: {name} {rule}", f"packet.{name.replace(' ', '-')}"
     return f"byte {position - 1}: text must end with the only newline", "packet.newline"

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from argparse import Namespace
 
 from logplex_handler.cli import _demo
 from logplex_handler.handler import LogplexHandler
@@ -50,7 +51,7 @@ def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):
             handler._pipeline.own_intake.drop("format_error")
 
     monkeypatch.setattr(LogplexHandler, "emit", emit_but_one)
-    assert _demo.demo(0.3) == 1
+    assert _demo.run(Namespace(seconds=0.3)) == 1
     assert "dropped=1" in capsys.readouterr().out
 
 

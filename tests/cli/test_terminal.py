@@ -7,7 +7,7 @@ import pty
 import re
 import subprocess
 
-from logplex_handler.receiver.style import Style, harmless
+from logplex_handler.receiver.terminal import Style, harmless
 from tests.cli.receiving import TIME, receiving
 from tests.commands import COMMAND, call, environment, run
 from tests.receiver.page import body

@@ -17,7 +17,6 @@ from logplex_handler.handler.arguments import Arguments
 from logplex_handler.handler.options import resolve
 from logplex_handler.streams import Destination
 from logplex_handler.testing._http_connection import (
-    Headers,
     HttpConnection,
     HttpRequest,
     UnreadableRequest,
@@ -130,7 +129,7 @@ def receiver(data: bytes) -> None:
 def body(data: bytes) -> None:
     """Whatever the body of a request is, plain or as gzip, it is judged and shown."""
     for encoding in ("identity", "gzip"):
-        headers = Headers({"Content-Length": "1", "Content-Encoding": encoding})
+        headers = {"Content-Length": "1", "Content-Encoding": encoding}
         verdict = judge(
             HttpRequest("POST", "/logs", "HTTP/1.1", headers, data), [].__contains__, strict=True
         )
@@ -145,7 +144,7 @@ def parser(data: bytes) -> None:
         for frame in split_frames(data):
             parse_pairs(parse_packet(frame).text)
     with suppress(Malformed):
-        parse_packet(data, structured_data=False)
+        parse_packet(data)
     text = data.decode("utf-8", "replace")
     with suppress(Malformed):
         for key, value in parse_pairs(text):

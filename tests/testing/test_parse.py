@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler.testing._text_parser import Metric, is_metric, parse_metric, parse_pairs
+from logplex_handler.testing._text_parser import Metric, parse_metric, parse_pairs
 from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet, split_frames
 
 GOOD = b"<190>1 2013-03-27T20:02:24.000000+00:00 host app web.1 - - foo\n"
@@ -132,20 +132,6 @@ def test_a_fault_in_a_packet_is_told_by_offset_and_rule(old, new, complaint):
         parse_packet(GOOD.replace(old, new))
 
 
-def test_structured_data_may_be_left_out_where_that_is_asked_for():
-    """A drain receiver's packet without the element is read with `structured_data=False` only."""
-    bare = GOOD.replace(b"- - foo", b"- foo")
-    assert parse_packet(bare, structured_data=False).structured_data == ""
-    assert parse_packet(bare, structured_data=False).text == "foo"
-    assert parse_packet(GOOD, structured_data=False).structured_data == "-"
-
-
-def test_a_fault_without_structured_data_is_told_at_its_place():
-    """A missing element does not shift the offsets after it."""
-    with pytest.raises(Malformed, match="byte 58: text must not hold the control 0x00"):
-        parse_packet(GOOD.replace(b"- - foo", b"- f\0o"), structured_data=False)
-
-
 @given(st.binary())
 def test_any_bytes_are_a_packet_or_malformed(junk):
     """No input makes the reader fail in another way."""
@@ -243,14 +229,12 @@ def test_quoted_pairs_come_back_as_they_were(pairs):
 )
 def test_a_metric_has_kind_name_number_and_unit(key, value, metric):
     """Real lines of Heroku's own services are read."""
-    assert is_metric(key)
     assert parse_metric(key, value) == metric
 
 
 @pytest.mark.parametrize("key", ["measure", "measure#", "Measure#x", "x.measure#y", "gauge#x", ""])
 def test_other_keys_are_no_metrics(key):
     """The kind is one of three, in lower case, at the start, and has a name."""
-    assert not is_metric(key)
     with pytest.raises(Malformed, match="the key must be"):
         parse_metric(key, "1")
 

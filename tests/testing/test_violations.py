@@ -10,9 +10,8 @@ import zlib
 import pytest
 
 from logplex_handler.testing._explanations import RULES
-from logplex_handler.testing._violations import Violation
-from logplex_handler.testing.conventions import MetricUnits, text_violations
-from logplex_handler.testing.request_body import find_wrong_count
+from logplex_handler.testing.conventions import MetricUnits, Violation, text_violations
+from logplex_handler.testing.request_body import wrong_count_violation
 from tests.testing.wire import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
@@ -150,12 +149,12 @@ def test_a_wrong_octet_count_is_told_by_frame_and_number(logplex, by, end, last)
 
 def test_right_counts_are_not_blamed():
     """Other faults are reported as themselves."""
-    assert find_wrong_count(LINES) is None
-    assert find_wrong_count(bare("1", "2", "3")) is None
-    assert find_wrong_count(LINES + b"\n") is None
-    assert find_wrong_count(frame("foo") + b" " + frame("bar")) is None
-    assert find_wrong_count(b"no frames") is None
-    assert find_wrong_count(frame("as in 62 <190>1 of the documents") + frame("bar")) is None
+    assert wrong_count_violation(LINES) is None
+    assert wrong_count_violation(bare("1", "2", "3")) is None
+    assert wrong_count_violation(LINES + b"\n") is None
+    assert wrong_count_violation(frame("foo") + b" " + frame("bar")) is None
+    assert wrong_count_violation(b"no frames") is None
+    assert wrong_count_violation(frame("as in 62 <190>1 of the documents") + frame("bar")) is None
 
 
 def test_a_path_that_is_not_logplex_is_explained(logplex):
