@@ -16,6 +16,7 @@ from logplex_handler.cli._line_reader import LineSplitter
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from tests.commands import COMMAND, call, environment, run, started
 from tests.logs import wait_until
+from tests.pace import stopwatch
 
 
 @pytest.fixture
@@ -100,9 +101,9 @@ def test_with_drop_the_input_never_waits():
     """Lines that do not fit in memory are dropped and counted."""
     with LogplexReceiver(misbehaviour=Misbehaviour(hang=1.0)) as logplex:
         stdin = (b"x" * 1_000 + b"\n") * 40_000
-        began = time.monotonic()
-        done = run("send", "--drop", "--wait", "0.5", url=logplex.url, stdin=stdin)
-        assert time.monotonic() - began < 20
+        with stopwatch() as watch:
+            done = run("send", "--drop", "--wait", "0.5", url=logplex.url, stdin=stdin)
+            assert watch.seconds < 20
     assert done.returncode == 1
     assert b"40,000 of 40,000 lines not delivered (" in done.stderr
     assert b"buffer_full" in done.stderr
@@ -198,10 +199,10 @@ def test_a_second_signal_does_not_wait():
         process.send_signal(signal.SIGTERM)
         # Two signals that are sent at the same time may arrive as one.
         time.sleep(0.3)
-        process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        assert process.wait(10) == 1
-        assert time.monotonic() - began < 6
+        with stopwatch() as watch:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 1
+            assert watch.seconds < 6
         assert b"1 of 1 lines not delivered" in process.stderr.read()
 
 

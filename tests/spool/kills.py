@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +26,13 @@ from functools import partial
 from pathlib import Path
 
 from logplex_handler import LogplexHandler
+from tests.pace import LONGEST_BEAT, beating
 from tests.servers import Received, accept, answer, reset, serving, texts
 
 INTERVAL = 0.1
-# A line's number and when its call came back, for whoever watches.
+# A line's number and when its call came back, or that of a beat and when it was over.
 _NOTE = struct.Struct("qd")
+_BEAT = -1
 _STREAMS = ("", "a", 7)
 
 
@@ -39,7 +42,8 @@ class Findings:
 
     Attributes:
         logged: Lines that were logged.
-        lost: Those logged earlier than twice the interval before the kill and never received.
+        lost: Those logged earlier than twice the interval before the kill and never received. The
+            interval is longer by the time that a thread of the process waited for its turn.
         lost_late: Those logged later, and never received.
         twice: Those received under two frame ids.
         changed: Frame ids under which not the same lines were sent each time.
@@ -86,9 +90,9 @@ def run(kills: int, seed: int, at_once: int = 1) -> Findings:
         lives = [chance.uniform(0.0, 1.2) for _ in range(kills)]
         with ThreadPoolExecutor(at_once) as pool:
             ends = pool.map(partial(_one, server.url, path), range(kills), seeds, lives)
-            for logged, killed_at in ends:
+            for logged, last_moments in ends:
                 notes.update(logged)
-                late |= {line for line, at in logged.items() if at > killed_at - 2 * INTERVAL}
+                late |= {line for line, at in logged.items() if at > last_moments}
         is_over = True
         logged, _ = _one(server.url, path, kills, chance.randrange(2**32), None)
         notes.update(logged)
@@ -124,7 +128,7 @@ def compared(notes: dict[str, float], late: set[str], received: list[Received]) 
 def _one(
     url: str, path: Path, number: int, seed: int, lives: float | None
 ) -> tuple[dict[str, float], float]:
-    """One process; the lines it has logged with their times, and when it was killed."""
+    """One process; the lines it has logged with their times, and when its last moments began."""
     ours, theirs = os.pipe()
     arguments = [url, str(path), str(number), str(seed), str(theirs), str(lives is None)]
     process = subprocess.Popen(
@@ -141,10 +145,24 @@ def _one(
             process.send_signal(signal.SIGKILL)
         data += stream.read()
     process.wait(60)
-    logged = {}
+    logged, beats = {}, []
     for line, at in _NOTE.iter_unpack(data[: len(data) // _NOTE.size * _NOTE.size]):
-        logged[_line(number, line)] = at
-    return logged, killed_at
+        if line == _BEAT:
+            beats.append(at)
+        else:
+            logged[_line(number, line)] = at
+    return logged, last_moments(killed_at, beats)
+
+
+def last_moments(killed_at: float, beats: list[float]) -> float:
+    """Return when the last two intervals began, of which a beat is so much at the most."""
+    left, until = 2 * INTERVAL, killed_at
+    for beat in reversed(beats):
+        left -= min(until - beat, LONGEST_BEAT)
+        if left <= 0:
+            return beat - left
+        until = beat
+    return until - left
 
 
 def _line(process: int, number: int) -> str:
@@ -163,13 +181,16 @@ def child(url: str, path: str, process: str, seed: str, descriptor: str, may_end
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     number = 0
+    notes = int(descriptor)
+    beat = partial(beating, lambda: os.write(notes, _NOTE.pack(_BEAT, time.monotonic())))
+    threading.Thread(target=beat, daemon=True).start()
     ends = time.monotonic() + 1.0
     while may_end == "False" or time.monotonic() < ends:
         for _ in range(chance.choice([1, 3, 30, 300])):
             stream = _STREAMS[number % 3]
             extra = {"logplex_stream": stream} if stream else None
             logger.info(_line(int(process), number), extra=extra)
-            os.write(int(descriptor), _NOTE.pack(number, time.monotonic()))
+            os.write(notes, _NOTE.pack(number, time.monotonic()))
             number += 1
         time.sleep(chance.uniform(0.0, 0.03))
     logging.shutdown()
