@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from weakref import WeakValueDictionary
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.backoff import Backoff
+from logplex_handler._sender.retry_policy import Backoff
 from logplex_handler._transport.answer import Answer
 
 # Streams in a row that got a failure as an answer, after which the breaker opens. Fewer streams may

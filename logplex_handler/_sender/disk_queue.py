@@ -29,10 +29,6 @@ _UNREADABLE = 60.0
 class DiskQueue:
     """The chunks of one stream. The owner guards it.
 
-    Args:
-        stream: The stream's id as written to disk.
-        accumulator: Its ledger counts lost records.
-
     Attributes:
         written: Records on disk that this process has written, without those of the lease.
         recovered: Records on disk that other processes have left, without those of the lease.
@@ -65,11 +61,9 @@ class DiskQueue:
 
     @property
     def is_synced(self) -> bool:
-        """Whether all settled chunks are deleted."""
         return not self._settled and (self._is_cleared or not self.has_ended)
 
     def readable_in(self, now: float) -> float:
-        """Seconds until the disk may be read again."""
         return max(0.0, self._read_at - now)
 
     def append(
@@ -79,13 +73,10 @@ class DiskQueue:
         frame_id: str | None = None,
         join: Collection[int] = (),
     ) -> int | None:
-        """Write frames as a chunk: they wait or, with a frame id, are leased at once.
+        """Write frames as a chunk; return it, or None if it could not be written.
 
-        Args:
-            join: Leased chunks that are sent together with it, and get the same frame id.
-
-        Returns:
-            The chunk; None if it could not be written.
+        They wait or, with a frame id, are leased at once. The leased chunks in `join` are sent
+        together with it, and get the same frame id.
         """
         chunk = self._tried(
             lambda: self._spool.write(self._stream, hostname, frames, frame_id, join=join)
@@ -99,11 +90,7 @@ class DiskQueue:
         self._tried(lambda: self._spool.join(chunks, frame_id))
 
     def next_chunks(self, max_bytes: int, leased: Collection[int]) -> list[Chunk] | None:
-        """The chunks to send next, without those that are leased.
-
-        Returns:
-            None if the disk cannot be read now.
-        """
+        """The chunks to send next, without the leased ones; None if the disk cannot be read."""
         while self.written or self.recovered:
             try:
                 chunks = self._spool.read(
@@ -116,7 +103,7 @@ class DiskQueue:
                 chunks = []
             self._unreadable_since = math.inf
             if not chunks:
-                self._lose(self.written, recovered=False)
+                self._lose(self.written)
                 self._lose(self.recovered, recovered=True)
             elif chunks[0].frames:
                 return chunks
@@ -142,11 +129,7 @@ class DiskQueue:
         *,
         recovered: bool,
     ) -> list[int] | None:
-        """Write parts with their frame ids in the place of leased chunks.
-
-        Returns:
-            The chunks of the parts; None if they could not be written.
-        """
+        """Write parts with their frame ids in the place of leased chunks; return their chunks."""
         return self._tried(
             lambda: self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
         )
@@ -183,7 +166,7 @@ class DiskQueue:
         self._read_at = now + _BETWEEN_READS
         return error.for_good
 
-    def _lose(self, records: int, *, recovered: bool) -> None:
+    def _lose(self, records: int, *, recovered: bool = False) -> None:
         if recovered:
             records = min(records, self.recovered)
             self.recovered -= records
@@ -194,7 +177,6 @@ class DiskQueue:
             self._accumulator.settle(dropped=records, cause="spool_lost", recovered=recovered)
 
     def _tried(self, call: Callable[[], T]) -> T | None:
-        """Call a function and return its result; None if the disk fails, which is reported."""
         try:
             return call()
         except SpoolError as error:

@@ -11,16 +11,15 @@ import math
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import LARGE_BATCH
 from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
-from logplex_handler._sender.drain import drain, held_bytes
-from logplex_handler._sender.source import Lease, Parts, Source
+from logplex_handler._sender.source import Lease, Parts, Source, drain, held_bytes
 from logplex_handler._spool.chunk import Chunk, records_in, without_own
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, rewritten
@@ -30,8 +29,7 @@ from logplex_handler._wire.frames import Frame, rewritten
 _NO_TOKEN = "-" * 48
 
 
-@dataclass(frozen=True)
-class DiskOptions:
+class DiskOptions(NamedTuple):
     """Options that the disk sources of a handler share.
 
     Attributes:

@@ -15,10 +15,15 @@ from dataclasses import dataclass, replace
 
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.backoff import Backoff
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.retry_policy import LONGEST_REFUSED_WAIT, Action, Decision, Situation
+from logplex_handler._sender.retry_policy import (
+    LONGEST_REFUSED_WAIT,
+    Action,
+    Backoff,
+    Decision,
+    Situation,
+)
 from logplex_handler._sender.urgency import Urgency, next_batch_due_in
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from enum import Enum
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.backoff import Backoff
+from logplex_handler._sender.retry_policy import Backoff
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed

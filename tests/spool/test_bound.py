@@ -9,7 +9,7 @@ import time
 import pytest
 
 from logplex_handler._sender.disk_source import DiskSource
-from logplex_handler._sender.drain import drain
+from logplex_handler._sender.source import drain
 from tests.logs import balanced, logging_to, own_stream, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import rows

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from logplex_handler._sender.backoff import Backoff
+from logplex_handler._sender.retry_policy import Backoff
 from logplex_handler._transport.answer import Answer
 from logplex_handler.streams import _resolution
 from logplex_handler.testing import LogplexReceiver
