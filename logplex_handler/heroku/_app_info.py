@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Hashable
 
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
-from logplex_handler.heroku._http import Authorization, checked_base
-from logplex_handler.heroku._look_up import Ended, Located, OnRotate, StreamLookUp
-from logplex_handler.heroku._resource import Record, Resource
+from logplex_handler.heroku._http import Authorization, Secret, checked_base
+from logplex_handler.heroku._look_up import (
+    Ended,
+    Located,
+    OnRotate,
+    Record,
+    Resource,
+    StreamLookUp,
+)
 
 _PATH = "vendor/apps"
 
@@ -53,39 +60,35 @@ class AppInfoAPI(StreamLookUp):
             problem = "user: must be a string that is not empty and has no ':'"
         elif not isinstance(password, str) or not password:
             problem = "password: must be a string that is not empty"
-        authorization = None if problem else Authorization.basic(user, password)
         # Keeps secrets out of this frame of a traceback.
+        secret = Secret(password)
         del password
-        if authorization is None:
+        if problem:
             raise ConfigurationError(problem)
         super().__init__(record, on_rotate, timeout, session_factory)
         self._api_url = checked_base(api_url, "api_url")
-        self._authorization = authorization
+        credentials = f"{user}:{secret.value}".encode(errors="surrogatepass")
+        self._authorization = Authorization(f"Basic {base64.b64encode(credentials).decode()}")
 
-    def _ask(
-        self, stream: Hashable, resource: Resource, *, is_known: bool
-    ) -> Located | Ended | LookupFailed:
+    def _ask(self, stream: Hashable, resource: Resource, *, is_known: bool) -> Located | Ended:
         url = f"{self._api_url}/{_PATH}/{resource.id}"
         reply = self._http.ask(url, self._authorization)
-        if isinstance(reply, LookupFailed):
-            return reply
         if reply.status in (404, 410):
             if is_known:
                 return Ended(f"there is no app {resource.id} any more")
             # Heroku also answers like this until the provisioning is complete, which takes a while.
-            return LookupFailed(f"{_PATH}: status {reply.status} (still provisioning, or gone)")
+            raise LookupFailed(f"{_PATH}: status {reply.status} (still provisioning, or gone)")
         if reply.status == 401:
-            return LookupFailed(
+            raise LookupFailed(
                 f"{_PATH}: status 401 (are user and password those of the manifest?)"
             )
-        if not reply.is_success:
-            return reply.problem(_PATH)
+        reply.check(_PATH)
         answer = reply.document
         if not isinstance(answer, dict) or "log_input_url" not in answer:
-            return LookupFailed(f"{_PATH}: the answer has no log_input_url")
+            raise LookupFailed(f"{_PATH}: the answer has no log_input_url")
         found = answer["log_input_url"]
         if found is None:
             return Ended("its log_input_url is null: it takes no add-on's logs")
         if not isinstance(found, str):
-            return LookupFailed(f"{_PATH}: the log_input_url is neither a string nor null")
+            raise LookupFailed(f"{_PATH}: the log_input_url is neither a string nor null")
         return Located(found)

@@ -1,8 +1,7 @@
-"""Requests to Heroku. They return a reply or the failure, and never raise."""
+"""Requests to Heroku."""
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -39,18 +38,9 @@ class Secret:
 
 
 class Authorization(Secret):
-    """The credentials of a request, as requests takes them for `auth`; empty for none."""
+    """The header of a request with credentials, as requests takes it for `auth`; empty for none."""
 
     __slots__ = ()
-
-    @classmethod
-    def basic(cls, user: str, password: str) -> Authorization:
-        credentials = f"{user}:{password}".encode(errors="surrogatepass")
-        return cls(f"Basic {base64.b64encode(credentials).decode()}")
-
-    @classmethod
-    def bearer(cls, token: str) -> Authorization:
-        return cls(f"Bearer {token}")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self.value:
@@ -69,21 +59,15 @@ class Reply:
     document: object = None
     retry_after: float | None = None
 
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
-    def problem(self, endpoint: str) -> LookupFailed:
-        """The failure that the status stands for."""
-        return LookupFailed(f"{endpoint}: status {self.status}", retry_after=self.retry_after)
+    def check(self, endpoint: str) -> None:
+        """Raise a LookupFailed unless the status is a success."""
+        # 206 is one part of a list.
+        if not 200 <= self.status < 300 or self.status == 206:
+            raise LookupFailed(f"{endpoint}: status {self.status}", retry_after=self.retry_after)
 
 
 class Http:
-    """Makes requests, each with a session of its own, since they are rare.
-
-    Raises:
-        ConfigurationError: The timeout is not a number above zero, or the factory is not callable.
-    """
+    """Makes requests, each with a session of its own, since they are rare."""
 
     def __init__(self, timeout: float, session_factory: SessionFactory | None) -> None:
         if not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
@@ -95,12 +79,14 @@ class Http:
 
     @contextmanager
     def bounded(self) -> Iterator[None]:
-        """Limit all requests in a `with` block to the time of one request of the handler."""
+        """Limit all requests in a `with` block to the time of one request of the handler.
+
+        The variables of the frames in the block hold credentials. They are cleared if it raises.
+        """
         try:
             with until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
                 yield
         except BaseException as error:
-            # Perhaps raised by a signal handler, within libraries whose variables hold credentials.
             errors.clear_variables(error)
             raise
 
@@ -111,8 +97,9 @@ class Http:
         *,
         accept: str = "application/json",
         form: Mapping[str, str] | None = None,
-    ) -> Reply | LookupFailed:
-        """Get a document, or post a form."""
+    ) -> Reply:
+        """Get a document, or post a form; a LookupFailed if there is no answer. Only to be called
+        in `bounded`."""
         name = urlsplit(url).hostname or ""
         try:
             # Records of the HTTP libraries about these requests are left out of the stream.
@@ -143,7 +130,7 @@ class Http:
             # Its text may quote the request.
             failure = errors.name(error)
             errors.dissolve(error)
-            return LookupFailed(f"{name}: {failure}")
+        raise LookupFailed(f"{name}: {failure}")
 
 
 def _read(response: requests.Response) -> Reply:
@@ -157,11 +144,7 @@ def _read(response: requests.Response) -> Reply:
 
 
 def checked_base(url: str, option: str) -> str:
-    """The base URL of an API, without a slash at the end.
-
-    Raises:
-        ConfigurationError: It is not a URL, or would send secrets unencrypted.
-    """
+    """The base URL of an API, without a slash at the end. It must not send secrets unencrypted."""
     problem = ""
     try:
         parts = urlsplit(url)

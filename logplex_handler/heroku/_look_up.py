@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from logplex_handler._process import forks
@@ -14,11 +15,92 @@ from logplex_handler._transport.session import SessionFactory
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
-from logplex_handler.heroku._resource import Record, Resource, destination, resource_of
 
 OnRotate = Callable[[Any, str], object]
-
 T = TypeVar("T")
+
+# A UUID, or an id such as `app1234@heroku.com`. It becomes a part of the path of a request.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")
+
+
+def is_id(text: object) -> bool:
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Resource:
+    """One customer's add-on in the partner's record; the repr shows no secret.
+
+    Attributes:
+        id: The resource's uuid (for `PlatformAPI`), or its `heroku_id` (for `AppInfoAPI`).
+        log_input_url: The URL on record. Default: none, so that Heroku is asked for it.
+        app_id: The id of the app that the stream belongs to. It selects one of the apps that the
+            add-on is attached to, and becomes the hostname in the stream's packets. Default: the
+            app that the add-on was created for.
+        access_token: For `PlatformAPI`, the token that gives access to the resource. Default: none,
+            so that it is refreshed first.
+        refresh_token: For `PlatformAPI`, the token that gets a new access token. Default: none.
+
+    Raises:
+        ConfigurationError: (a ValueError) A value is not a string, or the id is not valid.
+    """
+
+    id: str
+    log_input_url: str | None = None
+    app_id: str | None = None
+    access_token: str | None = None
+    refresh_token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_id(self.id):
+            raise ConfigurationError("id: must be a uuid or a heroku_id")
+        for field in fields(self):
+            if not isinstance(getattr(self, field.name), str | None):
+                raise ConfigurationError(f"{field.name}: must be a string or None")
+
+    def __repr__(self) -> str:
+        return f"<Resource {self.id}>"
+
+    @property
+    def destination(self) -> Destination | None:
+        """The destination on record; None without a URL that can be used."""
+        return None if self.log_input_url is None else destination(self.log_input_url, self.app_id)
+
+
+# The partner's record: returns the resource of a stream, or None if there is no such stream.
+Record = Callable[[Any], Resource | None]
+
+
+def destination(url: str, app_id: str | None) -> Destination | None:
+    """The destination of a URL, with the app's id as hostname; None if the URL cannot be used."""
+    try:
+        # The handler decides whether http:// may lead to other machines.
+        found = Destination.from_url(url, allow_http=True)
+    except ConfigurationError:
+        return None
+    try:
+        return Destination.from_url(url, allow_http=True, hostname=app_id)
+    except ConfigurationError:
+        # A hostname that cannot be used is no reason to deliver nothing.
+        return found
+
+
+def resource_of(record: Record, stream: Hashable) -> Resource | None:
+    """The resource of a stream; a LookupFailed if the partner's function fails."""
+    try:
+        found = record(stream)
+    except KeyError:
+        return None
+    except Exception as error:
+        # Its text may hold a secret.
+        problem = type(error).__name__
+    else:
+        if found is None or isinstance(found, Resource):
+            return found
+        # Keeps secrets out of this frame of a traceback.
+        del found
+        problem = "must return a Resource or None"
+    raise LookupFailed(f"record: {problem}")
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -37,10 +119,9 @@ class Ended:
 
 
 class _ResourceLocks:
-    """A lock for each resource, which a thread holds for a whole look-up.
+    """A lock for each resource, held for a whole look-up and its callbacks.
 
-    It holds the lock during the callbacks too, so that the next look-up finds their values on
-    record. The locks are re-entrant for callbacks that look up a stream themselves.
+    So the next look-up finds their values on record. Re-entrant for callbacks that look up.
     """
 
     def __init__(self) -> None:
@@ -97,7 +178,7 @@ class StreamLookUp:
         Raises:
             LookupFailed: The destination is not known at the moment.
         """
-        return known(self._find(stream, None))
+        return self._find(stream, None)
 
     def refresh(self, stream: Hashable, rejected: str | Destination, /) -> Destination | None:
         """Return the destination of a stream whose URL a receiver has refused.
@@ -114,11 +195,9 @@ class StreamLookUp:
         refused = destination(rejected, None) if isinstance(rejected, str) else rejected
         # Keeps secrets out of this frame of a traceback.
         del rejected
-        return known(self._find(stream, refused))
+        return self._find(stream, refused)
 
-    def _find(
-        self, stream: Hashable, rejected: Destination | None
-    ) -> Destination | LookupFailed | None:
+    def _find(self, stream: Hashable, rejected: Destination | None) -> Destination | None:
         resource = self._on_record(stream, rejected)
         if not isinstance(resource, Resource):
             return resource
@@ -130,18 +209,18 @@ class StreamLookUp:
             located = self._ask(stream, resource, is_known=rejected is not None)
             if isinstance(located, Located):
                 return self._take(stream, resource, rejected, located)
-        if isinstance(located, Ended):
-            self._report_end(stream, located.why)
-            return None
-        return located
+        if stream not in self._reported_ends:
+            self._reported_ends.add(stream)
+            self._diagnostics.warn("ended", f"stream {shown(stream)}: {located.why}")
+        return None
 
     def _on_record(
         self, stream: Hashable, rejected: Destination | None
-    ) -> Destination | Resource | LookupFailed | None:
+    ) -> Destination | Resource | None:
         """The destination on record; the resource, if Heroku has to be asked."""
         resource = resource_of(self._record, stream)
-        if not isinstance(resource, Resource):
-            return resource
+        if resource is None:
+            return None
         recorded = resource.destination
         if _same_url(recorded, rejected) or _same_url(recorded, self._outdated.get(stream)):
             return resource
@@ -150,10 +229,10 @@ class StreamLookUp:
 
     def _take(
         self, stream: Hashable, resource: Resource, rejected: Destination | None, located: Located
-    ) -> Destination | LookupFailed:
+    ) -> Destination:
         found = destination(located.url, resource.app_id or located.app_id)
         if found is None:
-            return LookupFailed("log_input_url: cannot be used")
+            raise LookupFailed("log_input_url: cannot be used")
         recorded = resource.destination
         if recorded is not None and not _same_url(recorded, found):
             self._outdated[stream] = recorded
@@ -164,9 +243,7 @@ class StreamLookUp:
         self._reported_ends.discard(stream)
         return found
 
-    def _ask(
-        self, stream: Hashable, resource: Resource, *, is_known: bool
-    ) -> Located | Ended | LookupFailed:
+    def _ask(self, stream: Hashable, resource: Resource, *, is_known: bool) -> Located | Ended:
         """Ask Heroku for a stream; `is_known` says whether the stream had a URL before."""
         raise NotImplementedError
 
@@ -180,18 +257,6 @@ class StreamLookUp:
         except Exception as error:
             failure = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
             self._diagnostics.warn(option, f"{failure}; what is new is used, but not on record")
-
-    def _report_end(self, stream: Hashable, why: str) -> None:
-        if stream not in self._reported_ends:
-            self._reported_ends.add(stream)
-            self._diagnostics.warn("ended", f"stream {shown(stream)}: {why}")
-
-
-def known(found: T | LookupFailed) -> T:
-    """What was found; raises the failure instead of returning it."""
-    if isinstance(found, LookupFailed):
-        raise found
-    return found
 
 
 def _same_url(one: Destination | None, other: Destination | None) -> bool:

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, Reply, Secret, checked_base
-from logplex_handler.heroku._look_up import Ended, Located, OnRotate, StreamLookUp, known
-from logplex_handler.heroku._oauth import OAuth, Tokens
+from logplex_handler.heroku._look_up import (
+    Ended,
+    Located,
+    OnRotate,
+    Record,
+    Resource,
+    StreamLookUp,
+    resource_of,
+)
 from logplex_handler.heroku._provision import Provision
-from logplex_handler.heroku._resource import Record, Resource, resource_of
-
-OnTokens = Callable[[Any, Tokens], object]
 
 _ACCEPT = "application/vnd.heroku+json; version=3"
 _PATH = "addon-attachments"
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Tokens:
+    """The tokens for one resource, which the partner stores; the repr shows neither.
+
+    Attributes:
+        access_token: Gives access to the resource, for about eight hours.
+        refresh_token: Gets the next tokens; None if Heroku gave none.
+        expires_in: Seconds until the access token expires, if Heroku has given them.
+    """
+
+    access_token: str
+    refresh_token: str | None = None
+    expires_in: float | None = None
+
+    def __repr__(self) -> str:
+        return "<Tokens>"
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -39,6 +61,9 @@ class Attachment:
 
     def __repr__(self) -> str:
         return f"<Attachment {self.app_name}>"
+
+
+OnTokens = Callable[[Any, Tokens], object]
 
 
 class PlatformAPI(StreamLookUp):
@@ -93,7 +118,8 @@ class PlatformAPI(StreamLookUp):
         super().__init__(record, on_rotate, timeout, session_factory)
         self._on_tokens = on_tokens
         self._api_url = checked_base(api_url, "api_url")
-        self._oauth = OAuth(self._http, checked_base(id_url, "id_url"), secret)
+        self._token_url = f"{checked_base(id_url, 'id_url')}/oauth/token"
+        self._client = secret
         # By resource: the tokens that were on record when newer ones came, and the newer ones. A
         # thread needs the lock of the resource to use its item.
         self._newer: dict[str, tuple[Tokens, Tokens]] = {}
@@ -115,8 +141,7 @@ class PlatformAPI(StreamLookUp):
         if not code.value:
             raise LookupFailed("oauth/token: there is no code to exchange")
         with self._http.bounded():
-            tokens = self._oauth.exchange(code.value)
-        return known(tokens)
+            return self._exchanged({"grant_type": "authorization_code", "code": code.value})
 
     def attachments(self, stream: Hashable) -> tuple[Attachment, ...]:
         """Return the apps that a stream's add-on is attached to; none if there is no such add-on.
@@ -124,56 +149,33 @@ class PlatformAPI(StreamLookUp):
         Raises:
             LookupFailed: The apps are not known at the moment.
         """
-        return known(self._attachments_of(stream))
-
-    def _attachments_of(self, stream: Hashable) -> tuple[Attachment, ...] | LookupFailed:
         resource = resource_of(self._record, stream)
-        if not isinstance(resource, Resource):
-            return resource or ()
+        if resource is None:
+            return ()
         with self._locks.of(resource.id), self._http.bounded():
             # Another look-up may just have refreshed its tokens.
             resource = resource_of(self._record, stream)
-            if not isinstance(resource, Resource):
-                return resource or ()
-            found = self._asked(stream, resource)
+            found = self._asked(stream, resource) if resource is not None else ()
         return () if isinstance(found, Ended) else found
 
-    def _ask(
-        self, stream: Hashable, resource: Resource, *, is_known: bool
-    ) -> Located | Ended | LookupFailed:
-        attachments = self._asked(stream, resource)
-        if not isinstance(attachments, tuple):
-            return attachments
-        return _chosen(attachments, resource.app_id)
+    def _ask(self, stream: Hashable, resource: Resource, *, is_known: bool) -> Located | Ended:
+        found = self._asked(stream, resource)
+        return found if isinstance(found, Ended) else _chosen(found, resource.app_id)
 
-    def _asked(
-        self, stream: Hashable, resource: Resource
-    ) -> tuple[Attachment, ...] | Ended | LookupFailed:
+    def _asked(self, stream: Hashable, resource: Resource) -> tuple[Attachment, ...] | Ended:
         """The attachments; the tokens are refreshed if necessary."""
-        reply = self._get(stream, resource)
-        if isinstance(reply, LookupFailed):
-            return reply
+        tokens = self._tokens(resource)
+        reply = self._get(resource, tokens) if tokens.access_token else None
+        if reply is None or reply.status == 401:
+            reply = self._get(resource, self._refreshed(stream, resource, tokens))
         if reply.status in (404, 410):
             return Ended(f"there is no add-on {resource.id} (any more)")
-        # 206 is one part of a list: an attachment that is not in it may be in another part.
-        if not reply.is_success or reply.status == 206:
-            return reply.problem(_PATH)
-        return _attachments(reply.document)
+        reply.check(_PATH)
+        return _attachments(reply)
 
-    def _get(self, stream: Hashable, resource: Resource) -> Reply | LookupFailed:
-        tokens = self._tokens(resource)
-        if tokens.access_token:
-            reply = self._get_with(resource, tokens.access_token)
-            if isinstance(reply, LookupFailed) or reply.status != 401:
-                return reply
-        refreshed = self._refreshed(stream, resource, tokens)
-        if isinstance(refreshed, LookupFailed):
-            return refreshed
-        return self._get_with(resource, refreshed.access_token)
-
-    def _get_with(self, resource: Resource, token: str) -> Reply | LookupFailed:
+    def _get(self, resource: Resource, tokens: Tokens) -> Reply:
         url = f"{self._api_url}/addons/{resource.id}/{_PATH}"
-        return self._http.ask(url, Authorization.bearer(token), accept=_ACCEPT)
+        return self._http.ask(url, Authorization(f"Bearer {tokens.access_token}"), accept=_ACCEPT)
 
     def _tokens(self, resource: Resource) -> Tokens:
         """The tokens on record, or newer ones that are not on record yet."""
@@ -184,42 +186,62 @@ class PlatformAPI(StreamLookUp):
         del self._newer[resource.id]
         return on_record
 
-    def _refreshed(
-        self, stream: Hashable, resource: Resource, expired: Tokens
-    ) -> Tokens | LookupFailed:
+    def _refreshed(self, stream: Hashable, resource: Resource, expired: Tokens) -> Tokens:
         if not expired.refresh_token:
-            return LookupFailed(f"{_PATH}: status 401, and there is no refresh_token on record")
-        tokens = self._oauth.refresh(expired.refresh_token)
-        if isinstance(tokens, LookupFailed):
+            raise LookupFailed(f"{_PATH}: status 401, and there is no refresh_token on record")
+        try:
+            grant = {"grant_type": "refresh_token", "refresh_token": expired.refresh_token}
+            tokens = self._exchanged(grant)
+        except LookupFailed:
             # Another process may have used the refresh token, and stored the tokens that it got.
             again = resource_of(self._record, stream)
-            if isinstance(again, Resource) and again.access_token != resource.access_token:
+            if again is not None and again.access_token != resource.access_token:
                 return _recorded(again)
-            return tokens
+            raise
         self._newer[resource.id] = (_recorded(resource), tokens)
         self._hand_over("on_tokens", self._on_tokens, stream, tokens)
         return tokens
+
+    def _exchanged(self, grant: Mapping[str, str]) -> Tokens:
+        """The tokens for a code or a refresh token, which stays the same unless there is a new
+        one."""
+        # In the body, since the query of a URL would appear in the logs of servers on the way.
+        form = {**grant, "client_secret": self._client.value}
+        reply = self._http.ask(self._token_url, form=form)
+        reply.check("oauth/token")
+        answer = reply.document if isinstance(reply.document, dict) else {}
+        access_token, refresh_token = answer.get("access_token"), answer.get("refresh_token")
+        expires_in = answer.get("expires_in")
+        if not access_token or not isinstance(access_token, str):
+            raise LookupFailed("oauth/token: the answer holds no access_token")
+        if not refresh_token or not isinstance(refresh_token, str):
+            refresh_token = grant.get("refresh_token")
+        return Tokens(
+            access_token,
+            refresh_token,
+            expires_in if isinstance(expires_in, int | float) else None,
+        )
 
 
 def _recorded(resource: Resource) -> Tokens:
     return Tokens(resource.access_token or "", resource.refresh_token)
 
 
-def _attachments(document: object) -> tuple[Attachment, ...] | LookupFailed:
-    if not isinstance(document, list):
-        return LookupFailed(f"{_PATH}: the answer is no list")
+def _attachments(reply: Reply) -> tuple[Attachment, ...]:
+    if not isinstance(reply.document, list):
+        raise LookupFailed(f"{_PATH}: the answer is no list")
     found = []
-    for item in document:
+    for item in reply.document:
         app = item.get("app") if isinstance(item, dict) else None
         if not isinstance(app, dict) or not isinstance(app.get("id"), str):
-            return LookupFailed(f"{_PATH}: the answer names no app")
+            raise LookupFailed(f"{_PATH}: the answer names no app")
         if "log_input_url" not in item:
-            return LookupFailed(
+            raise LookupFailed(
                 f"{_PATH}: the answer has no log_input_url (does the manifest require log_input?)"
             )
         url, name = item["log_input_url"], app.get("name")
         if url is not None and not isinstance(url, str):
-            return LookupFailed(f"{_PATH}: the log_input_url is neither a string nor null")
+            raise LookupFailed(f"{_PATH}: the log_input_url is neither a string nor null")
         addon = item.get("addon")
         owner = addon.get("app") if isinstance(addon, dict) else None
         is_owner = isinstance(owner, dict) and owner.get("id") == app["id"]
@@ -227,16 +249,14 @@ def _attachments(document: object) -> tuple[Attachment, ...] | LookupFailed:
     return tuple(found)
 
 
-def _chosen(
-    attachments: tuple[Attachment, ...], app_id: str | None
-) -> Located | Ended | LookupFailed:
+def _chosen(attachments: tuple[Attachment, ...], app_id: str | None) -> Located | Ended:
     """The attachment that a stream belongs to: a pure decision."""
     if app_id is None:
         # An app may have the same add-on attached under several names.
         apps = {attachment.app_id for attachment in attachments}
         of_owner = [attachment for attachment in attachments if attachment.is_owner]
         if len(apps) > 1 and not of_owner:
-            return LookupFailed(
+            raise LookupFailed(
                 f"{_PATH}: it is attached to {len(apps)} apps, and the record names no app_id"
             )
         candidates = of_owner or list(attachments)

@@ -11,7 +11,7 @@ from typing import Any
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.heroku._resource import is_id
+from logplex_handler.heroku._look_up import is_id
 
 _NOT_IN_TEXTS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Characters of the longest text, which is far more than any of these fields needs.
