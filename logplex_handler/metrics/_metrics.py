@@ -51,7 +51,7 @@ class Metrics(Meter):
         if source is not None:
             checked_source("source", source)
         super().__init__(Reporter(logger, float(interval), source), None)
-        self._reporter.adopt(self)
+        self._reporter.meter(None, self)
 
     def stream(self, stream_id: object) -> Meter:
         """The metrics of one stream, such as one customer's, which are logged to that stream.

@@ -17,12 +17,8 @@ PERCENTILES = (50, 95, 99)
 LONGEST_PART = ".count"
 
 
-def require() -> None:
-    """Raise the error of a missing library at once, rather than when the first value comes."""
-    _sketch_class()
-
-
-def _sketch_class() -> Any:
+def sketch_class() -> Any:
+    """The class of the optional library; called early, so that its error comes at once."""
     try:
         from ddsketch import LogCollapsingLowestDenseDDSketch
     except ImportError:
@@ -41,7 +37,7 @@ class Summary:
         self.unit = unit
         # It has at most 2,048 counters, which cover 17 orders of magnitude. If the values are
         # spread further, the smallest are counted as larger than they are.
-        self._sketch = _sketch_class()(relative_accuracy=0.01)
+        self._sketch = sketch_class()(relative_accuracy=0.01)
         self._add = self._sketch.add
         self._least = math.inf
         self._most = 0.0

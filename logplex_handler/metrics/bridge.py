@@ -40,7 +40,7 @@ class Increments:
         self._totals: dict[Hashable, float] = {}
 
     def of(self, key: Hashable, total: float) -> float:
-        """The increment; the whole total if it is the first, or less than the previous one."""
+        """The whole total if it is the first, or less than the previous one."""
         before = self._totals.get(key, 0.0)
         self._totals[key] = total
         return total - before if total >= before else total
@@ -83,14 +83,8 @@ class Gathered:
         least: float | None = None,
         most: float | None = None,
     ) -> None:
-        """Report the statistics of a histogram, which has only the number of values in each bucket.
-
-        Args:
-            counts: The number of values in each bucket.
-            bounds: The lower and upper bound of each bucket; empty if they are not known.
-            total: The sum of all values.
-            least, most: The smallest and the largest value, if known.
-        """
+        """Report the statistics of a histogram, of which the number of values in each bucket and
+        their sum are known, and perhaps its buckets and its extremes."""
         n = sum(counts)
         if n <= 0:
             return
@@ -103,10 +97,10 @@ class Gathered:
                 self.sample(name + part, number_format.short(value), unit)
 
     def pairs(self) -> dict[str, str]:
-        """All pairs, as for `extra=`."""
         for name, n in self._counts.items():
             if n:
-                self._add(name, partial(_count, name, n))
+                whole = int(n) if n == int(n) else n
+                self._add(name, partial(metric_pairs.count, name, whole))
         return self._pairs
 
     def _add(self, name: str, make: Callable[[], dict[str, str]]) -> None:
@@ -114,10 +108,6 @@ class Gathered:
             self._pairs |= make()
         except (TypeError, ValueError, OverflowError) as error:
             self._leave_out(name, error)
-
-
-def _count(name: str, n: float) -> dict[str, str]:
-    return metric_pairs.count(name, int(n) if n == int(n) else n)
 
 
 def _percentile(

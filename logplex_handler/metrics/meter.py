@@ -141,7 +141,7 @@ class Meter:
             return
         pair = metric_pairs.measure(name, value, unit)
         self._reporter.keep_unit("measure", name, "ms" if isinstance(value, timedelta) else unit)
-        self._log(pair)
+        self._reporter.log(self.stream_id, pair)
 
     def timer(self, name: str, *, aggregate: bool = False) -> Timer:
         """Measure how long something takes, in ms.
@@ -171,9 +171,6 @@ class Meter:
             )
         )
 
-    def _log(self, pairs: dict[str, str]) -> None:
-        self._reporter.log(self.stream_id, pairs)
-
     def _observe(self, name: str, value: Number | timedelta, unit: str) -> None:
         if (
             (type(value) is float or type(value) is int)
@@ -200,15 +197,12 @@ class Meter:
 
     def _check_summary(self, name: str, unit: str) -> None:
         metric_pairs.check("measure", name, unit, _LONGEST_SUMMARY)
-        _summary.require()
+        _summary.sketch_class()
         self._reporter.keep_unit("measure", name, unit)
 
     def _begin(self) -> None:
-        """Include this meter in the next report.
-
-        Called after recording, never before: the reporter takes a meter off its list and then
-        drains it.
-        """
+        # Called after recording, never before: the reporter takes a meter off its list and then
+        # drains it.
         if self._closed:
             self._reporter.warn_closed()
         else:
@@ -254,12 +248,11 @@ class Meter:
             held = dict(self._held)
         found: dict[str, str] = {}
         for name, n in counts.items():
-            if n:
-                try:
-                    found |= metric_pairs.count(name, n)
-                except ValueError as error:
-                    # The sum is larger than the largest float.
-                    self._reporter.leave_out(name, error)
+            try:
+                found |= metric_pairs.count(name, n) if n else {}
+            except ValueError as error:
+                # The sum is larger than the largest float.
+                self._reporter.leave_out(name, error)
         found |= held
         for name, summary in summaries.items():
             for part, (value, unit) in summary.parts().items():
@@ -289,5 +282,4 @@ def _own_number(kind: str, name: str, value: object, unit: str) -> tuple[int | f
 
 
 def reporter_of(meter: Meter) -> Reporter:
-    """The reporter of a meter, for this package's bridges from other libraries."""
     return meter._reporter

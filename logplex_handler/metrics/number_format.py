@@ -29,11 +29,8 @@ _DIGITS = 6
 def plain(value: object) -> Plain:
     """The value as an int, a float or a Fraction.
 
-    Raises:
-        TypeError: The value is not a number. A bool does not count as one, nor does a string of
-            digits.
-        ValueError: No consumer would read the value: it is negative, not finite, or larger than
-            the largest float.
+    A TypeError says that it is no number; neither a bool nor a string of digits is one. A
+    ValueError says that no consumer would read it.
     """
     number: Plain
     if isinstance(value, bool) or not isinstance(value, _KINDS):
@@ -67,8 +64,7 @@ def _of_decimal(value: Decimal) -> Plain:
 def written(value: object) -> str:
     """The value in fixed point: whole numbers in full, others with at most six decimals.
 
-    Raises:
-        TypeError, ValueError: As `plain` does.
+    It raises what `plain` raises.
     """
     number = plain(value)
     if isinstance(number, int):

@@ -63,16 +63,13 @@ class Reporter:
         self._cancel_exit_call: Callable[[], None] | None = None
         self._here = forks.here()
 
-    def adopt(self, meter: Meter) -> None:
-        self._meters[meter.stream_id] = meter
-
-    def meter(self, stream: object) -> Meter:
+    def meter(self, stream: object, new: Meter | None = None) -> Meter:
         """The meter of a stream; the same one each time."""
         self._renew_if_forked()
         with self._lock:
             meter = self._meters.get(stream)
             if meter is None:
-                meter = self._meters[stream] = Meter(self, stream)
+                meter = self._meters[stream] = new or Meter(self, stream)
                 if self._closed:
                     meter.end()
             return meter
