@@ -20,9 +20,9 @@ from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.source import Lease, Parts, Source, drain, held_bytes
-from logplex_handler._spool.chunk import Chunk, records_in, without_own
+from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.frames import Frame, rewritten
+from logplex_handler._wire.frames import Frame, OwnFrame, rewritten
 
 # Replaces a token that is a packet's appname on disk. It is as long as the longest token, so that
 # no packet becomes too long when the token replaces it again.
@@ -114,10 +114,10 @@ class DiskSource(Source):
     def replace(self, lease: Lease, left: Parts) -> None:
         destination = lease.destination
         on_disk = _on_disk(destination.hostname)
-        parts = [
-            (frame_id, self._readdressed(without_own(frames), destination, on_disk))
-            for frame_id, frames in left
-        ]
+        parts = []
+        for frame_id, frames in left:
+            of_records = [frame for frame in frames if not isinstance(frame, OwnFrame)]
+            parts.append((frame_id, self._readdressed(of_records, destination, on_disk)))
         with self._lock:
             chunks = self._queue.replace(
                 lease.chunks,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from logplex_handler._wire.frames import (
     Frame,
-    OwnFrame,
     PieceFrame,
     Run,
     flattened,
@@ -103,11 +102,7 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
 
 
 def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
-    """The frames of a body with this number of records; the opposite of `packed`.
-
-    Raises:
-        ValueError, TypeError: The body is damaged.
-    """
+    """The frames of a body, or a ValueError or TypeError; the opposite of `packed`."""
     frames = _split(body)
     if sizes is None:
         if len(frames) != records:
@@ -136,8 +131,3 @@ def _split(body: bytes) -> list[bytes]:
     if at != len(body):
         raise ValueError("a frame is longer than its chunk")
     return frames
-
-
-def without_own(frames: Iterable[Frame]) -> list[Frame]:
-    """The frames of records, without the handler's own lines."""
-    return [frame for frame in frames if not isinstance(frame, OwnFrame)]

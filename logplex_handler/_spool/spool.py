@@ -19,7 +19,7 @@ from logplex_handler._wire.frames import Frame
 
 _INSERT = (
     "INSERT INTO chunks "
-    "(place, part, owner, recovered, stream, hostname, frame_id, records, sizes) "
+    "(place, part, stream, hostname, frame_id, recovered, owner, records, sizes) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SET_FRAME_ID = "UPDATE chunks SET frame_id = ? WHERE id = ?"
@@ -78,7 +78,8 @@ class Spool(Transactions):
         """Add a chunk and return its id. The chunks to join get the same frame id."""
         with self.begin() as db:
             _set_frame_id(db, join, frame_id)
-            return self._insert(db, self._next_place(), 0, stream, hostname, frames, frame_id)
+            columns = (self._next_place(), 0, stream, hostname, frame_id or NO_ID, False)
+            return self._insert(db, frames, *columns)
 
     def join(self, ids: Collection[int], frame_id: str) -> None:
         """Give one frame id to chunks that are sent together."""
@@ -101,7 +102,7 @@ class Spool(Transactions):
             at = min(places, default=self._next_place())
             _delete(db, ids)
             return [
-                self._insert(db, at, part, stream, hostname, frames, frame_id, recovered=recovered)
+                self._insert(db, frames, at, part, stream, hostname, frame_id, recovered)
                 for part, (frame_id, frames) in enumerate(parts)
             ]
 
@@ -170,20 +171,11 @@ class Spool(Transactions):
         return self.owner_lock.owner
 
     def _insert(
-        self,
-        db: sqlite3.Connection,
-        place: int,
-        part: int,
-        stream: StreamId,
-        hostname: str | None,
-        frames: Sequence[Frame],
-        frame_id: str | None,
-        *,
-        recovered: bool = False,
+        self, db: sqlite3.Connection, frames: Sequence[Frame], *columns: str | int | None
     ) -> int:
+        """Add a chunk with these columns, in the order of the statement, and return its id."""
         body, sizes, records = packed(frames)
-        row = (place, part, self._owner, recovered, stream, hostname, frame_id or NO_ID)
-        id = db.execute(_INSERT, (*row, records, sizes)).lastrowid
+        id = db.execute(_INSERT, (*columns, self._owner, records, sizes)).lastrowid
         db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (id, body))
         return id or 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from logplex_handler._process import forks
 from logplex_handler._process.diagnostics import Diagnostics, shown
@@ -17,7 +18,6 @@ from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 
 OnRotate = Callable[[Any, str], object]
-T = TypeVar("T")
 
 # A UUID, or an id such as `app1234@heroku.com`. It becomes a part of the path of a request.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")
@@ -73,16 +73,12 @@ Record = Callable[[Any], Resource | None]
 
 def destination(url: str, app_id: str | None) -> Destination | None:
     """The destination of a URL, with the app's id as hostname; None if the URL cannot be used."""
-    try:
-        # The handler decides whether http:// may lead to other machines.
-        found = Destination.from_url(url, allow_http=True)
-    except ConfigurationError:
-        return None
-    try:
-        return Destination.from_url(url, allow_http=True, hostname=app_id)
-    except ConfigurationError:
-        # A hostname that cannot be used is no reason to deliver nothing.
-        return found
+    # A hostname that cannot be used is no reason to deliver nothing.
+    for hostname in (app_id, None):
+        with contextlib.suppress(ConfigurationError):
+            # The handler decides whether http:// may lead to other machines.
+            return Destination.from_url(url, allow_http=True, hostname=hostname)
+    return None
 
 
 def resource_of(record: Record, stream: Hashable) -> Resource | None:
@@ -248,7 +244,7 @@ class StreamLookUp:
         raise NotImplementedError
 
     def _hand_over(
-        self, option: str, callback: Callable[[Any, T], object] | None, stream: Hashable, value: T
+        self, option: str, callback: Callable[..., object] | None, stream: Hashable, value: object
     ) -> None:
         """Have the partner store a new value. If that fails, the value is used all the same."""
         try:
