@@ -99,8 +99,7 @@ class Gathered:
     def pairs(self) -> dict[str, str]:
         for name, n in self._counts.items():
             if n:
-                whole = int(n) if n == int(n) else n
-                self._add(name, partial(metric_pairs.count, name, whole))
+                self._add(name, partial(_count, name, n))
         return self._pairs
 
     def _add(self, name: str, make: Callable[[], dict[str, str]]) -> None:
@@ -108,6 +107,10 @@ class Gathered:
             self._pairs |= make()
         except (TypeError, ValueError, OverflowError) as error:
             self._leave_out(name, error)
+
+
+def _count(name: str, n: float) -> dict[str, str]:
+    return metric_pairs.count(name, int(n) if n == int(n) else n)
 
 
 def _percentile(
