@@ -1,4 +1,4 @@
-"""The command `demo`: logs like a shop for a few seconds, and shows what the customer sees."""
+"""The command `demo`: a shop logs for a few seconds, and the customer's view shows what happens."""
 
 from __future__ import annotations
 
@@ -8,124 +8,128 @@ import logging
 import os
 import random
 import sys
-import threading
 import time
-from collections.abc import Callable
+
+import requests
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, count, measure, sample
-from logplex_handler.receiver.terminal import Style, shown_line
+from logplex_handler.receiver.feed import Feed, ReceivedRequest
+from logplex_handler.receiver.terminal import Filter, Style, Terminal
 from logplex_handler.testing import LogplexReceiver
 
-# Returns a terminal's cursor to the start of its line, and clears the line.
-_CLEAR_LINE = "\r\x1b[K"
-# Characters of the progress bar.
-_BAR_WIDTH = 30
-
 _CITIES = ("berlin", "lisbon", "oslo", "porto")
+# The seconds between two activities of the shop: few enough lines to read.
+_PAUSE = (0.1, 0.3)
 
-_orders = itertools.count(1000)
+_NASTY = "red shoes level=critical user=admin"
+
+# It says 71, as many as it has characters; the packet has 72 bytes.
+_WRONG_BODY = "71 <190>1 2026-01-02T03:04:05.000000+00:00 host app other.1 - - café=open\n".encode()
 
 
 def run(options: argparse.Namespace) -> int:
-    """Log for some seconds from several threads; return 0 if every record arrived, else 1."""
+    """Show the scenes; return 0 if every record of the shop arrived, else 1."""
     # The demo must show the same on every machine, whatever its environment.
     for name in [name for name in os.environ if name.startswith("LOGPLEX_")]:
         del os.environ[name]
-    with LogplexReceiver() as logplex:
+    style = Style(sys.stdout)
+    terminal = Terminal(style, Filter())
+    received: list[ReceivedRequest] = []
+    with LogplexReceiver(on_arrival=Feed([terminal, received.append])) as logplex:
         handler = LogplexHandler(logplex.url, procid="web.1")
         handler.setFormatter(KeyValueFormatter(source="demo"))
         logger = logging.getLogger("shop")
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
-        screen = _Screen(logplex, options.seconds)
         try:
-            _log_and_show(screen, options.seconds)
+            _scene(style, "A shop logs. Its customer sees, in `heroku logs --tail`:")
+            _open_shop(options.seconds)
+            handler.flush()
+
+            _scene(style, "The receiver answers 503. The handler sends the batch again:")
+            logplex.fail_next(503)
+            logger.warning("stock is low", extra={"item": "teapot", "left": 2})
+            logger.info("order shipped", extra={"order_id": next(_orders), "city": "oslo"})
+            handler.flush()
+            _say_frame_ids(style, received)
+
+            _scene(style, "A customer searches for something nasty. It stays one value:")
+            logging.getLogger("shop.web").info("query=%s", _NASTY)
+            handler.flush()
         finally:
             handler.close()
-        screen.update()
-        screen.close()
-        stats = handler.stats()
+        arrived, violations = terminal.lines, terminal.violations
 
+        _scene(style, "Another sender counts characters instead of bytes. What Logplex would do:")
+        _send_wrong_length(logplex)
+    stats = handler.stats()
     dropped = sum(stats.dropped.values())
+    _scene(style, "The handler's counts:")
     print(
         f"accepted={stats.accepted} delivered={stats.delivered} dropped={dropped} "
-        f"requests={stats.requests}"
+        f"requests={stats.requests} retries={stats.retries}"
     )
-    everything_arrived = screen.shown == stats.accepted == stats.delivered and not dropped
-    return 0 if everything_arrived and not logplex.violations else 1
+    _scene(style, "Next:")
+    print(
+        "logplex-handler receive          a Logplex of your own: point LOGPLEX_URL at it\n"
+        "logplex-handler receive --web    the same with a page (needs logplex-handler[cli])\n"
+        "docs/tutorial.md                 your own program's first line"
+    )
+    return 0 if arrived == stats.accepted == stats.delivered and not violations else 1
 
 
-def _log_and_show(screen: _Screen, seconds: float) -> None:
-    """Run the shop, and show its lines meanwhile."""
-    closed = threading.Event()
-    activities: tuple[Callable[[], None], ...] = (_serve, _serve, _ship, _report)
-    threads = [
-        threading.Thread(target=_repeat, args=(activity, closed), daemon=True)
-        for activity in activities
-    ]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + seconds
-    try:
-        while time.monotonic() < deadline:
-            time.sleep(0.1)
-            screen.update()
-    finally:
-        closed.set()
-        for thread in threads:
-            thread.join()
+def _scene(style: Style, title: str) -> None:
+    print(f"\n{style.paint(title, 'bold')}", flush=True)
 
 
-class _Screen:
-    """Prints new lines as the customer sees them; on a terminal in colours, above a progress bar.
+def _say_frame_ids(style: Style, received: list[ReceivedRequest]) -> None:
+    """Print the frame id of each request since the first failure: a retry has that of its batch."""
+    first = next(n for n, one in enumerate(received) if one.request.on_purpose)
+    for one in received[first:]:
+        answer = f"  - {one.request.status} for frame id {one.request.frame_id}"
+        print(style.paint(answer, "dim"))
 
-    Attributes:
-        shown: The number of lines so far.
-    """
 
-    def __init__(self, logplex: LogplexReceiver, seconds: float) -> None:
-        self.shown = 0
-        self._logplex = logplex
-        self._style = Style(sys.stdout)
-        self._seconds = seconds
-        self._started_at = time.monotonic()
-
-    def update(self) -> None:
-        lines = self._logplex.lines
-        text = "".join(f"{shown_line(line, self._style)}\n" for line in lines[self.shown :])
-        self.shown = len(lines)
-        if self._style.is_terminal:
-            text = f"{_CLEAR_LINE}{text}{self._bar()}"
-        if text:
-            print(text, end="", flush=True)
-
-    def _bar(self) -> str:
-        share = min(1.0, (time.monotonic() - self._started_at) / self._seconds)
-        width = round(share * _BAR_WIDTH)
-        done = self._style.paint("━" * width, "cyan")
-        left = self._style.paint("━" * (_BAR_WIDTH - width), "dim")
-        return (
-            f"{done}{left} {share * self._seconds:.1f} of {self._seconds:g} s, {self.shown} lines"
+def _send_wrong_length(logplex: LogplexReceiver) -> None:
+    with requests.Session() as session:
+        # No proxy of the environment.
+        session.trust_env = False
+        session.post(
+            logplex.url,
+            data=_WRONG_BODY,
+            headers={
+                "Content-Type": "application/logplex-1",
+                "Logplex-Msg-Count": "1",
+                "Logplex-Frame-Id": "of-another-sender",
+                "User-Agent": "another-sender",
+            },
+            timeout=5,
         )
 
-    def close(self) -> None:
-        if self._style.is_terminal:
-            print(_CLEAR_LINE, end="", flush=True)
+
+_orders = itertools.count(1000)
 
 
-def _repeat(activity: Callable[[], None], closed: threading.Event) -> None:
-    while not closed.is_set():
+def _open_shop(seconds: float) -> None:
+    """Do what a shop does, until the time is over; everything once at least."""
+    deadline = time.monotonic() + seconds
+    for number, activity in enumerate(itertools.cycle((_serve, _ship, _serve, _report))):
+        if number >= 4 and time.monotonic() >= deadline:
+            break
         activity()
-        closed.wait(random.uniform(0.05, 0.25))
+        time.sleep(random.uniform(*_PAUSE))
 
 
 def _serve() -> None:
-    """Log a web request: a message that is key=value by itself, and metrics."""
+    """Log a web request: a message that is key=value by itself, with metrics."""
     latency = random.randrange(2, 80)
     path = random.choice(("/", "/cart", "/search?q=red shoes"))
-    logger = logging.getLogger("shop.web")
-    logger.info("method=GET path=%s status=%d service=%dms", path, 200, latency)
-    logger.info("", extra=measure("web.latency", latency, "ms") | count("web.requests"))
+    logging.getLogger("shop.web").info(
+        "method=GET path=%s status=%d",
+        path,
+        200,
+        extra=measure("web.latency", latency, "ms") | count("web.requests"),
+    )
 
 
 def _ship() -> None:

@@ -23,6 +23,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # The colours that `heroku logs` gives to processes: readable on dark and on light; none is red.
 _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
+# The handler's own pair stands before any text that could hold another.
+_LEVEL = re.compile(r"(?<![^ ])level=\w+")
 # Columns; wider explanations are hard to read.
 _WIDTH = 96
 
@@ -100,7 +102,17 @@ def shown_line(line: Line, style: Style) -> str:
     if not line.shown:
         return style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
     name = harmless(f"{packet.timestamp} {packet.appname}[{packet.procid}]:")
-    return f"{style.of_process(name, packet.procid)} {harmless(packet.text)}"
+    text = harmless(packet.text)
+    if colour := _colour_of(packet.severity):
+        text = _LEVEL.sub(lambda match: style.paint(match[0], colour), text, count=1)
+    return f"{style.of_process(name, packet.procid)} {text}"
+
+
+def _colour_of(severity: int) -> str:
+    """The colour of a line's level: none for notices and informational lines."""
+    if severity <= 3:
+        return "red"
+    return {4: "yellow", 7: "dim"}.get(severity, "")
 
 
 class Terminal:
@@ -153,9 +165,14 @@ def _answer_note(request: Request) -> str | None:
     """A note on an answer other than success, unless the violations explain it."""
     if request.on_purpose:
         answer = request.status or "no answer"
-        return f"  - {answer} on purpose: a batch of {request.frames} lines was not taken"
+        return f"  - {answer} on purpose: a batch of {_lines(request.frames)} was not taken"
     if request.status in _ANSWERS:
         return f"  - {request.status}: {_ANSWERS[request.status]}"
     if request.status >= 300:
-        return f"  - {request.status}: {request.frames} lines were not taken"
+        verb = "was" if request.frames == 1 else "were"
+        return f"  - {request.status}: {_lines(request.frames)} {verb} not taken"
     return None
+
+
+def _lines(number: int) -> str:
+    return "1 line" if number == 1 else f"{number} lines"

@@ -21,21 +21,30 @@ def demo(*arguments, **options):
 
 
 def test_demo_shows_what_a_customer_sees_and_what_became_of_it(tmp_path):
-    """Lines, an exception and metrics as `heroku logs` shows them, then the counts."""
+    """A shop, a retry, a value that is quoted, a sender that is refused; then the counts."""
     done = demo("demo", "--seconds", "1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    *lines, last = done.stdout.splitlines()
+    shop, failure, nasty, refused, counts, after = (
+        scene.splitlines()[1:] for scene in done.stdout.strip("\n").split("\n\n")
+    )
     shown = re.compile(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 app\[web\.1\]: source=demo .+"
     )
-    assert len(lines) > 10
-    assert all(shown.fullmatch(line) for line in lines)
-    assert any(" error=TimeoutError " in line for line in lines)
-    assert any(re.search(r" measure#web\.latency=\d+ms count#web\.requests=1$", s) for s in lines)
-    books = re.fullmatch(r"accepted=(\d+) delivered=(\d+) dropped=0 requests=(\d+)", last)
-    assert books
-    assert int(books[1]) == int(books[2]) == len(lines)
-    assert int(books[3]) >= 1
+    assert all(shown.fullmatch(line) for line in [*shop, *nasty])
+    assert any(" error=TimeoutError " in line for line in shop)
+    assert any(re.search(r" measure#web\.latency=\d+ms count#web\.requests=1$", s) for s in shop)
+    assert failure[0] == "  - 503 on purpose: a batch of 2 lines was not taken"
+    assert [bool(shown.fullmatch(line)) for line in failure] == [False, True, True, False, False]
+    first, second = (re.fullmatch(r"  - (\d+) for frame id (.+)", line) for line in failure[-2:])
+    assert (first[1], second[1], first[2] == second[2]) == ("503", "204", True)
+    assert nasty[0].endswith(' query="red shoes level=critical user=admin"')
+    assert refused[0] == "  - 400: 1 line was not taken"
+    assert "    → Count bytes, not characters" in "\n".join(refused)
+    books = re.fullmatch(
+        r"accepted=(\d+) delivered=(\d+) dropped=0 requests=\d+ retries=1", counts[0]
+    )
+    assert int(books[1]) == int(books[2]) == len(shop) + 2 + len(nasty)
+    assert after[0].startswith("logplex-handler receive")
 
 
 def test_demo_fails_if_anything_was_lost(monkeypatch, capsys):

@@ -36,15 +36,15 @@ def in_a_terminal(*arguments, seconds, environ=None):
     return written.decode()
 
 
-def test_the_demo_has_colours_and_a_bar_in_a_terminal():
-    """Each process in its colour, and how far it is; piped, it is plain."""
+def test_the_demo_has_colours_in_a_terminal():
+    """For processes and for levels; piped, it is plain."""
     written = in_a_terminal("demo", "--seconds", "1", seconds=20)
     assert re.search(rf"\x1b\[\d+m{TIME} app\[web\.1\]:\x1b\[0m source=demo", written)
-    assert re.search(r"━+.* of 1 s, \d+ lines", written)
-    assert written.rstrip().splitlines()[-1].removeprefix("\x1b[K").startswith("accepted=")
+    assert "\x1b[31mlevel=error\x1b[0m" in written
+    assert "\x1b[33mlevel=warning\x1b[0m" in written
+    assert " level=info " in written
     plain = run("demo", "--seconds", "0.5").stdout.decode()
     assert "\x1b" not in plain
-    assert "━" not in plain
 
 
 def test_no_color_is_obeyed():
