@@ -24,7 +24,10 @@ _SHOWN_TO_NOBODY = "Logplex routes it, but viewers and drains show nothing."
 _SHIFTED = "The header shifts by a field, or a reader refuses the packet."
 _SEND_LENGTH = "Send Content-Length with the bytes of the body."
 _CUT_MESSAGES = "Cut messages between characters so that no packet has more than 10,000 bytes."
-_BODY_DROPPED = "Logplex answers 204 and drops the whole body."
+_NOT_DECODED = (
+    "Logplex decodes nothing but `gzip`, and reads the body as it is: it answers 204 and drops a "
+    "compressed one, or 400 if a byte of it is a newline."
+)
 
 # By name, in the order of a request's parts. Logplex's behaviour is taken from its source; that of
 # readers was observed by running 25 of them.
@@ -32,6 +35,24 @@ RULES: dict[str, Rule] = {
     # The request.
     "http.path": Rule(
         "Logplex answers 404.", "POST to the URL as it was given, with the path /logs."
+    ),
+    "http.method": Rule("Logplex answers 405.", "Send every batch as a POST."),
+    "http.accept": Rule(
+        "Logplex answers 406 and routes nothing: it has only text/plain to offer.",
+        "Leave the header Accept out, or let it hold */* or text/plain.",
+    ),
+    "http.host": Rule(
+        "Logplex answers 400 and closes the connection; HTTP/1.1 wants it in every request.",
+        "Send Host with the host of the URL.",
+    ),
+    "http.header-size": Rule(
+        "Logplex answers 400 (414 for the request line) and closes the connection.",
+        "Keep the request line and the value of each header at 4,096 bytes at most.",
+    ),
+    "http.version": Rule("Logplex answers 505 and closes the connection.", "Send HTTP/1.1."),
+    "http.length": Rule(
+        "Logplex answers 500 and closes the connection.",
+        "Set Content-Length to the bytes of the body, in digits alone.",
     ),
     "http.credentials": Rule(
         "Logplex answers 401 and routes nothing.",
@@ -74,12 +95,12 @@ RULES: dict[str, Rule] = {
     "http.no-length": Rule(
         "Logplex answers 204 and ignores the body: every line of it is lost.", _SEND_LENGTH
     ),
-    "http.gzip-unnamed": Rule(_BODY_DROPPED, "Send Content-Encoding: gzip with a gzipped body."),
+    "http.gzip-unnamed": Rule(_NOT_DECODED, "Send Content-Encoding: gzip with a gzipped body."),
     "http.gzip": Rule(
-        "Logplex answers 500 and routes nothing.",
-        "Gzip the whole body, or leave Content-Encoding out.",
+        "Logplex answers 400 and routes nothing.",
+        "Gzip the whole body, with nothing behind it, or leave Content-Encoding out.",
     ),
-    "http.encoding": Rule(_BODY_DROPPED, "Use gzip or no encoding at all."),
+    "http.encoding": Rule(_NOT_DECODED, "Use gzip, in lower case, or no encoding at all."),
     "http.too-large": Rule(
         "Logplex answers 500 or resets the connection, and routes nothing.",
         "Send bodies of at most 8,000,000 bytes, better about a million.",

@@ -20,6 +20,9 @@ MAX_BODY_BYTES = 8_000_000
 MAX_HEAD_BYTES = 65_536
 """The largest size of a request line with its headers, in bytes."""
 
+# Bytes of the request line, and of the value of one header, that Logplex accepts.
+_MAX_LINE_BYTES = 4_096
+
 # Logplex closes an idle connection after 5 s, and gives up on a stalled body after 15 s.
 _BODY_TIMEOUT_FACTOR = 3
 
@@ -42,7 +45,7 @@ class HttpRequest:
     @property
     def is_last(self) -> bool:
         """Whether the client wants the connection closed after the answer."""
-        option = self.headers.get("Connection", "").lower()
+        option = self.headers.get("Connection", "").strip().lower()
         return option == "close" or (self.version == "HTTP/1.0" and option != "keep-alive")
 
 
@@ -59,14 +62,30 @@ class HttpAnswer:
 
 
 class UnreadableRequest(Exception):
-    """A request that cannot be read to its end, with the answer to send before closing."""
+    """A request that cannot be read to its end, with the answer to send before closing.
+
+    `rule` is the rule's key in the table of explanations.
+    """
 
     def __init__(
-        self, status: int, reason: str, headers: Mapping[str, str], body: bytes = b""
+        self,
+        status: int,
+        reason: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        rule: str = "http.unreadable",
     ) -> None:
         super().__init__(reason)
         self.answer = HttpAnswer(status, reason.encode())
         self.request = HttpRequest("", "", "", headers, body)
+        self.rule = rule
+
+
+class _TooLarge(UnreadableRequest):
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        reason = f"the body is over {MAX_BODY_BYTES} bytes"
+        super().__init__(500, reason, headers, rule="http.too-large")
 
 
 class HttpConnection:
@@ -88,7 +107,7 @@ class HttpConnection:
         if head is None:
             return None
         method, target, version, headers = _parse_head(head)
-        if headers.get("Expect", "").lower() == "100-continue":
+        if headers.get("Expect", "").strip().lower() == "100-continue":
             self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             body = self._read_body(headers)
@@ -146,14 +165,15 @@ class HttpConnection:
                 has_begun, deadline = True, monotonic() + self._idle_timeout
 
     def _read_body(self, headers: Mapping[str, str]) -> bytes:
-        if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        if headers.get("Transfer-Encoding", "").strip().lower() == "chunked":
             return self._read_chunks(headers)
-        length = headers.get("Content-Length", "0")
+        length = headers.get("Content-Length", "0").strip()
         if not (length.isascii() and length.isdigit()):
-            raise UnreadableRequest(400, "Content-Length is not a number", headers)
+            reason = "Content-Length is not a number"
+            raise UnreadableRequest(500, reason, headers, rule="http.length")
         # int() is slow or fails on very long numbers.
         if len(length) > 18 or int(length) > MAX_BODY_BYTES:
-            raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+            raise _TooLarge(headers)
         return self._take(int(length))
 
     def _read_chunks(self, headers: Mapping[str, str]) -> bytes:
@@ -164,7 +184,7 @@ class HttpConnection:
                 raise UnreadableRequest(400, "a chunk has no length", headers, bytes(body))
             size = int(digits, 16)
             if len(body) + size > MAX_BODY_BYTES:
-                raise UnreadableRequest(500, f"the body is over {MAX_BODY_BYTES} bytes", headers)
+                raise _TooLarge(headers)
             if size == 0:
                 break
             body += self._take(size)
@@ -202,19 +222,32 @@ class HttpConnection:
 
 def _parse_head(head: bytes) -> tuple[str, str, str, Mapping[str, str]]:
     first, *rest = head.decode("latin-1").split("\r\n")
-    parts = first.split(" ")
-    if len(parts) != 3 or parts[2] not in ("HTTP/1.0", "HTTP/1.1"):
+    if len(first) > _MAX_LINE_BYTES:
+        reason = f"the request line has more than {_MAX_LINE_BYTES:,} bytes"
+        raise UnreadableRequest(414, reason, {}, rule="http.header-size")
+    method, _, line = first.partition(" ")
+    target, _, version = line.rpartition(" ")
+    if not method or not target or " " in target:
         raise UnreadableRequest(400, "the request line is malformed", {})
+    if version not in ("HTTP/1.0", "HTTP/1.1"):
+        raise UnreadableRequest(505, "the version is not HTTP/1.1", {}, rule="http.version")
     headers = CaseInsensitiveDict[str]()
     lengths: set[str] = set()
     for line in rest:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise UnreadableRequest(400, "a header is malformed", headers)
-        headers[name] = value.strip()
+        # Logplex reads the first of several, and strips no spaces behind a value.
+        value = value.lstrip(" \t")
+        headers.setdefault(name, value)
+        if len(value) > _MAX_LINE_BYTES:
+            reason = f"the value of a header has more than {_MAX_LINE_BYTES:,} bytes"
+            raise UnreadableRequest(400, reason, headers, rule="http.header-size")
         if name.lower() == "content-length":
-            lengths.add(headers[name])
+            lengths.add(value.strip())
     if len(lengths) > 1:
         # Servers disagree on which of the two holds.
         raise UnreadableRequest(400, "Content-Length stands twice", headers)
-    return parts[0], parts[1], parts[2], headers
+    if version == "HTTP/1.1" and "Host" not in headers:
+        raise UnreadableRequest(400, "the header Host is missing", headers, rule="http.host")
+    return method, target, version, headers

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from logplex_handler.testing._http_connection import (
     HttpAnswer,
@@ -22,17 +23,22 @@ from logplex_handler.testing.request_body import decode, find_frames, wrong_coun
 from logplex_handler.testing.wire_parser import Packet
 
 CONTENT_TYPE = "application/logplex-1"
+_CONTENT_TYPES = (CONTENT_TYPE, "application/x-logplex-1")
+_COUNT = re.compile(r"[+-]?[0-9]{1,9}")
 
 # Enough to see what is wrong, without thousands of lines in a failed test's output.
 _MAX_PACKET_VIOLATIONS = 10
 
 # The answers to requests that break a rule.
 _REFUSALS = {
-    "http.path": HttpAnswer(404, b"Not a POST to /logs"),
+    "http.path": HttpAnswer(404, b"The path is not /logs"),
+    "http.method": HttpAnswer(405, b"Not a POST", {"Allow": "POST"}),
     "http.credentials": HttpAnswer(401, headers={"WWW-Authenticate": "Basic realm=Logplex"}),
     "http.base64": HttpAnswer(500, b"Credentials are not base64"),
     "http.type": HttpAnswer(415, f"Content-Type is not {CONTENT_TYPE}".encode()),
-    "http.gzip": HttpAnswer(500, b"Body is not gzip"),
+    "http.accept": HttpAnswer(406, b"Accept leaves text/plain out"),
+    "http.gzip": HttpAnswer(400, b"Body is not gzip"),
+    "http.too-large": HttpAnswer(500, b"Body is too large"),
     "frame.malformed": HttpAnswer(400, b"Malformed log messages"),
     "http.count": HttpAnswer(400, b"Message count mismatch"),
 }
@@ -50,18 +56,24 @@ class Verdict:
 
 def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool) -> Verdict:
     """Decide on one request. Without `strict`, only mistakes that lose lines are violations."""
+    if _path(request.target) == ["healthcheck"]:
+        return Verdict(HttpAnswer(200, b"OK"), "", [], ())
     token, broken_rule = _authenticate(request, accepts)
     body, encoding_fault = decode(request)
     frames, malformed, framing_fault = ([], False, None) if body is None else find_frames(body)
     fault = encoding_fault or framing_fault
-    broken_rule = broken_rule or _rule_broken_by_body(request.headers, frames, malformed, body)
+    if broken_rule is None and body is None and encoding_fault is not None:
+        broken_rule = encoding_fault.rule
+    elif broken_rule is None:
+        broken_rule = _rule_broken_by_frames(request.headers, frames, malformed)
     answer = HttpAnswer(204) if broken_rule is None else _REFUSALS[broken_rule]
     violations = [fault] if fault else []
     if broken_rule is not None and answer.status != 401:
         message = f"{answer.status}: {answer.body.decode('ascii')}"
-        violations.append(Violation(message, broken_rule))
+        finding = ": ".join(filter(None, [message, _reason(broken_rule, request, frames)]))
+        violations.append(Violation(message, broken_rule, finding=finding))
     if strict:
-        violations += _missing_headers(request)
+        violations += _header_violations(request, fault)
         of_packets = list(_packet_violations(frames))
         if of_packets and not fault and body and (wrong_count := wrong_count_violation(body)):
             # The body splits into frames, but not where the packets begin.
@@ -72,15 +84,16 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
 
 def unreadable(error: UnreadableRequest) -> Verdict:
     """The verdict on a request that could not be read to its end."""
-    rule = "http.too-large" if error.answer.status == 500 else "http.unreadable"
-    violation = Violation(f"{error.answer.status}: {error}", rule)
+    violation = Violation(f"{error.answer.status}: {error}", error.rule)
     return Verdict(error.answer, "", [], (violation,))
 
 
 def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple[str, str | None]:
     """The request's token if it is accepted, and the rule that its headers break."""
-    if request.method != "POST" or request.target.partition("?")[0] != "/logs":
+    if _path(request.target) != ["logs"]:
         return "", "http.path"
+    if request.method != "POST":
+        return "", "http.method"
     if request.headers.get("Authorization", "").partition(" ")[0] != "Basic":
         return "", "http.credentials"
     credentials = given_credentials(request.headers)
@@ -89,14 +102,29 @@ def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple
     user, token = credentials
     if user != "token" or not accepts(token):
         return "", "http.credentials"
-    if request.headers.get("Content-Type") != CONTENT_TYPE:
+    if request.headers.get("Content-Type") not in _CONTENT_TYPES:
         return token, "http.type"
+    ranges = request.headers.get("Accept", "*/*").lower().split(",")
+    if not {one.partition(";")[0].strip() for one in ranges} & {"*/*", "text/*", "text/plain"}:
+        return token, "http.accept"
     return token, None
+
+
+def _path(target: str) -> list[str]:
+    """The segments of a request's target, without a host, a query and a slash at the end."""
+    for scheme in ("http://", "https://"):
+        if target.startswith(scheme):
+            target = "/" + target[len(scheme) :].partition("/")[2]
+    if not target.startswith("/"):
+        return []
+    *segments, last = re.split(r"[?#]", target, maxsplit=1)[0][1:].split("/")
+    return [unquote(segment) for segment in (*segments, *filter(None, [last]))]
 
 
 def given_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """The user and the token of a request; None if they cannot be read."""
-    encoded = headers.get("Authorization", "").partition(" ")[2]
+    # Logplex ignores spaces in them.
+    encoded = "".join(headers.get("Authorization", "").split()[1:])
     try:
         user, _, token = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")
     except (binascii.Error, ValueError):
@@ -104,15 +132,12 @@ def given_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
     return user, token
 
 
-def _rule_broken_by_body(
-    headers: Mapping[str, str], frames: list[bytes], malformed: bool, body: bytes | None
+def _rule_broken_by_frames(
+    headers: Mapping[str, str], frames: list[bytes], malformed: bool
 ) -> str | None:
-    if body is None and headers.get("Content-Encoding", "").lower() == "gzip":
-        return "http.gzip"
     if malformed:
         return "frame.malformed"
-    count = headers.get("Logplex-Msg-Count")
-    if count is not None and msg_count(headers) != len(frames):
+    if "Logplex-Msg-Count" in headers and msg_count(headers) != len(frames):
         return "http.count"
     return None
 
@@ -120,7 +145,29 @@ def _rule_broken_by_body(
 def msg_count(headers: Mapping[str, str]) -> int | None:
     """The number in Logplex-Msg-Count; None if it is missing or not a number."""
     count = headers.get("Logplex-Msg-Count", "")
-    return int(count) if re.fullmatch(r"[0-9]{1,9}", count) else None
+    return int(count) if _COUNT.fullmatch(count) else None
+
+
+def _reason(rule: str, request: HttpRequest, frames: list[bytes]) -> str:
+    """What is wrong with a header, where the rule alone leaves that open. It quotes none."""
+    if rule == "http.count":
+        count = msg_count(request.headers)
+        if count is not None:
+            return f"Logplex-Msg-Count is {count}, but the body has {len(frames)} frames"
+        if _COUNT.fullmatch(request.headers.get("Logplex-Msg-Count", "").strip()):
+            return "Logplex-Msg-Count ends with a space"
+        return "Logplex-Msg-Count is not a whole number"
+    if rule == "http.type":
+        given = request.headers.get("Content-Type", "")
+        if not given:
+            return "it is missing"
+        if given.strip() in _CONTENT_TYPES:
+            return "it ends with a space"
+        kind = given.partition(";")[0].strip().lower()
+        if kind not in _CONTENT_TYPES:
+            return "it is another type"
+        return "it has a parameter" if ";" in given else "it has another case of letters"
+    return ""
 
 
 _REQUIRED_HEADERS = {
@@ -131,12 +178,15 @@ _REQUIRED_HEADERS = {
 }
 
 
-def _missing_headers(request: HttpRequest) -> Iterator[Violation]:
+def _header_violations(request: HttpRequest, fault: Violation | None) -> Iterator[Violation]:
     for name, rule in _REQUIRED_HEADERS.items():
         if not request.headers.get(name):
             yield Violation(f"header {name} is missing", rule)
     if "Content-Length" not in request.headers:
         yield Violation("header Content-Length is missing", "http.length-missing")
+    encoding = request.headers.get("Content-Encoding", "")
+    if encoding not in ("", "gzip", "identity") and fault is None:
+        yield Violation("header Content-Encoding is not gzip, and ignored", "http.encoding")
 
 
 def _packet_violations(frames: list[bytes]) -> Iterator[Violation]:

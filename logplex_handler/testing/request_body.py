@@ -25,8 +25,8 @@ _MAX_DECOMPRESSED = 64 * 1024 * 1024
 
 
 def decode(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
-    """The body without its content encoding, or None and the reason why Logplex cannot read it."""
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    """The body as Logplex reads it, and why its lines are lost; None if it cannot be read."""
+    encoding = request.headers.get("Content-Encoding", "identity")
     if encoding == "gzip":
         body = decompress(request.body)
         if body is None:
@@ -36,15 +36,17 @@ def decode(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
             message = f"the body is over {_MAX_DECOMPRESSED} bytes when it is decompressed"
             return None, Violation(message, "http.too-large")
         return body, None
-    if encoding != "identity":
-        message = f"lines lost: Content-Encoding {encoding} is not understood"
-        return None, Violation(message, "http.encoding")
-    if request.body.startswith(b"\x1f\x8b"):
-        message = "lines lost: the body is gzip, but Content-Encoding does not say so"
-        return None, Violation(message, "http.gzip-unnamed")
     if not any(name in request.headers for name in ("Content-Length", "Transfer-Encoding")):
         message = "lines lost: neither Content-Length nor chunks, so the body was not read"
         return b"", Violation(message, "http.no-length")
+    if request.body[:1].isdigit():
+        return request.body, None
+    if encoding.lower() not in ("", "identity"):
+        message = "lines lost: the body has another Content-Encoding than gzip"
+        return request.body, Violation(message, "http.encoding")
+    if request.body.startswith(b"\x1f\x8b"):
+        message = "lines lost: the body is gzip, but Content-Encoding does not say so"
+        return request.body, Violation(message, "http.gzip-unnamed")
     return request.body, None
 
 

@@ -139,7 +139,7 @@ def test_close_leaves_no_thread_and_no_connection():
     idle = socket.create_connection(where, timeout=5)
     busy = socket.create_connection(where, timeout=5)
     with idle, busy:
-        busy.sendall(b"POST /logs HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
+        busy.sendall(b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         post(logplex, LINES)
         logplex.close()
         assert idle.recv(1) == b""
@@ -178,7 +178,7 @@ from logplex_handler.testing import LogplexReceiver
 sys.stderr.close()
 with LogplexReceiver() as logplex:
     port = urlsplit(logplex.url).port
-    half = b"POST /logs HTTP/1.1\\r\\nContent-Length: 9\\r\\n\\r\\nx"
+    half = b"POST /logs HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 9\\r\\n\\r\\nx"
     for data in (b"", b"nonsense\\r\\n\\r\\n", half):
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.sendall(data)

@@ -12,7 +12,7 @@ from logplex_handler.testing import LogplexReceiver
 from tests.pace import stopwatch
 from tests.testing.wire import LINES, WIRE, address, basic, connect, frame, post, raw, send, sized
 
-POST = b"POST /logs HTTP/1.1\r\n"
+POST = b"POST /logs HTTP/1.1\r\nHost: x\r\n"
 IN_CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -34,9 +34,9 @@ def test_credentials_that_are_not_base64_close_the_connection(logplex):
         assert response.headers["Connection"] == "close"
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/logs"), ("POST", "/"), ("POST", "/log")])
-def test_only_posts_to_logs_are_known(logplex, method, path):
-    """All other requests get a 404."""
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/"), ("POST", "/log")])
+def test_only_logs_is_known(logplex, method, path):
+    """All other paths get a 404."""
     with connect(logplex) as connection:
         connection.request(method, path, headers={"Authorization": basic(f"token:{logplex.token}")})
         assert connection.getresponse().status == 404
@@ -97,7 +97,7 @@ def test_half_a_header_is_answered_with_408():
 def test_a_body_that_stalls_is_answered_with_400():
     """The patience with a body is three times that with headers, and nothing is routed."""
     with LogplexReceiver(idle_timeout=0.1) as logplex:
-        head = f"POST /logs HTTP/1.1\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
+        head = f"{POST.decode()}Authorization: {basic('token:' + logplex.token)}\r\n"
         head += "Content-Type: application/logplex-1\r\nContent-Length: 1000\r\n\r\n"
         started = time.monotonic()
         with stopwatch() as watch:
@@ -110,14 +110,14 @@ def test_a_body_that_stalls_is_answered_with_400():
 
 def test_a_connection_cut_inside_the_body_routes_nothing(logplex):
     """Half a batch is not routed, and no answer is sent."""
-    raw(logplex, b"POST /logs HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + LINES, then_close=True)
+    raw(logplex, POST + b"Content-Length: 1000\r\n\r\n" + LINES, then_close=True)
     assert not logplex.wait_for(1, timeout=0.1)
     assert logplex.requests == ()
 
 
 def test_a_connection_cut_before_the_answer_has_routed_everything(logplex):
     """That is why a retry can duplicate lines."""
-    head = f"POST /logs HTTP/1.1\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
+    head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
     head += f"Content-Type: application/logplex-1\r\nContent-Length: {len(LINES)}\r\n\r\n"
     raw(logplex, head.encode() + LINES, then_close=True)
     assert logplex.wait_for(3)
@@ -128,7 +128,6 @@ def test_a_connection_cut_before_the_answer_has_routed_everything(logplex):
     [
         b"nonsense\r\n\r\n",
         POST + b"nocolon\r\n\r\n",
-        POST + b"Content-Length: ten\r\n\r\n",
         POST + b"x: " + b"y" * 70_000,
         IN_CHUNKS + b"xyz\r\n",
         IN_CHUNKS + b"1\r\nxyz\r\n",
@@ -147,7 +146,7 @@ def test_what_is_not_http_is_answered_with_400(logplex, head):
 
 def test_expect_100_continue_is_answered_before_the_body(logplex):
     """curl, for example, waits for it before it sends a large body."""
-    head = f"POST /logs HTTP/1.1\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
+    head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
     head += f"Content-Length: {len(LINES)}\r\nExpect: 100-continue\r\nConnection: close\r\n"
     head += "Content-Type: application/logplex-1\r\n\r\n"
     with socket.create_connection(address(logplex), timeout=5) as sock:

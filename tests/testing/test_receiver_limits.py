@@ -42,7 +42,7 @@ def test_a_body_that_grows_when_it_is_decompressed_is_not_read_to_its_end():
 )
 def test_a_chunk_without_end_is_refused(endless):
     """The line before a chunk, and the trailer after the last one."""
-    head = b"POST /logs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /logs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with LogplexReceiver() as logplex:
         port = int(logplex.url.rpartition(":")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), 5) as client:

@@ -10,15 +10,6 @@ import requests
 from logplex_handler.testing import LogplexReceiver
 from tests.testing.wire import HEADER, LINES, WIRE, bare, frame, post
 
-
-@pytest.mark.parametrize(("body", "changes", "status", "texts"), WIRE.values(), ids=WIRE)
-def test_the_answer_and_what_is_routed_are_those_of_logplex(logplex, body, changes, status, texts):
-    """Every row was observed at the real Logplex."""
-    assert post(logplex, body, **changes) == status
-    assert [line.text for line in logplex.lines] == texts
-    assert logplex.requests[0].status == status
-
-
 FAULTY = [
     name for name in WIRE if name not in ("a good batch", "gzip", "unknown token", "10,240 bytes",
                                           "empty text")

@@ -85,8 +85,14 @@ LINES_OF_TEXT = {
     "metric.unit": frame("measure#x=4%"),
     "metric.quoted": frame('measure#x="4ms"'),
 }
-# Each has a test of its own below.
+# Each has a test of its own, below or in test_wire_table.py.
 APART = {
+    "http.accept",
+    "http.header-size",
+    "http.host",
+    "http.length",
+    "http.method",
+    "http.version",
     "http.path",
     "http.frame-id-reused",
     "http.too-large",
@@ -185,7 +191,7 @@ def test_a_token_in_a_text_is_explained_and_one_as_appname_is_good(logplex):
 
 def test_what_cannot_be_read_is_explained(logplex):
     """A body that is too large, and bytes that are not HTTP."""
-    raw(logplex, b"POST /logs HTTP/1.1\r\nContent-Length: 8000001\r\n\r\n")
+    raw(logplex, b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000001\r\n\r\n")
     raw(logplex, b"nonsense\r\n\r\n")
     assert [one.rule for one in logplex.violations] == ["http.too-large", "http.unreadable"]
 

@@ -123,7 +123,7 @@ WIRE: dict[str, tuple[bytes, dict[str, Any], int, list[str]]] = {
     "not base64": (LINES, {"Authorization": "Basic ???"}, 500, []),
     "gzip": (gzip.compress(LINES), {"Content_Encoding": "gzip"} | COUNTED, 204, ALL),
     "gzip unnamed": (gzip.compress(LINES), UNCOUNTED, 204, []),
-    "gzip in name only": (LINES, {"Content_Encoding": "gzip"}, 500, []),
+    "gzip in name only": (LINES, {"Content_Encoding": "gzip"}, 400, []),
     "ends inside a length": (LINES + b"12", UNCOUNTED, 204, ALL),
     "deflate": (zlib.compress(LINES), {"Content_Encoding": "deflate"}, 204, []),
     "chunked": (
