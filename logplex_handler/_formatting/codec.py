@@ -16,6 +16,7 @@ from operator import itemgetter
 
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
+from logplex_handler._formatting.long_lines import parts
 from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
@@ -34,8 +35,8 @@ class Codec:
 
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
       values that its lines are rendered from.
-    - `(-packets, time, level, text)`: the text of a formatted line, and how many packets it makes,
-      or an estimate of that.
+    - `(-packets, time, level, text)`: a formatted text of key=value lines, and how many packets it
+      makes, or an estimate of that. A fifth value, None, says that it is a text of another kind.
 
     Args:
         default_formatter: For records whose handler has no formatter, and for the handler's own
@@ -93,15 +94,17 @@ class Codec:
             if type(text) is not str:
                 # A subclass could return a different text each time it is read.
                 text = str.__str__(text)
-            if not isinstance(formatter, KeyValueFormatter):
-                # Only in the text of a KeyValueFormatter does a newline end a line.
-                text = one_line(text)
+        is_foreign = not isinstance(formatter, KeyValueFormatter | None)
+        if is_foreign:
+            # Only in the text of a KeyValueFormatter does a newline end a line.
+            text = one_line(text)
         created = packet.in_calendar(record.created)
         if math.isnan(created):
             raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
-        return (-self._packet.count(text), created, record.levelno, text)
+        entry = (-self._packet.count(text), created, record.levelno, text)
+        return (*entry, None) if is_foreign else entry
 
     @staticmethod
     def weigh(entry: Entry) -> tuple[int, int]:
@@ -141,10 +144,11 @@ class Codec:
     def _rendered_slowly(self, form: PacketForm, entry: Entry) -> list[bytes]:
         """The frames of one entry of either form, whatever its values are."""
         try:
-            if entry[0] < 0:
-                return form.frames(*entry[1:])
-            call_site = self._compiled.by_number[entry[0]]
-            return form.frames(entry[1], call_site.level, call_site.line(entry))
+            if entry[0] > 0:
+                call_site = self._compiled.by_number[entry[0]]
+                return form.frames(entry[1], call_site.level, call_site.line(entry), parts)
+            _, created, level, text, *is_foreign = entry
+            return form.frames(created, level, text, None if is_foreign else parts)
         except Exception:
             return []
 
@@ -177,4 +181,4 @@ class Codec:
         if type(formatter) is not KeyValueFormatter:
             formatter = self._default_formatter
         form = self._packet_for(destination)
-        return form.frames(record.created, record.levelno, formatter.format(record))
+        return form.frames(record.created, record.levelno, formatter.format(record), parts)

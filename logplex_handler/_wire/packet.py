@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 # Logplex silently drops the whole request if one packet is longer than this.
 MAX_PACKET_BYTES = 10_240
@@ -112,6 +114,9 @@ def _date(start: int) -> str:
     return datetime.fromtimestamp(start, timezone.utc).replace(tzinfo=None).isoformat()
 
 
+Cut: TypeAlias = Callable[[bytes, int], list[bytes]]
+
+
 @dataclass(frozen=True, repr=False)
 class PacketForm:
     """The form of all packets of one sender.
@@ -154,17 +159,22 @@ class PacketForm:
             return 1
         return sum([len(line) // self.room + 1 for line in text.split("\n")])
 
-    def frames(self, created: float, level: int, text: str) -> list[bytes]:
+    def frames(self, created: float, level: int, text: str, cut: Cut | None = None) -> list[bytes]:
         """The frames of a text: one for each line, or several if a line is too long for one.
 
         Every packet ends with the one newline that line-based readers need. Every frame begins with
         the length of its packet in bytes.
+
+        Args:
+            cut: Makes the texts of several packets of a line in UTF-8 that is longer than this
+                number of bytes. Default: `pieces`.
         """
         header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
+        cut = cut or pieces
         frames = []
         for line in text.split("\n"):
             body = one_line(line).encode()
-            for piece in [body] if len(body) <= self.room else _pieces(body, self.room):
+            for piece in [body] if len(body) <= self.room else cut(body, self.room):
                 packet = b"%b%b\n" % (header, piece)
                 frames.append(b"%d %b" % (len(packet), packet))
         return frames
@@ -187,19 +197,19 @@ def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
     return frame if len(packet) > MAX_PACKET_BYTES else b"%d %b" % (len(packet), packet)
 
 
-def _pieces(body: bytes, room: int) -> list[bytes]:
+def pieces(body: bytes, room: int) -> list[bytes]:
     """The UTF-8 text, cut between characters into pieces of at most `room` bytes."""
-    pieces = []
+    found = []
     start = 0
     while len(body) - start > room:
         end = _cut(body, start, start + room)
-        pieces.append(body[start:end])
+        found.append(body[start:end])
         start = end
-    pieces.append(body[start:])
+    found.append(body[start:])
     # A piece begins with a byte order mark only if the text around the cut is nothing but marks.
     return [
         _REPLACEMENT + piece.removeprefix(_BOM_BYTES) if piece.startswith(_BOM_BYTES) else piece
-        for piece in pieces
+        for piece in found
     ]
 
 

@@ -25,9 +25,9 @@ def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, creat
     return record
 
 
-def codec_that_knows(*records, formatter=FORMATTER):
+def codec_that_knows(*records, formatter=FORMATTER, packet=PACKET):
     """A codec that has compiled the call site of each record."""
-    codec = Codec(PACKET, FORMATTER)
+    codec = Codec(packet, FORMATTER)
     for record in records:
         for _ in range(_RECORDS_BEFORE_COMPILING):
             codec.entry(record, formatter)

@@ -1,0 +1,160 @@
+"""A key=value line that is too long for a packet becomes several lines, its parts.
+
+Consumers read packet by packet. A packet that began inside a quoted value would therefore let that
+value forge pairs, metrics, or a whole line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from logplex_handler._wire import packet
+
+# A pair of a line in UTF-8, and what separates it from the next one.
+_PAIR = re.compile(
+    rb'(?P<key>[^\x00-\x20="\x7f]+)='
+    rb'(?:"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<bare>[^\x00-\x20="\\\x7f]+))(?: |\Z)'
+)
+_METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
+_ELLIPSIS = "…".encode()
+# The longest escape is `\u00XX`.
+_LONGEST_ESCAPE = 6
+# Bytes of a value that are worth beginning it in a packet that holds other pairs already.
+_WORTH_A_START = 200
+
+
+class _Pair(NamedTuple):
+    key: bytes
+    # With its escapes and without its quotes.
+    content: bytes
+    # As the line has it.
+    text: bytes
+
+
+def parts(line: bytes, room: int) -> list[bytes]:
+    """The line as parts of at most `room` bytes each, which are key=value lines by themselves.
+
+    Each part repeats the head of the line (`source`, static pairs, `level`, `logger`) and says
+    which part it is, as in `part=2/3`. The other pairs follow in their order. A pair that does not
+    fit in a part of its own is cut: each piece of its value is quoted under its key. The pieces of
+    a value, joined, are the value. A pair of the head that takes too much of each part is treated
+    like the other pairs; a key that does so is shortened and ends with `…`.
+
+    A line that is not key=value, from a formatter of the application, is cut between characters.
+    """
+    pairs = _pairs(line)
+    if pairs is None:
+        return packet.pieces(line, room)
+    head, others = _apart(pairs, room // 2)
+    digits = len(str(len(line) // room + 1))
+    while True:
+        number = b"9" * digits
+        filled = _filled(others, room - len(b"%bpart=%b/%b " % (head, number, number)))
+        if len(str(len(filled))) <= digits:
+            break
+        digits += 1
+    return [
+        b"%bpart=%d/%d %b" % (head, number, len(filled), pairs_of_part)
+        for number, pairs_of_part in enumerate(filled, 1)
+    ]
+
+
+def _pairs(line: bytes) -> list[_Pair] | None:
+    """The pairs of a line; None if it does not consist of pairs alone."""
+    pairs, end = [], 0
+    for match in _PAIR.finditer(line):
+        if match.start() != end:
+            return None
+        end = match.end()
+        content = match["bare"] if match["quoted"] is None else match["quoted"]
+        pairs.append(_Pair(match["key"], content, match[0].removesuffix(b" ")))
+    return pairs if end == len(line) and not line.endswith(b" ") else None
+
+
+def _apart(pairs: list[_Pair], room: int) -> tuple[bytes, list[_Pair]]:
+    """The head of a line in at most `room` bytes, and the pairs that are not in it."""
+    keys = [pair.key for pair in pairs]
+    end = keys.index(b"logger") + 1 if b"logger" in keys else 0
+    # The static pairs may be many, so they come last.
+    most_important_first = sorted(
+        range(end), key=lambda index: keys[index] not in (b"source", b"level", b"logger")
+    )
+    kept = set()
+    for index in most_important_first:
+        size = len(pairs[index].text) + 1
+        if size <= room:
+            kept.add(index)
+            room -= size
+    head = b"".join([pairs[index].text + b" " for index in sorted(kept)])
+    return head, [pair for index, pair in enumerate(pairs) if index not in kept]
+
+
+def _filled(pairs: list[_Pair], room: int) -> list[bytes]:
+    """The pairs in as many parts as they need, each of at most `room` bytes."""
+    filled: list[bytes] = []
+    part: list[bytes] = []
+    left = room
+
+    def add(text: bytes) -> None:
+        nonlocal left
+        part.append(text)
+        left -= len(text) + 1
+
+    def end_part() -> None:
+        nonlocal left
+        filled.append(b" ".join(part))
+        part.clear()
+        left = room
+
+    for pair in pairs:
+        key, content, text = pair
+        if len(text) > room:
+            key = _short_key(key, room // 4)
+            text = b'%b="%b"' % (key, content)
+        if len(text) <= room:
+            if len(text) > left:
+                end_part()
+            add(text)
+            continue
+        start, around = 0, len(key) + len(b'=""')
+        while start < len(content):
+            if part and left < around + _WORTH_A_START:
+                end_part()
+            end = _cut(content, start, start + left - around)
+            add(b'%b="%b"' % (key, content[start:end]))
+            start = end
+    end_part()
+    return filled
+
+
+def _short_key(key: bytes, longest: int) -> bytes:
+    """The key of a pair that is cut: shortened if it is too long, and not that of a metric, which
+    consumers would count once for each piece."""
+    if _METRIC_KEY.match(key):
+        key = key.replace(b"#", b"_", 1)
+    if len(key) <= longest:
+        return key
+    return key[: _between_characters(key, longest - len(_ELLIPSIS))] + _ELLIPSIS
+
+
+def _cut(content: bytes, start: int, end: int) -> int:
+    """The last index up to `end` that is neither within a character nor within an escape."""
+    if end >= len(content):
+        return len(content)
+    end = _between_characters(content, end)
+    for index in range(end - 1, max(start, end - _LONGEST_ESCAPE) - 1, -1):
+        if content[index] == ord("\\"):
+            before = content[start:index]
+            is_escape = (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
+            length = _LONGEST_ESCAPE if content[index + 1] == ord("u") else 2
+            if is_escape and index + length > end:
+                return index
+    return end
+
+
+def _between_characters(text: bytes, end: int) -> int:
+    """The last index up to `end` at which a character begins."""
+    while text[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
