@@ -184,6 +184,41 @@ def _read_quoted(line: str, position: int) -> tuple[str, int]:
     raise Wrong("a quote that does not end")
 
 
+def lines(texts: Iterable[str]) -> list[list[tuple[str, str]]]:
+    """The pairs of each line, whose packets have these texts: parts of a line, such as `part=2/3`,
+    are put together, and a value that was cut is whole again."""
+    found: list[list[tuple[str, str]]] = []
+    before = head = due = ""
+    for text in texts:
+        read = pairs(text)
+        places = [index for index, (key, _) in enumerate(read) if key == "part"]
+        _require(len(places) <= 1, "several parts in one packet")
+        if not places:
+            _require(not due, "a part is missing")
+            found.append(read)
+            continue
+        (place,) = places
+        number, _, total = read[place][1].partition("/")
+        start = text.split(f"part={number}/{total} ", 1)
+        _require(int(total) > 1, "a line of one part")
+        rest = read[place + 1 :]
+        if number == "1":
+            _require(not due, "a part is missing")
+            found.append(read[:place] + rest)
+        else:
+            _require((due, head) == (f"{number}/{total}", start[0]), "a part of another line")
+            key, value = rest[0]
+            line = found[-1]
+            if line[-1][0] == key and before.endswith('"') and start[1].startswith(f'{key}="'):
+                line[-1] = (key, line[-1][1] + value)
+                del rest[0]
+            line += rest
+        before, head = text, start[0]
+        due = "" if number == total else f"{int(number) + 1}/{total}"
+    _require(not due, "a part is missing")
+    return found
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric as l2met takes it from a line."""

@@ -54,6 +54,9 @@ def parts(line: bytes, room: int) -> list[bytes]:
         if len(str(len(filled))) <= digits:
             break
         digits += 1
+    if len(filled) == 1:
+        # A shortened key left room for all.
+        return [head + filled[0]]
     return [
         b"%bpart=%d/%d %b" % (head, number, len(filled), pairs_of_part)
         for number, pairs_of_part in enumerate(filled, 1)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from logplex_handler import Destination, KeyValueFormatter
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.packet import PacketForm
 
 PACKET = PacketForm("host", "app", "web.1", 23, True, 10_000)
@@ -40,7 +41,7 @@ def frames(codec, entry):
 
 
 def formatted(record, formatter=FORMATTER):
-    return PACKET.frames(record.created, record.levelno, formatter.format(record))
+    return PACKET.frames(record.created, record.levelno, formatter.format(record), parts)
 
 
 def is_compiled(entry):

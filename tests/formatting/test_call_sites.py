@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from logplex_handler import count
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.frames import Run, flattened
 from tests.formatting.call_sites import (
     DESTINATION,
@@ -331,7 +332,7 @@ def test_a_packet_that_escapes_make_long_is_written_as_the_formatter_does(form):
         codec.entry(make("%s and %s", ("a", "b")), FORMATTER)
     entry, _ = codec.entry(long, FORMATTER)
     assert is_compiled(entry)
-    expected = form.frames(long.created, long.levelno, FORMATTER.format(long))
+    expected = form.frames(long.created, long.levelno, FORMATTER.format(long), parts)
     assert sum(map(len, expected)) > 4800
     assert frames(codec, entry) == expected
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from logplex_handler import KeyValueFormatter, LogplexHandler
 from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.long_lines import parts
 from logplex_handler._transport.answer import retry_after
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
@@ -57,7 +58,8 @@ def formatter(data: bytes) -> None:
     )
     for exceptions in ("inline", "lines"):
         line = KeyValueFormatter(exceptions=exceptions).format(record)  # type: ignore[arg-type]
-        pairs = strict.pairs(_read(b"".join(_FORM.frames(1e9, 20, line))))
+        frames = _FORM.frames(record.created, 20, line, parts)
+        (pairs,) = strict.lines(map(_read, frames))
         assert pairs[:2] == [("level", "info"), ("logger", "fuzz")]
         own = len(set(extra))
         assert len(pairs) >= 2 + own
@@ -65,7 +67,7 @@ def formatter(data: bytes) -> None:
         entries = Codec(_FORM, KeyValueFormatter(exceptions=exceptions))  # type: ignore[arg-type]
         (rendered,) = entries.render([entries.entry(record, None)[0]], _DESTINATION)
         later = rendered if isinstance(rendered, list) else [rendered]
-        assert later == _FORM.frames(record.created, 20, line)
+        assert later == frames
         # A template may hold pairs, and metrics, of its own; what is given beside it, none.
         assert not [key for key, _ in pairs[len(pairs) - own :] if _METRIC.match(key)]
 
