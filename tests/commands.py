@@ -67,4 +67,4 @@ def started(*arguments, url="", **options):
             finally:
                 process.kill()
     finally:
-        process.wait(5)
+        process.wait(15)

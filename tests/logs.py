@@ -8,6 +8,8 @@ from typing import Any
 
 from logplex_handler import LogplexHandler, Stats
 from logplex_handler.streams.stream import Stream
+from logplex_handler.testing import LogplexReceiver
+from tests.servers import serving
 
 _numbers = itertools.count()
 
@@ -53,6 +55,39 @@ def logging_to(url, *, formatter=None, **options):
         finally:
             logger.removeHandler(handler)
             handler.close()
+
+
+@contextmanager
+def logging_to_receiver(**options):
+    """A receiver that accepts everything, and a logger and its handler for it."""
+    with LogplexReceiver() as logplex, logging_to(logplex.url, **options) as (logger, handler):
+        yield logplex, logger, handler
+
+
+@contextmanager
+def logging_to_server(*steps, **options):
+    """A server that answers by a script, and a logger and its handler for it."""
+    with serving(*steps) as server, logging_to(server.url, **options) as (logger, handler):
+        yield server, logger, handler
+
+
+class Told:
+    """An `on_drop` that adds up what it is told, in whichever thread."""
+
+    def __init__(self) -> None:
+        # Appending is safe in any thread, adding to a number is not.
+        self._calls: list[tuple[str, int]] = []
+
+    def __call__(self, records: int, cause: str) -> None:
+        self._calls.append((cause, records))
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Records by cause."""
+        sums: dict[str, int] = {}
+        for cause, records in [*self._calls]:
+            sums[cause] = sums.get(cause, 0) + records
+        return sums
 
 
 def own_stream(handler: LogplexHandler) -> Stream:

@@ -72,7 +72,7 @@ def test_forged_wire(logplex):
         data=f"{len(packet) + 1} {packet}",
         headers={"Content-Type": "application/logplex-1", "Logplex-Msg-Count": "1",
                  "Logplex-Frame-Id": "a"},
-        timeout=5,
+        timeout=15,
     )
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
-from tests.buffer.shared import accumulator, counts, entry, names, weigh
+from tests.buffer.shared import accumulator, counts, entry, names, put_and_take, weigh
 
 
 def test_entries_leave_in_the_order_they_came():
@@ -99,13 +99,13 @@ def test_a_caller_that_waits_for_room_goes_on_when_a_batch_is_settled():
     time.sleep(0.05)
     assert waiting.is_alive()
     queue.settle(delivered=1)
-    waiting.join(5)
+    waiting.join(15)
     assert not waiting.is_alive()
     queue.put(entry("b"))
     waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
     waiting.start()
     queue.reject_from_now("closed")
-    waiting.join(5)
+    waiting.join(15)
     assert not waiting.is_alive()
 
 
@@ -197,27 +197,12 @@ def test_an_exception_in_the_middle_of_an_operation_leaves_a_queue_that_works(ca
 def test_the_ledger_balances_at_any_moment():
     """Whatever many threads put while others take, settle and look."""
     queue = accumulator(max_bytes=500)
-    stop = threading.Event()
 
     def put():
         for number in range(3000):
             queue.put(entry(number))
 
-    def take():
-        while not stop.is_set():
-            taken = queue.take(7)
-            queue.resize_taken(50, returned=taken[5:])
-            if taken[:5]:
-                queue.settle(delivered=len(taken[1:5]), dropped=1)
-
-    putting = [threading.Thread(target=put) for _ in range(3)]
-    taking = threading.Thread(target=take)
-    for thread in [*putting, taking]:
-        thread.start()
-    while any(thread.is_alive() for thread in putting):
-        counts(queue)
-    stop.set()
-    taking.join()
+    put_and_take(queue, put, threads=3, taken_bytes=50)
     accepted, delivered, _, dropped = counts(queue)
     assert accepted == 9000
     assert delivered

@@ -9,8 +9,8 @@ from logplex_handler import KeyValueFormatter
 from logplex_handler._buffer.backpressure import NO_CONGESTION, Backpressure
 from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, own_stream
-from tests.servers import hang, serving
+from tests.logs import balanced, logging_to, logging_to_server, own_stream
+from tests.servers import hang
 
 MANY = 10_000
 
@@ -99,12 +99,10 @@ def test_a_burst_of_long_records_loses_nothing():
 
 def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):
     """The waits of a whole outage come to a fraction of a second."""
-    with (
-        serving(hang) as server,
-        logging_to(server.url, formatter=KeyValueFormatter(), shutdown_timeout=0.1) as (
-            logger,
-            handler,
-        ),
+    with logging_to_server(hang, formatter=KeyValueFormatter(), shutdown_timeout=0.1) as (
+        _server,
+        logger,
+        handler,
     ):
         waited = 0.0
         throttle = OpenIntake._throttle

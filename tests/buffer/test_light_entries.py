@@ -1,14 +1,13 @@
 """Light entries: those that the worker weighs, if need be, and renders."""
 
 import math
-import threading
 
 import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._wire.entry import LIGHT
-from tests.buffer.shared import accumulator, counts, entry, names, weigh
+from tests.buffer.shared import accumulator, counts, entry, names, put_and_take, weigh
 
 
 def roomy(**limits):
@@ -173,27 +172,12 @@ def test_an_entry_put_in_the_middle_of_an_operation_is_seen_at_its_end():
 def test_the_ledger_balances_while_light_entries_come_and_go():
     """Whatever many threads put while others take, give back, settle and look."""
     queue = roomy()
-    stop = threading.Event()
 
     def put():
         for number in range(5000):
             (queue.put if number % 7 == 0 else queue.append)(entry(number, size=LIGHT // 3))
 
-    def take():
-        while not stop.is_set():
-            taken = queue.take(7)
-            queue.resize_taken(5 * LIGHT, returned=taken[5:])
-            if taken[:5]:
-                queue.settle(delivered=len(taken[1:5]), dropped=1)
-
-    putting = [threading.Thread(target=put) for _ in range(4)]
-    taking = threading.Thread(target=take)
-    for thread in [*putting, taking]:
-        thread.start()
-    while any(thread.is_alive() for thread in putting):
-        counts(queue)
-    stop.set()
-    taking.join()
+    put_and_take(queue, put, threads=4, taken_bytes=5 * LIGHT)
     accepted, delivered, pending, dropped = counts(queue)
     assert accepted == 20000
     assert delivered

@@ -210,8 +210,8 @@ def test_the_page_is_served_beside(tmp_path):
         assert wait_until(lambda: local.process.stderr.peek() or True)
         said = local.process.stderr.read().decode()
         page = re.search(r"the page: (http://127\.0\.0\.1:\d+/)", said)[1]
-        assert "logplex" in requests.get(page, timeout=5).text
-        known = requests.get(f"{page}api/lines/0", timeout=5).json()
+        assert "logplex" in requests.get(page, timeout=15).text
+        known = requests.get(f"{page}api/lines/0", timeout=15).json()
         assert known["pairs"] == [["msg", "hello"]]
         os.set_blocking(local.process.stderr.fileno(), True)
         local.end()

@@ -7,7 +7,7 @@ import pytest
 
 from logplex_handler._sender import retry_policy
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept, answer, refusing, reset, serving, texts
 
@@ -17,7 +17,7 @@ from tests.servers import accept, answer, refusing, reset, serving, texts
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_any_2xx_is_delivered(status):
     """Logplex says 204, other receivers 200 or 202."""
-    with serving(answer(status)) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(answer(status)) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
         assert handler.stats().delivered == 1
@@ -27,7 +27,7 @@ def test_any_2xx_is_delivered(status):
 @pytest.mark.parametrize("step", [answer(503), answer(408), answer(429), answer(500), reset])
 def test_a_passing_failure_is_tried_again_with_the_same_frame_id(step, short_waits):
     """The batch is kept, and leaves again unchanged after a wait."""
-    with serving(step, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(step, accept) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
         stats = handler.stats()
@@ -39,9 +39,10 @@ def test_a_passing_failure_is_tried_again_with_the_same_frame_id(step, short_wai
 
 def test_an_order_holds_across_failures(short_waits):
     """Records that come while a batch fails wait behind it."""
-    with (
-        serving(answer(503), answer(503), accept) as server,
-        logging_to(server.url, flush_interval=0.05) as (logger, handler),
+    with logging_to_server(answer(503), answer(503), accept, flush_interval=0.05) as (
+        server,
+        logger,
+        handler,
     ):
         for number in range(30):
             logger.info("line %d", number)
@@ -54,13 +55,7 @@ def test_an_order_holds_across_failures(short_waits):
 
 def test_retry_after_is_obeyed():
     """The receiver's own wait comes before the ordinary one."""
-    with (
-        serving(answer(503, "Retry-After: 2"), accept) as server,
-        logging_to(server.url) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_server(answer(503, "Retry-After: 2"), accept) as (server, logger, handler):
         logger.info("line")
         assert wait_until(lambda: len(server.received) == 1)
         first = time.monotonic()
@@ -73,9 +68,10 @@ def test_retry_after_is_obeyed():
 
 def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
     """It is False at once rather than after the time-out."""
-    with (
-        serving(answer(429, "Retry-After: 100")) as server,
-        logging_to(server.url, shutdown_timeout=0.5) as (logger, handler),
+    with logging_to_server(answer(429, "Retry-After: 100"), shutdown_timeout=0.5) as (
+        _server,
+        logger,
+        handler,
     ):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 1)
@@ -87,7 +83,7 @@ def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, short_waits):
     """199 of 200 are delivered in order; the other is counted and reported."""
-    with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
+    with logging_to_server(accept, flush_interval=60) as (server, logger, handler):
         server.steps[0] = refusing(b"line 77\n", status)(server)
         for number in range(200):
             logger.info("line %d", number)
@@ -107,7 +103,7 @@ def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, sho
 
 def test_a_stream_that_refuses_every_packet_is_set_aside_rather_than_emptied(capsys, short_waits):
     """Its records are kept, and delivered when it takes lines again."""
-    with serving(*[answer(400)] * 7, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(*[answer(400)] * 7, accept) as (server, logger, handler):
         for number in range(4):
             logger.info("line %d", number)
         assert wait_until(lambda: len(server.received) >= 7)
@@ -120,10 +116,7 @@ def test_a_stream_that_refuses_every_packet_is_set_aside_rather_than_emptied(cap
 
 def test_a_single_bad_packet_shows_beside_the_next_good_one(short_waits):
     """Refused alone it is kept; once another line is accepted, it is the one at fault."""
-    with (
-        serving(accept) as server,
-        logging_to(server.url, flush_interval=0.05) as (logger, handler),
-    ):
+    with logging_to_server(accept, flush_interval=0.05) as (server, logger, handler):
         server.steps[0] = refusing(b"bad", 400)(server)
         logger.info("bad")
         assert wait_until(lambda: handler.stats().requests >= 2)
@@ -137,13 +130,7 @@ def test_a_single_bad_packet_shows_beside_the_next_good_one(short_waits):
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 410, 415])
 def test_a_refused_url_keeps_the_records_and_says_so_once(status, capsys, short_waits):
     """The batch is not halved, not dropped, and delivered if the URL becomes good."""
-    with (
-        serving(answer(status), answer(status), accept) as server,
-        logging_to(server.url) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_server(answer(status), answer(status), accept) as (server, logger, handler):
         for number in range(3):
             logger.info("line %d", number)
         assert handler.flush()
@@ -175,13 +162,7 @@ def test_an_answer_that_trickles_is_given_up_after_four_times_the_timeout():
             connection.sendall(bytes([byte]))
             time.sleep(0.1)
 
-    with (
-        serving(trickle, accept) as server,
-        logging_to(server.url, timeout=0.3) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_server(trickle, accept, timeout=0.3) as (server, logger, handler):
         logger.info("line")
         assert wait_until(lambda: server.received)
         started = time.monotonic()
@@ -201,7 +182,7 @@ def test_a_long_answer_is_not_read_to_its_end():
         while True:
             connection.sendall(b"x" * 65_536)
 
-    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(endless, accept) as (server, logger, handler):
         logger.info("one")
         assert handler.flush()
         logger.info("two")
@@ -213,7 +194,7 @@ def test_a_long_answer_is_not_read_to_its_end():
 def test_an_outage_is_said_on_stderr_once_and_ends_well(capsys, short_waits):
     """After some failures in a row a line says so; nothing is lost."""
     steps = [answer(503)] * 6
-    with serving(*steps, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(*steps, accept) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
         assert handler.stats().delivered == 1
@@ -238,7 +219,7 @@ def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
                 connection.sendall(b"x" * 65_536)
                 sent.append(1)
 
-    with serving(endless, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(endless, accept) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
         assert handler.stats().delivered == 1
@@ -248,13 +229,7 @@ def test_a_redirect_is_not_read_however_long_it_is(location, short_waits):
 
 def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
     """After a few packets refused alone there is a wait between two requests."""
-    with (
-        serving(answer(400)) as server,
-        logging_to(server.url, shutdown_timeout=0.1) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_server(answer(400), shutdown_timeout=0.1) as (server, logger, handler):
         for number in range(2000):
             logger.info("line %d", number)
         # Long enough for hundreds of requests, if there were no waits.
@@ -271,12 +246,9 @@ def test_a_stream_that_refuses_everything_is_asked_ever_less_often():
 def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
     """Drops are reported at once if that takes no request; the receiver is left alone."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.2)
-    with (
-        serving(refusal) as server,
-        logging_to(
-            server.url, max_buffer_bytes=20_000, flush_interval=0.01, shutdown_timeout=0.1
-        ) as (logger, handler),
-    ):
+    with logging_to_server(
+        refusal, max_buffer_bytes=20_000, flush_interval=0.01, shutdown_timeout=0.1
+    ) as (server, logger, handler):
         # In a second there are three waits, each twice as long as the one before.
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
@@ -291,7 +263,7 @@ def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
 def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):
     """However many are refused first, each is asked for once, and the others arrive."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
-    with serving(accept) as server, logging_to(server.url, flush_interval=60) as (logger, handler):
+    with logging_to_server(accept, flush_interval=60) as (server, logger, handler):
         server.steps[0] = refusing(b"bad", 400)(server)
         for _ in range(24):
             logger.info("bad")

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 from logplex_handler._sender import retry_policy
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import logging_to
-from tests.servers import accept, hang_up, serving
+from tests.logs import logging_to, logging_to_receiver, logging_to_server
+from tests.servers import accept, hang_up
 
 # Order and connections.
 
@@ -48,12 +48,9 @@ def test_10_000_records_from_8_threads_arrive_once_in_order_on_two_connections()
 
 def test_every_request_carries_what_logplex_asks_for():
     """Exact type, length, count, a frame id of its own, and the add-on's name before ours."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(
-            logplex.url, user_agent="MyAddon (https://example.com)", headers={"X-Drain": "d.1"}
-        ) as (logger, handler),
-    ):
+    with logging_to_receiver(
+        user_agent="MyAddon (https://example.com)", headers={"X-Drain": "d.1"}
+    ) as (logplex, logger, handler):
         for number in range(3):
             logger.info("line %d", number)
             assert handler.flush()
@@ -71,7 +68,7 @@ def test_every_request_carries_what_logplex_asks_for():
 
 def test_compress_gzips_every_body():
     """Bodies are smaller, say so, and hold the same frames."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url, compress=True) as (logger, handler):
+    with logging_to_receiver(compress=True) as (logplex, logger, handler):
         for number in range(200):
             logger.info("line %d", number)
         assert handler.flush()
@@ -110,7 +107,7 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(capsys):
 def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(capsys, monkeypatch):
     """The race with the server's closing costs a retry under the same frame id, and no wait."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 30.0)
-    with serving(accept, hang_up, accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(accept, hang_up, accept) as (server, logger, handler):
         logger.info("one")
         assert handler.flush()
         logger.info("two")

@@ -2,9 +2,14 @@
 
 import threading
 
-from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, own_stream, wait_until
-from tests.servers import accept, answer, serving, texts
+from tests.delivery.shared import before_rendering
+from tests.logs import (
+    balanced,
+    logging_to_receiver,
+    logging_to_server,
+    wait_until,
+)
+from tests.servers import accept, answer, texts
 
 # Drops.
 
@@ -18,15 +23,13 @@ def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(cap
         answer(503)(connection)
 
     dropped = []
-    with (
-        serving(wait, accept) as server,
-        logging_to(
-            server.url,
-            max_buffer_bytes=20_000,
-            flush_interval=0.01,
-            on_drop=lambda records, cause: dropped.append((records, cause)),
-        ) as (logger, handler),
-    ):
+    with logging_to_server(
+        wait,
+        accept,
+        max_buffer_bytes=20_000,
+        flush_interval=0.01,
+        on_drop=lambda records, cause: dropped.append((records, cause)),
+    ) as (server, logger, handler):
         logger.info("line 0")
         assert wait_until(lambda: server.received)
         for number in range(1, 1000):
@@ -57,9 +60,10 @@ def test_a_callback_may_log_and_fail():
         log[0].warning("lost %d", records)
         raise RuntimeError("the partner's own error")
 
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, max_buffer_bytes=20_000, on_drop=on_drop) as (logger, handler),
+    with logging_to_receiver(max_buffer_bytes=20_000, on_drop=on_drop) as (
+        logplex,
+        logger,
+        handler,
     ):
         log.append(logger)
         logger.info("x" * 30_000)
@@ -69,9 +73,10 @@ def test_a_callback_may_log_and_fail():
 
 def test_blocking_waits_for_room_and_loses_nothing():
     """With `on_full="block"` the caller is as fast as the delivery."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, max_buffer_bytes=20_000, on_full="block") as (logger, handler),
+    with logging_to_receiver(max_buffer_bytes=20_000, on_full="block") as (
+        logplex,
+        logger,
+        handler,
     ):
         for number in range(2000):
             logger.info("line %d", number)
@@ -82,21 +87,8 @@ def test_blocking_waits_for_room_and_loses_nothing():
 
 def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
     """It is counted as `format_error` and reported."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, flush_interval=60) as (
-            logger,
-            handler,
-        ),
-    ):
-        codec = own_stream(handler).source._codec
-        real = codec.render
-
-        def render(entries, destination):
-            for entry in entries:
-                yield from [[]] if entry[-1] == "bad" else real([entry], destination)
-
-        monkeypatch.setattr(codec, "render", render)
+    with logging_to_receiver(flush_interval=60) as (logplex, logger, handler):
+        before_rendering(monkeypatch, handler, lambda entry: [[]] if entry[-1] == "bad" else None)
         for text in ("one", "bad", "two"):
             logger.info(text)
         assert handler.flush()
@@ -109,12 +101,9 @@ def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):
 def test_what_is_left_at_the_end_is_called_back_for(capsys):
     """`on_drop` is called for every reason that the handler reports."""
     dropped = []
-    with (
-        serving(answer(503)) as server,
-        logging_to(
-            server.url, shutdown_timeout=0.1, on_drop=lambda n, cause: dropped.append((n, cause))
-        ) as (logger, handler),
-    ):
+    with logging_to_server(
+        answer(503), shutdown_timeout=0.1, on_drop=lambda n, cause: dropped.append((n, cause))
+    ) as (_, logger, handler):
         logger.info("line")
         handler.close()
     assert dropped == [(1, "shutdown")]

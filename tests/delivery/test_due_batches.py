@@ -5,20 +5,16 @@ import time
 from contextlib import contextmanager
 
 from logplex_handler._sender import urgency
-from logplex_handler.testing import LogplexReceiver
-from tests.logs import logging_to, wait_until
+from tests.logs import logging_to_receiver, logging_to_server, wait_until
 from tests.pace import stopwatch
-from tests.servers import accept, serving
+from tests.servers import accept
 
 # Batches.
 
 
 def test_a_batch_is_due_when_it_has_batch_size_packets():
     """The last packet of a full batch sends it, long before the interval is over."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
-    ):
+    with logging_to_receiver(batch_size=5, flush_interval=60) as (logplex, logger, _):
         for number in range(4):
             logger.info("line %d", number)
         assert not logplex.wait_for(1, 0.3)
@@ -29,17 +25,14 @@ def test_a_batch_is_due_when_it_has_batch_size_packets():
 
 def test_the_packets_of_a_long_message_count_towards_batch_size():
     """One message of six packets is a batch of five or more."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=60) as (logger, _),
-    ):
+    with logging_to_receiver(batch_size=5, flush_interval=60) as (logplex, logger, _):
         logger.info("x" * 55_000)
         assert logplex.wait_for(6)
 
 
 def test_a_batch_is_due_flush_interval_after_its_first_record():
     """A single record waits for the interval, and no longer."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url, flush_interval=0.4) as (logger, _):
+    with logging_to_receiver(flush_interval=0.4) as (logplex, logger, _):
         started = time.monotonic()
         with stopwatch() as watch:
             logger.info("one")
@@ -60,10 +53,7 @@ def log_lines(logger, number):
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
     """A receiver that has had a batch of five just now, and the logger that goes on."""
     monkeypatch.setattr(urgency, "_LINGER", rest)
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, batch_size=5, flush_interval=flush_interval) as (logger, _),
-    ):
+    with logging_to_receiver(batch_size=5, flush_interval=flush_interval) as (logplex, logger, _):
         log_lines(logger, 5)
         assert logplex.wait_for(5)
         yield logplex, logger
@@ -99,9 +89,10 @@ def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
 
 def test_no_request_is_larger_than_max_batch_bytes():
     """Waiting records are sent in as many requests as they need."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, max_batch_bytes=20_000, flush_interval=60) as (logger, handler),
+    with logging_to_receiver(max_batch_bytes=20_000, flush_interval=60) as (
+        logplex,
+        logger,
+        handler,
     ):
         for number in range(1000):
             logger.info("%04d %s", number, "x" * 100)
@@ -115,12 +106,13 @@ def test_under_backlog_batches_grow_beyond_batch_size():
     released = threading.Event()
 
     def slow_accept(connection):
-        released.wait(5)
+        released.wait(15)
         accept(connection)
 
-    with (
-        serving(slow_accept, accept) as server,
-        logging_to(server.url, batch_size=10, flush_interval=60) as (logger, handler),
+    with logging_to_server(slow_accept, accept, batch_size=10, flush_interval=60) as (
+        server,
+        logger,
+        handler,
     ):
         for number in range(10):
             logger.info("first %d", number)
@@ -135,13 +127,7 @@ def test_under_backlog_batches_grow_beyond_batch_size():
 def test_a_message_larger_than_a_batch_goes_in_consecutive_requests():
     """One record of more bytes than a request may have is delivered whole, and counted once."""
     message = "".join(f"{number:06d}" for number in range(10_000))
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, max_batch_bytes=20_000) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_receiver(max_batch_bytes=20_000) as (logplex, logger, handler):
         logger.info("%s", message)
         assert handler.flush()
         assert handler.stats().delivered == 1

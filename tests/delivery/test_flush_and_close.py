@@ -5,8 +5,14 @@ import threading
 import time
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.logs import (
+    balanced,
+    logging_to,
+    logging_to_receiver,
+    logging_to_server,
+    own_stream,
+    wait_until,
+)
 from tests.pace import stopwatch
 from tests.servers import TOKEN, accept, answer, hang, serving
 
@@ -15,7 +21,7 @@ from tests.servers import TOKEN, accept, answer, hang, serving
 
 def test_flush_is_true_when_there_is_nothing_to_deliver():
     """A handler that was given nothing is flushed."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+    with logging_to_receiver() as (logplex, _, handler):
         assert handler.flush(0)
     assert not logplex.requests
 
@@ -34,13 +40,7 @@ def test_flush_is_false_when_its_time_is_over():
 
 def test_close_delivers_what_waits_and_is_harmless_twice():
     """A long interval does not keep it; records after it are counted as `closed`."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, flush_interval=60) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_receiver(flush_interval=60) as (logplex, logger, handler):
         logger.info("line")
         handler.close()
         handler.close()
@@ -54,13 +54,7 @@ def test_close_delivers_what_waits_and_is_harmless_twice():
 
 def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys):
     """Also the records that take the short way through the handler."""
-    with (
-        serving(accept) as server,
-        logging_to(server.url, formatter=KeyValueFormatter()) as (
-            logger,
-            handler,
-        ),
-    ):
+    with logging_to_server(accept, formatter=KeyValueFormatter()) as (_, logger, handler):
         for number in range(100):
             logger.info("order %d", number)
         accumulator = own_stream(handler).accumulator
@@ -75,9 +69,10 @@ def test_what_is_logged_after_close_is_counted_and_said_and_waits_nowhere(capsys
 
 def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
     """It returns within `shutdown_timeout`; nothing is pending then."""
-    with (
-        serving(hang) as server,
-        logging_to(server.url, shutdown_timeout=0.3, flush_interval=0.01) as (logger, handler),
+    with logging_to_server(hang, shutdown_timeout=0.3, flush_interval=0.01) as (
+        server,
+        logger,
+        handler,
     ):
         for number in range(7):
             logger.info("line %d", number)
@@ -94,7 +89,7 @@ def test_close_beside_a_server_that_hangs_counts_and_says_what_is_left(capsys):
 
 def test_the_handler_waits_for_the_interval_in_one_thread_only():
     """However many records and flushes there are, one thread delivers."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url) as (logger, handler):
+    with logging_to_receiver() as (_, logger, handler):
         for _ in range(20):
             logger.info("line")
             handler.flush()
@@ -104,7 +99,7 @@ def test_the_handler_waits_for_the_interval_in_one_thread_only():
 
 def test_no_thread_runs_before_the_first_record():
     """Making a handler starts nothing."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+    with logging_to_receiver() as (_, _, handler):
         assert handler.flush()
         assert "logplex_handler" not in [thread.name for thread in threading.enumerate()]
 
@@ -114,10 +109,7 @@ def test_no_thread_runs_before_the_first_record():
 
 def test_closing_tries_once_more_where_a_receiver_asked_for_a_longer_wait():
     """As at exit: flush does not disturb it, close has no other chance."""
-    with (
-        serving(answer(503, "Retry-After: 100"), accept) as server,
-        logging_to(server.url) as (logger, handler),
-    ):
+    with logging_to_server(answer(503, "Retry-After: 100"), accept) as (_, logger, handler):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 1)
         assert not handler.flush()
@@ -132,7 +124,7 @@ def test_closing_does_not_sleep_through_a_recovery():
     def step(connection):
         (accept if back.is_set() else answer(503))(connection)
 
-    with serving(step) as server, logging_to(server.url, shutdown_timeout=3) as (logger, handler):
+    with logging_to_server(step, shutdown_timeout=3) as (_, logger, handler):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 3)
         own_stream(handler).sender.backoff.failures = 20
@@ -143,9 +135,10 @@ def test_closing_does_not_sleep_through_a_recovery():
 
 def test_flushing_a_closed_handler_returns_at_once():
     """`logging.shutdown` flushes once more, even if some drops could not be reported."""
-    with (
-        serving(answer(503)) as server,
-        logging_to(server.url, shutdown_timeout=0.1, max_buffer_bytes=10_000) as (logger, handler),
+    with logging_to_server(answer(503), shutdown_timeout=0.1, max_buffer_bytes=10_000) as (
+        _server,
+        logger,
+        handler,
     ):
         for _ in range(200):
             logger.info("line")
@@ -182,20 +175,21 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
     read = []
 
     def step(connection):
-        answered.wait(5)
+        answered.wait(15)
         accept(connection)
         connection.settimeout(5)
         read.append(connection.recv(1))
 
-    with (
-        serving(step) as server,
-        logging_to(server.url, shutdown_timeout=0.1, flush_interval=0.01) as (logger, handler),
+    with logging_to_server(step, shutdown_timeout=0.1, flush_interval=0.01) as (
+        server,
+        logger,
+        handler,
     ):
         logger.info("line")
         assert wait_until(lambda: server.received)
         handler.close()
         (thread,) = handler._pipeline._worker_pool._workers
         answered.set()
-        thread.join(5)
+        thread.join(15)
         assert not thread.is_alive()
         assert wait_until(lambda: read == [b""])

@@ -7,23 +7,17 @@ import time
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, holds_for, logging_to
-from tests.servers import answer, serving
+from tests.delivery.shared import at_the_root, failing_once
+from tests.logs import balanced, holds_for, logging_to, logging_to_receiver, logging_to_server
+from tests.servers import answer
 
 
 def test_a_session_factory_that_fails_is_tried_again(short_waits):
     """Its errors are failures like others: the records are kept."""
-    attempts = []
-
-    def factory():
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise OSError("no such CA")
-        return requests.Session()
-
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, session_factory=factory) as (logger, handler),
+    with logging_to_receiver(session_factory=failing_once(OSError("no such CA"))) as (
+        logplex,
+        logger,
+        handler,
     ):
         logger.info("line")
         assert handler.flush()
@@ -32,19 +26,11 @@ def test_a_session_factory_that_fails_is_tried_again(short_waits):
 
 def test_root_at_debug_is_not_fed_by_its_own_deliveries():
     """Records that urllib3 logs during a delivery are not delivered."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url, flush_interval=0.05) as (_, handler):
-        root = logging.getLogger()
-        level = root.level
-        root.addHandler(handler)
-        root.setLevel(logging.DEBUG)
-        try:
-            logging.getLogger("app").info("one")
-            assert logplex.wait_for(1)
-            assert holds_for(lambda: len(logplex.requests) == 1, 0.4)
-            assert handler.flush()
-        finally:
-            root.setLevel(level)
-            root.removeHandler(handler)
+    with logging_to_receiver(flush_interval=0.05) as (logplex, _, handler), at_the_root(handler):
+        logging.getLogger("app").info("one")
+        assert logplex.wait_for(1)
+        assert holds_for(lambda: len(logplex.requests) == 1, 0.4)
+        assert handler.flush()
     assert [line.text for line in logplex.lines] == ["one"]
     assert len(logplex.requests) == 1
 
@@ -58,22 +44,13 @@ def test_two_handlers_do_not_feed_each_other():
             first,
         ),
         logging_to(logplex.url, flush_interval=0.05) as (_, second),
+        at_the_root(first, second),
     ):
-        root = logging.getLogger()
-        level = root.level
-        root.addHandler(first)
-        root.addHandler(second)
-        root.setLevel(logging.DEBUG)
-        try:
-            logging.getLogger("app").info("one")
-            assert logplex.wait_for(2)
-            assert holds_for(lambda: len(logplex.requests) == 2, 0.4)
-            assert first.flush()
-            assert second.flush()
-        finally:
-            root.setLevel(level)
-            root.removeHandler(first)
-            root.removeHandler(second)
+        logging.getLogger("app").info("one")
+        assert logplex.wait_for(2)
+        assert holds_for(lambda: len(logplex.requests) == 2, 0.4)
+        assert first.flush()
+        assert second.flush()
     assert [line.text for line in logplex.lines] == ["one", "one"]
 
 
@@ -91,10 +68,7 @@ def test_an_application_that_logs_while_it_delivers_loses_nothing():
             logging.getLogger("urllib3.connectionpool").warning("of a request")
             return super().send(request, **kwargs)
 
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, session_factory=Session, flush_interval=0.05) as (logger, _),
-    ):
+    with logging_to_receiver(session_factory=Session, flush_interval=0.05) as (logplex, logger, _):
         log.append(logger)
         logger.info("one")
         assert logplex.wait_for(1)
@@ -108,15 +82,12 @@ def test_an_application_that_logs_while_it_delivers_loses_nothing():
 def test_a_callback_that_logs_of_drops_does_not_push_out_records():
     """Its lines wait for the next batch, and give way to the application's."""
     log = []
-    with (
-        serving(answer(503)) as server,
-        logging_to(
-            server.url,
-            max_buffer_bytes=20_000,
-            shutdown_timeout=0.1,
-            on_drop=lambda records, cause: log[0].warning("lost %d", records),
-        ) as (logger, handler),
-    ):
+    with logging_to_server(
+        answer(503),
+        max_buffer_bytes=20_000,
+        shutdown_timeout=0.1,
+        on_drop=lambda records, cause: log[0].warning("lost %d", records),
+    ) as (_, logger, handler):
         log.append(logger)
         for number in range(300):
             logger.info("line %d", number)
@@ -131,17 +102,10 @@ def test_a_callback_that_logs_of_drops_does_not_push_out_records():
 
 def test_an_error_of_the_systems_kind_does_not_end_the_delivery(capsys):
     """Whatever a callback raises, even SystemExit, the worker goes on."""
-    attempts = []
-
-    def factory():
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise SystemExit("no CA")
-        return requests.Session()
-
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, session_factory=factory) as (logger, handler),
+    with logging_to_receiver(session_factory=failing_once(SystemExit("no CA"))) as (
+        logplex,
+        logger,
+        handler,
     ):
         logger.info("line")
         assert logplex.wait_for(1)
@@ -164,10 +128,7 @@ def test_a_failing_formatter_beside_a_stderr_that_logs_comes_to_an_end(monkeypat
         def format(self, record):
             raise KeyError("missing")
 
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, formatter=Failing()) as (logger, handler),
-    ):
+    with logging_to_receiver(formatter=Failing()) as (_, logger, handler):
         monkeypatch.setattr(sys, "stderr", LoggingStream())
         logger.info("line")
         stats = handler.stats()

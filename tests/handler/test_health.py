@@ -14,7 +14,14 @@ from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
-from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.logs import (
+    balanced,
+    logging_to,
+    logging_to_receiver,
+    logging_to_server,
+    own_stream,
+    wait_until,
+)
 from tests.servers import accept, answer, hang, refusing, serving
 
 PREFIX = "logplex_handler."
@@ -34,11 +41,10 @@ def total(lines, name):
 
 def test_a_line_once_per_interval_says_how_the_handler_is():
     """Metrics alone, in the handler's own stream; the line is not counted as a record."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(
-            logplex.url, formatter=KeyValueFormatter(source="here"), health_interval=0.1
-        ) as (logger, handler),
+    with logging_to_receiver(formatter=KeyValueFormatter(source="here"), health_interval=0.1) as (
+        logplex,
+        logger,
+        handler,
     ):
         for _ in range(5):
             logger.info("hello")
@@ -67,7 +73,7 @@ def test_a_line_once_per_interval_says_how_the_handler_is():
 
 def test_without_it_there_is_no_line_and_no_thread():
     """Nothing is said that was not asked for."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url) as (logger, handler):
+    with logging_to_receiver() as (logplex, logger, handler):
         logger.info("hello")
         handler.flush()
         assert not [one for one in threading.enumerate() if one.name.endswith("periodic")]
@@ -77,10 +83,7 @@ def test_without_it_there_is_no_line_and_no_thread():
 
 def test_the_last_line_leaves_when_the_handler_is_closed():
     """However long the interval is."""
-    with (
-        LogplexReceiver() as logplex,
-        logging_to(logplex.url, health_interval=3600) as (logger, handler),
-    ):
+    with logging_to_receiver(health_interval=3600) as (logplex, logger, handler):
         logger.info("hello")
         handler.flush()
         assert health(line.text for line in logplex.lines) == []
@@ -92,15 +95,14 @@ def test_the_last_line_leaves_when_the_handler_is_closed():
 @pytest.mark.usefixtures("short_waits")
 def test_failures_show(capsys):
     """Retries, drops by reason, and how full the accumulator is."""
-    with (
-        serving(answer(503), answer(503), accept) as server,
-        logging_to(
-            server.url,
-            health_interval=0.05,
-            max_buffer_bytes=20_000,
-            flush_interval=0.01,
-        ) as (logger, handler),
-    ):
+    with logging_to_server(
+        answer(503),
+        answer(503),
+        accept,
+        health_interval=0.05,
+        max_buffer_bytes=20_000,
+        flush_interval=0.01,
+    ) as (server, logger, handler):
         for _ in range(10):
             logger.info("x" * 5000)
         handler.flush()
@@ -142,9 +144,10 @@ def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
 
 def test_a_hanging_outage_does_not_pile_up_lines():
     """The newest of them wait, and no more than sixty."""
-    with (
-        serving(hang) as server,
-        logging_to(server.url, health_interval=0.002, shutdown_timeout=0.1) as (logger, handler),
+    with logging_to_server(hang, health_interval=0.002, shutdown_timeout=0.1) as (
+        _server,
+        logger,
+        handler,
     ):
         logger.info("hello")
         in_flight = own_stream(handler).in_flight

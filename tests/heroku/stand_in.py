@@ -89,7 +89,7 @@ class Heroku:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(15)
 
     def _serve(self, http):
         body = http.rfile.read(int(http.headers.get("Content-Length", "0"))).decode()

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import logging_to
+from tests.logs import logging_to_receiver
 from tests.process.shared import run
 
 
@@ -25,7 +25,7 @@ def _worker(number):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_multiprocessing_workers_deliver_their_lines():
     """Forked workers log through the handler of their parent's configuration."""
-    with LogplexReceiver() as logplex, logging_to(logplex.url) as (_, handler):
+    with logging_to_receiver() as (logplex, _, handler):
         logger = logging.getLogger("test.workers")
         logger.propagate = False
         logger.setLevel(logging.DEBUG)

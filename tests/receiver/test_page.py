@@ -29,7 +29,7 @@ def test_more_pages_than_anybody_opens_are_refused(monkeypatch):
         host = f"127.0.0.1:{one.page.port}"
 
         def opened():
-            page = socket.create_connection(("127.0.0.1", one.page.port), timeout=5)
+            page = socket.create_connection(("127.0.0.1", one.page.port), timeout=15)
             page.sendall(f"GET /api/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             return page, page.recv(100).split(b"\r\n")[0]
 
@@ -62,7 +62,7 @@ def test_a_page_may_say_that_it_saw_anything():
                 f"{one.page.url}api/events",
                 headers={"Last-Event-ID": seen},
                 stream=True,
-                timeout=5,
+                timeout=15,
             ) as answer:
                 assert answer.status_code == 200
                 assert any(b"a=1" in line for line in answer.iter_lines())
@@ -76,7 +76,7 @@ def local():
 
 
 def get(local, path="", **headers):
-    return requests.get(f"{local.page.url}{path}", headers=headers, timeout=5)
+    return requests.get(f"{local.page.url}{path}", headers=headers, timeout=15)
 
 
 def events(local, count=1, **headers):
@@ -234,7 +234,7 @@ def test_streams_are_told_apart_by_hostname_and_token():
                 one.receiver.url_for(token),
                 data=body("a=1"),
                 headers={"Content-Type": "application/logplex-1"},
-                timeout=5,
+                timeout=15,
             )
         _, items = one.store.since(0)
         assert [item["s"] for item in items if "x" in item] == ["shop", "shop#2"]
@@ -244,7 +244,7 @@ def test_the_end_does_not_wait_for_open_pages():
     """An open page is asked to come back later."""
     with shown() as one:
         one.send("a=1")
-        listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=5)
+        listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=15)
         next(listening.iter_lines())
     listening.close()
     with pytest.raises(requests.ConnectionError):

@@ -53,7 +53,7 @@ def _get(url, seconds=10.0):
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return requests.get(url, timeout=5)
+            return requests.get(url, timeout=15)
         except requests.ConnectionError:
             assert time.monotonic() < deadline
             time.sleep(0.05)

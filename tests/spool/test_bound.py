@@ -10,7 +10,7 @@ import pytest
 
 from logplex_handler._sender.disk_source import DiskSource
 from logplex_handler._sender.source import drain
-from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import rows
 
@@ -46,9 +46,10 @@ def test_beyond_the_bound_memory_does_what_it_does_without(spool):
 
 def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
     """Ten times as much as the accumulator may hold; in order, and none twice."""
-    with (
-        serving(answer(503)) as server,
-        logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
+    with logging_to_server(answer(503), spool=spool, max_buffer_bytes=2_000_000) as (
+        server,
+        logger,
+        handler,
     ):
         for number in range(60_000):
             logger.info("line %d %s", number, "x" * 200)
@@ -70,9 +71,10 @@ def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
         return spill(self)
 
     monkeypatch.setattr(DiskSource, "spill", slowly)
-    with (
-        serving(answer(503)) as server,
-        logging_to(server.url, spool=spool, max_buffer_bytes=2_000_000) as (logger, handler),
+    with logging_to_server(answer(503), spool=spool, max_buffer_bytes=2_000_000) as (
+        server,
+        logger,
+        handler,
     ):
         for number in range(20_000):
             logger.info("line %d %s", number, "x" * 200)

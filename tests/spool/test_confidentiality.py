@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tests.logs import logging_to, wait_until
+from tests.logs import logging_to, logging_to_server, wait_until
 from tests.servers import TOKEN, accept, answer, serving
 from tests.spool.shared import DEAD, leave, lines, rows
 
@@ -22,9 +22,10 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
     assert b"line 49" in content
     assert TOKEN.encode() not in content
     assert b"127.0.0.1:1" not in content
-    with (
-        serving(accept) as server,
-        logging_to(server.url, spool=spool, token_as_appname=token_as_appname) as (_, handler),
+    with logging_to_server(accept, spool=spool, token_as_appname=token_as_appname) as (
+        server,
+        _,
+        handler,
     ):
         assert handler.flush(5)
         appname = TOKEN.encode() if token_as_appname else b"app"
@@ -58,7 +59,7 @@ def test_files_of_another_user_are_not_used(spool, suffix, capsys):
     path = spool.with_name(spool.name + suffix)
     path.touch(0o600)
     os.chown(path, 12345, 12345)
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (_, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
         if suffix:

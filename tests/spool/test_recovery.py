@@ -6,7 +6,7 @@ import time
 
 from logplex_handler._sender import urgency
 from logplex_handler._sender.disk_source import DiskSource
-from tests.logs import balanced, logging_to, own_stream, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
 from tests.spool.shared import DEAD, leave, lines, rows
 
@@ -15,10 +15,7 @@ def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
     """It leaves at once, however soon after a request."""
     monkeypatch.setattr(urgency, "_LINGER", 600)
     options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
-    with (
-        serving(accept) as server,
-        logging_to(server.url, spool=spool, **options) as (logger, handler),
-    ):
+    with logging_to_server(accept, spool=spool, **options) as (server, logger, handler):
         source = own_stream(handler).source
         assert isinstance(source, DiskSource)
         for text in lines(*range(5)):
@@ -42,7 +39,7 @@ def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, cap
     before = leave(spool, lines(*range(1000)))
     assert (before.pending, dict(before.dropped)) == (1000, {})
     assert "1000 records left in the spool: NewConnectionError" in capsys.readouterr().err
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("new")
         assert handler.flush(5)
         assert server.frames() == [line.encode() for line in [*lines(*range(1000)), "new"]]
@@ -54,7 +51,7 @@ def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, cap
 def test_a_flush_alone_delivers_what_was_left(spool):
     """A process need not log anything itself."""
     leave(spool, lines(1, 2))
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(5)
         assert server.frames() == [b"line 1", b"line 2"]
 
@@ -67,7 +64,7 @@ def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
         seen.extend(rows(spool, "frame_id, body"))
         accept(connection)
 
-    with serving(look) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(look, spool=spool) as (server, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
         (request,) = server.received
@@ -80,7 +77,7 @@ def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(
     with serving(reset, answer(503)) as server:
         leave(spool, lines(1, 2, 3), url=server.url, until=lambda: server.received)
         first = server.received[0]
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("new")
         assert handler.flush(5)
         again, new = server.received
@@ -109,7 +106,7 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
             return accepted and server.received[-1] is not accepted[-1]
 
         leave(spool, messages, url=server.url, until=is_cut)
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(5)
         delivered = [text for request in accepted for text in texts(request.body)]
         assert len(accepted) == 1
@@ -119,7 +116,7 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 def test_records_of_a_dead_process_that_are_refused_are_dropped_and_told(spool):
     """Like this process's own; the rest is delivered, and the counts balance."""
     leave(spool, [*lines(1, 2), "bad", *lines(3, 4)])
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         server.steps[:] = [refusing(b"bad", 413)(server)]
         logger.info("new")
         assert wait_until(lambda: handler.flush(1) and handler.stats().delivered == 5)
@@ -133,7 +130,7 @@ def test_a_record_of_several_packets_is_one_record_on_disk(spool):
     """It is counted once, by both processes."""
     long = "x" * 30_000
     assert leave(spool, [long, "short"]).pending == 2
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(5)
         stats = handler.stats()
         assert (stats.delivered, stats.recovered) == (2, 2)
@@ -207,7 +204,7 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
         assert wait_until(lambda: len(server.received) >= 2)
         before = {request.frame_id: request.body for request in server.received}
     assert len(rows(spool)) > 4
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(5)
         again = {request.frame_id: request.body for request in server.received}
         assert len(again) == len(server.received)

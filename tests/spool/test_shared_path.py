@@ -15,7 +15,7 @@ import time
 import pytest
 
 from logplex_handler._spool import transactions
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool import kills
 from tests.spool.shared import DEAD, rows
@@ -28,7 +28,7 @@ def test_the_rows_of_a_live_process_are_not_taken_over(spool):
     with logging_to(DEAD, spool=spool, shutdown_timeout=0.1) as (logger, first):
         logger.info("of the first")
         assert wait_until(lambda: spool.exists() and rows(spool))
-        with serving(accept) as server, logging_to(server.url, spool=spool) as (_, second):
+        with logging_to_server(accept, spool=spool) as (server, _, second):
             assert second.flush(5)
             program = f"""
                 from logplex_handler import LogplexHandler
@@ -52,7 +52,7 @@ def _log_in_child(handler, logger, name, number):
 def test_forked_children_share_a_path_with_their_parent(spool):
     """Each process has rows of its own; every line arrives once, in order."""
     context = multiprocessing.get_context("fork")
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("parent -1")
         assert wait_until(spool.exists)
         children = [
@@ -80,7 +80,7 @@ def test_forked_children_share_a_path_with_their_parent(spool):
 def test_forks_while_other_threads_write_to_the_spool(spool):
     """No child waits for a lock whose holder did not survive the fork."""
     stop = threading.Event()
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
 
         def chatter():
             while not stop.is_set():
@@ -133,7 +133,7 @@ def test_many_processes_die_and_one_delivers_it_all(spool):
         for process in processes:
             process.kill()
             process.wait()
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (_, handler):
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(10)
         assert handler.stats().recovered == 4000
         found: dict[bytes, list[int]] = {}
@@ -159,7 +159,7 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
         # As it is seen by a child that has inherited it.
         path = os.path.realpath(spool)
         monkeypatch.setitem(transactions._opened, -1, (path, os.getppid(), None))
-        with serving(accept) as server, logging_to(server.url, spool=spool) as (other, handler):
+        with logging_to_server(accept, spool=spool) as (server, other, handler):
             other.info("hello")
             assert handler.flush(5)
             assert server.frames() == [b"hello"]

@@ -12,7 +12,7 @@ import pytest
 
 from logplex_handler._delivery import scheduler
 from logplex_handler._spool import transactions
-from tests.logs import balanced, logging_to, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept, answer, reset, serving
 from tests.spool.shared import DEAD, held, leave, lines, rows
@@ -24,7 +24,7 @@ from tests.spool.shared import DEAD, held, leave, lines, rows
 def test_with_a_file_that_is_no_spool_memory_goes_on(spool, content, capsys):
     """It is said, and the file is left as it is."""
     spool.write_bytes(content)
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
         assert server.frames() == [b"hello"]
@@ -37,7 +37,7 @@ def test_a_file_of_another_version_is_left_alone(spool, capsys):
     with contextlib.closing(sqlite3.connect(spool)) as db:
         db.execute("PRAGMA user_version = 99")
         db.execute("CREATE TABLE others (name)")
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (_, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
     assert "spool: it is another program's" in capsys.readouterr().err
@@ -48,7 +48,7 @@ def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys
     tmp_path.chmod(0o500)
     # Root may write everywhere but where the system allows nobody to.
     path = tmp_path / "spool.db" if os.geteuid() else "/sys/spool.db"
-    with serving(accept) as server, logging_to(server.url, spool=path) as (logger, handler):
+    with logging_to_server(accept, spool=path) as (server, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
         assert server.frames() == [b"hello"]
@@ -67,10 +67,7 @@ def test_with_a_directory_that_is_not_there_memory_goes_on(tmp_path, capsys):
 
 def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
     """Records on it are lost and reported; later ones are delivered from memory."""
-    with (
-        serving(answer(503)) as server,
-        logging_to(server.url, spool=spool) as (logger, handler),
-    ):
+    with logging_to_server(answer(503), spool=spool) as (server, logger, handler):
         logger.info("in flight")
         assert wait_until(lambda: server.received)
         for number in range(100):
@@ -107,7 +104,7 @@ def test_another_programs_database_is_left_as_it_is(spool, capsys):
         db.execute("CREATE TABLE others (name)")
     spool.chmod(0o644)
     content = spool.read_bytes()
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("hello")
         assert handler.flush(5)
         assert server.frames() == [b"hello"]
@@ -139,7 +136,7 @@ def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
     with contextlib.closing(sqlite3.connect(spool)) as db:
         db.execute(f"UPDATE chunks SET {damage[:100_100]} WHERE id = 1")
         db.commit()
-    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("third")
         assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
         stats = handler.stats()
@@ -154,7 +151,7 @@ def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
 def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
     """As where a fork has closed it, and there is no descriptor to be had just then."""
     away = spool.with_name("away.db")
-    with serving(answer(503)) as server, logging_to(server.url, spool=spool) as (logger, handler):
+    with logging_to_server(answer(503), spool=spool) as (server, logger, handler):
         for line in lines(*range(100)):
             logger.info(line)
         assert wait_until(lambda: len(rows(spool)) == 1)

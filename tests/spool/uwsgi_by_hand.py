@@ -54,7 +54,7 @@ def test_workers_deliver_every_request_once(tmp_path, arguments):
                 deadline = time.monotonic() + 10
                 while True:
                     try:
-                        requests.get(f"http://127.0.0.1:{port}/{number}", timeout=5)
+                        requests.get(f"http://127.0.0.1:{port}/{number}", timeout=15)
                         break
                     except requests.ConnectionError:
                         assert time.monotonic() < deadline

@@ -1,13 +1,11 @@
 """Records for unknown or ended streams are dropped, counted and reported."""
 
-from collections import Counter
-
 import pytest
 
 from logplex_handler._delivery import scheduler
 from logplex_handler.streams._resolution import ResolutionState
 from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER
-from tests.logs import balanced, holds_for, logging_to, wait_until
+from tests.logs import Told, balanced, holds_for, logging_to, wait_until
 from tests.servers import answer, serving
 from tests.streams.shared import Record, receiving, to, token
 
@@ -39,10 +37,10 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
 def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
     """For the first record of a stream, later ones, and those without a stream; not for its own."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
-    told = Counter()
+    told = Told()
 
     def on_drop(records, cause):
-        told[cause] += records
+        told(records, cause)
         logger.info("dropped", extra=to("nobody"))
 
     with receiving("own") as logplex:
@@ -50,43 +48,43 @@ def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
         with logging_to(url, streams={}, on_drop=on_drop) as (logger, handler):
             for _ in range(3):
                 logger.info("line", extra=to("nobody"))
-            assert wait_until(lambda: told == {"unknown_stream": 3})
+            assert wait_until(lambda: told.dropped == {"unknown_stream": 3})
             for _ in range(2):
                 logger.info("line", extra=to("nobody"))
-            assert wait_until(lambda: told == {"unknown_stream": 5})
+            assert wait_until(lambda: told.dropped == {"unknown_stream": 5})
             assert wait_until(lambda: "nobody" not in handler._pipeline._registry._streams)
             logger.info("line", extra=to("nobody"))
             logger.info("line", extra=to(["a", "list"]))
-            assert wait_until(lambda: told == {"unknown_stream": 7})
-            assert holds_for(lambda: told == {"unknown_stream": 7}, 0.2)
+            assert wait_until(lambda: told.dropped == {"unknown_stream": 7})
+            assert holds_for(lambda: told.dropped == {"unknown_stream": 7}, 0.2)
             assert balanced(handler.stats())
             assert handler.stats().dropped["unknown_stream"] > 7
 
 
 def test_on_drop_hears_of_records_for_a_stream_that_has_ended():
     """Of each, though it is said on stderr only now and then."""
-    told = Counter()
+    told = Told()
     with receiving("other") as logplex:
         source = Record({1: logplex.url_for("gone")})
         source.refresh = lambda stream, rejected: None
-        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        options = {"on_drop": told}
         with logging_to(None, streams=source, **options) as (logger, handler):
             logger.info("line", extra=to(1))
             assert handler.flush()
             logger.info("late", extra=to(1))
-            assert wait_until(lambda: told == {"stream_gone": 2})
+            assert wait_until(lambda: told.dropped == {"stream_gone": 2})
             logger.info("last", extra=to(1))
-    assert told == {"stream_gone": 3} == handler.stats().dropped
+    assert told.dropped == {"stream_gone": 3} == handler.stats().dropped
 
 
 def test_on_drop_hears_of_a_record_for_a_stream_where_there_are_none():
     """The handler has its own URL alone, and no thread for streams."""
-    told = Counter()
+    told = Told()
     with receiving(token("own")) as logplex:
-        options = {"on_drop": lambda records, cause: told.update({cause: records})}
+        options = {"on_drop": told}
         with logging_to(logplex.url, **options) as (logger, handler):
             logger.info("line", extra=to("customer"))
-            assert wait_until(lambda: told == {"unknown_stream": 1})
+            assert wait_until(lambda: told.dropped == {"unknown_stream": 1})
             logger.info("own")
             assert handler.flush()
     assert [line.text for line in logplex.lines] == ["own"]

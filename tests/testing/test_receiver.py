@@ -136,8 +136,8 @@ def test_close_leaves_no_thread_and_no_connection():
     before = set(threading.enumerate())
     logplex = LogplexReceiver().start()
     where = address(logplex)
-    idle = socket.create_connection(where, timeout=5)
-    busy = socket.create_connection(where, timeout=5)
+    idle = socket.create_connection(where, timeout=15)
+    busy = socket.create_connection(where, timeout=15)
     with idle, busy:
         busy.sendall(b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         post(logplex, LINES)
@@ -146,7 +146,7 @@ def test_close_leaves_no_thread_and_no_connection():
         assert busy.recv(1) == b""
     assert set(threading.enumerate()) == before
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(where, timeout=5).close()
+        socket.create_connection(where, timeout=15).close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

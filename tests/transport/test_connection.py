@@ -13,7 +13,7 @@ import requests
 from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
-from tests.logs import logging_to
+from tests.logs import logging_to, logging_to_server
 from tests.pace import stopwatch
 from tests.servers import NO_CONTENT, TOKEN, accept, answer, hang, serving
 
@@ -113,10 +113,7 @@ def test_a_name_that_cannot_be_looked_up_keeps_the_records(monkeypatch):
 
 def test_a_half_open_connection_is_given_up_and_replaced():
     """The receiver is gone without a word; the batch leaves on a new connection."""
-    with (
-        serving(accept, hang, accept) as server,
-        logging_to(server.url, timeout=0.3) as (logger, handler),
-    ):
+    with logging_to_server(accept, hang, accept, timeout=0.3) as (server, logger, handler):
         logger.info("one")
         assert handler.flush()
         logger.info("two")
@@ -218,7 +215,7 @@ def test_hints_before_an_answer_are_skipped():
         time.sleep(0.05)
         connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + NO_CONTENT)
 
-    with serving(hinting) as server, logging_to(server.url, flush_interval=0) as (logger, handler):
+    with logging_to_server(hinting, flush_interval=0) as (server, logger, handler):
         for number in range(3):
             logger.info("line %d", number)
             assert handler.flush()
@@ -229,10 +226,7 @@ def test_hints_before_an_answer_are_skipped():
 
 def test_an_answer_that_is_not_the_last_word_is_none(short_waits):
     """101 leaves HTTP: the bytes after it belong to no request."""
-    with (
-        serving(answer(101, "Upgrade: x"), accept) as server,
-        logging_to(server.url) as (logger, handler),
-    ):
+    with logging_to_server(answer(101, "Upgrade: x"), accept) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
         stats = handler.stats()

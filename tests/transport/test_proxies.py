@@ -4,7 +4,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
-from tests.logs import logging_to
+from tests.logs import logging_to, logging_to_server
 from tests.servers import TOKEN, accept, serving
 
 
@@ -62,7 +62,7 @@ def tunnel_to(port):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-        thread.join(5)
+        thread.join(15)
 
 
 def test_a_tunnel_of_the_environment_is_used_for_tls(authority, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_receiver_on_this_machine_is_reached_without_the_proxy(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with serving(accept) as server, logging_to(server.url) as (logger, handler):
+    with logging_to_server(accept) as (server, logger, handler):
         logger.info("line")
         assert handler.flush()
     assert server.frames() == [b"line"]
