@@ -10,6 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
 
 from logplex_handler.errors import ConfigurationError
@@ -175,7 +176,8 @@ class _Lag:
         # In the loop's own thread.
         if not self._closed:
             self._due = loop.time() + _TICK
-            loop.call_at(self._due, self._tick, loop)
+            # A copy of this context would keep alive what a request has set there.
+            loop.call_at(self._due, self._tick, loop, context=Context())
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._most = max(self._most or 0.0, loop.time() - self._due)

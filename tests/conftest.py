@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextvars
 import logging
+import sys
+import threading
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from logplex_handler._sender import retry_policy
+from logplex_handler.streams import current
 from logplex_handler.testing._behaviour import Tokens
 
 # A failed assertion of a shared module shows its values, as one of a test does.
@@ -111,6 +116,22 @@ def _loggers_go_on() -> Generator[None, None, None]:
             disabled.append(logger.name)
     if disabled:
         pytest.fail(f"Loggers are disabled: {disabled[:3]}", pytrace=False)
+
+
+@pytest.fixture
+def threads_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread starts in a copy of its starter's context, as on a free-threaded Python 3.14."""
+    start = threading.Thread.start
+
+    def inheriting(thread: Any) -> None:
+        if getattr(thread, "_context", None) is None:
+            thread._context = contextvars.copy_context()
+            if sys.version_info < (3, 14):
+                thread.run = partial(thread._context.run, thread.run)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", inheriting)
+    monkeypatch.setattr(current, "_THREADS_INHERIT", True)
 
 
 @pytest.fixture

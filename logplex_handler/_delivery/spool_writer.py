@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable
 
+from logplex_handler._process.contexts import new_thread
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
@@ -106,8 +107,7 @@ class SpoolWriter:
         with self._starting:
             if self._thread is not None or self._stopped:
                 return
-            thread = threading.Thread(target=self._work, name="logplex_handler.spool", daemon=True)
-            self._thread = thread
+            self._thread = thread = new_thread(self._work, "logplex_handler.spool")
             try:
                 thread.start()
             except RuntimeError:

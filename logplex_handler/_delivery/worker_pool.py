@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.scheduler import Scheduler
+from logplex_handler._process.contexts import new_thread
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
@@ -194,7 +195,7 @@ class WorkerPool:
                 busy = self._busy.intersection([worker.ident for worker in self._workers])
                 if len(busy) < len(self._workers) or len(self._workers) >= self._max_workers:
                     return
-                worker = threading.Thread(target=self._work, name="logplex_handler", daemon=True)
+                worker = new_thread(self._work, "logplex_handler")
                 self._workers.append(worker)
             worker.start()
         except RuntimeError:

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Hashable
 
+from logplex_handler._process.contexts import in_empty_context
+
 # Seconds between two reports of the same kind.
 _INTERVAL = 60.0
 
@@ -29,12 +31,16 @@ class Diagnostics:
             return False
         # Noted first: where stderr is itself a logger, writing to it may come back here.
         self._warned_at[kind] = now
-        stream = sys.stderr
-        if stream is not None:
-            with contextlib.suppress(Exception):
-                stream.write(f"logplex_handler: {message}\n")
-                stream.flush()
+        with contextlib.suppress(Exception):
+            in_empty_context(_write, f"logplex_handler: {message}\n")
         return True
+
+
+def _write(line: str) -> None:
+    stream = sys.stderr
+    if stream is not None:
+        stream.write(line)
+        stream.flush()
 
 
 def records_in_words(number: int) -> str:

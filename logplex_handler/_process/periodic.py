@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from logplex_handler._process.contexts import new_thread
+
 # The part of the interval over which processes are spread. A thousand processes report within six
 # seconds of each minute; a receiver that counts by the minute still gets one report of each process
 # in every minute.
@@ -46,9 +48,7 @@ class Periodic:
         with self._lock:
             if self._thread is not None or self._stopped.is_set():
                 return
-            self._thread = threading.Thread(
-                target=self._work, name="logplex_handler.periodic", daemon=True
-            )
+            self._thread = new_thread(self._work, "logplex_handler.periodic")
             try:
                 self._thread.start()
             except RuntimeError:

@@ -1,4 +1,4 @@
-"""Whether the package itself causes the code that runs now, in this thread or greenlet.
+"""Whether the package itself causes the code that runs now.
 
 Records that are logged meanwhile must not cause a delivery, which would log again, and so on
 without end. Those of the HTTP libraries during a request are left out altogether.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Any
 
-from logplex_handler._process import forks
+from logplex_handler._process.contexts import CallVar
 
 
 class Activity(Enum):
@@ -25,27 +23,9 @@ class Activity(Enum):
     CALLBACK = "calling the application's `on_drop`"
 
 
-current_activity: ContextVar[Activity | None] = ContextVar("logplex_handler_activity", default=None)
-
-
-class _NoneInChildren:
-    def after_fork_in_child(self) -> None:
-        """A callback may have forked; its call is an activity of the parent alone."""
-        current_activity.set(None)
-
-
-_none_in_children = _NoneInChildren()
-forks.register(_none_in_children)
-
-
-@contextmanager
-def performing(activity: Activity) -> Iterator[None]:
-    """Make this the current activity for the duration of a `with` block."""
-    token = current_activity.set(activity)
-    try:
-        yield
-    finally:
-        current_activity.reset(token)
+current_activity: CallVar[Activity] = CallVar("activity")
+# Makes its argument the current activity for the duration of a `with` block.
+performing = current_activity.set
 
 
 # The first part of the loggers' names.

@@ -9,22 +9,20 @@ from __future__ import annotations
 import http.client
 import importlib
 import io
-import math
 import os
 import socket
 import ssl
 import sys
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from logplex_handler._process import forks
+from logplex_handler._process.contexts import CallVar
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -33,24 +31,19 @@ if TYPE_CHECKING:
 _PIECE = 524_288
 
 
-# When a request is given up, on the monotonic clock. Each thread (and greenlet) has its own.
-_deadline: ContextVar[float] = ContextVar("logplex_handler_deadline", default=math.inf)
+# When a request is given up, on the monotonic clock.
+_deadline: CallVar[float] = CallVar("deadline")
 
 
-@contextmanager
-def until(deadline: float) -> Iterator[None]:
+def until(deadline: float) -> AbstractContextManager[None]:
     """Within it, bounded connections raise TimeoutError once the deadline has passed."""
-    token = _deadline.set(deadline)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+    return _deadline.set(deadline)
 
 
 def _bounded(timeout: float | None) -> float | None:
     """Seconds that one operation may take: its own timeout, or the time until the deadline."""
     deadline = _deadline.get()
-    if deadline == math.inf:
+    if deadline is None:
         return timeout
     left = deadline - time.monotonic()
     if left <= 0:

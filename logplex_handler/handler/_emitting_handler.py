@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from contextvars import ContextVar
 from typing import Literal
 
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
+from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
 from logplex_handler.errors import ConfigurationError
@@ -17,8 +17,10 @@ from logplex_handler.handler._pipeline import Inactive, Pipeline
 from logplex_handler.handler.options import Options
 from logplex_handler.streams.current import ever_used, stream_of
 
-# Whether `handleError` is running in this thread or greenlet.
-_reporting: ContextVar[bool] = ContextVar("logplex_handler_reporting", default=False)
+# Bound here because it is read for every record.
+_activity_mark = current_activity.mark
+# Whether `handleError` is running.
+_reporting: CallVar[bool] = CallVar("reporting")
 
 
 class EmittingHandler(logging.Handler):
@@ -91,7 +93,7 @@ class EmittingHandler(logging.Handler):
         try:
             # The way of nearly every record, in as few steps as possible (`docs/performance.md`).
             pipeline = self._pipeline
-            if pipeline.here[0] and current_activity.get() is None:
+            if pipeline.here[0] and _activity_mark.get() is None:
                 entry = self._codec.call_sites.light_entry(record, self.formatter)
                 if entry is not None:
                     if self._may_name_stream[0]:
@@ -144,12 +146,8 @@ class EmittingHandler(logging.Handler):
         if _reporting.get():
             # Writing to stderr has logged a record, and that has failed as well.
             return
-        token = _reporting.set(True)
-        try:
-            with contextlib.suppress(Exception):
-                super().handleError(record)
-        finally:
-            _reporting.reset(token)
+        with _reporting.set(True), contextlib.suppress(Exception):
+            super().handleError(record)
 
 
 def begin_shutdown(handler: EmittingHandler) -> None:

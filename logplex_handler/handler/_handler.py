@@ -7,6 +7,7 @@ import os
 from collections.abc import Hashable, Mapping
 from typing import Literal
 
+from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._transport.session import SessionFactory
@@ -206,7 +207,8 @@ class LogplexHandler(EmittingHandler):
             True if they are. False also if a receiver has asked for a longer wait; the call then
             returns as soon as the records for other receivers are delivered.
         """
-        return self._current_pipeline().flush(timeout)
+        # The application's functions see the same context whichever thread calls them.
+        return in_empty_context(self._current_pipeline().flush, timeout)
 
     def close(self) -> None:
         """Deliver the waiting records, for at most `shutdown_timeout` seconds, and stop.
@@ -216,7 +218,7 @@ class LogplexHandler(EmittingHandler):
         do nothing; later records are counted as dropped (`closed`).
         """
         super().close()
-        self._current_pipeline().close()
+        in_empty_context(self._current_pipeline().close)
 
     def stats(self, stream: Hashable = None) -> Stats:
         """Return what has happened to every record so far, in this process.

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from logplex_handler._process import exits, forks
+from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler._process.periodic import Periodic
@@ -138,7 +139,9 @@ class Reporter:
             logged.add(name)
         # In the application's own stream, as a customer must not see the program's traceback.
         with contextlib.suppress(Exception):
-            self._logger.warning("metric left out", exc_info=error, extra={"metric": name})
+            in_empty_context(
+                self._logger.warning, "metric left out", exc_info=error, extra={"metric": name}
+            )
 
     def warn_closed(self) -> None:
         """Report on stderr that a metric was recorded after the last report."""
@@ -146,6 +149,9 @@ class Reporter:
 
     def report(self) -> None:
         """Call the polled functions and the collectors, then log everything recorded."""
+        in_empty_context(self._report)
+
+    def _report(self) -> None:
         if not self.is_enabled():
             return
         # These calls may take long, so they come before anything is drained.
@@ -170,17 +176,22 @@ class Reporter:
     ) -> None:
         """Log everything recorded, with what the polled functions of each meter and the collectors
         returned, without a call into the application."""
+        in_empty_context(self._report_recorded, polled or {}, collected or {})
+
+    def _report_recorded(
+        self, polled: Mapping[Meter, Mapping[str, str]], collected: Mapping[str, str]
+    ) -> None:
         with self._lock:
             active = list(self._active)
             failed, self._failed = self._failed, 0
-        own = dict(collected or {})
+        own = dict(collected)
         if failed:
             own |= metric_pairs.count("logplex_handler.metrics.failed", failed)
         for meter in active:
             with self._lock:
                 self._active.discard(meter)
             # Drained only now: whatever is recorded from here on makes the meter active again.
-            pairs = meter.drain() | dict((polled or {}).get(meter, {}))
+            pairs = meter.drain() | dict(polled.get(meter, {}))
             if meter.is_lasting:
                 with self._lock:
                     self._active.add(meter)

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 __all__ = ["use_stream"]
 
 ATTRIBUTE = "logplex_stream"
 
-_current: ContextVar[Hashable] = ContextVar("logplex_handler_stream", default=None)
+
+class _Choice:
+    """What one `use_stream` block has chosen, in whatever contexts it is copied to."""
+
+    __slots__ = ("is_over", "stream", "thread")
+
+    def __init__(self, stream: Hashable) -> None:
+        self.stream = stream
+        self.thread = threading.get_ident()
+        self.is_over = False
+
+    def holds(self) -> bool:
+        """Whether it holds here, where every new thread has a copy of its starter's context.
+
+        There, such a copy has to be told apart from one that the application has made on purpose:
+        `asyncio.to_thread` and others call a function in a copy of the caller's context.
+        """
+        if self.thread == threading.get_ident() and not self.is_over:
+            return True
+        base: Context | None = getattr(threading.current_thread(), "_context", None)
+        if base is None or base.get(_current) is not self:
+            return True
+        # The thread was started within the block. What it calls in a context of its own may be one
+        # of those calls, which end before the block does, or may run for as long as the thread.
+        token = _probe.set(self)
+        is_base = base.get(_probe) is self
+        _probe.reset(token)
+        return not (is_base or self.is_over)
+
+
+_current: ContextVar[_Choice | None] = ContextVar("logplex_handler_stream", default=None)
+_probe: ContextVar[_Choice | None] = ContextVar("logplex_handler_probe", default=None)
+# Free-threaded builds from 3.14 on, and others with `-X thread_inherit_context=1`.
+_THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 # Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]
 
@@ -29,10 +64,12 @@ def use_stream(stream: Hashable) -> Iterator[None]:
         stream: The stream's id in the handler's `streams`; None for the handler's own URL.
     """
     ever_used[0] = True
-    token = _current.set(stream)
+    choice = _Choice(stream)
+    token = _current.set(choice)
     try:
         yield
     finally:
+        choice.is_over = True
         # A generator may be closed in another context, where there is nothing to reset.
         with suppress(ValueError):
             _current.reset(token)
@@ -41,4 +78,9 @@ def use_stream(stream: Hashable) -> Iterator[None]:
 def stream_of(record: logging.LogRecord) -> Hashable:
     """The stream that the record names, or else that of the context; None without either."""
     named: Hashable = record.__dict__.get(ATTRIBUTE)
-    return _current.get() if named is None else named
+    if named is not None:
+        return named
+    choice = _current.get()
+    if choice is None or (_THREADS_INHERIT and not choice.holds()):
+        return None
+    return choice.stream
