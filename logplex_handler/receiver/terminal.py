@@ -25,6 +25,8 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 # The handler's own pair stands before any text that could hold another.
 _LEVEL = re.compile(r"(?<![^ ])level=\w+")
+# Streams that are remembered; two are enough to show their names from then on.
+_MAX_STREAMS = 2
 # Columns; wider explanations are hard to read.
 _WIDTH = 96
 
@@ -123,6 +125,7 @@ class Terminal:
         self._style = style
         self._filter = line_filter
         self._quiet = quiet
+        self._streams: set[str] = set()
         self.lines = self.requests = self.violations = 0
         # Set when stdout is closed, for example because `head` has read enough.
         self.reader_is_gone = threading.Event()
@@ -146,11 +149,20 @@ class Terminal:
             yield from self._explained(violation)
         for line in received.lines:
             if not self._quiet and self._filter.passes(line):
-                yield shown_line(line.line, self._style)
+                yield self._shown_line(line)
             for violation in line.violations:
                 if self._quiet:
-                    yield shown_line(line.line, self._style)
+                    yield self._shown_line(line)
                 yield from self._explained(violation)
+
+    def _shown_line(self, seen: ReceivedLine) -> str:
+        """The line as its customer sees it, behind the stream's name if there are several."""
+        shown = shown_line(seen.line, self._style)
+        if len(self._streams) < _MAX_STREAMS:
+            self._streams.add(seen.stream)
+        if len(self._streams) == 1:
+            return shown
+        return f"{self._style.of_process(harmless(seen.stream), seen.stream)} | {shown}"
 
     def _explained(self, violation: Violation) -> Iterator[str]:
         self.violations += 1

@@ -44,6 +44,17 @@ def test_lines_appear_as_they_arrive(tab, local):
     expect(tab.get_by_text("Nothing has arrived yet")).to_be_hidden()
 
 
+def test_two_customers_are_told_apart(tab, local):
+    """A row has the name of its stream as soon as there are several."""
+    local.send("msg=a", hostname="acme")
+    opened(tab, local)
+    stream = tab.locator(f"{ROWS} .stream")
+    expect(stream.first).to_be_hidden()
+    local.send("msg=b", hostname="globex")
+    expect(stream).to_have_text(["acme", "globex"])
+    expect(stream.first).to_be_visible()
+
+
 def test_filters_leave_what_passes_all_of_them(tab, local):
     """By text, stream, process, level and violations; new lines are held to them too."""
     local.send("msg=apple", "msg=banana", process="web.1", hostname="shop")

@@ -34,6 +34,20 @@ def test_lines_are_shown_as_heroku_logs_shows_them(tmp_path):
     assert "2 lines in 2 requests, 0 violations" in said
 
 
+def test_two_customers_are_told_apart(tmp_path):
+    """By the stream, or by the end of the token where the hostname is the same."""
+    with receiving(tmp_path) as local:
+        local.post(body("first", hostname="acme"))
+        local.post(body("second", hostname="globex"), Logplex_Frame_Id="b")
+        local.url = local.url.replace("@", "-of-another-7d31@")
+        local.post(body("third", hostname="acme"), Logplex_Frame_Id="c")
+        shown, _ = local.end()
+    first, second, third = shown.splitlines()
+    assert re.fullmatch(rf"{TIME} app\[web\.1\]: first", first)
+    assert re.fullmatch(rf"globex \| {TIME} app\[web\.1\]: second", second)
+    assert re.fullmatch(rf"acme…7d31 \| {TIME} app\[web\.1\]: third", third)
+
+
 def test_violations_are_explained_below_their_line(tmp_path):
     """By place, consequence and cure: of requests, packets and texts."""
     with receiving(tmp_path) as local:

@@ -227,8 +227,8 @@ def test_only_so_many_lines_are_kept():
 
 
 def test_streams_are_told_apart_by_hostname_and_token():
-    """Two tokens that share a hostname are two streams."""
-    with shown(tokens=["t.first-stream", "t.other-stream"]) as one:
+    """Tokens that share a hostname are streams of their own; no whole token is shown."""
+    with shown(tokens=["t.first-stream-1a2b", "t.other-stream-3c4d", "t.short"]) as one:
         for token in one.receiver.tokens:
             requests.post(
                 one.receiver.url_for(token),
@@ -237,7 +237,7 @@ def test_streams_are_told_apart_by_hostname_and_token():
                 timeout=15,
             )
         _, items = one.store.since(0)
-        assert [item["s"] for item in items if "x" in item] == ["shop", "shop#2"]
+        assert [item["s"] for item in items if "x" in item] == ["shop", "shop…3c4d", "shop…3"]
 
 
 def test_the_end_does_not_wait_for_open_pages():

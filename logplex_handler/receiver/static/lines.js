@@ -21,7 +21,7 @@ let following = true;
 let chosen = null;
 let due = false;
 let lastTop = 0;
-const streams = new Set();
+const streams = new Map();
 const processes = new Map();
 const pool = [];
 
@@ -31,7 +31,11 @@ export function add(lines) {
   for (const line of lines) {
     counts.total += 1;
     counts.violations += line.w ?? 0;
-    if (!streams.has(line.s)) { streams.add(line.s); offer(find("#stream"), line.s); }
+    if (!streams.has(line.s)) {
+      streams.set(line.s, colour(line.s));
+      offer(find("#stream"), line.s);
+      list.classList.toggle("several", streams.size > 1);
+    }
     if (!processes.has(line.p)) { processes.set(line.p, colour(line.p)); offer(find("#process"), line.p); }
     all.push(line);
     if (passes(line)) shown.push(line);
@@ -116,11 +120,12 @@ function drawNow() {
 
 function newRow() {
   const time = make("span", { class: "time" });
+  const stream = make("span", { class: "stream" });
   const name = make("span", { class: "name" });
   const text = make("span", { class: "text" });
   const note = make("span", { class: "note" });
-  const element = make("div", { class: "row", role: "option" }, time, name, text, note);
-  const row = { element, time, name, text, note, line: null, sought: "" };
+  const element = make("div", { class: "row", role: "option" }, time, stream, name, text, note);
+  const row = { element, time, stream, name, text, note, line: null, sought: "" };
   element.addEventListener("click", () => choose(row.line, true));
   rows.append(element);
   return row;
@@ -138,6 +143,8 @@ function fill(row, line, index) {
     + (line.v <= 3 ? " error" : line.v === 4 ? " warning" : line.v === 7 ? " debug" : "")
     + (line.w ? " bad" : "") + (line.h ? " unseen" : "");
   row.time.textContent = visible(line.t.slice(11, 23));
+  row.stream.textContent = visible(line.s);
+  row.stream.className = "stream " + streams.get(line.s);
   row.name.textContent = visible(`app[${line.p}]`);
   row.name.className = "name " + processes.get(line.p);
   row.note.textContent = line.w ? (line.w === 1 ? "⚠ 1 violation" : `⚠ ${line.w} violations`) : "";
