@@ -15,7 +15,7 @@ import ssl
 import sys
 import time
 import weakref
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A body is sent in pieces of this many bytes, so that the deadline is checked between them.
 _PIECE = 524_288
+# Bytes. A longer answer is not read to its end: its connection is closed instead.
+MAX_ANSWER = 65_536
 
 
 # When a request is given up, on the monotonic clock.
@@ -216,6 +218,34 @@ class BoundedHTTPConnection(HTTPConnection):
             sock.settimeout(_bounded(timeout))
             super().send(view[start : start + _PIECE])
         sock.settimeout(timeout)
+
+    def send_whole(self, head: bytes, body: bytes, timeout: float) -> None:
+        """Send a request on the open connection."""
+        self.sock.settimeout(timeout)
+        # The receiver may have answered, and closed the connection, without reading all of it.
+        with suppress(BrokenPipeError):
+            if len(body) <= _PIECE:
+                self.send(head + body)
+            else:
+                self.send(head)
+                self.send(body)
+
+    def read_answer(self) -> tuple[int, str | None]:
+        """The status and the Retry-After header of the answer.
+
+        The connection is closed unless it can be used again.
+        """
+        response = _BoundedResponse(self.sock, method="POST")
+        try:
+            response.begin()
+            # The status is known, and nothing else matters.
+            with suppress(OSError, http.client.HTTPException):
+                response.read(MAX_ANSWER)
+            if response.will_close or not response.isclosed():
+                self.close()
+            return response.status, response.headers.get("Retry-After")
+        finally:
+            response.close()
 
 
 class BoundedHTTPSConnection(BoundedHTTPConnection, HTTPSConnection):

@@ -8,10 +8,13 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool
 from urllib3.connectionpool import ConnectionPool
 
-from logplex_handler._transport.connection import BoundedHTTPConnection, BoundedHTTPSConnection
+from logplex_handler._transport.pool import BoundedHTTPPool, BoundedHTTPSPool
+
+_SEND = HTTPAdapter.send
+_URLOPEN = HTTPConnectionPool.urlopen
 
 SessionFactory = Callable[[], requests.Session]
 
@@ -45,15 +48,7 @@ def _no_target(response: requests.Response) -> None:
     """No answer has a redirect target."""
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = BoundedHTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = BoundedHTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+_POOLS = {"http": BoundedHTTPPool, "https": BoundedHTTPSPool}
 
 
 def bind(session: requests.Session) -> None:
@@ -65,14 +60,16 @@ def bind(session: requests.Session) -> None:
         if type(adapter) is HTTPAdapter:
             # Pickling keeps the configuration of an adapter, for which requests has no type.
             configuration: dict[str, Any] = adapter.__getstate__()  # type: ignore[attr-defined]
-            bounded = _BoundedAdapter()
+            bounded = BoundedAdapter()
             bounded.__setstate__(configuration)  # type: ignore[attr-defined]
             session.mount(prefix, bounded)
 
 
-class _BoundedAdapter(HTTPAdapter):
-    # The pool of connections that was used last, and for what.
-    _last_pool: tuple[object, HTTPConnectionPool] | None = None
+class BoundedAdapter(HTTPAdapter):
+    """An ordinary adapter with bounded connections."""
+
+    # The pool of the last request.
+    last_pool: ConnectionPool | None = None
 
     def get_connection_with_tls_context(
         self,
@@ -81,21 +78,23 @@ class _BoundedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
         cert: tuple[str, str] | str | None = None,
     ) -> ConnectionPool:
-        """The pool of connections for a request.
-
-        Finding it takes an eighth of the cost of a request, and nearly all requests are like the
-        previous one.
-        """
-        wanted = (request.url, verify, proxies, cert)
-        # Read once: threads of the application may share its session.
-        last = self._last_pool
-        # A closed pool has no connections any more.
-        if last is not None and last[0] == wanted and last[1].pool is not None:
-            return last[1]
+        """The pool of connections for a request. requests before 2.32 does not ask so."""
+        # Returned as it is: another thread of the application may use the adapter too.
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        if isinstance(pool, HTTPConnectionPool):
-            self._last_pool = (wanted, pool)
+        self.last_pool = pool
         return pool
+
+    def post_again(self, head: bytes, body: bytes, timeout: float) -> tuple[int, str | None] | None:
+        """See `BoundedHTTPPool.post_again`.
+
+        None also if a tool has replaced the methods of requests or urllib3 that it leaves out, as
+        `responses` does.
+        """
+        pool = self.last_pool
+        is_ordinary = HTTPAdapter.send is _SEND and HTTPConnectionPool.urlopen is _URLOPEN
+        if not is_ordinary or not isinstance(pool, BoundedHTTPPool):
+            return None
+        return pool.post_again(head, body, timeout)
 
     # Any in the next two, as requests passes on what it has no types for.
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

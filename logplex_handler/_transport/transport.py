@@ -5,23 +5,19 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import requests
 import urllib3.exceptions
-from requests.auth import HTTPBasicAuth
 
 from logplex_handler._process.reentrancy import Activity, free_library_loggers, performing
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
 from logplex_handler._transport.connection import until
-from logplex_handler._transport.session import SessionFactory, new_session, verify
+from logplex_handler._transport.prepared_request import PreparedRequest
+from logplex_handler._transport.session import SessionFactory, new_session
 from logplex_handler._wire.destination import Destination
-
-Send = Callable[..., requests.Response]
 
 # Logplex accepts only this exact type, without parameters.
 CONTENT_TYPE = "application/logplex-1"
@@ -31,8 +27,6 @@ TOTAL_TIMEOUTS = 4
 # Seconds. Logplex closes an idle connection after 5, and a request that is sent at that very moment
 # may or may not have arrived. So a connection that was idle for nearly as long is not used again.
 _MAX_IDLE = 4.0
-# Bytes. A longer answer is not read to its end: its connection is closed instead.
-_MAX_ANSWER = 65_536
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,8 +57,8 @@ class Transport:
         self.requests_took = 0.0
         # When the last request was over, on the monotonic clock; 0 while no connection is open.
         self._last_used = 0.0
-        # The endpoint, and what the requests to it have in common.
-        self._prepared: tuple[str, requests.PreparedRequest, Send] | None = None
+        # None while no connection is open.
+        self._prepared: PreparedRequest | None = None
 
     def post(
         self,
@@ -76,16 +70,9 @@ class Transport:
         seconds: float = float("inf"),
     ) -> Answer:
         """Send a body of this many frames once, within the time-outs and the given seconds."""
-        headers = {
-            **self._options.headers,
-            "Content-Type": CONTENT_TYPE,
-            "Logplex-Msg-Count": str(frames),
-            "Logplex-Frame-Id": frame_id,
-        }
         if self._options.compress:
             # 6 is zlib's default, between speed and size.
             body = gzip.compress(body, compresslevel=6, mtime=0)
-            headers["Content-Encoding"] = "gzip"
         try:
             session = self._open()
         except Exception as error:
@@ -94,25 +81,21 @@ class Transport:
         began = time.monotonic()
         try:
             with performing(Activity.REQUEST):
-                answer = self._post(session, destination, body, headers, seconds)
+                answer = self._post(session, destination, body, frames, frame_id, seconds)
         except Exception as error:
             sent = errors.maybe_sent(error)
             # The connection may be in any state. The text of the error may quote the URL.
-            session.close()
+            self._disconnect(session)
             answer = Answer(
                 failure=errors.name(error),
                 maybe_delivered=sent,
                 stale_connection=kept_open and sent and errors.is_closed_connection(error),
                 bytes_sent=len(body),
             )
-            self._last_used = 0.0
             errors.dissolve(error)
         except BaseException as error:
-            # Perhaps raised by a signal handler, within libraries whose variables hold credentials,
-            # as may the application's own headers.
-            session.close()
-            self._last_used = 0.0
-            del headers
+            # Perhaps raised by a signal handler, within libraries whose variables hold credentials.
+            self._disconnect(session)
             errors.clear_variables(error)
             raise
         else:
@@ -132,13 +115,17 @@ class Transport:
                 self._session.close()
             self._session = self._prepared = None
 
+    def _disconnect(self, session: requests.Session) -> None:
+        session.close()
+        self._last_used = 0.0
+        self._prepared = None
+
     def _open(self) -> requests.Session:
         if self._session is None:
             self._session = new_session(self._options.session_factory)
             self._last_used = 0.0
         elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
-            self._session.close()
-            self._last_used = 0.0
+            self._disconnect(self._session)
         return self._session
 
     def _post(
@@ -146,77 +133,34 @@ class Transport:
         session: requests.Session,
         destination: Destination,
         body: bytes,
-        headers: Mapping[str, str],
+        frames: int,
+        frame_id: str,
         seconds: float,
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
         with until(deadline):
-            prepared, send = self._prepare(session, destination)
-            request = prepared.copy()
-            _authorize(request, destination)
-            request.headers.update(headers)
-            request.prepare_body(body, None)
-            with send(request, timeout=timeout) as response:
-                _read_out(response)
-                if response.status_code < 200:
-                    # Another answer follows, which must not be taken for that of the next request.
-                    raise urllib3.exceptions.ProtocolError("no final answer")
-                return Answer(
-                    status=response.status_code,
-                    retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
-                    bytes_sent=len(body),
-                )
-
-    def _prepare(
-        self, session: requests.Session, destination: Destination
-    ) -> tuple[requests.PreparedRequest, Send]:
-        """The prepared request that each request to a destination copies, and how it is sent.
-
-        Preparing it costs more than half of a request, so it is done once for a connection. A
-        session of the application may change at any time, so for such a session it is done for each
-        request.
-        """
-        endpoint = destination.endpoint
-        if self._prepared is not None and self._prepared[0] == endpoint and self._last_used:
-            return self._prepared[1:]
-        request = session.prepare_request(
-            # As an argument of the request, it takes precedence over ~/.netrc.
-            requests.Request("POST", endpoint, auth=_credentials_come_later)
+            prepared = self._prepared
+            if prepared is None or prepared.endpoint != destination.endpoint:
+                prepared = self._prepare(session, destination)
+            status, wait = prepared.post(destination, body, frames, frame_id, timeout)
+        if status < 200:
+            # Another answer follows, which must not be taken for that of the next request.
+            raise urllib3.exceptions.ProtocolError("no final answer")
+        return Answer(
+            status=status, retry_after=retry_after(wait, time.time()), bytes_sent=len(body)
         )
-        # A proxy of the environment is on another machine, with a loopback of its own.
-        proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
-        # Any, as the settings are of several types, and requests checks them.
-        settings: dict[str, Any] = dict(
-            session.merge_environment_settings(request.url, proxies, True, verify(session), None)
-        )
-        if self._options.session_factory is not None:
-            # The credentials must not be sent to another server.
-            return request, partial(session.send, allow_redirects=False, **settings)
-        # An ordinary session would only look for cookies and redirects in addition.
-        send = partial(session.get_adapter(endpoint).send, **settings)
-        self._prepared = (endpoint, request, send)
-        return request, send
 
-
-def _read_out(response: requests.Response) -> None:
-    """Read the body of the answer, after which the connection can be used again."""
-    raw = response.raw
-    try:
-        if raw.read(_MAX_ANSWER, decode_content=False) and raw.read(1):
-            raw.close()
-    except (OSError, urllib3.exceptions.HTTPError):
-        # The status is known, and nothing else matters.
-        raw.close()
-
-
-def _credentials_come_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request without a secret, as it is kept."""
-    return request
-
-
-def _authorize(request: requests.PreparedRequest, destination: Destination) -> None:
-    HTTPBasicAuth(destination.user.encode(), destination.token.encode())(request)
+    def _prepare(self, session: requests.Session, destination: Destination) -> PreparedRequest:
+        headers = {**self._options.headers, "Content-Type": CONTENT_TYPE}
+        if self._options.compress:
+            headers["Content-Encoding"] = "gzip"
+        is_own = self._options.session_factory is None
+        prepared = PreparedRequest(session, destination, headers, is_own=is_own)
+        if is_own:
+            # The application may change a session of its own at any time.
+            self._prepared = prepared
+        return prepared
 
 
 class TransportPool:

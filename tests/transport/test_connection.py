@@ -8,9 +8,7 @@ import sys
 import time
 
 import pytest
-import requests
 
-from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to, logging_to_server
@@ -42,29 +40,6 @@ def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends,
         transport.close()
     assert server.connections == 1
     assert [request.body for request in server.received] == [body, body]
-
-
-@pytest.mark.skipif(
-    not hasattr(requests.adapters.HTTPAdapter, "get_connection_with_tls_context"),
-    reason="requests before 2.32 does not ask so, and nothing is remembered",
-)
-def test_a_session_that_several_threads_share_mixes_up_no_receivers():
-    """A request with its credentials goes to its own, whatever others ask for just then."""
-    session = requests.Session()
-    bind(session)
-    adapter = session.get_adapter("http://")
-    one, other = [requests.Request("POST", f"http://{name}.test").prepare() for name in "ab"]
-
-    class Interrupted(str):
-        def __eq__(self, _):
-            adapter.get_connection_with_tls_context(other, True)
-            return True
-
-        __hash__ = str.__hash__
-
-    pool = adapter.get_connection_with_tls_context(one, Interrupted("ca.pem"))
-    again = adapter.get_connection_with_tls_context(one, Interrupted("ca.pem"))
-    assert (pool.host, again.host) == ("a.test", "a.test")
 
 
 def test_a_name_that_moves_is_looked_up_again(monkeypatch):
