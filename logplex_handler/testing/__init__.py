@@ -9,12 +9,18 @@
 
 HTTP requests come in over real sockets. Out go Logplex's answers, the lines that it would route,
 and an explanation of everything that the sender did wrong. The package knows no terminal and no web
-page. With pytest, the fixture `logplex` starts a receiver and returns a `LogplexCapture`.
+page.
+
+The packets of a line that was too long for one are one `Line`, and its `parts`. A callable for
+`on_arrival` gets each packet by itself, and joins them with a `PartJoiner`.
+
+With pytest, the fixture `logplex` starts a receiver and returns a `LogplexCapture`.
 """
 
 from logplex_handler.testing._behaviour import Misbehaviour
 from logplex_handler.testing._capture import LogplexCapture
-from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._journal import Request
+from logplex_handler.testing._line import Line, PartJoiner
 from logplex_handler.testing._receiver import LogplexReceiver
 from logplex_handler.testing._text_parser import Metric
 from logplex_handler.testing.conventions import Violation
@@ -25,6 +31,7 @@ __all__ = [
     "LogplexReceiver",
     "Metric",
     "Misbehaviour",
+    "PartJoiner",
     "Request",
     "Violation",
 ]

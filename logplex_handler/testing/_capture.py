@@ -9,7 +9,8 @@ from typing import Any
 
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.testing import _failure_messages
-from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._journal import Request
+from logplex_handler.testing._line import Line
 from logplex_handler.testing._receiver import LogplexReceiver
 from logplex_handler.testing._text_parser import Metric
 
@@ -143,7 +144,7 @@ class LogplexCapture:
         deadline = time.monotonic() + timeout
         compared = 0
         while True:
-            lines = self.receiver.lines
+            lines = self.receiver.whole_lines
             if isinstance(wanted, int) and not expected:
                 if len(lines) >= wanted > 0:
                     return lines[wanted - 1]
@@ -156,6 +157,7 @@ class LogplexCapture:
                 break
             time.sleep(_POLL_INTERVAL)
         description = _describe(wanted, expected)
+        lines = self.receiver.lines
         message = _failure_messages.missing(description, lines, expected, timeout)
         refused = _failure_messages.refusals(self.receiver.requests)
         raise AssertionError("\n".join(filter(None, [message, refused])))

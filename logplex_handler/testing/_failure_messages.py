@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from logplex_handler.testing._journal import Line, Request
+from logplex_handler.testing._journal import Request
+from logplex_handler.testing._line import Line
 from logplex_handler.testing.conventions import MetricUnits, Violation
 from logplex_handler.testing.wire_parser import Malformed
 

@@ -3,86 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 from logplex_handler._process import forks
-from logplex_handler.testing._text_parser import Metric, parse_pairs
+from logplex_handler.testing._line import Line, PartJoiner
 from logplex_handler.testing._verdict import as_shown
-from logplex_handler.testing.conventions import (
-    Violation,
-    line_violations,
-    metrics_of,
-    packet_violations,
-    token_violations,
-)
-from logplex_handler.testing.wire_parser import Packet
+from logplex_handler.testing.conventions import Violation
 
 FrameIdUse = Literal["first", "retry", "reused"]
 
 # A retry comes soon after the first try, so older ids can be forgotten.
 _MAX_FRAME_IDS = 100_000
-# Violations reported for one line. A packet can hold a thousand metrics, all of them malformed.
-_MAX_VIOLATIONS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line that Logplex routed, with `app` already in place of the token.
-
-    `number` is the number of its frame in the request, from 1. `frame` is the packet as sent.
-    """
-
-    packet: Packet
-    frame_id: str | None
-    connection: int
-    token: str = field(repr=False)
-    number: int = 1
-    frame: bytes = field(default=b"", repr=False)
-
-    @property
-    def text(self) -> str:
-        """The message without its final newline."""
-        return self.packet.text
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        """The key=value pairs of the text; raises Malformed, a ValueError, for any other text."""
-        return parse_pairs(self.packet.text)
-
-    @property
-    def metrics(self) -> list[Metric]:
-        """The metrics of the text that l2met can read, in order."""
-        return metrics_of(self.packet.text)
-
-    @property
-    def violations(self) -> tuple[Violation, ...]:
-        """What is wrong with the packet, or misleads its readers; at most the first 20."""
-        violations = chain(
-            packet_violations(self.frame, self.number),
-            token_violations(self.frame, self.token, self.number),
-            line_violations(self.packet, len(self.frame), self.number),
-        )
-        first = tuple(islice(violations, _MAX_VIOLATIONS))
-        if next(violations, None) is None:
-            return first
-        more = Violation("and more in this line", "frame.more", frame=self.number)
-        return (*first, more)
-
-    @property
-    def shown(self) -> bool:
-        """Whether customers see the line; Logplex routes some malformed packets, but hides them."""
-        return bool(self.packet.structured_data)
-
-    def __str__(self) -> str:
-        """The line as `heroku logs` shows it; empty if it is not shown."""
-        packet = self.packet
-        if not self.shown:
-            return ""
-        return f"{packet.timestamp} {packet.appname}[{packet.procid}]: {packet.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +68,13 @@ class Journal:
         self._on_arrival = on_arrival
         self.after_fork_in_child()
         forks.register(self)
+        # Without the parts that the joiner has.
         self._lines: list[Line] = []
+        self._joiner = PartJoiner()
         self._unparsed: list[_Batch] = []
+        # Packets, and whether one of them may be a part of a line.
         self._routed = 0
+        self._has_parts = False
         self._requests: list[Request] = []
         self._checksums: dict[tuple[str, str], int] = {}
 
@@ -153,11 +92,23 @@ class Journal:
 
     @property
     def lines(self) -> tuple[Line, ...]:
+        """All lines, and then the parts of those that are not whole yet."""
         with self._parse_lock:
-            with self._changed:
-                unparsed, self._unparsed = self._unparsed, []
-            self._lines += [line for batch in unparsed for line in batch.lines()]
-            return tuple(self._lines)
+            return (*self._parsed(), *self._joiner.waiting)
+
+    @property
+    def whole_lines(self) -> tuple[Line, ...]:
+        """All lines, without the parts of those that are not whole yet."""
+        with self._parse_lock:
+            return tuple(self._parsed())
+
+    def _parsed(self) -> list[Line]:
+        with self._changed:
+            unparsed, self._unparsed = self._unparsed, []
+        for batch in unparsed:
+            for line in batch.lines():
+                self._lines += self._joiner.add(line)
+        return self._lines
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -177,6 +128,7 @@ class Journal:
             if frames:
                 self._unparsed.append(batch)
                 self._routed += len(frames)
+                self._has_parts = self._has_parts or any(b" part=" in frame for frame in frames)
             self._changed.notify_all()
 
     def frame_id_use(self, token: str, frame_id: str, frames: list[bytes]) -> FrameIdUse:
@@ -193,12 +145,25 @@ class Journal:
 
     def wait_for(self, count: int, timeout: float) -> bool:
         """Wait for `count` lines; False if they do not come within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        least = count
+        while self._wait_for_packets(least, deadline - time.monotonic()):
+            # Parsing takes time, and without parts each packet is a line.
+            with self._changed:
+                routed, has_parts = self._routed, self._has_parts
+            if not has_parts or len(self.whole_lines) >= count:
+                return True
+            least = routed + 1
+        return False
+
+    def _wait_for_packets(self, count: int, timeout: float) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: self._routed >= count, timeout)
 
     def clear(self) -> None:
         with self._parse_lock, self._changed:
             self._lines.clear()
+            self._joiner = PartJoiner()
             self._unparsed.clear()
             self._requests.clear()
             self._checksums.clear()

@@ -20,7 +20,8 @@ from logplex_handler.testing._http_connection import (
     HttpRequest,
     UnreadableRequest,
 )
-from logplex_handler.testing._journal import Journal, Line, OnArrival, Request
+from logplex_handler.testing._journal import Journal, OnArrival, Request
+from logplex_handler.testing._line import Line
 from logplex_handler.testing._verdict import (
     Verdict,
     given_credentials,
@@ -143,8 +144,14 @@ class LogplexReceiver:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every routed line, in order."""
+        """Every routed line, in order. The packets of a long line are one line, with `parts`, as
+        soon as all of them have come; until then they are at the end."""
         return self._journal.lines
+
+    @property
+    def whole_lines(self) -> tuple[Line, ...]:
+        """As `lines`, without the packets of lines of which other packets are still missing."""
+        return self._journal.whole_lines
 
     @property
     def requests(self) -> tuple[Request, ...]:

@@ -30,7 +30,7 @@ class Metric:
 _KEY = r'[^\x00-\x20="\x7f]+'
 _PLAIN = r'[^"\\\x00-\x1f\x7f]*'
 _ESCAPE = r'\\(?:["\\nrt]|u00[0-9a-fA-F]{2})'
-_PAIR = re.compile(
+PAIR = re.compile(
     rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|([^\x00-\x20="\\\x7f]+))(?= |\Z)'
 )
 _ESCAPED = re.compile(_ESCAPE)
@@ -46,7 +46,7 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     position = 0
     while text:
-        match = _PAIR.match(text, position)
+        match = PAIR.match(text, position)
         if match is None:
             raise Malformed(*_pair_fault(text, position))
         key, quoted, bare = match.groups()

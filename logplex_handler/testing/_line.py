@@ -1,0 +1,192 @@
+"""A line that Logplex routed, and the parts of one that was too long for a packet."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import NamedTuple
+
+from logplex_handler.testing._text_parser import PAIR, Metric, parse_pairs
+from logplex_handler.testing.conventions import (
+    Violation,
+    line_violations,
+    metrics_of,
+    packet_violations,
+    token_violations,
+)
+from logplex_handler.testing.wire_parser import Malformed, Packet
+
+# Violations reported for one line. A packet can hold a thousand metrics, all of them malformed.
+_MAX_VIOLATIONS = 20
+# Parts that wait for others of their line. If they are more, the oldest line is given up.
+_MAX_WAITING = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that Logplex routed, with `app` already in place of the token.
+
+    A line that was too long for one packet was sent as several, which say `part=1/3` and so on.
+    `parts` are then these packets, in order; all else is that of the whole line, without `part`,
+    and each value that was cut is whole again. Of any other line, `parts` is empty.
+
+    `number` is the number of its frame in the request, from 1. `frame` is the packet as sent, or
+    all packets.
+    """
+
+    packet: Packet
+    frame_id: str | None
+    connection: int
+    token: str = field(repr=False)
+    number: int = 1
+    frame: bytes = field(default=b"", repr=False)
+    parts: tuple[Line, ...] = field(default=(), repr=False)
+
+    @property
+    def text(self) -> str:
+        """The message without its final newline."""
+        return self.packet.text
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The key=value pairs of the text; raises Malformed, a ValueError, for any other text."""
+        return parse_pairs(self.packet.text)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of the text that l2met can read, in order."""
+        return metrics_of(self.packet.text)
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What is wrong with the packet, or misleads its readers; at most the first 20."""
+        violations = chain.from_iterable(
+            chain(
+                packet_violations(sent.frame, sent.number),
+                token_violations(sent.frame, sent.token, sent.number),
+                line_violations(sent.packet, len(sent.frame), sent.number),
+            )
+            for sent in self.parts or (self,)
+        )
+        first = tuple(islice(violations, _MAX_VIOLATIONS))
+        if next(violations, None) is None:
+            return first
+        more = Violation("and more in this line", "frame.more", frame=self.number)
+        return (*first, more)
+
+    @property
+    def shown(self) -> bool:
+        """Whether customers see the line; Logplex routes some malformed packets, but hides them."""
+        return bool(self.packet.structured_data)
+
+    def __str__(self) -> str:
+        """The line as `heroku logs` shows it, each part below the other; empty if not shown."""
+        if self.parts:
+            return "\n".join(map(str, self.parts))
+        packet = self.packet
+        if not self.shown:
+            return ""
+        return f"{packet.timestamp} {packet.appname}[{packet.procid}]: {packet.text}"
+
+
+_PLACE = re.compile("([0-9]{1,6})/([0-9]{1,6})")
+
+
+class _Place(NamedTuple):
+    """What a part's text says about its line."""
+
+    head: str
+    number: int
+    total: int
+    rest: str
+
+
+class PartJoiner:
+    """Joins the parts of long lines, in the order in which they arrive.
+
+        joiner = PartJoiner()
+        for line in lines_of_a_request:
+            for whole in joiner.add(line):
+                print(whole.pairs, len(whole.parts))
+
+    The parts of a line have one header, one time and one head, and follow one another in their
+    stream. Other lines may come between them.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[object, ...], list[Line]] = {}
+        self._number_waiting = 0
+
+    def add(self, line: Line) -> list[Line]:
+        """The lines that are whole now: the line itself, unless it is a part; the joined line, with
+        its `parts`, if it is the last one. Parts whose line cannot become whole any more, because
+        others were lost or came twice, are returned as they are."""
+        place = _place(line)
+        if place is None:
+            return [line]
+        # All that the parts of a line have in common.
+        of_line = (line.token, replace(line.packet, text=place.head), place.total)
+        parts = self._waiting.pop(of_line, [])
+        self._number_waiting -= len(parts)
+        if len(parts) != place.number - 1:
+            # A retry begins with the first part again.
+            given_up, parts = parts, []
+            if place.number > 1:
+                return [*given_up, line]
+        else:
+            given_up = []
+        parts.append(line)
+        if place.number == place.total:
+            return [*given_up, _joined(parts)]
+        self._waiting[of_line] = parts
+        self._number_waiting += len(parts)
+        if self._number_waiting > _MAX_WAITING:
+            oldest = self._waiting.pop(next(iter(self._waiting)))
+            self._number_waiting -= len(oldest)
+            given_up += oldest
+        return given_up
+
+    @property
+    def waiting(self) -> list[Line]:
+        """The parts whose lines are not whole yet."""
+        return list(chain.from_iterable(self._waiting.values()))
+
+
+def _place(line: Line) -> _Place | None:
+    """The place of a part in its line; None for any other line."""
+    text = line.text
+    if "part=" not in text:
+        return None
+    position = 0
+    while (match := PAIR.match(text, position)) is not None and match[1] != "part":
+        position = match.end() + 1
+    place = None if match is None else _PLACE.fullmatch(match[3] or "")
+    if match is None or place is None:
+        return None
+    number, total, rest = int(place[1]), int(place[2]), text[match.end() + 1 :]
+    try:
+        is_part = 0 < number <= total > 1 and parse_pairs(rest) != []
+    except Malformed:
+        return None
+    return _Place(text[:position], number, total, rest) if is_part else None
+
+
+def _joined(parts: list[Line]) -> Line:
+    before, *others = [place for place in map(_place, parts) if place is not None]
+    text = before.head + before.rest
+    for place in others:
+        start = f'{parse_pairs(before.rest)[-1][0]}="'
+        # Only the pieces of a value are quoted under one key on both sides of a cut.
+        if text.endswith('"') and place.rest.startswith(start):
+            text = text[:-1] + place.rest[len(start) :]
+        else:
+            text = f"{text} {place.rest}"
+        before = place
+    first = parts[0]
+    return replace(
+        first,
+        packet=replace(first.packet, text=text),
+        frame=b"".join([part.frame for part in parts]),
+        parts=tuple(parts),
+    )
