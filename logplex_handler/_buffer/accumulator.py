@@ -134,7 +134,8 @@ class Accumulator(WakingQueue):
         until `resize_taken` gives the size of their frames.
         """
         with self.lock:
-            self._catch_up()
+            if self._is_abandoned:
+                self._catch_up()
             with self._uninterrupted():
                 taken = self._take(most)
             self._note_taken()
@@ -156,6 +157,8 @@ class Accumulator(WakingQueue):
             if self._pool is not None and not self._fits(0):
                 self._shrink()
             self._catch_up(replan=True)
+            if self.is_memory_scarce and not self.entries:
+                self._release()
 
     def settle(
         self,
@@ -279,6 +282,11 @@ class Accumulator(WakingQueue):
     def _catch_up(self, *, weigh: bool = False, replan: bool = False) -> None:
         """Process the appended entries, and plan the next look if it may have changed."""
         if self._under_way.locked():
+            return
+        if not self.entries:
+            self.look_at = 0
+            if self.allowed and self._pool is not None and not self.in_transit:
+                self._release()
             return
         with self._under_way:
             has_changed = self._process(weigh=weigh, knows_batch=self._knows_batch)

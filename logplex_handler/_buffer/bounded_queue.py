@@ -137,12 +137,7 @@ class BoundedQueue(WeighedQueue):
         entries = len(self.entries)
         if self.since == math.inf and entries > self._never_waking:
             self.since = time.monotonic()
-        has_changed = entries > self.weighed and self._weigh(
-            everything=weigh, knows_batch=knows_batch
-        )
-        if not self.entries:
-            self._release()
-        return has_changed
+        return entries > self.weighed and self._weigh(everything=weigh, knows_batch=knows_batch)
 
     def shrink(self) -> None:
         """Drop entries until no more bytes are used than are allowed; called without a lock."""

@@ -194,7 +194,8 @@ class WakingQueue(BoundedQueue):
         if self.backpressure is not None:
             self.backpressure.taken(len(self.entries))
         self._is_room_wanted = False
-        self.woken_for = (self._reasons() & (FIRST | BATCH | LARGE)) | (self.woken_for & DROPS)
+        known = self._reasons() & (FIRST | BATCH | LARGE) if self.entries else 0
+        self.woken_for = known | (self.woken_for & DROPS)
 
     def _note_room(self) -> None:
         """Note that there may be room."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -160,11 +160,16 @@ def drain(
     filled = total_bytes(frames)
     done = 0
     paused_at = time.perf_counter()
-    while entries := accumulator.take(_likely_to_fit(done, filled, max_bytes)):
+    is_more = True
+    while is_more:
+        most = _likely_to_fit(done, filled, max_bytes)
+        entries = accumulator.take(most)
+        # If fewer waited, what has come meanwhile is for the next batch.
+        is_more = len(entries) == most
         done += len(entries)
         added = 0
         try:
-            for rendered in render(entries):
+            for rendered in _joined(render(entries), max_bytes - filled):
                 for more, entries_of_more in _units(rendered, max_bytes - filled):
                     bytes_of_more = total_bytes(more)
                     if filled + bytes_of_more > max_bytes and frames:
@@ -187,6 +192,22 @@ def drain(
 def held_bytes(frames: Iterable[Frame]) -> int:
     """Memory that frames hold."""
     return total_bytes(frames) + frame_count(frames) * _FRAME_OVERHEAD
+
+
+def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
+    """The same, with consecutive entries of one frame each as runs, which cost less."""
+    frames: list[bytes] = []
+    for one in rendered:
+        room -= total_bytes(one)
+        if len(one) == 1 and room >= 0:
+            frames += one
+            continue
+        if frames:
+            yield Run(frames)
+            frames = []
+        yield one
+    if frames:
+        yield Run(frames)
 
 
 def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
