@@ -15,8 +15,9 @@ from itertools import groupby
 from operator import itemgetter
 
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
-from logplex_handler._formatting.formatter import KeyValueFormatter, line_form
+from logplex_handler._formatting.formatter import KeyValueFormatter, line_form, without_live_pairs
 from logplex_handler._formatting.long_lines import parts
+from logplex_handler._formatting.nesting import nested
 from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
@@ -56,7 +57,7 @@ class Codec:
     ) -> None:
         self._packet = packet
         self._token_as_appname = token_as_appname
-        self._default_formatter = default_formatter
+        self.default_formatter = default_formatter
         self._own_formatter = own_formatter
         self._compile_call_sites = compile_call_sites
         self._compiled = CompiledCallSites(packet)
@@ -65,35 +66,55 @@ class Codec:
         self.call_sites = self._call_sites_of(None)
 
     def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
-        given = formatter or self._default_formatter
+        given = formatter or self.default_formatter
         form = line_form(given) if self._compile_call_sites else None
         return CallSites(self._compiled, formatter, form)
 
+    def stop_compiling(self) -> None:
+        """From now on format every record in the caller's thread."""
+        self._compile_call_sites = False
+        self.call_sites = self._call_sites_of(None)
+
     def entry(
-        self, record: logging.LogRecord, formatter: logging.Formatter | None
+        self,
+        record: logging.LogRecord,
+        formatter: logging.Formatter | None,
+        own_format: Callable[[logging.LogRecord], str] | None = None,
     ) -> tuple[Entry, bool]:
-        """The entry of any record, and whether it is light. Errors of the formatter are raised, and
-        a TypeError or ValueError for a text, time or level that cannot be sent."""
-        call_sites = self.call_sites
-        if call_sites.formatter is not formatter:
-            call_sites = self.call_sites = self._call_sites_of(formatter)
-        entry = call_sites.entry(record)
-        if entry is not None:
-            return entry, True
-        entry = self._formatted(record, formatter)
+        """The entry of any record, and whether it is light.
+
+        Args:
+            own_format: Formats the record in place of the formatter, whose kind of text it returns.
+
+        Raises:
+            NestedTooDeeply: Other records are being formatted, one of which has logged this one.
+            TypeError, ValueError: The text, time or level cannot be sent.
+            Exception: Any error of the formatter.
+        """
+        if own_format is None:
+            call_sites = self.call_sites
+            if call_sites.formatter is not formatter:
+                call_sites = self.call_sites = self._call_sites_of(formatter)
+            entry = call_sites.entry(record)
+            if entry is not None:
+                return entry, True
+            own_format = (formatter or self.default_formatter).format
+        entry = self._formatted(record, formatter, own_format)
         size, packets = self.weigh(entry)
         return entry, size <= LIGHT and packets == 1
 
-    def _formatted(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Entry:
-        if formatter is None:
-            text = self._default_formatter.format(record)
-        else:
-            text = formatter.format(record)
+    def _formatted(
+        self,
+        record: logging.LogRecord,
+        formatter: logging.Formatter | None,
+        format_: Callable[[logging.LogRecord], str],
+    ) -> Entry:
+        text = nested(format_, record)
+        if type(text) is not str:
             if not isinstance(text, str):
                 raise TypeError(f"the formatter returned {type(text).__name__}, not a string")
-            if type(text) is not str:
-                # A subclass could return a different text each time it is read.
-                text = str.__str__(text)
+            # A subclass could return a different text each time it is read.
+            text = str.__str__(text)
         is_foreign = not isinstance(formatter, KeyValueFormatter | None)
         if is_foreign:
             # Only in the text of a KeyValueFormatter does a newline end a line.
@@ -179,6 +200,6 @@ class Codec:
         # The application's KeyValueFormatter has its source.
         formatter = self._own_formatter()
         if type(formatter) is not KeyValueFormatter:
-            formatter = self._default_formatter
-        form = self._packet_for(destination)
-        return form.frames(record.created, record.levelno, formatter.format(record), parts)
+            formatter = self.default_formatter
+        text = without_live_pairs(formatter).format(record)
+        return self._packet_for(destination).frames(record.created, level, text, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Literal
@@ -190,6 +191,15 @@ def line_form(formatter: logging.Formatter) -> LineForm | None:
     if type(formatter) is not KeyValueFormatter or "format" in vars(formatter):
         return None
     return formatter._form
+
+
+def without_live_pairs(formatter: KeyValueFormatter) -> KeyValueFormatter:
+    """A formatter for lines that no caller logs; a callable pair may itself log, and tells of the
+    caller's request."""
+    twin = copy.copy(formatter)
+    twin._live = ()
+    twin._form = twin._form_with(twin._source)
+    return twin
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:

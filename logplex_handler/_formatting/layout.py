@@ -92,7 +92,7 @@ def layout_of(number: int, record: logging.LogRecord, form: LineForm) -> Layout 
     types = [type(value) for value in (*message, *live, *extras.values())]
     texts = [record.msg, record.name, record.levelname, *extras]
     # A source of the record's own takes the place of the formatter's.
-    if record_parts.source(record) or len(types) > _MAX_VALUES or MetricValue in types:
+    if record_parts.has_source(record) or len(types) > _MAX_VALUES or MetricValue in types:
         return None
     if not all(type(text) is str for text in texts):
         return None

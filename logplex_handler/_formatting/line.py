@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import BuiltinFunctionType
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
+from logplex_handler._formatting.nesting import NestedTooDeeply, nested
 
 
 class Live(NamedTuple):
     """A pair whose value is computed for each record."""
 
     key: str
-    # Returns the value, or None if the line is to have no such pair. It raises nothing.
+    # Returns the value, or None if the line is to have no such pair. It raises nothing but
+    # NestedTooDeeply.
     ask: Callable[[], object]
 
 
 def live(name: object, call: Callable[[], object]) -> Live:
     """A live pair with the values that a callable of the application returns."""
 
+    # A function in C, such as the `get` of a ContextVar, logs nothing.
+    may_log = type(call) is not BuiltinFunctionType
+
     def ask() -> object:
         try:
-            return call()
+            return nested(call) if may_log else call()
         except LookupError:
             # A ContextVar without a value, as outside a request.
             return None
+        except NestedTooDeeply:
+            raise
         except Exception as error:
             return f"<failed: {type(error).__name__}>"
 

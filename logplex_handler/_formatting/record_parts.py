@@ -38,13 +38,16 @@ def pairs_and_metrics(items: Iterable[tuple[str, object]]) -> tuple[list[str], l
     return pairs, metrics
 
 
-def source(record: logging.LogRecord) -> str:
-    """The pair of the record's own source; empty if it has none."""
+def has_source(record: logging.LogRecord) -> bool:
+    """Whether the record has a source of its own."""
     own = record.__dict__.get("logplex_source")
     # An object that is no string is not asked whether it is true, which might raise.
-    if own is None or (isinstance(own, str) and not own):
-        return ""
-    return grammar.pair("source", own)
+    return not (own is None or (isinstance(own, str) and not own))
+
+
+def source(record: logging.LogRecord) -> str:
+    """The pair of the record's own source; empty if it has none."""
+    return grammar.pair("source", record.__dict__["logplex_source"]) if has_source(record) else ""
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:
@@ -63,21 +66,28 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
 
 def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:
     """The texts of the traceback and the stack info, each with its key; empty texts left out."""
-    stack = grammar.text_of(record.stack_info) if record.stack_info else ""
+    stack = _stack(record.stack_info, formatter) if record.stack_info else ""
     texts = [("traceback", _traceback(record, formatter)), ("stack", stack)]
     return [(name, text) for name, text in texts if text]
 
 
 def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
-    if record.exc_text:
-        return grammar.text_of(record.exc_text)
     exception = _exception(record)
     if exception is None:
-        return ""
+        # The exception was lost on the way from another process.
+        return grammar.text_of(record.exc_text) if record.exc_text else ""
+    # Not `exc_text`, in which the formatter of another handler may have left its own text.
     try:
         return grammar.exact(formatter.formatException(exception))
     except Exception:
         return grammar.unprintable(exception[1])
+
+
+def _stack(stack_info: str, formatter: logging.Formatter) -> str:
+    try:
+        return grammar.text_of(formatter.formatStack(stack_info))
+    except Exception:
+        return grammar.unprintable(stack_info)
 
 
 def _exception(record: logging.LogRecord) -> _ExcInfo | None:

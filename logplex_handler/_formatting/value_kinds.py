@@ -10,6 +10,7 @@ from string import Template
 from types import NoneType
 
 from logplex_handler._formatting import grammar
+from logplex_handler._formatting.nesting import nested
 from logplex_handler._wire.entry import ORDINARY_BITS
 
 
@@ -45,6 +46,7 @@ NAMES: dict[str, object] = {
     "escape": grammar.escape,
     "exact": grammar.exact,
     "false": "false",
+    "nested": nested,
     "null": "null",
     "quote": grammar.quote,
     "small": _SMALL,
@@ -67,8 +69,8 @@ VALUE_KINDS = (
     ValueKind(bool, "true if $v else false", "$v"),
     ValueKind(NoneType, "null", "$v"),
 )
-# Values of all other types become text in the caller's thread.
-ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(str($v))")
+# Values of all other types become text in the caller's thread, by code that may log.
+ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 
 _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 

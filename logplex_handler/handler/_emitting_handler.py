@@ -9,6 +9,7 @@ from typing import Literal
 
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
+from logplex_handler._formatting.nesting import NestedTooDeeply
 from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
@@ -41,8 +42,10 @@ class EmittingHandler(logging.Handler):
         self._codec = Codec(
             options.packet,
             self.formatter,
-            # A subclass with an `emit` of its own must get every record there.
-            compile_call_sites=type(self).emit is EmittingHandler.emit,
+            # A subclass with an `emit` or a `format` of its own must get every record there.
+            compile_call_sites=(
+                type(self).emit is EmittingHandler.emit and not self._has_own_format()
+            ),
             token_as_appname=options.token_as_appname,
             own_formatter=lambda: self.formatter,
         )
@@ -54,6 +57,14 @@ class EmittingHandler(logging.Handler):
         self._renewed: dict[int, Pipeline | Inactive] = {}
         if not options.is_active:
             self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "format":
+            self._codec.stop_compiling()
+
+    def _has_own_format(self) -> bool:
+        return type(self).format is not EmittingHandler.format or "format" in self.__dict__
 
     def _new_pipeline(self) -> Pipeline | Inactive:
         if not self._options.is_active:
@@ -77,6 +88,14 @@ class EmittingHandler(logging.Handler):
         if not self._pipeline.here[0]:
             self._renew()
         return self._pipeline
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record, by the handler's formatter or a KeyValueFormatter.
+
+        A subclass or an instance may override it; every record is then formatted in the caller's
+        thread.
+        """
+        return (self.formatter or self._codec.default_formatter).format(record)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit the record, without the handler's lock.
@@ -125,8 +144,12 @@ class EmittingHandler(logging.Handler):
             if not intake.takes_entries:
                 intake.count_rejected()
                 return
+            own_format = self.format if self._has_own_format() else None
             try:
-                entry, is_light = self._codec.entry(record, self.formatter)
+                entry, is_light = self._codec.entry(record, self.formatter, own_format)
+            except NestedTooDeeply:
+                intake.drop("format_error")
+                return
             except Exception:
                 intake.drop("format_error")
                 self.handleError(record)

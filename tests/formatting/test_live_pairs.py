@@ -167,3 +167,15 @@ def test_each_thread_has_its_own():
     assert len(pairs) == 4 * _RECORDS_BEFORE_COMPILING * 2 + 1
     assert all(one["msg"] == f"of {one['user']}" for one in pairs[:-1])
     assert "user" not in pairs[-1]
+
+
+def test_a_line_of_the_handler_itself_has_no_callable_pairs():
+    """A callable may log, and its value is that of a request."""
+
+    def ask():
+        raise AssertionError("asked")
+
+    formatter = KeyValueFormatter(static={"team": "shop", "request": ask})
+    codec = Codec(PACKET, formatter, own_formatter=lambda: formatter)
+    (frame,) = codec.drop_notice(Counter({"buffer_full": 17}), DESTINATION)
+    assert b" - - team=shop level=warning logger=logplex_handler msg=" in frame

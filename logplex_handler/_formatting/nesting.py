@@ -1,0 +1,58 @@
+"""Records that are logged while another record is being formatted.
+
+The text of a value, the application's formatter or a callable pair may log. If what it logs has
+to be formatted by the same code, that logs again, and so on. If code on the way goes on after an
+error, as `traceback` does, the work doubles at each level.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from logplex_handler._process import forks
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# A record that the formatting of another one logs is formatted, and what this logs is not.
+_DEEPEST = 2
+
+
+class NestedTooDeeply(Exception):
+    """The record is not formatted, so that the call that logged it returns."""
+
+
+class _Depths(dict[int, int]):
+    """The number of calls of `nested` in each thread or greenlet that has any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        self.clear()
+
+
+_depths = _Depths()
+
+
+def nested(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function that may log.
+
+    Raises:
+        NestedTooDeeply: The function was not called, because two such calls are running.
+    """
+    thread = threading.get_ident()
+    depth = _depths.get(thread, 0)
+    if depth >= _DEEPEST:
+        raise NestedTooDeeply
+    _depths[thread] = depth + 1
+    try:
+        return function(*args, **kwargs)
+    finally:
+        if depth:
+            _depths[thread] = depth
+        else:
+            _depths.pop(thread, None)
