@@ -37,7 +37,7 @@ class Codec:
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
       values that its lines are rendered from.
     - `(-packets, time, level, text)`: a formatted text of key=value lines, and how many packets it
-      makes, or an estimate of that. A fifth value, None, says that it is a text of another kind.
+      makes, or an estimate of that. A None before the text says that it is of another kind.
 
     Args:
         default_formatter: For records whose handler has no formatter, and for the handler's own
@@ -124,8 +124,10 @@ class Codec:
             raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
-        entry = (-self._packet.count(text), created, record.levelno, text)
-        return (*entry, None) if is_foreign else entry
+        packets = self._packet.count(text)
+        if is_foreign:
+            return (-packets, created, record.levelno, None, text)
+        return (-packets, created, record.levelno, text)
 
     @staticmethod
     def weigh(entry: Entry) -> tuple[int, int]:
@@ -168,7 +170,7 @@ class Codec:
             if entry[0] > 0:
                 call_site = self._compiled.by_number[entry[0]]
                 return form.frames(entry[1], call_site.level, call_site.line(entry), parts)
-            _, created, level, text, *is_foreign = entry
+            _, created, level, *is_foreign, text = entry
             return form.frames(created, level, text, None if is_foreign else parts)
         except Exception:
             return []

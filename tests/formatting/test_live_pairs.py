@@ -5,13 +5,16 @@ import logging
 import logging.config
 import threading
 import uuid
+from collections import Counter
 
 import pytest
 
 from logplex_handler import KeyValueFormatter, count
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
+from logplex_handler._formatting.codec import Codec
 from logplex_handler.testing import LogplexReceiver
 from tests.formatting.call_sites import (
+    DESTINATION,
     PACKET,
     codec_that_knows,
     formatted,
