@@ -134,6 +134,8 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
         hostname, port = parts.hostname, parts.port
     except ValueError:
         return "is not a well-formed URL (is a special character in the token not %-escaped?)"
+    if url.lower() in ("null", "none"):
+        return "is no URL but null: apps of the Fir generation accept no logs of add-ons"
     if parts.scheme not in ("http", "https"):
         return "must begin with https:// (or http://)"
     if not hostname:

@@ -10,22 +10,19 @@ import importlib
 import inspect
 import logging
 import os
-import socket
-import ssl
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import cast
 from urllib.parse import urlsplit
 
-import requests
-
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
+from logplex_handler.cli._reachability import Finding, Proxy, connected
+from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.handler.arguments import Arguments
@@ -36,22 +33,12 @@ from logplex_handler.receiver.terminal import Style
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one step: `good` is None for a hint; `cure` says what to do."""
-
-    good: bool | None
-    step: str
-    message: str
-    cure: str = ""
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the result of each step; return 0 if logs would arrive, 1 if not."""
     style = Style(sys.stdout)
     works = True
     of_logger = () if options.logger is None else _of_logger(options.logger, options.setup)
-    for finding in chain(of_logger, _findings(not options.no_line, options.timeout)):
+    for finding in chain(of_logger, _findings(options)):
         works = works and finding.good is not False
         print(_shown(finding, style), flush=True)
     message = "logs may arrive" if options.no_line else "logs would arrive"
@@ -91,8 +78,8 @@ def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
         yield Finding(True, "logger", f"records of {name!r} reach a handler that delivers")
 
 
-def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
-    options = _configured(timeout)
+def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
+    options = _configured(arguments)
     if isinstance(options, Finding):
         yield options
         return
@@ -106,34 +93,35 @@ def _findings(send_line: bool, timeout: float) -> Iterator[Finding]:
         return
     yield Finding(True, "URL", f"{destination.shown}, with credentials")
     yield from _hints(urlsplit(destination.endpoint).path, options.packet)
-    if proxy := _proxy(destination):
-        yield Finding(None, "proxy", f"requests go through {proxy}, so only that is tried")
-    else:
-        for finding in _connected(destination, timeout):
-            yield finding
-            if not finding.good:
-                return
-    if send_line:
-        yield _line_sent(options, destination)
+    proxy = Proxy.of(destination)
+    reached = connected(destination, arguments.timeout)
+    if proxy is not None:
+        reached = proxy.findings(arguments.timeout)
+    for finding in reached:
+        yield finding
+        if finding.good is False:
+            return
+    if not arguments.no_line:
+        yield _line_sent(options, destination, proxy)
     else:
         message = "not sent, so the credentials were not tried"
         cure = "Leave --no-line out: then one line is sent, which the customer sees."
         yield Finding(None, "line", message, cure)
 
 
-def _configured(timeout: float) -> Options | Finding:
-    """The options that a handler without arguments takes from the environment."""
+def _configured(arguments: argparse.Namespace) -> Options | Finding:
+    """The options that a handler takes from the environment."""
     parameters = inspect.signature(LogplexHandler).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    given = {name: parameter.default for name, parameter in parameters.items()}
+    given |= {"timeout": arguments.timeout, "allow_http": arguments.allow_http}
     try:
-        return resolve_for_process(cast(Arguments, defaults | {"timeout": timeout}))
+        return resolve_for_process(cast(Arguments, given))
     except ConfigurationError as error:
-        option, _, message = str(error).partition(": ")
-        variable = option if option.isupper() else f"LOGPLEX_{option.upper()}"
+        variable, problem = in_words(error)
         cure = f"Correct {variable}."
         if variable == "LOGPLEX_URL":
             cure = "It has the form https://token:TOKEN@HOST/logs, as Heroku gives it."
-        return Finding(False, variable, message, cure)
+        return Finding(False, variable, problem, cure)
 
 
 def _hints(path: str, packet: PacketForm) -> Iterator[Finding]:
@@ -153,80 +141,27 @@ def _hints(path: str, packet: PacketForm) -> Iterator[Finding]:
         yield Finding(None, "user agent", message, cure)
 
 
-def _proxy(destination: Destination) -> str:
-    if destination.is_loopback:
-        return ""
-    proxies = requests.utils.get_environ_proxies(destination.endpoint)
-    proxy = requests.utils.select_proxy(destination.endpoint, proxies)
-    # A proxy's URL may hold credentials of its own.
-    return str(urlsplit(proxy).hostname) if proxy else ""
-
-
-def _connected(destination: Destination, timeout: float) -> Iterator[Finding]:
-    parts = urlsplit(destination.endpoint)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        message = f"{host} has no address ({error.strerror or type(error).__name__})"
-        cure = "Is the host's name right, and is there a network and a name server?"
-        yield Finding(False, "DNS", message, cure)
-        return
-    addresses = ", ".join(dict.fromkeys(str(one[4][0]) for one in found))
-    yield Finding(True, "DNS", f"{host} is {addresses}")
-    try:
-        connection = socket.create_connection((host, port), timeout=timeout)
-    except OSError as error:
-        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        message = f"cannot connect to {host} port {port} ({why})"
-        cure = "Is the receiver running there, is the port right, and does a firewall let you out?"
-        yield Finding(False, "connection", message, cure)
-        return
-    with connection:
-        yield Finding(True, "connection", f"to {host} port {port}")
-        if parts.scheme == "https":
-            yield _tls(connection, host)
-
-
-def _tls(connection: socket.socket, host: str) -> Finding:
-    bundle = (
-        os.environ.get("REQUESTS_CA_BUNDLE")
-        or os.environ.get("CURL_CA_BUNDLE")
-        or requests.utils.DEFAULT_CA_BUNDLE_PATH
-    )
-    try:
-        is_directory = os.path.isdir(bundle)
-        context = ssl.create_default_context(
-            cafile=None if is_directory else bundle, capath=bundle if is_directory else None
-        )
-    except OSError:
-        message = "the CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read"
-        return Finding(False, "TLS", message, "Correct or unset it.")
-    try:
-        with context.wrap_socket(connection, server_hostname=host) as secured:
-            return Finding(True, "TLS", f"{secured.version()}, the certificate is trusted")
-    except ssl.SSLCertVerificationError as error:
-        message = f"the certificate is not trusted: {error.verify_message}"
-        cure = (
-            "Is the host's name right? For a CA of your own set REQUESTS_CA_BUNDLE; "
-            "certificates are always verified."
-        )
-    except OSError as error:
-        message = f"the other side does not speak TLS as it should ({type(error).__name__})"
-        cure = "Is it a port for https? For a receiver on this machine the URL begins with http://."
-    return Finding(False, "TLS", message, cure)
-
-
-def _line_sent(options: Options, destination: Destination) -> Finding:
+def _line_sent(options: Options, destination: Destination, proxy: Proxy | None) -> Finding:
     (frame,) = options.packet.frames(time.time(), logging.INFO, _LINE)
     transport = Transport(options.transport)
     answer = transport.post(destination, frame, frames=1, frame_id=str(uuid.uuid4()))
     transport.close()
     if answer.status is None:
         message = f"no answer ({answer.failure})"
-        return Finding(False, "test line", message, "Try again; is a proxy or firewall in between?")
+        cure = "Try again; is a firewall in between?"
+        if proxy is not None:
+            cure = (
+                f"Try again. The proxy that {proxy.variable} names may be at fault: does it want "
+                f"credentials, and does it let connections to {proxy.target} pass?"
+            )
+        return Finding(False, "test line", message, cure)
     if 200 <= answer.status < 300:
         return Finding(True, "test line", f"answered {answer.status}: {_LINE}")
+    path = urlsplit(destination.endpoint).path
+    if answer.status in (404, 405) and path.rstrip("/") != "/logs":
+        message = f"answered {answer.status}: there is no log stream at the path {path}"
+        cure = "The path of Logplex is /logs: take the whole URL as Heroku gives it."
+        return Finding(False, "test line", message, cure)
     message, cure = _OF_STATUS.get(answer.status) or _OF_CLASS.get(answer.status // 100, _UNKNOWN)
     return Finding(False, "test line", f"answered {answer.status}: {message}", cure)
 

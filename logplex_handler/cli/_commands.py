@@ -61,7 +61,17 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_receive(commands)
     _add_replay(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return main
+
+
+def _add_allow_http(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-http",
+        action="store_true",
+        help="accept an http:// URL of another machine, which sends the token unencrypted",
+    )
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -110,10 +120,10 @@ def _add_send(commands: _Commands) -> None:
         help="drop the oldest lines when their memory is full, instead of making the input wait",
     )
     command.add_argument("--compress", action="store_true", help="send bodies gzipped")
+    _add_allow_http(command)
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print the counts even if all is well"
     )
-    command.set_defaults(parser=command)
 
 
 def _add_check(commands: _Commands) -> None:
@@ -124,6 +134,7 @@ def _add_check(commands: _Commands) -> None:
         "TLS and the credentials, and sends one test line. The exit status is 1 if logs would not "
         "arrive. The token is never shown.",
     )
+    _add_allow_http(command)
     command.add_argument("--no-line", action="store_true", help="send no test line")
     command.add_argument(
         "--logger",
@@ -220,7 +231,6 @@ def _add_receive(commands: _Commands) -> None:
     command.add_argument(
         "--url-file", type=Path, metavar="FILE", help="keep the URL in a file, for scripts"
     )
-    command.set_defaults(parser=command)
 
 
 def _add_replay(commands: _Commands) -> None:
@@ -228,6 +238,7 @@ def _add_replay(commands: _Commands) -> None:
         "replay", help="send recorded requests to LOGPLEX_URL again, unchanged"
     )
     command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
+    _add_allow_http(command)
     command.add_argument(
         "--speed",
         type=_wait,

@@ -23,7 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
             # A terminal whose encoding lacks a character shows an escape.
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = parser().parse_args(arguments)
+        options, unknown = parser().parse_known_args(arguments)
+        if unknown:
+            # argparse itself would show the usage of all commands, which names no options.
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         # The module of a command is imported when it runs, so that the others cost nothing.
         command = import_module(f"logplex_handler.cli._{options.command}")
         status: int = command.run(options)

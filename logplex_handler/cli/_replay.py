@@ -10,6 +10,7 @@ import time
 import requests
 
 from logplex_handler._wire.destination import Destination
+from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver.recording import Recorded, read
 from logplex_handler.receiver.terminal import harmless
@@ -27,9 +28,13 @@ def run(options: argparse.Namespace) -> int:
             os.environ.get("LOGPLEX_URL", ""),
             token=os.environ.get("LOGPLEX_TOKEN") or None,
             option="LOGPLEX_URL",
+            allow_http=options.allow_http,
         )
         recorded = list(read(options.file))
-    except (ConfigurationError, OSError, ValueError) as error:
+    except ConfigurationError as error:
+        print(f"logplex-handler: {': '.join(in_words(error))}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
         message = error.strerror if isinstance(error, OSError) else str(error)
         print(f"logplex-handler: {message}", file=sys.stderr)
         return 2

@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from logplex_handler.cli._line_reader import GRACE_PERIOD, follow_file, read_descriptor
 from logplex_handler.cli._stop_request import StopRequest
+from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.stats import Stats
@@ -49,9 +50,11 @@ def run(options: argparse.Namespace) -> int:
             on_full="drop_oldest" if options.drop else "block",
             shutdown_timeout=options.wait,
             compress=options.compress,
+            allow_http=options.allow_http,
         )
     except ConfigurationError as error:
-        _say(str(error))
+        given = [name for name, value in vars(options).items() if value is not None]
+        _say(": ".join(in_words(error, given)))
         return 2
     handler.setFormatter(logging.Formatter("%(message)s"))
     # No line shows these attributes, and they are a tenth of the cost of a record.
@@ -122,6 +125,8 @@ def _report(stats: Stats, problem: str, *, verbose: bool) -> int:
         causes = ", ".join(f"{cause} {number}" for cause, number in stats.dropped.items())
         unsent = f"{', ' if causes else ''}unsent {stats.pending}" if stats.pending else ""
         _say(f"{lost:,} of {stats.accepted:,} lines not delivered ({causes}{unsent})")
+        if stats.pending or set(stats.dropped) - {"buffer_full"}:
+            _say("`logplex-handler check` says what is wrong with the URL or the connection")
     elif verbose:
         _say(
             f"lines delivered: {stats.delivered:,}; requests: {stats.requests:,}, "

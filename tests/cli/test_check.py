@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 
 import pytest
 import trustme
@@ -56,7 +57,8 @@ def test_without_a_line_nothing_is_sent():
     [
         ("", "LOGPLEX_URL is not set"),
         (f"token:{SECRET}@host", "must begin with https://"),
-        (f"http://token:{SECRET}@logs.example.com", "unencrypted"),
+        (f"http://token:{SECRET}@logs.example.com", "https://, or set --allow-http"),
+        ("null", "apps of the Fir generation"),
         ("https://logs.example.com/logs", "carries no credentials"),
         (f"https://token:{SECRET}@no-such-host.invalid/logs", "has no address"),
     ],
@@ -85,6 +87,26 @@ def test_a_port_where_nobody_listens():
         status, shown = check(f"http://token:{SECRET}@127.0.0.1:{port}")
     assert status == 1
     assert f"cannot connect to 127.0.0.1 port {port}" in shown
+
+
+def test_allow_http_is_an_option_here_too(elsewhere):
+    """As the error says that a URL of another machine needs it."""
+    status, shown = check(elsewhere.url, "--allow-http")
+    assert status == 0, shown
+    assert len(elsewhere.lines) == 1
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_wrong_path_is_named(status):
+    """Logplex has one path; the credentials are not at fault."""
+    server = ScriptedServer([answer(status)])
+    try:
+        _, shown = check(f"http://token:{SECRET}@127.0.0.1:{server.port}/log")
+    finally:
+        server.close()
+    assert f"answered {status}: there is no log stream at the path /log" in shown
+    assert "The path of Logplex is /logs" in shown
+    assert "rotates" not in shown
 
 
 @pytest.mark.parametrize(
@@ -143,14 +165,43 @@ def test_tls_is_tried_apart(tmp_path):
     assert "does not speak TLS" in shown
 
 
+HTTPS = f"https://token:{SECRET}@logs.example.com/logs"
+
+
 def test_behind_a_proxy_only_the_line_is_tried():
     """Names and connections are the proxy's affair then, and its credentials stay hidden."""
-    url = f"https://token:{SECRET}@logs.example.com/logs"
-    proxy = f"http://user:{SECRET}@127.0.0.1:9"
-    status, shown = check(url, HTTPS_PROXY=proxy)
+    server = ScriptedServer([answer(407)])
+    try:
+        proxy = f"http://user:{SECRET}@127.0.0.1:{server.port}"
+        status, shown = check(HTTPS, HTTPS_PROXY=proxy)
+    finally:
+        server.close()
     assert status == 1
-    assert "requests go through 127.0.0.1" in shown
+    assert "requests go through 127.0.0.1, which HTTPS_PROXY names" in shown
     assert "no answer (ProxyError)" in shown
+    assert "does it want credentials" in shown
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_that_is_not_there_is_named_with_its_variable(name):
+    """And how to do without it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        status, shown = check(HTTPS, **{name: f"http://user:{SECRET}@127.0.0.1:{port}"})
+    assert status == 1
+    assert f"FAIL proxy: cannot connect to 127.0.0.1 port {port}, which {name} names" in shown
+    assert f"Correct or unset {name}" in shown
+    assert "NO_PROXY=logs.example.com" in shown
+
+
+def test_a_proxy_that_needs_another_package_is_explained(monkeypatch):
+    """SOCKS, where PySocks is not installed."""
+    monkeypatch.setitem(sys.modules, "socks", None)
+    status, shown = check(HTTPS, HTTPS_PROXY="socks5://127.0.0.1:1080")
+    assert status == 1
+    assert "HTTPS_PROXY names a SOCKS proxy" in shown
+    assert "requests[socks]" in shown
 
 
 SETTINGS = """

@@ -94,6 +94,7 @@ def test_lines_that_are_not_delivered_are_counted_in_words_and_status():
         done = run("send", "--wait", "0.5", url=logplex.url, stdin=b"a\nb\nc\n")
     assert done.returncode == 1
     assert b"logplex-handler: 3 of 3 lines not delivered (shutdown 3)" in done.stderr
+    assert b"`logplex-handler check` says" in done.stderr
     assert logplex.token.encode() not in done.stderr
 
 
@@ -112,9 +113,16 @@ def test_with_drop_the_input_never_waits():
 @pytest.mark.parametrize(
     ("arguments", "environ", "words"),
     [
-        ([], {}, "LOGPLEX_URL is set"),
+        ([], {}, "LOGPLEX_URL: is not set"),
+        ([], {"LOGPLEX_URL": "null"}, "apps of the Fir generation"),
+        ([], {"LOGPLEX_URL": "http://a:secret@logs.example.com"}, "set --allow-http"),
         ([], {"LOGPLEX_URL": "ftp://token:t.secret@host"}, "must begin with https://"),
-        (["--hostname", "!!"], {"LOGPLEX_URL": "http://a:b@127.0.0.1:1"}, "hostname: holds no"),
+        (["--hostname", "!!"], {"LOGPLEX_URL": "http://a:b@127.0.0.1:1"}, "--hostname: holds no"),
+        (
+            [],
+            {"LOGPLEX_URL": "http://a:b@127.0.0.1:1", "LOGPLEX_HOSTNAME": "!!"},
+            "LOGPLEX_HOSTNAME: holds no",
+        ),
         (["--from-start"], {}, "--from-start needs --follow"),
         (["--follow", "x", "message"], {}, "do not go together"),
         (["--level", "loud"], {}, "invalid choice"),
@@ -128,6 +136,24 @@ def test_a_mistake_is_an_error_of_usage_in_words(arguments, environ, words):
     assert words in done.stderr.decode()
     assert b"secret" not in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_allow_http_is_an_option_here_too(elsewhere):
+    """As the error says that a URL of another machine needs it."""
+    done = call("send", "--allow-http", "hello", url=elsewhere.url)
+    assert done.returncode == 0, done.stderr
+    assert [line.text for line in elsewhere.lines] == ["hello"]
+
+
+@pytest.mark.parametrize("command", ["demo", "send", "check", "receive", "replay"])
+def test_a_wrong_option_shows_the_usage_of_its_command(command):
+    """Not that of all commands, which does not have its options."""
+    arguments = ["file"] if command == "replay" else []
+    done = call(command, *arguments, "--colour")
+    assert done.returncode == 2
+    said = done.stderr.decode()
+    assert re.match(rf"usage: \S.* {command} ", said)
+    assert "unrecognized arguments: --colour" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
