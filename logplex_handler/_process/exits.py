@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
+
+from logplex_handler._process.contexts import in_empty_context
 
 # multiprocessing, and Celery's fork of it, end their child processes without exit functions, but
 # run finalizers of their own. These run in the order of their priorities, the highest first.
 _LIBRARIES = ("multiprocessing", "billiard")
 _LAST_PRIORITY = -100
+# Seconds that a child which is ending anyway may still take after SIGTERM, as under Heroku.
+_MOST_TO_END = 30
 
 _Function = Callable[[], object]
 
@@ -24,6 +32,7 @@ class _ExitFunctions:
 
     def __init__(self) -> None:
         self._pid = 0
+        self._is_ending = False
         # Those that come first, and those of handlers.
         self._functions: tuple[list[_Function], list[_Function]] = ([], [])
 
@@ -31,11 +40,14 @@ class _ExitFunctions:
         if self._pid != os.getpid():
             # A forked child has inherited the functions of its parent, and no finalizer for them.
             self._pid = os.getpid()
+            self._is_ending = False
             self._functions = ([], [])
             self._install()
         self._functions[not before_handlers].append(function)
 
     def _install(self) -> None:
+        # Called before `logging.shutdown`, which was registered earlier and closes the handlers.
+        atexit.register(self._call_first)
         for library in _LIBRARIES:
             # Only a library that is loaded can have made this process.
             process = sys.modules.get(f"{library}.process")
@@ -44,6 +56,7 @@ class _ExitFunctions:
                 is_child = getattr(process.current_process(), "_parent_pid", None) is not None
                 if is_child:
                     util.Finalize(None, self, exitpriority=_LAST_PRIORITY)
+                    self._take_sigterm()
         # The children of Celery's own pool end even without these finalizers, but with a signal of
         # Celery's. In any other process it is never sent.
         signals = sys.modules.get("celery.signals")
@@ -52,11 +65,38 @@ class _ExitFunctions:
                 self, weak=False, dispatch_uid="logplex_handler"
             )
 
-    def __call__(self, **_: object) -> None:
+    def _take_sigterm(self) -> None:
+        """Deliver at SIGTERM too: `Pool` ends its children by it, also those that have done all."""
+        if sys.platform == "win32" or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return
+        # Only the main thread may do so.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, self._at_sigterm)
+
+    def _at_sigterm(self, number: int, frame: FrameType | None) -> None:
+        if self._is_ending and self._pid == os.getpid():
+            # By itself, for which it has a limited time.
+            if sys.platform != "win32" and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+                signal.alarm(_MOST_TO_END)
+            return
+        try:
+            self()
+        finally:
+            # As without this function, so that the parent process sees which signal ended it.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _call_first(self) -> None:
         if self._pid == os.getpid():
-            first, then = self._functions
-            while first or then:
-                (first or then).pop(0)()
+            self._is_ending = True
+            while first := self._functions[0]:
+                in_empty_context(first.pop(0))
+
+    def __call__(self, **_: object) -> None:
+        self._call_first()
+        while self._pid == os.getpid() and (then := self._functions[1]):
+            in_empty_context(then.pop(0))
+            self._call_first()
 
     def remove(self, function: _Function) -> None:
         for functions in self._functions:
@@ -71,8 +111,9 @@ def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Calla
     """Call the function when this process ends, if multiprocessing or Celery has made it.
 
     Must be called in the child itself, after it has started: a child forgets the finalizers of its
-    parent. A function that may still log comes `before_handlers` close. Returns a function that
-    cancels the call.
+    parent. A function that may still log comes `before_handlers` close, and is called at the end of
+    any other process too, before `logging` closes the handlers. Returns a function that cancels the
+    call.
     """
     _exit_functions.add(function, before_handlers=before_handlers)
     return partial(_exit_functions.remove, function)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import threading
@@ -97,8 +96,6 @@ class Reporter:
             return
         if self._cancel_exit_call is None:
             self._cancel_exit_call = exits.call_at_exit(self.close, before_handlers=True)
-            # Called before `logging.shutdown`, which was registered earlier.
-            atexit.register(self.close)
         self._periodic.start()
 
     def log(self, stream: object, pairs: Mapping[str, str]) -> None:
@@ -212,7 +209,6 @@ class Reporter:
             return
         if self._cancel_exit_call is not None:
             self._cancel_exit_call()
-            atexit.unregister(self.close)
             self._report_last()
         with self._lock:
             meters = {*self._active, *self._meters.values()}

@@ -13,6 +13,7 @@ import pytest
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to_receiver
 from tests.process.shared import run
+from tests.servers import accept, serving
 
 
 def _worker(number):
@@ -157,3 +158,136 @@ def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing()
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert len(logplex.lines) == 20
+
+
+POOL = """
+import logging, multiprocessing, os, signal, sys, time
+from logplex_handler import LogplexHandler, Metrics
+
+logger = logging.getLogger("app")
+
+def configure():
+    if not logger.handlers:
+        handler = LogplexHandler(flush_interval=60, procid=f"p{os.getpid()}")
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+        global metrics
+        metrics = Metrics(logger, interval=3600)
+
+def work(number):
+    configure()
+    logger.info("job %d", number)
+    metrics.count("jobs")
+
+if __name__ == "__main__":
+    configure()
+    logger.info("parent")
+    context = multiprocessing.get_context(sys.argv[1])
+"""
+
+
+def run_pool(tmp_path, url, method, end):
+    """Run a program with a pool, whose last lines are the given ones."""
+    program = textwrap.dedent(POOL) + textwrap.indent(textwrap.dedent(end), "    ")
+    (tmp_path / "work.py").write_text(program)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "work.py", method],
+        cwd=tmp_path,
+        env={**os.environ, "LOGPLEX_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+
+
+METHODS = [one for one in ("fork", "spawn", "forkserver") if sys.platform != "win32"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_of_a_pool_that_sigterm_ends_deliver_their_lines(method, tmp_path):
+    """`with Pool()` ends its workers so, also when they have done everything."""
+    with LogplexReceiver() as logplex:
+        done = run_pool(
+            tmp_path,
+            logplex.url,
+            method,
+            """
+            with context.Pool(2) as pool:
+                pool.map(work, range(100))
+                workers = list(pool._pool)
+            sys.exit(any(worker.exitcode not in (0, -signal.SIGTERM) for worker in workers))
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        texts = [line.text for line in logplex.lines]
+    metrics = [text for text in texts if text.startswith("count#jobs=")]
+    assert sorted(set(texts) - set(metrics)) == sorted(
+        ["parent", *(f"job {number}" for number in range(100))]
+    )
+    assert sum(int(text.partition("=")[2]) for text in metrics) == 100
+    assert len(texts) == 101 + len(metrics)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+@pytest.mark.parametrize(
+    ("before", "status", "expected"),
+    [
+        ("pass", "-signal.SIGTERM", ["job 0", "parent"]),
+        ("signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))", "7", ["parent"]),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "0", ["job 0", "parent"]),
+    ],
+    ids=["default", "handled", "ignored"],
+)
+def test_sigterm_of_a_child_is_left_to_the_application(before, status, expected, tmp_path):
+    """It takes effect as if there were no handler, after the delivery if it would end the child."""
+    with LogplexReceiver() as logplex:
+        done = run_pool(
+            tmp_path,
+            logplex.url,
+            "fork",
+            f"""
+            def child(reader, writer):
+                {before}
+                logger.info("job 0")
+                writer.send("ready")
+                reader.poll(1 if {status} == 0 else 20)
+            ends = context.Pipe()
+            one = context.Process(target=child, args=ends)
+            one.start()
+            ends[0].recv()
+            one.terminate()
+            one.join()
+            sys.exit(one.exitcode != {status})
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(line.text for line in logplex.lines) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+def test_sigterm_does_not_cut_off_a_child_that_is_ending_by_itself(tmp_path):
+    """A pool sends it to children that may be delivering their last lines already."""
+    with serving(accept) as server:
+        done = run_pool(
+            tmp_path,
+            server.url,
+            "fork",
+            """
+            def child():
+                logger.info("job 0")
+                from logplex_handler._delivery.flush import Flusher
+                close = Flusher.close
+                def closing(self, seconds):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return close(self, seconds)
+                Flusher.close = closing
+            one = context.Process(target=child)
+            one.start()
+            one.join()
+            sys.exit(one.exitcode)
+            """,
+        )
+        assert done.returncode == 0
+        assert b"job 0" in b"".join(server.frames())
