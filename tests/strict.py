@@ -154,6 +154,7 @@ def _read_bare(line: str, position: int) -> tuple[str, int]:
         _require(fits, f"character {position}: not for a value without quotes")
         position += 1
     _require(position > start, f"character {start}: an empty value without quotes")
+    _require(line[start] != "'", f"character {start}: an apostrophe that some take for a quote")
     return line[start:position], position
 
 

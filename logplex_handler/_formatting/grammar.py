@@ -30,7 +30,8 @@ _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 def quote(text: str) -> str:
     """The text as one value: bare if that is safe, else in double quotes with escapes."""
     escaped = escape(text)
-    if escaped is text and " " not in text and "=" not in text:
+    # syslog-ng and VRL take an apostrophe at the beginning for a quote.
+    if escaped is text and " " not in text and "=" not in text and text[:1] != "'":
         return text or '""'
     return f'"{escaped}"'
 

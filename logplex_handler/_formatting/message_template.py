@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from logplex_handler._formatting import grammar
 
-# Only keys of ordinary form, so that prose with an `=` in it stays prose.
-_KEY = r"[A-Za-z_@][\w.#:/@-]*"
+# Only names, so that prose, URLs and code with an `=` in it stay free text.
+_KEY = r"[^\W\d][\w.#-]{0,99}"
 _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"(?= |$)'
 _PAIR = re.compile(rf'(?P<key>{_KEY})=(?:{_QUOTED}|(?P<bare>(?!")[^ ]*))(?: +|$)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -153,4 +153,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
                 return None
         pairs.append((match["key"], value))
         position = match.end()
+    # Base64 ends with `=`, and a comparison has two of them.
+    if len(pairs) == 1 and (not pairs[0][1] or pairs[0][1].startswith("=")):
+        return None
     return pairs

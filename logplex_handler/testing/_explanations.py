@@ -210,7 +210,8 @@ RULES: dict[str, Rule] = {
     ),
     "pair.bare": Rule(
         "Readers stop there, or read other pairs.",
-        'Quote a value that is empty or holds a space, `=`, `"`, `\\` or a control character.',
+        "Quote a value that is empty, begins with an apostrophe, or holds a control character, a "
+        'space, `=`, `"` or `\\`.',
     ),
     "pair.unterminated": Rule(_ONLY_METRICS, 'End the value with `"`, and escape quotes inside.'),
     "pair.escape": Rule(

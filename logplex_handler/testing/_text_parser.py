@@ -31,7 +31,7 @@ _KEY = r'[^\x00-\x20="\x7f]+'
 _PLAIN = r'[^"\\\x00-\x1f\x7f]*'
 _ESCAPE = r'\\(?:["\\nrt]|u00[0-9a-fA-F]{2})'
 PAIR = re.compile(
-    rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|([^\x00-\x20="\\\x7f]+))(?= |\Z)'
+    rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|(?!\')([^\x00-\x20="\\\x7f]+))(?= |\Z)'
 )
 _ESCAPED = re.compile(_ESCAPE)
 _MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
@@ -69,7 +69,10 @@ def _pair_fault(text: str, position: int) -> tuple[str, str]:
         return f"character {position}: a pair must begin with a key and =", "pair.key"
     start = key.end()
     if text[start : start + 1] != '"':
-        message = f"character {start}: a bare value must not be empty or hold what needs quotes"
+        message = (
+            f"character {start}: a bare value must not be empty, begin with an apostrophe, or hold "
+            "what needs quotes"
+        )
         return message, "pair.bare"
     good = re.compile(rf"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*").match(text, start + 1)
     stop = good.end() if good else start + 1

@@ -182,6 +182,7 @@ def test_pairs_come_apart_with_escapes_undone(text, pairs):
         ("a\tb=c", "character 0: a pair must begin with a key and ="),
         ("a=", "character 2: a bare value must not be empty"),
         ("a= b=c", "character 2: a bare value must not be empty"),
+        ("a='b'", "character 2: a bare value must not be empty, begin with an apostrophe"),
         ("a=b=c", "character 2: a bare value"),
         ('a=b"c', "character 2: a bare value"),
         ("a=b\\c", "character 2: a bare value"),
