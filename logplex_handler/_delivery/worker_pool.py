@@ -20,6 +20,9 @@ from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a worker rests after an internal error, so that it does not spin.
 _AFTER_ERROR = 1.0
+# Seconds by which a job may be late because the worker that was to do it is busy. The next worker
+# then wakes; so workers do not wake each other for each of many short requests.
+_STAGGER = 0.02
 
 
 class News:
@@ -231,7 +234,7 @@ class WorkerPool:
             wakes_at = min(self._wakes_at.values(), default=None)
         if wakes_at is None:
             self._start()
-        elif due_at < wakes_at:
+        elif due_at + (_STAGGER if due_at > time.monotonic() else 0.0) < wakes_at:
             self._news.wake_one()
 
     def _take(self, *, look_ups: bool) -> Task | None:
@@ -271,7 +274,13 @@ class WorkerPool:
         self._transports.close_idle()
         here = threading.get_ident()
         with self._lock:
-            wakes_at = self._wakes_at[here] = self._scheduler.due_at()
+            wakes_at = self._scheduler.due_at()
+            # One worker wakes for what is due next, and a second one a little later, in case the
+            # first is busy then. All others only wait for news.
+            watching = [at for at in self._wakes_at.values() if at <= wakes_at + _STAGGER]
+            if watching:
+                wakes_at = wakes_at + _STAGGER if len(watching) == 1 else math.inf
+            self._wakes_at[here] = wakes_at
         try:
             seconds = max(0.0, wakes_at - time.monotonic())
             stream = self._news.wait(None if wakes_at == math.inf else seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
@@ -13,6 +14,8 @@ from logplex_handler._wire.packet import MAX_HOSTNAME, field
 from logplex_handler.errors import ConfigurationError
 
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
+# Half a character, which a string may hold, and which cannot be encoded.
+_NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -161,15 +164,24 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     netloc = f"[{hostname}]" if is_ipv6 else hostname
     if port:
         netloc += f":{port}"
-    endpoint = urlunsplit((parts.scheme, netloc, parts.path or "/logs", parts.query, ""))
-    try:
-        requests.Request("POST", endpoint).prepare()
-        (user + password).encode()
-    except (requests.RequestException, ValueError):
+    endpoint = _checked(urlunsplit((parts.scheme, netloc, parts.path or "/logs", parts.query, "")))
+    if endpoint is None or _NOT_UTF_8.search(user + password):
         return "cannot be requested (is the host's name valid?)"
     return Destination(endpoint, user, password)
 
 
+# Many streams have the same endpoint. Each check costs more than the rest of the parsing.
+@lru_cache(maxsize=16)
+def _checked(endpoint: str) -> str | None:
+    """The endpoint, the same object for all who ask; None if it cannot be requested."""
+    try:
+        requests.Request("POST", endpoint).prepare()
+    except (requests.RequestException, ValueError):
+        return None
+    return endpoint
+
+
+@lru_cache(maxsize=16)
 def _can_be(hostname: str, is_ipv6: bool) -> bool:
     try:
         if is_ipv6:
@@ -180,6 +192,7 @@ def _can_be(hostname: str, is_ipv6: bool) -> bool:
         return False
 
 
+@lru_cache(maxsize=16)
 def is_loopback(hostname: str) -> bool:
     """Whether a name or an IP address stands for this machine."""
     if hostname == "localhost" or hostname.endswith(".localhost"):
