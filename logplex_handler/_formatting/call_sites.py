@@ -8,57 +8,66 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Collection
 from logging import Formatter, LogRecord
-from operator import itemgetter
 
 from logplex_handler._formatting.extract import extract_source
-from logplex_handler._formatting.layout import layout_of
+from logplex_handler._formatting.layout import FITS, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
 
-# What the records of one call site share: the logger's name, the level and its name, and the
-# template if there are arguments. Several call sites may share it, as their values may differ in
-# type.
-Signature = tuple[object, ...]
-_ReadSignature = Callable[[Mapping[str, object]], Signature]
 Extract = Callable[[LogRecord], Entry | None]
+# What the records of one call site share, apart from the logger and the level: the template, or the
+# number of their attributes and the keys of a mapping as message. Several call sites may share it,
+# as their values may differ in type.
+Signature = tuple[object, ...]
 
-_signature_without_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname")
-_signature_with_arguments: _ReadSignature = itemgetter("name", "levelno", "levelname", "msg")
 # What a traceback shows may change.
 _CHANGING = ("exc_info", "exc_text", "stack_info")
 
 # Compiling a call site costs about as much as it saves on this many records.
 _RECORDS_BEFORE_COMPILING = 50
-# A program has as many as it has logging calls, or a few times that.
-_MAX_CALL_SITES = 4096
 _MAX_CALL_SITES_OF_A_SIGNATURE = 8
 # Signatures that are counted at a time.
 _MAX_COUNTED = 1024
 # Characters. A longer template was made at run time, and does not come again.
 _MAX_TEMPLATE = 1000
+# Bytes of memory that compiled call sites may hold: about a thousand of them. A program has as many
+# as it has logging calls, or a few times that.
+_MAX_BYTES = 24 * 1024 * 1024
+# Bytes that a call site holds, apart from its values and its texts, and for each value.
+_CALL_SITE_BYTES = 13_000
+_VALUE_BYTES = 1_000
 
 
-@dataclass(frozen=True)
 class CallSite:
     """The functions for the records of one logging call.
 
     Attributes:
-        extract: Returns the light entry of a record: the call site's number, the time, the values.
-            Returns None, or raises, if the record is not like the others, or not light.
+        extract: Returns the entry of a record: the call site's number, the time, the values.
+            Returns None, or raises, if the record is not like the others.
+        is_light: Whether these entries are light.
         render: Makes the frames of entries.
-        line: Makes the line of one entry step by step, whatever its values are.
-        level: The level of the records.
+        layout: Makes the line of one entry step by step, whatever its values are.
+        size: Bytes of memory that it holds, about.
+        used_at: The time of the latest record that was rendered.
+        holders: The references to its number while no entry waits.
     """
 
-    extract: Extract
-    render: Render
-    line: Callable[[Entry], str]
-    level: int
+    __slots__ = ("extract", "holders", "is_light", "layout", "render", "size", "used_at")
+
+    def __init__(self, layout: Layout, extract: Extract, render: Render, used_at: float) -> None:
+        self.extract = extract
+        self.is_light = layout.fit.is_light
+        self.layout = layout
+        self.render = render
+        self.size = _CALL_SITE_BYTES + _VALUE_BYTES * len(layout.values)
+        self.size += 8 * len(layout.template or layout.keys or "")
+        self.used_at = used_at
+        self.holders = 0
 
 
 class CompiledCallSites:
@@ -66,26 +75,62 @@ class CompiledCallSites:
 
     def __init__(self, packet: PacketForm) -> None:
         self.by_number: dict[int, CallSite] = {}
+        # Those of them that take no more records, and stay while entries wait.
+        self._retired: set[CallSite] = set()
         self._packet = packet
-        self._numbers = itertools.count(1)
+        # Above the small integers, of which Python has one object each.
+        self._numbers = itertools.count(1000)
 
     def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
         """Compile the call site of a typical record; None if that is not possible."""
-        if len(self.by_number) >= _MAX_CALL_SITES or not isinstance(record.levelno, int):
-            return None
-        number = next(self._numbers)
         try:
-            layout = layout_of(number, record, form)
-            render = None if layout is None else render_source(layout, self._packet)
-            if layout is None or render is None:
-                return None
-            extract = extract_source(layout)
-            call_site = CallSite(extract.function(), render.function(), layout.line, layout.level)
+            call_site = self._compiled(next(self._numbers), record, form)
         except Exception:
             # The types of its values may behave in any way.
             return None
-        self.by_number[number] = call_site
+        if call_site is not None:
+            self.by_number[call_site.layout.number] = call_site
+            call_site.holders = _holders(call_site)
         return call_site
+
+    def _compiled(self, number: int, record: LogRecord, form: LineForm) -> CallSite | None:
+        for fit in FITS:
+            layout = layout_of(number, record, form, fit)
+            render = None if layout is None else render_source(layout, self._packet)
+            if layout is None or render is None:
+                return None
+            extract = extract_source(layout).function()
+            if extract(record) is not None:
+                return CallSite(layout, extract, render.function(), record.created)
+        return None
+
+    def excess(self) -> set[CallSite]:
+        """Retire the least recently used call sites if there are too many, and return them."""
+        active = {*self.by_number.values()} - self._retired
+        left = sum([site.size for site in active])
+        retired: set[CallSite] = set()
+        if left > _MAX_BYTES:
+            # Many at a time, as finding them takes long.
+            for site in sorted(active, key=lambda site: site.used_at):
+                if left > _MAX_BYTES * 3 // 4:
+                    left -= site.size
+                    retired.add(site)
+            self.retire(retired)
+        return retired
+
+    def retire(self, call_sites: Collection[CallSite]) -> None:
+        """Forget call sites that take no more records, once no entry waits for them: the next time
+        or later, as a thread may just be making an entry."""
+        for site in [*self._retired]:
+            if _holders(site) <= site.holders:
+                self._retired.discard(site)
+                self.by_number.pop(site.layout.number, None)
+        self._retired.update(call_sites)
+
+
+def _holders(call_site: CallSite) -> int:
+    """The number of references to the number of a call site; every entry is one more."""
+    return sys.getrefcount(call_site.layout.number)
 
 
 class CallSites:
@@ -101,8 +146,8 @@ class CallSites:
         self._compiled = compiled
         self._form = form
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
-        # The functions that took the last record, by the record's template; or by its logger's
-        # name and its level, if it had no arguments.
+        # The functions that took the last light record, by what is read most easily: the template,
+        # or what stands for it.
         self._latest: dict[object, Extract] = {}
         # Records that came without a call site.
         self._counts: dict[Signature, float] = {}
@@ -113,47 +158,74 @@ class CallSites:
         message = record.msg
         if (
             type(arguments) is not tuple
-            or type(message) is not str
             or type(record) is not LogRecord
             or formatter is not self.formatter
         ):
             return None
         try:
-            return self._latest[message if arguments else (record.name, record.levelno)](record)
+            if type(message) is str:
+                if arguments:
+                    return self._latest[message](record)
+                return self._latest[record.name, record.levelno, len(record.__dict__)](record)
+            if type(message) is dict and not arguments:
+                key = (record.name, record.levelno, *message)
+                return self._latest[key](record)
         except Exception:
             # There is no such call site; or the record lacks an attribute, has one that cannot be
             # compared, or has another number of arguments.
-            return None
+            pass
+        return None
 
-    def entry(self, record: LogRecord) -> Entry | None:
-        """The light entry of a record whose call site is compiled; else the record is counted."""
+    def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:
+        """The entry of a record whose call site is compiled, and whether it is light; None for
+        another record, which is counted."""
         arguments = record.args
-        attributes = record.__dict__
-        if (
-            self._form is None
-            or type(arguments) is not tuple
-            or type(record.msg) is not str
-            or type(record) is not LogRecord
-        ):
+        message = record.msg
+        if self._form is None or type(arguments) is not tuple or type(record) is not LogRecord:
             return None
-        read_signature = _signature_with_arguments if arguments else _signature_without_arguments
         try:
-            signature = read_signature(attributes)
+            key: object
+            if type(message) is str and arguments:
+                key = message
+            elif type(message) is str:
+                key = (record.name, record.levelno, len(record.__dict__))
+            elif type(message) is dict and not arguments:
+                key = (record.name, record.levelno, *message)
+            else:
+                return None
+            signature = (record.name, record.levelno, record.levelname, key)
             call_sites = self._by_signature.get(signature, ())
-            is_lasting = all(attributes[name] is None for name in _CHANGING)
+            is_lasting = all(record.__dict__[name] is None for name in _CHANGING)
         except Exception:
             return None
         for call_site in call_sites:
             entry = _extracted(call_site, record)
             if entry is not None:
-                self._latest[record.msg if arguments else signature[:2]] = call_site.extract
-                return entry
+                if call_site.is_light:
+                    self._latest[key] = call_site.extract
+                return entry, call_site.is_light
         if is_lasting and self._is_hot(signature, record, len(call_sites)):
-            compiled = self._compiled.compile(record, self._form)
-            self._counts[signature] = -math.inf if compiled is None else 0
-            if compiled is not None:
-                self._by_signature[signature] = (*call_sites, compiled)
+            self._compile(signature, record, self._form)
         return None
+
+    def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
+        compiled = self._compiled.compile(record, form)
+        self._counts[signature] = -math.inf if compiled is None else 0
+        if compiled is None:
+            return
+        self._by_signature[signature] = (*self._by_signature.get(signature, ()), compiled)
+        if excess := self._compiled.excess():
+            self._by_signature = {
+                signature: left
+                for signature, call_sites in self._by_signature.items()
+                if (left := tuple([site for site in call_sites if site not in excess]))
+            }
+            gone = {site.extract for site in excess}
+            self._latest = {key: one for key, one in self._latest.items() if one not in gone}
+
+    def retire(self) -> None:
+        """Take no more records, because the handler has another formatter."""
+        self._compiled.retire([site for sites in self._by_signature.values() for site in sites])
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; True if it came often enough for a call site to be compiled."""

@@ -94,10 +94,11 @@ class Codec:
         if own_format is None:
             call_sites = self.call_sites
             if call_sites.formatter is not formatter:
+                call_sites.retire()
                 call_sites = self.call_sites = self._call_sites_of(formatter)
-            entry = call_sites.entry(record)
-            if entry is not None:
-                return entry, True
+            compiled = call_sites.entry(record)
+            if compiled is not None:
+                return compiled
             own_format = (formatter or self.default_formatter).format
         entry = self._formatted(record, formatter, own_format)
         size, packets = self.weigh(entry)
@@ -129,14 +130,17 @@ class Codec:
             return (-packets, created, record.levelno, None, text)
         return (-packets, created, record.levelno, text)
 
-    @staticmethod
-    def weigh(entry: Entry) -> tuple[int, int]:
-        """Bytes of memory that an entry takes, and the number of its packets; always the same."""
-        return weight(entry), max(1, -entry[0])
+    def weigh(self, entry: Entry) -> tuple[int, int]:
+        """Bytes of memory that an entry takes, and the number of its packets, or an estimate of
+        that; always the same."""
+        size, packets = weight(entry), -entry[0]
+        if packets < 0:
+            packets = 1 if size <= LIGHT else size // self._packet.room + 1
+        return size, packets or 1
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
-        # A formatted text becomes frames only when the iterator reaches it: it may be long, and the
-        # batch may have no room for it.
+        # What is not light becomes frames only when the iterator reaches it: it may be long, and
+        # the batch may have no room for it.
         form = self._packet_for(destination)
         frames: list[bytes] = []
         rendered: list[Rendered] = []
@@ -146,6 +150,12 @@ class Codec:
                 rendered.append(Run(frames))
                 frames.clear()
 
+        def take() -> list[Rendered]:
+            end_run()
+            taken = [*rendered]
+            rendered.clear()
+            return taken
+
         def render_slowly(entry: Entry) -> None:
             end_run()
             rendered.append(self._rendered_slowly(form, entry))
@@ -153,23 +163,24 @@ class Codec:
         time = NO_MILLISECOND
         for number, group in groupby(entries, itemgetter(0)):
             if number > 0:
-                render = self._compiled.by_number[number].render
-                time = render(group, frames.append, render_slowly, form.after_time, time)
+                site = self._compiled.by_number[number]
+                for some in [group] if site.is_light else zip(group, strict=True):
+                    time = site.render(some, frames.append, render_slowly, form.after_time, time)
+                    if not site.is_light:
+                        yield from take()
+                site.used_at = time[0]
             else:
-                end_run()
-                yield from rendered
-                rendered.clear()
+                yield from take()
                 for entry in group:
                     yield self._rendered_slowly(form, entry)
-        end_run()
-        yield from rendered
+        yield from take()
 
     def _rendered_slowly(self, form: PacketForm, entry: Entry) -> list[bytes]:
         """The frames of one entry of either form, whatever its values are."""
         try:
             if entry[0] > 0:
-                call_site = self._compiled.by_number[entry[0]]
-                return form.frames(entry[1], call_site.level, call_site.line(entry), parts)
+                layout = self._compiled.by_number[entry[0]].layout
+                return form.frames(entry[1], layout.level, layout.line(entry), parts)
             _, created, level, *is_foreign, text = entry
             return form.frames(created, level, text, None if is_foreign else parts)
         except Exception:

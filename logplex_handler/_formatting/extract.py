@@ -12,8 +12,7 @@ import sys
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
 from logplex_handler._formatting.layout import Layout, as_tuple
-from logplex_handler._formatting.value_kinds import ANYTHING_ELSE
-from logplex_handler._wire.entry import longest_of_light
+from logplex_handler._formatting.value_kinds import VALUE_KINDS
 
 # Reading an attribute that is not there raises, which the caller of the function expects.
 _TEMPLATE = """\
@@ -32,7 +31,7 @@ def extract(record):
     ):
         return None
     $conversions
-    return ($number, record.created, $values)
+    return (number, record.created, $values)
 """
 
 # How the attributes that every record has are read: `record.name`, or `attributes["name"]`, which
@@ -47,11 +46,23 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         **value_kinds.NAMES,
         "logger_name": layout.logger_name,
         "level": layout.level,
+        "number": layout.number,
         "level_name": layout.level_name,
     }
     reads, checks, conversions = [], [], []
-    if layout.template is None:
+    if layout.silence is not None:
+        checks.append(f"and record.msg == {_written_metrics(layout, names)}")
+    elif layout.keys is not None:
+        names["keys"] = layout.keys
+        reads.append(f"{as_tuple(layout.message)} = record.msg.values()")
+        checks.append("and [*record.msg] == keys")
+    elif layout.template is None:
         reads.append("v0 = record.msg")
+        if layout.metrics:
+            # A text that is empty, or repeats the metrics, makes no pair.
+            names["odd_end"] = ' ="'
+            last = layout.metrics[-1][1].variable
+            checks.append(f"and v0[-1:] not in odd_end and not v0.endswith({last})")
     else:
         reads.append(f"{as_tuple(layout.message)} = record.args")
     for position, value in enumerate(layout.live):
@@ -76,9 +87,10 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         names["names"] = layout.attributes
         checks.append("and [*attributes] == names")
 
-    longest, longest_ascii = longest_of_light(len(layout.values))
+    longest, longest_ascii = layout.longest
     for variable, type_, kind in layout.values:
-        type_name = f"type_of_{variable}" if kind is ANYTHING_ELSE else type_.__name__
+        is_known = kind in VALUE_KINDS
+        type_name = type_.__name__ if is_known else f"type_of_{variable}"
         names[type_name] = type_
         checks.append(f"and type({variable}) is {type_name}")
         if kind.check:
@@ -97,7 +109,6 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     text = fill(
         _TEMPLATE,
         {
-            "number": str(layout.number),
             "attribute_count": str(len(layout.attributes)),
             "reads": reads,
             "checks": checks,
@@ -108,3 +119,14 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     if not by_attribute:
         text = re.sub(r"record\.(?!__dict__)(\w+)", r'attributes["\1"]', text)
     return Source("extract", text, names)
+
+
+def _written_metrics(layout: Layout, names: dict[str, object]) -> str:
+    """The expression of the message that makes no pair: empty, or the text of the metrics."""
+    if layout.silence == "empty":
+        return '""'
+    pieces = []
+    for position, (name, value) in enumerate(layout.metrics):
+        names[f"metric_{position}"] = f"{name}="
+        pieces.append(f"{{metric_{position}}}{{{value.variable}}}")
+    return f'f"{" ".join(pieces)}"'

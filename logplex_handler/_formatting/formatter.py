@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import LineForm, live
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
-    MAX_LINE_BYTES,
     checked_source,
-    in_lines,
     metrics_text,
 )
 
@@ -116,15 +114,14 @@ class KeyValueFormatter(logging.Formatter):
     def _form_with(self, source: str) -> LineForm:
         pairs = [source, *self._static] if source else self._static
         start = "".join([pair + " " for pair in pairs])
-        return LineForm(start, self._message_key, self._live, self._omitted)
+        return LineForm(source, start, self._message_key, self._live, self._omitted)
 
     def format(self, record: logging.LogRecord) -> str:
         """Format the record as one line, or as several joined by newlines (see the class)."""
-        source, form = self._source, self._form
+        form = self._form
         own_source = record_parts.source(record)
         if own_source:
-            source = own_source
-            form = self._form_with(source)
+            form = self._form_with(own_source)
         extras, metrics = record_parts.pairs_and_metrics(record_parts.extras(record, form.omitted))
         message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
         if message is None:
@@ -132,7 +129,7 @@ class KeyValueFormatter(logging.Formatter):
         error = record_parts.error_pairs(record)
         texts = record_parts.long_texts(record, self)
         if metrics and not (message or extras or error or texts):
-            return "\n".join(_metric_lines(source, metrics))
+            return form.metric_lines(metrics)
 
         shared = [
             form.start(record.levelname, record.name),
@@ -144,13 +141,9 @@ class KeyValueFormatter(logging.Formatter):
         lines = self._one_line_each and _one_line_each(" ".join(shared), texts)
         if not lines:
             quoted = [f"{name}={grammar.quote(text)}" for name, text in texts]
-            line = " ".join([*shared, *metrics, *quoted])
-            if not metrics or len(line.encode("utf-8", "replace")) <= MAX_LINE_BYTES:
-                return line
-            lines = [" ".join([*shared, *quoted])]
-        # In one line only, as consumers would count them once for each line; and in a line that is
-        # never cut.
-        return "\n".join([*lines, *_metric_lines(source, metrics)] if metrics else lines)
+            return form.line(shared, metrics, quoted)
+        # In one line only, as consumers would count them once for each line.
+        return "\n".join([*lines, form.metric_lines(metrics)] if metrics else lines)
 
     def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
         """The pairs of a mapping as message, without those for `metrics`; None if it is none."""
@@ -208,7 +201,3 @@ def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
     if len(shared) * len(each) > _MAX_REPEATED:
         return []
     return [f"{shared} {line}" for line in each]
-
-
-def _metric_lines(source: str, metrics: list[str]) -> Iterator[str]:
-    return (metrics_text(group, source) for group in in_lines(metrics, source))

@@ -7,14 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logplex_handler._formatting import grammar, record_parts
+from logplex_handler._formatting import record_parts
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.value_kinds import ValueKind, kind_of
-from logplex_handler._wire.entry import Entry
-from logplex_handler.metrics.metric_pairs import MetricValue
+from logplex_handler._formatting.value_kinds import METRIC, ValueKind, kind_of
+from logplex_handler._wire.entry import Entry, longest_of_light
+from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
 # An entry with more values would not be light.
 _MAX_VALUES = 32
+# Characters of each text of an entry that is not light. A longer one is formatted at once, since
+# its escapes may make it six times as long.
+_LONGEST = 65_536
+
+
+class Fit(NamedTuple):
+    """How the records of a call site are kept.
+
+    Attributes:
+        is_light: Whether entries are light; if not, their texts may be long.
+        keeps_checked: Whether values are kept whose memory must be checked; if not, they become
+            texts at once.
+    """
+
+    is_light: bool
+    keeps_checked: bool
+
+
+# In the order of their cost.
+FITS = (Fit(True, True), Fit(False, True), Fit(True, False), Fit(False, False))
 
 
 class Value(NamedTuple):
@@ -39,11 +59,13 @@ class Layout:
 
     Attributes:
         number: The number by which entries name their call site.
-        template: The message with its conversions; None for records without arguments, whose
-            message is a value of the entry.
+        template: The message with its conversions; None for records without arguments.
+        keys: The keys of a mapping as message; None for any other message.
+        silence: Why the message makes no pair: `empty`, or `repeats the metrics`; None if it makes
+            one.
         attributes: The names of a record's attributes, in their order.
-        message: The values of the arguments; or the message alone.
-        extras: By name and in the order of the line.
+        message: The values of the arguments, or of the mapping; or the message alone.
+        extras: By name and in the order of the record; metrics too.
     """
 
     number: int
@@ -52,10 +74,13 @@ class Layout:
     level: int
     level_name: str
     template: str | None
+    keys: list[str] | None
+    silence: str | None
     attributes: list[str]
     message: list[Value]
     live: list[Value]
     extras: dict[str, Value]
+    fit: Fit
 
     @property
     def values(self) -> list[Value]:
@@ -70,33 +95,90 @@ class Layout:
     def start(self) -> str:
         return self.form.start(self.level_name, self.logger_name)
 
+    @property
+    def longest(self) -> tuple[int, int]:
+        """The most characters of each text: of any characters, and of ASCII."""
+        return longest_of_light(len(self.values)) if self.fit.is_light else (_LONGEST, _LONGEST)
+
+    @property
+    def named(self) -> list[tuple[str, Value]]:
+        """The values that are pairs by themselves: those of a mapping as message, then extras."""
+        return [*zip(self.keys or (), self.message, strict=False), *self.extras.items()]
+
+    @property
+    def metrics(self) -> list[tuple[str, Value]]:
+        """Those that are metrics, in the order of the line."""
+        both = [*self.extras.items(), *zip(self.keys or (), self.message, strict=False)]
+        return [(name, value) for name, value in both if value.kind is METRIC]
+
+    @property
+    def pairs(self) -> list[tuple[str, Value]]:
+        """Those that are no metrics."""
+        return [(name, value) for name, value in self.named if value.kind is not METRIC]
+
+    @property
+    def is_metrics_alone(self) -> bool:
+        has_message = self.keys is None and self.silence is None
+        return bool(self.metrics) and not has_message and not self.pairs
+
     def line(self, entry: Entry) -> str:
         """The line of an entry, made step by step, whatever its values are."""
         values = iter(entry[2:])
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
-        if self.template is None:
+        extras, metrics = record_parts.pairs_and_metrics(zip(self.extras, values, strict=True))
+        if self.keys is not None:
+            pairs, more = record_parts.pairs_and_metrics(zip(self.keys, message, strict=True))
+            text = " ".join(pairs)
+            metrics += more
+        elif self.silence is not None:
+            text = ""
+        elif self.template is None:
             text = self.form.message(message[0], ())
         else:
             text = self.form.message(self.template, message)
-        extras = [grammar.pair(name, next(values)) for name in self.extras]
-        return " ".join([self.start, *self.form.live_pairs(live), text, *extras])
+        if metrics and not text and not extras:
+            return self.form.metric_lines(metrics)
+        shared = [self.start, *self.form.live_pairs(live), *([text] if text else ()), *extras]
+        return self.form.line(shared, metrics)
 
 
-def layout_of(number: int, record: logging.LogRecord, form: LineForm) -> Layout | None:
-    """The layout of a typical record, whose message is a text and whose arguments are a tuple; None
-    if records like it have to be formatted one by one."""
+def layout_of(
+    number: int, record: logging.LogRecord, form: LineForm, fit: Fit = FITS[0]
+) -> Layout | None:
+    """The layout of a typical record, whose message is a text or a dict and whose arguments are a
+    tuple; None if records like it have to be formatted one by one."""
     extras = dict(record_parts.extras(record, form.omitted))
-    message: tuple[object, ...] = tuple(record.args) if record.args else (record.msg,)
+    keys = [*record.msg] if type(record.msg) is dict and not record.args else None
+    metrics = [f"{name}={value}" for name, value in extras.items() if is_metric(name, value)]
+    silence = None
+    message: Sequence[object] = tuple(record.args) if record.args else (record.msg,)
+    if keys is not None:
+        message = [*record.msg.values()]  # type: ignore[union-attr]
+    elif metrics and not record.args and record.msg in ("", metrics_text(metrics, "")):
+        silence, message = "repeats the metrics" if record.msg else "empty", ()
     live = [pair.ask() for pair in form.live]
-    types = [type(value) for value in (*message, *live, *extras.values())]
-    texts = [record.msg, record.name, record.levelname, *extras]
+    names = [*(keys or [""] * len(message)), *[""] * len(live), *extras]
+    all_values = [*message, *live, *extras.values()]
+    texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
     # A source of the record's own takes the place of the formatter's.
-    if record_parts.has_source(record) or len(types) > _MAX_VALUES or MetricValue in types:
+    has_source = record_parts.has_source(record)
+    if has_source or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
     if not all(type(text) is str for text in texts):
         return None
-    values = iter([Value(f"v{i}", type_, kind_of(type_)) for i, type_ in enumerate(types)])
+    if metrics and record.args and not _is_surely_a_message(record.msg):
+        return None
+
+    def kind(name: str, value: object) -> ValueKind:
+        return METRIC if is_metric(name, value) else kind_of(type(value), fit.keeps_checked)
+
+    values = iter(
+        [
+            Value(f"v{i}", type(value), kind(name, value))
+            for i, (name, value) in enumerate(zip(names, all_values, strict=True))
+        ]
+    )
     return Layout(
         number=number,
         form=form,
@@ -104,8 +186,16 @@ def layout_of(number: int, record: logging.LogRecord, form: LineForm) -> Layout 
         level=record.levelno,
         level_name=record.levelname,
         template=record.msg if record.args else None,
+        keys=keys,
+        silence=silence,
         attributes=[*record.__dict__],
         message=[next(values) for _ in message],
         live=[next(values) for _ in live],
         extras={name: next(values) for name in extras},
+        fit=fit,
     )
+
+
+def _is_surely_a_message(template: str) -> bool:
+    """Whether the template, filled, is neither empty nor what might be metrics."""
+    return template[:1] not in ("", "%", "=", '"') and "=" not in template and "#" not in template

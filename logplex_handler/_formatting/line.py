@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import BuiltinFunctionType
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.nesting import NestedTooDeeply, nested
+from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
 
 
 class Live(NamedTuple):
@@ -40,15 +42,23 @@ def live(name: object, call: Callable[[], object]) -> Live:
     return Live(grammar.key(name), ask)
 
 
+# A program has few loggers, and uses them often.
+@lru_cache(maxsize=256)
+def _level_and_logger(level_name: str, logger_name: str) -> str:
+    return f"level={grammar.quote(level_name.lower())} logger={grammar.quote(logger_name)}"
+
+
 @dataclass(frozen=True)
 class LineForm:
     """What all lines of one formatter have in common.
 
     Attributes:
+        source: The `source` pair, or empty.
         head: The `source` and static pairs, each followed by a blank.
         omitted: The names of a record's attributes that make no pairs.
     """
 
+    source: str
     head: str
     message_key: str
     live: tuple[Live, ...] = ()
@@ -56,9 +66,24 @@ class LineForm:
 
     def start(self, level_name: object, logger_name: object) -> str:
         """The pairs at the start of each line, up to the logger."""
-        level = grammar.quote(grammar.text_of(level_name).lower())
-        name = grammar.quote(grammar.text_of(logger_name))
-        return f"{self.head}level={level} logger={name}"
+        return self.head + _level_and_logger(
+            grammar.text_of(level_name), grammar.text_of(logger_name)
+        )
+
+    def line(self, shared: Iterable[str], metrics: list[str], last: Iterable[str] = ()) -> str:
+        """The line of the pairs; metrics that make it too long follow in lines of their own."""
+        if not metrics:
+            return " ".join([*shared, *last])
+        line = " ".join([*shared, *metrics, *last])
+        if len(line.encode("utf-8", "replace")) <= MAX_LINE_BYTES:
+            return line
+        # In a line that is never cut.
+        return "\n".join([" ".join([*shared, *last]), self.metric_lines(metrics)])
+
+    def metric_lines(self, metrics: list[str]) -> str:
+        """The metrics alone, in as many lines as they need."""
+        groups = in_lines(metrics, self.source)
+        return "\n".join([metrics_text(group, self.source) for group in groups])
 
     def live_pairs(self, values: Iterable[object]) -> list[str]:
         """The live pairs with the given values, one for each; None makes no pair."""

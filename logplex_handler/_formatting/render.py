@@ -16,6 +16,7 @@ from logplex_handler._formatting.layout import Layout, Value, as_tuple
 from logplex_handler._wire import packet
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
+from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES
 
 # A millisecond as `packet.millisecond` returns it.
 Millisecond = tuple[float, float, str]
@@ -35,11 +36,12 @@ Render = Callable[
 _TEMPLATE = """\
 def render(
     entries, append, render_slowly, fields, time,
-    lengths=lengths, small=small, three_digits=three_digits,
+    lengths=lengths, lengths_in_bytes=lengths_in_bytes, small=small, three_digits=three_digits,
 ):
     second, first_microsecond, date = time
     head = f"{priority}{date}"
     tail = f"{fields}{start}"
+    $limit
     for entry in entries:
         try:
             _, created, $values = entry
@@ -54,9 +56,12 @@ def render(
                 $pieces
             )
             if packet.isascii():
-                append(f"{lengths[len(packet)]}{packet}".encode())
+                $check
+                append($frame)
             else:
-                render_slowly(entry)
+                packet = packet.encode()
+                $check
+                append($frame_in_bytes)
         except Exception:
             render_slowly(entry)
     return second, first_microsecond, date
@@ -77,14 +82,20 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
     if not line.complete():
         return None
     start, *texts = line.texts
+    if start.startswith("\ufeff"):
+        return None
+    priority = packet_form.priority(layout.level)
+    # As long as a packet of the longest priority may be.
+    longest = packet_form.max_packet_bytes + len(priority) - len("<191>1 ")
     names = {
         **value_kinds.NAMES,
         **line.names,
         "floor": math.floor,
         "in_calendar": packet.in_calendar,
-        "lengths": _lengths(min(packet_form.max_packet_bytes, _LONGEST_PACKET)),
+        "lengths": _lengths(min(longest, _LONGEST_PACKET)),
+        "lengths_in_bytes": _lengths_in_bytes(min(longest, _LONGEST_PACKET)),
         "millisecond": packet.millisecond,
-        "priority": packet_form.priority(layout.level),
+        "priority": priority,
         "start": start,
         "three_digits": _THREE_DIGITS,
     }
@@ -95,7 +106,31 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
             names[f"text_{position}"] = text
             piece += f"{{text_{position}}}"
         pieces.append(f'f"{piece}"')
-    parts = {"values": layout.variables, "pieces": pieces}
+    limit, check = [], []
+    if layout.metrics:
+        # Metrics in longer lines move to lines of their own.
+        header = len(priority) + len(packet.timestamp(0)) - len("+00:00")
+        limit = [f"most = min({longest}, {header + MAX_LINE_BYTES} + len(fields))"]
+    elif not layout.fit.is_light:
+        limit = [f"most = {longest}"]
+    if limit:
+        check = ["if len(packet) > most:", "    raise OverflowError"]
+    if layout.fit.is_light:
+        frame = 'f"{lengths[len(packet)]}{packet}".encode()'
+        frame_in_bytes = "lengths_in_bytes[len(packet)] + packet"
+    else:
+        frame, frame_in_bytes = (
+            'f"{len(packet)} {packet}".encode()',
+            'b"%d %b" % (len(packet), packet)',
+        )
+    parts = {
+        "values": layout.variables,
+        "pieces": pieces,
+        "limit": limit,
+        "check": check,
+        "frame": frame,
+        "frame_in_bytes": frame_in_bytes,
+    }
     return Source("render", fill(_TEMPLATE, parts), names)
 
 
@@ -106,6 +141,11 @@ def _lengths(longest: int) -> list[str]:
     Looking them up saves 700 instructions a packet, and fails for a packet that is too long.
     """
     return [f"{length} " for length in range(longest + 1)]
+
+
+@lru_cache(maxsize=8)
+def _lengths_in_bytes(longest: int) -> list[bytes]:
+    return [b"%d " % length for length in range(longest + 1)]
 
 
 class _Line:
@@ -121,20 +161,28 @@ class _Line:
     def complete(self) -> bool:
         """Add everything; False if the message has to be formatted record by record."""
         layout = self._layout
-        self._text(f"{layout.start} ")
-        for pair, value in zip(layout.form.live, layout.live, strict=True):
-            # A callable that returned nothing makes no pair.
-            if value.type is not type(None):
-                self._text(f"{pair.key}=")
-                self._value(value)
+        if layout.is_metrics_alone:
+            self._text(layout.form.source)
+        else:
+            self._text(layout.start)
+            for pair, value in zip(layout.form.live, layout.live, strict=True):
+                # A callable that returned nothing makes no pair.
+                if value.type is not type(None):
+                    self._text(f" {pair.key}=")
+                    self._value(value)
+            if layout.template is not None:
                 self._text(" ")
-        if layout.template is None:
-            self.names["message"] = layout.form.message
-            self._expression("message(v0, ())")
-        elif not self._filled(layout.template):
-            return False
-        for name, value in layout.extras.items():
-            self._text(f" {grammar.key(name)}=")
+                if not self._filled(layout.template):
+                    return False
+            elif layout.keys is None and layout.silence is None:
+                self._text(" ")
+                self.names["message"] = layout.form.message
+                self._expression("message(v0, ())")
+            for name, value in layout.pairs:
+                self._text(f" {grammar.key(name)}=")
+                self._value(value)
+        for name, value in layout.metrics:
+            self._text(f" {name}=" if self.texts != [""] else f"{name}=")
             self._value(value)
         self._text("\n")
         return True

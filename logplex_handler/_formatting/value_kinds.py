@@ -5,13 +5,18 @@ To give another type its own treatment, add a row to `VALUE_KINDS`.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
 from string import Template
 from types import NoneType
+from uuid import UUID
 
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.nesting import nested
 from logplex_handler._wire.entry import ORDINARY_BITS
+from logplex_handler.metrics.metric_pairs import MetricValue
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,9 @@ class ValueKind:
     of this call site's entries may have. All other names are those of `NAMES`.
 
     Attributes:
-        type: The exact type of the values.
         as_value: The text of the value where it is the whole value of a pair.
         in_quotes: The text that `%s` makes of the value, escaped for double quotes.
-        check: A condition that limits the memory that a kept value holds. Default: none.
+        check: Limits the memory that a kept value holds, or makes sure that it cannot change.
         conversion: What the caller's thread keeps of a value that may change later. Default: the
             value itself, which must be immutable then.
     """
@@ -49,35 +53,46 @@ NAMES: dict[str, object] = {
     "nested": nested,
     "null": "null",
     "quote": grammar.quote,
+    "sizeof": sys.getsizeof,
     "small": _SMALL,
+    "text_of": grammar.text_of,
+    "timezone": timezone,
     "true": "true",
 }
 
 _DIGITS = "small[$v] if 0 <= $v < 1000 else $v"
 _QUOTED = "$v if $v.isalnum() else quote($v)"
 _ESCAPED = "$v if $v.isalnum() else escape($v)"
+_SHORT = "(len($v) <= $longest or len($v) <= $longest_ascii and $v.isascii())"
 
 VALUE_KINDS = (
     ValueKind(int, _DIGITS, _DIGITS, check=f"$v.bit_length() <= {ORDINARY_BITS}"),
     ValueKind(float, "$v", "$v"),
-    ValueKind(
-        str,
-        _QUOTED,
-        _ESCAPED,
-        check="(len($v) <= $longest or len($v) <= $longest_ascii and $v.isascii())",
-    ),
+    ValueKind(str, _QUOTED, _ESCAPED, check=_SHORT),
     ValueKind(bool, "true if $v else false", "$v"),
     ValueKind(NoneType, "null", "$v"),
+    ValueKind(UUID, "$v", "$v"),
+    ValueKind(Decimal, "$v", "$v", check="sizeof($v) <= 120"),
+    ValueKind(
+        datetime,
+        "quote(text_of($v))",
+        "$v",
+        # The code of another time zone may return anything.
+        check="($v.tzinfo is None or type($v.tzinfo) is timezone)",
+    ),
 )
+# Of the value of a metric, which never needs quotes; not of such a value in another place.
+METRIC = ValueKind(MetricValue, "$v", "$v", check="len($v) <= $longest")
 # Values of all other types become text in the caller's thread, by code that may log.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 
 _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 
 
-def kind_of(type_: type) -> ValueKind:
-    """The row of a type."""
-    return _BY_TYPE.get(type_, ANYTHING_ELSE)
+def kind_of(type_: type, keeps_checked: bool = True) -> ValueKind:
+    """The row of a type; if a checked value must not be kept, only texts are checked."""
+    kind = _BY_TYPE.get(type_, ANYTHING_ELSE)
+    return kind if keeps_checked or not kind.check or type_ is str else ANYTHING_ELSE
 
 
 def expression(source: str, variable: str, **names: object) -> str:

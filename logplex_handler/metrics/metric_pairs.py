@@ -36,7 +36,12 @@ class MetricValue(str):
 
 def is_metric(key: str, value: object) -> bool:
     """Whether the pair was made by `measure`, `sample` or `count`."""
-    return type(value) is MetricValue and _KEY.fullmatch(key) is not None
+    return type(value) is MetricValue and _is_metric_key(key)
+
+
+@lru_cache(maxsize=1024)
+def _is_metric_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
 
 
 def measure(name: str, value: Number | timedelta, unit: str = "") -> dict[str, str]:

@@ -247,17 +247,17 @@ def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tent
     assert [*flattened(codec.render(waiting, DESTINATION))] == expected
 
 
-def test_frames_of_ascii_are_one_run_and_others_stand_in_their_place():
-    """Each of the others is a list, as it may be several frames."""
-    records = [make("shipped", (), {"who": who}) for who in ("a", "b", "\xe9", "c", "d")]
+def test_frames_of_call_sites_are_one_run_and_others_stand_in_their_place():
+    """Each of the others is a list, as it may be several frames; so is one that UTF-8 lacks."""
+    records = [make("shipped", (), {"who": who}) for who in ("a", "\xe9", "\ud800", "c", "d")]
     codec = codec_that_knows(records[0])
     waiting = [codec.entry(record, FORMATTER)[0] for record in records]
     waiting.append(codec.entry(make("one\ntwo"), FORMATTER)[0])
-    first, accented, second, lines = codec.render(waiting, DESTINATION)
+    first, surrogate, second, lines = codec.render(waiting, DESTINATION)
     expected = [formatted(record) for record in records]
     assert type(first) is type(second) is Run
     assert first == expected[0] + expected[1]
-    assert accented == expected[2]
+    assert surrogate == expected[2]
     assert second == expected[3] + expected[4]
     assert len(lines) == 1
 
