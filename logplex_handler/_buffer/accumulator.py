@@ -191,6 +191,12 @@ class Accumulator(WakingQueue):
             self.recovered += records
             self._recovered_left += records
 
+    def count_unforeseen(self, records: int) -> None:
+        """Count records as taken that another program has put on disk among those taken before."""
+        with self.lock:
+            self.taken += records
+            self.in_transit += records
+
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
         """Drop all remaining records for good; return how many.
 

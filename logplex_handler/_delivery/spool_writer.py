@@ -29,6 +29,7 @@ class SpoolWriter:
     Args:
         interval: Seconds between two writes.
         wake: Called with a stream that has records of a dead process.
+        count_lost: Called with the number of records on disk whose stream is damaged.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class SpoolWriter:
         served: Served,
         stream: Callable[[StreamId], Stream | None],
         wake: Callable[[Stream], object],
+        count_lost: Callable[[int], object],
         diagnostics: Diagnostics,
     ) -> None:
         self._spool = spool
@@ -46,6 +48,7 @@ class SpoolWriter:
         self._served = served
         self._stream = stream
         self._wake = wake
+        self._count_lost = count_lost
         self._diagnostics = diagnostics
         # Streams that may have entries in memory; None has the thread check whether to stop. A
         # queue of C, because a garbage collection or a signal may interrupt `put`, and log.
@@ -75,9 +78,9 @@ class SpoolWriter:
                 return
             wait = _BETWEEN_RECOVERIES
             try:
-                found = self._spool.take_over(self._served)
+                found, lost = self._spool.take_over(self._served)
             except SpoolError as error:
-                found, wait = {}, _AFTER_ERROR
+                found, lost, wait = {}, 0, _AFTER_ERROR
                 if not self._stopped:
                     self._diagnostics.warn(
                         "spool", f"spool: {error}; what waits is in memory alone"
@@ -87,6 +90,8 @@ class SpoolWriter:
                 if stream is not None:
                     stream.source.count_recovered(records)
                     self._wake(stream)
+            if lost:
+                self._count_lost(lost)
             self._recover_at = time.monotonic() + wait
 
     def stop(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import TypeGuard, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
@@ -106,12 +106,24 @@ class DiskQueue:
                 self._lose(self.written)
                 self._lose(self.recovered, recovered=True)
             elif chunks[0].frames:
+                self._count_unforeseen(chunks)
                 return chunks
             else:
-                # The file is damaged: the chunk is not what was written.
-                self._settled.append(chunks[0].id)
-                self._lose(chunks[0].records, recovered=chunks[0].recovered)
+                # The file is damaged: the chunks are not what was written.
+                for chunk in chunks:
+                    self._lose(chunk.records, recovered=chunk.recovered)
+                self.settle([chunk.id for chunk in chunks])
         return []
+
+    def _count_unforeseen(self, chunks: Sequence[Chunk]) -> None:
+        """Count records of the chunks that another program has added to this stream."""
+        records = sum([chunk.records for chunk in chunks])
+        if chunks[0].recovered and records > self.recovered:
+            self._accumulator.count_recovered(records - self.recovered)
+            self.recovered = records
+        elif not chunks[0].recovered and records > self.written:
+            self._accumulator.count_unforeseen(records - self.written)
+            self.written = records
 
     def lease(self, chunks: Iterable[Chunk]) -> None:
         """Count chunks as taken."""
@@ -188,10 +200,3 @@ class DiskQueue:
         self._diagnostics.warn(
             "spool", f"spool: {error}; {waiting} pending, new ones wait in memory"
         )
-
-
-def is_storable(stream_id: Hashable) -> TypeGuard[StreamId]:
-    """Whether the chunks of a stream can be on disk: another process must know it by its id."""
-    if type(stream_id) is str:
-        return not any("\ud800" <= character <= "\udfff" for character in stream_id)
-    return stream_id is None or (type(stream_id) is int and -(2**63) <= stream_id < 2**63)

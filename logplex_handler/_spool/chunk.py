@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from logplex_handler._wire.frames import (
     Frame,
@@ -22,6 +22,10 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # The id of a stream as it is written to disk; None for the handler's own URL.
 StreamId = str | int | None
 
+# Characters of a stream's id that is written to disk. None should be nearly as long.
+MAX_STREAM_ID = 10_000
+# Records of a chunk. No batch of 8,000,000 bytes has as many.
+_MAX_RECORDS = 1_000_000
 # The form of this package's frame ids. Other content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 # Reserves the room for a frame id, so that it can be written even if the file is full.
@@ -50,6 +54,9 @@ class Chunk(NamedTuple):
         return total_bytes(self.frames)
 
 
+# The values of a row may be anything, because the file may be damaged.
+
+
 def chunk_of(
     id: int,
     hostname: object,
@@ -59,19 +66,32 @@ def chunk_of(
     sizes: str | None,
     body: object,
 ) -> Chunk:
-    """The chunk of a row. Its values may be anything, because the file may be damaged."""
+    """The chunk of a row."""
     frames: list[Frame] = []
-    if isinstance(body, bytes) and isinstance(records, int):
-        with contextlib.suppress(ValueError, TypeError, RecursionError):
-            frames = unpacked(body, sizes, records)
+    if isinstance(body, bytes) and records == records_of(records):
+        with contextlib.suppress(ValueError, TypeError, OverflowError, RecursionError):
+            frames = unpacked(body, sizes, records_of(records))
     return Chunk(
         id,
         hostname if isinstance(hostname, str) and hostname.isascii() else None,
         frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
-        max(1, records) if isinstance(records, int) else 1,
+        records_of(records),
         bool(recovered),
         frames,
     )
+
+
+def records_of(number: object) -> int:
+    """The number of records of a row, or 1 if that cannot be."""
+    return number if isinstance(number, int) and 1 <= number <= _MAX_RECORDS else 1
+
+
+def is_stream_id(stream: object) -> TypeGuard[StreamId]:
+    """Whether a handler may have written this id; another process must know the stream by it."""
+    if type(stream) is str:
+        is_short = len(stream) <= MAX_STREAM_ID
+        return is_short and not any("\ud800" <= character <= "\udfff" for character in stream)
+    return stream is None or (type(stream) is int and -(2**63) <= stream < 2**63)
 
 
 def records_in(frames: Sequence[Frame]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 # `application_id` and `user_version` of the file. A file of another program or version is not used.
 _APPLICATION = int.from_bytes(b"Lplx", "big")
 _VERSION = 1
-_SCHEMA = """
+_TABLE = """\
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY,
     place INTEGER NOT NULL,
@@ -29,6 +29,7 @@ CREATE TABLE chunks (
 # table of their own, so that a chunk gets its frame id without being written again.
 _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
 _INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
+_STATEMENTS = (_TABLE, _BODIES, _INDEX)
 
 _PAGE = 16_384
 # Pages in the log, 16 MiB, after which they are copied to their places, which waits for the disk.
@@ -63,8 +64,7 @@ def opened(
     _create(path)
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
-        # By default, sqlite3 raises an error that shows a damaged text.
-        db.text_factory = lambda content: content.decode("utf-8", "replace")
+        db.text_factory = _text
         # Nothing else is read of another program's file.
         patiently(lambda: _is_made(db))
         # Must be set before the first page is written. Large pages cost less, because chunks are
@@ -81,9 +81,8 @@ def opened(
         db.execute(f"PRAGMA max_page_count = {max(1, max_bytes // _PAGE):d}")
         patiently(lambda: db.execute("BEGIN IMMEDIATE"))
         if not _is_made(db):
-            db.execute(_SCHEMA)
-            db.execute(_BODIES)
-            db.execute(_INDEX)
+            for statement in _STATEMENTS:
+                db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION:d}")
             db.execute(f"PRAGMA user_version = {_VERSION:d}")
         db.execute("COMMIT")
@@ -94,11 +93,30 @@ def opened(
     return db
 
 
+def _text(content: bytes) -> str | bytes:
+    """A text of a row. The bytes are no text where a str is expected, if they are not UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def check_schema(db: sqlite3.Connection) -> None:
+    """Raise a SpoolError unless the file has the tables of a spool, and nothing else.
+
+    A view or a trigger of those names could run for ever.
+    """
+    statements = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master LIMIT 4")]
+    if set(statements) != {*_STATEMENTS} or len(statements) != len(_STATEMENTS):
+        raise SpoolError("its tables are not those of a spool", for_good=True)
+
+
 def _is_made(db: sqlite3.Connection) -> bool:
     """Whether the file has the tables of a spool, or else is empty; otherwise a SpoolError."""
     [(application,)] = db.execute("PRAGMA application_id")
     [(version,)] = db.execute("PRAGMA user_version")
     if (application, version) == (_APPLICATION, _VERSION):
+        check_schema(db)
         return True
     if application == _APPLICATION:
         raise SpoolError(f"its format is {version}, not {_VERSION}")

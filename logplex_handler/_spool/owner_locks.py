@@ -20,8 +20,8 @@ except ImportError:  # pragma: no cover  # Windows: a spool is refused there
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".lock"
-# Bits of an owner's number, which is the offset of its byte. The file need not be that long.
-_OWNER_BITS = 62
+# An owner's number is the offset of its byte, from 1. The file need not be that long.
+MAX_OWNER = 2**62
 
 
 @dataclass
@@ -68,7 +68,7 @@ class OwnerLock:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.owner = secrets.randbits(_OWNER_BITS) + 1
+        self.owner = secrets.randbelow(MAX_OWNER) + 1
         with _files.lock:
             file = _files.get(path)
             if file is not None and file.pid != os.getpid():

@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import NamedTuple
 
-from logplex_handler._spool.chunk import NO_ID, Chunk, StreamId, chunk_of, packed
+from logplex_handler._spool.chunk import (
+    MAX_STREAM_ID,
+    NO_ID,
+    Chunk,
+    StreamId,
+    chunk_of,
+    is_stream_id,
+    packed,
+    records_of,
+)
+from logplex_handler._spool.owner_locks import MAX_OWNER
 from logplex_handler._spool.transactions import Transactions
 from logplex_handler._wire.frames import Frame
 
@@ -23,19 +35,32 @@ _INSERT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SET_FRAME_ID = "UPDATE chunks SET frame_id = ? WHERE id = ?"
+# Content that is too long to be a spool's is not read.
 _CHUNKS = (
-    "SELECT id, hostname, frame_id, records, recovered, sizes, body "
-    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = ? AND stream IS ? "
+    "SELECT id, substr(hostname, 1, 256), substr(frame_id, 1, 37), records, recovered, "
+    "CASE WHEN length(sizes) > :longest THEN '' ELSE sizes END, "
+    "CASE WHEN length(body) <= :longest THEN body END "
+    "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = :owner AND stream IS :stream "
 )
 _IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
-_OF_FRAME_ID = f"{_CHUNKS} AND frame_id = ? ORDER BY place, part"
+_OF_FRAME_ID = f"{_CHUNKS} AND frame_id = :frame_id ORDER BY place, part"
+# Owners that this package never has become one that is dead.
+_NO_OWNER = 0
+_DISOWN = (
+    f"UPDATE chunks SET owner = {_NO_OWNER} "  # nosec B608
+    f"WHERE typeof(owner) <> 'integer' OR owner NOT BETWEEN {_NO_OWNER} AND {MAX_OWNER}"
+)
 _SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
-# A damaged row may hold anything.
-_COUNTS = (
-    "SELECT stream, sum(max(1, CAST(records AS INTEGER))), max(CAST(place AS INTEGER)) "
-    f"FROM chunks WHERE owner = ? AND ({_SERVED}) GROUP BY stream"  # nosec B608
+_LEFT = (
+    "SELECT id, CASE typeof(stream) WHEN 'integer' THEN stream WHEN 'text' THEN "
+    f"substr(stream, 1, {MAX_STREAM_ID + 1}) WHEN 'blob' THEN x'' ELSE stream END, "  # nosec B608
+    f"records, place FROM chunks WHERE owner = ? AND ({_SERVED})"
 )
 _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({_SERVED})"  # nosec B608
+# Nanoseconds since the epoch in the year 2116. No clock is that wrong.
+_MAX_PLACE = 2**62
+# Damaged chunks that are read at a time.
+_MAX_DAMAGED = 1000
 
 
 @dataclass(frozen=True)
@@ -111,29 +136,26 @@ class Spool(Transactions):
     ) -> list[Chunk]:
         """Return the first chunks of a stream: all of one frame id, or as many as fit without one.
 
-        A damaged chunk comes alone, and without frames.
+        If the first chunk is damaged, only damaged chunks are returned, without frames.
         """
-        chunks: list[Chunk] = []
-        size = 0
+        key = {"owner": self._owner, "stream": stream, "longest": self._max_bytes}
         with self.begin(writes=False) as db:
-            for chunk in _chunks(db, _IN_ORDER, (self._owner, stream), exclude):
-                if not chunks and chunk.frames and chunk.frame_id is not None:
-                    # Chunks that were sent together are sent together again, even if chunks of
-                    # other dead processes come in between.
-                    key = (self._owner, stream, chunk.frame_id)
-                    together = _chunks(db, _OF_FRAME_ID, key, exclude)
-                    return [one for one in together if one.frames]
-                if chunks:
-                    first = chunks[0]
-                    alike = (first.hostname, first.recovered) == (chunk.hostname, chunk.recovered)
-                    fits = size + chunk.size <= max_bytes
-                    if chunk.frame_id is not None or not (alike and fits and chunk.frames):
-                        break
-                size += chunk.size
-                chunks.append(chunk)
-                if not chunk.frames:
-                    break
-        return chunks
+            rows = _chunks(db, _IN_ORDER, key, exclude)
+            first = next(rows, None)
+            if first is None:
+                return []
+            if not first.frames:
+                damaged = takewhile(lambda chunk: not chunk.frames, rows)
+                return [first, *islice(damaged, _MAX_DAMAGED)]
+            if first.frame_id is not None:
+                # Chunks that were sent together are sent together again, even if chunks of other
+                # dead processes come in between.
+                together = _chunks(db, _OF_FRAME_ID, key | {"frame_id": first.frame_id}, exclude)
+                sent = (chunk for chunk in together if chunk.frames and chunk.id != first.id)
+                return _that_fit(first, sent, self._max_bytes)
+            unsent = takewhile(lambda chunk: chunk.frames and chunk.frame_id is None, rows)
+            alike = takewhile(lambda chunk: chunk.hostname == first.hostname, unsent)
+            return _that_fit(first, alike, max_bytes)
 
     def delete(self, ids: Collection[int]) -> None:
         if ids:
@@ -145,26 +167,51 @@ class Spool(Transactions):
             statement = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
             _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
-    def take_over(self, served: Served) -> dict[StreamId, int]:
-        """Take over the chunks of dead owners; return the number of records of each stream."""
-        found: dict[StreamId, int] = {}
+    def take_over(self, served: Served) -> tuple[dict[StreamId, int], int]:
+        """Take over the chunks of dead owners.
+
+        Returns:
+            The number of records of each stream, and of those whose stream is damaged.
+        """
+        found: Counter[StreamId] = Counter()
+        lost = 0
         with self.begin() as db:
+            db.execute(_DISOWN)
             owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]
             dead = [owner for owner in owners if self.owner_lock.try_claim(owner)]
             try:
                 for owner in dead:
-                    for stream, records, place in db.execute(_COUNTS, (owner, *served)):
-                        found[stream] = found.get(stream, 0) + records
-                        # The next chunk comes after this one, whatever clock the dead process used.
-                        self._last_place = max(self._last_place, place)
-                    db.execute(_TAKE_OVER, (self._owner, owner, *served))
+                    lost += self._adopt(db, owner, served, found)
                 # Before the claims are released, or another process could take the chunks as well.
                 db.execute("COMMIT")
                 db.execute("BEGIN")
             finally:
                 for owner in dead:
                     self.owner_lock.release_claim(owner)
-        return found
+        return found, lost
+
+    def _adopt(
+        self, db: sqlite3.Connection, owner: int, served: Served, found: Counter[StreamId]
+    ) -> int:
+        """Take over the chunks of an owner, and count their records; return how many are lost."""
+        unusable: list[int] = []
+        misplaced: list[tuple[int]] = []
+        lost = 0
+        for id, stream, records, place in db.execute(_LEFT, (owner, *served)):
+            if not is_stream_id(stream):
+                unusable.append(id)
+                lost += records_of(records)
+                continue
+            found[stream] += records_of(records)
+            if isinstance(place, int) and place < _MAX_PLACE:
+                # The next chunk comes after this one, whatever clock the dead process used.
+                self._last_place = max(self._last_place, place)
+            else:
+                misplaced.append((id,))
+        _delete(db, unusable)
+        db.executemany("UPDATE chunks SET place = 0 WHERE id = ?", misplaced)
+        db.execute(_TAKE_OVER, (self._owner, owner, *served))
+        return lost
 
     @property
     def _owner(self) -> int:
@@ -176,7 +223,7 @@ class Spool(Transactions):
         """Add a chunk with these columns, in the order of the statement, and return its id."""
         body, sizes, records = packed(frames)
         id = db.execute(_INSERT, (*columns, self._owner, records, sizes)).lastrowid
-        db.execute("INSERT INTO bodies (id, body) VALUES (?, ?)", (id, body))
+        db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (id, body))
         return id or 0
 
     def _next_place(self) -> int:
@@ -195,9 +242,21 @@ def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
 
 
 def _chunks(
-    db: sqlite3.Connection, statement: str, key: tuple[object, ...], exclude: Collection[int]
+    db: sqlite3.Connection, statement: str, key: Mapping[str, object], exclude: Collection[int]
 ) -> Iterator[Chunk]:
     """The chunks that a statement finds, read one by one."""
     for row in db.execute(statement, key):
         if row[0] not in exclude:
             yield chunk_of(*row)
+
+
+def _that_fit(first: Chunk, others: Iterable[Chunk], max_bytes: int) -> list[Chunk]:
+    """The first chunk, and those that follow it until one is of other origin or does not fit."""
+    chunks = [first]
+    size = first.size
+    for chunk in others:
+        size += chunk.size
+        if size > max_bytes or chunk.recovered != first.recovered:
+            break
+        chunks.append(chunk)
+    return chunks

@@ -16,13 +16,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from logplex_handler._process import forks
-from logplex_handler._spool.database import SpoolError, opened
+from logplex_handler._spool.database import SpoolError, check_schema, opened
 from logplex_handler._spool.owner_locks import OwnerLock
 
 # Seconds that one process waits for the others' transactions, each of which takes milliseconds; and
 # even after the deadline, because records that are not written then are lost.
 _PATIENCE = 5.0
 _LAST_PATIENCE = 0.2
+# Instructions of SQLite's virtual machine between two calls of the function that counts them; and
+# calls after which a transaction is given up, which is some 100 times the longest of a large file.
+_INSTRUCTIONS = 100_000
+_MAX_CALLS = 5000
 # Seconds of waiting after which the remaining time is computed again.
 _LOOK = 0.05
 
@@ -37,6 +41,8 @@ class Transactions:
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._owner_lock: OwnerLock | None = None
+        # The version of the file's tables that was checked last.
+        self._schema = 0
         # Why the file cannot be used any more; empty if it can. And whether it is damaged.
         self._broken = ""
         self._is_damaged = False
@@ -66,6 +72,7 @@ class Transactions:
                 raise SpoolError("in use")
             try:
                 self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
+                self._check_schema(db)
                 yield db
                 db.execute("COMMIT")
             except BaseException as error:
@@ -73,6 +80,8 @@ class Transactions:
                     db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
                     raise self._failure(error) from None
+                if isinstance(error, _OF_DAMAGE):
+                    raise SpoolError(type(error).__name__) from None
                 raise
         finally:
             self._lock.release()
@@ -108,6 +117,19 @@ class Transactions:
                     raise
             # SQLite waits by itself, but not where the journal's mode changes.
             time.sleep(_LOOK / 10)
+
+    def _check_schema(self, db: sqlite3.Connection) -> None:
+        """Check the tables if another process has changed them, and bound the transaction."""
+        calls = itertools.count()
+        db.set_progress_handler(lambda: next(calls) > _MAX_CALLS, _INSTRUCTIONS)
+        [(version,)] = db.execute("PRAGMA schema_version")
+        if version != self._schema:
+            try:
+                check_schema(db)
+            except SpoolError as error:
+                self.give_up(str(error))
+                raise
+            self._schema = version
 
     def _patience(self) -> float:
         least = 0.0 if self._is_hopeless else _LAST_PATIENCE
@@ -172,6 +194,9 @@ class Transactions:
 
     after_fork_in_child = after_fork_in_parent
 
+
+# What Python raises for values of a damaged row that SQLite does not mind.
+_OF_DAMAGE = (TypeError, ValueError, OverflowError, MemoryError, RecursionError)
 
 _numbers = itertools.count()
 # Open connections by the number of their owner, with path and process. They are kept here because a

@@ -169,7 +169,7 @@ class Pipeline:
             own = Stream(None, context)
             own.fix(options.destination)
         self._registry = Registry(context, own)
-        self.own_intake: Intake = self._registry.unknown_intake if own is None else own.intake
+        self.own_intake: Intake = self._registry.unknown.intake if own is None else own.intake
         self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
         self._worker_pool = WorkerPool(
@@ -194,6 +194,7 @@ class Pipeline:
                 served=Served(own_url=own is not None, streams=many),
                 stream=self._registry.stream,
                 wake=self._worker_pool.wake,
+                count_lost=self._count_lost,
                 diagnostics=diagnostics,
             )
         self._health: Periodic | None = None
@@ -230,6 +231,12 @@ class Pipeline:
 
     def _is_delivering(self) -> bool:
         return self._worker_pool.is_current_thread()
+
+    def _count_lost(self, records: int) -> None:
+        stream = self._registry.own or self._registry.unknown
+        stream.accumulator.count_recovered(records)
+        stream.accumulator.settle(dropped=records, cause="spool_lost", recovered=True)
+        self._worker_pool.wake(stream)
 
     def _recover(self) -> None:
         if self._spool_writer is not None:

@@ -69,7 +69,7 @@ class Registry:
                 return self._open(stream_id)
         except Exception:
             # For example, because the id cannot be hashed.
-            return self.unknown_intake
+            return self.unknown.intake
         return stream.intake
 
     def stream(self, stream_id: Hashable) -> Stream | None:
@@ -78,19 +78,19 @@ class Registry:
         return self._streams.get(stream_id)
 
     @property
-    def unknown_intake(self) -> Intake:
-        """The intake of records that name no stream, or an unknown one."""
-        return self._ended_intake(ResolutionState.UNKNOWN)
+    def unknown(self) -> Stream:
+        """The stream of records that name none, or an unknown one."""
+        return self._ended_as(ResolutionState.UNKNOWN)
 
-    def _ended_intake(self, state: ResolutionState) -> Intake:
+    def _ended_as(self, state: ResolutionState) -> Stream:
         with self._lock:
             if state not in self._ended:
                 self._ended[state] = Stream(None, self._context, resolution=Resolution(state))
-            return self._ended[state].intake
+            return self._ended[state]
 
     def _open(self, stream_id: Hashable) -> Intake:
         if self._context.resolver is None:
-            return self.unknown_intake
+            return self.unknown.intake
         with self._lock:
             if self._is_closed:
                 return self._after_close
@@ -98,7 +98,7 @@ class Registry:
             if stream is None:
                 retired = self._retired.get(stream_id)
                 if retired is not None and _has_just_ended(retired):
-                    return self._ended_intake(retired.state)
+                    return self._ended_as(retired.state).intake
                 stream = self._opened(stream_id, retired)
                 self._streams[stream_id] = stream
                 self._retired.pop(stream_id, None)

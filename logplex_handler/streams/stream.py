@@ -14,13 +14,14 @@ from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown
 from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
-from logplex_handler._sender.disk_queue import DiskQueue, is_storable
+from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import DropReports, OnDrop
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.sender import Sender, SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._sender.urgency import Urgency
+from logplex_handler._spool.chunk import is_stream_id
 from logplex_handler._spool.spool import Spool
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
@@ -133,7 +134,7 @@ class Stream:
     def _new_source(self) -> Source:
         """The spool if it can hold the stream, else memory alone."""
         context = self._context
-        if context.spool is None or self.resolution.end_cause or not is_storable(self.id):
+        if context.spool is None or self.resolution.end_cause or not is_stream_id(self.id):
             return Source(self.accumulator, context.sender.max_batch_bytes, context.codec)
         queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
         return DiskSource(queue, self.accumulator, context.disk, context.codec)

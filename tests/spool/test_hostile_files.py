@@ -1,0 +1,198 @@
+"""Files at a spool's path that are no spool of ours, or stop being one: memory goes on, in time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from logplex_handler._spool import database, transactions
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, answer, serving
+from tests.spool.shared import leave, rows
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+VIEW = f"""CREATE VIEW chunks AS {ENDLESS} i AS id, i AS place, 0 AS part, i AS owner,
+    0 AS recovered, NULL AS stream, NULL AS hostname, '' AS frame_id, 1 AS records,
+    NULL AS sizes FROM n"""
+TABLE = database._TABLE
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [VIEW, database._BODIES],
+        [TABLE, database._BODIES, database._INDEX, f"CREATE VIEW more AS {ENDLESS} i FROM n"],
+        [TABLE, f"CREATE VIEW bodies AS {ENDLESS} i AS id, x'' AS body FROM n"],
+        [
+            TABLE, database._BODIES, database._INDEX,
+            f"CREATE TRIGGER t AFTER INSERT ON chunks BEGIN {ENDLESS} count(*) FROM n; END",
+        ],
+        [TABLE.replace("sizes TEXT", "sizes AS (hex(zeroblob(1e8)))"), database._BODIES],
+        ["CREATE VIRTUAL TABLE chunks USING fts5(id, body)", database._BODIES],
+        [TABLE, database._BODIES],
+        [],
+    ],
+)  # fmt: skip
+def test_tables_that_are_not_a_spools_are_refused(spool, capsys, statements):
+    """Though the file says that it is a spool: what it would run could be without end."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {database._APPLICATION}")
+        db.execute(f"PRAGMA user_version = {database._VERSION}")
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(10)
+        assert server.frames() == [b"hello"]
+    assert "spool: its tables are not those of a spool" in capsys.readouterr().err
+
+
+def test_tables_that_change_under_way_are_refused(spool, capsys):
+    """What is on disk then is counted as lost, and later records are delivered from memory."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool) as (logger, handler),
+    ):
+        logger.info("one")
+        assert wait_until(lambda: rows(spool))
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            db.execute(f"CREATE TRIGGER t AFTER DELETE ON chunks BEGIN {ENDLESS} 1 FROM n; END")
+            db.commit()
+        server.steps[:] = [accept]
+        logger.info("two")
+        assert handler.flush(15)
+        assert b"two" in server.frames()
+        assert balanced(handler.stats())
+    assert "spool: its tables are not those of a spool" in capsys.readouterr().err
+
+
+def test_a_transaction_that_takes_too_long_is_given_up(spool, capsys, monkeypatch):
+    """As with more rows than a spool has."""
+    leave(spool, ["left"])
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+            "INSERT INTO chunks (place, part, owner, frame_id, records) "
+            "SELECT i, 0, i, '', 1 FROM n"
+        )
+        db.commit()
+    monkeypatch.setattr(transactions, "_INSTRUCTIONS", 100)
+    monkeypatch.setattr(transactions, "_MAX_CALLS", 10)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(10)
+        assert b"hello" in server.frames()
+    assert "spool: interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["", ".lock", "-wal", "-shm"])
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "device", "loop"])
+def test_what_is_no_file_is_no_spool(spool, capsys, kind, where):
+    """Nor can it stand where one of the files next to the spool belongs."""
+    path = spool.with_name(spool.name + where)
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/full" if kind == "device" else path)
+    with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(10)
+        assert b"hello" in server.frames()
+        assert (handler.stats().delivered, dict(handler.stats().dropped)) == (1, {})
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_link_to_a_spool_is_followed(tmp_path):
+    """Its records are delivered, under whatever name the file is opened."""
+    leave(tmp_path / "spool.db", ["left"])
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "spool.db")
+    with serving(accept) as server, logging_to(server.url, spool=link) as (logger, handler):
+        logger.info("hello")
+        assert handler.flush(10)
+        assert sorted(server.frames()) == [b"hello", b"left"]
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 4096, 16_384, 20_000])
+def test_a_file_that_is_cut_short_under_way_is_said(spool, capsys, suffix, size):
+    """Its records are delivered or counted as lost, later ones are delivered."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool) as (logger, handler),
+    ):
+        logger.info("one")
+        assert wait_until(lambda: rows(spool))
+        os.truncate(f"{spool}{suffix}", size)
+        server.steps[:] = [accept]
+        logger.info("two")
+        handler.flush(10)
+        logger.info("three")
+        assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
+        stats = handler.stats()
+        assert b"three" in server.frames()
+        assert balanced(stats)
+        assert set(stats.dropped) <= {"spool_lost"}
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_file_that_grows_without_end_holds_nothing_up(spool):
+    """`flush` ends in its time, and so does `close`."""
+    leave(spool, ["left"])
+    stop = threading.Event()
+
+    def grow():
+        with contextlib.closing(sqlite3.connect(spool, timeout=10)) as db:
+            owner = 1
+            while not stop.is_set():
+                owner += 1
+                db.execute(
+                    "INSERT INTO chunks (place, part, owner, frame_id, records) "
+                    "VALUES (?, 0, ?, '', 1)", (owner, owner),
+                )  # fmt: skip
+                db.commit()
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
+            for number in range(20):
+                logger.info("line %d", number)
+                handler.flush(0.2)
+            assert wait_until(lambda: {b"left", b"line 0"} <= set(server.frames()))
+        assert balanced(handler.stats())
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_file_that_may_only_be_read_is_said(spool, capfd):
+    """Its records stay there for a process that may write, and others are delivered."""
+    leave(spool, ["left"])
+    with serving(accept) as server:
+        pid = os.fork()
+        if not pid:
+            status = 1
+            with contextlib.suppress(BaseException):
+                for path in [spool, *spool.parent.glob("spool.db*")]:
+                    path.chmod(0o444)
+                    os.chown(path, 65534 if os.geteuid() == 0 else -1, -1)
+                spool.parent.chmod(0o555)
+                if os.geteuid() == 0:
+                    spool.parent.parent.chmod(0o755)
+                    os.seteuid(65534)
+                with logging_to(server.url, spool=spool) as (logger, handler):
+                    logger.info("hello")
+                    status = 0 if handler.flush(10) and balanced(handler.stats()) else 2
+            os._exit(status)
+        _, status = os.waitpid(pid, 0)
+        spool.parent.chmod(0o700)
+        assert status == 0
+        assert server.frames() == [b"hello"]
+    assert "logplex_handler: spool: " in capfd.readouterr().err

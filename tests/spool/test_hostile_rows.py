@@ -1,0 +1,105 @@
+"""A spool whose rows hold anything: what can be read is delivered, the rest is counted as lost."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.logs import balanced, logging_to, wait_until
+from tests.servers import accept, serving
+from tests.spool.shared import leave, rows
+
+FRAME = b"%d %b" % (len(b"<190>1 - - app x - - foreign\n"), b"<190>1 - - app x - - foreign\n")
+# A row as this package writes it; `id` is left to SQLite.
+ROW = {
+    "place": 1, "part": 0, "owner": 5, "recovered": 0, "stream": None, "hostname": None,
+    "frame_id": " " * 36, "records": 1, "sizes": None, "body": FRAME,
+}  # fmt: skip
+
+LIMITS = [0, 1, -1, 2**31, 2**62, 2**62 + 1, 2**63 - 1, -(2**63), 10**6, 10**6 + 1]
+# As SQL, because sqlite3 binds no text that is not UTF-8.
+NOT_UTF8 = b"a\xff\xc3"
+TEXTS = ["", "x", "a", "7", "nowhere", "\0", "é", "[1]", "[2]", "{}", "[" * 5000, "x" * 11_000]
+BODIES = [
+    b"", b" ", b"0 ", b"1", b"5 abc", b"99999 x", b"05 abcde", b"-1 x", b"+1 x", b"1_0 x",
+    FRAME[:-1], FRAME + b"1", b"9" * 5000 + b" x", FRAME * 3,
+    b"10241 " + b"x" * 10241, b"\0" * 100_000,
+]  # fmt: skip
+VALUES = st.one_of(
+    st.none(),
+    st.sampled_from(LIMITS),
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from([1.5, -0.0, 1e300, float("inf"), float("-inf")]),
+    st.sampled_from(TEXTS),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    st.sampled_from(BODIES),
+    st.binary(max_size=40),
+    st.just(NOT_UTF8),
+)
+HOSTILE = st.dictionaries(st.sampled_from(sorted(ROW)), VALUES, min_size=1, max_size=10)
+
+
+@pytest.fixture(scope="module")
+def left():
+    """A spool with the records of a dead process, and a receiver."""
+    with tempfile.TemporaryDirectory() as folder, serving(accept) as server:
+        spool = Path(folder, "left.db")
+        leave(spool, ["good 1"])
+        leave(spool, ["good 2"], url=None, stream="a", streams={"a": "http://t:x@127.0.0.1:1/"})
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield spool, server
+
+
+def insert(spool, hostile):
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        for changes in hostile:
+            row = ROW | changes
+            body = row.pop("body")
+            holes = ["CAST(? AS TEXT)" if value is NOT_UTF8 else "?" for value in row.values()]
+            with contextlib.suppress(sqlite3.IntegrityError):
+                id = db.execute(
+                    f"INSERT INTO chunks ({', '.join(row)}) VALUES ({', '.join(holes)})",
+                    [*row.values()],
+                ).lastrowid
+                db.execute("INSERT INTO bodies VALUES (?, ?)", (id, body))
+        db.commit()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(HOSTILE, max_size=4))
+@example([{"owner": "x"}])
+@example([{"owner": 2**62 + 1}, {"owner": -1}, {"owner": NOT_UTF8}, {"owner": 1.5}])
+@example([{"place": 2**63 - 1}, {"place": "nowhere"}, {"place": b""}])
+@example([{"records": 2**63 - 1}, {"records": 2**63 - 1, "stream": "a"}])
+@example([{"stream": b"a"}, {"stream": NOT_UTF8}, {"stream": 1.5}, {"stream": "x" * 11_000}])
+@example([{"sizes": NOT_UTF8}, {"sizes": "[1e999]"}, {"sizes": "[-5]"}, {"body": 5}])
+def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
+    """Nothing is raised by a log call, `flush` or `close`, and the books balance."""
+    given_spool, server = left
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Path(folder, "spool.db")
+        shutil.copy(given_spool, spool)
+        insert(spool, hostile)
+        server.received.clear()
+        streams = {"a": server.url}
+        with logging_to(server.url, spool=spool, streams=streams) as (logger, handler):
+            logger.info("good 3")
+            assert handler.flush(10)
+            assert wait_until(lambda: not handler.stats().pending)
+            logger.info("good 4", extra={"logplex_stream": "a"})
+            assert handler.flush(10)
+            stats = handler.stats()
+        assert balanced(stats)
+        assert set(stats.dropped) <= {"spool_lost", "unknown_stream"}
+        texts = set(server.frames())
+        assert {b"good 1", b"good 2", b"good 3", b"good 4"} <= texts
+        assert not [request for request in server.received if "x-forged" in request.headers]
+        assert rows(spool) == []
