@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from logplex_handler._formatting import grammar, record_parts
-from logplex_handler._formatting.line import LineForm, live
+from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
     checked_source,
@@ -104,8 +104,11 @@ class KeyValueFormatter(logging.Formatter):
         self._source = f"source={checked_source('source', source)}" if source else ""
         # Read by key: `dictConfig` passes a mapping whose `items` leave `ext://` values unresolved.
         given = [(name, static[name]) for name in static] if static else []
-        self._static = [grammar.pair(name, value) for name, value in given if not callable(value)]
-        self._live = tuple([live(name, value) for name, value in given if callable(value)])
+        own = OWN_KEYS | {message_key} if source else OWN_KEYS - {"source"} | {message_key}
+        keyed = [(grammar.key_beside(own, name), value) for name, value in given]
+        self._has_source = bool(source) or "source" in dict(keyed)
+        self._static = [grammar.pair(key, value) for key, value in keyed if not callable(value)]
+        self._live = tuple([live(key, value) for key, value in keyed if callable(value)])
         self._omitted = record_parts.NOT_EXTRAS.union(omit)
         self._message_key = message_key
         self._form = self._form_with(self._source)
@@ -114,7 +117,8 @@ class KeyValueFormatter(logging.Formatter):
     def _form_with(self, source: str) -> LineForm:
         pairs = [source, *self._static] if source else self._static
         start = "".join([pair + " " for pair in pairs])
-        return LineForm(source, start, self._message_key, self._live, self._omitted)
+        has_source = bool(source) or self._has_source
+        return LineForm(source, start, self._message_key, has_source, self._live, self._omitted)
 
     def format(self, record: logging.LogRecord) -> str:
         """Format the record as one line, or as several joined by newlines (see the class)."""
@@ -122,10 +126,15 @@ class KeyValueFormatter(logging.Formatter):
         own_source = record_parts.source(record)
         if own_source:
             form = self._form_with(own_source)
-        extras, metrics = record_parts.pairs_and_metrics(record_parts.extras(record, form.omitted))
-        message = self._pairs_of_mapping(record.msg, metrics) if not record.args else None
-        if message is None:
-            message = self._message(record, metrics, own_source)
+        extras, metrics = record_parts.pairs_and_metrics(
+            record_parts.extras(record, form.omitted), form.own_keys
+        )
+        error_keys = record_parts.ERROR_KEYS if record_parts.has_error(record) else frozenset()
+        is_text = type(record.msg) is str or record.args
+        if not is_text and isinstance(record.msg, Mapping):
+            message = _pairs_of_mapping(record.msg, metrics, form, error_keys)
+        else:
+            message = _message(record, metrics, own_source, form, error_keys)
         error = record_parts.error_pairs(record)
         texts = record_parts.long_texts(record, self)
         if metrics and not (message or extras or error or texts):
@@ -145,38 +154,48 @@ class KeyValueFormatter(logging.Formatter):
         # In one line only, as consumers would count them once for each line.
         return "\n".join([*lines, form.metric_lines(metrics)] if metrics else lines)
 
-    def _pairs_of_mapping(self, message: object, metrics: list[str]) -> str | None:
-        """The pairs of a mapping as message, without those for `metrics`; None if it is none."""
-        if not isinstance(message, Mapping):
-            return None
-        try:
-            pairs, more = record_parts.pairs_and_metrics(message.items())
-        except Exception:
-            return self._form.free_text(grammar.unprintable(message))
-        metrics += more
-        return " ".join(pairs)
 
-    def _message(self, record: logging.LogRecord, metrics: list[str], own_source: str) -> str:
-        """The pairs of the message. With metrics, an empty message, or one that repeats the
-        metrics as `Metrics` does, makes no pair."""
-        message = record.msg
-        if metrics and type(message) is str and message == metrics_text(metrics, own_source):
-            return ""
-        # A record class with a `getMessage` of its own decides what its message is. That text has
-        # the arguments in it already, as does an object's text, so it is free text. A QueueHandler
-        # or SocketHandler merges the arguments too, and leaves None in their place.
-        if (
-            type(message) is str
-            and record.args is not None
-            and type(record).getMessage is logging.LogRecord.getMessage
-        ):
-            pairs = self._form.message(message, record.args)
-        else:
-            try:
-                pairs = self._form.free_text(grammar.exact(str(record.getMessage())))
-            except Exception as failure:
-                pairs = self._form.failed_message(message, failure)
-        return "" if metrics and pairs == self._form.free_text("") else pairs
+def _pairs_of_mapping(
+    message: Mapping[str, object], metrics: list[str], form: LineForm, more_keys: frozenset[str]
+) -> str:
+    """The pairs of a mapping as message, without those for `metrics`."""
+    try:
+        pairs, more = record_parts.pairs_and_metrics(
+            message.items(), form.beside_message | more_keys
+        )
+    except Exception:
+        return form.free_text(grammar.unprintable(message))
+    metrics += more
+    return " ".join(pairs)
+
+
+def _message(
+    record: logging.LogRecord,
+    metrics: list[str],
+    own_source: str,
+    form: LineForm,
+    more_keys: frozenset[str],
+) -> str:
+    """The pairs of the message. With metrics, an empty message, or one that repeats the metrics as
+    `Metrics` does, makes no pair."""
+    message = record.msg
+    if metrics and type(message) is str and message == metrics_text(metrics, own_source):
+        return ""
+    # A record class with a `getMessage` of its own decides what its message is. That text has the
+    # arguments in it already, as does an object's text, so it is free text. A QueueHandler or
+    # SocketHandler merges the arguments too, and leaves None in their place.
+    if (
+        type(message) is str
+        and record.args is not None
+        and type(record).getMessage is logging.LogRecord.getMessage
+    ):
+        pairs = form.message(message, record.args, more_keys)
+    else:
+        try:
+            pairs = form.free_text(grammar.exact(str(record.getMessage())))
+        except Exception as failure:
+            pairs = form.failed_message(message, failure)
+    return "" if metrics and pairs == form.free_text("") else pairs
 
 
 def line_form(formatter: logging.Formatter) -> LineForm | None:

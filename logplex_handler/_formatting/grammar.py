@@ -7,6 +7,7 @@ l2met, logfmt in several languages, Promtail, syslog-ng.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 # U+0080 to U+009F are control characters too: terminals act on some of them, and some consumers
@@ -90,6 +91,12 @@ def _key(text: str) -> str:
 
 # A program has few keys and uses them often.
 _known_key = lru_cache(maxsize=1024)(_key)
+
+
+def key_beside(own: Collection[str], name: object) -> str:
+    """The name as a key that is none of a line's own keys: `level_` for `level`."""
+    other = key(name)
+    return f"{other}_" if other in own else other
 
 
 def text_of(value: object) -> str:

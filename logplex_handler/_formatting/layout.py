@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logplex_handler._formatting import record_parts
+from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import METRIC, ValueKind, kind_of
 from logplex_handler._wire.entry import Entry, longest_of_light
@@ -101,11 +101,6 @@ class Layout:
         return longest_of_light(len(self.values)) if self.fit.is_light else (_LONGEST, _LONGEST)
 
     @property
-    def named(self) -> list[tuple[str, Value]]:
-        """The values that are pairs by themselves: those of a mapping as message, then extras."""
-        return [*zip(self.keys or (), self.message, strict=False), *self.extras.items()]
-
-    @property
     def metrics(self) -> list[tuple[str, Value]]:
         """Those that are metrics, in the order of the line."""
         both = [*self.extras.items(), *zip(self.keys or (), self.message, strict=False)]
@@ -113,8 +108,13 @@ class Layout:
 
     @property
     def pairs(self) -> list[tuple[str, Value]]:
-        """Those that are no metrics."""
-        return [(name, value) for name, value in self.named if value.kind is not METRIC]
+        """The keys and values of the others: those of a mapping as message, then extras."""
+        of_mapping = zip(self.keys or (), self.message, strict=False)
+        both = [
+            *[(grammar.key_beside(self.form.beside_message, name), v) for name, v in of_mapping],
+            *[(grammar.key_beside(self.form.own_keys, name), v) for name, v in self.extras.items()],
+        ]
+        return [(key, value) for key, value in both if value.kind is not METRIC]
 
     @property
     def is_metrics_alone(self) -> bool:
@@ -126,9 +126,13 @@ class Layout:
         values = iter(entry[2:])
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
-        extras, metrics = record_parts.pairs_and_metrics(zip(self.extras, values, strict=True))
+        extras, metrics = record_parts.pairs_and_metrics(
+            zip(self.extras, values, strict=True), self.form.own_keys
+        )
         if self.keys is not None:
-            pairs, more = record_parts.pairs_and_metrics(zip(self.keys, message, strict=True))
+            pairs, more = record_parts.pairs_and_metrics(
+                zip(self.keys, message, strict=True), self.form.beside_message
+            )
             text = " ".join(pairs)
             metrics += more
         elif self.silence is not None:

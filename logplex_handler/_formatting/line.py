@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import BuiltinFunctionType
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.nesting import NestedTooDeeply, nested
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
+
+# The parts of a long line have `part`.
+_KEYS_OF_EACH_LINE = frozenset({"level", "logger", "part"})
+# All keys of a line that are not those of its extras or its message.
+OWN_KEYS = _KEYS_OF_EACH_LINE | {"source", "log_error"} | record_parts.ERROR_KEYS
 
 
 class Live(NamedTuple):
@@ -22,7 +27,7 @@ class Live(NamedTuple):
     ask: Callable[[], object]
 
 
-def live(name: object, call: Callable[[], object]) -> Live:
+def live(key: str, call: Callable[[], object]) -> Live:
     """A live pair with the values that a callable of the application returns."""
 
     # A function in C, such as the `get` of a ContextVar, logs nothing.
@@ -39,7 +44,7 @@ def live(name: object, call: Callable[[], object]) -> Live:
         except Exception as error:
             return f"<failed: {type(error).__name__}>"
 
-    return Live(grammar.key(name), ask)
+    return Live(key, ask)
 
 
 # A program has few loggers, and uses them often.
@@ -55,14 +60,26 @@ class LineForm:
     Attributes:
         source: The `source` pair, or empty.
         head: The `source` and static pairs, each followed by a blank.
+        has_source: Whether one of them is `source`.
         omitted: The names of a record's attributes that make no pairs.
     """
 
     source: str
     head: str
     message_key: str
+    has_source: bool
     live: tuple[Live, ...] = ()
     omitted: frozenset[str] = record_parts.NOT_EXTRAS
+
+    @cached_property
+    def own_keys(self) -> frozenset[str]:
+        """The keys that no extra has."""
+        return OWN_KEYS | {self.message_key}
+
+    @cached_property
+    def beside_message(self) -> frozenset[str]:
+        """The keys that each line has, so that no message has them."""
+        return _KEYS_OF_EACH_LINE | {"source"} if self.has_source else _KEYS_OF_EACH_LINE
 
     def start(self, level_name: object, logger_name: object) -> str:
         """The pairs at the start of each line, up to the logger."""
@@ -90,13 +107,17 @@ class LineForm:
         pairs = zip(self.live, values, strict=True)
         return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
-    def message(self, template: str, arguments: object) -> str:
-        """The pairs of a template, filled with its arguments if there are any."""
+    def message(
+        self, template: str, arguments: object, more_keys: frozenset[str] = frozenset()
+    ) -> str:
+        """The pairs of a template, filled with its arguments if there are any. `more_keys` are
+        those that the line has itself, in addition to the keys of each line."""
+        own = self.beside_message | more_keys if more_keys else self.beside_message
         try:
             if arguments:
-                pairs = message_template.filled_pairs(template, arguments)
+                pairs = message_template.filled_pairs(template, arguments, own)
             else:
-                pairs = message_template.written_pairs(template)
+                pairs = message_template.written_pairs(template, own)
             if pairs is not None:
                 return pairs
             # As LogRecord.getMessage does it.

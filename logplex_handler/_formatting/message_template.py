@@ -42,21 +42,24 @@ class Value(NamedTuple):
     whole: str | None
 
 
-def written_pairs(message: str) -> str | None:
-    """The safe pairs of a message without arguments; None if it is not key=value throughout."""
+def written_pairs(message: str, own: frozenset[str]) -> str | None:
+    """The safe pairs of a message without arguments; None if it is not key=value throughout.
+
+    `own` are the keys that the line has itself.
+    """
     pairs = _split(message)
     if pairs is None:
         return None
-    return " ".join([f"{key}={grammar.quote(value)}" for key, value in pairs])
+    return " ".join([f"{_beside(own, key)}={grammar.quote(value)}" for key, value in pairs])
 
 
-def filled_pairs(template: str, arguments: object) -> str | None:
+def filled_pairs(template: str, arguments: object, own: frozenset[str]) -> str | None:
     """The safe pairs of a %-template and its arguments; None if it is not key=value throughout.
 
     Also None if the number of arguments is not that of the conversions: formatting the template as
     free text then raises the error that says so.
     """
-    values = plan(template)
+    values = plan(template, own)
     if values is None:
         return None
     if isinstance(arguments, Mapping):
@@ -75,9 +78,11 @@ def filled_pairs(template: str, arguments: object) -> str | None:
     return " ".join(pairs) if used == len(arguments) else None
 
 
-def plan(template: str) -> tuple[Value, ...] | None:
-    """The pairs of a %-template; None if it is not key=value throughout."""
-    return _plan(template) if len(template) <= _MAX_CACHED_LENGTH else _compile(template)
+def plan(template: str, own: frozenset[str]) -> tuple[Value, ...] | None:
+    """The pairs of a %-template; None if it is not key=value throughout. `own` are the keys that
+    the line has itself."""
+    make = _plan if len(template) <= _MAX_CACHED_LENGTH else _compile
+    return make(template, own)
 
 
 def parts(template: str) -> tuple[list[str], list[str]] | None:
@@ -116,7 +121,11 @@ def _as_value(argument: object) -> str:
     return grammar.exact(str(argument))
 
 
-def _compile(template: str) -> tuple[Value, ...] | None:
+def _beside(own: frozenset[str], key: str) -> str:
+    return f"{key}_" if key in own else key
+
+
+def _compile(template: str, own: frozenset[str]) -> tuple[Value, ...] | None:
     pairs = _split(template)
     if pairs is None:
         return None
@@ -129,7 +138,7 @@ def _compile(template: str) -> tuple[Value, ...] | None:
         if "%" in _CONVERSION.sub("", value):
             return None
         whole = _WHOLE.fullmatch(value)
-        values.append(Value(key, value, arguments, whole[1] if whole else None))
+        values.append(Value(_beside(own, key), value, arguments, whole[1] if whole else None))
     return tuple(values)
 
 

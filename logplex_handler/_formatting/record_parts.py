@@ -6,7 +6,7 @@ A part that cannot be written is replaced by a text that says so, and does not c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import TracebackType
 
 from logplex_handler._formatting import grammar
@@ -20,6 +20,9 @@ MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "mess
 # These, and the attributes that every record has. All others came through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
+# The keys of an exception and of stack info.
+ERROR_KEYS = frozenset({"error", "error_msg", "traceback", "stack"})
+
 
 def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
@@ -27,14 +30,18 @@ def extras(
     return [item for item in record.__dict__.items() if item[0] not in omitted]
 
 
-def pairs_and_metrics(items: Iterable[tuple[str, object]]) -> tuple[list[str], list[str]]:
-    """The items as pairs: first those that are no metrics, then the metrics."""
+def pairs_and_metrics(
+    items: Iterable[tuple[str, object]], own: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """The items as pairs: first those that are no metrics, then the metrics. `own` are the keys
+    that the line has itself."""
     pairs, metrics = [], []
     for name, value in items:
         if is_metric(name, value):
             metrics.append(f"{name}={value}")
         else:
-            pairs.append(grammar.pair(name, value))
+            key = grammar.key_beside(own, name)
+            pairs.append(f"{key}={grammar.quote(grammar.text_of(value))}")
     return pairs, metrics
 
 
@@ -48,6 +55,11 @@ def has_source(record: logging.LogRecord) -> bool:
 def source(record: logging.LogRecord) -> str:
     """The pair of the record's own source; empty if it has none."""
     return grammar.pair("source", record.__dict__["logplex_source"]) if has_source(record) else ""
+
+
+def has_error(record: logging.LogRecord) -> bool:
+    """Whether the line may have a pair of `ERROR_KEYS`."""
+    return bool(record.exc_info or record.exc_text or record.stack_info)
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:

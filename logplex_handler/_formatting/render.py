@@ -178,8 +178,8 @@ class _Line:
                 self._text(" ")
                 self.names["message"] = layout.form.message
                 self._expression("message(v0, ())")
-            for name, value in layout.pairs:
-                self._text(f" {grammar.key(name)}=")
+            for key, value in layout.pairs:
+                self._text(f" {key}=")
                 self._value(value)
         for name, value in layout.metrics:
             self._text(f" {name}=" if self.texts != [""] else f"{name}=")
@@ -214,7 +214,7 @@ class _Line:
         filled = zip(values, conversions, strict=True)
         if any(value.kind.conversion and conversion != "%s" for value, conversion in filled):
             return False
-        pairs = message_template.plan(template)
+        pairs = message_template.plan(template, self._layout.form.beside_message)
         if pairs is not None:
             # An escape in a value may be one more conversion.
             if sum([pair.arguments for pair in pairs]) != len(values):

@@ -65,16 +65,9 @@ def test_extras_are_written_as_values(value, text):
     assert pairs(extra={"a": value})[1:] == [("a", text)]
 
 
-@pytest.mark.parametrize("key", ["level", "logger", "source", "error", "traceback"])
-def test_a_key_that_stands_twice_stands_twice_and_ours_is_first(key):
+def test_an_extra_with_the_key_of_the_message_stands_behind_it():
     """Nothing is replaced and nothing dropped."""
-    formatter = KeyValueFormatter(source="here")
-    text = line(formatter=formatter, extra={key: "mine"}, exc_info=failure(ValueError()))
-    found = [value for name, value in strict.pairs(text) if name == key]
-    assert len(found) == 2
-    assert "mine" in found
-    if key in ("level", "logger", "source"):
-        assert found[1] == "mine"
+    assert pairs("order=%s", 1, extra={"order": 2}) == [("order", "1"), ("order", "2")]
 
 
 @pytest.mark.parametrize("name", ["message", "asctime", "logplex_stream", "taskName"])
