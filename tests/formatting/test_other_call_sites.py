@@ -1,0 +1,232 @@
+"""Call sites with metrics, mappings, long texts, and values that are not built in."""
+
+import datetime
+import decimal
+import uuid
+import zoneinfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logplex_handler import KeyValueFormatter, count, measure, sample
+from logplex_handler._formatting import call_sites
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
+from logplex_handler._formatting.codec import Codec
+from tests.formatting.call_sites import (
+    DESTINATION,
+    FORMATTER,
+    PACKET,
+    VALUES,
+    codec_that_knows,
+    formatted,
+    frames,
+    is_compiled,
+    make,
+)
+from tests.logs import RESERVED
+
+NUMBERS = st.one_of(st.integers(0, 10**6), st.floats(0, 1e300), st.decimals(0, 10**6))
+METRICS = st.lists(
+    st.one_of(
+        st.builds(measure, st.sampled_from(["web.latency", "a%s", "é"]), NUMBERS),
+        st.builds(sample, st.just("db_size"), NUMBERS, st.sampled_from(["", "MB"])),
+        st.builds(count, st.sampled_from(["orders", "x" * 150]), NUMBERS),
+    ),
+    max_size=4,
+)
+KEYS = st.text(max_size=6).filter(lambda key: key not in {*RESERVED, "logplex_source"})
+PAIRS = st.dictionaries(KEYS, st.sampled_from(VALUES), max_size=3)
+MESSAGES = st.one_of(
+    st.sampled_from(["", " ", "served", 'msg=""', "a=b", "5", "count#orders=1", "%"]),
+    st.text(max_size=8),
+)
+FORMATTERS = [FORMATTER, KeyValueFormatter(), KeyValueFormatter(static={"\ufeffteam": "é"})]
+
+
+def joined(parts):
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def sent(codec, entries):
+    return [frame for rendered in codec.render(entries, DESTINATION) for frame in rendered]
+
+
+def check(learned, given_record, formatter):
+    """The record's frames are the formatter's, in a codec that knows the other one's call site."""
+    codec = codec_that_knows(learned, formatter=formatter)
+    for record in (learned, given_record):
+        entry, is_light = codec.entry(record, formatter)
+        assert sent(codec, [entry]) == formatted(record, formatter)
+        size, packets = codec.weigh(entry)
+        assert not is_light or (size <= 2048 and packets == 1)
+
+
+@given(
+    METRICS,
+    METRICS,
+    st.tuples(PAIRS, PAIRS),
+    st.tuples(MESSAGES, MESSAGES),
+    st.booleans(),
+    st.sampled_from(FORMATTERS),
+)
+def test_lines_with_metrics_are_those_of_the_formatter(
+    usual, other, extras, messages, comes_first, formatter
+):
+    """Alone, behind extras, beside any message, and whatever the call site was compiled for."""
+    records = [
+        make(message, (), (joined(metrics) | extra) if comes_first else (extra | joined(metrics)))
+        for message, metrics, extra in zip(messages, (usual, other), extras, strict=True)
+    ]
+    check(*records, formatter)
+
+
+@given(METRICS, METRICS, st.sampled_from(["%s", "%s%s", "n %s", "a=%s", "msg=%s", "count#a=%s"]))
+def test_templates_beside_metrics_are_as_the_formatter_writes_them(usual, other, template):
+    """Also a template that makes no text, or one that looks like a metric."""
+    for values in [("x", ""), ("", "x"), ("", "")]:
+        records = [
+            make(template, (value,) * template.count("%s"), joined(metrics))
+            for value, metrics in zip(values, (usual, other), strict=True)
+        ]
+        check(*records, FORMATTER)
+
+
+@given(METRICS, METRICS, METRICS, st.tuples(PAIRS, PAIRS), st.booleans())
+def test_mappings_are_written_as_the_formatter_does(usual, other, extra, pairs, comes_first):
+    """With metrics in the mapping, among the extras, or in both."""
+    records = [
+        make(
+            (joined(metrics) | more) if comes_first else (more | joined(metrics)),
+            (),
+            joined(extra),
+        )
+        for metrics, more in zip((usual, other), pairs, strict=True)
+    ]
+    check(*records, FORMATTER)
+
+
+def test_a_text_that_repeats_the_metrics_is_no_message():
+    """As the lines of `Metrics` are: other formatters need the text."""
+    records = [
+        make(f"measure#a={n} count#b={n}", (), measure("a", n) | count("b", n)) for n in (1, 22)
+    ]
+    codec = codec_that_knows(records[0])
+    entry, _ = codec.entry(records[1], FORMATTER)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(records[1])
+
+
+@pytest.mark.parametrize("places", [1, 900, 990, 1000, 1010])
+def test_metrics_of_a_line_that_is_too_long_move_to_lines_of_their_own(places):
+    """The entry is rendered step by step then."""
+    short = make("served", (), {"a": "x"} | measure("m", 5))
+    codec = codec_that_knows(short, make("served", (), {"a": "x" * 600} | measure("m", 5)))
+    for length in range(places - 3, places + 3):
+        record = make("served", (), {"a": "x" * max(0, length - 60)} | measure("m", 5))
+        entry, _ = codec.entry(record, FORMATTER)
+        assert sent(codec, [entry]) == formatted(record)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        uuid.UUID(int=5),
+        decimal.Decimal("1.50"),
+        decimal.Decimal("NaN"),
+        decimal.Decimal(10) ** 50 + 1,
+        datetime.datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - without a time zone on purpose
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.timezone.utc),
+    ],
+    ids=repr,
+)
+def test_values_that_cannot_change_wait_as_they_are(value):
+    """The worker makes their text."""
+    record = make("at %s", (value,), {"value": value})
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert entry[-1] is value
+    assert frames(codec, entry) == formatted(record)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        decimal.Decimal("1" * 500),
+        datetime.datetime(2026, 1, 2, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        2**200,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_that_are_too_large_or_may_change_are_texts_at_once(value):
+    """The call site is compiled for them as such, and none that cannot take them."""
+    record = make("at", (), {"value": value})
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert type(entry[-1]) is str
+    assert frames(codec, entry) == formatted(record)
+    assert len(codec._compiled.by_number) == 1
+
+
+@pytest.mark.parametrize("text", ["x y " * 500, "é" * 3000, 'a"b\n' * 3000], ids=lambda t: t[:1])
+def test_a_long_text_has_one_call_site_that_takes_it(text):
+    """It waits as it is, and is weighed."""
+    record = make("got %s", (text,))
+    codec = Codec(PACKET, FORMATTER)
+    for _ in range(20 * _RECORDS_BEFORE_COMPILING):
+        entry, is_light = codec.entry(record, FORMATTER)
+    assert len(codec._compiled.by_number) == 1
+    assert is_compiled(entry)
+    assert not is_light
+    assert codec.weigh(entry)[0] > len(text)
+    assert sent(codec, [entry]) == formatted(record)
+
+
+def test_frames_of_long_texts_are_made_one_after_the_other():
+    """A batch may have room for few of them."""
+    record = make("got %s", ("x y " * 5000,))
+    codec = codec_that_knows(record)
+    waiting = [codec.entry(record, FORMATTER)[0] for _ in range(3)]
+    taken = []
+
+    def entries():
+        for entry in waiting:
+            taken.append(entry)
+            yield entry
+
+    rendered = iter(codec.render(entries(), DESTINATION))
+    assert next(rendered) == formatted(record)
+    assert len(taken) == 1
+
+
+def test_call_sites_that_are_used_least_are_let_go(monkeypatch):
+    """Those in use stay, and entries that wait are rendered."""
+    monkeypatch.setattr(call_sites, "_MAX_BYTES", 400_000)
+    codec = Codec(PACKET, FORMATTER)
+
+    def learn(number, repeat=_RECORDS_BEFORE_COMPILING + 1):
+        record = make(f"made at run time {number}: %s", (number,), created=1e9 + number)
+        for _ in range(repeat):
+            entry, _ = codec.entry(record, FORMATTER)
+        assert is_compiled(entry)
+        return record, entry
+
+    kept, first = learn(0)
+    records = [kept]
+    waiting = [first]
+    for number in range(1, 200):
+        record, entry = learn(number)
+        if number < 100:
+            records.append(record)
+            waiting.append(entry)
+        used = make(kept.msg, kept.args, created=1e9 + number)
+        assert sent(codec, [codec.entry(used, FORMATTER)[0]])
+    assert is_compiled(codec.entry(kept, FORMATTER)[0])
+    expected = [frame for record in records for frame in formatted(record)]
+    assert sent(codec, waiting) == expected
+    del waiting, first, entry
+    for number in range(200, 260):
+        learn(number)
+    assert len(codec._compiled.by_number) < 60
+    assert len(codec.call_sites._latest) < 60
