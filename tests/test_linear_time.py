@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from logplex_handler import LogplexHandler
+from logplex_handler._formatting import grammar, message_template
 from logplex_handler._transport.answer import retry_after
 from logplex_handler.testing._text_parser import parse_pairs
 from logplex_handler.testing._verdict import as_shown
@@ -26,6 +27,16 @@ _LONG = {
     "Retry-After in digits": lambda n: retry_after("9" * n, 0),
     "a header option": lambda n: _refused(headers={"X": "a " * n + "\n"}),
     "a URL": lambda n: _refused(url="https://token:t@" + "a." * n),
+    "a conversion": lambda n: message_template.plan("user=%" + "0" * n + "! tries=%d"),
+    "conversions": lambda n: message_template.parts("%(" + "%0" * n),
+    "names of conversions": lambda n: message_template.parts("%(a" * n),
+    "a key": lambda n: message_template.plan("a" * n + " b"),
+    "keys of a message": lambda n: message_template.written_pairs("a=b-" * n),
+    "quotes in a message": lambda n: message_template.written_pairs('a="' + "\\" * n),
+    "pairs of a message": lambda n: message_template.written_pairs("a=b " * n),
+    "controls": lambda n: grammar.quote("\n\x00\x9f" * n),
+    "backslashes": lambda n: grammar.unescape("\\" * n),
+    "a key of an extra": lambda n: grammar.key("count#" + "=" * n),
     "a user": lambda n: _refused(url="https://" + "%41" * n + "\x00:t@host"),
 }
 

@@ -19,8 +19,10 @@ _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"(?= |$)'
 _PAIR = re.compile(rf'(?P<key>{_KEY})=(?:{_QUOTED}|(?P<bare>(?!")[^ ]*))(?: +|$)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+# A width begins with no zero, which is a flag: two ways to read many of them would take quadratic
+# time.
 _CONVERSION = re.compile(
-    r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|\d+)?(?:\.(?P<precision>\*|\d+)?)?"
+    r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|[1-9]\d*)?(?:\.(?P<precision>\*|\d+)?)?"
     r"[hlL]?[diouxXeEfFgGcrsa])"
 )
 _WHOLE = re.compile(r"%\(([^()]*)\)s")
