@@ -10,6 +10,7 @@ import http.client
 import importlib
 import io
 import os
+import re
 import socket
 import ssl
 import sys
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 _PIECE = 524_288
 # Bytes. A longer answer is not read to its end: its connection is closed instead.
 MAX_ANSWER = 65_536
-
+# Bytes that are read at first. Logplex's answer takes a few hundred.
+_FIRST_READ = 8192
+# A whole answer like nearly all of them.
+_NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n")
 
 # When a request is given up, on the monotonic clock.
 _deadline: CallVar[float] = CallVar("deadline")
@@ -84,10 +88,15 @@ forks.register(_open_sockets)
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, each time for at most the time that is left."""
+    """Reads from a socket, each time for at most the time that is left.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Args:
+        received: What was read from it before, and is to be read again.
+    """
+
+    def __init__(self, sock: socket.socket, received: bytes) -> None:
         self._sock = sock
+        self._received = memoryview(received)
         self._timeout = sock.gettimeout()
         # The socket's own reader keeps the socket open until the answer is read.
         self._raw = sock.makefile("rb", buffering=0)
@@ -96,6 +105,11 @@ class _BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if self._received:
+            into = memoryview(buffer)
+            size = min(len(into), len(self._received))
+            into[:size], self._received = self._received[:size], self._received[size:]
+            return size
         self._sock.settimeout(_bounded(self._timeout))
         return self._raw.readinto(buffer)
 
@@ -107,11 +121,12 @@ class _BoundedReader(io.RawIOBase):
 class _BoundedSocket:
     """The part of a socket that `http.client.HTTPResponse` uses."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, received: bytes) -> None:
         self._sock = sock
+        self._received = received
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self._sock))
+        return io.BufferedReader(_BoundedReader(self._sock, self._received))
 
 
 class _BoundedResponse(http.client.HTTPResponse):
@@ -121,8 +136,10 @@ class _BoundedResponse(http.client.HTTPResponse):
         debuglevel: int = 0,
         method: str | None = None,
         url: str | None = None,
+        received: bytes = b"",
     ) -> None:
-        super().__init__(_BoundedSocket(sock), debuglevel, method, url)  # type: ignore[arg-type]
+        readable: Any = _BoundedSocket(sock, received)
+        super().__init__(readable, debuglevel, method, url)
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status of the answer, without interim answers such as 103.
@@ -235,7 +252,15 @@ class BoundedHTTPConnection(HTTPConnection):
 
         The connection is closed unless it can be used again.
         """
-        response = _BoundedResponse(self.sock, method="POST")
+        sock = self.sock
+        timeout = sock.gettimeout()
+        sock.settimeout(_bounded(timeout))
+        received = sock.recv(_FIRST_READ)
+        # Without the parsers of the standard library, whose objects would cost more than all else.
+        if _NO_CONTENT.fullmatch(received) and b"close" not in received.lower():
+            return 204, None
+        sock.settimeout(timeout)
+        response = _BoundedResponse(sock, method="POST", received=received)
         try:
             response.begin()
             # The status is known, and nothing else matters.

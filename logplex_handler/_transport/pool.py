@@ -36,11 +36,12 @@ class BoundedHTTPPool(HTTPConnectionPool):
         """
         if self.pool is None or self.proxy is not None:
             return None
-        # A connection that the receiver has closed comes without its socket.
-        connection = self._get_conn()
+        # It stays in the pool, which one thread uses at a time.
+        idle = self.pool.queue
+        connection = idle[-1] if idle else None
+        if not isinstance(connection, BoundedHTTPConnection) or not connection.is_connected:
+            return None
         try:
-            if not isinstance(connection, BoundedHTTPConnection) or connection.sock is None:
-                return None
             connection.send_whole(head, body, timeout)
             try:
                 return connection.read_answer()
@@ -53,8 +54,6 @@ class BoundedHTTPPool(HTTPConnectionPool):
         except (OSError, HTTPException) as error:
             reason = urllib3.exceptions.ProtocolError("Connection aborted.", error)
             raise requests.ConnectionError(reason) from error
-        finally:
-            self._put_conn(connection)
 
 
 class BoundedHTTPSPool(BoundedHTTPPool, HTTPSConnectionPool):

@@ -1,5 +1,7 @@
 """Later requests on an open connection leave out requests and urllib3, and must not differ."""
 
+import socket
+
 import pytest
 import requests
 import responses
@@ -127,6 +129,45 @@ def test_an_answer_is_read_so_that_the_next_one_is_not_mistaken(head, body, is_k
         assert posted(transport, server.url).status == 204
         transport.close()
     assert server.connections == (1 if is_kept else 2)
+
+
+@pytest.mark.parametrize(
+    ("head", "is_kept"),
+    [
+        ("HTTP/1.1 204 No Content", True),
+        ("HTTP/1.1 204", True),
+        ("HTTP/1.1 204 No Content\nConnection: keep-alive\nContent-Length: 0", True),
+        ("HTTP/1.1 204 No Content\nConnection: close", False),
+        ("HTTP/1.1 204 No Content\nServer: x\nconnection:Close\nDate: today", False),
+        ("HTTP/1.0 204 No Content", False),
+        ("HTTP/1.1 103 Hint\nLink: </x>\n\nHTTP/1.1 204 No Content", True),
+    ],
+)
+def test_an_answer_without_a_body_keeps_the_connection_unless_it_says_close(head, is_kept):
+    reply = f"{head}\n\n".replace("\n", "\r\n").encode()
+    with serving(lambda connection: connection.sendall(reply)) as server:
+        transport = Transport(options())
+        for _ in range(3):
+            assert posted(transport, server.url).status == 204
+        transport.close()
+    assert server.connections == (1 if is_kept else 3)
+
+
+def test_an_answer_may_come_in_pieces():
+    """However little of it the first read gets."""
+    reply = b"HTTP/1.1 204 No Content\r\nServer: x\r\nConnection: keep-alive\r\n\r\n"
+    for size in range(1, len(reply)):
+
+        class Reluctant(socket.socket):
+            def recv(self, _, size=size):
+                return super().recv(size)
+
+        ours, theirs = socket.socketpair()
+        connection = BoundedHTTPConnection("logplex.test")
+        with theirs, Reluctant(fileno=ours.detach()) as connection.sock:
+            theirs.sendall(reply)
+            assert connection.read_answer() == (204, None)
+            assert connection.sock is not None
 
 
 def test_an_answer_that_came_before_the_whole_body_was_sent_counts():
