@@ -58,12 +58,15 @@ class Reply:
     status: int
     document: object = None
     retry_after: float | None = None
+    is_encoded: bool = False
 
     def check(self, endpoint: str) -> None:
-        """Raise a LookupFailed unless the status is a success."""
+        """Raise a LookupFailed unless the reply is a success, and can be read."""
         # 206 is one part of a list.
         if not 200 <= self.status < 300 or self.status == 206:
             raise LookupFailed(f"{endpoint}: status {self.status}", retry_after=self.retry_after)
+        if self.is_encoded:
+            raise LookupFailed(f"{endpoint}: the answer is compressed, which was not asked for")
 
 
 class Http:
@@ -134,13 +137,15 @@ class Http:
 
 
 def _read(response: requests.Response) -> Reply:
-    data = response.raw.read(_MAX_ANSWER + 1, decode_content=True)
+    # Not decoded: a few bytes could become gigabytes, and urllib3 before 2.6 decodes all it has.
+    data = response.raw.read(_MAX_ANSWER + 1, decode_content=False)
+    is_encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
     try:
         document = json.loads(data) if len(data) <= _MAX_ANSWER else None
     except (ValueError, RecursionError):
         document = None
     wait = retry_after(response.headers.get("Retry-After"), time.time())
-    return Reply(response.status_code, document, wait)
+    return Reply(response.status_code, document, wait, is_encoded)
 
 
 def checked_base(url: str, option: str) -> str:
