@@ -197,6 +197,11 @@ def _add_receive(commands: _Commands) -> None:
     shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
     shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
     shown.add_argument("--quiet", action="store_true", help="only violations")
+    shown.add_argument(
+        "--parts",
+        action="store_true",
+        help="each packet of a long line by itself, as customers see it, instead of the whole line",
+    )
     bad = command.add_argument_group("misbehave on purpose")
     bad.add_argument(
         "--fail",

@@ -84,9 +84,10 @@ def _scene(style: Style, title: str) -> None:
 
 def _say_frame_ids(style: Style, received: list[ReceivedRequest]) -> None:
     """Print the frame id of each request since the first failure: a retry has that of its batch."""
-    first = next(n for n, one in enumerate(received) if one.request.on_purpose)
-    for one in received[first:]:
-        answer = f"  - {one.request.status} for frame id {one.request.frame_id}"
+    answered = [one.request for one in received if one.request is not None]
+    first = next(n for n, one in enumerate(answered) if one.on_purpose)
+    for one in answered[first:]:
+        answer = f"  - {one.status} for frame id {one.frame_id}"
         print(style.paint(answer, "dim"))
 
 

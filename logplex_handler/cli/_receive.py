@@ -18,7 +18,8 @@ from logplex_handler.receiver.terminal import Filter, Style, Terminal
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from logplex_handler.testing.listener import is_wildcard
 
-# Seconds between checks whether the output is still read, and whether tokens are due for rotation.
+# Seconds between checks whether the output is still read, whether parts of a line wait in vain, and
+# whether tokens are due for rotation.
 _POLL_INTERVAL = 0.5
 
 
@@ -74,6 +75,8 @@ def _receive(
         page = resources.enter_context(Page(store, options.web))
         viewers.append(store.add)
         _say(f"the page: {page.url}")
+    feed = Feed(viewers, join=not options.parts)
+    resources.callback(feed.give_up_parts, after=0.0)
     receiver = resources.enter_context(
         LogplexReceiver(
             tokens=options.token or None,
@@ -81,7 +84,7 @@ def _receive(
             host=options.host,
             port=options.port,
             misbehaviour=misbehaviour,
-            on_arrival=Feed(viewers),
+            on_arrival=feed,
         )
     )
     # Signals are handled before the URL is published, since a script may send one right after.
@@ -92,6 +95,7 @@ def _receive(
         rotated_at = time.monotonic()
         while stop.requested_at is None and not terminal.reader_is_gone.is_set():
             stop.wait(_POLL_INTERVAL)
+            feed.give_up_parts()
             if options.rotate is not None and time.monotonic() - rotated_at >= options.rotate:
                 rotated_at = time.monotonic()
                 _say("the credentials were rotated")

@@ -1,19 +1,23 @@
 """Prepares each received request for display: its lines with their stream and their violations.
 
-Every viewer (terminal, page, recorder) gets the same objects.
+Every viewer (terminal, page, recorder) gets the same objects. The parts of a long line are joined.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from logplex_handler.testing import Line, Request, Violation
+from logplex_handler.testing import Line, PartJoiner, Request, Violation
 from logplex_handler.testing.conventions import MetricUnits
 
 # Characters of a token that are shown where only the token tells two streams apart.
 _SHOWN_CHARACTERS = 4
+# Seconds without a line after which the parts of an incomplete line are shown.
+_PATIENCE = 5.0
 # Streams that get a name. More than these come from a sender that makes up hostnames.
 _MAX_STREAMS = 100_000
 
@@ -31,10 +35,12 @@ class ReceivedLine:
 class ReceivedRequest:
     """One request, its routed lines, and the violations of the request as a whole.
 
-    `stream` is the stream of its first line, and empty if no line was routed.
+    A long line, of which several packets are the parts, belongs to the request of its last part.
+    If that does not come, the parts are lines without a request. `stream` is the stream of the
+    first line, and empty if no line was routed.
     """
 
-    request: Request
+    request: Request | None
     stream: str
     lines: tuple[ReceivedLine, ...]
     violations: tuple[Violation, ...]
@@ -46,33 +52,63 @@ Viewer = Callable[[ReceivedRequest], object]
 class Feed:
     """Passes each request from a receiver to every viewer, one request at a time."""
 
-    def __init__(self, viewers: Sequence[Viewer]) -> None:
+    def __init__(
+        self,
+        viewers: Sequence[Viewer],
+        *,
+        join: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without `join`, each packet of a long line is a line, as for customers."""
         self._viewers = viewers
+        self._join = join
+        self._clock = clock
         self._units = MetricUnits()
         # Stream names by token (which is never shown as a whole) and hostname.
         self._names: dict[tuple[str, str], str] = {}
         # The number of streams for each hostname.
         self._streams_of_host: Counter[str] = Counter()
         self._taken: set[str] = set()
+        # Guards the fields below, and is held while viewers run, for one request at a time.
+        self._lock = threading.Lock()
+        self._joiner = PartJoiner()
+        self._last_part_at = 0.0
 
     def __call__(self, request: Request, lines: tuple[Line, ...]) -> None:
-        """The callable for `LogplexReceiver(on_arrival=…)`, which never calls it concurrently."""
-        received = tuple(
-            ReceivedLine(
-                line,
-                self._name(request.token, line.packet.hostname),
-                (*line.violations, *self._units.violations(line.text)),
-            )
-            for line in lines
-        )
+        """The callable for `LogplexReceiver(on_arrival=…)`."""
         # Violations of a routed packet are shown with its line instead.
-        of_request = tuple(
+        violations = tuple(
             violation
             for violation in request.violations
             if not (lines and violation.rule.startswith(("packet.", "frame.more")))
         )
+        with self._lock:
+            whole: Iterable[Line] = lines
+            if self._join:
+                whole = [one for line in lines for one in self._joiner.add(line)]
+                self._last_part_at = self._clock()
+            self._show(request, whole, violations)
+
+    def give_up_parts(self, after: float = _PATIENCE) -> None:
+        """Show the parts of lines that are not whole, if no line came for `after` seconds."""
+        with self._lock:
+            if self._joiner.waiting and self._clock() - self._last_part_at >= after:
+                parts, self._joiner = self._joiner.waiting, PartJoiner()
+                self._show(None, parts, ())
+
+    def _show(
+        self, request: Request | None, lines: Iterable[Line], violations: tuple[Violation, ...]
+    ) -> None:
+        received = tuple(
+            ReceivedLine(
+                line,
+                self._name(line.token, line.packet.hostname),
+                (*line.violations, *self._units.violations(line.text)),
+            )
+            for line in lines
+        )
         stream = received[0].stream if received else ""
-        prepared = ReceivedRequest(request, stream, received, of_request)
+        prepared = ReceivedRequest(request, stream, received, violations)
         for viewer in self._viewers:
             viewer(prepared)
 

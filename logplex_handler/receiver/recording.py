@@ -46,7 +46,7 @@ class Recorder:
     def __call__(self, received: ReceivedRequest) -> None:
         """Write a request, unless it was refused on purpose: the sender retries those."""
         request = received.request
-        if request.on_purpose or not request.body_bytes:
+        if request is None or request.on_purpose or not request.body_bytes:
             return
         headers = {
             name: value

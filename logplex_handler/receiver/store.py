@@ -7,7 +7,7 @@ import uuid
 from typing import TypeAlias
 
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
-from logplex_handler.testing import Violation
+from logplex_handler.testing import Request, Violation
 from logplex_handler.testing.wire_parser import Malformed
 
 JsonObject: TypeAlias = dict[str, object]
@@ -25,7 +25,9 @@ _VIOLATION_BYTES = 500
 def _size(item: ReceivedLine | JsonObject) -> int:
     if not isinstance(item, ReceivedLine):
         return 0
-    return len(item.line.frame) + _VIOLATION_BYTES * len(item.violations)
+    # The parts of a line have its packets once more.
+    copies = 2 if item.line.parts else 1
+    return copies * len(item.line.frame) + _VIOLATION_BYTES * len(item.violations)
 
 
 class Store:
@@ -45,9 +47,11 @@ class Store:
         self._bytes = 0
 
     def add(self, received: ReceivedRequest) -> None:
-        request = _request(received)
+        items: list[ReceivedLine | JsonObject] = [*received.lines]
+        if received.request is not None:
+            items.append(_request(received, received.request))
         with self._lock:
-            self._items += [*received.lines, request]
+            self._items += items
             self._bytes += sum(map(_size, received.lines))
             surplus = len(self._items) - self._keep
             if surplus > self._keep:
@@ -96,13 +100,14 @@ def _line(number: int, received: ReceivedLine) -> JsonObject:
         item["w"] = len(received.violations)
     if not received.line.shown:
         item["h"] = 1
+    if received.line.parts:
+        item["k"] = len(received.line.parts)
     if metrics := received.line.metrics:
         item["m"] = [[m.kind, m.name, float(m.value), m.unit, m.source] for m in metrics]
     return item
 
 
-def _request(received: ReceivedRequest) -> JsonObject:
-    request = received.request
+def _request(received: ReceivedRequest, request: Request) -> JsonObject:
     return {
         "time": request.time,
         "status": request.status,
@@ -138,6 +143,7 @@ def _details(received: ReceivedLine) -> JsonObject:
             "frame id": line.frame_id,
         },
         "text": packet.text,
+        "parts": [part.text for part in line.parts],
         "shown": line.shown,
     }
 

@@ -107,7 +107,8 @@ def shown_line(line: Line, style: Style) -> str:
     text = harmless(packet.text)
     if colour := _colour_of(packet.severity):
         text = _LEVEL.sub(lambda match: style.paint(match[0], colour), text, count=1)
-    return f"{style.of_process(name, packet.procid)} {text}"
+    packets = style.paint(f" ({len(line.parts)} packets)", "dim") if line.parts else ""
+    return f"{style.of_process(name, packet.procid)} {text}{packets}"
 
 
 def _colour_of(severity: int) -> str:
@@ -131,7 +132,7 @@ class Terminal:
         self.reader_is_gone = threading.Event()
 
     def __call__(self, received: ReceivedRequest) -> None:
-        self.requests += 1
+        self.requests += received.request is not None
         self.lines += len(received.lines)
         shown = "".join(f"{line}\n" for line in self._shown(received))
         if not shown or self.reader_is_gone.is_set():
@@ -173,8 +174,10 @@ class Terminal:
             )
 
 
-def _answer_note(request: Request) -> str | None:
+def _answer_note(request: Request | None) -> str | None:
     """A note on an answer other than success, unless the violations explain it."""
+    if request is None:
+        return None
     if request.on_purpose:
         answer = request.status or "no answer"
         return f"  - {answer} on purpose: a batch of {_lines(request.frames)} was not taken"

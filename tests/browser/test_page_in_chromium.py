@@ -55,6 +55,18 @@ def test_two_customers_are_told_apart(tab, local):
     expect(stream.first).to_be_visible()
 
 
+def test_the_parts_of_a_long_line_are_shown_joined(tab, local):
+    """As one row; its details show each packet too."""
+    parts = ['level=info part=1/2 msg="a b"', 'level=info part=2/2 msg="c d" n=1']
+    local.send(*parts)
+    opened(tab, local)
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(['level=info msg="a bc d" n=1'])
+    expect(tab.locator(f"{ROWS} .note")).to_have_text("2 packets")
+    tab.locator(ROWS).click()
+    expect(tab.locator("#detail h3").nth(2)).to_have_text("Sent in 2 packets")
+    assert tab.locator("#detail .raw").all_inner_texts()[1:] == parts
+
+
 def test_filters_leave_what_passes_all_of_them(tab, local):
     """By text, stream, process, level and violations; new lines are held to them too."""
     local.send("msg=apple", "msg=banana", process="web.1", hostname="shop")

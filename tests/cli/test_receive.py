@@ -48,6 +48,36 @@ def test_two_customers_are_told_apart(tmp_path):
     assert re.fullmatch(rf"acme…7d31 \| {TIME} app\[web\.1\]: third", third)
 
 
+# A line in two packets.
+LONG = ('level=info part=1/2 path="/a"', 'level=info part=2/2 path="\u00e4" n=1')
+
+
+def test_the_parts_of_a_long_line_are_shown_as_one_line(tmp_path):
+    """Whatever comes between them; a filter sees the whole line."""
+    with receiving(tmp_path, "--grep", "n=1") as local:
+        local.post(body(LONG[0]))
+        local.post(body("level=info n=2") + body(LONG[1]), 2, Logplex_Frame_Id="b")
+        shown, said = local.end()
+    assert shown.partition("]: ")[2] == 'level=info path="/a\u00e4" n=1 (2 packets)\n'
+    assert "2 lines in 2 requests, 0 violations" in said
+
+
+def test_parts_are_shown_as_customers_see_them_if_asked_for(tmp_path):
+    """A line for each packet."""
+    with receiving(tmp_path, "--parts") as local:
+        local.post(body(*LONG), 2)
+        shown, _ = local.end()
+    assert [line.partition("]: ")[2] for line in shown.splitlines()] == [*LONG]
+
+
+def test_a_part_whose_line_never_becomes_whole_is_shown(tmp_path):
+    """After some seconds, or at the end."""
+    with receiving(tmp_path) as local:
+        local.post(body(LONG[0]))
+        shown, _ = local.end()
+    assert shown.endswith(f"]: {LONG[0]}\n")
+
+
 def test_violations_are_explained_below_their_line(tmp_path):
     """By place, consequence and cure: of requests, packets and texts."""
     with receiving(tmp_path) as local:

@@ -41,3 +41,44 @@ def test_the_page_keeps_no_bodies():
         _, (item,) = one.store.since(0)
         assert item["q"]["bytes"] == 1_000_009
         assert len(json.dumps(item)) < 2_000
+
+
+LONG = ('level=info part=1/2 msg="a b"', 'level=info part=2/2 msg="c d" n=1')
+
+
+def test_the_parts_of_a_long_line_are_one_line_with_its_parts():
+    """The page shows the whole line, and each packet among its details."""
+    with shown() as one:
+        one.send(LONG[0])
+        one.send("level=info msg=between")
+        one.send(LONG[1])
+        _, items = one.store.since(0)
+        lines = [item for item in items if "x" in item]
+        assert [line["x"] for line in lines] == [
+            "level=info msg=between",
+            'level=info msg="a bc d" n=1',
+        ]
+        assert [line.get("k") for line in lines] == [None, 2]
+        known = one.store.details(lines[1]["n"])
+        assert known["pairs"] == [["level", "info"], ["msg", "a bc d"], ["n", "1"]]
+        assert known["parts"] == [*LONG]
+
+
+def test_parts_that_wait_in_vain_are_shown_as_they_are():
+    """Once none came for some seconds."""
+    now = [0.0]
+    received = []
+    feed = Feed([received.append], clock=lambda: now[0])
+    with LogplexReceiver(on_arrival=feed) as receiver:
+        post(receiver.url, body(LONG[0]), 1, receiver.token)
+        feed.give_up_parts()
+        now[0] += 4
+        feed.give_up_parts()
+        assert [len(request.lines) for request in received] == [0]
+        now[0] += 2
+        feed.give_up_parts()
+        (line,) = received[-1].lines
+        assert (line.line.text, received[-1].request) == (LONG[0], None)
+        post(receiver.url, body(LONG[1]), 1, receiver.token)
+        (line,) = received[-1].lines
+        assert line.line.text == LONG[1]

@@ -1,7 +1,7 @@
 // Keeps, filters and draws the lines. Only visible rows exist as elements, so a hundred thousand lines
 // cost as little as forty.
 
-import { find, grouped, make, offer, visible, violationCard } from "./dom.js";
+import { counted, find, grouped, make, offer, visible, violationCard } from "./dom.js";
 
 const ROW = 22; // pixels, as in style.css
 const SPARE = 8; // rows above and below the visible ones
@@ -147,7 +147,7 @@ function fill(row, line, index) {
   row.stream.className = "stream " + streams.get(line.s);
   row.name.textContent = visible(`app[${line.p}]`);
   row.name.className = "name " + processes.get(line.p);
-  row.note.textContent = line.w ? (line.w === 1 ? "⚠ 1 violation" : `⚠ ${line.w} violations`) : "";
+  row.note.textContent = [line.k ? `${line.k} packets` : "", line.w ? "⚠ " + counted(line.w, "violation") : ""].filter(Boolean).join("  ");
   mark(row.text, visible(line.x.length > LONGEST ? line.x.slice(0, LONGEST) + "…" : line.x), filter.text);
 }
 
@@ -212,6 +212,7 @@ async function show(line) {
     if (!known.shown) parts.push(make("p", { textContent: "Customers do not see this line." }));
     if (known.pairs.length) parts.push(make("h3", { textContent: "Pairs" }), table(known.pairs));
     parts.push(make("h3", { textContent: "Text" }), raw(known.text));
+    if (known.parts.length) parts.push(make("h3", { textContent: `Sent in ${counted(known.parts.length, "packet")}` }), ...known.parts.map(raw));
     const packet = Object.entries({ stream: known.stream, ...known.packet });
     parts.push(make("h3", { textContent: "Packet" }), table(packet.map(([k, v]) => [k, String(v ?? "none")])));
   }
