@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterable
 from types import TracebackType
 
-from logplex_handler._formatting import grammar
+from logplex_handler._formatting import grammar, tracebacks
 from logplex_handler.metrics.metric_pairs import is_metric
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -90,7 +90,7 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
         return grammar.text_of(record.exc_text) if record.exc_text else ""
     # Not `exc_text`, in which the formatter of another handler may have left its own text.
     try:
-        return grammar.exact(formatter.formatException(exception))
+        return grammar.exact(tracebacks.written(formatter, exception))
     except Exception:
         return grammar.unprintable(exception[1])
 

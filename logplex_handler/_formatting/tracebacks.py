@@ -1,0 +1,100 @@
+"""The text of an exception and its traceback, as the standard library writes it.
+
+A frame looks the same each time the same instruction of the same code raises. Its text is therefore
+kept, as most exceptions of a program come again and formatting a frame costs 50 µs. What is not
+ordinary is left to the standard library: groups, notes, names that it has suggestions for, and
+recursion.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from types import CodeType, TracebackType
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_START = "Traceback (most recent call last):\n"
+_CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+_CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
+# Errors of which the standard library writes more than their text.
+_WITH_MORE = (SyntaxError, ImportError, NameError, AttributeError)
+# The standard library abbreviates what is repeated more often.
+_MAX_REPEATED = 3
+_MAX_CHAINED = 10
+# Frames whose text is kept: a few hundred bytes each.
+_MAX_KEPT = 1024
+
+_kept: dict[tuple[CodeType, int, int], str] = {}
+
+
+class _NotOrdinary(Exception):
+    """The standard library has rules of its own for this exception."""
+
+
+def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
+    """The text that the formatter makes of an exception."""
+    if (
+        type(formatter).formatException is logging.Formatter.formatException
+        and "formatException" not in vars(formatter)
+        # Some libraries replace it by their own.
+        and traceback.print_exception.__module__ == "traceback"
+        and not hasattr(sys, "tracebacklimit")
+    ):
+        try:
+            return "".join(_chain(*exception, 0))[:-1]
+        except Exception:
+            # Also an error in the exception's own code, which the standard library deals with.
+            pass
+    return formatter.formatException(exception)
+
+
+def _chain(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None, depth: int
+) -> Iterator[str]:
+    if (
+        depth > _MAX_CHAINED
+        or type(error) is not kind
+        or isinstance(error, _WITH_MORE)
+        or getattr(error, "__notes__", None) is not None
+        # An exception group, built in or not.
+        or hasattr(error, "exceptions")
+    ):
+        raise _NotOrdinary
+    before, link = error.__cause__, _CAUSE
+    if before is None and not error.__suppress_context__:
+        before, link = error.__context__, _CONTEXT
+    if before is not None:
+        yield from _chain(type(before), before, before.__traceback__, depth + 1)
+        yield link
+    if frames is not None:
+        yield _START
+        yield from _frames(frames)
+    name = kind.__qualname__
+    if kind.__module__ not in ("__main__", "builtins"):
+        name = f"{kind.__module__}.{name}"
+    text = str(error)
+    yield f"{name}: {text}\n" if text else f"{name}\n"
+
+
+def _frames(first: TracebackType) -> Iterator[str]:
+    frame: TracebackType | None = first
+    previous, repeated = None, 0
+    while frame is not None:
+        code, line = frame.tb_frame.f_code, frame.tb_lineno
+        place = (code.co_filename, line, code.co_name)
+        repeated = repeated + 1 if place == previous else 1
+        previous = place
+        if repeated > _MAX_REPEATED:
+            raise _NotOrdinary
+        key = (code, frame.tb_lasti, line)
+        text = _kept.get(key)
+        if text is None:
+            text = "".join(traceback.format_tb(frame, 1))
+            if len(_kept) >= _MAX_KEPT:
+                _kept.clear()
+            _kept[key] = text
+        yield text
+        frame = frame.tb_next
