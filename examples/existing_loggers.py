@@ -23,7 +23,7 @@ def stock_of(item: str) -> int | None:
     try:
         answer = urllib3.request("GET", f"http://127.0.0.1:1/stock/{item}", retries=1)
     except urllib3.exceptions.HTTPError as error:
-        log.error("no answer", extra={"item": item, "error": type(error).__name__})
+        log.error("no answer", extra={"item": item, "reason": type(error).__name__})
         return None
     return int(answer.data)
 

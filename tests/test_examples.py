@@ -44,7 +44,7 @@ LINES = {
         r"app\[existing\.loggers\]: level=warning logger=urllib3\.connectionpool "
         r'msg="Retrying .*/stock/teapot".*',
         r"app\[existing\.loggers\]: level=error logger=shop\.stock "
-        r'msg="no answer" item=teapot error=MaxRetryError',
+        r'msg="no answer" item=teapot reason=MaxRetryError',
     ],
     "metrics": [
         r"app\[web\.1\]: source=us-east measure#backup=61500ms",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
+from logplex_handler._formatting.value_text import exact, unprintable
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
     checked_source,
@@ -164,7 +165,7 @@ def _pairs_of_mapping(
             message.items(), form.beside_message | more_keys
         )
     except Exception:
-        return form.free_text(grammar.unprintable(message))
+        return form.free_text(unprintable(message))
     metrics += more
     return " ".join(pairs)
 
@@ -192,7 +193,7 @@ def _message(
         pairs = form.message(message, record.args, more_keys)
     else:
         try:
-            pairs = form.free_text(grammar.exact(str(record.getMessage())))
+            pairs = form.free_text(exact(str(record.getMessage())))
         except Exception as failure:
             pairs = form.failed_message(message, failure)
     return "" if metrics and pairs == form.free_text("") else pairs

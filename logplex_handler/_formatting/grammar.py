@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
+from logplex_handler._formatting.value_text import text_of
+
 # U+0080 to U+009F are control characters too: terminals act on some of them, and some consumers
 # take U+0085 for the end of a line.
 _LATE_CONTROL = re.compile("[\x80-\x9f]")
@@ -97,36 +99,6 @@ def key_beside(own: Collection[str], name: object) -> str:
     """The name as a key that is none of a line's own keys: `level_` for `level`."""
     other = key(name)
     return f"{other}_" if other in own else other
-
-
-def text_of(value: object) -> str:
-    """The value as text before quoting: None is `null`, bools are lower-case, others are `str()`.
-
-    A value whose `str()` fails becomes `<unprintable TYPE object>`, as in tracebacks, so that one
-    such value does not cost the record.
-    """
-    if type(value) is str:
-        return value
-    if value is None:
-        return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    try:
-        return exact(str(value))
-    except Exception:
-        return unprintable(value)
-
-
-def exact(text: str) -> str:
-    """The text as a plain `str`: a subclass could return a different text each time it is read."""
-    return text if type(text) is str else str.__str__(text)
-
-
-def unprintable(value: object) -> str:
-    """The text in place of a value that cannot be written, as in tracebacks."""
-    return f"<unprintable {type(value).__name__} object>"
 
 
 def pair(name: object, value: object) -> str:

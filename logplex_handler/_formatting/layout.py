@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logplex_handler._formatting import grammar, record_parts
+from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import METRIC, ValueKind, kind_of
 from logplex_handler._wire.entry import Entry, longest_of_light
@@ -174,13 +174,21 @@ def layout_of(
     if metrics and record.args and not _is_surely_a_message(record.msg):
         return None
 
-    def kind(name: str, value: object) -> ValueKind:
-        return METRIC if is_metric(name, value) else kind_of(type(value), fit.keeps_checked)
+    are_whole = [True] * len(all_values)
+    if record.args:
+        are_whole[: len(message)] = _are_whole(record.msg, len(message), form)
+
+    def kind(name: str, value: object, is_whole: bool) -> ValueKind:
+        if is_metric(name, value):
+            return METRIC
+        return kind_of(type(value), fit.keeps_checked, is_whole=is_whole)
 
     values = iter(
         [
-            Value(f"v{i}", type(value), kind(name, value))
-            for i, (name, value) in enumerate(zip(names, all_values, strict=True))
+            Value(f"v{i}", type(value), kind(name, value, is_whole))
+            for i, (name, value, is_whole) in enumerate(
+                zip(names, all_values, are_whole, strict=True)
+            )
         ]
     )
     return Layout(
@@ -198,6 +206,13 @@ def layout_of(
         extras={name: next(values) for name in extras},
         fit=fit,
     )
+
+
+def _are_whole(template: str, arguments: int, form: LineForm) -> list[bool]:
+    """Whether each argument is the whole value of a pair."""
+    pairs = message_template.plan(template, form.beside_message) or ()
+    found = [pair.template == "%s" for pair in pairs for _ in range(pair.arguments)]
+    return found if len(found) == arguments else [False] * arguments
 
 
 def _is_surely_a_message(template: str) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.nesting import NestedTooDeeply, nested
+from logplex_handler._formatting.value_text import text_of
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
 
 # The parts of a long line have `part`.
@@ -83,9 +84,7 @@ class LineForm:
 
     def start(self, level_name: object, logger_name: object) -> str:
         """The pairs at the start of each line, up to the logger."""
-        return self.head + _level_and_logger(
-            grammar.text_of(level_name), grammar.text_of(logger_name)
-        )
+        return self.head + _level_and_logger(text_of(level_name), text_of(logger_name))
 
     def line(self, shared: Iterable[str], metrics: list[str], last: Iterable[str] = ()) -> str:
         """The line of the pairs; metrics that make it too long follow in lines of their own."""
@@ -131,6 +130,6 @@ class LineForm:
 
     def failed_message(self, message: object, failure: Exception) -> str:
         """The pairs of a message that cannot be formatted: the template and `log_error`."""
-        reason = f"{type(failure).__name__}: {grammar.text_of(failure)}"
-        template = self.free_text(grammar.text_of(message))
+        reason = f"{type(failure).__name__}: {text_of(failure)}"
+        template = self.free_text(text_of(message))
         return f"{template} {grammar.pair('log_error', reason)}"

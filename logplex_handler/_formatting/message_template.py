@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar
+from logplex_handler._formatting.value_text import written
 
 # Only names, so that prose, URLs and code with an `=` in it stay free text.
 _KEY = r"[^\W\d][\w.#-]{0,99}"
@@ -110,17 +111,12 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
 def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
     if isinstance(arguments, Mapping):
         if value.whole is not None:
-            return f"{value.key}={grammar.quote(_as_value(arguments[value.whole]))}"
+            return f"{value.key}={grammar.quote(written(arguments[value.whole]))}"
+        if value.template == "%s":
+            return f"{value.key}={grammar.quote(written(arguments))}"
     elif value.template == "%s":
-        return f"{value.key}={grammar.quote(_as_value(arguments[0]))}"
+        return f"{value.key}={grammar.quote(written(arguments[0]))}"
     return f"{value.key}={grammar.quote(value.template % arguments)}"
-
-
-def _as_value(argument: object) -> str:
-    """The argument as an extra would be written, but an error of `str()` is raised."""
-    if argument is None or isinstance(argument, bool):
-        return grammar.text_of(argument)
-    return grammar.exact(str(argument))
 
 
 def _beside(own: frozenset[str], key: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 
 from logplex_handler._formatting import grammar, tracebacks
+from logplex_handler._formatting.value_text import exact, text_of, unprintable
 from logplex_handler.metrics.metric_pairs import is_metric
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -41,7 +42,7 @@ def pairs_and_metrics(
             metrics.append(f"{name}={value}")
         else:
             key = grammar.key_beside(own, name)
-            pairs.append(f"{key}={grammar.quote(grammar.text_of(value))}")
+            pairs.append(f"{key}={grammar.quote(text_of(value))}")
     return pairs, metrics
 
 
@@ -71,7 +72,7 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
     try:
         name = kind.__name__
     except Exception:
-        name = grammar.unprintable(kind)
+        name = unprintable(kind)
     text = "" if error is None else error
     return [grammar.pair("error", name), grammar.pair("error_msg", text)]
 
@@ -87,19 +88,19 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
     exception = _exception(record)
     if exception is None:
         # The exception was lost on the way from another process.
-        return grammar.text_of(record.exc_text) if record.exc_text else ""
+        return text_of(record.exc_text) if record.exc_text else ""
     # Not `exc_text`, in which the formatter of another handler may have left its own text.
     try:
-        return grammar.exact(tracebacks.written(formatter, exception))
+        return exact(tracebacks.written(formatter, exception))
     except Exception:
-        return grammar.unprintable(exception[1])
+        return unprintable(exception[1])
 
 
 def _stack(stack_info: str, formatter: logging.Formatter) -> str:
     try:
-        return grammar.text_of(formatter.formatStack(stack_info))
+        return text_of(formatter.formatStack(stack_info))
     except Exception:
-        return grammar.unprintable(stack_info)
+        return unprintable(stack_info)
 
 
 def _exception(record: logging.LogRecord) -> _ExcInfo | None:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.nesting import nested
+from logplex_handler._formatting.value_text import exact, written
 from logplex_handler._wire.entry import ORDINARY_BITS
 from logplex_handler.metrics.metric_pairs import MetricValue
 
@@ -48,16 +49,16 @@ _SMALL = [str(number) for number in range(1000)]
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
     "escape": grammar.escape,
-    "exact": grammar.exact,
+    "exact": exact,
     "false": "false",
     "nested": nested,
     "null": "null",
     "quote": grammar.quote,
     "sizeof": sys.getsizeof,
     "small": _SMALL,
-    "text_of": grammar.text_of,
     "timezone": timezone,
     "true": "true",
+    "written": written,
 }
 
 _DIGITS = "small[$v] if 0 <= $v < 1000 else $v"
@@ -75,7 +76,7 @@ VALUE_KINDS = (
     ValueKind(Decimal, "$v", "$v", check="sizeof($v) <= 120"),
     ValueKind(
         datetime,
-        "quote(text_of($v))",
+        "$v.isoformat()",
         "$v",
         # The code of another time zone may return anything.
         check="($v.tzinfo is None or type($v.tzinfo) is timezone)",
@@ -83,16 +84,23 @@ VALUE_KINDS = (
 )
 # Of the value of a metric, which never needs quotes; not of such a value in another place.
 METRIC = ValueKind(MetricValue, "$v", "$v", check="len($v) <= $longest")
-# Values of all other types become text in the caller's thread, by code that may log.
-ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
+# Values of all other types become text in the caller's thread, by code that may log. The text
+# depends on whether they are the whole value of a pair.
+ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(written, $v)")
+ANYTHING_IN_TEXT = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 
 _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 
 
-def kind_of(type_: type, keeps_checked: bool = True) -> ValueKind:
-    """The row of a type; if a checked value must not be kept, only texts are checked."""
-    kind = _BY_TYPE.get(type_, ANYTHING_ELSE)
-    return kind if keeps_checked or not kind.check or type_ is str else ANYTHING_ELSE
+def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -> ValueKind:
+    """The row of a type; if a checked value must not be kept, only texts are checked.
+
+    Args:
+        is_whole: Whether it is the type of the whole value of a pair, not of a part of a text.
+    """
+    other = ANYTHING_ELSE if is_whole else ANYTHING_IN_TEXT
+    kind = _BY_TYPE.get(type_, other)
+    return kind if keeps_checked or not kind.check or type_ is str else other
 
 
 def expression(source: str, variable: str, **names: object) -> str:

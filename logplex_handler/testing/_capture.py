@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from logplex_handler._formatting.value_text import text_of
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.testing import _failure_messages
 from logplex_handler.testing._journal import Request
@@ -138,9 +139,7 @@ class LogplexCapture:
         """
         __tracebackhide__ = True
         mapping = wanted if isinstance(wanted, Mapping) else {}
-        expected = {
-            key: _failure_messages.as_value(value) for key, value in {**mapping, **pairs}.items()
-        }
+        expected = {key: text_of(value) for key, value in {**mapping, **pairs}.items()}
         deadline = time.monotonic() + timeout
         compared = 0
         while True:

@@ -15,13 +15,6 @@ _MAX_FAULTS = 5
 _MAX_CHARACTERS = 400
 
 
-def as_value(value: object) -> str:
-    """A value as the formatter writes it, to compare with a pair that was sent."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def pairs_of(line: Line) -> dict[str, str]:
     """The pairs of a line, with the first value of each key; free text has none."""
     first_values: dict[str, str] = {}

@@ -95,7 +95,7 @@ def test_arguments_by_position_become_values(template, args, found):
         ("a=%(x)d b=%(y)s", {"x": 1, "y": "2 3", "z": 4}, [("a", "1"), ("b", "2 3")]),
         ("a=%(x)s/%(x)s", {"x": "q r"}, [("a", "q r/q r")]),
         ("a=1 b=%(x).1f%%", {"x": 2.0}, [("a", "1"), ("b", "2.0%")]),
-        ("a=%s", {"x": 1}, [("a", "{'x': 1}")]),
+        ("a=%s", {"x": 1}, [("a", '{"x":1}')]),
         ('msg="hi %(x)s"', {"x": "b c=d"}, [("msg", "hi b c=d")]),
     ],
 )
@@ -277,4 +277,4 @@ def test_a_string_that_says_different_things_adds_nothing():
     """The text that the string has counts."""
     same = Chameleon("held")
     text = line("a=%s b=%s", same, 1, extra={"c": same, "d": [same]})
-    assert strict.pairs(text)[2:] == [("a", "held"), ("b", "1"), ("c", "held"), ("d", "['held']")]
+    assert strict.pairs(text)[2:] == [("a", "held"), ("b", "1"), ("c", "held"), ("d", '["held"]')]

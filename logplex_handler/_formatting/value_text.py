@@ -1,0 +1,109 @@
+"""How values become text, before quoting."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+# Exactly these types: a subclass may have a text of its own, which hides something.
+_MAPPINGS = frozenset({dict, OrderedDict, defaultdict, Counter})
+_SEQUENCES = frozenset({list, tuple, set, frozenset, deque})
+
+
+def text_of(value: object) -> str:
+    """The value as text before quoting; see `written`.
+
+    A value whose text cannot be had becomes `<unprintable TYPE object>`, as in tracebacks, so that
+    one such value does not cost the record.
+    """
+    if type(value) is str:
+        return value
+    try:
+        return written(value)
+    except Exception:
+        return unprintable(value)
+
+
+def written(value: object) -> str:
+    """The value as text before quoting; errors of the value's own code are raised.
+
+    None is `null`, and bools are lower-case. A datetime is written in ISO 8601 with a `T`. Dicts,
+    lists, tuples, sets and dataclasses are JSON, without the fields that a dataclass's `repr`
+    leaves out. All others, and those whose class has a `__str__` or a `__repr__` of its own, are
+    `str()`.
+    """
+    if value is None:
+        return "null"
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return exact(_writer(type(value))(value))
+
+
+def exact(text: str) -> str:
+    """The text as a plain `str`: a subclass could return a different text each time it is read."""
+    return text if type(text) is str else str.__str__(text)
+
+
+def unprintable(value: object) -> str:
+    """The text in place of a value that cannot be written, as in tracebacks."""
+    return f"<unprintable {type(value).__name__} object>"
+
+
+def _writer_of(type_: type) -> Callable[[Any], str]:
+    if issubclass(type_, datetime) and type_.__str__ is datetime.__str__:
+        return type_.isoformat
+    if type_ in _MAPPINGS or type_ in _SEQUENCES or _is_plain_dataclass(type_):
+        return _json
+    if type_.__module__ == "numpy" and type_.__name__ in ("bool", "bool_"):
+        return _lower
+    return str
+
+
+# A program logs values of few types.
+_writer: Callable[[type], Callable[[Any], str]] = lru_cache(maxsize=256)(_writer_of)
+
+
+def _lower(value: object) -> str:
+    return str(value).lower()
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    except Exception:
+        # It holds itself, for one.
+        return str(value)
+
+
+def _plain(value: object) -> object:
+    """The value in the types that JSON has."""
+    type_ = type(value)
+    if type_ in _SCALARS:
+        return value
+    # Copied in one step, as another thread may be changing it.
+    if isinstance(value, dict) and type_ in _MAPPINGS:
+        return {text_of(key): _plain(inner) for key, inner in [*value.items()]}
+    if isinstance(value, list | tuple | set | frozenset | deque) and type_ in _SEQUENCES:
+        return [_plain(inner) for inner in [*value]]
+    if dataclasses.is_dataclass(value) and _is_plain_dataclass(type_):
+        shown = [field.name for field in dataclasses.fields(value) if field.repr]
+        return {name: _plain(getattr(value, name)) for name in shown}
+    return text_of(value)
+
+
+def _is_plain_dataclass(type_: type) -> bool:
+    """Whether a class is a dataclass with the `repr` that was generated for it."""
+    return (
+        dataclasses.is_dataclass(type_)
+        and type_.__str__ is object.__str__
+        # The generated one is wrapped, so that it ends where an object holds itself.
+        and hasattr(type_.__repr__, "__wrapped__")
+    )
