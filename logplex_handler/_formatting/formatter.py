@@ -28,11 +28,16 @@ class KeyValueFormatter(logging.Formatter):
 
     The pairs are, in this order: `source` and the `static` pairs, if any; `level`; `logger`; the
     `static` pairs whose values are callables; the message; the extras in the order given; `error`,
-    `error_msg` and `traceback` for an exception; `stack` for stack info. If an extra has the key of
-    another pair, the line has the key twice, and the extra comes later.
+    `error_msg` and `traceback` for an exception; `stack` for stack info. An extra or a static pair
+    with one of these keys, or with `part` or `log_error`, has `_` behind it, as in `level_=gold`; a
+    message has it only where the line has the key already. If an extra has a key of the message,
+    the line has the key twice, and the extra comes later.
+
+    A datetime is written in ISO 8601; dicts, lists, tuples, sets and dataclasses as JSON; None as
+    `null`, bools in lower case, and all other values as their `str()`.
 
     A message that is free text becomes one quoted value, `msg="…"`. A message that is key=value by
-    itself keeps its pairs, and each argument is quoted separately. A mapping as message becomes its
+    itself, with names as keys, keeps its pairs, and each argument is quoted separately. A mapping as message becomes its
     pairs. No argument and no extra can add a pair, a metric or a line. Text that an f-string puts
     into the message cannot be told apart from the message, so pass values as arguments or extras. A
     `QueueHandler` or `SocketHandler` merges the arguments into the message before this formatter
@@ -41,8 +46,10 @@ class KeyValueFormatter(logging.Formatter):
 
     A record with an empty message and no extras except metrics becomes a line of `source` and the
     metrics alone. Metrics are never cut: if the record's line is longer than 1,000 bytes, they
-    follow on a line of their own, or on several. Other text that is too long for a packet is cut
-    between characters; then only the packets together are key=value.
+    follow on a line of their own, or on several. `LogplexHandler` sends another line that is too
+    long for a packet as several lines, each of which is key=value by itself: they repeat `source`,
+    `static`, `level` and `logger`, say `part=2/3`, and go on with the value that was cut. The
+    values of one key, joined over the parts, are the value.
 
     Line breaks in values are escaped. If `format` returns several lines, each is a complete line,
     and `LogplexHandler` sends each as a packet.
