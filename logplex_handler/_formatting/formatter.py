@@ -37,12 +37,12 @@ class KeyValueFormatter(logging.Formatter):
     `null`, bools in lower case, and all other values as their `str()`.
 
     A message that is free text becomes one quoted value, `msg="…"`. A message that is key=value by
-    itself, with names as keys, keeps its pairs, and each argument is quoted separately. A mapping as message becomes its
-    pairs. No argument and no extra can add a pair, a metric or a line. Text that an f-string puts
-    into the message cannot be told apart from the message, so pass values as arguments or extras. A
-    `QueueHandler` or `SocketHandler` merges the arguments into the message before this formatter
-    sees it, so every such message is free text. If the arguments do not fit the template, the
-    template is the message, and `log_error` has the reason.
+    itself, with names as keys, keeps its pairs, and each argument is quoted separately. A mapping
+    as message becomes its pairs. No argument and no extra can add a pair, a metric or a line. Text
+    that an f-string puts into the message cannot be told apart from the message, so pass values as
+    arguments or extras. A `QueueHandler` or `SocketHandler` merges the arguments into the message
+    before this formatter sees it, so every such message is free text. If the arguments do not fit
+    the template, the template is the message, and `log_error` has the reason.
 
     A record with an empty message and no extras except metrics becomes a line of `source` and the
     metrics alone. Metrics are never cut: if the record's line is longer than 1,000 bytes, they
