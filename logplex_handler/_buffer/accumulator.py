@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
@@ -157,7 +157,7 @@ class Accumulator(WakingQueue):
             if self._pool is not None and not self._fits(0):
                 self._shrink()
             self._catch_up(replan=True)
-            if self.is_memory_scarce and not self.entries:
+            if not self.entries:
                 self._release()
 
     def settle(
@@ -215,7 +215,7 @@ class Accumulator(WakingQueue):
             self._catch_up(weigh=True)
             return (self.weighed_bytes + self.in_transit_bytes) / self.limits.max_bytes
 
-    def claim_drops(self) -> dict[str, int]:
+    def claim_drops(self) -> Mapping[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
         with self.lock:
             # So that the next drop wakes a worker again.

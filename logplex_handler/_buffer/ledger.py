@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Most streams never drop anything.
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Ledger:
@@ -26,41 +30,41 @@ class Ledger:
         self.delivered = 0
         # Records dropped from the queue or before it.
         self.never_taken = 0
-        self._dropped = defaultdict[str, int](int)
-        # Without rejected records.
-        self._reportable = defaultdict[str, int](int)
+        # By cause: all drops, and those without rejected records. Neither is ever changed: another
+        # mapping replaces it.
+        self._dropped = self._reportable = _NONE
         self.has_unreported = False
 
     def drop(self, cause: str, records: int = 1, *, never_taken: int = 0) -> None:
         """Count records as dropped; the drop must be reported."""
         with self._lock:
-            # The first drop of a cause adds a key, which involves a call.
-            self._dropped[cause] += 0
-            self._reportable[cause] += 0
+            dropped = _with(self._dropped, cause, records)
+            reportable = _with(self._reportable, cause, records)
             self.never_taken += never_taken
-            self._dropped[cause] += records
-            self._reportable[cause] += records
+            self._dropped, self._reportable = dropped, reportable
             self.has_unreported = True
 
     def count_rejected(self, cause: str) -> None:
         """Count a record that came when records were rejected, without reporting it."""
         with self._lock:
-            self._dropped[cause] += 0
+            dropped = _with(self._dropped, cause, 1)
             self.never_taken += 1
-            self._dropped[cause] += 1
+            self._dropped = dropped
 
-    def claim_drops(self) -> dict[str, int]:
+    def claim_drops(self) -> Mapping[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
         with self._lock:
             self.has_unreported = False
-            return dict(self._reportable)
+            return self._reportable
 
     def total_reportable(self) -> int:
         """The number of all drops so far that must be reported."""
-        with self._lock:
-            return sum(self._reportable.values())
+        return sum(self._reportable.values())
 
     def dropped_by_cause(self) -> dict[str, int]:
         """All drops, including rejected records."""
-        with self._lock:
-            return dict(self._dropped)
+        return dict(self._dropped)
+
+
+def _with(drops: Mapping[str, int], cause: str, records: int) -> Mapping[str, int]:
+    return {**drops, cause: drops.get(cause, 0) + records}

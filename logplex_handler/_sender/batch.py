@@ -6,7 +6,7 @@ refuses is halved until the faulty frames are alone. Nothing here sends, waits o
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,20 +21,34 @@ from logplex_handler._wire.frames import (
     total_bytes,
 )
 
+# Refusals after an accepted part that still count as those of faulty frames: so many halvings find
+# one frame among 65,536.
+_MOST_HALVINGS = 16
+# Refusals of a part after which it takes turns with a line that shows whether its stream is
+# refused: a receiver that refuses the stream only for a moment gets no such line.
+_DOUBTS_TO_PROBE = 3
 
-@dataclass
+
+def new_frame_id() -> str:
+    """A frame id that no other request has."""
+    return os.urandom(16).hex()
+
+
+@dataclass(slots=True)
 class Part:
     """The body of one request, with the same frames and the same id on every try.
 
     Attributes:
         tried: Whether there was a request.
         maybe_delivered: Whether the last request may have arrived although no answer came.
+        is_probe: Whether it shows if the receiver takes the stream, and has no record.
     """
 
     frames: Sequence[Frame]
-    frame_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    frame_id: str = field(default_factory=new_frame_id)
     tried: bool = False
     maybe_delivered: bool = False
+    is_probe: bool = False
 
     @property
     def body(self) -> bytes:
@@ -53,10 +67,12 @@ class Refusal(NamedTuple):
     Attributes:
         alone: Frames that are refused alone by then, with none accepted; 0 if the part has several.
         is_of_all: Whether no part is left by then, and not one frame accepted.
+        is_of_part: Whether the receiver takes the stream, so that the part itself is at fault.
     """
 
-    alone: int
-    is_of_all: bool
+    alone: int = 0
+    is_of_all: bool = False
+    is_of_part: bool = False
 
 
 class Batch:
@@ -67,23 +83,25 @@ class Batch:
         frame_id: The id under which the frames were sent before; they then stay one part.
     """
 
-    def __init__(
-        self, frames: Iterable[Frame], max_bytes: int, frame_id: str | None = None
-    ) -> None:
+    def __init__(self, frames: list[Frame], max_bytes: int, frame_id: str | None = None) -> None:
         self._max_bytes = max_bytes
         self._notice_refused = False
-        self._start(frames)
-        if frame_id is not None:
-            self._parts = [Part([*frames], frame_id)]
+        self._start(frames, frame_id)
 
-    def _start(self, frames: Iterable[Frame]) -> None:
+    def _start(self, frames: list[Frame], frame_id: str | None = None) -> None:
         # The next part is the last one.
-        frames = list(frames)
-        fits = total_bytes(frames) <= self._max_bytes
-        packed = [frames] if fits else _packed(frames, self._max_bytes)
-        self._parts = [Part(part) for part in reversed(packed) if part]
+        self._parts: list[Part]
+        if frame_id is not None:
+            self._parts = [Part(frames, frame_id)]
+        elif total_bytes(frames) <= self._max_bytes:
+            self._parts = [Part(frames)] if frames else []
+        else:
+            self._parts = [Part(part) for part in reversed(_packed(frames, self._max_bytes))]
         self._refused: list[Frame] = []
         self._any_accepted = False
+        # Refusals since a part was accepted, and those of them that may concern the whole stream.
+        self._refusals = _MOST_HALVINGS
+        self._doubts = 0
 
     @property
     def next_part(self) -> Part | None:
@@ -98,16 +116,47 @@ class Batch:
             another frame of theirs was refused.
         """
         self._any_accepted = True
+        self._refusals = self._doubts = 0
         return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
         """Note that the next part is refused: halve it, or set its single frame apart."""
-        frames = flattened(self._parts.pop().frames)
+        self._refusals += 1
+        part = self._parts.pop()
+        frames = flattened(part.frames)
         if len(frames) == 1:
-            self._refused += frames
+            if not part.is_probe:
+                self._refused += frames
             return
         half = len(frames) // 2
         self._parts += [Part(frames[half:]), Part(frames[:half])]
+
+    def part_doubted(self) -> None:
+        """Note that the next part is refused, perhaps because its stream is: it stays."""
+        if self._parts[-1].is_probe:
+            self._parts.pop()
+        self._doubts = self._doubts + 1 if self._refusals >= _MOST_HALVINGS else _DOUBTS_TO_PROBE
+        self._refusals = _MOST_HALVINGS
+
+    @property
+    def _is_at_fault(self) -> bool:
+        """Whether the next part itself is at fault if the receiver refuses it.
+
+        For it has accepted another part, right before; or not long before, if it is halved now.
+        """
+        part = self._parts[-1]
+        return not part.is_probe and self._refusals < (_MOST_HALVINGS if part.number > 1 else 1)
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether another line of the stream is to show if the receiver takes the stream."""
+        part = self.next_part
+        is_turn = self._doubts >= _DOUBTS_TO_PROBE and self._doubts % 2 == _DOUBTS_TO_PROBE % 2
+        return is_turn and part is not None and not part.is_probe
+
+    def probe(self, frame: OwnFrame) -> None:
+        """Send this frame before the next part."""
+        self._parts.append(Part([frame], is_probe=True))
 
     @property
     def notice_accepted(self) -> bool:
@@ -117,10 +166,11 @@ class Batch:
     @property
     def refusal(self) -> Refusal:
         """The consequence of a refusal of the next part."""
-        is_single = bool(self._parts) and self._parts[-1].number == 1
-        if self._any_accepted or not is_single:
-            return Refusal(0, is_of_all=False)
-        return Refusal(len(self._refused) + 1, is_of_all=len(self._parts) == 1)
+        if not self._parts:
+            return Refusal()
+        if self._any_accepted or self._parts[-1].number > 1 or self._parts[-1].is_probe:
+            return Refusal(is_of_part=self._is_at_fault)
+        return Refusal(len(self._refused) + 1, len(self._parts) == 1, self._is_at_fault)
 
     @property
     def is_over(self) -> bool:
@@ -143,11 +193,17 @@ class Batch:
     @property
     def left(self) -> list[tuple[str, Sequence[Frame]]]:
         """The frames that are not settled, as parts with frame ids; refused ones first."""
-        refused = [(str(uuid.uuid4()), self._refused)] if self._refused else []
+        refused = [(new_frame_id(), self._refused)] if self._refused else []
         return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
-        """Change each frame that is not settled; those of one record still share it."""
+        """Change each frame that is not settled, because they go elsewhere from now on.
+
+        Those of one record still share it.
+        """
+        if self._parts and self._parts[-1].is_probe:
+            self._parts.pop()
+        self._refusals, self._doubts = _MOST_HALVINGS, 0
         for part in self._parts:
             part.frames = rewritten(part.frames, change)
         self._refused = rewritten(self._refused, change)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -31,9 +30,8 @@ class DropReports:
         self._accumulator = accumulator
         self._diagnostics = diagnostics
         self._on_drop = on_drop
-        # Guards the fields below: `close` and a worker may report at the same time. Re-entrant
-        # because a garbage collection under it may log.
-        self._lock = threading.RLock()
+        # Guards the fields below: `close` and a worker may report at the same time.
+        self._lock = accumulator.lock
         # By cause: all drops that are known here, for which the callback was called if there is
         # one; and all that were reported on stderr and in the stream.
         self._claimed = _NONE
@@ -57,7 +55,11 @@ class DropReports:
     @property
     def is_due_in_stream(self) -> bool:
         """Whether there are drops to report in the stream, and no notice is being sent."""
-        return self._in_notice is None and self._claimed.total() > self.reported_in_stream
+        return (
+            self._claimed is not self._in_stream
+            and self._in_notice is None
+            and self._claimed.total() > self.reported_in_stream
+        )
 
     def report_locally(self, *, closing: bool = False) -> Counter[str]:
         """Report new drops to the callback, and on stderr at most once a minute.

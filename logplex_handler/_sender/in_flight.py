@@ -14,9 +14,12 @@ from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.source import Lease, Source
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import HealthFrame, OwnFrame
+from logplex_handler.metrics.metric_pairs import count
 
 # The most health lines that wait while nothing can be sent; a new one replaces the oldest.
 _MOST_HEALTH_LINES = 60
+# The metric of a line that shows if a receiver takes the stream, or refuses its URL.
+_PROBE = count("logplex_handler.probe")
 
 
 class InFlight:
@@ -104,7 +107,12 @@ class InFlight:
             self._begin_again(*self._sending)
         elif self._sending[1].is_outdated:
             self._settle_some(*self._sending, 0, 0)
-        return None if self._sending is None else self._sending[0].next_part
+        if self._sending is None:
+            return None
+        batch, lease = self._sending
+        if batch.wants_probe:
+            batch.probe(HealthFrame(self._codec.health_lines(_PROBE, lease.destination)[0]))
+        return batch.next_part
 
     def _begin(self, destination: Destination) -> None:
         lease = Lease(destination)
@@ -153,13 +161,18 @@ class InFlight:
     @property
     def refusal(self) -> Refusal:
         """The consequence of a refusal of the part being sent."""
-        return Refusal(0, is_of_all=False) if self._sending is None else self._sending[0].refusal
+        return Refusal() if self._sending is None else self._sending[0].refusal
 
     def part_accepted(self) -> None:
         """Note that the part that was sent is accepted."""
         if self._sending is not None:
             batch, lease = self._sending
             self._settle(batch, lease, *batch.part_accepted())
+
+    def part_doubted(self) -> None:
+        """Note that the part that was sent is refused, perhaps because its stream is."""
+        if self._sending is not None:
+            self._sending[0].part_doubted()
 
     def part_refused(self) -> None:
         """Note that the part that was sent is refused: halve it, or set its single frame apart.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
+from logplex_handler._sender.batch import Refusal
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 
@@ -38,28 +39,23 @@ class Action(Enum):
     SET_ASIDE = "the stream is refused: its records are kept, and sent again after a longer wait"
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """What a decision depends on besides the answer.
 
     Attributes:
         may_look_up: Whether the application may be asked for another URL.
         failures: Requests in a row before this one that delivered nothing.
         host_failed: Whether the host fails rather than this stream; its circuit breaker waits then.
-        refused_alone: Frames of the batch refused alone, with none accepted, if this part is
-            refused; 0 if the part has several frames.
-        all_refused: Whether nothing of the batch is left or accepted if this part is refused.
+        refusal: The consequence of a refusal of the part for its batch.
     """
 
     may_look_up: bool = False
     failures: int = 0
     host_failed: bool = False
-    refused_alone: int = 0
-    all_refused: bool = False
+    refusal: Refusal = Refusal()
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What to do after an answer.
 
     Attributes:
@@ -67,6 +63,7 @@ class Decision:
             not back off.
         looks_up: Whether the application is asked for another URL.
         refuses_part: Whether the part counts as refused.
+        doubts_part: Whether the part may be refused, or else the URL.
         slows_down: Whether a wait follows, so that the search for faulty frames does not flood the
             receiver.
         is_reported: Whether stderr says that the records are kept.
@@ -76,17 +73,25 @@ class Decision:
     longest_wait: float | None = None
     looks_up: bool = False
     refuses_part: bool = False
+    doubts_part: bool = False
     slows_down: bool = False
     is_reported: bool = False
+
+
+_ACCEPTED = Decision(Action.ACCEPT)
 
 
 def decide(answer: Answer, situation: Situation) -> Decision:
     """Decide what to do after an answer; this is the only table of answers."""
     status = answer.status
     if status is not None and 200 <= status < 300:
-        return Decision(Action.ACCEPT)
+        return _ACCEPTED
     if status is not None and (300 <= status < 400 or status in _ABOUT_THE_URL):
-        return _set_aside(situation)
+        if situation.may_look_up:
+            return _set_aside(situation)
+        if situation.refusal.is_of_part:
+            return Decision(Action.SPLIT, refuses_part=True)
+        return _set_aside(situation, doubts_part=True)
     if status is None or not 400 <= status < 500 or status in _TEMPORARY:
         return Decision(
             Action.RETRY,
@@ -96,21 +101,24 @@ def decide(answer: Answer, situation: Situation) -> Decision:
     if situation.may_look_up and status != _TOO_LARGE:
         # The URL may be refused rather than the batch.
         return Decision(Action.RESEND, looks_up=True)
-    if situation.all_refused:
+    if situation.refusal.is_of_all:
         return _set_aside(situation, refuses_part=True)
     return Decision(
         Action.SPLIT,
         refuses_part=True,
-        slows_down=situation.refused_alone >= _REFUSALS_TO_SLOW_DOWN,
+        slows_down=situation.refusal.alone >= _REFUSALS_TO_SLOW_DOWN,
     )
 
 
-def _set_aside(situation: Situation, *, refuses_part: bool = False) -> Decision:
+def _set_aside(
+    situation: Situation, *, refuses_part: bool = False, doubts_part: bool = False
+) -> Decision:
     return Decision(
         Action.SET_ASIDE,
         longest_wait=LONGEST_REFUSED_WAIT,
         looks_up=situation.may_look_up,
         refuses_part=refuses_part,
+        doubts_part=doubts_part,
         is_reported=not situation.may_look_up,
     )
 

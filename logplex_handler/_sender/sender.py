@@ -11,7 +11,7 @@ import math
 import random
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
@@ -29,9 +29,6 @@ from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
-
-# Immutable, so all streams share it until they send.
-_NOTHING_SENT = Stats()
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,15 @@ class Sender:
         breaker: The circuit breaker of the destination's host; None without a destination.
         sent_at: When the last request was over, on the monotonic clock. It is set before the
             circuit breaker records the answer.
-        sent: The counts of requests; those of records are the accumulator's.
         problem: Why the last request did not deliver its records; empty if it did.
         set_aside_since: Since when the stream is refused, in seconds since the epoch; None if it is
             not.
     """
 
     __slots__ = (
-        "_answers_before", "_diagnostics", "_failures", "_flush_interval", "_name",
-        "backoff", "breaker", "in_flight", "problem", "sent", "sent_at", "set_aside_since",
+        "_answers_before", "_bytes_sent", "_diagnostics", "_failures", "_flush_interval", "_name",
+        "_possible_duplicates", "_requests", "_retries", "backoff", "breaker", "in_flight",
+        "problem", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +83,7 @@ class Sender:
         # The host's count of answers when this stream's last request went unanswered; None if it
         # was answered.
         self._answers_before: int | None = None
-        self.sent = _NOTHING_SENT
+        self._requests = self._retries = self._possible_duplicates = self._bytes_sent = 0
         self.problem = ""
         self.set_aside_since: float | None = None
 
@@ -126,7 +123,9 @@ class Sender:
         now = time.monotonic()
         backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:
-            wait = self.backoff.remaining(now, urgency)
+            is_refused = self.set_aside_since is not None and urgency is Urgency.FLUSHING
+            # A flush does not make a receiver accept a URL that it refuses.
+            wait = self.backoff.remaining(now, Urgency.NONE if is_refused else urgency)
             if self.breaker is not None and not self.breaker.is_closed:
                 wait = max(wait, self.breaker.backoff.remaining(now, urgency))
             return wait
@@ -168,14 +167,15 @@ class Sender:
         self.sent_at = time.monotonic()
         part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
         if answer.was_tried:
-            self._count(answer, is_retry=tried, maybe_duplicate=maybe_delivered)
-        refusal = self.in_flight.refusal
+            self._requests += 1
+            self._retries += tried
+            self._possible_duplicates += maybe_delivered
+            self._bytes_sent += answer.bytes_sent
         situation = Situation(
             may_look_up=may_look_up,
             failures=self._failures,
             host_failed=self._record_at_breaker(answer),
-            refused_alone=refusal.alone,
-            all_refused=refusal.is_of_all,
+            refusal=self.in_flight.refusal,
         )
         decision = retry_policy.decide(answer, situation)
         self._carry_out(decision, answer)
@@ -186,13 +186,14 @@ class Sender:
         self.in_flight.discard_batch()
         self.set_aside_since = None
 
-    def _count(self, answer: Answer, *, is_retry: bool, maybe_duplicate: bool) -> None:
-        self.sent = replace(
-            self.sent,
-            requests=self.sent.requests + 1,
-            retries=self.sent.retries + is_retry,
-            possible_duplicates=self.sent.possible_duplicates + maybe_duplicate,
-            bytes_sent=self.sent.bytes_sent + answer.bytes_sent,
+    @property
+    def sent(self) -> Stats:
+        """The counts of requests; those of records are the accumulator's."""
+        return Stats(
+            requests=self._requests,
+            retries=self._retries,
+            possible_duplicates=self._possible_duplicates,
+            bytes_sent=self._bytes_sent,
         )
 
     def _record_at_breaker(self, answer: Answer) -> bool:
@@ -212,6 +213,8 @@ class Sender:
         self.problem = "" if decision.action is Action.ACCEPT else str(answer)
         if decision.refuses_part:
             self.in_flight.part_refused()
+        elif decision.doubts_part:
+            self.in_flight.part_doubted()
         match decision.action:
             case Action.ACCEPT:
                 self._failures = 0

@@ -80,7 +80,7 @@ def test_flush_does_not_wait_in_vain_for_a_receiver_that_asked_for_longer():
             assert watch.seconds < 2
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize("status", [400, 413, 422, 401, 403, 404])
 def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, short_waits):
     """199 of 200 are delivered in order; the other is counted and reported."""
     with logging_to_server(accept, flush_interval=60) as (server, logger, handler):
@@ -92,7 +92,7 @@ def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, sho
     assert (stats.accepted, stats.delivered, stats.dropped) == (200, 199, {"refused": 1})
     assert balanced(stats)
     taken = [t for r in server.received if b"line 77\n" not in r.body for t in texts(r.body)]
-    *lines, notice = [text.decode() for text in taken]
+    *lines, notice = [text.decode() for text in taken if b"probe" not in text]
     assert lines == [f"line {number}" for number in range(200) if number != 77]
     assert notice.startswith('level=warning logger=logplex_handler msg="1 record dropped')
     assert notice.endswith(" count#logplex_handler.dropped=1")
@@ -258,6 +258,28 @@ def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
         requested = len(server.received)
         assert handler.stats().dropped["buffer_full"] > 100
     assert 1 <= requested <= most
+
+
+def test_a_flush_asks_a_receiver_that_refuses_the_url_no_more_often(short_waits):
+    """The waits grow as without it, and the records are kept."""
+    with logging_to_server(answer(401), shutdown_timeout=0.2) as (server, logger, handler):
+        logger.info("line")
+        assert not handler.flush(2.0)
+        # The first wait is at most 25 ms here, so the seventh is over after 3 s at most; tried at
+        # the pace of a flush, there would be 80.
+        assert 2 <= len(server.received) <= 10
+        assert handler.stats().pending == 1
+
+
+def test_a_packet_at_fault_is_found_without_another_one(short_waits):
+    """A line of the handler's own shows that the receiver takes the stream."""
+    with logging_to_server(accept, flush_interval=0.05) as (server, logger, handler):
+        server.steps[0] = refusing(b"bad", 403)(server)
+        logger.info("bad")
+        assert handler.flush(20)
+        stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (0, {"refused": 1})
+    assert texts(server.received[3].body) == [b"count#logplex_handler.probe=1"]
 
 
 def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):

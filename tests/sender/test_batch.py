@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logplex_handler._sender.batch import Batch
 from logplex_handler._wire.frames import (
+    HealthFrame,
     OwnFrame,
     Run,
     SplitRecord,
@@ -245,9 +248,86 @@ def test_a_refusal_is_of_few_once_a_part_was_accepted():
     batch = Batch(one_frame_each(4), 12)
     batch.part_accepted()
     batch.part_refused()
-    assert batch.refusal == (0, False)
+    assert batch.refusal[:2] == (0, False)
     batch.part_refused()
-    assert batch.refusal == (0, False)
+    assert batch.refusal[:2] == (0, False)
+
+
+# Statuses that concern the URL
+
+
+def dealt_with(batch, faulty=(), *, takes_from=0):
+    """Have a receiver answer a batch, which refuses the URL until so many requests have come.
+
+    From then on it refuses only parts with a faulty frame, by a status that concerns the URL.
+    Returns the accepted frames, and how many requests there were.
+    """
+    taken = []
+    for requests in range(2000):
+        if batch.wants_probe:
+            batch.probe(HealthFrame(b"probe"))
+        part = batch.next_part
+        if part is None:
+            return taken, requests
+        frames = flattened(part.frames)
+        if requests >= takes_from and not set(frames) & set(faulty):
+            taken += [frame for frame in frames if not isinstance(frame, HealthFrame)]
+            batch.part_accepted()
+        elif batch.refusal.is_of_part:
+            batch.part_refused()
+        else:
+            batch.part_doubted()
+    raise AssertionError("the batch does not end")
+
+
+@given(st.integers(1, 60), st.sampled_from([60, 10**6]), st.data())
+def test_frames_at_fault_are_found_although_the_status_concerns_the_url(number, max_bytes, data):
+    """All others are delivered, once and in order; those at fault are left to be dropped."""
+    frames = one_frame_each(number)
+    faulty = data.draw(st.lists(st.sampled_from(frames), unique=True))
+    batch = Batch(frames, max_bytes)
+    taken, _ = dealt_with(batch, faulty)
+    assert taken == [frame for frame in frames if frame not in faulty]
+    assert batch.drop_refused() == (0, len(faulty))
+
+
+@given(st.integers(1, 60), st.integers(0, 40))
+def test_a_stream_that_was_refused_loses_nothing(number, takes_from):
+    """However many requests were refused before the first one is accepted."""
+    frames = one_frame_each(number)
+    batch = Batch(frames, 10**6)
+    frame_id = batch.next_part.frame_id
+    while batch.wants_probe or takes_from:
+        if batch.wants_probe:
+            batch.probe(HealthFrame(b"probe"))
+        assert batch.next_part.is_probe or batch.next_part.frame_id == frame_id
+        assert not batch.refusal.is_of_part
+        batch.part_doubted()
+        takes_from = max(0, takes_from - 1)
+    assert dealt_with(batch) == (frames, 1)
+    assert batch.drop_refused() == (0, 0)
+
+
+@pytest.mark.parametrize("faulty", [0, 1, 77, 198, 199])
+def test_one_frame_at_fault_costs_few_requests(faulty):
+    """It is found by halving."""
+    frames = one_frame_each(200)
+    batch = Batch(frames, 10**6)
+    taken, requests = dealt_with(batch, [frames[faulty]])
+    assert len(taken) == 199
+    assert requests < 25
+
+
+def test_at_another_place_the_batch_is_sent_at_once():
+    """What the old place refused says nothing of the new one."""
+    batch = Batch(one_frame_each(5), 10**6)
+    for _ in range(3):
+        batch.part_doubted()
+    assert batch.wants_probe
+    batch.probe(HealthFrame(b"probe"))
+    batch.rewrite(bytes.upper)
+    assert not batch.wants_probe
+    assert flattened(batch.next_part.frames) == one_frame_each(5)
 
 
 # Beginning again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logplex_handler._sender import retry_policy
+from logplex_handler._sender.batch import Refusal
 from logplex_handler._sender.retry_policy import Action, Decision, Situation, decide, jittered_delay
 from logplex_handler._transport.answer import Answer
 
@@ -14,14 +15,14 @@ CONTEXTS = [
         may_look_up=may_look_up,
         failures=failures,
         host_failed=host_failed,
-        refused_alone=refused_alone,
-        all_refused=all_refused,
+        refusal=Refusal(alone, is_of_all, is_of_part),
     )
     for may_look_up in (False, True)
     for failures in (0, 1, 2, 3, 100)
     for host_failed in (False, True)
-    for refused_alone in (0, 1, 7, 8, 100)
-    for all_refused in (False, True)
+    for alone in (0, 1, 7, 8, 100)
+    for is_of_all in (False, True)
+    for is_of_part in (False, True)
 ]
 RETRIED = {408, 425, 429, *range(500, 600)}
 ABOUT_THE_URL = {401, 403, 404, 405, 407, 410, 415, *range(300, 400)}
@@ -74,14 +75,22 @@ def test_what_passes_is_sent_again(answer):
 
 @pytest.mark.parametrize("status", sorted(ABOUT_THE_URL))
 def test_what_concerns_the_url_sets_the_stream_aside(status):
-    """The credentials, the place or the method are refused, or another place is named."""
+    """The credentials, the place or the method are refused, or another place is named.
+
+    Unless the receiver takes other parts: then it is the part, whatever the status says.
+    """
     for context, decision in everywhere(Answer(status=status)):
-        assert decision == Decision(
-            Action.SET_ASIDE,
-            longest_wait=retry_policy.LONGEST_REFUSED_WAIT,
-            looks_up=context.may_look_up,
-            is_reported=not context.may_look_up,
-        )
+        if context.refusal.is_of_part and not context.may_look_up:
+            expected = Decision(Action.SPLIT, refuses_part=True)
+        else:
+            expected = Decision(
+                Action.SET_ASIDE,
+                longest_wait=retry_policy.LONGEST_REFUSED_WAIT,
+                looks_up=context.may_look_up,
+                doubts_part=not context.may_look_up,
+                is_reported=not context.may_look_up,
+            )
+        assert decision == expected
 
 
 @pytest.mark.parametrize("status", sorted(ABOUT_THE_BATCH))
@@ -90,7 +99,7 @@ def test_what_concerns_the_batch_has_the_url_looked_up_once_then_splits_it(statu
     for context, decision in everywhere(Answer(status=status)):
         if context.may_look_up and status != 413:
             expected = Decision(Action.RESEND, looks_up=True)
-        elif context.all_refused:
+        elif context.refusal.is_of_all:
             expected = Decision(
                 Action.SET_ASIDE,
                 longest_wait=retry_policy.LONGEST_REFUSED_WAIT,
@@ -99,7 +108,7 @@ def test_what_concerns_the_batch_has_the_url_looked_up_once_then_splits_it(statu
                 is_reported=not context.may_look_up,
             )
         else:
-            slows_down = context.refused_alone >= 8
+            slows_down = context.refusal.alone >= 8
             expected = Decision(Action.SPLIT, refuses_part=True, slows_down=slows_down)
         assert decision == expected
 
