@@ -31,6 +31,8 @@ log = logging.getLogger("addon")
 
 # These are in the add-on's manifest; a real partner reads them from the environment.
 MANIFEST_ID, PASSWORD, CLIENT_SECRET = "my-addon", "a-password", "a-secret"
+# Here Logplex is a receiver on this machine. With Heroku, leave `allow_private` out.
+ON_THIS_MACHINE = True
 
 
 class Record:
@@ -89,7 +91,7 @@ def partner_app(record: Record, api: PlatformAPI) -> Flask:
         if not (is_user and is_password):
             return {"message": "unauthorized"}, 401
         try:
-            asked = Provision.from_json(request.get_data())
+            asked = Provision.from_json(request.get_data(), allow_private=ON_THIS_MACHINE)
         except ConfigurationError as error:
             return {"message": str(error)}, 422
         record.add(asked)
@@ -125,6 +127,7 @@ def main(logplex: LogplexReceiver, directory: Path) -> None:
             client_secret=CLIENT_SECRET,
             on_tokens=record.store_tokens,
             on_rotate=record.store_url,
+            allow_private=ON_THIS_MACHINE,
             api_url=heroku_url,
             id_url=heroku_url,
         )

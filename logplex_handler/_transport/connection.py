@@ -24,6 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from logplex_handler._process import forks
 from logplex_handler._process.contexts import CallVar
+from logplex_handler._wire.destination import is_public
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -39,11 +40,26 @@ _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*
 
 # When a request is given up, on the monotonic clock.
 _deadline: CallVar[float] = CallVar("deadline")
+# Whether connections to private addresses are refused.
+_public: CallVar[bool] = CallVar("public")
 
 
 def until(deadline: float) -> AbstractContextManager[None]:
     """Within it, bounded connections raise TimeoutError once the deadline has passed."""
     return _deadline.set(deadline)
+
+
+def public_addresses_only() -> AbstractContextManager[None]:
+    """Within it, bounded connections raise PrivateAddress for names without a public address.
+
+    They are resolved once, so a name cannot resolve to another address when it is connected to. A
+    proxy's address may be private.
+    """
+    return _public.set(True)
+
+
+class PrivateAddress(NewConnectionError):
+    """The name has private addresses only, and the destination does not allow them."""
 
 
 def _bounded(timeout: float | None) -> float | None:
@@ -186,6 +202,10 @@ class BoundedHTTPConnection(HTTPConnection):
         except OSError as error:
             # The stubs ask for the error of `getaddrinfo` alone.
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
+        if _public.get() and self.proxy is None:
+            addresses = [address for address in addresses if is_public(address)]
+            if not addresses:
+                raise PrivateAddress(self, "the name has no public address")
         failure: Exception | None = None
         try:
             for address in addresses:

@@ -6,6 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import requests
@@ -14,7 +15,7 @@ import urllib3.exceptions
 from logplex_handler._process.reentrancy import Activity, free_library_loggers, performing
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
-from logplex_handler._transport.connection import until
+from logplex_handler._transport.connection import public_addresses_only, until
 from logplex_handler._transport.prepared_request import PreparedRequest
 from logplex_handler._transport.session import SessionFactory, new_session
 from logplex_handler._wire.destination import Destination
@@ -139,7 +140,9 @@ class Transport:
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
-        with until(deadline):
+        with until(deadline), ExitStack() as stack:
+            if not destination.allow_private:
+                stack.enter_context(public_addresses_only())
             prepared = self._prepared
             if prepared is None or prepared.endpoint != destination.endpoint:
                 prepared = self._prepare(session, destination)

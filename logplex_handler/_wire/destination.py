@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -16,6 +18,10 @@ from logplex_handler.errors import ConfigurationError
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
 # Half a character, which a string may hold, and which cannot be encoded.
 _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
+_PRIVATE = "names a private host, and allow_private is not set"
+# The first 96 bits of IPv6 addresses that end with one of IPv4: "compatible" ones, and those of
+# NAT64 (RFC 6052).
+_WITH_IPV4 = (0, 0x64FF9B << 64)
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -29,12 +35,18 @@ class Destination:
         token: The password for Basic authentication.
         hostname: The hostname in the stream's packets, such as the id of the customer's app. None
             stands for the handler's own.
+        allow_private: Whether the receiver may have an address that is not public, such as one of
+            this machine, of a private network or of a cloud's metadata service. If not, no
+            connection to such an address is made, whatever the name resolves to; through a proxy,
+            the proxy decides. Default: True.
     """
 
     endpoint: str
     user: str
     token: str
     hostname: str | None = None
+    # Not compared: it is the same receiver.
+    allow_private: bool = dataclasses.field(default=True, compare=False)
 
     @classmethod
     def from_url(
@@ -44,6 +56,7 @@ class Destination:
         hostname: str | None = None,
         token: str | None = None,
         allow_http: bool = False,
+        allow_private: bool = True,
         option: str = "url",
     ) -> Destination:
         """Return the destination that a URL describes.
@@ -53,6 +66,8 @@ class Destination:
             hostname: The hostname in the stream's packets. Default: the handler's own.
             token: The token for a URL that carries no credentials. Default: none.
             allow_http: Whether an `http://` URL may lead to another machine. Default: False.
+            allow_private: Whether the receiver may have an address that is not public. Default:
+                True; pass False for URLs that others have chosen.
             option: The name of the option in errors.
 
         Raises:
@@ -60,6 +75,9 @@ class Destination:
                 shows neither.
         """
         parsed = _parse(url, token, allow_http)
+        if not allow_private and isinstance(parsed, Destination):
+            is_private = _is_private(parsed.address)
+            parsed = _PRIVATE if is_private else replace(parsed, allow_private=False)
         # Keeps secrets out of this frame of the traceback.
         del url, token
         if isinstance(parsed, str):
@@ -89,7 +107,11 @@ class Destination:
         url = f"{scheme}{slashes}{credentials if slashes else ''}{rest}"
         try:
             return Destination.from_url(
-                url, hostname=self.hostname, allow_http=allow_http, option="destination"
+                url,
+                hostname=self.hostname,
+                allow_http=allow_http,
+                allow_private=self.allow_private,
+                option="destination",
             )
         except ConfigurationError as error:
             problem = str(error)
@@ -193,6 +215,31 @@ def _can_be(hostname: str, is_ipv6: bool) -> bool:
 
 
 @lru_cache(maxsize=16)
+def _is_private(hostname: str) -> bool:
+    """Whether a host needs no look-up to be told private; others are found out when connecting."""
+    try:
+        # Also in forms such as 127.1 and 0x7f000001.
+        hostname = socket.inet_ntoa(socket.inet_aton(hostname.encode("idna").decode()))
+    except (OSError, UnicodeError):
+        if ":" not in hostname:
+            return is_loopback(hostname.lower().removesuffix("."))
+    return not is_public(hostname)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is neither of this machine nor of a private network or a link."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        embedded = ip.ipv4_mapped or ip.sixtofour
+        if int(ip) >> 32 in _WITH_IPV4:
+            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if embedded is not None:
+            return is_public(str(embedded))
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
 def is_loopback(hostname: str) -> bool:
     """Whether a name or an IP address stands for this machine."""
     if hostname == "localhost" or hostname.endswith(".localhost"):

@@ -38,6 +38,9 @@ class AppInfoAPI(StreamLookUp):
             four times as many seconds. Default: 5.
         session_factory: A function, called for each request, that returns a `requests.Session` with
             your proxies or CA. Default: an ordinary session.
+        allow_private: Whether a URL may lead to this machine, a private network or a link. If not,
+            such a URL is not used, and no connection is made to a private address that a name
+            resolves to. Default: False; True for a receiver of your tests.
         api_url: The URL of the API. Default: `https://api.heroku.com`.
 
     Raises:
@@ -53,6 +56,7 @@ class AppInfoAPI(StreamLookUp):
         on_rotate: OnRotate | None = None,
         timeout: float = 5.0,
         session_factory: SessionFactory | None = None,
+        allow_private: bool = False,
         api_url: str = "https://api.heroku.com",
     ) -> None:
         problem = ""
@@ -65,7 +69,7 @@ class AppInfoAPI(StreamLookUp):
         del password
         if problem:
             raise ConfigurationError(problem)
-        super().__init__(record, on_rotate, timeout, session_factory)
+        super().__init__(record, on_rotate, timeout, session_factory, allow_private)
         self._api_url = checked_base(api_url, "api_url")
         credentials = f"{user}:{secret.value}".encode(errors="surrogatepass")
         self._authorization = Authorization(f"Basic {base64.b64encode(credentials).decode()}")

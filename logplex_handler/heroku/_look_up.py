@@ -61,24 +61,9 @@ class Resource:
     def __repr__(self) -> str:
         return f"<Resource {self.id}>"
 
-    @property
-    def destination(self) -> Destination | None:
-        """The destination on record; None without a URL that can be used."""
-        return None if self.log_input_url is None else destination(self.log_input_url, self.app_id)
-
 
 # The partner's record: returns the resource of a stream, or None if there is no such stream.
 Record = Callable[[Any], Resource | None]
-
-
-def destination(url: str, app_id: str | None) -> Destination | None:
-    """The destination of a URL, with the app's id as hostname; None if the URL cannot be used."""
-    # A hostname that cannot be used is no reason to deliver nothing.
-    for hostname in (app_id, None):
-        with contextlib.suppress(ConfigurationError):
-            # The handler decides whether http:// may lead to other machines.
-            return Destination.from_url(url, allow_http=True, hostname=hostname)
-    return None
 
 
 def resource_of(record: Record, stream: Hashable) -> Resource | None:
@@ -148,12 +133,14 @@ class StreamLookUp:
         on_rotate: OnRotate | None,
         timeout: float,
         session_factory: SessionFactory | None,
+        allow_private: bool,
     ) -> None:
         for name, option in (("record", record), ("on_rotate", on_rotate)):
             if not callable(option) and (option is not None or name == "record"):
                 raise ConfigurationError(f"{name}: must be callable")
         self._record = record
         self._on_rotate = on_rotate
+        self._allow_private = allow_private
         self._http = Http(timeout, session_factory)
         self._diagnostics = Diagnostics()
         self._locks = _ResourceLocks()
@@ -188,7 +175,7 @@ class StreamLookUp:
         Raises:
             LookupFailed: The destination is not known at the moment.
         """
-        refused = destination(rejected, None) if isinstance(rejected, str) else rejected
+        refused = self._usable(rejected, None) if isinstance(rejected, str) else rejected
         # Keeps secrets out of this frame of a traceback.
         del rejected
         return self._find(stream, refused)
@@ -217,7 +204,7 @@ class StreamLookUp:
         resource = resource_of(self._record, stream)
         if resource is None:
             return None
-        recorded = resource.destination
+        recorded = self._recorded(resource)
         if _same_url(recorded, rejected) or _same_url(recorded, self._outdated.get(stream)):
             return resource
         self._outdated.pop(stream, None)
@@ -226,10 +213,11 @@ class StreamLookUp:
     def _take(
         self, stream: Hashable, resource: Resource, rejected: Destination | None, located: Located
     ) -> Destination:
-        found = destination(located.url, resource.app_id or located.app_id)
+        found = self._usable(located.url, resource.app_id or located.app_id)
         if found is None:
-            raise LookupFailed("log_input_url: cannot be used")
-        recorded = resource.destination
+            why = "cannot be used" if self._allow_private else "cannot be used, or is private"
+            raise LookupFailed(f"log_input_url: {why}")
+        recorded = self._recorded(resource)
         if recorded is not None and not _same_url(recorded, found):
             self._outdated[stream] = recorded
         else:
@@ -238,6 +226,22 @@ class StreamLookUp:
             self._hand_over("on_rotate", self._on_rotate, stream, located.url)
         self._reported_ends.discard(stream)
         return found
+
+    def _recorded(self, resource: Resource) -> Destination | None:
+        url = resource.log_input_url
+        return None if url is None else self._usable(url, resource.app_id)
+
+    def _usable(self, url: str, app_id: str | None) -> Destination | None:
+        """The destination of a URL, with the app's id as hostname; None if it cannot be used."""
+        allow_private = self._allow_private
+        # A hostname that cannot be used is no reason to deliver nothing.
+        for hostname in (app_id, None):
+            with contextlib.suppress(ConfigurationError):
+                # The handler decides whether http:// may lead to other machines.
+                return Destination.from_url(
+                    url, allow_http=True, allow_private=allow_private, hostname=hostname
+                )
+        return None
 
     def _ask(self, stream: Hashable, resource: Resource, *, is_known: bool) -> Located | Ended:
         """Ask Heroku for a stream; `is_known` says whether the stream had a URL before."""

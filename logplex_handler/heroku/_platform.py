@@ -87,6 +87,9 @@ class PlatformAPI(StreamLookUp):
             four times as many seconds. Default: 5.
         session_factory: A function, called for each request, that returns a `requests.Session` with
             your proxies or CA. Default: an ordinary session.
+        allow_private: Whether a URL may lead to this machine, a private network or a link. If not,
+            such a URL is not used, and no connection is made to a private address that a name
+            resolves to. Default: False; True for a receiver of your tests.
         api_url: The URL of the API. Default: `https://api.heroku.com`.
         id_url: The URL of Heroku's identity service, which issues tokens. Default:
             `https://id.heroku.com`.
@@ -104,6 +107,7 @@ class PlatformAPI(StreamLookUp):
         on_rotate: OnRotate | None = None,
         timeout: float = 5.0,
         session_factory: SessionFactory | None = None,
+        allow_private: bool = False,
         api_url: str = "https://api.heroku.com",
         id_url: str = "https://id.heroku.com",
     ) -> None:
@@ -115,7 +119,7 @@ class PlatformAPI(StreamLookUp):
             raise ConfigurationError("client_secret: must be a string that is not empty")
         if on_tokens is not None and not callable(on_tokens):
             raise ConfigurationError("on_tokens: must be callable")
-        super().__init__(record, on_rotate, timeout, session_factory)
+        super().__init__(record, on_rotate, timeout, session_factory, allow_private)
         self._on_tokens = on_tokens
         self._api_url = checked_base(api_url, "api_url")
         self._token_url = f"{checked_base(id_url, 'id_url')}/oauth/token"

@@ -47,7 +47,11 @@ class Provision:
 
     @classmethod
     def from_json(
-        cls, body: bytes | str | Mapping[str, object], *, allow_http: bool = False
+        cls,
+        body: bytes | str | Mapping[str, object],
+        *,
+        allow_http: bool = False,
+        allow_private: bool = False,
     ) -> Provision:
         """Return the request with this body: version 3, or the legacy format with `heroku_id`.
 
@@ -57,12 +61,14 @@ class Provision:
             body: The JSON document, as received or parsed.
             allow_http: Whether a `log_input_url` may be an `http://` URL of another machine.
                 Default: False.
+            allow_private: Whether a `log_input_url` may lead to this machine, a private network or
+                a link. Default: False, as others have chosen it; True for a receiver of your tests.
 
         Raises:
             ConfigurationError: (a ValueError) The body cannot be used. The text names the field,
                 and shows nothing of its value.
         """
-        parsed = _parsed(body, allow_http)
+        parsed = _parsed(body, allow_http, allow_private)
         # Keeps secrets out of this frame of a traceback.
         del body
         if isinstance(parsed, str):
@@ -73,7 +79,7 @@ class Provision:
         return f"<Provision {self.id}>"
 
 
-def _parsed(body: object, allow_http: bool) -> Provision | str:
+def _parsed(body: object, allow_http: bool, allow_private: bool) -> Provision | str:
     """The request, or the problem with it in words. Raises nothing, as an error could quote it."""
     if isinstance(body, bytes | str):
         try:
@@ -103,6 +109,7 @@ def _parsed(body: object, allow_http: bool) -> Provision | str:
                 url,
                 hostname=body["heroku_id"] if id_field == "heroku_id" else None,
                 allow_http=allow_http,
+                allow_private=allow_private,
                 option="log_input_url",
             )
         except ConfigurationError as error:

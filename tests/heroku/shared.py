@@ -44,12 +44,12 @@ class Partner:
 
 
 def platform(partner, **options):
-    given = {"on_tokens": partner.on_tokens, "on_rotate": partner.on_rotate}
+    given = {"on_tokens": partner.on_tokens, "on_rotate": partner.on_rotate, "allow_private": True}
     return PlatformAPI(partner, client_secret=SECRET, **(given | options))
 
 
 def app_info(partner, **options):
-    given = {"on_rotate": partner.on_rotate}
+    given = {"on_rotate": partner.on_rotate, "allow_private": True}
     return AppInfoAPI(partner, user="my-addon", password=PASSWORD, **(given | options))
 
 

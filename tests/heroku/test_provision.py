@@ -137,7 +137,7 @@ def test_what_a_provision_request_brings_can_be_logged_to():
     """At once, before anything is on record."""
     with LogplexReceiver(tokens=["t.0123-first"]) as logplex:
         body = {"heroku_id": "app1@heroku.com", "log_input_url": logplex.url}
-        found = Provision.from_json(body)
+        found = Provision.from_json(body, allow_private=True)
         assert found.destination is not None
         with logging_to(None, streams={found.id: found.destination}) as (logger, handler):
             logger.info("welcome", extra={"logplex_stream": found.id})
