@@ -153,7 +153,8 @@ def _reason(rule: str, request: HttpRequest, frames: list[bytes]) -> str:
     if rule == "http.count":
         count = msg_count(request.headers)
         if count is not None:
-            return f"Logplex-Msg-Count is {count}, but the body has {len(frames)} frames"
+            number = "1 frame" if len(frames) == 1 else f"{len(frames)} frames"
+            return f"Logplex-Msg-Count is {count}, but the body has {number}"
         if _COUNT.fullmatch(request.headers.get("Logplex-Msg-Count", "").strip()):
             return "Logplex-Msg-Count ends with a space"
         return "Logplex-Msg-Count is not a whole number"

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from tests.receiver.page import body, shown
@@ -400,3 +401,100 @@ def test_a_receiver_that_starts_again_is_found_again(tab):
         expect(tab.locator("#status")).to_have_text("live", timeout=15_000)
         expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=new"])
         tab.complaints.clear()
+
+
+def test_refused_requests_are_explained_while_nothing_has_arrived(tab, local):
+    """The beginner's case: something is sent, and no line of it is taken."""
+    opened(tab, local, rows=False)
+    expect(tab.locator("#refused")).to_be_hidden()
+    assert local.post(body("msg=a"), 2) == 400
+    empty = tab.locator("#empty")
+    expect(empty).to_contain_text("no line was taken")
+    expect(empty.locator(".answer")).to_have_text("400")
+    expect(empty).to_contain_text("Logplex-Msg-Count is 2, but the body has 1 frame")
+    expect(empty).to_contain_text("Set Logplex-Msg-Count to the number of frames in the body")
+    local.receiver.tokens = ("t.another-one",)
+    url = local.receiver.url_for("t.one-that-is-unknown")
+    assert requests.post(url, data=body("msg=a"), timeout=5).status_code == 401
+    expect(empty.locator(".answer")).to_have_text(["401", "400"])
+    expect(empty).to_contain_text("unknown or rotated token")
+    local.send("msg=b")
+    expect(empty).to_be_hidden()
+
+
+def test_numbers_are_not_rounded(tab, local):
+    """Above a plot, under the pointer and in the table they are what was sent."""
+    local.send("sample#a=9304ms", "sample#b=0.99968", "sample#c=1230000000bytes")
+    opened(tab, local)
+    tab.keyboard.press("2")
+    expect(tab.locator(".card .now")).to_have_text(["9,304 ms", "0.99968", "1,230,000,000 bytes"])
+    tab.locator('[data-metric="sample#a"] .plot').hover()
+    box = tab.locator('[data-metric="sample#a"] circle').bounding_box()
+    tab.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(tab.locator("#tip")).to_contain_text("9,304 ms")
+    assert points(tab, "sample#c")[1] == [("12:00:00", 1_230_000_000)]
+
+
+def test_a_chosen_line_stays_in_sight_when_the_search_is_cleared(tab, local):
+    """With the lines around it, which is what one looks for."""
+    local.send(*[f"msg=line n={number}" for number in range(2_000)])
+    opened(tab, local)
+    tab.fill("#search", "n=1500")
+    tab.locator(ROWS).first.click()
+    tab.fill("#search", "")
+    chosen = tab.locator('.row[aria-selected="true"]')
+    expect(chosen).to_be_in_viewport()
+    expect(chosen).to_contain_text("n=1500")
+    expect(tab.locator(ROWS).filter(has_text="n=1497")).to_be_in_viewport()
+    expect(tab.locator(ROWS).filter(has_text="n=1503")).to_be_in_viewport()
+
+
+def test_one_of_a_kind_is_singular(tab, local):
+    """One line, one violation."""
+    local.send("msg=a")
+    opened(tab, local)
+    tab.keyboard.press("3")
+    expect(tab.locator("#tiles dd").nth(2)).to_have_text("1 line")
+
+
+def test_times_of_any_form_stand_in_one_column(tab, local):
+    """In UTC, with the date of another day; the time as sent is in the row's title."""
+    for written in ("2026-11-21T12:00:00Z", "2026-11-21T14:00:01.5+02:00", "whenever"):
+        local.post(retimed("msg=a", written), 1)
+    local.post(retimed("msg=a", "2026-11-22T00:00:00.000000+00:00"), 1)
+    opened(tab, local)
+    times = tab.locator(f"{ROWS} .time")
+    expect(times).to_have_text(["12:00:00.000", "12:00:01.500", "whenever", "11-22 00:00:00.000"])
+    expect(times.nth(1)).to_have_attribute("title", "2026-11-21T14:00:01.5+02:00")
+
+
+def retimed(text, written):
+    """A frame whose time is written like this."""
+    packet = body(text).partition(b" ")[2]
+    packet = packet.replace(b"2026-11-21T12:00:00.000000+00:00", written.encode())
+    return b"%d %b" % (len(packet), packet)
+
+
+def test_the_address_holds_what_is_shown(tab, local):
+    """The view, the filters and the chosen line: for a reload, for going back and for others."""
+    local.send(*[f"msg=line n={number}" for number in range(50)], process="web.1")
+    local.send("msg=other sample#depth=4", process="worker.1")
+    opened(tab, local)
+    tab.fill("#search", "n=4")
+    tab.select_option("#process", "web.1")
+    tab.locator(ROWS).nth(1).click()
+    expect(tab.locator("#detail")).to_contain_text("n=40")
+    tab.keyboard.press("2")
+    expect(tab.locator("#metrics")).to_be_visible()
+    tab.go_back()
+    expect(tab.locator("#lines")).to_be_visible()
+    for again in (tab.reload, lambda: tab.goto(tab.url)):
+        again()
+        tab.wait_for_selector(ROWS)
+        expect(tab.locator("#search")).to_have_value("n=4")
+        expect(tab.locator("#process")).to_have_value("web.1")
+        expect(tab.locator("#match-count")).to_have_text("11 of 51")
+        expect(tab.locator('.row[aria-selected="true"]')).to_contain_text("n=40")
+    tab.keyboard.press("3")
+    tab.reload()
+    expect(tab.locator("#requests")).to_be_visible()

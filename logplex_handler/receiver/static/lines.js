@@ -21,6 +21,9 @@ let following = true;
 let chosen = null;
 let due = false;
 let lastTop = 0;
+let firstDay = null;
+let wanted = null; // The number of a line to choose as soon as it comes.
+let told = () => {}; // Called when another line is chosen.
 const streams = new Map();
 const processes = new Map();
 const pool = [];
@@ -28,6 +31,7 @@ const pool = [];
 export const counts = { violations: 0, total: 0 };
 
 export function add(lines) {
+  const before = chosen;
   for (const line of lines) {
     counts.total += 1;
     counts.violations += line.w ?? 0;
@@ -39,19 +43,21 @@ export function add(lines) {
     if (!processes.has(line.p)) { processes.set(line.p, colour(line.p)); offer(find("#process"), line.p); }
     all.push(line);
     if (passes(line)) shown.push(line);
+    if (line.n === wanted) { wanted = null; chosen = line; }
   }
+  if (chosen !== before && chosen) { follow(false); keepChosenInSight(); show(chosen); }
   if (all.length > KEPT) {
     all = all.slice(all.length - KEPT * 3 / 4);
-    const before = shown.length;
+    const length = shown.length;
     shown = all.filter(passes);
-    const dropped = before - shown.length;
+    const dropped = length - shown.length;
     if (!following) list.scrollTop = Math.max(0, list.scrollTop - dropped * ROW);
   }
   draw();
 }
 
 export function clear() {
-  all = []; shown = []; chosen = null;
+  all = []; shown = []; chosen = null; wanted = null; firstDay = null;
   counts.total = counts.violations = 0;
   close();
   draw();
@@ -80,12 +86,16 @@ export function refilter() {
     bad: find("#only-violations").checked,
   };
   shown = all.filter(passes);
-  if (following) draw();
-  else {
-    const index = chosen === null ? -1 : shown.indexOf(chosen);
-    if (index >= 0) reveal(index);
-    draw();
-  }
+  if (!following) keepChosenInSight();
+  draw();
+}
+
+// In the middle of the list, with the lines around it. The list must have its new height before.
+function keepChosenInSight() {
+  const index = chosen === null ? -1 : shown.indexOf(chosen);
+  if (index < 0) return;
+  space.style.height = shown.length * ROW + "px";
+  list.scrollTop = index * ROW - (list.clientHeight - ROW) / 2;
 }
 
 // Draws once in the next frame, however often it is called.
@@ -142,13 +152,23 @@ function fill(row, line, index) {
   element.className = "row"
     + (line.v <= 3 ? " error" : line.v === 4 ? " warning" : line.v === 7 ? " debug" : "")
     + (line.w ? " bad" : "") + (line.h ? " unseen" : "");
-  row.time.textContent = visible(line.t.slice(11, 23));
+  row.time.textContent = timeOf(line);
+  row.time.title = visible(line.t);
   row.stream.textContent = visible(line.s);
   row.stream.className = "stream " + streams.get(line.s);
   row.name.textContent = visible(`app[${line.p}]`);
   row.name.className = "name " + processes.get(line.p);
   row.note.textContent = [line.k ? `${line.k} packets` : "", line.w ? "⚠ " + counted(line.w, "violation") : ""].filter(Boolean).join("  ");
   mark(row.text, visible(line.x.length > LONGEST ? line.x.slice(0, LONGEST) + "…" : line.x), filter.text);
+}
+
+// The time in UTC, with the date if that is not the first line's; any other text as it is.
+function timeOf(line) {
+  const moment = Date.parse(line.t);
+  if (!Number.isFinite(moment)) return visible(line.t.slice(0, 23));
+  const written = new Date(moment).toISOString();
+  firstDay ??= written.slice(0, 10);
+  return (written.startsWith(firstDay) ? "" : written.slice(5, 10) + " ") + written.slice(11, 23);
 }
 
 function mark(element, text, sought) {
@@ -175,9 +195,21 @@ function reveal(index) {
   else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
 }
 
+export const chosenNumber = () => chosen?.n ?? wanted;
+export const onChoice = (call) => { told = call; };
+
+// Chooses the line of this number, now or when it comes; null chooses none.
+export function want(number) {
+  const line = number === null ? null : all.find((one) => one.n === number);
+  wanted = line ? null : number;
+  if (line) { if (line !== chosen) choose(line, true); }
+  else { chosen = null; close(); }
+}
+
 function choose(line, open) {
   if (!line) return;
   chosen = line;
+  told();
   follow(false);
   reveal(shown.indexOf(line));
   if (open || !detail.hidden) show(line);

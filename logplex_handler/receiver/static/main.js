@@ -1,12 +1,14 @@
 // The page: receives events, and passes them to the three views.
 
-import { find, grouped } from "./dom.js";
+import { counted, find, grouped, make } from "./dom.js";
+import * as address from "./address.js";
 import * as lines from "./lines.js";
 import * as metrics from "./metrics.js";
 import * as requests from "./requests.js";
 
 const status = find("#status");
 let run = null;
+let linked = null; // The line in the address, until it is known whether it is of this run.
 
 const source = new EventSource("/api/events");
 source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
@@ -20,6 +22,8 @@ source.addEventListener("run", (event) => {
   // A restarted receiver numbers its items from the start.
   if (run !== null && run !== event.data) clear();
   run = event.data;
+  if (linked?.startsWith(run + ":")) lines.want(Number(linked.slice(run.length + 1)));
+  linked = null;
 });
 source.addEventListener("message", (event) => {
   const { items } = JSON.parse(event.data);
@@ -42,7 +46,17 @@ function count() {
   const all = lines.counts.violations + requests.violations();
   const chip = find("#violations");
   chip.hidden = all === 0;
-  chip.textContent = all === 1 ? "⚠ 1 violation" : `⚠ ${grouped(all)} violations`;
+  chip.textContent = "⚠ " + counted(all, "violation");
+  if (lines.counts.total === 0) showRefused();
+}
+
+// While there is no line, the refused requests say why.
+function showRefused() {
+  const refused = requests.refused(3);
+  find("#refused").hidden = refused.length === 0;
+  find("#empty h2").textContent = refused.length ? "Requests came, but no line was taken" : "Nothing has arrived yet";
+  find("#refused").replaceChildren(...refused.map((one) => make("article", {},
+    make("span", { class: "answer bad", textContent: one.status || "none" }), ...requests.reasons(one))));
 }
 
 function clear() {
@@ -51,6 +65,7 @@ function clear() {
   requests.clear();
   count();
   redraw(true);
+  remember(false);
 }
 
 // Views.
@@ -58,6 +73,7 @@ const tabs = [...document.querySelectorAll('[role="tab"]')];
 const current = () => tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
 
 function open(tab, focus) {
+  const before = current();
   for (const one of tabs) {
     const is = one === tab;
     one.setAttribute("aria-selected", String(is));
@@ -67,6 +83,23 @@ function open(tab, focus) {
   find("#tip").hidden = true;
   if (focus) tab.focus();
   redraw(true);
+  if (tab !== before) remember(true);
+}
+
+// The address.
+const nameOf = (tab) => tab.getAttribute("aria-controls");
+
+function remember(push) {
+  const number = lines.chosenNumber();
+  address.write(nameOf(current()), linked ?? (number === null ? null : `${run}:${number}`), push);
+}
+
+function restore() {
+  const { view, line } = address.read();
+  if (run === null) linked = line;
+  else lines.want(line?.startsWith(run + ":") ? Number(line.slice(run.length + 1)) : null);
+  open(tabs.find((tab) => nameOf(tab) === view) ?? tabs[0], false);
+  lines.refilter();
 }
 
 function redraw(force) {
@@ -90,15 +123,17 @@ setInterval(() => { if (!document.hidden && find("#tip").hidden) redraw(false); 
 // Filters.
 const filters = find("#filters");
 filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("input", lines.refilter);
+filters.addEventListener("input", () => { lines.refilter(); remember(false); });
+lines.onChoice(() => remember(false));
+addEventListener("popstate", restore);
 find("#follow").addEventListener("click", () => lines.follow(!lines.isFollowing()));
 find("#clear").addEventListener("click", clear);
 find("#violations").addEventListener("click", () => {
   const inLines = lines.counts.violations > 0;
   open(tabs[inLines ? 0 : 2], false);
-  if (inLines) { find("#only-violations").checked = true; lines.refilter(); }
+  if (inLines) { find("#only-violations").checked = true; lines.refilter(); remember(false); }
 });
-for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => metrics.draw(true));
+for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
 
 // Themes.
@@ -120,7 +155,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const writing = event.target.matches("input, select, textarea");
   if (event.key === "Escape") {
-    if (event.target.id === "search" && event.target.value) { event.target.value = ""; lines.refilter(); return; }
+    if (event.target.id === "search" && event.target.value) { event.target.value = ""; lines.refilter(); remember(false); return; }
     lines.close();
     if (writing) event.target.blur();
     if (!find("#lines").hidden) find("#list").focus();
@@ -136,3 +171,5 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "c") clear();
   else if (event.key === "t") switchTheme();
 });
+
+restore();

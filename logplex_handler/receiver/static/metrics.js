@@ -2,7 +2,7 @@
 // each by time step and source.
 
 import { find, offer } from "./dom.js";
-import { bucket, card, colourOf, number, widthIn } from "./plot.js";
+import { bucket, card, colourOf, widthIn, withUnit } from "./plot.js";
 
 const KEPT = 3600; // seconds
 const MOST_PLOTS = 60; // that are drawn; a filter finds the others
@@ -77,7 +77,7 @@ export function draw(force) {
     cards.push(card({
       id, series, kind, from, to, step, width, unit: metric.unit, title, open: open.has(id),
       kindName: { measure: "measure", sample: "sample", count: step === 1 ? "count a second" : `count in ${step} s` }[metric.kind] + (metric.unit ? `, ${metric.unit}` : ""),
-      now: series.length === 1 || metric.kind === "measure" ? (last === null ? "" : `${series[0].name && metric.kind === "measure" ? series[0].name + " " : ""}${number(last)}${metric.unit}`) : "",
+      now: series.length === 1 || metric.kind === "measure" ? (last === null ? "" : `${series[0].name && metric.kind === "measure" ? series[0].name + " " : ""}${withUnit(last, metric.unit)}`) : "",
     }));
   };
   const metrics = [...known.values()].filter((one) => one.name.toLowerCase().includes(text))

@@ -25,7 +25,10 @@ function steps(most) {
   return values;
 }
 
-export const number = (value) =>
+// As it was sent, for reading; `short` is for an axis, whose numbers are round.
+const exact = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
+export const withUnit = (value, unit) => exact.format(value) + (unit ? ` ${visible(unit)}` : "");
+const short = (value) =>
   value >= 1e6 ? +(value / 1e6).toPrecision(3) + "M" : value >= 1e4 ? +(value / 1e3).toPrecision(3) + "k"
     : String(+value.toPrecision(3));
 export const bytes = (value) => value >= 1e6 ? +(value / 1e6).toPrecision(3) + " MB" : value >= 1e3 ? +(value / 1e3).toPrecision(3) + " kB" : value + " B";
@@ -52,7 +55,7 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
 
   for (const level of levels) {
     draw(svg, "line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(level), y2: y(level) });
-    draw(svg, "text", { x: LEFT - 7, y: y(level) + 4, "text-anchor": "end" }, number(level));
+    draw(svg, "text", { x: LEFT - 7, y: y(level) + 4, "text-anchor": "end" }, short(level));
   }
   const every = Math.max(1, Math.ceil(seconds.length / 5));
   seconds.forEach((second, index) => {
@@ -107,7 +110,7 @@ export function plot({ series, kind, unit, from, to, step, label, width: WIDTH }
     cross.setAttribute("x2", x(second));
     cross.setAttribute("visibility", "visible");
     const words = series.filter((one) => one.points.has(second))
-      .map((one) => `${visible(one.name) || "value"}  ${number(one.points.get(second))}${unit}`);
+      .map((one) => `${visible(one.name) || "value"}  ${withUnit(one.points.get(second), unit)}`);
     tip.textContent = [clock(second, true), ...(words.length ? words : ["nothing"])].join("\n");
     tip.hidden = false;
     tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";

@@ -1,6 +1,6 @@
 // The requests of the lines: batch sizes, retries, refusals and violations.
 
-import { find, grouped, make, visible, violationCard } from "./dom.js";
+import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
 import { bucket, bytes, card, widthIn } from "./plot.js";
 
 const SHOWN = 200;
@@ -32,6 +32,14 @@ export function clear() {
   changed = true;
 }
 
+// The latest requests of which no line was taken, the newest first.
+export const refused = (most) => requests.filter((one) => !taken(one) && !one.on_purpose).slice(-most).reverse();
+
+// Why a request was refused, as elements.
+export const reasons = (request) => request.status === 401
+  ? [make("p", { textContent: "Not let in: the user is not `token`, or it is an unknown or rotated token." }), ...request.violations.map(violationCard)]
+  : request.violations.map(violationCard);
+
 const taken = (request) => request.status >= 200 && request.status < 300 && !request.on_purpose;
 
 export function draw(force) {
@@ -41,7 +49,7 @@ export function draw(force) {
   const tiles = [
     ["requests", grouped(totals.requests)],
     ["lines taken", grouped(totals.lines)],
-    ["median batch", frames.length ? grouped(frames[Math.ceil(frames.length / 2) - 1]) + " lines" : "–"],
+    ["median batch", frames.length ? counted(frames[Math.ceil(frames.length / 2) - 1], "line") : "–"],
     ["largest body", totals.largest ? bytes(totals.largest) : "–"],
     ["retries", grouped(totals.retries)],
     ["refused", grouped(totals.refused), totals.refused > 0],
@@ -96,7 +104,7 @@ function row(request, open) {
   if (request.status === 401) remarks.append("not let in: unknown or rotated token ");
   if (request.violations.length) {
     const details = make("details", { open: open.has(String(request.n)), "data-number": String(request.n) },
-      make("summary", { textContent: request.violations.length === 1 ? "1 violation" : `${request.violations.length} violations` }),
+      make("summary", { textContent: counted(request.violations.length, "violation") }),
       ...request.violations.map(violationCard));
     details.dataset.number = request.n;
     remarks.append(details);
