@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from logplex_handler._formatting.value_text import text_of
 from logplex_handler.metrics import Metrics, bridge
 from logplex_handler.metrics.meter import reporter_of
 
@@ -37,7 +38,9 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
     """Logs OpenTelemetry's metrics, once per interval of the metric reader that exports them.
 
     Counters become increments, `count#http.server.requests.GET.200=17`, with the values of the
-    attributes after the name; gauges and up-down counters become samples. A histogram becomes
+    attributes after the name, written as in log lines: `true`, `[a,b]`. A unit of letters follows
+    the number, as in `4ms`; another one, such as `m/s`, is a part of the name, and a count has
+    none. Gauges and up-down counters become samples. A histogram becomes
     `.count`, `.min`, `.max`, `.mean`, `.p50`, `.p95` and `.p99` of the values since the previous
     export. It has up to 160 buckets, which adapt to the values: a percentile is off by at most 9 %
     if the largest value is 100,000 times the smallest, and by less if they are closer. A metric
@@ -77,10 +80,12 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
             return MetricExportResult.FAILURE
         found = bridge.Gathered(self._reporter.leave_out)
         for metric, point in _points(metrics_data):
-            name = bridge.named(metric.name, point.attributes or {})
-            unit = bridge.letters(metric.unit or "")
             data = metric.data
+            name, unit = bridge.name_and_unit(metric.name, metric.unit or "")
+            name = bridge.named(name, _attributes(point))
             if isinstance(data, Sum) and data.is_monotonic:
+                # A count has no unit.
+                name = bridge.named(metric.name, _attributes(point))
                 found.count(name, self._increment(name, data, point))
             elif isinstance(data, Histogram | ExponentialHistogram):
                 counts, bounds = _buckets(data, point)
@@ -110,6 +115,15 @@ def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
             for metric in scope.metrics:
                 for point in metric.data.data_points:
                     yield metric, point
+
+
+def _attributes(point: Any) -> dict[str, str]:
+    """The attributes as a line has them; those that are sequences without the quotes of JSON."""
+    given = (point.attributes or {}).items()
+    return {
+        key: value if isinstance(value, str) else text_of(value).replace('"', "")
+        for key, value in given
+    }
 
 
 def _buckets(data: Any, point: Any) -> tuple[list[float], list[tuple[float, float]]]:

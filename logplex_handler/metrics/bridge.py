@@ -12,7 +12,11 @@ from logplex_handler.metrics._summary import LONGEST_PART, PERCENTILES
 # Characters that no name may contain; a dot in a label's value would look like another level.
 _NOT_IN_NAMES = re.compile(r"""[\x00-\x20="'\\#.\x7f-\x9f\ud800-\udfff]+""")
 _LONGEST_NAME = metric_pairs.MAX_NAME_BYTES - len(LONGEST_PART)
-_UNITS = {"seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": ""}
+_UNITS = {
+    "seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": "", "%": "percent",
+}  # fmt: skip
+# What a unit of OpenTelemetry counts, as in `{request}`, is no part of it.
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
 _LETTERS = re.compile("[A-Za-z]{1,20}")
 
 Bounds = Sequence[tuple[float, float]]
@@ -25,6 +29,16 @@ def named(name: str, labels: Mapping[str, object]) -> str:
     """
     parts = [name, *(_NOT_IN_NAMES.sub("_", str(value)) or "_" for value in labels.values())]
     return ".".join(parts).encode()[:_LONGEST_NAME].decode(errors="ignore")
+
+
+def name_and_unit(name: str, unit: str) -> tuple[str, str]:
+    """The name and the unit as a line has them. A unit that is not made of letters alone, such as
+    `m/s`, becomes a part of the name: `speed.m/s`."""
+    unit = _ANNOTATION.sub("", unit)
+    written = letters(unit)
+    if written or unit in _UNITS or not unit:
+        return name, written
+    return f"{name}.{_NOT_IN_NAMES.sub('_', unit)}", ""
 
 
 def letters(unit: str) -> str:

@@ -55,7 +55,8 @@ def measure(name: str, value: Number | timedelta, unit: str = "") -> dict[str, s
             characters, quotes, `=`, `#` or backslashes.
         value: A finite number that is not negative, such as an int, a float, a Decimal, a Fraction
             or a numpy scalar. Whole numbers are written in full, others in fixed point, rounded
-            to six decimals. A timedelta is written in milliseconds.
+            to six decimals: use a smaller unit for values below 0.000001, such as 250 `ns` for
+            2.5e-7 seconds, which would be written as 0. A timedelta is written in milliseconds.
         unit: At most 20 letters a-z and A-Z. Use one unit for each name: the unit is part of the
             metric's identity. Default: none; `ms` for a timedelta, which takes no other unit.
 

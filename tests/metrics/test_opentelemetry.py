@@ -93,6 +93,37 @@ def test_otel_gauges_become_samples(exported):
     assert values(one.report())["connections"] == (2, "")
 
 
+def test_otel_attributes_are_written_as_in_log_lines(exported):
+    """Bools in lower case, and sequences without Python's quotes."""
+    one = exported()
+    requests = one.meter.create_counter("requests")
+    requests.add(1, {"ok": True, "path": 'a "b".c'})
+    requests.add(2, {"ok": False, "tags": ("a", "b c")})
+    assert one.report().sums() == {"requests.true.a_b_c": 1, "requests.false.[a,b_c]": 2}
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "written"),
+    [
+        ("ms", "x.GET", "ms"),
+        ("By", "x.GET", "bytes"),
+        ("1", "x.GET", ""),
+        ("", "x.GET", ""),
+        ("{request}", "x.GET", ""),
+        ("By{used}", "x.GET", "bytes"),
+        ("%", "x.GET", "percent"),
+        ("m/s", "x.m/s.GET", ""),
+        ("{request}/s", "x./s.GET", ""),
+        ("10*6 a=b", "x.10*6_a_b.GET", ""),
+    ],
+)
+def test_an_otel_unit_that_cannot_be_written_is_in_the_name(exported, unit, name, written):
+    """Consumers read letters only."""
+    one = exported()
+    one.meter.create_gauge("x", unit=unit).set(2, {"method": "GET"})
+    assert values(one.report()) == {name: (2, written)}
+
+
 @pytest.mark.parametrize("name", ["uniform", "lognormal"])
 def test_otel_histograms_become_percentiles_of_the_interval(exported, name):
     """Within five percent of numpy's; the next report starts at zero."""
