@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from logplex_handler._delivery.fair_queue import Task
@@ -26,44 +27,49 @@ _STAGGER = 0.02
 
 
 class News:
-    """News of streams, for workers that sleep: a queue that holds each stream at most once."""
+    """News of streams, for workers that sleep. Each stream is in it at most once."""
 
     def __init__(self) -> None:
-        # A SimpleQueue rather than a condition, because its `put` is in C: a garbage collection or
-        # a signal handler may interrupt it, log, and come back here. None only wakes a worker.
-        self._queue: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # The streams in the queue. Adding and removing are single operations on a set.
+        # Each operation on these is a single one in C: a garbage collection or a signal handler may
+        # interrupt `put`, log, and come back here.
+        self._streams: deque[Stream] = deque()
         self._queued: set[Stream] = set()
+        # An item wakes a worker.
+        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Whether an item is there that no worker has taken.
+        self._is_waking = False
+        # When a sleeping worker will look at the news by itself, on the monotonic clock.
+        self.next_look = math.inf
 
-    def put(self, stream: Stream) -> None:
-        # One notice is enough, because a worker looks at everything.
+    def put(self, stream: Stream, look_by: float) -> None:
+        """Add a stream, and wake a worker unless one will look by this time anyway."""
         if stream not in self._queued:
             self._queued.add(stream)
-            self._queue.put(stream)
+            self._streams.append(stream)
+        # Read after the stream was added: a worker looks at the streams again after it was set.
+        if self.next_look > look_by and not self._is_waking:
+            self._is_waking = True
+            self.wake_one()
 
     def wake_one(self) -> None:
         """Wake a worker without news."""
-        self._queue.put(None)
+        self._wake_ups.put(None)
 
-    def wait(self, seconds: float | None) -> Stream | None:
-        """Sleep until there is news; None if `wake_one` was called or the time is over."""
-        with contextlib.suppress(queue.Empty):
-            return self._got(self._queue.get(timeout=seconds))
-        return None
+    def wait(self, until: float) -> None:
+        """Sleep until there is news, `wake_one` was called, or the time has come."""
+        if not self._streams:
+            seconds = None if until == math.inf else max(0.0, until - time.monotonic())
+            with contextlib.suppress(queue.Empty):
+                self._wake_ups.get(timeout=seconds)
+                self._is_waking = False
 
     def drain(self) -> Iterator[Stream]:
         """Return all news, without waiting."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                stream = self._got(self._queue.get_nowait())
-                if stream is not None:
-                    yield stream
-
-    def _got(self, stream: Stream | None) -> Stream | None:
-        # Before the worker looks at the stream, so that a later change is news again.
-        if stream is not None:
+        while self._streams:
+            stream = self._streams.popleft()
+            # Before the worker looks at the stream, so that a later change is news again.
             self._queued.discard(stream)
-        return stream
+            yield stream
 
 
 class Progress:
@@ -161,13 +167,13 @@ class WorkerPool:
 
     def wake(self, stream: Stream) -> None:
         """Add news of a stream. Starts a worker if there is none yet."""
-        self.notify(stream)
+        self._news.put(stream, stream.look_by)
         if not self._workers and self._urgency.current is not Urgency.CLOSING:
             self._start()
 
     def notify(self, stream: Stream) -> None:
-        """Add news of a stream for the existing workers."""
-        self._news.put(stream)
+        """Have an existing worker look at a stream at once."""
+        self._news.put(stream, -math.inf)
 
     def stop(self) -> None:
         """Begin no more tasks. Running tasks continue to their end."""
@@ -281,12 +287,10 @@ class WorkerPool:
             if watching:
                 wakes_at = wakes_at + _STAGGER if len(watching) == 1 else math.inf
             self._wakes_at[here] = wakes_at
+            self._news.next_look = min(self._wakes_at.values())
         try:
-            seconds = max(0.0, wakes_at - time.monotonic())
-            stream = self._news.wait(None if wakes_at == math.inf else seconds)
-            if stream is not None:
-                with self._lock:
-                    self._scheduler.plan(stream)
+            self._news.wait(wakes_at)
         finally:
             with self._lock:
                 del self._wakes_at[here]
+                self._news.next_look = min(self._wakes_at.values(), default=math.inf)

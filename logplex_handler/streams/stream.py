@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -10,6 +12,7 @@ from types import MappingProxyType
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.waking_queue import FIRST
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown
 from logplex_handler._process.reentrancy import current_activity
@@ -154,6 +157,13 @@ class Stream:
     def breaker(self) -> CircuitBreaker | None:
         """The circuit breaker of its host; None while its URL is not known."""
         return self.sender.breaker
+
+    @property
+    def look_by(self) -> float:
+        """When a worker has to look at it, on the monotonic clock; -inf stands for at once."""
+        if self.accumulator.woken_for == FIRST and self.resolution.is_known:
+            return time.monotonic() + self._context.sender.flush_interval
+        return -math.inf
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
         """The next job, and the seconds until it is due; None if there is none."""

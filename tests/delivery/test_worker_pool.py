@@ -1,0 +1,129 @@
+"""How workers sleep and are woken: not more often than there is something to do, nor too late."""
+
+import math
+import threading
+from collections import Counter
+from contextlib import suppress
+
+from logplex_handler._delivery.worker_pool import News
+from tests.logs import logging_to, wait_until
+from tests.streams.shared import receiving, to
+
+
+def wake_ups(news):
+    return news._wake_ups.qsize()
+
+
+def test_a_worker_that_will_look_in_time_is_not_woken():
+    news, one, other = News(), object(), object()
+    news.next_look = 10.0
+    news.put(one, look_by=10.0)
+    news.put(other, look_by=11.0)
+    assert wake_ups(news) == 0
+    assert list(news.drain()) == [one, other]
+
+
+def test_a_worker_is_woken_once_for_what_is_due_sooner():
+    """Also for a stream whose earlier news could wait."""
+    news, stream = News(), object()
+    news.next_look = 10.0
+    news.put(stream, look_by=10.0)
+    for _ in range(3):
+        news.put(stream, look_by=-math.inf)
+    assert wake_ups(news) == 1
+    news.wait(until=math.inf)
+    assert list(news.drain()) == [stream]
+    news.wait(until=math.inf)
+    news.put(stream, look_by=9.0)
+    assert wake_ups(news) == 1
+
+
+def test_without_a_sleeping_worker_nothing_can_wait():
+    news = News()
+    news.put(object(), look_by=10.0)
+    assert wake_ups(news) == 1
+
+
+def test_news_that_came_while_a_worker_went_to_sleep_is_seen_at_once():
+    news = News()
+    news.next_look = -math.inf
+    news.put(object(), look_by=10.0)
+    news.wait(until=math.inf)
+    assert len(list(news.drain())) == 1
+
+
+def test_no_news_is_lost_between_threads():
+    """What changed last is seen after it changed, with no wait that ends by itself."""
+    news = News()
+    changes: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
+    over = threading.Event()
+    # As the pool has one around it.
+    lock = threading.Lock()
+
+    def change(number):
+        for _ in range(2000):
+            changes[number] += 1
+            news.put(number, look_by=-math.inf)
+
+    def look():
+        while not over.is_set():
+            news.wait(until=math.inf)
+            with lock:
+                for number in news.drain():
+                    seen[number] = changes[number]
+
+    lookers = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+    changers = [threading.Thread(target=change, args=(number,)) for number in range(5)]
+    for thread in [*lookers, *changers]:
+        thread.start()
+    for thread in changers:
+        thread.join()
+    assert wait_until(lambda: seen == changes)
+    over.set()
+    for _ in lookers:
+        news.wake_one()
+    for thread in lookers:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_lines_of_streams_that_are_known_leave_by_themselves():
+    """Though no worker is woken for them."""
+    tokens = [f"t.{number}" for number in range(20)]
+    with receiving(*tokens) as logplex:
+        urls = {token: logplex.url_for(token) for token in tokens}
+        with logging_to(None, streams=urls, flush_interval=0.2) as (logger, handler):
+            for token in tokens:
+                logger.info("first", extra=to(token))
+            assert logplex.wait_for(len(tokens))
+            pool = handler._pipeline._worker_pool
+            assert wait_until(lambda: len(pool._wakes_at) == len(pool._workers))
+            for token in tokens:
+                logger.info("second", extra=to(token))
+            assert logplex.wait_for(2 * len(tokens))
+
+
+def test_of_all_idle_workers_only_two_wake_for_what_is_due_next():
+    """Each of the others would find that there is nothing to do."""
+    tokens = [f"t.{number}" for number in range(30)]
+    several = threading.Barrier(3)
+
+    def url_for(token):
+        # So that several workers are needed at a time.
+        with suppress(threading.BrokenBarrierError):
+            several.wait(5)
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        for token in tokens:
+            logger.info("line", extra=to(token))
+        assert handler.flush(20)
+        pool = handler._pipeline._worker_pool
+        assert wait_until(lambda: len(pool._wakes_at) == len(pool._workers) > 2)
+        with pool._lock:
+            awaited = [at for at in pool._wakes_at.values() if at < math.inf]
+        assert len(awaited) == 2
