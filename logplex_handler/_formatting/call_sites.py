@@ -156,16 +156,14 @@ class CallSites:
         """The light entry of a record that is like the latest one of its template or logger."""
         arguments = record.args
         message = record.msg
-        if (
-            type(arguments) is not tuple
-            or type(record) is not LogRecord
-            or formatter is not self.formatter
-        ):
+        if type(record) is not LogRecord or formatter is not self.formatter:
             return None
         try:
             if type(message) is str:
                 if arguments:
                     return self._latest[message](record)
+                if type(arguments) is not tuple:
+                    return None
                 return self._latest[record.name, record.levelno, len(record.__dict__)](record)
             if type(message) is dict and not arguments:
                 key = (record.name, record.levelno, *message)
@@ -181,12 +179,14 @@ class CallSites:
         another record, which is counted."""
         arguments = record.args
         message = record.msg
-        if self._form is None or type(arguments) is not tuple or type(record) is not LogRecord:
+        if self._form is None or type(record) is not LogRecord:
             return None
         try:
             key: object
             if type(message) is str and arguments:
                 key = message
+            elif type(arguments) is not tuple:
+                return None
             elif type(message) is str:
                 key = (record.name, record.levelno, len(record.__dict__))
             elif type(message) is dict and not arguments:
@@ -195,7 +195,6 @@ class CallSites:
                 return None
             signature = (record.name, record.levelno, record.levelname, key)
             call_sites = self._by_signature.get(signature, ())
-            is_lasting = all(record.__dict__[name] is None for name in _CHANGING)
         except Exception:
             return None
         for call_site in call_sites:
@@ -204,6 +203,7 @@ class CallSites:
                 if call_site.is_light:
                     self._latest[key] = call_site.extract
                 return entry, call_site.is_light
+        is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
         if is_lasting and self._is_hot(signature, record, len(call_sites)):
             self._compile(signature, record, self._form)
         return None

@@ -64,7 +64,14 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
             last = layout.metrics[-1][1].variable
             checks.append(f"and v0[-1:] not in odd_end and not v0.endswith({last})")
     else:
-        reads.append(f"{as_tuple(layout.message)} = record.args")
+        checks.append("and type(record.args) is type_of_arguments")
+        names["type_of_arguments"] = layout.type_of_arguments
+        if layout.arguments is None:
+            reads.append(f"{as_tuple(layout.message)} = record.args")
+        for position, name in enumerate(layout.arguments or ()):
+            names[f"argument_{position}"] = name
+            variable = layout.message[position].variable
+            reads.append(f"{variable} = record.args[argument_{position}]")
     for position, value in enumerate(layout.live):
         names[f"ask_{position}"] = layout.form.live[position].ask
         reads.append(f"{value.variable} = ask_{position}()")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.value_kinds import METRIC, ValueKind, kind_of
+from logplex_handler._formatting.value_kinds import METRIC, REPRESENTED, ValueKind, kind_of
 from logplex_handler._wire.entry import Entry, longest_of_light
 from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
@@ -59,7 +59,9 @@ class Layout:
 
     Attributes:
         number: The number by which entries name their call site.
-        template: The message with its conversions; None for records without arguments.
+        template: The message with its conversions, which take the message's values by position;
+            None for records without arguments.
+        arguments: The names of the arguments of a mapping; None for a tuple of arguments.
         keys: The keys of a mapping as message; None for any other message.
         silence: Why the message makes no pair: `empty`, or `repeats the metrics`; None if it makes
             one.
@@ -74,6 +76,8 @@ class Layout:
     level: int
     level_name: str
     template: str | None
+    arguments: list[str] | None
+    type_of_arguments: type
     keys: list[str] | None
     silence: str | None
     attributes: list[str]
@@ -156,7 +160,10 @@ def layout_of(
     keys = [*record.msg] if type(record.msg) is dict and not record.args else None
     metrics = [f"{name}={value}" for name, value in extras.items() if is_metric(name, value)]
     silence = None
-    message: Sequence[object] = tuple(record.args) if record.args else (record.msg,)
+    found = _arguments(record)
+    if found is None:
+        return None
+    template, arguments, message = found
     if keys is not None:
         message = [*record.msg.values()]  # type: ignore[union-attr]
     elif metrics and not record.args and record.msg in ("", metrics_text(metrics, "")):
@@ -175,29 +182,30 @@ def layout_of(
         return None
 
     are_whole = [True] * len(all_values)
-    if record.args:
-        are_whole[: len(message)] = _are_whole(record.msg, len(message), form)
+    if template is not None:
+        are_whole[: len(message)] = _are_whole(template, len(message), form)
 
     def kind(name: str, value: object, is_whole: bool) -> ValueKind:
         if is_metric(name, value):
             return METRIC
         return kind_of(type(value), fit.keeps_checked, is_whole=is_whole)
 
-    values = iter(
-        [
-            Value(f"v{i}", type(value), kind(name, value, is_whole))
-            for i, (name, value, is_whole) in enumerate(
-                zip(names, all_values, are_whole, strict=True)
-            )
-        ]
-    )
+    all_kept = [
+        Value(f"v{i}", type(value), kind(name, value, is_whole))
+        for i, (name, value, is_whole) in enumerate(zip(names, all_values, are_whole, strict=True))
+    ]
+    if template is not None:
+        template, all_kept = _represented(template, all_kept, len(message))
+    values = iter(all_kept)
     return Layout(
         number=number,
         form=form,
         logger_name=record.name,
         level=record.levelno,
         level_name=record.levelname,
-        template=record.msg if record.args else None,
+        template=template,
+        arguments=arguments,
+        type_of_arguments=type(record.args),
         keys=keys,
         silence=silence,
         attributes=[*record.__dict__],
@@ -213,6 +221,39 @@ def _are_whole(template: str, arguments: int, form: LineForm) -> list[bool]:
     pairs = message_template.plan(template, form.beside_message) or ()
     found = [pair.template == "%s" for pair in pairs for _ in range(pair.arguments)]
     return found if len(found) == arguments else [False] * arguments
+
+
+def _arguments(
+    record: logging.LogRecord,
+) -> tuple[str | None, list[str] | None, Sequence[object]] | None:
+    """The template, the names of its arguments if it has any, and the values of the message; None
+    if there is no such template."""
+    given: object = record.args
+    if not given:
+        return None, None, (record.msg,)
+    if type(given) is tuple:
+        return record.msg, None, given
+    if not isinstance(given, Mapping):
+        return None
+    found = message_template.by_position(record.msg)
+    return found and (found[0], found[1], [given[name] for name in found[1]])
+
+
+def _represented(template: str, values: list[Value], arguments: int) -> tuple[str, list[Value]]:
+    """The same with `%s`, and a text, for each argument of `%r` that becomes a text at once."""
+    parts = message_template.parts(template)
+    if parts is None or len(parts[1]) != arguments or "\\" in template:
+        return template, values
+    texts, conversions = parts[0], [*parts[1]]
+    for position, conversion in enumerate(conversions):
+        if conversion == "%r" and values[position].kind.conversion:
+            conversions[position] = "%s"
+            values[position] = values[position]._replace(kind=REPRESENTED)
+    if conversions == parts[1]:
+        return template, values
+    texts = [text.replace("%", "%%") for text in texts]
+    pieces = zip(texts, [*conversions, ""], strict=True)
+    return "".join([text + conversion for text, conversion in pieces]), values
 
 
 def _is_surely_a_message(template: str) -> bool:

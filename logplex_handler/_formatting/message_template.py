@@ -108,6 +108,23 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
     return None if "%" in template[end:] else (texts, conversions)
 
 
+def by_position(template: str) -> tuple[str, list[str]] | None:
+    """The template with conversions that take arguments by position, and the names of these.
+
+    None if not each of its conversions has a name, or if an escape may make one more.
+    """
+    names: list[str] = []
+
+    def without_name(match: re.Match[str]) -> str:
+        if match[0] == "%%":
+            return "%%"
+        names.append(match["name"])
+        return match[0].replace(f"({match['name']})", "", 1)
+
+    text = _CONVERSION.sub(without_name, template)
+    return None if None in names or "\\" in text or not names else (text, names)
+
+
 def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
     if isinstance(arguments, Mapping):
         if value.whole is not None:

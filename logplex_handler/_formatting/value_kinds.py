@@ -85,9 +85,10 @@ VALUE_KINDS = (
 # Of the value of a metric, which never needs quotes; not of such a value in another place.
 METRIC = ValueKind(MetricValue, "$v", "$v", check="len($v) <= $longest")
 # Values of all other types become text in the caller's thread, by code that may log. The text
-# depends on whether they are the whole value of a pair.
+# depends on whether they are the whole value of a pair, or an argument of `%r`.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(written, $v)")
 ANYTHING_IN_TEXT = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
+REPRESENTED = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(repr, $v))")
 
 _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 

@@ -106,6 +106,69 @@ def test_mappings_are_written_as_the_formatter_does(usual, other, extra, pairs, 
     check(*records, FORMATTER)
 
 
+class Atoms(dict[str, object]):
+    """Arguments as gunicorn's: what is missing is `-`."""
+
+    def __getitem__(self, name):
+        return super().__getitem__(name) if name in self else "-"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["%(a)s", "%(b)s", "%(c)d", "%(a)r", "%%", "%(none)s", "k=%(b)s", "%s"]
+            ),
+            st.sampled_from(["", " ", " x ", '"', "=", "\\u0025(a)s", "(a)"]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.tuples(st.sampled_from(VALUES), st.sampled_from(VALUES)),
+    st.sampled_from([dict, Atoms]),
+)
+def test_named_arguments_are_written_as_the_formatter_does(parts, values, kind):
+    """In any place, also one that is missing, or that another mapping lacks."""
+    template = "".join([conversion + text for conversion, text in parts])
+    records = [make(template, (kind(a=value, b="x y", c=5),)) for value in values]
+    records += [make(template, (other(a=1),)) for other in (dict, Atoms)]
+    records += [make(template, (1, 2, 3)), make(template, ("a",))]
+    for record in records[1:]:
+        check(records[0], record, FORMATTER)
+
+
+def test_a_template_with_named_arguments_is_compiled():
+    """As the access lines of gunicorn and the lines of Celery are."""
+    atoms = Atoms(h="10.1.2.3", r="GET / HTTP/1.1", s="200", D=1234)
+    record = make('%(h)s %(l)s "%(r)s" %(s)s %(D)d', (atoms,))
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    assert entry[2:] == ("10.1.2.3", "-", "GET / HTTP/1.1", "200", 1234)
+    assert frames(codec, entry) == formatted(record)
+
+
+@given(st.sampled_from(["[%s] %r", "%r", "p=%r", "%r%%", 'q="%r, %r"', "%5r %r"]), st.data())
+def test_representations_are_texts_at_once(template, data):
+    """Of values that may change; others wait as they are."""
+    records = [
+        make(template, tuple([data.draw(st.sampled_from(VALUES)) for _ in range(number)]))
+        for number in [template.replace("%%", "").count("%")] * 2
+    ]
+    check(*records, FORMATTER)
+
+
+def test_a_representation_that_may_change_is_compiled():
+    """As the parameters that SQLAlchemy logs."""
+    parameters = ["münchen", 1.5]
+    record = make("[%s] %r", ("generated in 0.1s", parameters))
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    expected = formatted(record)
+    parameters.append("later")
+    assert entry[-1] == "['münchen', 1.5]"
+    assert frames(codec, entry) == expected
+
+
 def test_a_text_that_repeats_the_metrics_is_no_message():
     """As the lines of `Metrics` are: other formatters need the text."""
     records = [
