@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from logplex_handler import count, measure
+from mix import web_mix, worker_mix
 
 LogOne = Callable[[logging.Logger, int], None]
 
@@ -111,6 +112,8 @@ KINDS: dict[str, LogOne] = {
         values,
         accented,
         medium,
+        web_mix,
+        worker_mix,
         below_level,
     )
 }
