@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -48,6 +50,33 @@ def _failure(text: str) -> tuple[int, float]:
     return int(status), _share(share or "1")
 
 
+_EXAMPLES = {
+    "demo": "logplex-handler demo --seconds 10",
+    "send": """\
+logplex-handler send "deploy finished"
+myapp 2>&1 | logplex-handler send --procid worker.1
+logplex-handler send --follow /var/log/myapp.log""",
+    "check": """\
+logplex-handler check
+logplex-handler check --no-line                                 # sends nothing
+logplex-handler check --logger shop.orders --setup shop.settings""",
+    "receive": """\
+logplex-handler receive --web                                   # with a page
+logplex-handler receive --process 'web.*' --level warning
+logplex-handler receive --grep '/status=5../' --stream acme
+logplex-handler receive --fail 503:0.2 --delay 0.1              # a Logplex in trouble
+logplex-handler receive --record requests.ndjson""",
+    "replay": """\
+logplex-handler replay requests.ndjson
+logplex-handler replay requests.ndjson --speed 1                # as fast as they came""",
+}
+
+
+def suggestion(name: str) -> str:
+    """The command that a mistyped name stands for; empty if none is like it."""
+    return next(iter(difflib.get_close_matches(name, _EXAMPLES, 1)), "")
+
+
 def parser() -> argparse.ArgumentParser:
     as_module = os.path.basename(sys.argv[0]) == "__main__.py"
     main = argparse.ArgumentParser(
@@ -61,8 +90,11 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_receive(commands)
     _add_replay(commands)
-    for command in commands.choices.values():
+    for name, command in commands.choices.items():
         command.set_defaults(parser=command)
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = f"examples:\n{textwrap.indent(_EXAMPLES[name], '  ')}"
+        command.description = textwrap.fill(command.description or "", 78)
     return main
 
 
@@ -76,7 +108,10 @@ def _add_allow_http(command: argparse.ArgumentParser) -> None:
 
 def _add_demo(commands: _Commands) -> None:
     command = commands.add_parser(
-        "demo", help="log to a small Logplex in this process, and show what a customer would see"
+        "demo",
+        help="log to a small Logplex in this process, and show what a customer would see",
+        description="Logs as a shop does to a small Logplex in this process, and shows what a "
+        "customer would see.",
     )
     command.add_argument(
         "--seconds", type=_seconds, default=3.0, help="how long to log, in seconds (default: 3)"
@@ -195,7 +230,12 @@ def _add_receive(commands: _Commands) -> None:
     )
     shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
     shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
-    shown.add_argument("--grep", default="", metavar="TEXT", help="only lines with this text")
+    shown.add_argument(
+        "--grep",
+        default="",
+        metavar="TEXT",
+        help="only lines with this text, or with this regular expression between slashes: /a|b/",
+    )
     shown.add_argument("--quiet", action="store_true", help="only violations")
     shown.add_argument(
         "--parts",
@@ -240,7 +280,10 @@ def _add_receive(commands: _Commands) -> None:
 
 def _add_replay(commands: _Commands) -> None:
     command = commands.add_parser(
-        "replay", help="send recorded requests to LOGPLEX_URL again, unchanged"
+        "replay",
+        help="send recorded requests to LOGPLEX_URL again, unchanged",
+        description="Sends the requests that `receive --record` wrote to LOGPLEX_URL again, "
+        "unchanged.",
     )
     command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
     _add_allow_http(command)

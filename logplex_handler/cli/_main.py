@@ -7,7 +7,7 @@ import os
 import sys
 from importlib import import_module
 
-from logplex_handler.cli._commands import parser
+from logplex_handler.cli._commands import parser, suggestion
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,8 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal whose encoding lacks a character shows an escape.
             stream.reconfigure(errors="backslashreplace")
+    commands = parser()
     try:
-        options, unknown = parser().parse_known_args(arguments)
+        name = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+        meant = suggestion(name)
+        if meant not in ("", name):
+            commands.error(f"there is no command {name!r}; did you mean {meant!r}?")
+        options, unknown = commands.parse_known_args(arguments)
         if unknown:
             # argparse itself would show the usage of all commands, which names no options.
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")

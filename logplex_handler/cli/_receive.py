@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from logplex_handler._wire.packet import severity
@@ -54,6 +56,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _port_named(option: str, port: int) -> Iterator[None]:
+    """Say in the error which port is taken."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        message = f"{option} {port}: Address already in use (0 takes any free one)"
+        raise OSError(error.errno, message) from None
+
+
 def _receive(
     options: argparse.Namespace,
     misbehaviour: Misbehaviour,
@@ -72,21 +86,23 @@ def _receive(
         from logplex_handler.receiver.store import Store
 
         store = Store(options.keep)
-        page = resources.enter_context(Page(store, options.web))
+        with _port_named("--web", options.web):
+            page = Page(store, options.web)
+        resources.enter_context(page)
         viewers.append(store.add)
         _say(f"the page: {page.url}")
     feed = Feed(viewers, join=not options.parts)
     resources.callback(feed.give_up_parts, after=0.0)
-    receiver = resources.enter_context(
-        LogplexReceiver(
-            tokens=options.token or None,
-            any_token=not options.token,
-            host=options.host,
-            port=options.port,
-            misbehaviour=misbehaviour,
-            on_arrival=feed,
-        )
+    receiver = LogplexReceiver(
+        tokens=options.token or None,
+        any_token=not options.token,
+        host=options.host,
+        port=options.port,
+        misbehaviour=misbehaviour,
+        on_arrival=feed,
     )
+    with _port_named("--port", options.port):
+        resources.enter_context(receiver)
     # Signals are handled before the URL is published, since a script may send one right after.
     with StopRequest() as stop:
         _publish_url(receiver.url, options.url_file)

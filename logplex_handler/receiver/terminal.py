@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import textwrap
 import threading
@@ -27,8 +28,6 @@ _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _LEVEL = re.compile(r"(?<![^ ])level=\w+")
 # Streams that are remembered; two are enough to show their names from then on.
 _MAX_STREAMS = 2
-# Columns; wider explanations are hard to read.
-_WIDTH = 96
 
 _ANSWERS = {
     0: "never answered",
@@ -44,6 +43,11 @@ class Style:
         self.is_terminal = _is_terminal(stream)
         wanted = bool(os.environ.get("FORCE_COLOR")) or self.is_terminal
         self.is_on = wanted and not os.environ.get("NO_COLOR")
+        # Columns; wider explanations are hard to read.
+        self.width = 96
+        if self.is_terminal:
+            self.width = min(self.width, shutil.get_terminal_size().columns)
+        self.arrow = "→" if _can_show(stream, "→") else "->"
 
     def paint(self, text: str, name: str) -> str:
         """The text in bold, dim, red, green, yellow or cyan."""
@@ -62,6 +66,14 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def _can_show(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
 def _is_terminal(stream: TextIO) -> bool:
     try:
         return stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -76,13 +88,13 @@ class Filter:
     Attributes:
         streams, processes: Patterns with `*`, of which one must match; empty for all.
         severity: The lowest severity to show, from 0 (emergency) to 7 (debug).
-        text: A text that the line contains, in any case.
+        text: What the line contains, in any case.
     """
 
     streams: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
     severity: int = 7
-    text: str = ""
+    text: re.Pattern[str] = re.compile("")
 
     def passes(self, seen: ReceivedLine) -> bool:
         packet = seen.line.packet
@@ -90,7 +102,7 @@ class Filter:
             packet.severity <= self.severity
             and _matches(seen.stream, self.streams)
             and _matches(packet.procid, self.processes)
-            and self.text.lower() in packet.text.lower()
+            and self.text.search(packet.text) is not None
         )
 
 
@@ -167,11 +179,17 @@ class Terminal:
 
     def _explained(self, violation: Violation) -> Iterator[str]:
         self.violations += 1
-        yield self._style.paint(f"  ! {harmless(violation.finding)}", "yellow")
-        for mark, text in (("", violation.consequence), ("→ ", violation.cure)):
-            yield from textwrap.wrap(
-                text, _WIDTH, initial_indent=f"    {mark}", subsequent_indent="    "
+        texts = {
+            "  ! ": harmless(violation.finding),
+            "    ": violation.consequence,
+            f"    {self._style.arrow} ": violation.cure,
+        }
+        for indent, text in texts.items():
+            lines = textwrap.wrap(
+                text, self._style.width, initial_indent=indent, subsequent_indent="    "
             )
+            for line in lines:
+                yield self._style.paint(line, "yellow") if indent == "  ! " else line
 
 
 def _answer_note(request: Request | None) -> str | None:

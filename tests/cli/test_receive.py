@@ -116,6 +116,14 @@ def test_filters_choose_what_is_printed(tmp_path):
     assert "a number with a sign" in shown
 
 
+def test_a_filter_may_be_a_regular_expression(tmp_path):
+    """Between slashes."""
+    with receiving(tmp_path, "--grep", "/status=5\\d\\d|PAID$/") as local:
+        local.post(body("status=503", "status=200", "not paid yet", "paid"), 4)
+        shown, _ = local.end()
+    assert [line.partition("]: ")[2] for line in shown.splitlines()] == ["status=503", "paid"]
+
+
 def test_given_tokens_are_the_only_ones(tmp_path):
     """Requests with other tokens are rejected and reported."""
     with receiving(tmp_path, "--token", "t.mine") as local:
@@ -181,6 +189,7 @@ def test_credentials_are_rotated_on_purpose(tmp_path):
         (["--hang", "2"], "must be a share from 0 to 1"),
         (["--port", "99999"], "must be a port"),
         (["--token", "tökén"], "printable ASCII"),
+        (["--grep", "/(/"], "--grep: "),
     ],
 )
 def test_a_mistake_is_an_error_of_usage_in_words(arguments, words):
@@ -191,12 +200,15 @@ def test_a_mistake_is_an_error_of_usage_in_words(arguments, words):
 
 
 def test_a_port_that_is_taken_is_told():
-    """Status 2, and no traceback."""
+    """Status 2, which port it is, what to do, and no traceback."""
     with LogplexReceiver() as logplex:
         port = re.search(r":(\d+)/", logplex.url)[1]
         done = call("receive", "--port", port)
-    assert done.returncode == 2
-    assert b"ddress already in use" in done.stderr
+        page = call("receive", "--port", "0", "--web", port)
+    assert (done.returncode, page.returncode) == (2, 2)
+    assert f"--port {port}: Address already in use" in done.stderr.decode()
+    assert f"--web {port}: Address already in use" in page.stderr.decode()
+    assert b"0 takes any free one" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["demo", "--seconds", "0.2"]])

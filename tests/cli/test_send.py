@@ -145,17 +145,6 @@ def test_allow_http_is_an_option_here_too(elsewhere):
     assert [line.text for line in elsewhere.lines] == ["hello"]
 
 
-@pytest.mark.parametrize("command", ["demo", "send", "check", "receive", "replay"])
-def test_a_wrong_option_shows_the_usage_of_its_command(command):
-    """Not that of all commands, which does not have its options."""
-    arguments = ["file"] if command == "replay" else []
-    done = call(command, *arguments, "--colour")
-    assert done.returncode == 2
-    said = done.stderr.decode()
-    assert re.match(rf"usage: \S.* {command} ", said)
-    assert "unrecognized arguments: --colour" in said
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_sends_what_is_there_and_ends(logplex, number):
     """The last lines of the program before the pipe, which got the signal too, are sent."""

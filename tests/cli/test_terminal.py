@@ -6,8 +6,14 @@ import os
 import pty
 import re
 import subprocess
+import sys
 
-from logplex_handler.receiver.terminal import Style, harmless
+import pytest
+import requests
+
+from logplex_handler.receiver.feed import Feed
+from logplex_handler.receiver.terminal import Filter, Style, Terminal, harmless
+from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import TIME, receiving
 from tests.commands import COMMAND, call, environment, run
 from tests.receiver.page import body
@@ -70,7 +76,21 @@ def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):
         local.post(body("measure#x=1e3"), Logplex_Frame_Id="b")
         shown, _ = local.end()
     assert "zw\\xf6lf \\u20ac" in shown
-    assert "\\u2192 Write fixed point" in shown
+    assert "-> Write fixed point" in shown
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(50, 50), (200, 96)])
+def test_explanations_fit_into_the_terminal(monkeypatch, capsys, columns, longest):
+    """They are wrapped at its width, or at one that can be read if it is wider."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("logplex_handler.receiver.terminal._is_terminal", lambda stream: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    feed = Feed([Terminal(Style(sys.stdout), Filter(), quiet=True)])
+    with LogplexReceiver(on_arrival=feed) as logplex:
+        requests.post(logplex.url, data=body("msg=a"), timeout=5)
+    shown = capsys.readouterr().out.splitlines()
+    widths = [len(line) for line in shown if line.startswith(("  !", "    "))]
+    assert longest - 20 < max(widths) <= longest
 
 
 def test_a_process_has_one_colour(monkeypatch):

@@ -1,0 +1,55 @@
+"""What the commands say about themselves, and about mistakes in their names and options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from logplex_handler.cli._commands import parser
+from tests.commands import call
+
+COMMANDS = ["demo", "send", "check", "receive", "replay"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_option_shows_the_usage_of_its_command(command):
+    """Not that of all commands, which does not have its options."""
+    arguments = ["file"] if command == "replay" else []
+    done = call(command, *arguments, "--colour")
+    assert done.returncode == 2
+    said = done.stderr.decode()
+    assert re.match(rf"usage: \S.* {command} ", said)
+    assert "unrecognized arguments: --colour" in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("recieve", "receive"), ("sned", "send"), ("checks", "check")]
+)
+def test_a_mistyped_command_is_recognized(typed, meant):
+    """The error names the one that was meant."""
+    done = call(typed)
+    assert done.returncode == 2
+    assert f"there is no command '{typed}'; did you mean '{meant}'?" in done.stderr.decode()
+
+
+def test_a_command_like_no_other_lists_those_that_exist():
+    """Nothing is guessed."""
+    said = call("frobnicate").stderr.decode()
+    assert "choose from" in said
+    assert "did you mean" not in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_has_examples_that_work(command):
+    """Each is a command line with options that exist."""
+    done = call(command, "--help")
+    assert done.returncode == 0
+    examples = re.findall(
+        r"logplex-handler ([^|\n]*)", done.stdout.decode().partition("examples:")[2]
+    )
+    assert examples
+    for example in examples:
+        options = parser().parse_args(shlex.split(example.partition("  #")[0]))
+        assert options.command == command
