@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -48,6 +49,18 @@ def _failure(text: str) -> tuple[int, float]:
     if not (status.isascii() and status.isdigit() and len(status) == 3):
         raise argparse.ArgumentTypeError("must be STATUS or STATUS:SHARE, such as 503:0.2")
     return int(status), _share(share or "1")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A text to find in any case, or a regular expression between slashes."""
+    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
+        text = text[1:-1]
+    else:
+        text = re.escape(text)
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"no regular expression: {error}") from None
 
 
 _EXAMPLES = {
@@ -232,9 +245,10 @@ def _add_receive(commands: _Commands) -> None:
     shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
     shown.add_argument(
         "--grep",
+        type=_pattern,
         default="",
         metavar="TEXT",
-        help="only lines with this text, or with this regular expression between slashes: /a|b/",
+        help="only lines with this text, or with a regular expression between slashes: /a|b/",
     )
     shown.add_argument("--quiet", action="store_true", help="only violations")
     shown.add_argument(
