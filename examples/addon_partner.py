@@ -73,8 +73,14 @@ class Record:
         )
 
     def store_url(self, customer: str, url: str) -> None:
-        self._run("UPDATE customers SET log_input_url = ? WHERE id = ?", url, customer)
-        log.info("URL rotated", extra={"customer": customer})
+        # Another process may have stored it just before.
+        changed = self._run(
+            "UPDATE customers SET log_input_url = ? WHERE id = ? AND log_input_url IS NOT ?"
+            " RETURNING id",
+            *(url, customer, url),
+        )
+        if changed:
+            log.info("URL rotated", extra={"customer": customer})
 
 
 def partner_app(record: Record, api: PlatformAPI) -> Flask:

@@ -32,8 +32,9 @@ class AppInfoAPI(StreamLookUp):
         user: The add-on's id in the manifest.
         password: The password in the manifest.
         on_rotate: A function, called as `on_rotate(stream, url)`, that stores a URL that differs
-            from the one on record. If it fails, that is reported on stderr, and the URL is used.
-            Default: the URL is kept in memory only.
+            from the one on record. Several processes that share the record may call it with the
+            same URL. If it fails, that is reported on stderr, and the URL is
+            used. Default: the URL is kept in memory only.
         timeout: Seconds to wait for a connection, and for each read. A look-up is given up after
             four times as many seconds. Default: 5.
         session_factory: A function, called for each request, that returns a `requests.Session` with

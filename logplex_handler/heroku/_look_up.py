@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import random
 import re
 import threading
+import time
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, replace
@@ -18,6 +21,8 @@ from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 
 OnRotate = Callable[[Any, str], object]
+# Seconds. A request to Heroku and its callback take some tenths of a second.
+_MAX_SPREAD = 2.0
 
 # A UUID, or an id such as `app1234@heroku.com`. It becomes a part of the path of a request.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,254}")
@@ -167,7 +172,8 @@ class StreamLookUp:
         """Return the destination of a stream whose URL a receiver has refused.
 
         This is the destination on record if it has changed meanwhile, or else the one that Heroku
-        names.
+        names. Heroku is asked after up to two seconds, at random, if the record has not changed by
+        then: processes that share a record look up one rotation about once together.
 
         Returns:
             None if the stream has ended. The refused destination if Heroku still names it.
@@ -184,14 +190,17 @@ class StreamLookUp:
         resource = self._on_record(stream, rejected)
         if not isinstance(resource, Resource):
             return resource
-        with self._locks.of(resource.id), self._http.bounded():
-            # Another look-up may just have updated it.
-            resource = self._on_record(stream, rejected)
-            if not isinstance(resource, Resource):
-                return resource
-            located = self._ask(stream, resource, is_known=rejected is not None)
-            if isinstance(located, Located):
-                return self._take(stream, resource, rejected, located)
+        with self._locks.of(resource.id):
+            # Another look-up may just have updated it, and another process may do so meanwhile.
+            for wait in (0.0, _spread() if rejected is not None else 0.0):
+                time.sleep(wait)
+                resource = self._on_record(stream, rejected)
+                if not isinstance(resource, Resource):
+                    return resource
+            with self._http.bounded():
+                located = self._ask(stream, resource, is_known=rejected is not None)
+                if isinstance(located, Located):
+                    return self._take(stream, resource, rejected, located)
         if stream not in self._reported_ends:
             self._reported_ends.add(stream)
             self._diagnostics.warn("ended", f"stream {shown(stream)}: {located.why}")
@@ -257,6 +266,15 @@ class StreamLookUp:
         except Exception as error:
             failure = f"stream {shown(stream)}: {option} failed: {type(error).__name__}"
             self._diagnostics.warn(option, f"{failure}; what is new is used, but not on record")
+
+
+def _spread() -> float:
+    """Seconds to wait before Heroku is asked about a refused URL.
+
+    All processes meet a rotation at the same moment. Few of the square roots of random numbers are
+    small, so that the first process has stored the URL before most others look at the record again.
+    """
+    return _MAX_SPREAD * math.sqrt(random.random())
 
 
 def _same_url(one: Destination | None, other: Destination | None) -> bool:

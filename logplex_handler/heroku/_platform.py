@@ -82,7 +82,8 @@ class PlatformAPI(StreamLookUp):
         on_tokens: A function, called as `on_tokens(stream, tokens)`, that stores new `Tokens`.
             Default: the tokens are kept in memory only.
         on_rotate: A function, called as `on_rotate(stream, url)`, that stores a URL that differs
-            from the one on record. Default: the URL is kept in memory only.
+            from the one on record. Several processes that share the record may call it with the
+            same URL. Default: the URL is kept in memory only.
         timeout: Seconds to wait for a connection, and for each read. A look-up is given up after
             four times as many seconds. Default: 5.
         session_factory: A function, called for each request, that returns a `requests.Session` with

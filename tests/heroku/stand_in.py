@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import threading
+import time
 import traceback
 from collections import deque
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ class Heroku:
         self.asked: list[Asked] = []
         # Whether a refresh token holds for one time only.
         self.renews_refresh_tokens = False
-        # (status, headers), or an event to wait for before an ordinary answer.
+        # (status, headers), or an event or seconds to wait for before an ordinary answer.
         self.planned: deque = deque()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -100,6 +101,9 @@ class Heroku:
             planned = self.planned.popleft() if self.planned else None
         if isinstance(planned, threading.Event):
             planned.wait(20)
+            planned = None
+        elif isinstance(planned, float):
+            time.sleep(planned)
             planned = None
         with self._lock:
             status, document = (planned[0], {}) if planned else self._answer(asked)

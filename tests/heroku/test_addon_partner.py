@@ -1,27 +1,11 @@
 """The example's provision endpoint, called as Heroku calls it."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
 from logplex_handler.heroku import PlatformAPI
 from tests.heroku.stand_in import SECRET, UUID, Addon, standing_in
 
 URL = "https://token:t.01234567@1.us.logplex.io/logs"
-
-
-@pytest.fixture
-def example(monkeypatch):
-    path = Path(__file__).parents[2] / "examples" / "addon_partner.py"
-    spec = importlib.util.spec_from_file_location("addon_partner_example", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
