@@ -144,7 +144,7 @@ class CallSites:
     ) -> None:
         self.formatter = formatter
         self._compiled = compiled
-        self._form = form
+        self.form = form
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
         # The functions that took the last light record, by what is read most easily: the template,
         # or what stands for it.
@@ -179,7 +179,7 @@ class CallSites:
         another record, which is counted."""
         arguments = record.args
         message = record.msg
-        if self._form is None or type(record) is not LogRecord:
+        if self.form is None or type(record) is not LogRecord:
             return None
         try:
             key: object
@@ -205,7 +205,7 @@ class CallSites:
                 return entry, call_site.is_light
         is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
         if is_lasting and self._is_hot(signature, record, len(call_sites)):
-            self._compile(signature, record, self._form)
+            self._compile(signature, record, self.form)
         return None
 
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
+from logplex_handler._formatting import record_parts
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form, without_live_pairs
 from logplex_handler._formatting.long_lines import parts
@@ -26,6 +27,10 @@ from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
 from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
+
+
+class DoesNotFit(Exception):
+    """The record is too long for the handler's memory."""
 
 
 class Codec:
@@ -44,6 +49,8 @@ class Codec:
             lines where the handler's formatter is not a KeyValueFormatter.
         compile_call_sites: False formats every record in the caller's thread.
         own_formatter: Returns the formatter that the handler has now.
+        longest: Characters of a record's texts; a longer record would not fit into memory, and is
+            not formatted.
     """
 
     def __init__(
@@ -54,7 +61,9 @@ class Codec:
         compile_call_sites: bool = True,
         token_as_appname: bool = False,
         own_formatter: Callable[[], logging.Formatter | None] = lambda: None,
+        longest: float = math.inf,
     ) -> None:
+        self._longest = longest
         self._packet = packet
         self._token_as_appname = token_as_appname
         self.default_formatter = default_formatter
@@ -87,6 +96,7 @@ class Codec:
             own_format: Formats the record in place of the formatter, whose kind of text it returns.
 
         Raises:
+            DoesNotFit: The record's texts alone are longer than `longest`.
             NestedTooDeeply: Other records are being formatted, one of which has logged this one.
             TypeError, ValueError: The text, time or level cannot be sent.
             Exception: Any error of the formatter.
@@ -99,6 +109,9 @@ class Codec:
             compiled = call_sites.entry(record)
             if compiled is not None:
                 return compiled
+            form = call_sites.form
+            if form is not None and record_parts.characters(record, form.omitted) > self._longest:
+                raise DoesNotFit
             own_format = (formatter or self.default_formatter).format
         entry = self._formatted(record, formatter, own_format)
         size, packets = self.weigh(entry)

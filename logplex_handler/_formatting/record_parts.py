@@ -18,6 +18,8 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
 # and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
 MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "message", "taskName"})
+# Attributes of a record without extras.
+_ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 # These, and the attributes that every record has. All others came through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
@@ -29,6 +31,21 @@ def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
 ) -> list[tuple[str, object]]:
     return [item for item in record.__dict__.items() if item[0] not in omitted]
+
+
+def characters(record: logging.LogRecord, omitted: frozenset[str]) -> int:
+    """Characters of the record's texts that its line will hold, or more once they are escaped."""
+    message, arguments = record.msg, record.args
+    if type(message) is dict:
+        texts = [*message.values()]
+    elif type(arguments) is tuple and type(message) is str and "%." not in message:
+        # A precision may cut the argument.
+        texts = [message, *arguments]
+    else:
+        texts = [message]
+    if len(record.__dict__) > _ALWAYS:
+        texts += [value for _, value in extras(record, omitted)]
+    return sum([len(text) for text in texts if type(text) is str])
 
 
 def pairs_and_metrics(

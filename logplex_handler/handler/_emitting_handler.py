@@ -7,7 +7,7 @@ import logging
 import os
 from typing import Literal
 
-from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.codec import Codec, DoesNotFit
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._formatting.nesting import NestedTooDeeply
 from logplex_handler._process.contexts import CallVar
@@ -48,6 +48,7 @@ class EmittingHandler(logging.Handler):
             ),
             token_as_appname=options.token_as_appname,
             own_formatter=lambda: self.formatter,
+            longest=options.accumulator.max_bytes,
         )
         # Whether a record may name a stream; the value in the list may change at any time.
         self._may_name_stream = ever_used if options.lookup is None else [True]
@@ -147,6 +148,9 @@ class EmittingHandler(logging.Handler):
             own_format = self.format if self._has_own_format() else None
             try:
                 entry, is_light = self._codec.entry(record, self.formatter, own_format)
+            except DoesNotFit:
+                intake.drop("buffer_full")
+                return
             except NestedTooDeeply:
                 intake.drop("format_error")
                 return
