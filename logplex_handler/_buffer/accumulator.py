@@ -13,6 +13,7 @@ from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.waking_queue import DROPS, FIRST, Backlog, WakingQueue
 from logplex_handler._buffer.weighed_queue import FlushMark
+from logplex_handler._process.reentrancy import is_held
 from logplex_handler._wire.entry import Entry, Weigh
 
 
@@ -109,6 +110,9 @@ class Accumulator(WakingQueue):
 
     def begin_throttle(self, seconds: float) -> float:
         """The most seconds that a caller waits after it put an entry into a congested queue."""
+        if is_held(self.lock):
+            # A signal handler: while it waits, the call that it interrupted keeps the worker out.
+            return 0.0
         with self.lock:
             seconds = self._backpressure_of_its_own().begin_throttle(time.monotonic(), seconds)
             self._catch_up(replan=True)
@@ -244,12 +248,16 @@ class Accumulator(WakingQueue):
         with self.lock:
             self._remove_mark(mark)
 
-    def shrink(self) -> None:
-        """Drop the oldest entries until no more bytes are used than are allowed now."""
-        with self.lock:
+    def shrink(self, patience: float) -> bool:
+        if not self.lock.acquire(timeout=patience):
+            return False
+        try:
             self._shrink()
+        finally:
+            self.lock.release()
         if self._on_reclaimed is not None and self.ledger.has_unreported:
             self._on_reclaimed()
+        return True
 
     def wait_for_room(self, size: int, seconds: float) -> None:
         """Wait until an entry of this size fits or is rejected, or until the time is over."""

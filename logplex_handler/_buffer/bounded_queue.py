@@ -139,8 +139,12 @@ class BoundedQueue(WeighedQueue):
             self.since = time.monotonic()
         return entries > self.weighed and self._weigh(everything=weigh, knows_batch=knows_batch)
 
-    def shrink(self) -> None:
-        """Drop entries until no more bytes are used than are allowed; called without a lock."""
+    def shrink(self, patience: float) -> bool:
+        """Drop the oldest entries until no more bytes are used than are allowed now.
+
+        Returns:
+            False if the queue was in use for so many seconds.
+        """
         raise NotImplementedError
 
     def _release(self) -> None:

@@ -140,12 +140,14 @@ class MemoryPool:
     def shrink_holders(self) -> None:
         """Shrink all holders whose bytes were reduced since the last call.
 
-        Must not be called under a lock.
+        One that is in use is left to the next call: the caller may be a signal handler whose
+        interrupted call holds a lock, and so may be the one that uses the holder.
         """
         if self._to_shrink and self._lock.acquire(timeout=_PATIENCE):
             try:
                 to_shrink, self._to_shrink = self._to_shrink, set()
             finally:
                 self._lock.release()
-            for holder in to_shrink:
-                holder.shrink()
+            in_use = {holder for holder in to_shrink if not holder.shrink(_PATIENCE)}
+            # A single operation on the set, which needs no lock.
+            self._to_shrink.update(in_use)

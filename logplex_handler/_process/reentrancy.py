@@ -53,12 +53,18 @@ def _is_enabled(logger: logging.Logger, level: int) -> bool:
     return level >= logger.getEffectiveLevel()
 
 
+def is_held(lock: threading.RLock) -> bool:
+    """Whether the calling thread holds the lock."""
+    # A method of RLock that Condition uses; gevent's and eventlet's locks have it too.
+    held: Any = lock
+    return bool(held._is_owned())
+
+
 def release_if_held(lock: threading.RLock) -> Callable[[], object] | None:
     """Release the lock entirely, as `Condition.wait` does, if the calling thread holds it.
 
     Returns:
         The function that acquires it again as often as it was held; None if it was not held.
     """
-    # The methods of RLock that Condition uses; gevent's and eventlet's have them too.
     held: Any = lock
-    return partial(held._acquire_restore, held._release_save()) if held._is_owned() else None
+    return partial(held._acquire_restore, held._release_save()) if is_held(lock) else None

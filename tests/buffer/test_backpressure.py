@@ -9,7 +9,7 @@ from logplex_handler import KeyValueFormatter
 from logplex_handler._buffer.backpressure import NO_CONGESTION, Backpressure
 from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import balanced, logging_to, logging_to_server, own_stream
+from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import hang
 
 MANY = 10_000
@@ -95,6 +95,25 @@ def test_a_burst_of_long_records_loses_nothing():
         stats = handler.stats()
     assert stats.delivered == 1500
     assert balanced(stats)
+
+
+def test_a_signal_that_logs_while_its_thread_holds_the_queue_waits_for_nobody(monkeypatch):
+    """The worker could take nothing meanwhile."""
+    slept = []
+    with logging_to_server(hang, shutdown_timeout=0.1) as (_server, logger, handler):
+        logger.info("line")
+        stream = own_stream(handler)
+        accumulator = stream.accumulator
+        # The worker takes none of them, as it waits for the answer.
+        assert wait_until(lambda: accumulator.in_transit == 1)
+        accumulator.entries.extend([(1, 0.0)] * MANY)
+        assert accumulator.is_congested
+        monkeypatch.setattr(time, "sleep", slept.append)
+        with accumulator.lock:
+            stream.intake.wake()
+        assert not slept
+        stream.intake.wake()
+        assert slept
 
 
 def test_a_receiver_that_does_not_answer_holds_nobody_up_for_long(monkeypatch):

@@ -102,6 +102,40 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
             assert not any(thread.is_alive() for thread in threads)
 
 
+def test_two_signals_that_log_while_queues_must_shrink_freeze_nothing():
+    """Each interrupted a call that holds the lock which the other one needs."""
+    with serving(answer(503)) as server:
+        options = {"shutdown_timeout": 0.1}
+        with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
+            for stream in (1, 2):
+                logger.info("line", extra=to(stream))
+            memory = handler._pipeline._memory
+            streams = handler._pipeline._registry.streams()
+            both_hold = threading.Barrier(2, timeout=15)
+
+            def wake(mine, its):
+                with mine.accumulator.lock:
+                    both_hold.wait()
+                    # One after the other, as each call shrinks all that there are.
+                    assert wait_until(lambda: not memory._to_shrink)
+                    memory._to_shrink.add(its.accumulator)
+                    mine.intake.wake()
+                    both_hold.wait()
+
+            threads = [
+                threading.Thread(target=wake, args=pair, daemon=True)
+                for pair in (streams, streams[::-1])
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(20)
+            assert not any(thread.is_alive() for thread in threads)
+            # They shrink with the next call that finds their locks free.
+            memory.shrink_holders()
+            assert not memory._to_shrink
+
+
 def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(monkeypatch):
     """The first drop of a cause takes a call more."""
 
