@@ -10,15 +10,16 @@ A test that sends anything malformed fails. A failing test shows the lines that 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from logplex_handler.testing import LogplexCapture
+if TYPE_CHECKING:
+    from logplex_handler.testing import LogplexCapture
 
 __all__ = ["logplex"]
 
-_capture_key = pytest.StashKey[LogplexCapture]()
+_capture_key: pytest.StashKey[LogplexCapture] = pytest.StashKey()
 # The violations that the test's report already contains.
 _reported_key = pytest.StashKey[str]()
 # Seconds that a failed test waits for its last lines.
@@ -45,6 +46,9 @@ def logplex(
     The mark `logplex` changes the setup. During the test, `LOGPLEX_URL` is the receiver's URL, for
     handlers that the program creates itself and for subprocesses.
     """
+    # pytest loads this module in every session, also where no test uses the fixture.
+    from logplex_handler.testing import LogplexCapture
+
     options: dict[str, Any] = {}
     # iter_markers() yields the closest mark first; it must override the others.
     for mark in reversed(list(request.node.iter_markers("logplex"))):

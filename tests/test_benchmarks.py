@@ -117,3 +117,17 @@ def test_each_lever_is_measured():
     check = "import cases, levers; assert cases.LEVERS == tuple(levers.LEVERS)"
     environ = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
     subprocess.run([sys.executable, "-c", check], cwd=BENCHMARKS, env=environ, check=True)
+
+
+def test_imports_are_compared():
+    """Each case has a row, with its time and its ratio."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "imports.py", "--rounds=1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    rows = done.stdout.splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(load("imports").CASES)
+    assert rows[0].endswith("| 1.00 |")

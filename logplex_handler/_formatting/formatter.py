@@ -105,12 +105,15 @@ class KeyValueFormatter(logging.Formatter):
             raise ConfigurationError(
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
+        if isinstance(omit, list | tuple):
+            # Read by index, and `static` by key: what `dictConfig` passes converts `ext://` and
+            # `cfg://` only then.
+            omit = [omit[place] for place in range(len(omit))]
         is_list = isinstance(omit, Collection) and not isinstance(omit, str)
         if not is_list or not all(isinstance(name, str) for name in omit):
             raise ConfigurationError("omit: must be a list of names of extras")
         super().__init__()
         self._source = f"source={checked_source('source', source)}" if source else ""
-        # Read by key: `dictConfig` passes a mapping whose `items` leave `ext://` values unresolved.
         given = [(name, static[name]) for name in static] if static else []
         own = OWN_KEYS | {message_key} if source else OWN_KEYS - {"source"} | {message_key}
         keyed = [(grammar.key_beside(own, name), value) for name, value in given]

@@ -11,12 +11,16 @@ used after every fork also has a mark of the process that made it (`here`).
 from __future__ import annotations
 
 import itertools
-import mmap
 import os
 import sys
 import threading
 import weakref
 from typing import Generic, Protocol, TypeVar
+
+try:
+    import mmap
+except ImportError:  # pragma: no cover  # some slim Pythons
+    mmap = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -119,8 +123,10 @@ class _HereByPid:
         return os.getpid() == self._pid
 
 
-# `here[0]` is true in the process that made the mark, and false in its forked children.
-Here = mmap.mmap | _HereByPid
+class Here(Protocol):
+    """`here[0]` is true in the process that made the mark, and false in its forked children."""
+
+    def __getitem__(self, index: int, /) -> int: ...
 
 
 def here() -> Here:
@@ -129,7 +135,7 @@ def here() -> Here:
     It is read for every record. On Linux that is a memory access, which takes a tenth of the time
     that asking for the process id does.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and mmap is not None:
         try:
             page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             page.madvise(_MADV_WIPEONFORK)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import requests
-
 from logplex_handler._wire.packet import MAX_HOSTNAME, field
 from logplex_handler.errors import ConfigurationError
 
@@ -196,6 +194,9 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
 @lru_cache(maxsize=16)
 def _checked(endpoint: str) -> str | None:
     """The endpoint, the same object for all who ask; None if it cannot be requested."""
+    # Only what delivers needs it, and it takes longer to import than all of this package.
+    import requests
+
     try:
         requests.Request("POST", endpoint).prepare()
     except (requests.RequestException, ValueError):

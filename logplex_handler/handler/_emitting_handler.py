@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from logplex_handler._formatting.codec import Codec, DoesNotFit
 from logplex_handler._formatting.formatter import KeyValueFormatter
@@ -14,9 +14,11 @@ from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._pipeline import Inactive, Pipeline
-from logplex_handler.handler.options import Options
 from logplex_handler.streams.current import ever_used, stream_of
+
+if TYPE_CHECKING:
+    from logplex_handler.handler._pipeline import Inactive, Pipeline
+    from logplex_handler.handler.options import Options
 
 # Bound here because it is read for every record.
 _activity_mark = current_activity.mark
@@ -32,16 +34,11 @@ class EmittingHandler(logging.Handler):
     """
 
     def __init__(self, level: int | str, options: Options) -> None:
-        try:
-            super().__init__(level)
-        except ValueError:
-            raise ConfigurationError("level: is not a level that logging knows") from None
         self._options = options
-        # Set from the start: `basicConfig` gives its own formatter to a handler without one.
-        self.formatter = KeyValueFormatter(source=options.source)
+        formatter = KeyValueFormatter(source=options.source)
         self._codec = Codec(
             options.packet,
-            self.formatter,
+            formatter,
             # A subclass with an `emit` or a `format` of its own must get every record there.
             compile_call_sites=(
                 type(self).emit is EmittingHandler.emit and not self._has_own_format()
@@ -56,6 +53,13 @@ class EmittingHandler(logging.Handler):
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.
         self._renewed: dict[int, Pipeline | Inactive] = {}
+        try:
+            # Last, because `logging.shutdown` flushes whatever has got this far.
+            super().__init__(level)
+        except ValueError:
+            raise ConfigurationError("level: is not a level that logging knows") from None
+        # Set from the start: `basicConfig` gives its own formatter to a handler without one.
+        self.formatter = formatter
         if not options.is_active:
             self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
@@ -68,6 +72,8 @@ class EmittingHandler(logging.Handler):
         return type(self).format is not EmittingHandler.format or "format" in self.__dict__
 
     def _new_pipeline(self) -> Pipeline | Inactive:
+        from logplex_handler.handler._pipeline import Inactive, Pipeline
+
         if not self._options.is_active:
             return Inactive()
         return Pipeline(self._options, self._codec, self._diagnostics)

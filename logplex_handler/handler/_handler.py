@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 from collections.abc import Hashable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.forks import LiveObjects
-from logplex_handler._sender.drop_reports import OnDrop
-from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler._emitting_handler import EmittingHandler
 from logplex_handler.handler.arguments import Arguments
-from logplex_handler.handler.options import resolve_for_process
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.resolver import Streams
+
+if TYPE_CHECKING:
+    from logplex_handler._sender.drop_reports import OnDrop
+    from logplex_handler._transport.session import SessionFactory
+    from logplex_handler.streams.resolver import Streams
 
 __all__ = ["LogplexHandler"]
 
@@ -187,9 +189,23 @@ class LogplexHandler(EmittingHandler):
         )
         problem = ""
         try:
+            # Imported here, and not in a thread: what delivers, and the HTTP libraries, which take
+            # long, are imported by the first handler.
+            from logplex_handler.handler.options import resolve_for_process
+
             super().__init__(level, resolve_for_process(given))
         except ConfigurationError as error:
             problem = str(error)
+        except ImportError as error:
+            problem = f"this Python cannot deliver: {error}"
+        except Exception as error:
+            # Raised by an argument, of a class of the application's own.
+            problem = f"an argument raised an error when it was read: {type(error).__name__}"
+        except BaseException as error:
+            # Perhaps raised by a signal handler.
+            traceback.clear_frames(error.__traceback__)
+            del given, url, headers, streams
+            raise
         if problem:
             # Raised here, so that no frame of the traceback holds the URL or a header.
             del given, url, headers, streams

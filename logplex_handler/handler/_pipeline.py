@@ -10,23 +10,21 @@ import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._delivery.scheduler import Scheduler
-from logplex_handler._delivery.spool_writer import SpoolWriter
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
-from logplex_handler._sender.disk_source import DiskOptions
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
-from logplex_handler._spool.spool import Served, Spool
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler.options import Options
@@ -34,6 +32,11 @@ from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.registry import Registry, rejected
 from logplex_handler.streams.stream import Stream, StreamContext
+
+if TYPE_CHECKING:
+    from logplex_handler._delivery.spool_writer import SpoolWriter
+    from logplex_handler._sender.disk_source import DiskOptions
+    from logplex_handler._spool.spool import Spool
 
 # Bytes of one request that many streams can always have, if half of the memory suffices for it; and
 # of the longest frame.
@@ -142,7 +145,21 @@ class Pipeline:
             limits, sender = _shared(limits, sender)
             may_reclaim = limits.on_full == "drop_oldest"
             self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim)
-        self._spool = spool = None if options.spool is None else Spool(options.spool)
+        self._spool: Spool | None = None
+        self._spool_writer: SpoolWriter | None = None
+        disk: DiskOptions | None = None
+        if options.spool is not None:
+            # With SQLite, which nothing else needs.
+            from logplex_handler._sender.disk_source import DiskOptions
+            from logplex_handler._spool.spool import Spool
+
+            self._spool = Spool(options.spool)
+            disk = DiskOptions(
+                # So that a chunk and a batch together leave most of a small accumulator free.
+                max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
+                batch_frames=limits.batch_frames,
+                has_token=options.token_as_appname,
+            )
         context = StreamContext(
             limits=limits,
             memory=self._memory,
@@ -155,13 +172,8 @@ class Pipeline:
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_delivering=self._is_delivering,
-            spool=spool,
-            disk=DiskOptions(
-                # So that a chunk and a batch together leave most of a small accumulator free.
-                max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
-                batch_frames=limits.batch_frames,
-                has_token=options.token_as_appname,
-            ),
+            spool=self._spool,
+            disk=disk,
             recover=self._recover,
         )
         own = None
@@ -186,10 +198,12 @@ class Pipeline:
         self._flusher = Flusher(
             self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
         )
-        self._spool_writer: SpoolWriter | None = None
-        if options.spool is not None and spool is not None:
+        if options.spool is not None and self._spool is not None:
+            from logplex_handler._delivery.spool_writer import SpoolWriter
+            from logplex_handler._spool.spool import Served
+
             self._spool_writer = SpoolWriter(
-                spool,
+                self._spool,
                 options.spool.interval,
                 served=Served(own_url=own is not None, streams=many),
                 stream=self._registry.stream,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from logplex_handler._buffer.bounded_queue import OnFull
-from logplex_handler._sender.drop_reports import OnDrop
-from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.streams.resolver import Streams
+
+if TYPE_CHECKING:
+    from logplex_handler._buffer.bounded_queue import OnFull
+    from logplex_handler._sender.drop_reports import OnDrop
+    from logplex_handler._transport.session import SessionFactory
+    from logplex_handler.streams.resolver import Streams
 
 # Longer waits than a day serve no purpose, and the operating system cannot do some of them.
 _MAX_SECONDS = 86_400

@@ -9,18 +9,16 @@ import os
 import re
 import socket
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from logging.handlers import SysLogHandler
 from pathlib import PurePath
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from logplex_handler._buffer.bounded_queue import BufferLimits, OnFull
 from logplex_handler._process.version import __version__
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
-from logplex_handler._spool import owner_locks
-from logplex_handler._spool.spool import SpoolOptions
 from logplex_handler._transport.transport import TransportOptions
 from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
@@ -30,12 +28,17 @@ from logplex_handler.handler.arguments import Arguments, flag, function, seconds
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
+if TYPE_CHECKING:
+    from logplex_handler._spool.spool import SpoolOptions
+
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
 _MAX_BATCH_BYTES = 8_000_000
 # A packet's length and a space stand before it in a frame.
 _FRAME_OVERHEAD = 8
 # Each may be a thread or two.
 _MAX_WORKERS = 64
+# The number of the default facility.
+_LOCAL7 = 23
 # l2met takes lines with these procids for lines of Heroku's own.
 _RESERVED_PROCIDS = frozenset({"router", "logplex"})
 # Bytes of a few chunks and of SQLite's own pages.
@@ -175,21 +178,29 @@ def _packet_form(
     machine: str,
     program: str,
 ) -> PacketForm:
-    facility = given["facility"]
-    if not isinstance(facility, str) or facility not in SysLogHandler.facility_names:
-        raise ConfigurationError(
-            "facility: must be one of " + ", ".join(SysLogHandler.facility_names)
-        )
     return PacketForm(
         hostname=_hostname(given["hostname"], environ, machine),
         appname=_appname(given, environ, destination),
         procid=_procid(given["procid"], environ, program),
-        facility=SysLogHandler.facility_names[facility],
+        facility=_facility(given["facility"]),
         structured_data=flag(given, "structured_data"),
         max_packet_bytes=whole_number(
             given, "max_packet_bytes", packet.MIN_PACKET_BYTES, packet.MAX_PACKET_BYTES
         ),
     )
+
+
+def _facility(name: object) -> int:
+    if name == "local7":
+        return _LOCAL7
+    # It imports other libraries.
+    from logging.handlers import SysLogHandler
+
+    if not isinstance(name, str) or name not in SysLogHandler.facility_names:
+        raise ConfigurationError(
+            "facility: must be one of " + ", ".join(SysLogHandler.facility_names)
+        )
+    return SysLogHandler.facility_names[name]
 
 
 def _checked_token(destination: Destination) -> str:
@@ -259,7 +270,8 @@ def _headers(given: Arguments, environ: Mapping[str, str]) -> dict[str, str]:
     extra = given["headers"] if given["headers"] is not None else {}
     if not isinstance(extra, Mapping):
         raise ConfigurationError("headers: must be a mapping of names to values")
-    for name, value in extra.items():
+    headers: dict[str, str] = {}
+    for name, value in _items("headers", extra):
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError("headers: holds a name that is no name of an HTTP header")
         if name.lower() in _OWN_HEADERS:
@@ -268,7 +280,22 @@ def _headers(given: Arguments, environ: Mapping[str, str]) -> dict[str, str]:
             raise ConfigurationError(
                 f"headers: the value of {name} must be one line of printable ASCII"
             )
-    return {**extra, "User-Agent": f"{user_agent} {_OWN_NAME}".strip()}
+        headers[name] = value
+    return {**headers, "User-Agent": f"{user_agent} {_OWN_NAME}".strip()}
+
+
+def _items(option: str, mapping: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The items of a mapping, which the application may have written.
+
+    Each value is looked up, since `logging.config` converts `ext://` and `cfg://` only then.
+    """
+    problem = ""
+    try:
+        return [(key, mapping[key]) for key in mapping]
+    except Exception as error:
+        problem = type(error).__name__
+        traceback.clear_frames(error.__traceback__)
+    raise ConfigurationError(f"{option}: cannot be read: {problem}")
 
 
 def _is_header_value(value: object) -> bool:
@@ -283,11 +310,19 @@ def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:
         return None
     if not isinstance(path, str | os.PathLike):
         raise ConfigurationError(f"spool: must be a path, not {type(path).__name__}")
-    path = os.fspath(path)
+    try:
+        path = os.fspath(path)
+    except Exception as error:
+        raise ConfigurationError(f"spool: has no path: {type(error).__name__}") from None
     if not isinstance(path, str) or "\0" in path:
         raise ConfigurationError("spool: must be a path without a NUL character")
     if os.path.basename(path) in ("", ".", "..") or path == ":memory:":
         raise ConfigurationError("spool: must be the path of a file")
+    try:
+        from logplex_handler._spool import owner_locks
+        from logplex_handler._spool.spool import SpoolOptions
+    except ImportError as error:
+        raise ConfigurationError(f"spool: this Python lacks a module: {error}") from None
     if not owner_locks.are_possible():
         raise ConfigurationError("spool: this system has no POSIX record locks (fcntl)")
     return SpoolOptions(path, max_bytes, interval)

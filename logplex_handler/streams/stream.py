@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
@@ -17,15 +18,11 @@ from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown
 from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
-from logplex_handler._sender.disk_queue import DiskQueue
-from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import DropReports, OnDrop
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.sender import Sender, SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._sender.urgency import Urgency
-from logplex_handler._spool.chunk import is_stream_id
-from logplex_handler._spool.spool import Spool
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
@@ -33,6 +30,10 @@ from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams.intake import Intake, OpenIntake, RejectingIntake
 from logplex_handler.streams.resolver import Resolved, Resolver
+
+if TYPE_CHECKING:
+    from logplex_handler._sender.disk_source import DiskOptions
+    from logplex_handler._spool.spool import Spool
 
 _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
@@ -73,7 +74,7 @@ class StreamContext:
     on_news: Callable[[Stream], None]
     is_delivering: Callable[[], bool]
     spool: Spool | None
-    disk: DiskOptions
+    disk: DiskOptions | None
     recover: Callable[[], object]
 
 
@@ -137,10 +138,16 @@ class Stream:
     def _new_source(self) -> Source:
         """The spool if it can hold the stream, else memory alone."""
         context = self._context
-        if context.spool is None or self.resolution.end_cause or not is_stream_id(self.id):
-            return Source(self.accumulator, context.sender.max_batch_bytes, context.codec)
-        queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
-        return DiskSource(queue, self.accumulator, context.disk, context.codec)
+        if context.spool is not None and context.disk is not None and not self.resolution.end_cause:
+            # Not needed without a spool, and imported already with one.
+            from logplex_handler._sender.disk_queue import DiskQueue
+            from logplex_handler._sender.disk_source import DiskSource
+            from logplex_handler._spool.chunk import is_stream_id
+
+            if is_stream_id(self.id):
+                queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
+                return DiskSource(queue, self.accumulator, context.disk, context.codec)
+        return Source(self.accumulator, context.sender.max_batch_bytes, context.codec)
 
     def _on_news(self) -> None:
         self._context.on_news(self)
