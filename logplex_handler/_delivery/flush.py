@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +22,39 @@ _PATIENCE = 0.1
 # Seconds that a caller that flushes must have left to begin a request. With less it would likely be
 # cut off, and sent again.
 _MIN_REQUEST = 1.0
+# Seconds between a `flush` and a `close` of the same shutdown, at most.
+_SAME_SHUTDOWN = 1.0
+
+
+class ShutdownClock:
+    """The seconds that flushing and closing may take.
+
+    At shutdown they share one deadline: `logging.shutdown`, like every other end of a process,
+    first flushes a handler and then closes it.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        # On the monotonic clock: the deadline, and when the last flush ended.
+        self._deadline = self._flushed_at = -math.inf
+        # Whether the whole process is about to end.
+        self._for_process = False
+
+    def start(self) -> None:
+        """From now on, further flushes and closing, however late, have the time that is left."""
+        self._for_process = True
+        self._deadline = time.monotonic() + self.timeout
+        self._flushed_at = math.inf
+
+    def left(self, *, closing: bool) -> float:
+        now = time.monotonic()
+        is_same = now - self._flushed_at < _SAME_SHUTDOWN
+        if not (is_same and (closing or self._for_process)):
+            self._deadline = now + self.timeout
+        return max(0.0, self._deadline - now)
+
+    def flushed(self) -> None:
+        self._flushed_at = time.monotonic()
 
 
 class Flusher:

@@ -6,7 +6,6 @@ This is the only module that connects these objects with each other.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
-from logplex_handler._delivery.flush import Flusher
+from logplex_handler._delivery.flush import Flusher, ShutdownClock
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
@@ -44,39 +43,6 @@ _MIN_SHARED_BATCH_BYTES = 65_536
 _MAX_FRAME_BYTES = 10_248
 # Seconds that closing waits for the last metrics of the handler itself.
 _HEALTH_PATIENCE = 1.0
-# Seconds between a `flush` and a `close` of the same shutdown, at most.
-_SAME_SHUTDOWN = 1.0
-
-
-class _ShutdownClock:
-    """The seconds that flushing and closing may take.
-
-    At shutdown they share one deadline: `logging.shutdown`, like every other end of a process,
-    first flushes a handler and then closes it.
-    """
-
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
-        # On the monotonic clock: the deadline, and when the last flush ended.
-        self._deadline = self._flushed_at = -math.inf
-        # Whether the whole process is about to end.
-        self._for_process = False
-
-    def start(self) -> None:
-        """From now on, further flushes and closing, however late, have the time that is left."""
-        self._for_process = True
-        self._deadline = time.monotonic() + self.timeout
-        self._flushed_at = math.inf
-
-    def left(self, *, closing: bool) -> float:
-        now = time.monotonic()
-        is_same = now - self._flushed_at < _SAME_SHUTDOWN
-        if not (is_same and (closing or self._for_process)):
-            self._deadline = now + self.timeout
-        return max(0.0, self._deadline - now)
-
-    def flushed(self) -> None:
-        self._flushed_at = time.monotonic()
 
 
 def _shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, SenderOptions]:
@@ -136,7 +102,7 @@ class Pipeline:
     def __init__(self, options: Options, codec: Codec, diagnostics: Diagnostics) -> None:
         self.here = forks.here()
         self.takes_entries = True
-        self._clock = _ShutdownClock(options.shutdown_timeout)
+        self._clock = ShutdownClock(options.shutdown_timeout)
         self._diagnostics = diagnostics
         many = options.lookup is not None
         limits, sender = options.accumulator, options.sender

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 # Longer waits than a day serve no purpose, and the operating system cannot do some of them.
 _MAX_SECONDS = 86_400
+
+# In lower case, the headers that the handler itself sets for every request.
+_OWN_HEADERS = (
+    "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
+    "host", "logplex-frame-id", "logplex-msg-count", "transfer-encoding", "user-agent",
+)  # fmt: skip
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -93,3 +103,37 @@ def function(option: str, value: Function | None) -> Function | None:
     if value is not None and not callable(value):
         raise ConfigurationError(f"{option}: must be callable, not {type(value).__name__}")
     return value
+
+
+def is_header_value(value: object) -> bool:
+    """Whether the value can be that of an HTTP header."""
+    return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+
+
+def headers(given: Arguments) -> dict[str, str]:
+    """Return the additional headers.
+
+    Each value is looked up, since `logging.config` converts `ext://` and `cfg://` only then.
+    """
+    extra = given["headers"]
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError("headers: must be a mapping of names to values")
+    found: dict[str, str] = {}
+    problem = ""
+    try:
+        found = {name: extra[name] for name in extra}
+    except Exception as error:
+        problem = f"cannot be read: {type(error).__name__}"
+        traceback.clear_frames(error.__traceback__)
+    for name, value in found.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            problem = "holds a name that is no name of an HTTP header"
+        elif name.lower() in _OWN_HEADERS:
+            problem = f"{name} is set by the handler"
+        elif not is_header_value(value):
+            problem = f"the value of {name} must be one line of printable ASCII"
+    if problem:
+        raise ConfigurationError(f"headers: {problem}")
+    return found

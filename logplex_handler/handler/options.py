@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -24,7 +23,15 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.arguments import Arguments, flag, function, seconds, whole_number
+from logplex_handler.handler.arguments import (
+    Arguments,
+    flag,
+    function,
+    headers,
+    is_header_value,
+    seconds,
+    whole_number,
+)
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
@@ -45,13 +52,6 @@ _RESERVED_PROCIDS = frozenset({"router", "logplex"})
 _MIN_SPOOL_BYTES = 64 * 1024
 
 _OWN_NAME = f"logplex_handler/{__version__}"
-# In lower case, the headers that the handler itself sets for every request.
-_OWN_HEADERS = (
-    "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
-    "host", "logplex-frame-id", "logplex-msg-count", "transfer-encoding", "user-agent",
-)  # fmt: skip
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +109,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
             max_batch_bytes=max_batch_bytes,
         ),
         transport=TransportOptions(
-            headers=_headers(given, environ),
+            headers=headers(given) | {"User-Agent": _user_agent(given["user_agent"], environ)},
             timeout=seconds(given, "timeout"),
             compress=flag(given, "compress"),
             session_factory=function("session_factory", given["session_factory"]),
@@ -263,43 +263,11 @@ def _program_name(program: str) -> str:
     return path.parent.name if path.name == "__main__.py" else path.name.removesuffix(".py")
 
 
-def _headers(given: Arguments, environ: Mapping[str, str]) -> dict[str, str]:
-    user_agent = given["user_agent"] or environ.get("LOGPLEX_USER_AGENT") or ""
-    if user_agent and not _is_header_value(user_agent):
+def _user_agent(given: str | None, environ: Mapping[str, str]) -> str:
+    user_agent = given or environ.get("LOGPLEX_USER_AGENT") or ""
+    if user_agent and not is_header_value(user_agent):
         raise ConfigurationError("user_agent: must be one line of printable ASCII")
-    extra = given["headers"] if given["headers"] is not None else {}
-    if not isinstance(extra, Mapping):
-        raise ConfigurationError("headers: must be a mapping of names to values")
-    headers: dict[str, str] = {}
-    for name, value in _items("headers", extra):
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError("headers: holds a name that is no name of an HTTP header")
-        if name.lower() in _OWN_HEADERS:
-            raise ConfigurationError(f"headers: {name} is set by the handler")
-        if not _is_header_value(value):
-            raise ConfigurationError(
-                f"headers: the value of {name} must be one line of printable ASCII"
-            )
-        headers[name] = value
-    return {**headers, "User-Agent": f"{user_agent} {_OWN_NAME}".strip()}
-
-
-def _items(option: str, mapping: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The items of a mapping, which the application may have written.
-
-    Each value is looked up, since `logging.config` converts `ext://` and `cfg://` only then.
-    """
-    problem = ""
-    try:
-        return [(key, mapping[key]) for key in mapping]
-    except Exception as error:
-        problem = type(error).__name__
-        traceback.clear_frames(error.__traceback__)
-    raise ConfigurationError(f"{option}: cannot be read: {problem}")
-
-
-def _is_header_value(value: object) -> bool:
-    return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+    return f"{user_agent} {_OWN_NAME}".strip()
 
 
 def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:

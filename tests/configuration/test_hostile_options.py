@@ -77,7 +77,7 @@ def test_an_interruption_leaves_no_secret_in_a_frame(error, monkeypatch):
     def interrupted(*args, **kwargs):
         raise error
 
-    for place in ("_headers", "_limits", "PacketForm"):
+    for place in ("headers", "_limits", "PacketForm"):
         with monkeypatch.context() as patch:
             patch.setattr(options, place, interrupted)
             with pytest.raises(error) as caught:
