@@ -16,7 +16,7 @@ from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
-from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
 Extract = Callable[[LogRecord], Entry | None]
@@ -100,7 +100,8 @@ class CompiledCallSites:
             if layout is None or render is None:
                 return None
             extract = extract_source(layout).function()
-            if extract(record) is not None:
+            entry = extract(record)
+            if entry is not None and (not fit.is_light or weight(entry) <= LIGHT):
                 return CallSite(layout, extract, render.function(), record.created)
         return None
 

@@ -94,8 +94,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         names["names"] = layout.attributes
         checks.append("and [*attributes] == names")
 
-    longest, longest_ascii = layout.longest
-    for variable, type_, kind in layout.values:
+    for variable, type_, kind, (longest, longest_ascii) in layout.values:
         is_known = kind in VALUE_KINDS
         type_name = type_.__name__ if is_known else f"type_of_{variable}"
         names[type_name] = type_

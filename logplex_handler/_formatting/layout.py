@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import METRIC, REPRESENTED, ValueKind, kind_of
-from logplex_handler._wire.entry import Entry, longest_of_light
+from logplex_handler._formatting.value_text import text_of
+from logplex_handler._wire.entry import WIDEST, Entry, longest_of_light
 from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
 # An entry with more values would not be light.
 _MAX_VALUES = 32
+_NUMBERS = (int, float, bool, NoneType)
 # Characters of each text of an entry that is not light. A longer one is formatted at once, since
 # its escapes may make it six times as long.
 _LONGEST = 65_536
@@ -43,6 +46,8 @@ class Value(NamedTuple):
     variable: str
     type: type
     kind: ValueKind
+    # The most characters that it may have if it is kept as a text: any, and ASCII.
+    longest: tuple[int, int] = (_LONGEST, _LONGEST)
 
 
 def as_tuple(values: Sequence[Value]) -> str:
@@ -98,11 +103,6 @@ class Layout:
     @property
     def start(self) -> str:
         return self.form.start(self.level_name, self.logger_name)
-
-    @property
-    def longest(self) -> tuple[int, int]:
-        """The most characters of each text: of any characters, and of ASCII."""
-        return longest_of_light(len(self.values)) if self.fit.is_light else (_LONGEST, _LONGEST)
 
     @property
     def metrics(self) -> list[tuple[str, Value]]:
@@ -196,6 +196,8 @@ def layout_of(
     ]
     if template is not None:
         template, all_kept = _represented(template, all_kept, len(message))
+    if fit.is_light:
+        all_kept = _bounded(all_kept, all_values)
     values = iter(all_kept)
     return Layout(
         number=number,
@@ -254,6 +256,24 @@ def _represented(template: str, values: list[Value], arguments: int) -> tuple[st
     texts = [text.replace("%", "%%") for text in texts]
     pieces = zip(texts, [*conversions, ""], strict=True)
     return "".join([text + conversion for text, conversion in pieces]), values
+
+
+def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
+    """The same, with the most characters of each text in a light entry: those of the typical one,
+    and an equal share of the remaining room."""
+    needed = []
+    for value, one in zip(values, typical, strict=True):
+        if value.kind.conversion or isinstance(one, str):
+            text = text_of(one)
+            needed.append(len(text) if text.isascii() else WIDEST * len(text))
+    numbers = len([value for value in values if value.type in _NUMBERS])
+    longest = longest_of_light(needed, numbers, len(values) - len(needed) - numbers)
+    return [
+        value._replace(longest=next(longest))
+        if value.kind.conversion or issubclass(value.type, str)
+        else value
+        for value in values
+    ]
 
 
 def _is_surely_a_message(template: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 # The values that a line is made of. Their number and types depend on the call site, so they are
@@ -23,7 +23,10 @@ _PLACE = 8
 # Bytes of an empty text: of ASCII characters, and of others, with up to four bytes for each.
 _TEXT = 56
 _WIDE_TEXT = 80
-_WIDEST = 4
+WIDEST = 4
+# Bytes of a number, and of a value of any other type, at most.
+_NUMBER = 40
+_OTHER = 120
 
 
 def weight(entry: Entry) -> int:
@@ -35,12 +38,22 @@ def weight(entry: Entry) -> int:
         elif value.isascii():
             size += _PLACE + _TEXT + len(value)
         else:
-            size += _PLACE + _WIDE_TEXT + _WIDEST * len(value)
+            size += _PLACE + _WIDE_TEXT + WIDEST * len(value)
     return size
 
 
-def longest_of_light(values: int) -> tuple[int, int]:
-    """The most characters of each text in a light entry of these many values: any, and ASCII."""
-    # The number of the call site and the time are two more values.
-    each = (LIGHT - _ENTRY) // (values + 2) - _PLACE - _WIDE_TEXT
-    return each // _WIDEST, each
+def longest_of_light(needed: Sequence[int], numbers: int, others: int) -> Iterator[tuple[int, int]]:
+    """The most characters of each text in a light entry: any, and ASCII.
+
+    Args:
+        needed: The bytes that each text needs at least; what is left is shared out equally.
+        numbers: The number of other values that are numbers, or smaller.
+        others: The number of values of other types.
+    """
+    room = LIGHT - _ENTRY - len(needed) * (_PLACE + _WIDE_TEXT) - others * (_PLACE + _OTHER)
+    # The number of the call site and the time are two more.
+    room -= (numbers + 2) * (_PLACE + _NUMBER)
+    share = (room - sum(needed)) // max(1, len(needed))
+    for bytes_of_text in needed:
+        longest = bytes_of_text + share if share >= 0 else -1
+        yield longest // WIDEST, longest

@@ -246,6 +246,33 @@ def test_a_long_text_has_one_call_site_that_takes_it(text):
     assert sent(codec, [entry]) == formatted(record)
 
 
+def test_texts_of_a_light_entry_share_its_room():
+    """One may be long if the others are short, as in a record that has a query."""
+    typical = make("%s took %s", ("SELECT " + "x" * 1000, 5), {"a": "b", "c": 1})
+    codec = codec_that_knows(typical)
+    for texts in [("x" * 1200, "b"), ("x" * 1000, "b" * 200), ("é" * 200, "é" * 20), ("", "")]:
+        record = make("%s took %s", (texts[0], 5), {"a": texts[1], "c": 1})
+        entry, is_light = codec.entry(record, FORMATTER)
+        assert is_compiled(entry)
+        assert is_light
+        assert codec.weigh(entry)[0] <= 2048
+        assert frames(codec, entry) == formatted(record)
+    entry, is_light = codec.entry(
+        make("%s took %s", ("x" * 2000, 5), {"a": "b", "c": 1}), FORMATTER
+    )
+    assert not is_light
+
+
+def test_an_entry_of_many_values_is_light_only_if_they_are_small():
+    """A UUID takes more memory than a number."""
+    for value, expected in [(5, True), (uuid.UUID(int=5), False)]:
+        record = make("shipped", (), {f"k{number}": value for number in range(25)})
+        codec = codec_that_knows(record)
+        entry, is_light = codec.entry(record, FORMATTER)
+        assert is_light is expected
+        assert frames(codec, entry) == formatted(record)
+
+
 def test_frames_of_long_texts_are_made_one_after_the_other():
     """A batch may have room for few of them."""
     record = make("got %s", ("x y " * 5000,))
