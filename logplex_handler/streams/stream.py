@@ -175,6 +175,9 @@ class Stream:
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
         """The next job, and the seconds until it is due; None if there is none."""
         if self.resolution.is_known:
+            if urgency and self._waits_as_refused and self.resolution.may_look_up_again:
+                # A flush does not make the receiver accept the URL, but there may be another one.
+                return Job.LOOK_UP, 0.0
             job, due_in = Job.DELIVER, self.sender.due_in(urgency)
         elif self.resolution.end_cause:
             return None
@@ -182,6 +185,11 @@ class Stream:
             has_records = self.source.backlog().records > 0
             job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_records=has_records)
         return None if due_in is None else (job, due_in)
+
+    @property
+    def _waits_as_refused(self) -> bool:
+        sender = self.sender
+        return bool(sender.set_aside_since) and sender.backoff.not_before > time.monotonic()
 
     @property
     def is_idle(self) -> bool:
