@@ -140,14 +140,15 @@ class KeyValueFormatter(logging.Formatter):
         extras, metrics = record_parts.pairs_and_metrics(
             record_parts.extras(record, form.omitted), form.own_keys
         )
-        error_keys = record_parts.ERROR_KEYS if record_parts.has_error(record) else frozenset()
+        has_error = record_parts.has_error(record)
+        error_keys = record_parts.ERROR_KEYS if has_error else frozenset()
         is_text = type(record.msg) is str or record.args
         if not is_text and isinstance(record.msg, Mapping):
             message = _pairs_of_mapping(record.msg, metrics, form, error_keys)
         else:
             message = _message(record, metrics, own_source, form, error_keys)
-        error = record_parts.error_pairs(record)
-        texts = record_parts.long_texts(record, self)
+        error = record_parts.error_pairs(record) if has_error else []
+        texts = record_parts.long_texts(record, self) if has_error else []
         if metrics and not (message or extras or error or texts):
             return form.metric_lines(metrics)
 

@@ -49,6 +49,10 @@ class Value(NamedTuple):
     # The most characters that it may have if it is kept as a text: any, and ASCII.
     longest: tuple[int, int] = (_LONGEST, _LONGEST)
 
+    @property
+    def is_text(self) -> bool:
+        return bool(self.kind.conversion) or issubclass(self.type, str)
+
 
 def as_tuple(values: Sequence[Value]) -> str:
     """The source of a tuple of the values."""
@@ -263,17 +267,12 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
     and an equal share of the remaining room."""
     needed = []
     for value, one in zip(values, typical, strict=True):
-        if value.kind.conversion or isinstance(one, str):
+        if value.is_text:
             text = text_of(one)
             needed.append(len(text) if text.isascii() else WIDEST * len(text))
     numbers = len([value for value in values if value.type in _NUMBERS])
     longest = longest_of_light(needed, numbers, len(values) - len(needed) - numbers)
-    return [
-        value._replace(longest=next(longest))
-        if value.kind.conversion or issubclass(value.type, str)
-        else value
-        for value in values
-    ]
+    return [value._replace(longest=next(longest)) if value.is_text else value for value in values]
 
 
 def _is_surely_a_message(template: str) -> bool:

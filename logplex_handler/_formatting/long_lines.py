@@ -11,11 +11,8 @@ from typing import NamedTuple
 
 from logplex_handler._wire import packet
 
-# A pair of a line in UTF-8, and what separates it from the next one.
-_PAIR = re.compile(
-    rb'(?P<key>[^\x00-\x20="\x7f]+)='
-    rb'(?:"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<bare>[^\x00-\x20="\\\x7f]+))(?: |\Z)'
-)
+# The start of a pair of a line in UTF-8, up to its value in quotes, or with its bare value.
+_START = re.compile(rb'([^\x00-\x20="\x7f]+)=(?:"|([^\x00-\x20="\\\x7f]+))')
 _METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
 _ELLIPSIS = "…".encode()
 # The longest escape is `\u00XX`.
@@ -65,14 +62,33 @@ def parts(line: bytes, room: int) -> list[bytes]:
 
 def _pairs(line: bytes) -> list[_Pair] | None:
     """The pairs of a line; None if it does not consist of pairs alone."""
-    pairs, end = [], 0
-    for match in _PAIR.finditer(line):
-        if match.start() != end:
+    pairs, position = [], 0
+    while position < len(line):
+        match = _START.match(line, position)
+        if match is None:
             return None
-        end = match.end()
-        content = match["bare"] if match["quoted"] is None else match["quoted"]
-        pairs.append(_Pair(match["key"], content, match[0].removesuffix(b" ")))
-    return pairs if end == len(line) and not line.endswith(b" ") else None
+        content, end = match[2], match.end()
+        if content is None:
+            # Found by the fastest search that there is, as such a value may be long.
+            end = _end_of_quoted(line, match.end())
+            content = line[match.end() : end - 1]
+        if not end or line[end : end + 1] not in (b"", b" ") or line.endswith(b" "):
+            return None
+        pairs.append(_Pair(match[1], content, line[position:end]))
+        position = end + 1
+    return pairs
+
+
+def _end_of_quoted(line: bytes, start: int) -> int:
+    """The index behind the quote that ends a value; 0 if there is none."""
+    end = start
+    while end := line.find(b'"', end) + 1:
+        first = quote = end - 1
+        while first > start and line[first - 1] == ord("\\"):
+            first -= 1
+        if (quote - first) % 2 == 0:
+            return end
+    return 0
 
 
 def _apart(pairs: list[_Pair], room: int) -> tuple[bytes, list[_Pair]]:

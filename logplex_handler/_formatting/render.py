@@ -45,6 +45,7 @@ def render(
     for entry in entries:
         try:
             _, created, $values = entry
+            $first_check
             microsecond = floor((created - second) * 1e6 + 0.5 - first_microsecond)
             if not 0 <= microsecond < 1000:
                 created = in_calendar(created)
@@ -113,6 +114,12 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
         limit = [f"most = min({longest}, {header + MAX_LINE_BYTES} + len(fields))"]
     elif not layout.fit.is_light:
         limit = [f"most = {longest}"]
+    first_check = []
+    if not layout.fit.is_light:
+        # A text that is too long for a packet need not be escaped to know that.
+        texts_of_line = [value.variable for value in layout.values if value.is_text]
+        first_check = [f"if len({text}) > most:" for text in texts_of_line]
+        first_check = [line for test in first_check for line in (test, "    raise OverflowError")]
     if limit:
         check = ["if len(packet) > most:", "    raise OverflowError"]
     if layout.fit.is_light:
@@ -128,6 +135,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
         "pieces": pieces,
         "limit": limit,
         "check": check,
+        "first_check": first_check,
         "frame": frame,
         "frame_in_bytes": frame_in_bytes,
     }
