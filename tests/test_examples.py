@@ -67,7 +67,7 @@ LINES = {
         r'order_id=42 customer="Zoë Ωmega"',
         r'app\[web\.1\]: level=info logger=shop status=delivered order="42 or 43"',
         r'app\[web\.1\]: level=error logger=shop msg="no such item" error=KeyError '
-        r"error_msg='kettle' traceback=\"Traceback .*KeyError: 'kettle'\"",
+        r"error_msg=\"'kettle'\" traceback=\"Traceback .*KeyError: 'kettle'\"",
         r"app\[web\.1\]: measure#web\.latency=4ms sample#db\.size=21\.5MB",
         r"app\[web\.1\]: level=info logger=shop msg=sold item=teapot count#orders=1",
     ],
