@@ -119,14 +119,12 @@ class Accumulator(WakingQueue):
             return seconds
 
     def end_throttle(self) -> None:
-        """Note that the caller has waited."""
         with self.lock:
             if self.backpressure is not None:
                 self.backpressure.end_throttle(time.monotonic(), len(self.entries))
             self._catch_up(replan=True)
 
     def backlog(self) -> Backlog:
-        """The entries that wait now."""
         with self.lock:
             self._catch_up()
             return self._backlog()
@@ -244,7 +242,6 @@ class Accumulator(WakingQueue):
             return not self._recovered_left and self._has_left(mark)
 
     def end_flush(self, mark: FlushMark) -> None:
-        """Forget the mark."""
         with self.lock:
             self._remove_mark(mark)
 

@@ -94,12 +94,10 @@ class BoundedQueue(WeighedQueue):
 
     @property
     def half_of_room(self) -> int:
-        """Half of the bytes that may wait in addition to those in transit."""
         return (self.limits.max_bytes - self.in_transit_bytes) // 2
 
     @property
     def is_memory_scarce(self) -> bool:
-        """Whether the memory that streams share is nearly used up."""
         return self._pool is not None and self._pool.is_scarce
 
     def most_unweighed(self, *, knows_batch: bool) -> int:
@@ -112,7 +110,6 @@ class BoundedQueue(WeighedQueue):
         return room if knows_batch else min(room, self.limits.batch_bytes - 1)
 
     def _counts(self) -> tuple[int, int, int, dict[str, int]]:
-        """Accepted, delivered, pending and dropped by cause."""
         queued, ledger = len(self.entries), self.ledger
         accepted = self.taken + queued + ledger.never_taken + self.recovered
         pending = queued + self.in_transit + self._recovered_left
@@ -172,7 +169,6 @@ class BoundedQueue(WeighedQueue):
         return taken
 
     def _put_back(self, entries: Sequence[Entry]) -> None:
-        """Put the entries taken last back to the front, in order and with their age."""
         self._return_taken(entries)
         self.in_transit -= len(entries)
         self.since = min(self.since, self._since_before_take, time.monotonic())
@@ -211,7 +207,6 @@ class BoundedQueue(WeighedQueue):
         return left
 
     def _fits(self, size: int) -> bool:
-        """Whether this many bytes fit in addition to the weighed entries."""
         needed = self.weighed_bytes + self.in_transit_bytes + size
         if needed > self.allowed and self._pool is not None:
             self._pool.reserve(self, needed)

@@ -58,11 +58,9 @@ class Ledger:
             return self._reportable
 
     def total_reportable(self) -> int:
-        """The number of all drops so far that must be reported."""
         return sum(self._reportable.values())
 
     def dropped_by_cause(self) -> dict[str, int]:
-        """All drops, including rejected records."""
         return dict(self._dropped)
 
 

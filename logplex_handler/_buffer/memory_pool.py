@@ -134,7 +134,6 @@ class MemoryPool:
 
     @property
     def has_reclaimed(self) -> bool:
-        """Whether `shrink_holders` must be called."""
         return bool(self._to_shrink)
 
     def shrink_holders(self) -> None:

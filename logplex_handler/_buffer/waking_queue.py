@@ -1,23 +1,32 @@
-"""The reasons to wake a worker, and how many entries may come before there is another."""
+"""When to wake a worker, and when callers pause briefly for it.
+
+A thread that logs without a pause yields the interpreter only every five milliseconds, and eight
+such threads every forty. The worker needs the interpreter each time it has sent or received data.
+If entries come faster than they are taken, their callers are throttled: they pause together, for a
+moment at a time.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from typing import NamedTuple, TypeAlias
 
-from logplex_handler._buffer.backpressure import (
-    CALM,
-    NO_CONGESTION,
-    PATIENCE,
-    PATIENCE_WITH_A_DISK,
-    Backpressure,
-)
 from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._wire.entry import LIGHT, Weigh
 
+# Lengths of a queue: from the first on it is congested; below the second it is no longer congested.
+# After throttling, callers are throttled again when the queue has grown by the third.
+_CONGESTED = 6144
+NO_CONGESTION = 1024
+_MORE = 256
+# Seconds of throttling during which no entries are taken, after which throttling stops: the
+# receiver probably does not answer. A disk may be busy for longer, but it does answer.
+_PATIENCE = 0.03
+_PATIENCE_WITH_A_DISK = 1.0
 # Looks at the queue while the second half of the room fills, if no entries are taken. At each look
 # the caller may be throttled. Enough that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
@@ -111,6 +120,53 @@ class Backlog(NamedTuple):
     flushing: bool
 
 
+class Backpressure:
+    """Whether a queue is congested, and how long callers then wait. The owner guards it.
+
+    Args:
+        patience: Seconds of throttling without a take, after which throttling stops.
+
+    Attributes:
+        congested_at: The number of queued entries from which the queue is congested.
+    """
+
+    __slots__ = ("_left", "_patience", "_until", "congested_at")
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self.congested_at = _CONGESTED
+        # When the current wait ends, on the monotonic clock.
+        self._until = 0.0
+        self._patience = self._left = patience
+
+    @property
+    def has_patience(self) -> bool:
+        return self._left > 0
+
+    def begin_throttle(self, now: float, seconds: float) -> float:
+        """Seconds that the caller waits; callers that come meanwhile wait for the same moment."""
+        if now >= self._until:
+            self._until = now + seconds
+            self._left -= seconds
+            self.congested_at = NO_CONGESTION
+        return self._until - now
+
+    def end_throttle(self, now: float, queued: int) -> None:
+        """Note that the wait is over for at least one caller."""
+        if queued >= NO_CONGESTION and now < self._until:
+            return
+        self.congested_at = max(_CONGESTED, queued + _MORE) if self._left > 0 else sys.maxsize
+
+    def taken(self, queued: int) -> None:
+        """Note that entries were taken, and how many are left."""
+        if self._left <= 0:
+            self.congested_at = max(_CONGESTED, queued)
+        self._left = self._patience
+
+
+# The state of a queue whose callers were never throttled.
+_CALM = Backpressure()
+
+
 class WakingQueue(BoundedQueue):
     """Knows when to wake a worker, and when callers are throttled.
 
@@ -149,14 +205,13 @@ class WakingQueue(BoundedQueue):
     @property
     def is_congested(self) -> bool:
         """Whether entries come faster than they are taken, and throttling the callers helps."""
-        backpressure = self.backpressure or CALM
+        backpressure = self.backpressure or _CALM
         return len(self.entries) >= backpressure.congested_at or (
             self.is_short_of_room and backpressure.has_patience
         )
 
     @property
     def is_nearly_empty(self) -> bool:
-        """Whether throttling can stop."""
         return len(self.entries) < NO_CONGESTION and not self.is_short_of_room
 
     @property
@@ -165,7 +220,7 @@ class WakingQueue(BoundedQueue):
 
     def _backpressure_of_its_own(self) -> Backpressure:
         if self.backpressure is None:
-            patience = PATIENCE_WITH_A_DISK if self.limits.has_disk else PATIENCE
+            patience = _PATIENCE_WITH_A_DISK if self.limits.has_disk else _PATIENCE
             self.backpressure = Backpressure(patience)
         return self.backpressure
 
@@ -181,7 +236,7 @@ class WakingQueue(BoundedQueue):
         return is_news or self.is_congested
 
     def _plan_look(self) -> None:
-        backpressure = self.backpressure or CALM
+        backpressure = self.backpressure or _CALM
         self.look_at = next_look(
             self,
             self.woken_for,
@@ -198,7 +253,6 @@ class WakingQueue(BoundedQueue):
         self.woken_for = known | (self.woken_for & DROPS)
 
     def _note_room(self) -> None:
-        """Note that there may be room."""
         if self.is_short_of_room and not self._reasons() & ROOM:
             self.woken_for &= ~ROOM
 

@@ -68,7 +68,6 @@ class WeighedQueue:
 
     @property
     def frames(self) -> int:
-        """The packets that all entries will make."""
         return self.weighed_frames + len(self.entries) - self.weighed
 
     def _add_mark(self, mark: FlushMark) -> None:
@@ -91,14 +90,12 @@ class WeighedQueue:
                 mark.place -= 1
 
     def _drop_oldest(self, size: int, frames: int) -> None:
-        """Drop the entry at the front, which was weighed, and has this weight."""
         self.weighed -= 1
         self.weighed_bytes -= size
         self.weighed_frames -= frames
         self._drop_at(0)
 
     def _drop_all(self) -> int:
-        """Drop all entries; return how many there were."""
         number = 0
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
         while self.entries:
@@ -109,7 +106,6 @@ class WeighedQueue:
         return number
 
     def _keep_next(self, size: int, frames: int) -> None:
-        """Note the weight of the first entry that was not weighed."""
         self.weighed += 1
         self.weighed_bytes += size
         self.weighed_frames += frames
@@ -140,7 +136,6 @@ class WeighedQueue:
         return taken, size
 
     def _return_taken(self, entries: Sequence[Entry]) -> None:
-        """Put the entries taken last back to the front, in order."""
         for entry in reversed(entries):
             self._keep_next(*self.weigh(entry))
             self.taken -= 1

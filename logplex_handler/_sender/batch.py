@@ -57,7 +57,6 @@ class Part:
 
     @property
     def number(self) -> int:
-        """The number of frames."""
         return frame_count(self.frames)
 
 
@@ -155,17 +154,14 @@ class Batch:
         return is_turn and part is not None and not part.is_probe
 
     def probe(self, frame: OwnFrame) -> None:
-        """Send this frame before the next part."""
         self._parts.append(Part([frame], is_probe=True))
 
     @property
     def notice_accepted(self) -> bool:
-        """Whether no drop notice in it was refused."""
         return not self._notice_refused
 
     @property
     def refusal(self) -> Refusal:
-        """The consequence of a refusal of the next part."""
         if not self._parts:
             return Refusal()
         if self._any_accepted or self._parts[-1].number > 1 or self._parts[-1].is_probe:
@@ -174,7 +170,6 @@ class Batch:
 
     @property
     def is_over(self) -> bool:
-        """Whether every frame has an outcome."""
         return not self._parts and not self._refused
 
     @property
@@ -187,7 +182,6 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Bytes of the frames that are not settled."""
         return sum([total_bytes(part.frames) for part in self._parts]) + total_bytes(self._refused)
 
     @property

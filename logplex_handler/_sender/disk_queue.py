@@ -126,7 +126,6 @@ class DiskQueue:
             self.written = records
 
     def lease(self, chunks: Iterable[Chunk]) -> None:
-        """Count chunks as taken."""
         for chunk in chunks:
             if chunk.recovered:
                 self.recovered -= chunk.records
@@ -152,13 +151,11 @@ class DiskQueue:
         self.delete_settled()
 
     def end(self) -> None:
-        """Delete all chunks of the stream, now or later, because it has ended."""
         self.has_ended = True
         self.written = self.recovered = 0
         self.delete_settled()
 
     def delete_settled(self) -> None:
-        """Delete the chunks that could not be deleted before."""
         try:
             if self.has_ended and not self._is_cleared:
                 self._spool.delete_stream(self._stream)

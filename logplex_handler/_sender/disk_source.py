@@ -72,7 +72,6 @@ class DiskSource(Source):
 
     @property
     def records(self) -> int:
-        """Records that wait on disk, or for the disk."""
         queue = self._queue
         return queue.written + queue.recovered + records_in(self._unwritten)
 
@@ -254,7 +253,6 @@ class DiskSource(Source):
 
 
 def _on_disk(hostname: str | None) -> Destination:
-    """The destination of frames on disk."""
     return Destination("", "", _NO_TOKEN, hostname)
 
 

@@ -44,12 +44,10 @@ class DropReports:
 
     @property
     def is_due_locally(self) -> bool:
-        """Whether there is something to report to the callback or on stderr."""
         return self._accumulator.ledger.has_unreported or bool(self._rejected)
 
     @property
     def reported_in_stream(self) -> int:
-        """How many drops were reported in the stream."""
         return self._in_stream.total()
 
     @property

@@ -76,7 +76,6 @@ class InFlight:
 
     @property
     def has_batch(self) -> bool:
-        """Whether there is a batch that is not settled yet."""
         return self._sending is not None
 
     @property
@@ -91,7 +90,6 @@ class InFlight:
 
     @property
     def pending(self) -> int:
-        """Records that wait or are being sent."""
         return self._accumulator.counts()[2]
 
     def next_part(self) -> Part | None:
@@ -160,11 +158,9 @@ class InFlight:
 
     @property
     def refusal(self) -> Refusal:
-        """The consequence of a refusal of the part being sent."""
         return Refusal() if self._sending is None else self._sending[0].refusal
 
     def part_accepted(self) -> None:
-        """Note that the part that was sent is accepted."""
         if self._sending is not None:
             batch, lease = self._sending
             self._settle(batch, lease, *batch.part_accepted())

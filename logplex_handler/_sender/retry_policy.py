@@ -170,11 +170,9 @@ class Backoff:
         self.not_before = now + seconds
 
     def retry_now(self) -> None:
-        """Do not wait, whatever has failed before."""
         self.not_before = 0.0
 
     def reset(self) -> None:
-        """Note a successful attempt."""
         self.failures = 0
         self.not_before = self.retry_after_until = 0.0
 

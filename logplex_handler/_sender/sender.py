@@ -182,13 +182,11 @@ class Sender:
         return decision
 
     def discard_batch(self) -> None:
-        """Discard the batch, because the stream has ended."""
         self.in_flight.discard_batch()
         self.set_aside_since = None
 
     @property
     def sent(self) -> Stats:
-        """The counts of requests; those of records are the accumulator's."""
         return Stats(
             requests=self._requests,
             retries=self._retries,

@@ -95,7 +95,6 @@ class Source:
         return True
 
     def backlog(self) -> Backlog:
-        """The waiting records."""
         return self._accumulator.backlog()
 
     def readable_in(self, now: float) -> float:
@@ -190,7 +189,6 @@ def drain(
 
 
 def held_bytes(frames: Iterable[Frame]) -> int:
-    """Memory that frames hold."""
     return total_bytes(frames) + frame_count(frames) * _FRAME_OVERHEAD
 
 

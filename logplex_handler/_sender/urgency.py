@@ -35,7 +35,6 @@ class UrgencyMonitor:
 
     @property
     def current(self) -> Urgency:
-        """The urgency at this moment."""
         if self._is_closing:
             return Urgency.CLOSING
         if self._deadlines and max([*self._deadlines.values(), 0.0]) > time.monotonic():
@@ -56,7 +55,6 @@ class UrgencyMonitor:
             self._deadlines.pop(flush, None)
 
     def close(self) -> None:
-        """Note that the handler closes."""
         self._is_closing = True
 
 
