@@ -193,11 +193,15 @@ class Codec:
         try:
             if entry[0] > 0:
                 layout = self._compiled.by_number[entry[0]].layout
-                return form.frames(entry[1], layout.level, layout.line(entry), parts)
+                return form.frames(entry[1], layout.level, layout.line(entry), self._cut)
             _, created, level, *is_foreign, text = entry
-            return form.frames(created, level, text, None if is_foreign else parts)
+            return form.frames(created, level, text, None if is_foreign else self._cut)
         except Exception:
             return []
+
+    def _cut(self, line: bytes, room: int) -> list[bytes]:
+        form = line_form(self._own_formatter() or self.default_formatter)
+        return parts(line, room, [pair.key.encode() for pair in form.live] if form else ())
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
         return readdressed(frame, self._packet_for(old), self._packet_for(new))

@@ -7,6 +7,7 @@ value forge pairs, metrics, or a whole line.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from logplex_handler._wire import packet
@@ -29,21 +30,22 @@ class _Pair(NamedTuple):
     text: bytes
 
 
-def parts(line: bytes, room: int) -> list[bytes]:
+def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
     """The line as parts of at most `room` bytes each, which are key=value lines by themselves.
 
-    Each part repeats the head of the line (`source`, static pairs, `level`, `logger`) and says
-    which part it is, as in `part=2/3`. The other pairs follow in their order. A pair that does not
-    fit in a part of its own is cut: each piece of its value is quoted under its key. The pieces of
-    a value, joined, are the value. A pair of the head that takes too much of each part is treated
-    like the other pairs; a key that does so is shortened and ends with `…`.
+    Each part repeats the head of the line (`source`, static pairs, `level`, `logger`, and pairs
+    that follow with one of the keys `live`) and says which part it is, as in `part=2/3`. The other
+    pairs follow in their order. A pair that does not fit in a part of its own is cut: each piece of
+    its value is quoted under its key. The pieces of a value, joined, are the value. A pair of the
+    head that takes too much of each part is treated like the other pairs; a key that does so is
+    shortened and ends with `…`.
 
     A line that is not key=value, from a formatter of the application, is cut between characters.
     """
     pairs = _pairs(line)
     if pairs is None:
         return packet.pieces(line, room)
-    head, others = _apart(pairs, room // 2)
+    head, others = _apart(pairs, room // 2, live)
     digits = len(str(len(line) // room + 1))
     while True:
         number = b"9" * digits
@@ -91,10 +93,12 @@ def _end_of_quoted(line: bytes, start: int) -> int:
     return 0
 
 
-def _apart(pairs: list[_Pair], room: int) -> tuple[bytes, list[_Pair]]:
+def _apart(pairs: list[_Pair], room: int, live: Collection[bytes]) -> tuple[bytes, list[_Pair]]:
     """The head of a line in at most `room` bytes, and the pairs that are not in it."""
     keys = [pair.key for pair in pairs]
     end = keys.index(b"logger") + 1 if b"logger" in keys else 0
+    while 0 < end < len(keys) and keys[end] in live:
+        end += 1
     # The static pairs may be many, so they come last.
     most_important_first = sorted(
         range(end), key=lambda index: keys[index] not in (b"source", b"level", b"logger")

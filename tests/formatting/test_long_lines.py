@@ -184,6 +184,20 @@ def test_each_part_repeats_the_head_and_goes_on_with_the_value():
     assert second.endswith('xxx" n=1')
 
 
+def test_a_callable_pair_is_repeated_like_the_other_static_pairs():
+    """So that all parts of a request's line are found by its id."""
+    formatter = KeyValueFormatter(
+        static={"team": "a", "request": lambda: "r-1", "no": lambda: None}
+    )
+    codec = Codec(SMALL, formatter, own_formatter=lambda: formatter)
+    entry, _ = codec.entry(record("hello", extra={"ua": "x" * 5000, "request": "y"}), formatter)
+    texts = packets_of(codec, entry)
+    head = "team=a level=info logger=shop request=r-1 part="
+    assert len(texts) == 3
+    assert all(text.startswith(head) for text in texts)
+    assert texts[-1].endswith('xxx" request=y')
+
+
 def test_thousands_of_short_pairs_stay_whole():
     """Parts are counted with as many digits as they need."""
     extra = {f"key{number}": number for number in range(5000)}

@@ -253,3 +253,26 @@ def test_an_interruption_reaches_the_caller(error):
         logger.info("bye")
         assert handler.flush(5)
         assert receiver.lines[-1].pairs[-1] == ("msg", "bye")
+
+
+@pytest.mark.parametrize("formatter", [FORMATTER, logging.Formatter("%(message)s")])
+def test_a_program_that_runs_out_of_stack_loses_nothing_else(formatter):
+    """Wherever the stack ends, the handler goes on, and its counts are right."""
+
+    def deeper(depth):
+        logger.info("hello %s", depth)
+        deeper(depth + 1)
+
+    with (
+        LogplexReceiver() as receiver,
+        logging_to(receiver.url, formatter=formatter) as (logger, handler),
+    ):
+        for _ in range(3):
+            with pytest.raises(RecursionError):
+                deeper(0)
+        logger.info("bye")
+        assert handler.flush(5)
+        stats = handler.stats()
+        assert balanced(stats)
+        assert stats.delivered + stats.dropped.get("format_error", 0) == stats.accepted
+        assert "bye" in receiver.lines[-1].text
