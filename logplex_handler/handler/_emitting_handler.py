@@ -65,7 +65,8 @@ class EmittingHandler(logging.Handler):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name == "format":
+        # A subclass may set it before it calls `__init__`.
+        if name == "format" and "_codec" in self.__dict__:
             self._codec.stop_compiling()
 
     def _has_own_format(self) -> bool:

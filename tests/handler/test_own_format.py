@@ -84,6 +84,17 @@ def test_of_an_instance(is_compiled):
         handler.close()
 
 
+def test_of_an_instance_that_sets_it_before_anything_else():
+    """Its class need not know how the handler begins."""
+
+    class Early(LogplexHandler):
+        def __init__(self, url):
+            self.format = lambda record: f"early {record.name}"
+            super().__init__(url)
+
+    assert sent(Early) == ["early shop"] * 60
+
+
 def test_a_text_of_several_lines_is_one_packet_unless_the_formatter_makes_lines():
     """A line break in other text is made visible."""
 
