@@ -51,8 +51,30 @@ LEVERS = (
     "with small batches",
 )
 
+# Those that matter to other records, measured with the mix.
+MIX_LEVERS = (
+    "without call sites of metrics and mappings",
+    "without call sites of named arguments",
+    "with equal shares of a light entry",
+    "without kept frames of tracebacks",
+)
+
 # The other kinds of records. The expensive ones run with fewer records.
-KINDS = {"plain": 0.25, "fstring": 0.25, "template": 0.25, "exception": 0.05, "long": 0.01}
+KINDS = {
+    "web_mix": 0.25,
+    "worker_mix": 0.25,
+    "plain": 0.25,
+    "fstring": 0.25,
+    "template": 0.25,
+    "metric": 0.25,
+    "metrics": 0.25,
+    "mapping": 0.25,
+    "values": 0.25,
+    "accented": 0.25,
+    "medium": 0.1,
+    "exception": 0.05,
+    "long": 0.01,
+}
 
 # Shares of 200,000: 10,000 to 1,000,000 records, and with --largest 10,000,000.
 SIZES = (0.05, 0.5, 5.0)
@@ -85,6 +107,11 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
             for subject in ("null", "ours")
         ),
     }
+    mix = [
+        Run(subject, "burst", KINDS["web_mix"], kind="web_mix")
+        for subject in (*OWN, "without compiled call sites", *MIX_LEVERS)
+    ]
+    cases["mix levers"] = tuple(mix)
     for kind, share in KINDS.items():
         cases[kind] = _side_by_side("burst", share=share, kind=kind)
     return cases

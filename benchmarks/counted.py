@@ -25,6 +25,8 @@ WARM_UP = 1_000
 # The number of records that makes a batch due. The program waits for each batch; otherwise its size
 # would depend on the clock.
 BATCH = 500
+# The share of the records for kinds that cost more.
+SHARES = {"long": 0.1, "medium": 0.2, "exception": 0.4}
 # Nanoseconds from one record to the next, so that half of the records have a new millisecond.
 APART = 500_000
 
@@ -88,20 +90,23 @@ def log(logger: logging.Logger, subject: Subject, log_one: LogOne, records: rang
 
 
 def main() -> None:
-    records = int(sys.argv[1])
     kinds = sys.argv[2:]
+    parts = [
+        (kind, round(WARM_UP * share), round(int(sys.argv[1]) * share))
+        for kind, share in [(kind, SHARES.get(kind, 1)) for kind in kinds]
+    ]
     run_clock()
     for subject in (null(""), ours()):
         logger = make_logger(subject)
-        for kind in kinds:
-            log(logger, subject, KINDS[kind], range(WARM_UP))
+        for kind, warm_up, records in parts:
+            log(logger, subject, KINDS[kind], range(warm_up))
             os.getloadavg()
             log(logger, subject, KINDS[kind], range(records))
             os.getloadavg()
         logger.removeHandler(subject.handler)
         if isinstance(subject.handler, LogplexHandler):
             stats = subject.handler.stats()
-            if stats.delivered != (WARM_UP + records) * len(kinds):
+            if stats.delivered != sum([warm_up + records for _, warm_up, records in parts]):
                 sys.exit(f"not all were delivered: {stats}")
 
 

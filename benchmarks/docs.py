@@ -20,6 +20,7 @@ GENERATED = {
     "peers": report.peers,
     "kinds": report.kinds,
     "levers": report.levers,
+    "mix levers": report.mix_levers,
     "made": report.made,
 }
 

@@ -26,8 +26,11 @@ COMMITTED = HERE / "instructions.json"
 
 RECORDS = 10_000
 ROOM = 0.10
-# Two kinds are counted at the same time, so each expensive kind is paired with a cheap one.
-GROUPS = (("plain", "exception"), ("extras", "template"))
+# Two groups are counted at the same time, so each has as many of the expensive kinds.
+GROUPS = (
+    ("plain", "exception", "metric", "mapping", "accented", "medium"),
+    ("extras", "template", "metrics", "values", "long", "web_mix"),
+)
 
 Figures = dict[str, float]
 

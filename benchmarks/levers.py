@@ -6,7 +6,7 @@ that none is measured that changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import requests
@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection
 
 from logplex_handler import LogplexHandler
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._formatting import codec
+from logplex_handler._formatting import call_sites, codec, layout, message_template, tracebacks
 from logplex_handler._process import forks
 from logplex_handler._sender import urgency
 from logplex_handler._transport.connection import BoundedHTTPConnection
@@ -70,6 +70,41 @@ def with_small_batches(url: str) -> Subject:
     return Subject(handler, lambda: handler.flush(60))
 
 
+def without_call_sites_of_metrics_and_mappings(url: str) -> Subject:
+    """Records with metrics, or with a mapping as message, are formatted in the calling thread."""
+    layout_of = layout.layout_of
+
+    def ordinary(*given: Any) -> Any:
+        found = layout_of(*given)
+        return None if found is None or found.metrics or found.keys is not None else found
+
+    _change(call_sites, "layout_of", ordinary)
+    return ours(url)
+
+
+def without_call_sites_of_named_arguments(url: str) -> Subject:
+    """Records whose arguments are a mapping are formatted in the calling thread."""
+    _change(message_template, "by_position", lambda template: None)
+    return ours(url)
+
+
+def with_equal_shares_of_a_light_entry(url: str) -> Subject:
+    """No text of a light entry may be longer because others are shorter."""
+
+    def equal(needed: Sequence[int], numbers: int, others: int) -> Iterator[tuple[int, int]]:
+        each = 2000 // (len(needed) + numbers + others + 2) - 88
+        return iter([(each // 4, each)] * len(needed))
+
+    _change(layout, "longest_of_light", equal)
+    return ours(url)
+
+
+def without_kept_frames_of_tracebacks(url: str) -> Subject:
+    """The standard library formats each traceback."""
+    _change(tracebacks, "written", lambda formatter, given: formatter.formatException(given))
+    return ours(url)
+
+
 def _change(owner: Any, name: str, value: object) -> None:
     getattr(owner, name)
     setattr(owner, name, value)
@@ -86,5 +121,9 @@ LEVERS: dict[str, Callable[[str], Subject]] = {
         without_linger,
         without_throttling,
         with_small_batches,
+        without_call_sites_of_metrics_and_mappings,
+        without_call_sites_of_named_arguments,
+        with_equal_shares_of_a_light_entry,
+        without_kept_frames_of_tracebacks,
     )
 }

@@ -25,6 +25,7 @@ def whole(results: Results) -> str:
         "Peers": peers(results),
         "Kinds of records": kinds(results),
         "Levers": levers(results),
+        "Levers of the mix": mix_levers(results),
         "How it was made": made(results),
     }
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
@@ -90,18 +91,23 @@ def subjects(rounds: Sequence[figures.Round], case: str) -> list[str]:
 
 def levers(results: Results) -> str:
     """The cost of the handler without one of its optimizations."""
-    return _each(results, _levers)
+    return _each(results, lambda measured: _levers(measured, "levers"))
 
 
-def _levers(measured: Measured) -> str:
+def mix_levers(results: Results) -> str:
+    """The same, for the mix of records."""
+    return _each(results, lambda measured: _levers(measured, "mix levers"))
+
+
+def _levers(measured: Measured, case: str) -> str:
     rounds = measured["rounds"]
     rows = []
-    for name in subjects(rounds, "levers"):
+    for name in subjects(rounds, case):
         if name not in ("null", "queue"):
             row = ["as it is" if name == "ours" else name]
             for part in ("caller", "whole"):
-                row.append(_show(spread(figures.overhead("levers", part, name), rounds), 2))
-            lost = spread(figures.lost("levers", name), rounds)
+                row.append(_show(spread(figures.overhead(case, part, name), rounds), 2))
+            lost = spread(figures.lost(case, name), rounds)
             rows.append([*row, f"{lost.middle:,.0f}" if lost else ""])
     return _table(["", "overhead of the caller", "of the whole", "lost"], rows)
 
