@@ -210,10 +210,12 @@ class CallSites:
         return None
 
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
+        # First, since the text of a value may log the same again, which must not compile it too.
+        self._counts[signature] = -math.inf
         compiled = self._compiled.compile(record, form)
-        self._counts[signature] = -math.inf if compiled is None else 0
         if compiled is None:
             return
+        self._counts[signature] = 0
         self._by_signature[signature] = (*self._by_signature.get(signature, ()), compiled)
         if excess := self._compiled.excess():
             self._by_signature = {
