@@ -2,21 +2,65 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import itertools
+import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+import logplex_handler
 from logplex_handler import LogplexHandler
-from logplex_handler._formatting import grammar, message_template
+from logplex_handler._formatting import long_lines
 from logplex_handler._transport.answer import retry_after
+from logplex_handler._wire import packet
+from logplex_handler.metrics import metric_pairs
+from logplex_handler.testing import _text_parser, _verdict, wire_parser
 from logplex_handler.testing._text_parser import parse_pairs
 from logplex_handler.testing._verdict import as_shown
 from logplex_handler.testing.wire_parser import Malformed
+from tests.formatting.shared import line
 
-# Time: what is sixteen times as long takes about sixteen times as long.
+PACKAGE = Path(logplex_handler.__file__).parent
 
-_LONG = {
+
+def seconds(call, n):
+    """The seconds of this thread that the call works for so long an input, at best."""
+    fastest = float("inf")
+    for _ in range(3):
+        started = time.thread_time()
+        with suppress(Malformed):
+            call(n)
+        fastest = min(fastest, time.thread_time() - started)
+    return fastest
+
+
+def is_linear(call):
+    """Whether what is sixteen times as long takes about sixteen times as long."""
+    n = 100
+    while (short := seconds(call, n)) < 0.0002 and n < 64_000:
+        n *= 2
+    # What grows with the square takes 256 times as long.
+    return seconds(call, 16 * n) < 100 * max(short, 0.0002)
+
+
+def test_what_grows_with_the_square_is_found():
+    """The check itself, on a pattern that reads many zeros in two ways."""
+    assert not is_linear(lambda n: re.search(r"%[#0]*\d*!", "%" + "0" * n))
+    assert not is_linear(lambda n: re.findall("a+=", "a" * n))
+    assert is_linear(lambda n: re.findall("a=", "a" * n))
+
+
+def _refused(**options):
+    with suppress(ValueError):
+        LogplexHandler(**{"url": "http://token:t@127.0.0.1:1", **options})
+
+
+LONG = {
     "pairs": lambda n: parse_pairs('a="' + "\\" * n),
     "keys": lambda n: parse_pairs("a" * n),
     "escapes": lambda n: parse_pairs('a="' + "\\n" * n),
@@ -27,42 +71,200 @@ _LONG = {
     "Retry-After in digits": lambda n: retry_after("9" * n, 0),
     "a header option": lambda n: _refused(headers={"X": "a " * n + "\n"}),
     "a URL": lambda n: _refused(url="https://token:t@" + "a." * n),
-    "a conversion": lambda n: message_template.plan("user=%" + "0" * n + "! tries=%d", frozenset()),
-    "conversions": lambda n: message_template.parts("%(" + "%0" * n),
-    "names of conversions": lambda n: message_template.parts("%(a" * n),
-    "a key": lambda n: message_template.plan("a" * n + " b", frozenset()),
-    "keys of a message": lambda n: message_template.written_pairs("a=b-" * n, frozenset()),
-    "quotes in a message": lambda n: message_template.written_pairs('a="' + "\\" * n, frozenset()),
-    "pairs of a message": lambda n: message_template.written_pairs("a=b " * n, frozenset()),
-    "controls": lambda n: grammar.quote("\n\x00\x9f" * n),
-    "backslashes": lambda n: grammar.unescape("\\" * n),
-    "a key of an extra": lambda n: grammar.key("count#" + "=" * n),
     "a user": lambda n: _refused(url="https://" + "%41" * n + "\x00:t@host"),
+    "a message of almost-pairs": lambda n: line("a=1 " * n + "!"),
+    "a template with zeros": lambda n: line("user=%" + "0" * n + "! tries=%d", 3),
+    "a template with many arguments": lambda n: line("a=%s " * n, *["b=c"] * n),
+    "an extra that looks like pairs": lambda n: line("hello", extra={"a": '" a="1\\' * n}),
+    "a long line of pairs": lambda n: long_lines.parts(b'a="\\n" ' * n, 2000),
+    "a long line with one long value": lambda n: long_lines.parts(b'a="' + b"\\n" * n + b'"', 2000),
+    "a long line with one long key": lambda n: long_lines.parts(b"a" * n + b"=1", 2000),
+    "a long text": lambda n: long_lines.parts(b"a" * n, 2000),
+    "a long text behind a pair": lambda n: long_lines.parts(b"a=1 " + b"a" * n, 2000),
+    "a long text with open quotes": lambda n: long_lines.parts(b'a="' + b"\\" * n, 2000),
+    "pieces of a text": lambda n: packet.pieces("é".encode() * n, 2000),
 }
 
 
-def _refused(**options):
-    try:
-        LogplexHandler(**{"url": "http://token:t@127.0.0.1:1", **options})
-    except ValueError:
-        return
-
-
-@pytest.mark.parametrize("name", _LONG)
+@pytest.mark.parametrize("name", LONG)
 def test_time_is_in_proportion_to_the_length(name):
-    """Including regular expressions with their worst input."""
+    """Of whatever another one may have written: texts, templates, packets, headers, URLs."""
+    assert is_linear(LONG[name])
 
-    def seconds(n):
-        fastest = float("inf")
-        for _ in range(3):
-            started = time.process_time()
-            with suppress(Malformed):
-                _LONG[name](n)
-            fastest = min(fastest, time.process_time() - started)
-        return fastest
 
-    n = 1_000
-    while seconds(n) < 0.001 and n < 200_000:
-        n *= 2
-    # What grows with the square would be at 256.
-    assert seconds(16 * n) < 100 * max(seconds(n), 0.001)
+# Regular expressions.
+
+# What any of them is given in turn: what repeats what a pattern may repeat, and then does not go on
+# as the pattern does. Some patterns have inputs of their own besides, in the table below.
+_TEXTS = ["a", "0", "9", " ", '"', "\\", "=", "%", "(", "[", "{", "#", ".", "-", ",", "/", ":"]
+_TEXTS += ["\x00", "é", "a=", "a=1 ", 'a="', '\\"', "%(a)s", "count#", "count#a=", "level=", "1 "]
+ENDINGS = ["", "!", "\n"]
+
+# Each pattern of the package, how it is applied, and its own worst inputs; the others are above.
+PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
+    "_formatting/grammar._LATE_CONTROL": ("sub", [lambda n: "\x85" * n]),
+    "_formatting/grammar._NOT_IN_KEYS": ("sub", []),
+    "_formatting/grammar._METRIC_KEY": ("sub", []),
+    "_formatting/grammar._ESCAPED": ("sub", [lambda n: "\\u00" * n]),
+    "_formatting/long_lines._PAIR": (
+        "match",
+        [lambda n: 'a="' + "\\n" * n, lambda n: "a=" + n * "b"],
+    ),
+    "_formatting/long_lines._METRIC_KEY": ("match", []),
+    "_formatting/message_template._PAIR": (
+        "match",
+        [lambda n: 'a="' + '\\"' * n, lambda n: "a=b" * n],
+    ),
+    "_formatting/message_template._CONTROL": ("search", []),
+    "_formatting/message_template._CONVERSION": (
+        "sub",
+        [
+            lambda n: "%" + "0" * n + "!",
+            lambda n: "%" + "0-+#" * n + "9" * n,
+            lambda n: "%9." + "9" * n,
+            lambda n: "%(" + "a" * n,
+            lambda n: "%(a" * n,
+        ],
+    ),
+    "_formatting/message_template._WHOLE": ("fullmatch", [lambda n: "%(" + "a" * n + ")"]),
+    "_spool/chunk._FRAME_ID": ("fullmatch", []),
+    "_transport/connection._NO_CONTENT": (
+        "fullmatch",
+        [
+            lambda n: "HTTP/1.1 204" + "x" * n,
+            lambda n: "HTTP/1.1 204 No Content\r\n" + "a:" * n,
+            lambda n: "HTTP/1.1 204 No Content\r\n" + "a:b\r\n" * n + "a",
+        ],
+    ),
+    "_wire/destination._NOT_IN_URLS": ("search", []),
+    "_wire/destination._NOT_UTF_8": ("search", [lambda n: "\udc80" * n]),
+    "_wire/destination._NOT_IN_CREDENTIALS": ("search", []),
+    "_wire/packet._NEEDS_CARE": ("sub", [lambda n: "\ud800" * n]),
+    "handler/arguments._HEADER_NAME": ("fullmatch", []),
+    "handler/arguments._HEADER_VALUE": (
+        "fullmatch",
+        [lambda n: "a \t" * n, lambda n: "a" + " " * n],
+    ),
+    "heroku/_look_up._ID": ("fullmatch", []),
+    "heroku/_provision._NOT_IN_TEXTS": ("search", []),
+    "metrics/bridge._NOT_IN_NAMES": ("sub", []),
+    "metrics/bridge._ANNOTATION": ("sub", [lambda n: "{" + "a" * n, lambda n: "{a" * n]),
+    "metrics/bridge._LETTERS": ("fullmatch", []),
+    "metrics/metric_pairs._KEY": ("fullmatch", [lambda n: "measure#" + "a" * n + "="]),
+    "metrics/metric_pairs._UNIT": ("fullmatch", []),
+    "metrics/metric_pairs._SOURCE": ("fullmatch", []),
+    "receiver/page._NUMBER": ("fullmatch", []),
+    "receiver/terminal._CONTROL": ("sub", []),
+    "receiver/terminal._LEVEL": ("sub", [lambda n: "level=" + "a" * n, lambda n: "level= " * n]),
+    "testing/_http_connection._CHUNK_SIZE": ("fullmatch", []),
+    "testing/_line._PLACE": ("fullmatch", []),
+    "testing/_text_parser.PAIR": (
+        "match",
+        [lambda n: 'a="' + "\\n" * n, lambda n: 'a="' + "b" * n],
+    ),
+    "testing/_text_parser._ESCAPED": ("sub", [lambda n: "\\u00" * n]),
+    "testing/_text_parser._METRIC_KEY": ("fullmatch", [lambda n: "count#" + "a" * n + "="]),
+    "testing/_text_parser._METRIC_VALUE": ("fullmatch", [lambda n: "1" * n + "." + "m" * n]),
+    "testing/_text_parser._MISREAD": ("match", [lambda n: "1" * n + "." + "2" * n + "a" * n + "!"]),
+    "testing/_verdict._COUNT": ("fullmatch", []),
+    "testing/_verdict._LENIENT_PACKET": (
+        "fullmatch",
+        [lambda n: "<1>1 a b c d e [" + "]" * n, lambda n: "<1>" + "a " * n],
+    ),
+    "testing/conventions._FIELD": ("match", []),
+    "testing/conventions._BEGINS_WITH_PAIR": ("match", []),
+    "testing/conventions._KIND": ("match", []),
+    "testing/conventions._KIND_IN_TEXT": ("search", [lambda n: "count#" + "a" * n]),
+    "testing/conventions._METRIC_IN_TEXT": ("findall", [lambda n: "count#" + "a" * n]),
+    "testing/conventions._CARD": ("search", [lambda n: "1" * 19 + "2" * n, lambda n: "1 " * n]),
+    "testing/request_body._INCOMPLETE": ("match", []),
+    "testing/request_body._HEADER": ("search", [lambda n: "1 <" * n, lambda n: "99999 <190>1" * n]),
+    "testing/request_body._ZERO": ("match", []),
+    "testing/request_body._COUNT": ("match", []),
+    "testing/wire_parser._FRAME": ("match", []),
+    "testing/wire_parser._DIGITS": ("match", []),
+    "testing/wire_parser._CONTROL": ("search", []),
+    "testing/wire_parser._PACKET": (
+        "fullmatch",
+        [lambda n: "<190>1 2013-03-27T20:02:24.000000+00:00 h a p - - " + "x" * n],
+    ),
+}
+
+# The functions that make a pattern or use one in place, each with its worst input.
+FUNCTIONS = {
+    "_formatting/extract.extract_source": None,  # A program's own source text, when it is imported.
+    "_wire/packet.field": lambda n: packet.field("é" * n, 48),
+    "cli/_commands._pattern": None,  # What a person types to search their own lines.
+    "handler/options._checked_token": lambda n: _refused(
+        url="https://token:" + "t" * n + "%0A@host", token_as_appname=True
+    ),
+    "receiver/terminal.Filter": None,  # The default, which is empty.
+    "metrics/metric_pairs._check": lambda n: _raises(metric_pairs.check, "count", "a" * n + "="),
+    "testing/_text_parser._pair_fault": lambda n: _text_parser._pair_fault('a="' + "\\n" * n, 0),
+    "testing/_verdict._path": lambda n: _verdict._path("/" + "a/" * n + "?#" * n),
+    "testing/wire_parser._fault": lambda n: wire_parser._fault(b"<190>1 " + b"0" * n),
+}
+
+
+def _raises(call, *arguments):
+    with suppress(ValueError):
+        call(*arguments)
+
+
+def _places():
+    """Where the package calls a function of `re`: the module, and the name or function it is in."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            name = ""
+            if isinstance(statement, ast.Assign):
+                name = ast.unparse(statement.targets[0])
+            for where in _names_of_calls(statement, name):
+                yield f"{module}.{where}"
+
+
+def _names_of_calls(node, name):
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        name = node.name
+    if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
+        yield name
+    for child in ast.iter_child_nodes(node):
+        yield from _names_of_calls(child, name)
+
+
+def _patterns(place):
+    module, _, name = place.rpartition(".")
+    found = getattr(importlib.import_module(f"logplex_handler.{module.replace('/', '.')}"), name)
+    if isinstance(found, re.Pattern):
+        return [found]
+    return [one for row in found for one in row if isinstance(one, re.Pattern)]
+
+
+def test_every_pattern_of_the_package_is_in_a_table():
+    """One that is added needs the text that takes it longest."""
+    assert set(_places()) == PATTERNS.keys() | FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("place", PATTERNS)
+def test_no_text_takes_a_pattern_longer_than_its_length_says(place):
+    """Whatever repeats, and however it ends."""
+    method, worst = PATTERNS[place]
+    texts = [*worst, *(lambda n, text=text: text * n for text in _TEXTS)]
+    for pattern in _patterns(place):
+        for text, ending in itertools.product(texts, ENDINGS):
+
+            def apply(n, pattern=pattern, text=text, ending=ending):
+                given = text(n) + ending
+                empty = ""
+                if isinstance(pattern.pattern, bytes):
+                    given, empty = given.encode("utf-8", "surrogatepass"), b""
+                getattr(pattern, method)(*([empty] if method == "sub" else []), given)
+
+            # Most take a millisecond for that, and need no closer look.
+            assert seconds(apply, 16_000) < 0.005 or is_linear(apply), (text(2), ending)
+
+
+@pytest.mark.parametrize("place", [place for place, call in FUNCTIONS.items() if call])
+def test_no_text_takes_a_function_longer_than_its_length_says(place):
+    """As for patterns that have a name."""
+    assert is_linear(FUNCTIONS[place])
