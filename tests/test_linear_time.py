@@ -106,7 +106,7 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "_formatting/grammar._NOT_IN_KEYS": ("sub", []),
     "_formatting/grammar._METRIC_KEY": ("sub", []),
     "_formatting/grammar._ESCAPED": ("sub", [lambda n: "\\u00" * n]),
-    "_formatting/long_lines._PAIR": (
+    "_formatting/long_lines._START": (
         "match",
         [lambda n: 'a="' + "\\n" * n, lambda n: "a=" + n * "b"],
     ),
