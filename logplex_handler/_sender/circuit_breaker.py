@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from weakref import WeakValueDictionary
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Backoff
+from logplex_handler._sender.retry_policy import NO_BACKOFF
 from logplex_handler._transport.answer import Answer
 
 # Streams in a row that got a failure as an answer, after which the breaker opens. Fewer streams may
@@ -38,7 +38,7 @@ class CircuitBreaker:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.backoff = Backoff()
+        self.backoff = NO_BACKOFF
         self.is_untried = True
         self.answers = 0
         # Whether the last answer closes the breaker.
@@ -71,7 +71,7 @@ class CircuitBreaker:
             self._has_answered = True
             self._failing_streams = 0
             self._last_failing_stream = self
-            self.backoff.reset()
+            self.backoff = NO_BACKOFF
             return False
         if answer.stale_connection or not answer.was_tried:
             return False
@@ -84,7 +84,7 @@ class CircuitBreaker:
                 self._has_answered = True
                 return False
         self._has_answered = False
-        self.backoff.fail(now, answer, retry_policy.LONGEST_WAIT)
+        self.backoff = self.backoff.after_failure(now, answer, retry_policy.LONGEST_WAIT)
         return True
 
 

@@ -133,48 +133,32 @@ def jittered_delay(attempt: int, share: float, longest: float) -> float:
     return min(doubled, longest) * (0.5 + share / 2)
 
 
-class Backoff:
-    """When the next attempt may be made. Its owner guards it.
+class Backoff(NamedTuple):
+    """When the next attempt may be made: a value that each attempt replaces.
 
     Attributes:
         failures: Failed attempts in a row.
-        not_before: When the next attempt may be made, on the monotonic clock.
+        failed_at: When the last of them ended, on the monotonic clock.
+        not_before: When the next attempt may be made.
         retry_after_until: The time before which the receiver wants no attempt.
     """
 
-    __slots__ = ("_failed_at", "failures", "not_before", "retry_after_until")
+    failures: int = 0
+    failed_at: float = 0.0
+    not_before: float = 0.0
+    retry_after_until: float = 0.0
 
-    def __init__(self) -> None:
-        self.failures = 0
-        self._failed_at = 0.0
-        self.not_before = 0.0
-        self.retry_after_until = 0.0
-
-    def fail(self, now: float, answer: Answer, longest: float) -> None:
-        """Note a failed attempt: wait longer than last time, at most this many seconds."""
-        self.failures += 1
-        self._failed_at = now
-        if answer.stale_connection and self.failures == 1:
+    def after_failure(self, now: float, answer: Answer, longest: float) -> Backoff:
+        """Wait longer than last time, at most this many seconds."""
+        failures = self.failures + 1
+        if answer.stale_connection and failures == 1:
             # The receiver had closed an idle connection, which is no sign of trouble.
-            self.not_before = now
-            return
-        wait = jittered_delay(self.failures, random.random(), longest)
-        if answer.retry_after is not None:
-            wait = max(answer.retry_after, FIRST_WAIT)
-            self.retry_after_until = now + wait
-        self.not_before = now + wait
-
-    def pause_for(self, seconds: float, now: float) -> None:
-        """Make no attempt for so long, although nothing has failed."""
-        self._failed_at = now
-        self.not_before = now + seconds
-
-    def retry_now(self) -> None:
-        self.not_before = 0.0
-
-    def reset(self) -> None:
-        self.failures = 0
-        self.not_before = self.retry_after_until = 0.0
+            return Backoff(failures, now, now, self.retry_after_until)
+        wait = jittered_delay(failures, random.random(), longest)
+        if answer.retry_after is None:
+            return Backoff(failures, now, now + wait, self.retry_after_until)
+        not_before = now + max(answer.retry_after, FIRST_WAIT)
+        return Backoff(failures, now, not_before, not_before)
 
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next attempt.
@@ -183,5 +167,9 @@ class Backoff:
         """
         not_before = self.not_before
         if urgency and self.retry_after_until <= now:
-            not_before = min(not_before, self._failed_at + FIRST_WAIT)
+            not_before = min(not_before, self.failed_at + FIRST_WAIT)
         return max(0.0, not_before - now)
+
+
+# Nothing has failed. All that does not wait share it.
+NO_BACKOFF = Backoff()

@@ -19,8 +19,8 @@ from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import (
     LONGEST_REFUSED_WAIT,
+    NO_BACKOFF,
     Action,
-    Backoff,
     Decision,
     Situation,
 )
@@ -78,7 +78,7 @@ class Sender:
         self.breaker: CircuitBreaker | None = None
         # Requests in a row that did not deliver their records.
         self._failures = 0
-        self.backoff = Backoff()
+        self.backoff = NO_BACKOFF
         self.sent_at = -math.inf
         # The host's count of answers when this stream's last request went unanswered; None if it
         # was answered.
@@ -94,7 +94,7 @@ class Sender:
             self.breaker = breaker
             self._answers_before = None
             self._failures = 0
-            self.backoff.reset()
+            self.backoff = NO_BACKOFF
 
     @property
     def fails_alone(self) -> bool:
@@ -114,9 +114,10 @@ class Sender:
 
     def ignore_retry_after(self) -> None:
         """Ignore the receiver's `Retry-After`, because there is no later chance to send."""
-        self.backoff.retry_after_until = 0.0
-        if self.breaker is not None:
-            self.breaker.backoff.retry_after_until = 0.0
+        self.backoff = self.backoff._replace(retry_after_until=0.0)
+        breaker = self.breaker
+        if breaker is not None:
+            breaker.backoff = breaker.backoff._replace(retry_after_until=0.0)
 
     def due_in(self, urgency: Urgency) -> float | None:
         """Seconds until the next request is due; None if nothing waits."""
@@ -216,7 +217,7 @@ class Sender:
         match decision.action:
             case Action.ACCEPT:
                 self._failures = 0
-                self.backoff.reset()
+                self.backoff = NO_BACKOFF
                 self.set_aside_since = None
                 self.in_flight.part_accepted()
             case Action.RETRY:
@@ -224,10 +225,11 @@ class Sender:
                 if decision.is_reported:
                     self._report_kept("retried", answer, "not delivering")
             case Action.RESEND | Action.SPLIT:
-                self.backoff.retry_now()
+                self.backoff = self.backoff._replace(not_before=0.0)
                 if decision.slows_down:
                     delay = retry_policy.jittered_delay(1, random.random(), LONGEST_REFUSED_WAIT)
-                    self.backoff.pause_for(delay, time.monotonic())
+                    now = time.monotonic()
+                    self.backoff = self.backoff._replace(failed_at=now, not_before=now + delay)
             case Action.SET_ASIDE:
                 self._back_off(decision, answer)
                 if self.set_aside_since is None:
@@ -239,7 +241,8 @@ class Sender:
     def _back_off(self, decision: Decision, answer: Answer) -> None:
         self._failures += 1
         if decision.longest_wait is not None:
-            self.backoff.fail(time.monotonic(), answer, decision.longest_wait)
+            now = time.monotonic()
+            self.backoff = self.backoff.after_failure(now, answer, decision.longest_wait)
 
     def _report_kept(self, kind: str, answer: Answer, what: str) -> None:
         destination = self.in_flight.destination

@@ -131,6 +131,7 @@ class Pipeline:
             memory=self._memory,
             sender=sender,
             codec=codec,
+            weigh=codec.weigh,
             diagnostics=diagnostics,
             on_drop=options.on_drop,
             breakers=CircuitBreakers(),

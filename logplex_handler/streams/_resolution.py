@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from enum import Enum
 
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Backoff
+from logplex_handler._sender.retry_policy import NO_BACKOFF
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed
@@ -54,7 +54,7 @@ class Resolution:
         # Whether the application is being asked.
         self.is_looking_up = False
         # After look-ups that have failed.
-        self._backoff = Backoff()
+        self._backoff = NO_BACKOFF
         # When the last look-up for a refused URL began, on the monotonic clock.
         self._looked_up_again_at = float("-inf")
         # Since when look-ups fail, in seconds since the epoch, and why; None and empty if they do
@@ -113,12 +113,14 @@ class Resolution:
             if self.failing_since is None:
                 self.failing_since = time.time()
             answer = Answer(retry_after=found.retry_after)
-            self._backoff.fail(time.monotonic(), answer, retry_policy.LONGEST_REFUSED_WAIT)
+            self._backoff = self._backoff.after_failure(
+                time.monotonic(), answer, retry_policy.LONGEST_REFUSED_WAIT
+            )
         elif found is None:
             self.state = ResolutionState.UNKNOWN if self.found is None else ResolutionState.GONE
         else:
             self.found = found
             self.state = ResolutionState.FOUND
-            self._backoff.reset()
+            self._backoff = NO_BACKOFF
             self.failing_since = None
             self.problem = ""

@@ -10,7 +10,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_reports import DropReports
-from logplex_handler._wire.entry import Entry, Weigh
+from logplex_handler._wire.entry import Entry
 
 # Seconds by which a logging call may be delayed while records come faster than they are sent. A
 # worker renders a few thousand records in that time.
@@ -85,14 +85,13 @@ class OpenIntake:
 
     __slots__ = (
         "_accumulator", "_diagnostics", "_drop_reports", "_is_closed", "_is_delivering",
-        "_max_block", "_on_news", "_weigh", "append", "takes_entries",
+        "_max_block", "_on_news", "append", "takes_entries",
     )  # fmt: skip
 
     def __init__(
         self,
         accumulator: Accumulator,
         *,
-        weigh: Weigh,
         drop_reports: DropReports,
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
@@ -102,7 +101,6 @@ class OpenIntake:
         self.takes_entries = True
         self._is_closed = False
         self._accumulator = accumulator
-        self._weigh = weigh
         self._drop_reports = drop_reports
         self._diagnostics = diagnostics
         self._on_news = on_news
@@ -131,7 +129,7 @@ class OpenIntake:
 
     def _put_when_there_is_room(self, entry: Entry, seconds: float) -> bool | None:
         deadline = time.monotonic() + seconds
-        size, _ = self._weigh(entry)
+        size, _ = self._accumulator.weigh(entry)
         is_due = None
         while is_due is None:
             self.wake()

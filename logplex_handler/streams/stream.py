@@ -25,6 +25,7 @@ from logplex_handler._sender.source import Source
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.entry import Weigh
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
@@ -55,6 +56,7 @@ class StreamContext:
 
     Attributes:
         resolver: Looks URLs up; None without the application's `streams`.
+        weigh: The codec's, as one object for all streams.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
         on_news: Called with a stream that has records to deliver or drops to report.
         is_delivering: Whether the calling thread is one that delivers.
@@ -66,6 +68,7 @@ class StreamContext:
     memory: MemoryPool | None
     sender: SenderOptions
     codec: Codec
+    weigh: Weigh
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers
@@ -105,7 +108,7 @@ class Stream:
         self._context = context
         self.resolution = Resolution() if resolution is None else resolution
         on_news = self._on_news
-        self.accumulator = Accumulator(context.limits, context.codec.weigh, context.memory, on_news)
+        self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
         self.source = self._new_source()
         self.in_flight = InFlight(
@@ -120,7 +123,6 @@ class Stream:
         )
         self._open_intake = OpenIntake(
             self.accumulator,
-            weigh=context.codec.weigh,
             drop_reports=self.drop_reports,
             diagnostics=context.diagnostics,
             on_news=on_news,

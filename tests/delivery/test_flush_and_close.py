@@ -5,6 +5,7 @@ import threading
 import time
 
 from logplex_handler import KeyValueFormatter
+from logplex_handler._sender.retry_policy import Backoff
 from tests.logs import (
     balanced,
     logging_to,
@@ -127,7 +128,7 @@ def test_closing_does_not_sleep_through_a_recovery():
     with logging_to_server(step, shutdown_timeout=3) as (_, logger, handler):
         logger.info("line")
         assert wait_until(lambda: handler.stats().requests == 3)
-        own_stream(handler).sender.backoff.failures = 20
+        own_stream(handler).sender.backoff = Backoff(failures=20)
         threading.Timer(1.0, back.set).start()
         handler.close()
         assert handler.stats().delivered == 1

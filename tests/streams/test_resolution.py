@@ -9,7 +9,7 @@ import pytest
 
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender import retry_policy
-from logplex_handler._sender.retry_policy import Backoff
+from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._transport.answer import Answer
 from logplex_handler.streams import _resolution
 from logplex_handler.testing import LogplexReceiver
@@ -242,8 +242,8 @@ def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_en
 
 def test_a_longer_wait_that_was_asked_for_ends_with_the_next_success():
     """Otherwise a flush would give up at once, long after."""
-    backoff = Backoff()
-    backoff.fail(10.0, Answer(status=503, retry_after=600.0), 30.0)
-    assert backoff.retry_after_until == 610.0
-    backoff.reset()
-    assert backoff.retry_after_until == 0.0
+    breaker = CircuitBreaker("https://example.com")
+    breaker.record_answer("stream", Answer(failure="ReadTimeout", retry_after=600.0), 10.0)
+    assert breaker.backoff.retry_after_until == 610.0
+    breaker.record_answer("stream", Answer(status=204), 20.0)
+    assert breaker.backoff.retry_after_until == 0.0
