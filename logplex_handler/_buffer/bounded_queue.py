@@ -101,11 +101,8 @@ class BoundedQueue(WeighedQueue):
         return self._pool is not None and self._pool.is_scarce
 
     def most_unweighed(self, *, knows_batch: bool) -> int:
-        """The number of bytes that entries may use before their exact weight matters.
-
-        Args:
-            knows_batch: Whether a worker was woken for a batch.
-        """
+        """The bytes that entries may use before their weight matters to a worker that knows of a
+        batch, or to one that does not."""
         room = self.allowed - self.in_transit_bytes
         return room if knows_batch else min(room, self.limits.batch_bytes - 1)
 
@@ -125,8 +122,7 @@ class BoundedQueue(WeighedQueue):
     def _process(self, *, weigh: bool, knows_batch: bool) -> bool:
         """Process the appended entries: start the clock, weigh all or as many as needed.
 
-        Returns:
-            Whether entries were weighed or dropped.
+        Returns whether entries were weighed or dropped.
         """
         if self._is_abandoned:
             for _ in range(self._drop_all()):
@@ -137,11 +133,8 @@ class BoundedQueue(WeighedQueue):
         return entries > self.weighed and self._weigh(everything=weigh, knows_batch=knows_batch)
 
     def shrink(self, patience: float) -> bool:
-        """Drop the oldest entries until no more bytes are used than are allowed now.
-
-        Returns:
-            False if the queue was in use for so many seconds.
-        """
+        """Drop the oldest entries until no more bytes are used than are allowed now; return False
+        if the queue was in use for so many seconds."""
         raise NotImplementedError
 
     def _release(self) -> None:

@@ -47,11 +47,7 @@ WakeReasons: TypeAlias = int
 
 
 def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeReasons:
-    """All present reasons, whether or not a worker was woken for them.
-
-    Args:
-        is_room_wanted: Whether a caller waits for room.
-    """
+    """All present reasons, whether or not a worker was woken for them."""
     reasons = DROPS if queue.ledger.has_unreported else 0
     limits = queue.limits
     if queue.entries:
@@ -74,12 +70,8 @@ def next_look(
 ) -> int:
     """The length of the queue at which light entries may give another reason, or fill the room.
 
-    0 if the next entry is a reason in any case.
-
-    Args:
-        woken_for: The reasons for which a worker was woken.
-        congested_at: The length of the queue from which it is congested.
-        may_throttle: Whether callers are throttled while half of the room is in use.
+    0 if the next entry is a reason in any case. Callers that `may_throttle` are throttled while
+    half of the room is in use.
     """
     entries = len(queue.entries)
     if not (entries and woken_for & FIRST) or queue.since == math.inf:

@@ -57,9 +57,7 @@ class CircuitBreaker:
     def suspect(self, answers: int) -> None:
         """A request takes too long: half-open until the host answers again.
 
-        Args:
-            answers: How many answers there were when that was found. If there is another one by
-                now, nothing changes.
+        Nothing changes if it has given more answers than there were when that was found.
         """
         self._suspected_after = answers
 

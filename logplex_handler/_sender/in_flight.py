@@ -25,12 +25,7 @@ _PROBE = count("logplex_handler.probe")
 class InFlight:
     """A stream's batch, at most one at a time, from its first record to its last answer.
 
-    Args:
-        accumulator: Its ledger counts the outcomes.
-        max_bytes: Bytes of a request's body before compression.
-
     Attributes:
-        source: Provides the records.
         destination: The destination of the batch; None while it is unknown.
     """
 

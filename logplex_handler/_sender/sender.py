@@ -47,10 +47,6 @@ class SenderOptions:
 class Sender:
     """Sends what is in flight, one request at a time.
 
-    Args:
-        name: The stream's id.
-        flush_interval: Seconds that the first record of a batch waits for more.
-
     Attributes:
         backoff: The wait after failures of this stream alone; the circuit breaker of its host has
             another one.
@@ -143,9 +139,6 @@ class Sender:
         self, transport: Transport, seconds: float, *, may_look_up: bool
     ) -> Decision | None:
         """Send one part of one batch within the given seconds.
-
-        Args:
-            may_look_up: Whether the application may be asked for another URL.
 
         Returns:
             What was done about the answer; None if there was nothing to send. If the URL is to be

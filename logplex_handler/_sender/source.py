@@ -133,11 +133,8 @@ class Source:
         """Count records that a dead process left on disk; they come before all others."""
 
     def persist(self) -> int | None:
-        """Write all records waiting in memory to disk, because the process ends.
-
-        Returns:
-            The number of taken records that could not be written; None without a disk.
-        """
+        """Write all records waiting in memory to disk, because the process ends; return how many
+        taken records could not be written, or None without a disk."""
         return None
 
     def discard(self) -> None:

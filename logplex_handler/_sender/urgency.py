@@ -69,11 +69,7 @@ def next_batch_due_in(
 ) -> float | None:
     """Seconds until the next batch is due; None if there is nothing to send.
 
-    Args:
-        now: This moment, on the monotonic clock.
-        flush_interval: Seconds that the first record of a batch waits for more.
-        sent_at: When the last request was over, on the monotonic clock.
-        has_own_lines: Whether lines of the handler's own wait, which are sent at once.
+    The last request was over at `sent_at`. Lines of the handler's own are sent at once.
     """
     is_flushing = urgency is Urgency.CLOSING or backlog.flushing
     if has_own_lines or (is_flushing and backlog.records):
