@@ -34,6 +34,8 @@ class Stats:
             may have taken it twice.
         bytes_sent: Bytes of the bodies of all requests, as sent (compressed, if that is enabled).
         recovered: Records among `accepted` that another process has left in the spool.
+        lag: Seconds since the oldest pending record was logged, or came if that is later; 0 if none
+            is pending. In a sum, the greater one. Not compared, since it changes all the time.
     """
 
     accepted: int = 0
@@ -45,6 +47,7 @@ class Stats:
     possible_duplicates: int = 0
     bytes_sent: int = 0
     recovered: int = 0
+    lag: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Stats) -> Stats:
         """The sums of the counts of two handlers or streams."""
@@ -63,6 +66,7 @@ class Stats:
             self.possible_duplicates + other.possible_duplicates,
             self.bytes_sent + other.bytes_sent,
             self.recovered + other.recovered,
+            max(self.lag, other.lag),
         )
 
 

@@ -143,6 +143,12 @@ class Codec:
             return (-packets, created, record.levelno, None, text)
         return (-packets, created, record.levelno, text)
 
+    @staticmethod
+    def created(entry: Entry) -> float:
+        """The time of an entry's record, in seconds since the epoch."""
+        created: float = entry[1]
+        return created
+
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Bytes of memory that an entry takes, and the number of its packets, or an estimate of
         that; always the same."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from functools import partial
@@ -89,6 +90,11 @@ class DiskSource(Source):
             since=min(backlog.since, self._queue.since),
         )
 
+    def age(self) -> float:
+        # Records of dead processes count from when they are read.
+        since = self._queue.since or math.inf
+        return max(super().age(), time.monotonic() - since)
+
     def readable_in(self, now: float) -> float:
         return self._queue.readable_in(now)
 
@@ -105,9 +111,12 @@ class DiskSource(Source):
     def fill(self, lease: Lease, room: int) -> None:
         if lease.frames:
             return
+        since = time.monotonic() - super().age()
         with self._lock:
             chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
             if chunks is not None and _may_join(lease, chunks):
+                age = max(0.0, time.time() - chunks[0].written_at) if chunks else 0.0
+                lease.since = min(lease.since, time.monotonic() - age if chunks else since)
                 self._take(lease, chunks, room)
 
     def replace(self, lease: Lease, left: Parts) -> None:

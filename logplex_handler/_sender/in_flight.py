@@ -5,6 +5,8 @@ One thread at a time calls the methods that change the batch; any thread may cal
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 
 from logplex_handler._buffer.accumulator import Accumulator
@@ -27,11 +29,13 @@ class InFlight:
 
     Attributes:
         destination: The destination of the batch; None while it is unknown.
+        sent_since: When the oldest record of the batch sent last came, on the monotonic clock;
+            infinite if a dead process left it.
     """
 
     __slots__ = (
         "_accumulator", "_codec", "_drop_reports", "_health_lines", "_is_filling", "_max_bytes",
-        "_sending", "destination", "source",
+        "_sending", "destination", "sent_since", "source",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +54,7 @@ class InFlight:
         self.destination: Destination | None = None
         self._sending: tuple[Batch, Lease] | None = None
         self._is_filling = False
+        self.sent_since = math.inf
         # None until the first one, as most streams never have any.
         self._health_lines: deque[bytes] | None = None
 
@@ -83,6 +88,11 @@ class InFlight:
         """Whether health lines wait, or a batch is being made or sent."""
         return bool(self._health_lines) or self._is_filling or self._sending is not None
 
+    def age(self) -> float:
+        """Seconds since the oldest record of the batch, or else of those that wait, came."""
+        sending = self._sending
+        return self.source.age() if sending is None else time.monotonic() - sending[1].since
+
     @property
     def pending(self) -> int:
         return self._accumulator.counts()[2]
@@ -103,6 +113,7 @@ class InFlight:
         if self._sending is None:
             return None
         batch, lease = self._sending
+        self.sent_since = math.inf if lease.recovered else lease.since
         if batch.wants_probe:
             batch.probe(HealthFrame(self._codec.health_lines(_PROBE, lease.destination)[0]))
         return batch.next_part

@@ -22,7 +22,8 @@ _TEMPORARY = frozenset({408, 425, 429})
 _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
 # The status that names the batch's size as the cause, so that another URL would not help.
 _TOO_LARGE = 413
-# Failures in a row after which an outage is reported; a receiver's restart is over by then.
+# Failures in a row after which an outage is reported; a receiver's restart is over by then. A
+# time-out is reported at once, as it takes longer than a restart.
 _FAILURES_TO_REPORT = 3
 # Frames of a batch refused alone, and none accepted, after which the whole stream is probably
 # refused: from then on a wait follows each of them.
@@ -96,7 +97,7 @@ def decide(answer: Answer, situation: Situation) -> Decision:
         return Decision(
             Action.RETRY,
             longest_wait=None if situation.host_failed else LONGEST_WAIT,
-            is_reported=situation.failures + 1 >= _FAILURES_TO_REPORT,
+            is_reported=answer.timed_out or situation.failures + 1 >= _FAILURES_TO_REPORT,
         )
     if situation.may_look_up and status != _TOO_LARGE:
         # The URL may be refused rather than the batch.
@@ -137,12 +138,14 @@ class Backoff(NamedTuple):
     """When the next attempt may be made: a value that each attempt replaces.
 
     Attributes:
+        failed_at: When the last attempt failed, or was put off, on the monotonic clock.
         failures: Failed attempts in a row.
         failed_at: When the last of them ended, on the monotonic clock.
         not_before: When the next attempt may be made.
         retry_after_until: The time before which the receiver wants no attempt.
     """
 
+<<<<<<< HEAD
     failures: int = 0
     failed_at: float = 0.0
     not_before: float = 0.0
@@ -159,6 +162,43 @@ class Backoff(NamedTuple):
             return Backoff(failures, now, now + wait, self.retry_after_until)
         not_before = now + max(answer.retry_after, FIRST_WAIT)
         return Backoff(failures, now, not_before, not_before)
+=======
+    __slots__ = ("failed_at", "failures", "not_before", "retry_after_until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.failed_at = 0.0
+        self.not_before = 0.0
+        self.retry_after_until = 0.0
+
+    def fail(self, now: float, answer: Answer, longest: float) -> None:
+        """Note a failed attempt: wait longer than last time, at most this many seconds."""
+        self.failures += 1
+        self.failed_at = now
+        if answer.stale_connection and self.failures == 1:
+            # The receiver had closed an idle connection, which is no sign of trouble.
+            self.not_before = now
+            return
+        wait = jittered_delay(self.failures, random.random(), longest)
+        if answer.retry_after is not None:
+            wait = max(answer.retry_after, FIRST_WAIT)
+            self.retry_after_until = now + wait
+        self.not_before = now + wait
+
+    def pause_for(self, seconds: float, now: float) -> None:
+        """Make no attempt for so long, although nothing has failed."""
+        self.failed_at = now
+        self.not_before = now + seconds
+
+    def retry_now(self) -> None:
+        """Do not wait, whatever has failed before."""
+        self.not_before = 0.0
+
+    def reset(self) -> None:
+        """Note a successful attempt."""
+        self.failures = 0
+        self.not_before = self.retry_after_until = 0.0
+>>>>>>> 0081be8 (The age of the oldest pending record is in stats and the health line, a lag that no failure explains is said once, and a receiver that does not answer at its first time-out)
 
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next attempt.

@@ -59,9 +59,9 @@ class Sender:
     """
 
     __slots__ = (
-        "_answers_before", "_bytes_sent", "_diagnostics", "_failures", "_flush_interval", "_name",
-        "_possible_duplicates", "_requests", "_retries", "backoff", "breaker", "in_flight",
-        "problem", "sent_at", "set_aside_since",
+        "_answers_before", "_began_at", "_bytes_sent", "_diagnostics", "_failures",
+        "_flush_interval", "_name", "_possible_duplicates", "_requests", "_retries", "backoff",
+        "breaker", "in_flight", "problem", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +74,13 @@ class Sender:
         self.breaker: CircuitBreaker | None = None
         # Requests in a row that did not deliver their records.
         self._failures = 0
+<<<<<<< HEAD
         self.backoff = NO_BACKOFF
+=======
+        self.backoff = Backoff()
+        # When the destination became known, on the monotonic clock.
+        self._began_at = 0.0
+>>>>>>> 0081be8 (The age of the oldest pending record is in stats and the health line, a lag that no failure explains is said once, and a receiver that does not answer at its first time-out)
         self.sent_at = -math.inf
         # The host's count of answers when this stream's last request went unanswered; None if it
         # was answered.
@@ -87,6 +93,7 @@ class Sender:
         """Send to this destination from now on; at once if it differs from the previous one."""
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
+            self._began_at = time.monotonic()
             self.breaker = breaker
             self._answers_before = None
             self._failures = 0
@@ -178,6 +185,15 @@ class Sender:
     def discard_batch(self) -> None:
         self.in_flight.discard_batch()
         self.set_aside_since = None
+
+    @property
+    def unhindered_lag(self) -> float:
+        """Seconds that the records sent last had waited; 0 if anything failed meanwhile."""
+        since, breaker = self.in_flight.sent_since, self.breaker
+        hindered_at = max(self.backoff.failed_at, self._began_at)
+        if breaker is not None:
+            hindered_at = max(hindered_at, breaker.backoff.failed_at)
+        return self.sent_at - since if hindered_at < since else 0.0
 
     @property
     def sent(self) -> Stats:

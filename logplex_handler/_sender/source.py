@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Lease:
 
     Attributes:
         destination: The destination of the frames.
+        since: When the oldest record came, on the monotonic clock.
         frames: Frames that were taken and are in no batch yet.
         frame_id: The id under which they are on disk; None if they are not.
         held_bytes: The memory of all taken records.
@@ -54,6 +56,7 @@ class Lease:
     """
 
     destination: Destination
+    since: float = math.inf
     frames: list[Frame] = field(default_factory=list)
     frame_id: str | None = None
     held_bytes: int = 0
@@ -97,6 +100,16 @@ class Source:
     def backlog(self) -> Backlog:
         return self._accumulator.backlog()
 
+    def age(self) -> float:
+        """Seconds since the oldest waiting record was logged, or came; 0 if none waits."""
+        accumulator = self._accumulator
+        with accumulator.lock:
+            if not accumulator.entries:
+                return 0.0
+            logged_at, since = self._codec.created(accumulator.entries[0]), accumulator.since
+        # A record may have any time, and the accumulator may never have been empty.
+        return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
+
     def readable_in(self, now: float) -> float:
         """Seconds until the next records may be read; 0 if they may be now."""
         return 0.0
@@ -113,6 +126,7 @@ class Source:
 
         If a signal interrupts this, the frames that were added stay in the lease.
         """
+        lease.since = min(lease.since, time.monotonic() - self.age())
         try:
             render = partial(self._codec.render, destination=lease.destination)
             drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)

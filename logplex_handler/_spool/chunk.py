@@ -39,6 +39,7 @@ class Chunk(NamedTuple):
         hostname: The hostname in the packets; None for the handler's own.
         frame_id: The id under which they are sent; None if they never were.
         recovered: Whether a dead process left them.
+        written_at: When they were written, in seconds since the epoch.
         frames: Empty if the row is damaged.
     """
 
@@ -47,6 +48,7 @@ class Chunk(NamedTuple):
     frame_id: str | None
     records: int
     recovered: bool
+    written_at: float
     frames: list[Frame]
 
     @property
@@ -63,6 +65,7 @@ def chunk_of(
     frame_id: object,
     records: object,
     recovered: object,
+    place: object,
     sizes: str | None,
     body: object,
 ) -> Chunk:
@@ -77,6 +80,7 @@ def chunk_of(
         frame_id if isinstance(frame_id, str) and _FRAME_ID.fullmatch(frame_id) else None,
         records_of(records),
         bool(recovered),
+        place / 1e9 if isinstance(place, int) else 0.0,
         frames,
     )
 

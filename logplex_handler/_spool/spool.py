@@ -37,7 +37,7 @@ _INSERT = (
 _SET_FRAME_ID = "UPDATE chunks SET frame_id = ? WHERE id = ?"
 # Content that is too long to be a spool's is not read.
 _CHUNKS = (
-    "SELECT id, substr(hostname, 1, 256), substr(frame_id, 1, 37), records, recovered, "
+    "SELECT id, substr(hostname, 1, 256), substr(frame_id, 1, 37), records, recovered, place, "
     "CASE WHEN length(sizes) > :longest THEN '' ELSE sizes END, "
     "CASE WHEN length(body) <= :longest THEN body END "
     "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = :owner AND stream IS :stream "

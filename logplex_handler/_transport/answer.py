@@ -21,6 +21,8 @@ class Answer:
         stale_connection: Whether the connection had been kept open and turned out to be closed.
         bytes_sent: The size of the body as it was sent, perhaps compressed.
         was_tried: Whether there was a request at all.
+        timed_out: Whether the receiver could not be reached within the whole time-out, or its name
+            not be resolved.
     """
 
     status: int | None = None
@@ -30,6 +32,7 @@ class Answer:
     stale_connection: bool = False
     bytes_sent: int = 0
     was_tried: bool = True
+    timed_out: bool = False
 
     def __str__(self) -> str:
         return f"status {self.status}" if self.status is not None else self.failure

@@ -69,6 +69,17 @@ def maybe_sent(error: Exception) -> bool:
     return isinstance(error, OSError | urllib3.exceptions.HTTPError)
 
 
+def is_timeout(error: Exception) -> bool:
+    """Whether the receiver has not answered in time, or its name could not be resolved."""
+    late = (
+        requests.Timeout,
+        TimeoutError,
+        urllib3.exceptions.TimeoutError,
+        urllib3.exceptions.NameResolutionError,
+    )
+    return any(isinstance(cause, late) for cause in (error, *_causes(error)))
+
+
 def is_closed_connection(error: Exception) -> bool:
     """Whether the receiver had closed or reset the connection."""
     closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)

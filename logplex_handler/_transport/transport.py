@@ -92,6 +92,8 @@ class Transport:
                 maybe_delivered=sent,
                 stale_connection=kept_open and sent and errors.is_closed_connection(error),
                 bytes_sent=len(body),
+                # A flush may leave less time than the receiver is allowed to take.
+                timed_out=seconds >= self._options.timeout and errors.is_timeout(error),
             )
             errors.dissolve(error)
         except BaseException as error:

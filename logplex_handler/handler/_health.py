@@ -33,6 +33,7 @@ def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
     sample("accepted", new.accepted - old.accepted)
     sample("delivered", new.delivered - old.delivered)
     sample("pending", new.pending)
+    sample("lag", number_format.short(new.lag), "s")
     sample("dropped", sum(new.dropped.values()) - sum(old.dropped.values()))
     for cause, number in new.dropped.items():
         if number != old.dropped.get(cause, 0):

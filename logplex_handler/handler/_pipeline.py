@@ -22,6 +22,7 @@ from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
+from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
@@ -135,6 +136,13 @@ class Pipeline:
             diagnostics=diagnostics,
             on_drop=options.on_drop,
             breakers=CircuitBreakers(),
+            lag_reports=LagReports(
+                diagnostics,
+                sender.flush_interval,
+                f"raise `workers` (now {options.workers}), or log less"
+                if many
+                else "set `compress`, or log less",
+            ),
             resolver=options.lookup,
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,

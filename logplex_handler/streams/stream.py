@@ -20,6 +20,8 @@ from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
 from logplex_handler._sender.drop_reports import DropReports, OnDrop
 from logplex_handler._sender.in_flight import InFlight
+from logplex_handler._sender.lag_reports import LagReports
+from logplex_handler._sender.retry_policy import Action
 from logplex_handler._sender.sender import Sender, SenderOptions
 from logplex_handler._sender.source import Source
 from logplex_handler._sender.urgency import Urgency
@@ -72,6 +74,7 @@ class StreamContext:
     diagnostics: Diagnostics
     on_drop: OnDrop | None
     breakers: CircuitBreakers
+    lag_reports: LagReports
     resolver: Resolver | None
     max_block: float | None
     on_news: Callable[[Stream], None]
@@ -213,6 +216,8 @@ class Stream:
         transport = pool.acquire(breaker.name)
         try:
             decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
+            if decision is not None and decision.action is Action.ACCEPT:
+                self._context.lag_reports.note(self.sender.unhindered_lag)
             if decision is not None and decision.looks_up:
                 # The scheduler asks for the next job after this one: it is a look-up then.
                 self.resolution.state = ResolutionState.REFUSED
@@ -292,5 +297,6 @@ class Stream:
             pending=pending,
             dropped=MappingProxyType(dropped),
             recovered=self.accumulator.recovered,
+            lag=max(0.0, self.in_flight.age()) if pending else 0.0,
         )
         return stats if self.before is None else self.before + stats

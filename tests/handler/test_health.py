@@ -183,11 +183,14 @@ def test_what_is_said_is_what_has_changed():
     before = Vitals(
         Stats(10, 5, 3, {"buffer_full": 2}, requests=4, retries=1, bytes_sent=1000), 2.0, 0.5
     )
-    now = Vitals(Stats(30, 20, 4, {"buffer_full": 2, "refused": 4}, 6, 3, 1, 3500), 2.25, 0.123456)
+    now = Vitals(
+        Stats(30, 20, 4, {"buffer_full": 2, "refused": 4}, 6, 3, 1, 3500, lag=2.5), 2.25, 0.123456
+    )
     assert pairs(now, before) == {
         "sample#logplex_handler.accepted": "20",
         "sample#logplex_handler.delivered": "15",
         "sample#logplex_handler.pending": "4",
+        "sample#logplex_handler.lag": "2.5s",
         "sample#logplex_handler.dropped": "4",
         "sample#logplex_handler.dropped.refused": "4",
         "sample#logplex_handler.requests": "2",

@@ -33,6 +33,9 @@ class Codec:
     def render(self, entries, destination):
         return [[frame(number)] for (number,) in entries]
 
+    def created(self, entry):
+        return 0.0
+
     def readdress(self, frame, old, new):
         return frame
 
