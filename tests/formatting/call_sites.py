@@ -1,9 +1,12 @@
 """Records of compiled call sites, and the lines that the formatter writes for them."""
 
+import dataclasses
+import datetime
 import decimal
 import enum
 import logging
 import uuid
+import zoneinfo
 from fractions import Fraction
 
 from logplex_handler import Destination, KeyValueFormatter
@@ -62,6 +65,13 @@ class Sneaky(str):
     __hash__ = str.__hash__
 
 
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: str
+    hidden: str = dataclasses.field(default="no", repr=False)
+
+
 class Odd:
     def __str__(self):
         return 'odd "one"\n'
@@ -83,6 +93,8 @@ VALUES = [
     "100%",
     "%s",
     "{x}",
+    "'",
+    "'a' b=c",
     0,
     -1,
     7,
@@ -104,6 +116,13 @@ VALUES = [
     b"bytes",
     [1, "two"],
     {"a": 1},
+    {"a": ["'", 'b "c"', True, None]},
+    (1, "é\x85", decimal.Decimal("1.50")),
+    {uuid.UUID(int=5)},
+    datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+    datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=zoneinfo.ZoneInfo("UTC")),
+    datetime.date(2026, 1, 2),
+    Point(1, "x y"),
     Sneaky("sneaky"),
     Odd(),
     10**4000,
