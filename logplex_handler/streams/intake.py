@@ -135,8 +135,12 @@ class OpenIntake:
             self.wake()
             # In slices: if other entries take the room, more must be sent to make room for this
             # one.
-            left = max(0.0, deadline - time.monotonic())
-            self._accumulator.wait_for_room(size, min(left, _ROOM_POLL_INTERVAL))
+            now = time.monotonic()
+            slice_ = min(max(0.0, deadline - now), _ROOM_POLL_INTERVAL)
+            self._accumulator.wait_for_room(size, slice_)
+            if time.monotonic() == now:
+                # A tool such as freezegun has stopped the clock.
+                deadline -= slice_
             is_due = self._accumulator.put(entry, may_wait=time.monotonic() < deadline)
         return is_due
 
@@ -168,7 +172,10 @@ class OpenIntake:
 
     def _throttle(self) -> None:
         accumulator = self._accumulator
-        deadline = time.monotonic() + accumulator.begin_throttle(_MAX_THROTTLE)
-        while not accumulator.is_nearly_empty and (left := deadline - time.monotonic()) > 0:
+        left = accumulator.begin_throttle(_MAX_THROTTLE)
+        deadline = time.monotonic() + left
+        while not accumulator.is_nearly_empty and left > 0:
             time.sleep(min(left, _THROTTLE_STEP))
+            # Also if a tool such as freezegun has stopped the clock.
+            left = min(left - _THROTTLE_STEP, deadline - time.monotonic())
         accumulator.end_throttle()
