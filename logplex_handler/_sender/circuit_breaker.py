@@ -29,11 +29,12 @@ class CircuitBreaker:
         backoff: How long it stays open.
         is_untried: Whether no request was made yet.
         answers: How many answers the host has given.
+        failed_at: When the host failed last, on the monotonic clock.
     """
 
     __slots__ = (
         "__weakref__", "_failing_streams", "_has_answered", "_last_failing_stream",
-        "_suspected_after", "answers", "backoff", "is_untried", "name",
+        "_suspected_after", "answers", "backoff", "failed_at", "is_untried", "name",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -41,6 +42,7 @@ class CircuitBreaker:
         self.backoff = NO_BACKOFF
         self.is_untried = True
         self.answers = 0
+        self.failed_at = 0.0
         # Whether the last answer closes the breaker.
         self._has_answered = False
         # How many answers there were when a request took too long.
@@ -82,6 +84,7 @@ class CircuitBreaker:
                 self._has_answered = True
                 return False
         self._has_answered = False
+        self.failed_at = now
         self.backoff = self.backoff.after_failure(now, answer, retry_policy.LONGEST_WAIT)
         return True
 

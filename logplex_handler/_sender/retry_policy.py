@@ -138,14 +138,12 @@ class Backoff(NamedTuple):
     """When the next attempt may be made: a value that each attempt replaces.
 
     Attributes:
-        failed_at: When the last attempt failed, or was put off, on the monotonic clock.
         failures: Failed attempts in a row.
         failed_at: When the last of them ended, on the monotonic clock.
         not_before: When the next attempt may be made.
         retry_after_until: The time before which the receiver wants no attempt.
     """
 
-<<<<<<< HEAD
     failures: int = 0
     failed_at: float = 0.0
     not_before: float = 0.0
@@ -162,43 +160,6 @@ class Backoff(NamedTuple):
             return Backoff(failures, now, now + wait, self.retry_after_until)
         not_before = now + max(answer.retry_after, FIRST_WAIT)
         return Backoff(failures, now, not_before, not_before)
-=======
-    __slots__ = ("failed_at", "failures", "not_before", "retry_after_until")
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.failed_at = 0.0
-        self.not_before = 0.0
-        self.retry_after_until = 0.0
-
-    def fail(self, now: float, answer: Answer, longest: float) -> None:
-        """Note a failed attempt: wait longer than last time, at most this many seconds."""
-        self.failures += 1
-        self.failed_at = now
-        if answer.stale_connection and self.failures == 1:
-            # The receiver had closed an idle connection, which is no sign of trouble.
-            self.not_before = now
-            return
-        wait = jittered_delay(self.failures, random.random(), longest)
-        if answer.retry_after is not None:
-            wait = max(answer.retry_after, FIRST_WAIT)
-            self.retry_after_until = now + wait
-        self.not_before = now + wait
-
-    def pause_for(self, seconds: float, now: float) -> None:
-        """Make no attempt for so long, although nothing has failed."""
-        self.failed_at = now
-        self.not_before = now + seconds
-
-    def retry_now(self) -> None:
-        """Do not wait, whatever has failed before."""
-        self.not_before = 0.0
-
-    def reset(self) -> None:
-        """Note a successful attempt."""
-        self.failures = 0
-        self.not_before = self.retry_after_until = 0.0
->>>>>>> 0081be8 (The age of the oldest pending record is in stats and the health line, a lag that no failure explains is said once, and a receiver that does not answer at its first time-out)
 
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Seconds until the next attempt.

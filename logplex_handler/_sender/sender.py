@@ -59,8 +59,8 @@ class Sender:
     """
 
     __slots__ = (
-        "_answers_before", "_began_at", "_bytes_sent", "_diagnostics", "_failures",
-        "_flush_interval", "_name", "_possible_duplicates", "_requests", "_retries", "backoff",
+        "_answers_before", "_bytes_sent", "_diagnostics", "_failures", "_flush_interval",
+        "_hindered_at", "_name", "_possible_duplicates", "_requests", "_retries", "backoff",
         "breaker", "in_flight", "problem", "sent_at", "set_aside_since",
     )  # fmt: skip
 
@@ -74,13 +74,9 @@ class Sender:
         self.breaker: CircuitBreaker | None = None
         # Requests in a row that did not deliver their records.
         self._failures = 0
-<<<<<<< HEAD
         self.backoff = NO_BACKOFF
-=======
-        self.backoff = Backoff()
-        # When the destination became known, on the monotonic clock.
-        self._began_at = 0.0
->>>>>>> 0081be8 (The age of the oldest pending record is in stats and the health line, a lag that no failure explains is said once, and a receiver that does not answer at its first time-out)
+        # When a request failed, or the destination became known, on the monotonic clock.
+        self._hindered_at = 0.0
         self.sent_at = -math.inf
         # The host's count of answers when this stream's last request went unanswered; None if it
         # was answered.
@@ -93,7 +89,7 @@ class Sender:
         """Send to this destination from now on; at once if it differs from the previous one."""
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
-            self._began_at = time.monotonic()
+            self._hindered_at = time.monotonic()
             self.breaker = breaker
             self._answers_before = None
             self._failures = 0
@@ -190,9 +186,9 @@ class Sender:
     def unhindered_lag(self) -> float:
         """Seconds that the records sent last had waited; 0 if anything failed meanwhile."""
         since, breaker = self.in_flight.sent_since, self.breaker
-        hindered_at = max(self.backoff.failed_at, self._began_at)
+        hindered_at = self._hindered_at
         if breaker is not None:
-            hindered_at = max(hindered_at, breaker.backoff.failed_at)
+            hindered_at = max(hindered_at, breaker.failed_at)
         return self.sent_at - since if hindered_at < since else 0.0
 
     @property
@@ -249,6 +245,7 @@ class Sender:
 
     def _back_off(self, decision: Decision, answer: Answer) -> None:
         self._failures += 1
+        self._hindered_at = self.sent_at
         if decision.longest_wait is not None:
             now = time.monotonic()
             self.backoff = self.backoff.after_failure(now, answer, decision.longest_wait)
