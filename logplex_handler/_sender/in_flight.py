@@ -13,6 +13,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.batch import Batch, Part, Refusal
 from logplex_handler._sender.drop_reports import DropReports
+from logplex_handler._sender.retry_policy import Action, Decision
 from logplex_handler._sender.source import Lease, Source
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import HealthFrame, OwnFrame
@@ -166,23 +167,19 @@ class InFlight:
     def refusal(self) -> Refusal:
         return Refusal() if self._sending is None else self._sending[0].refusal
 
-    def part_accepted(self) -> None:
-        if self._sending is not None:
-            batch, lease = self._sending
-            self._settle(batch, lease, *batch.part_accepted())
-
-    def part_doubted(self) -> None:
-        """Note that the part that was sent is refused, perhaps because its stream is."""
-        if self._sending is not None:
-            self._sending[0].part_doubted()
-
-    def part_refused(self) -> None:
-        """Note that the part that was sent is refused: halve it, or set its single frame apart.
+    def carry_out(self, decision: Decision) -> None:
+        """Do with the part that was sent what was decided.
 
         A batch whose frames are all refused is kept, to begin again with more.
         """
-        if self._sending is not None:
-            batch, lease = self._sending
+        if self._sending is None:
+            return
+        batch, lease = self._sending
+        if decision.action is Action.ACCEPT:
+            self._settle(batch, lease, *batch.part_accepted())
+        elif decision.doubts_part:
+            batch.part_doubted()
+        elif decision.refuses_part:
             batch.part_refused()
             if not batch.all_refused:
                 self._settle(batch, lease, 0, 0)

@@ -215,16 +215,11 @@ class Sender:
 
     def _carry_out(self, decision: Decision, answer: Answer) -> None:
         self.problem = "" if decision.action is Action.ACCEPT else str(answer)
-        if decision.refuses_part:
-            self.in_flight.part_refused()
-        elif decision.doubts_part:
-            self.in_flight.part_doubted()
         match decision.action:
             case Action.ACCEPT:
                 self._failures = 0
                 self.backoff = NO_BACKOFF
                 self.set_aside_since = None
-                self.in_flight.part_accepted()
             case Action.RETRY:
                 self._back_off(decision, answer)
                 if decision.is_reported:
@@ -242,6 +237,7 @@ class Sender:
                 if decision.is_reported:
                     what = "not accepted (is the URL with its token still good?)"
                     self._report_kept("refused", answer, what)
+        self.in_flight.carry_out(decision)
 
     def _back_off(self, decision: Decision, answer: Answer) -> None:
         self._failures += 1

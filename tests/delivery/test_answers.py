@@ -282,6 +282,26 @@ def test_a_packet_at_fault_is_found_without_another_one(short_waits):
     assert texts(server.received[3].body) == [b"count#logplex_handler.probe=1"]
 
 
+def test_a_packet_at_fault_is_found_after_a_look_up_that_changed_nothing(short_waits):
+    """The application is asked once, and then the packets are tried apart."""
+    asked = []
+    with serving(accept) as server:
+        server.steps[0] = refusing(b"line 77\n", 403)(server)
+
+        def url_for(stream):
+            asked.append(stream)
+            return server.url
+
+        with logging_to(None, streams=url_for, flush_interval=60) as (logger, handler):
+            for number in range(200):
+                logger.info("line %d", number, extra={"logplex_stream": "a"})
+            assert handler.flush(20)
+            stats = handler.stats()
+    assert (stats.delivered, stats.dropped) == (199, {"refused": 1})
+    assert asked == ["a", "a"]
+    assert len(server.received) < 25
+
+
 def test_many_bad_packets_before_good_ones_are_lost_alone(monkeypatch):
     """However many are refused first, each is asked for once, and the others arrive."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)

@@ -14,6 +14,7 @@ from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.in_flight import InFlight
+from logplex_handler._sender.retry_policy import Action, Decision
 from logplex_handler._sender.source import Lease, Source
 from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.destination import Destination
@@ -212,7 +213,7 @@ def test_own_lines_are_with_records_in_memory_and_apart_on_disk(harness):
         assert flattened(first.frames) == [b"healthy", frame(0)]
     else:
         assert flattened(first.frames) == [b"healthy"]
-        in_flight.part_accepted()
+        in_flight.carry_out(Decision(Action.ACCEPT))
         assert flattened(in_flight.next_part().frames) == [frame(0)]
 
 
@@ -264,10 +265,10 @@ def test_a_delivered_batch_is_settled_though_a_signal_interrupts_that(harness, m
     harness.source.spill()
     interrupted_once(monkeypatch, harness.source, "forget")
     with pytest.raises(KeyboardInterrupt):
-        in_flight.part_accepted()
+        in_flight.carry_out(Decision(Action.ACCEPT))
     assert in_flight.next_part().body == frame(4)
     assert harness.counts() == (3, 1, 0)
-    in_flight.part_accepted()
+    in_flight.carry_out(Decision(Action.ACCEPT))
     assert harness.counts() == (4, 0, 0)
     assert not harness.stored()
 
@@ -280,7 +281,7 @@ def test_a_refused_batch_is_sent_under_the_ids_on_disk_though_a_signal_interrupt
     in_flight = in_flight_of(harness)
     harness.log(1)
     in_flight.next_part()
-    in_flight.part_refused()
+    in_flight.carry_out(Decision(Action.SPLIT, refuses_part=True))
     harness.log(2)
     interrupted_once(monkeypatch, harness.source, method)
     with pytest.raises(KeyboardInterrupt):
@@ -290,5 +291,5 @@ def test_a_refused_batch_is_sent_under_the_ids_on_disk_though_a_signal_interrupt
     stored = harness.stored()
     if stored is not None:
         assert [frame_id for frame_id, _ in stored] == [part.frame_id]
-    in_flight.part_accepted()
+    in_flight.carry_out(Decision(Action.ACCEPT))
     assert harness.counts() == (2, 0, 0)
