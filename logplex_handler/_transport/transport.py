@@ -6,7 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import requests
@@ -142,9 +142,8 @@ class Transport:
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
-        with until(deadline), ExitStack() as stack:
-            if not destination.allow_private:
-                stack.enter_context(public_addresses_only())
+        addresses = nullcontext() if destination.allow_private else public_addresses_only()
+        with until(deadline), addresses:
             prepared = self._prepared
             if prepared is None or prepared.endpoint != destination.endpoint:
                 prepared = self._prepare(session, destination)
