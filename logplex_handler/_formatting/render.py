@@ -84,17 +84,19 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
         return None
     start, *texts = line.texts
     if start.startswith("\ufeff"):
+        # A packet must not begin with it.
         return None
     priority = packet_form.priority(layout.level)
     # As long as a packet of the longest priority may be.
     longest = packet_form.max_packet_bytes + len(priority) - len("<191>1 ")
+    lengths, lengths_in_bytes = _lengths(min(longest, _LONGEST_PACKET))
     names = {
         **value_kinds.NAMES,
         **line.names,
         "floor": math.floor,
         "in_calendar": packet.in_calendar,
-        "lengths": _lengths(min(longest, _LONGEST_PACKET)),
-        "lengths_in_bytes": _lengths_in_bytes(min(longest, _LONGEST_PACKET)),
+        "lengths": lengths,
+        "lengths_in_bytes": lengths_in_bytes,
         "millisecond": packet.millisecond,
         "priority": priority,
         "start": start,
@@ -107,53 +109,54 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
             names[f"text_{position}"] = text
             piece += f"{{text_{position}}}"
         pieces.append(f'f"{piece}"')
-    limit, check = [], []
-    if layout.metrics:
-        # Metrics in longer lines move to lines of their own.
-        header = len(priority) + len(packet.timestamp(0)) - len("+00:00")
-        limit = [f"most = min({longest}, {header + MAX_LINE_BYTES} + len(fields))"]
-    elif not layout.fit.is_light:
-        limit = [f"most = {longest}"]
-    first_check = []
-    if not layout.fit.is_light:
-        # A text that is too long for a packet need not be escaped to know that.
-        texts_of_line = [value.variable for value in layout.values if value.is_text]
-        first_check = [f"if len({text}) > most:" for text in texts_of_line]
-        first_check = [line for test in first_check for line in (test, "    raise OverflowError")]
-    if limit:
-        check = ["if len(packet) > most:", "    raise OverflowError"]
-    if layout.fit.is_light:
-        frame = 'f"{lengths[len(packet)]}{packet}".encode()'
-        frame_in_bytes = "lengths_in_bytes[len(packet)] + packet"
-    else:
-        frame, frame_in_bytes = (
-            'f"{len(packet)} {packet}".encode()',
-            'b"%d %b" % (len(packet), packet)',
-        )
     parts = {
         "values": layout.variables,
         "pieces": pieces,
-        "limit": limit,
-        "check": check,
-        "first_check": first_check,
-        "frame": frame,
-        "frame_in_bytes": frame_in_bytes,
+        **_size_checks(layout, longest, len(priority)),
     }
     return Source("render", fill(_TEMPLATE, parts), names)
 
 
+def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str | list[str]]:
+    """The parts of the template that depend on how long its packets may be."""
+    too_long = "    raise OverflowError"
+    first_check = []
+    if layout.fit.is_light:
+        # The tables have no longer packets.
+        frame = 'f"{lengths[len(packet)]}{packet}".encode()'
+        frame_in_bytes = "lengths_in_bytes[len(packet)] + packet"
+    else:
+        frame = 'f"{len(packet)} {packet}".encode()'
+        frame_in_bytes = 'b"%d %b" % (len(packet), packet)'
+        for value in layout.values:
+            if value.is_text:
+                # It need not be escaped to know that.
+                first_check += [f"if len({value.variable}) > most:", too_long]
+    limit = str(longest)
+    if layout.metrics:
+        # Metrics in longer lines move to lines of their own.
+        header = priority + len(packet.timestamp(0)) - len("+00:00")
+        limit = f"min({longest}, {header + MAX_LINE_BYTES} + len(fields))"
+    is_limited = bool(layout.metrics) or not layout.fit.is_light
+    return {
+        "limit": [f"most = {limit}"] if is_limited else [],
+        "first_check": first_check,
+        "check": ["if len(packet) > most:", too_long] if is_limited else [],
+        "frame": frame,
+        "frame_in_bytes": frame_in_bytes,
+    }
+
+
 @lru_cache(maxsize=8)
-def _lengths(longest: int) -> list[str]:
-    """The lengths of packets as their frames have them.
+def _lengths(longest: int) -> tuple[list[str], list[bytes]]:
+    """The lengths of packets as their frames have them: as text, and in bytes.
 
     Looking them up saves 700 instructions a packet, and fails for a packet that is too long.
     """
-    return [f"{length} " for length in range(longest + 1)]
-
-
-@lru_cache(maxsize=8)
-def _lengths_in_bytes(longest: int) -> list[bytes]:
-    return [b"%d " % length for length in range(longest + 1)]
+    return (
+        [f"{length} " for length in range(longest + 1)],
+        [b"%d " % length for length in range(longest + 1)],
+    )
 
 
 class _Line:
