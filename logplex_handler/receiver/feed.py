@@ -16,7 +16,7 @@ from logplex_handler.testing.conventions import MetricUnits
 
 # Characters of a token that are shown where only the token tells two streams apart.
 _SHOWN_CHARACTERS = 4
-# Seconds without a line after which the parts of an incomplete line are shown.
+# Seconds without a part after which the parts of an incomplete line are shown.
 _PATIENCE = 5.0
 # Streams that get a name. More than these come from a sender that makes up hostnames.
 _MAX_STREAMS = 100_000
@@ -83,18 +83,23 @@ class Feed:
             if not (lines and violation.rule.startswith(("packet.", "frame.more")))
         )
         with self._lock:
-            whole: Iterable[Line] = lines
-            if self._join:
-                whole = [one for line in lines for one in self._joiner.add(line)]
-                self._last_part_at = self._clock()
+            whole = [one for line in lines for one in self._joined(line)]
             self._show(request, whole, violations)
 
     def give_up_parts(self, after: float = _PATIENCE) -> None:
-        """Show the parts of lines that are not whole, if no line came for `after` seconds."""
+        """Show the parts of lines that are not whole, if no part came for `after` seconds."""
         with self._lock:
             if self._joiner.waiting and self._clock() - self._last_part_at >= after:
                 parts, self._joiner = self._joiner.waiting, PartJoiner()
                 self._show(None, parts, ())
+
+    def _joined(self, line: Line) -> list[Line]:
+        if not self._join:
+            return [line]
+        whole = self._joiner.add(line)
+        if whole != [line]:
+            self._last_part_at = self._clock()
+        return whole
 
     def _show(
         self, request: Request | None, lines: Iterable[Line], violations: tuple[Violation, ...]

@@ -74,7 +74,9 @@ def test_parts_that_wait_in_vain_are_shown_as_they_are():
         feed.give_up_parts()
         now[0] += 4
         feed.give_up_parts()
-        assert [len(request.lines) for request in received] == [0]
+        # Another line is no part.
+        post(receiver.url, body("msg=a"), 1, receiver.token)
+        assert [len(request.lines) for request in received] == [0, 1]
         now[0] += 2
         feed.give_up_parts()
         (line,) = received[-1].lines
