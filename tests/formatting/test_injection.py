@@ -78,10 +78,17 @@ def shown(text):
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
+# The keys that a line may have of its own; one of an extra gets an underscore.
+KEYS_OF_A_LINE = set(
+    ["level", "logger", "msg", "part", "log_error", "error", "error_msg", "traceback", "stack"]
+)
+
+
 def stripped(name):
     """The name as a key, by the words of the conventions."""
     kept = [c for c in shown(name) if c > " " and c not in '="' and not "\x7f" <= c <= "\x9f"]
-    return re.sub(r"^(measure|sample|count)#", r"\1_", "".join(kept) or "_")
+    key = re.sub(r"^(measure|sample|count)#", r"\1_", "".join(kept) or "_")
+    return f"{key}_" if key in KEYS_OF_A_LINE else key
 
 
 class Sent:
