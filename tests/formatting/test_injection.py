@@ -79,9 +79,17 @@ def shown(text):
 
 
 # The keys that a line may have of its own; one of an extra gets an underscore.
-KEYS_OF_A_LINE = set(
-    ["level", "logger", "msg", "part", "log_error", "error", "error_msg", "traceback", "stack"]
-)
+KEYS_OF_A_LINE = {
+    "level",
+    "logger",
+    "msg",
+    "part",
+    "log_error",
+    "error",
+    "error_msg",
+    "traceback",
+    "stack",
+}
 
 
 def stripped(name):
