@@ -15,7 +15,8 @@ class Answer:
 
     Attributes:
         status: The HTTP status, or None if there was no answer.
-        failure: The name of the error if there was no answer, such as `ReadTimeout`.
+        failure: The name of the error if there was no answer, such as `ReadTimeout`, or the
+            setting that is at fault.
         maybe_delivered: Whether the body may have arrived although no answer came.
         retry_after: Seconds that the receiver has asked to wait; None if it has not.
         stale_connection: Whether the connection had been kept open and turned out to be closed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import traceback
 
@@ -9,6 +10,14 @@ import requests
 import urllib3.exceptions
 
 from logplex_handler._transport.connection import HandshakeFailed
+
+# The variables from which requests takes a CA bundle and a proxy, in the order of their precedence.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXY_VARIABLES = (
+    "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"
+)  # fmt: skip
+# OpenSSL's reasons for a file without certificates.
+_NO_CERTIFICATES = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 
 
 def dissolve(error: BaseException) -> None:
@@ -53,8 +62,41 @@ def name(error: Exception) -> str:
     return type(error).__name__
 
 
+def setting_at_fault(error: Exception) -> str:
+    """The setting that keeps any request from being sent, and the cure; empty if none is known.
+
+    It shows no value, since the URL of a proxy may hold credentials.
+    """
+    text = str(error)
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
+        return f"{_proxy_variable()} names a SOCKS proxy: pip install 'requests[socks]'"
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return f"{_proxy_variable()} names no proxy: correct or unset it"
+    if isinstance(error, OSError) and "CA certificate bundle" in text:
+        named = [name for name in _CA_VARIABLES if os.environ.get(name, "\0") in text]
+        return f"{(*named, 'the session')[0]} names a CA bundle that is not there: correct it"
+    unreadable = [one for one in _causes(error) if isinstance(one, ssl.SSLError)]
+    if any(getattr(one, "reason", "") in _NO_CERTIFICATES for one in unreadable):
+        named = [name for name in _CA_VARIABLES if os.environ.get(name)]
+        return f"{(*named, 'the session')[0]} names a CA bundle without certificates: correct it"
+    return ""
+
+
+def _proxy_variable() -> str:
+    names = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
+    return (*names, "the session")[0]
+
+
+def was_tried(error: Exception) -> bool:
+    """Whether a request was made at all; if not, a setting or a header is at fault."""
+    is_invalid = isinstance(error, requests.RequestException) and isinstance(error, ValueError)
+    return not is_invalid and not setting_at_fault(error)
+
+
 def maybe_sent(error: Exception) -> bool:
     """Whether the request may have arrived, because it did not fail before it was sent."""
+    if not was_tried(error):
+        return False
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,

@@ -88,7 +88,8 @@ class Transport:
             # The connection may be in any state. The text of the error may quote the URL.
             self._disconnect(session)
             answer = Answer(
-                failure=errors.name(error),
+                failure=errors.setting_at_fault(error) or errors.name(error),
+                was_tried=errors.was_tried(error),
                 maybe_delivered=sent,
                 stale_connection=kept_open and sent and errors.is_closed_connection(error),
                 bytes_sent=len(body),
