@@ -24,6 +24,9 @@ from logplex_handler._wire.frames import (
 # Refusals after an accepted part that still count as those of faulty frames: so many halvings find
 # one frame among 65,536.
 _MOST_HALVINGS = 16
+# Refusals of a single frame, each right after something else was accepted, after which it is at
+# fault: a receiver that refuses some requests at random must not cause the loss of a record.
+_REFUSALS_OF_FAULT = 3
 # Refusals of a part after which it takes turns with a line that shows whether its stream is
 # refused: a receiver that refuses the stream only for a moment gets no such line.
 _DOUBTS_TO_PROBE = 3
@@ -42,6 +45,7 @@ class Part:
         tried: Whether there was a request.
         maybe_delivered: Whether the last request may have arrived although no answer came.
         is_probe: Whether it shows if the receiver takes the stream, and has no record.
+        doubts: Refusals right after something else was accepted.
     """
 
     frames: Sequence[Frame]
@@ -49,6 +53,7 @@ class Part:
     tried: bool = False
     maybe_delivered: bool = False
     is_probe: bool = False
+    doubts: int = 0
 
     @property
     def body(self) -> bytes:
@@ -132,7 +137,9 @@ class Batch:
 
     def part_doubted(self) -> None:
         """Note that the next part is refused, perhaps because its stream is: it stays."""
-        if self._parts[-1].is_probe:
+        part = self._parts[-1]
+        part.doubts += not self._refusals
+        if part.is_probe:
             self._parts.pop()
         self._doubts = self._doubts + 1 if self._refusals >= _MOST_HALVINGS else _DOUBTS_TO_PROBE
         self._refusals = _MOST_HALVINGS
@@ -141,10 +148,13 @@ class Batch:
     def _is_at_fault(self) -> bool:
         """Whether the next part itself is at fault if the receiver refuses it.
 
-        For it has accepted another part, right before; or not long before, if it is halved now.
+        For it has accepted something else, right before, and again and again; or not long before,
+        if the part can be halved.
         """
         part = self._parts[-1]
-        return not part.is_probe and self._refusals < (_MOST_HALVINGS if part.number > 1 else 1)
+        if part.number > 1:
+            return self._refusals < _MOST_HALVINGS
+        return not (part.is_probe or self._refusals) and part.doubts + 1 >= _REFUSALS_OF_FAULT
 
     @property
     def wants_probe(self) -> bool:

@@ -310,12 +310,41 @@ def test_a_stream_that_was_refused_loses_nothing(number, takes_from):
 
 @pytest.mark.parametrize("faulty", [0, 1, 77, 198, 199])
 def test_one_frame_at_fault_costs_few_requests(faulty):
-    """It is found by halving."""
+    """It is found by halving, and then tried three times."""
     frames = one_frame_each(200)
     batch = Batch(frames, 10**6)
     taken, requests = dealt_with(batch, [frames[faulty]])
     assert len(taken) == 199
-    assert requests < 25
+    assert requests < 32
+
+
+@given(st.integers(1, 20), st.lists(st.booleans(), max_size=300))
+def test_a_receiver_that_refuses_at_random_makes_one_frame_suspect_at_a_time(number, accepts):
+    """What is dropped was refused alone three times, each time right after something else was
+    accepted."""
+    batch = Batch(one_frame_each(number), 10**6)
+    evidence = dict.fromkeys(one_frame_each(number), 0)
+    was_accepted = False
+    for accept in accepts:
+        if batch.wants_probe:
+            batch.probe(HealthFrame(b"probe"))
+        if batch.next_part is None:
+            break
+        frames = flattened(batch.next_part.frames)
+        if accept:
+            batch.part_accepted()
+        else:
+            if len(frames) == 1 and was_accepted and frames[0] in evidence:
+                evidence[frames[0]] += 1
+            if batch.refusal.is_of_part:
+                batch.part_refused()
+            else:
+                batch.part_doubted()
+        was_accepted = accept
+    # Refused frames come first among those that are left.
+    first = batch.left[0][1] if batch.left else []
+    refused = first if batch.drop_refused()[1] else []
+    assert all(evidence[frame] >= 3 for frame in refused)
 
 
 def test_at_another_place_the_batch_is_sent_at_once():
