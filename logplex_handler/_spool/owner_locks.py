@@ -33,9 +33,19 @@ class _File:
     """
 
     descriptor: int
+    # Its device and inode.
+    identity: tuple[int, int]
     pid: int
     # The owners whose locks this process holds.
     owners: set[int] = field(default_factory=set)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still is: a program that becomes a daemon closes all descriptors it has."""
+        try:
+            return _identity(self.descriptor) == self.identity
+        except OSError:
+            return False
 
 
 class _Files(dict[str, _File]):
@@ -70,18 +80,20 @@ class OwnerLock:
         self._path = path
         self.owner = secrets.randbelow(MAX_OWNER) + 1
         with _files.lock:
-            file = _files.get(path)
-            if file is not None and file.pid != os.getpid():
-                # The parent's descriptor: to close it here does not release the parent's locks.
-                os.close(file.descriptor)
-                file = None
-            if file is None:
-                file = _files[path] = _File(_opened(path), os.getpid())
-            try:
-                _acquire(file, self.owner)
-            except OSError:
+            old = file = _files.get(path)
+            if file is None or file.pid != os.getpid() or not file.is_open:
+                descriptor = _opened(path)
+                file = _files[path] = _File(descriptor, _identity(descriptor), os.getpid())
+            if old is not None and old is not file:
+                if old.pid == file.pid:
+                    # Their locks ended when the program closed the descriptor.
+                    file.owners |= {owner for owner in old.owners if _acquired(file, owner)}
+                else:
+                    # The parent's: to close it here does not release the parent's locks.
+                    _close(old)
+            if not _acquired(file, self.owner):
                 self._close_if_unused(file)
-                raise
+                raise OSError(0, "its file of locks cannot be locked")
             file.owners.add(self.owner)
 
     def try_claim(self, owner: int) -> bool:
@@ -90,19 +102,17 @@ class OwnerLock:
         If so, the caller holds the claim until `release_claim`.
         """
         with _files.lock:
-            file = _files[self._path]
-            if owner in file.owners:
+            file = _files.get(self._path)
+            if file is None or owner in file.owners or not file.is_open:
                 # A process can always acquire a lock that it already holds.
                 return False
-            try:
-                _acquire(file, owner)
-            except OSError:
-                return False
-            return True
+            return _acquired(file, owner)
 
     def release_claim(self, owner: int) -> None:
         with _files.lock:
-            fcntl.lockf(_files[self._path].descriptor, fcntl.LOCK_UN, 1, owner)
+            file = _files.get(self._path)
+            if file is not None and file.is_open:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, owner)
 
     def release(self) -> None:
         """Let any process take over the chunks of this owner."""
@@ -111,17 +121,32 @@ class OwnerLock:
             if file is None or file.pid != os.getpid() or self.owner not in file.owners:
                 return
             file.owners.discard(self.owner)
-            fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, self.owner)
+            if file.is_open:
+                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, self.owner)
             self._close_if_unused(file)
 
     def _close_if_unused(self, file: _File) -> None:
         if not file.owners:
             del _files[self._path]
-            os.close(file.descriptor)
+            _close(file)
 
 
-def _acquire(file: _File, owner: int) -> None:
-    fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+def _close(file: _File) -> None:
+    if file.is_open:
+        os.close(file.descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _acquired(file: _File, owner: int) -> bool:
+    try:
+        fcntl.lockf(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
+    except OSError:
+        return False
+    return True
 
 
 def _opened(path: str) -> int:

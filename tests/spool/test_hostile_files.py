@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from logplex_handler._spool import database, transactions
+from logplex_handler._spool import database, owner_locks, transactions
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import leave, rows
@@ -170,6 +170,32 @@ def test_a_file_that_grows_without_end_holds_nothing_up(spool):
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_descriptor_that_the_program_closes_is_left_alone(spool, reused):
+    """As by one that becomes a daemon; another file that has its number by then stays open."""
+    leave(spool, ["left"])
+    with serving(answer(503)) as server:
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("one")
+            assert wait_until(lambda: server.received)
+            descriptor = owner_locks._files[os.path.realpath(spool)].descriptor
+            os.close(descriptor)
+            if reused:
+                other = os.open(os.devnull, os.O_RDONLY)
+                if other != descriptor:
+                    os.dup2(other, descriptor)
+                    os.close(other)
+            with logging_to(server.url, spool=spool) as (second, _):
+                second.info("two")
+            server.steps[:] = [accept]
+            assert handler.flush(10)
+            assert balanced(handler.stats())
+        assert b"one" in server.frames()
+    if reused:
+        os.fstat(descriptor)
+        os.close(descriptor)
 
 
 def test_a_file_that_may_only_be_read_is_said(spool, capfd):
