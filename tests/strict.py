@@ -7,7 +7,7 @@ its own reader has: packets through a library from PyPI, pairs character by char
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -185,13 +185,16 @@ def _read_quoted(line: str, position: int) -> tuple[str, int]:
     raise Wrong("a quote that does not end")
 
 
-def lines(texts: Iterable[str]) -> list[list[tuple[str, str]]]:
+def lines(
+    texts: Iterable[str], check: Callable[[list[tuple[str, str]]], object] = list
+) -> list[list[tuple[str, str]]]:
     """The pairs of each line, whose packets have these texts: parts of a line, such as `part=2/3`,
-    are put together, and a value that was cut is whole again."""
+    are put together, and a value that was cut is whole again. `check` gets those of each packet."""
     found: list[list[tuple[str, str]]] = []
     before = head = due = ""
     for text in texts:
         read = pairs(text)
+        check(read)
         places = [index for index, (key, _) in enumerate(read) if key == "part"]
         _require(len(places) <= 1, "several parts in one packet")
         if not places:

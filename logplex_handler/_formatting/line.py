@@ -111,6 +111,8 @@ class LineForm:
     ) -> str:
         """The pairs of a template, filled with its arguments if there are any. `more_keys` are
         those that the line has itself, in addition to the keys of each line."""
+        if not arguments and "=" not in template:
+            return self.free_text(template)
         own = self.beside_message | more_keys if more_keys else self.beside_message
         try:
             if arguments:

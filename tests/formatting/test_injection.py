@@ -140,8 +140,11 @@ class Sent:
         packets = self.packets()
         for packet in packets:
             assert (packet.hostname, packet.appname, packet.procid) == ("host", "app", "web.1")
-            assert has_metrics or strict.metrics(strict.pairs(packet.text)) == []
-        return strict.lines(packet.text for packet in packets)
+
+        def check(pairs):
+            assert has_metrics or strict.metrics(pairs) == []
+
+        return strict.lines([packet.text for packet in packets], check)
 
     def check_books(self, number):
         """Every record was delivered, once."""

@@ -109,6 +109,7 @@ SELF.append(SELF)
         ([1, "two"], '[1,"two"]'),
         ((1, MOMENT, Decimal("1.50")), '[1,"2026-01-02T03:04:05+00:00","1.50"]'),
         ({1}, "[1]"),
+        ([float("inf"), float("nan"), 1e300, -0.0], '["inf","nan",1e+300,-0.0]'),
         (frozenset(), "[]"),
         (deque([1]), "[1]"),
         (OrderedDict(a=1), '{"a":1}'),
@@ -195,7 +196,11 @@ def test_a_value_that_holds_itself_many_times_comes_to_an_end():
 
 TEXTS = st.text(max_size=9)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=10,
 )
