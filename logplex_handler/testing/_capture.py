@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from logplex_handler._formatting.value_text import text_of
@@ -53,39 +54,34 @@ class LogplexCapture:
         self._strict = strict
         self._formatter = formatter
         self._options = _DEFAULTS | options
-        self._levels: list[int] = []
+        self._opened = ExitStack()
         self.handler: LogplexHandler | None = None
 
     def __enter__(self) -> LogplexCapture:
-        try:
-            self._start()
-        except BaseException:
-            # An invalid option must not leave a receiver or a handler behind.
-            self.__exit__()
-            raise
+        # An invalid option must not leave a receiver or a handler behind.
+        with ExitStack() as opened:
+            opened.enter_context(self.receiver)
+            if self._loggers:
+                self.handler = LogplexHandler(self.receiver.url, **self._options)
+                opened.callback(self._close_handler, self.handler)
+                self.handler.setFormatter(self._formatter)
+            for logger in self._loggers:
+                opened.callback(logger.setLevel, logger.level)
+                logger.setLevel(self._level)
+                if self.handler is not None:
+                    opened.callback(logger.removeHandler, self.handler)
+                    logger.addHandler(self.handler)
+            self._opened = opened.pop_all()
         return self
 
-    def _start(self) -> None:
-        self.receiver.start()
-        if self._loggers:
-            self.handler = LogplexHandler(self.receiver.url, **self._options)
-            self.handler.setFormatter(self._formatter)
-        for logger in self._loggers:
-            self._levels.append(logger.level)
-            logger.setLevel(self._level)
-            if self.handler is not None:
-                logger.addHandler(self.handler)
-
     def __exit__(self, *exc_info: object) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=False):
-            logger.setLevel(level)
-            if self.handler is not None:
-                logger.removeHandler(self.handler)
-        if self.handler is not None:
-            # The test is over: lines that a failing receiver has not accepted are no longer needed.
-            self.handler.flush(0)
-            self.handler.close()
-        self.receiver.close()
+        self._opened.close()
+
+    @staticmethod
+    def _close_handler(handler: LogplexHandler) -> None:
+        # The test is over: lines that a failing receiver has not accepted are no longer needed.
+        handler.flush(0)
+        handler.close()
 
     def __repr__(self) -> str:
         return f"<LogplexCapture {self.receiver!r}>"
