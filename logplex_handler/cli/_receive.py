@@ -107,9 +107,8 @@ def _receive(
     with StopRequest() as stop:
         _publish_url(receiver.url, options.url_file)
         if is_wildcard(options.host):
-            _say(
-                "from other machines: with this one's name in it, and allow_http=True (send: --allow-http)"
-            )
+            _say("from other machines: with this one's name in it, and allow_http=True")
+            _say("(`send`, `check` and `replay` have --allow-http)")
         rotated_at = time.monotonic()
         while stop.requested_at is None and not terminal.reader_is_gone.is_set():
             stop.wait(_POLL_INTERVAL)
