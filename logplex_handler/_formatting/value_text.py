@@ -57,8 +57,9 @@ def unprintable(value: object) -> str:
 def _writer_of(type_: type) -> Callable[[Any], str]:
     if issubclass(type_, datetime) and type_.__str__ is datetime.__str__:
         return type_.isoformat
-    is_container = type_ in _JSON_WRITERS and type_ not in (int, float)
-    if is_container or _is_plain_dataclass(type_):
+    if type_ in (str, int, float):
+        return str
+    if type_ in _JSON_WRITERS or _is_plain_dataclass(type_):
         return _json_or_str
     if type_.__module__ == "numpy" and type_.__name__ in ("bool", "bool_"):
         return _lower

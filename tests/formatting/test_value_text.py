@@ -94,6 +94,11 @@ SELF.append(SELF)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        ("a b", "a b"),
+        (5, "5"),
+        (1.5, "1.5"),
+        (None, "null"),
+        (True, "true"),
         (MOMENT, "2026-01-02T03:04:05+00:00"),
         (MOMENT.replace(tzinfo=None), "2026-01-02T03:04:05"),
         (MOMENT.replace(tzinfo=None, microsecond=678), "2026-01-02T03:04:05.000678"),
