@@ -191,6 +191,9 @@ class WorkerPool:
             return False
         try:
             self._do(task, deadline - time.monotonic())
+        except Exception as error:
+            # The application that flushes does not see it.
+            self._rest_after(error, deadline - time.monotonic())
         finally:
             # A worker may have to continue a task that was begun or interrupted here.
             self._news.wake_one()
@@ -230,8 +233,11 @@ class WorkerPool:
             except BaseException as error:
                 # The application's callbacks may raise anything, and nothing is delivered if this
                 # thread ends.
-                self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
-                time.sleep(_AFTER_ERROR)
+                self._rest_after(error, math.inf)
+
+    def _rest_after(self, error: BaseException, longest: float) -> None:
+        self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
+        time.sleep(max(0.0, min(_AFTER_ERROR, longest)))
 
     def _leave_one_watching(self) -> None:
         """Make sure that another worker notices news and slow tasks while this one is busy."""

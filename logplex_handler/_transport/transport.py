@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import threading
 import time
@@ -116,11 +117,13 @@ class Transport:
         """Close the connections; the next request opens new ones."""
         if self._session is not None:
             with performing(Activity.REQUEST):
-                self._session.close()
-            self._session = self._prepared = None
+                self._disconnect(self._session)
+            self._session = None
 
     def _disconnect(self, session: requests.Session) -> None:
-        session.close()
+        # The session, or its adapter, may be of a class of the application.
+        with contextlib.suppress(Exception):
+            session.close()
         self._last_used = 0.0
         self._prepared = None
 

@@ -3,9 +3,11 @@
 import socket
 import threading
 import time
+from unittest.mock import Mock
 
 from logplex_handler import KeyValueFormatter
 from logplex_handler._sender.retry_policy import Backoff
+from logplex_handler.streams.stream import Stream
 from tests.logs import (
     balanced,
     logging_to,
@@ -37,6 +39,22 @@ def test_flush_is_false_when_its_time_is_over():
         logger.info("line")
         assert not handler.flush(0.5)
         assert watch.seconds < 1.0
+
+
+def test_flush_raises_nothing_of_what_goes_wrong_in_it(monkeypatch, capsys):
+    """Here the flushing caller delivers, since no thread can be started."""
+
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    with logging_to_receiver(shutdown_timeout=2.0) as (_, logger, handler):
+        monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        monkeypatch.setattr(Stream, "deliver", fail)
+        logger.info("line")
+        assert not handler.flush(1.5)
+        monkeypatch.undo()
+        assert handler.flush(10)
+    assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_close_delivers_what_waits_and_is_harmless_twice():
