@@ -43,11 +43,12 @@ class Style:
         self.is_terminal = _is_terminal(stream)
         wanted = bool(os.environ.get("FORCE_COLOR")) or self.is_terminal
         self.is_on = wanted and not os.environ.get("NO_COLOR")
-        # Columns; wider explanations are hard to read.
-        self.width = 96
-        if self.is_terminal:
-            self.width = min(self.width, shutil.get_terminal_size().columns)
         self.arrow = "→" if _can_show(stream, "→") else "->"
+
+    @property
+    def width(self) -> int:
+        """The columns for explanations: those of the terminal, but few enough to read easily."""
+        return min(96, shutil.get_terminal_size().columns) if self.is_terminal else 96
 
     def paint(self, text: str, name: str) -> str:
         """The text in bold, dim, red, green, yellow or cyan."""

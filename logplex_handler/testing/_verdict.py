@@ -67,12 +67,14 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
     elif broken_rule is None:
         broken_rule = _rule_broken_by_frames(request.headers, frames, malformed)
     answer = HttpAnswer(204) if broken_rule is None else _REFUSALS[broken_rule]
-    violations = [fault] if fault else []
+    # A request of a browser, for example: its body and its other headers do not matter.
+    is_no_batch = broken_rule in ("http.path", "http.method")
+    violations = [fault] if fault and not is_no_batch else []
     if broken_rule is not None and answer.status != 401:
         message = f"{answer.status}: {answer.body.decode('ascii')}"
         finding = ": ".join(filter(None, [message, _reason(broken_rule, request, frames)]))
         violations.append(Violation(message, broken_rule, finding=finding))
-    if strict:
+    if strict and not is_no_batch:
         violations += _header_violations(request, fault)
         of_packets = list(_packet_violations(frames))
         if of_packets and not fault and body and (wrong_count := wrong_count_violation(body)):

@@ -218,3 +218,10 @@ def test_a_health_check_is_no_mistake(logplex):
     """Load balancers send them without any of the headers."""
     answers(logplex, [b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n"])
     assert logplex.violations == ()
+
+
+@pytest.mark.parametrize("line", ["GET /logs HTTP/1.1", "POST /favicon.ico HTTP/1.1"])
+def test_a_request_that_is_no_batch_is_one_mistake(logplex, line):
+    """A browser's has no credentials and no frame id either, which would only confuse."""
+    answers(logplex, [f"{line}\r\nHost: x\r\n\r\n".encode()])
+    assert len(logplex.violations) == 1
