@@ -256,12 +256,12 @@ class Accumulator(WakingQueue):
             self._on_reclaimed()
         return True
 
-    def wait_for_room(self, size: int, seconds: float) -> None:
-        """Wait until an entry of this size fits or is rejected, or until the time is over."""
+    def wait_for_room(self, size: int, seconds: float) -> bool:
+        """Wait until an entry of this size fits or is rejected; False if the time was over."""
         with self.lock:
             if self._changed is None:
                 self._changed = threading.Condition(self.lock)
-            self._changed.wait_for(
+            return self._changed.wait_for(
                 lambda: self._rejected_as is not None or self._fits(size), seconds
             )
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._delivery.worker_pool import WorkerPool
+from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._process.reentrancy import release_if_held
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
@@ -51,29 +52,11 @@ class ShutdownClock:
         is_same = now - self._flushed_at < _SAME_SHUTDOWN
         if not (is_same and (closing or self._for_process)):
             self._deadline = now + self.timeout
-        return max(0.0, self._deadline - now)
+        # Never more than the whole, if the clock was set back.
+        return min(self.timeout, max(0.0, self._deadline - now))
 
     def flushed(self) -> None:
         self._flushed_at = time.monotonic()
-
-
-class _TimeLeft:
-    """The seconds that a caller still has, whatever the clock says.
-
-    Tools such as freezegun stop the clock, but no wait on a lock.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-        self._not_waited = seconds
-
-    @property
-    def seconds(self) -> float:
-        return min(self.deadline - time.monotonic(), self._not_waited)
-
-    def waited(self, seconds: float) -> None:
-        """Note a wait that ended by itself."""
-        self._not_waited -= seconds
 
 
 class Flusher:
@@ -111,17 +94,18 @@ class Flusher:
         if self._workers.is_current_thread():
             return False
         with self._without_locks():
-            return self._see_through(seconds, min_request=_MIN_REQUEST)
+            return self._see_through(Countdown(seconds), min_request=_MIN_REQUEST)
 
     def close(self, seconds: float) -> int:
         """Deliver the remaining records, then stop; return how many were not delivered in time."""
         with self._without_locks():
+            countdown = Countdown(seconds)
             streams = self._streams()
             for stream in streams:
                 stream.sender.ignore_retry_after()
             self._urgency.close()
             if not self._workers.is_current_thread():
-                self._see_through(seconds, min_request=0.0)
+                self._see_through(countdown, min_request=0.0)
             left = sum([stream.abandon() for stream in streams])
             self._workers.stop()
             unreported = Counter[str]()
@@ -147,14 +131,13 @@ class Flusher:
                     released.callback(reacquire)
             yield
 
-    def _see_through(self, seconds: float, *, min_request: float) -> bool:
+    def _see_through(self, countdown: Countdown, *, min_request: float) -> bool:
         """Wait until all queued records have left and their drops are reported; False if too late.
 
         The workers deliver. If there are none, or if they are blocked, the caller does so itself,
         as long as there is time for a request.
         """
-        left = _TimeLeft(seconds)
-        with self._urgency.flush_until(left.deadline):
+        with self._urgency.flush_until(countdown.deadline):
             marks: list[tuple[Stream, FlushMark]] = []
             try:
                 for stream in self._streams():
@@ -162,7 +145,7 @@ class Flusher:
                     self._workers.notify(stream)
                 # All of them are waited for, even if one is not flushed in time.
                 flushed = [
-                    self._wait_for(stream, mark, left, min_request) for stream, mark in marks
+                    self._wait_for(stream, mark, countdown, min_request) for stream, mark in marks
                 ]
                 return all(flushed)
             finally:
@@ -170,7 +153,7 @@ class Flusher:
                     stream.accumulator.end_flush(mark)
 
     def _wait_for(
-        self, stream: Stream, mark: FlushMark, left: _TimeLeft, min_request: float
+        self, stream: Stream, mark: FlushMark, countdown: Countdown, min_request: float
     ) -> bool:
         workers = self._workers
         drops: int | None = None
@@ -184,16 +167,13 @@ class Flusher:
             is_flushed = drops is not None and self._has_said_all(stream, drops)
             if is_flushed or stream.resolution.end_cause:
                 return True
-            seconds, deadline = left.seconds, left.deadline
-            if seconds <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:
+            left, deadline = countdown.left, countdown.deadline
+            if left <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:
                 return False
-            helps = seconds > min_request and not (progressed and workers.has_workers)
-            progressed = helps and workers.help_out(deadline)
-            if not progressed:
-                patience = min(_PATIENCE, seconds)
-                progressed = workers.progress.wait(stream, done, patience)
-                if not progressed:
-                    left.waited(patience)
+            helps = left > min_request and not (progressed and workers.has_workers)
+            progressed = (helps and workers.help_out(deadline)) or workers.progress.wait(
+                stream, done, countdown, min(_PATIENCE, left)
+            )
 
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
         """Whether the drops are reported in the stream; when closing, also all health lines."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._process.contexts import new_thread
+from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
@@ -95,7 +96,7 @@ class Progress:
         with self._condition:
             self._condition.notify_all()
 
-    def wait(self, stream: Stream, done: int, seconds: float) -> bool:
+    def wait(self, stream: Stream, done: int, countdown: Countdown, seconds: float) -> bool:
         """Wait until a task of the stream is finished, unless more tasks are finished already.
 
         Returns:
@@ -105,7 +106,8 @@ class Progress:
             if self.done == done:
                 self._awaited.append(stream)
                 try:
-                    self._condition.wait(seconds)
+                    if not self._condition.wait(seconds):
+                        countdown.waited(seconds)
                 finally:
                     self._awaited.remove(stream)
             return self.done != done

@@ -29,6 +29,12 @@ from logplex_handler._wire.destination import is_public
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+if not issubclass(HTTPConnection, http.client.HTTPConnection):
+    raise ImportError(
+        "another package has replaced urllib3, such as urllib3-future, which niquests installs: "
+        "reinstall urllib3, and install niquests with URLLIB3_NO_OVERRIDE=1"
+    )
+
 # A body is sent in pieces of this many bytes, so that the deadline is checked between them.
 _PIECE = 524_288
 # Bytes. A longer answer is not read to its end: its connection is closed instead.

@@ -236,12 +236,17 @@ class Pipeline:
 
         The default timeout is the time that is left for the shutdown.
         """
-        self._recover()
-        if timeout is not None:
-            return self._flusher.flush(max(0.0, timeout))
-        flushed = self._flusher.flush(self._clock.left(closing=False))
-        self._clock.flushed()
-        return flushed
+        try:
+            self._recover()
+            if timeout is not None:
+                return self._flusher.flush(max(0.0, timeout))
+            flushed = self._flusher.flush(self._clock.left(closing=False))
+            self._clock.flushed()
+            return flushed
+        except Exception as error:
+            # Of a class of the application's own; its caller must not get it.
+            self._report_internal(error)
+            return False
 
     def begin_shutdown(self) -> None:
         """Start the clock that flushing and closing share, and the delivery of waiting records."""
@@ -261,7 +266,11 @@ class Pipeline:
         seconds = self._clock.left(closing=True)
         if self._spool is not None:
             self._spool.set_deadline(time.monotonic() + seconds)
-        left = self._flusher.close(seconds)
+        left = 0
+        try:
+            left = self._flusher.close(seconds)
+        except Exception as error:
+            self._report_internal(error)
         within = f"within {self._clock.timeout:g} s"
         problems = filter(None, [stream.sender.problem for stream in self._registry.streams()])
         problem = next(problems, "")
@@ -274,6 +283,9 @@ class Pipeline:
         if left:
             why = problem or f"not {within}"
             self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
+
+    def _report_internal(self, error: Exception) -> None:
+        self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
     def _leave_spool(self) -> None:
         """Let other processes take over the chunks on disk, because this one sends no more."""

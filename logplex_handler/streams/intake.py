@@ -8,6 +8,7 @@ from typing import Protocol
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry
@@ -128,20 +129,17 @@ class OpenIntake:
             self.wake()
 
     def _put_when_there_is_room(self, entry: Entry, seconds: float) -> bool | None:
-        deadline = time.monotonic() + seconds
+        countdown = Countdown(seconds)
         size, _ = self._accumulator.weigh(entry)
         is_due = None
         while is_due is None:
             self.wake()
             # In slices: if other entries take the room, more must be sent to make room for this
             # one.
-            now = time.monotonic()
-            slice_ = min(max(0.0, deadline - now), _ROOM_POLL_INTERVAL)
-            self._accumulator.wait_for_room(size, slice_)
-            if time.monotonic() == now:
-                # A tool such as freezegun has stopped the clock.
-                deadline -= slice_
-            is_due = self._accumulator.put(entry, may_wait=time.monotonic() < deadline)
+            wait = min(max(0.0, countdown.left), _ROOM_POLL_INTERVAL)
+            if not self._accumulator.wait_for_room(size, wait):
+                countdown.waited(wait)
+            is_due = self._accumulator.put(entry, may_wait=countdown.left > 0)
         return is_due
 
     def drop(self, cause: str) -> None:
@@ -172,10 +170,9 @@ class OpenIntake:
 
     def _throttle(self) -> None:
         accumulator = self._accumulator
-        left = accumulator.begin_throttle(_MAX_THROTTLE)
-        deadline = time.monotonic() + left
-        while not accumulator.is_nearly_empty and left > 0:
-            time.sleep(min(left, _THROTTLE_STEP))
-            # Also if a tool such as freezegun has stopped the clock.
-            left = min(left - _THROTTLE_STEP, deadline - time.monotonic())
+        countdown = Countdown(min(_MAX_THROTTLE, accumulator.begin_throttle(_MAX_THROTTLE)))
+        while not accumulator.is_nearly_empty and (left := countdown.left) > 0:
+            wait = min(left, _THROTTLE_STEP)
+            time.sleep(wait)
+            countdown.waited(wait)
         accumulator.end_throttle()

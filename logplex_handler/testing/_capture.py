@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from logplex_handler._formatting.value_text import text_of
+from logplex_handler._process.countdown import Countdown
 from logplex_handler.handler import LogplexHandler
 from logplex_handler.testing import _failure_messages
 from logplex_handler.testing._journal import Request
@@ -136,7 +137,7 @@ class LogplexCapture:
         __tracebackhide__ = True
         mapping = wanted if isinstance(wanted, Mapping) else {}
         expected = {key: text_of(value) for key, value in {**mapping, **pairs}.items()}
-        deadline = time.monotonic() + timeout
+        countdown = Countdown(timeout)
         compared = 0
         while True:
             lines = self.receiver.whole_lines
@@ -148,9 +149,10 @@ class LogplexCapture:
                     if _matches(line, wanted, expected):
                         return line
                 compared = len(lines)
-            if time.monotonic() >= deadline:
+            if countdown.left <= 0:
                 break
             time.sleep(_POLL_INTERVAL)
+            countdown.waited(_POLL_INTERVAL)
         description = _describe(wanted, expected)
         lines = self.receiver.lines
         message = _failure_messages.missing(description, lines, expected, timeout)

@@ -1,4 +1,6 @@
-"""A Python without some of its optional modules: the package imports, and says what it lacks."""
+"""Pythons without optional modules, or with another urllib3: each import works, and says what is
+missing where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -76,3 +78,19 @@ def test_forks_are_noticed_without_mmap():
     print(os.waitpid(pid, 0)[1])
     """
     assert run_without({"mmap"}, program) == "0"
+
+
+def test_another_package_in_the_place_of_urllib3_is_refused_with_a_cure():
+    """As niquests puts one there; connections would fail one by one, in the background."""
+    program = """
+    import urllib3.connection
+    urllib3.connection.HTTPConnection = type("HTTPConnection", (), {})
+    from logplex_handler import ConfigurationError, LogplexHandler
+    try:
+        LogplexHandler("https://token:t.hidden-0123@localhost:9/")
+    except ConfigurationError as error:
+        print(error)
+    """
+    printed = run_without(set(), program)
+    assert "has replaced urllib3" in printed
+    assert "reinstall urllib3" in printed
