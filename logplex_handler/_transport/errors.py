@@ -67,7 +67,11 @@ def setting_at_fault(error: Exception) -> str:
 
     It shows no value, since the URL of a proxy may hold credentials.
     """
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:
+        # One of the application's own, raised by its session.
+        return ""
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
         return f"{_proxy_variable()} names a SOCKS proxy: pip install 'requests[socks]'"
     if isinstance(error, requests.exceptions.InvalidProxyURL):
