@@ -130,7 +130,13 @@ class BoundedQueue(WeighedQueue):
         entries = len(self.entries)
         if self.since == math.inf and entries > self._never_waking:
             self.since = time.monotonic()
-        return entries > self.weighed and self._weigh(everything=weigh, knows_batch=knows_batch)
+        if entries <= self.weighed:
+            return False
+        pool = self._pool
+        if pool is not None and not (self.allowed or weigh or pool.is_scarce):
+            # The first entry of a stream need not be weighed.
+            pool.reserve(self, self.most_bytes + self.in_transit_bytes)
+        return self._weigh(everything=weigh, knows_batch=knows_batch)
 
     def shrink(self, patience: float) -> bool:
         """Drop the oldest entries until no more bytes are used than are allowed now; return False

@@ -42,6 +42,7 @@ class Part:
     """The body of one request, with the same frames and the same id on every try.
 
     Attributes:
+        number: The number of frames.
         tried: Whether there was a request.
         maybe_delivered: Whether the last request may have arrived although no answer came.
         is_probe: Whether it shows if the receiver takes the stream, and has no record.
@@ -54,15 +55,15 @@ class Part:
     maybe_delivered: bool = False
     is_probe: bool = False
     doubts: int = 0
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.number = frame_count(self.frames)
 
     @property
     def body(self) -> bytes:
         """The bytes of the request: the frames, with nothing between them."""
         return b"".join(flattened(self.frames))
-
-    @property
-    def number(self) -> int:
-        return frame_count(self.frames)
 
 
 class Refusal(NamedTuple):
