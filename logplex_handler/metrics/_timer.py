@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -21,10 +23,11 @@ class Timer:
 
     def __init__(self, observe: Callable[[float], object]) -> None:
         self._observe = observe
-        self._started: list[int] = []
+        # When the blocks began that are under way, by thread or task, the innermost last.
+        self._started: dict[object, list[int]] = {}
 
     def __enter__(self) -> Timer:
-        self._started.append(time.perf_counter_ns())
+        self._started.setdefault(_here(), []).append(time.perf_counter_ns())
         return self
 
     def __exit__(
@@ -33,7 +36,16 @@ class Timer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        taken = time.perf_counter_ns() - self._started.pop()
+        now = time.perf_counter_ns()
+        here = _here()
+        if here not in self._started:
+            # The block ends elsewhere than where it began, such as that of a generator. If several
+            # are under way, that may be the wrong one.
+            here = list(self._started)[-1]
+        started = self._started[here]
+        taken = now - started.pop()
+        if not started:
+            del self._started[here]
         self._observe(round(taken / 1_000_000, _DECIMALS))
 
     def __call__(self, function: _F) -> _F:
@@ -78,3 +90,13 @@ class Timer:
 
         wrapped: Any = functools.wraps(function)(wrapper)
         return wrapped  # type: ignore[no-any-return]
+
+
+def _here() -> object:
+    """The task of asyncio that runs here, or else the thread or greenlet."""
+    # Where nothing has imported asyncio, no task runs.
+    asyncio: Any = sys.modules.get("asyncio")
+    running_loop = getattr(asyncio, "_get_running_loop", None)
+    if running_loop is not None and running_loop() is not None:
+        return asyncio.current_task() or threading.get_ident()
+    return threading.get_ident()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 
 import pytest
@@ -147,3 +148,75 @@ def test_an_async_generator_is_timed_too():
         asyncio.run(use())
         assert len(closed) == 3
         assert len(taken(lines, "agen")) == 3
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Milliseconds that only the test moves on."""
+    now = [0]
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now[0] * 1_000_000)
+    return now
+
+
+def test_threads_share_a_timer(clock):
+    """Each measures its own blocks, also nested ones, however they overlap."""
+    with recording() as (metrics, lines):
+        timer = metrics.timer("job")
+        began, end = threading.Event(), threading.Event()
+
+        def work():
+            with timer:
+                began.set()
+                end.wait(10)
+
+        with timer:
+            clock[0] = 10
+            thread = threading.Thread(target=work)
+            thread.start()
+            began.wait(10)
+            clock[0] = 30
+            with timer:
+                clock[0] = 31
+        assert taken(lines, "job") == [1, 31]
+        clock[0] = 100
+        end.set()
+        thread.join()
+        assert taken(lines, "job") == [1, 31, 90]
+
+
+def test_tasks_share_a_timer(clock):
+    async def first(begun, end):
+        with timer:
+            begun.set()
+            await end.wait()
+
+    async def main():
+        begun, end = asyncio.Event(), asyncio.Event()
+        with timer:
+            clock[0] = 10
+            task = asyncio.create_task(first(begun, end))
+            await begun.wait()
+            clock[0] = 30
+        clock[0] = 100
+        end.set()
+        await task
+
+    with recording() as (metrics, lines):
+        timer = metrics.timer("job")
+        asyncio.run(main())
+        assert taken(lines, "job") == [30, 90]
+
+
+def test_a_block_may_end_in_another_thread(clock):
+    """As that of a generator does whose caller goes on there."""
+    with recording() as (metrics, lines):
+        timer = metrics.timer("job")
+        timer.__enter__()
+        clock[0] = 7
+        thread = threading.Thread(target=timer.__exit__, args=(None, None, None))
+        thread.start()
+        thread.join()
+        assert taken(lines, "job") == [7]
+        with timer:
+            clock[0] = 8
+        assert taken(lines, "job") == [7, 1]
