@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import requests
-from urllib3.connection import HTTPConnection
 
 from logplex_handler import LogplexHandler
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting import call_sites, codec, layout, message_template, tracebacks
 from logplex_handler._process import forks
 from logplex_handler._sender import urgency
-from logplex_handler._transport.connection import BoundedHTTPConnection
+from logplex_handler._transport.session import BoundedAdapter
 from logplex_handler.streams import intake
 from subjects import Subject, ours
 
@@ -46,9 +45,9 @@ def without_prepared_requests(url: str) -> Subject:
     return Subject(handler, lambda: handler.flush(60))
 
 
-def without_joined_heads(url: str) -> Subject:
-    """The head and the body of a request are sent one after the other."""
-    _change(BoundedHTTPConnection, "request", HTTPConnection.request)
+def without_requests_on_open_connections(url: str) -> Subject:
+    """Every request goes through requests and urllib3."""
+    _change(BoundedAdapter, "post_again", lambda adapter, head, body, timeout: None)
     return ours(url)
 
 
@@ -117,7 +116,7 @@ LEVERS: dict[str, Callable[[str], Subject]] = {
         without_light_entries,
         without_fork_mark,
         without_prepared_requests,
-        without_joined_heads,
+        without_requests_on_open_connections,
         without_linger,
         without_throttling,
         with_small_batches,

@@ -1,4 +1,4 @@
-"""Connections of urllib3 that give up at a deadline, and send a request in few packets.
+"""Connections of urllib3 that give up at a deadline, and have a short way for later requests.
 
 The timeouts of requests and urllib3 apply to each read, so an answer that comes byte by byte could
 take for ever.
@@ -196,9 +196,6 @@ class BoundedHTTPConnection(HTTPConnection):
     """A connection that is held to the deadline."""
 
     response_class = _BoundedResponse
-    # The head of a request, empty at first, until it is sent together with the body, which saves a
-    # packet. None if it does not wait for a body.
-    _head: bytes | None = None
 
     def _new_conn(self) -> socket.socket:
         """Try one address of the name after the other, all of them within the deadline."""
@@ -237,19 +234,8 @@ class BoundedHTTPConnection(HTTPConnection):
         if self.sock is not None:
             _open_sockets.sockets.add(self.sock)
 
-    # Any, as what matters of the arguments is the body alone, which urllib3 gives by its name.
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        body = kwargs.get("body")
-        self._head = b"" if isinstance(body, bytes) and 0 < len(body) <= _PIECE else None
-        super().request(*args, **kwargs)
-
     # Any, as for the standard library: bytes, a file or an iterable of bytes.
     def send(self, data: Any) -> None:
-        if self._head == b"":
-            self._head = data
-            return
-        if self._head is not None:
-            data, self._head = self._head + data, None
         sock = self.sock
         if sock is None or not isinstance(data, bytes) or len(data) <= _PIECE:
             super().send(data)
@@ -263,7 +249,7 @@ class BoundedHTTPConnection(HTTPConnection):
         sock.settimeout(timeout)
 
     def send_whole(self, head: bytes, body: bytes, timeout: float) -> None:
-        """Send a request on the open connection."""
+        """Send a request on the open connection, in one packet unless it is large."""
         self.sock.settimeout(timeout)
         # The receiver may have answered, and closed the connection, without reading all of it.
         with suppress(BrokenPipeError):

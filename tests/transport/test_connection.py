@@ -35,8 +35,9 @@ def test_the_head_of_a_request_leaves_with_a_body_that_is_not_large(size, sends,
         for _ in range(2):
             sent.clear()
             assert transport.post(destination, body, frames=1, frame_id="1").status == 204
-            assert len(sent) == sends
             assert sum(sent) > size
+        # Of the request on a connection that is open.
+        assert len(sent) == sends
         transport.close()
     assert server.connections == 1
     assert [request.body for request in server.received] == [body, body]
