@@ -24,7 +24,10 @@ _CLOSING = 3.0
 # Bytes that any record which waits holds beside its text: a string and what it stands in.
 _LEAST_BYTES = 100
 
-_BEGINNING = re.compile(r'(?:level=info logger=chaos msg=")?<([0-9]+) ([0-9]+)>')
+_BEGINNING = re.compile(r'(?:level=info logger=chaos (?:part=1/[0-9]+ )?msg=")?<([0-9]+) ([0-9]+)>')
+_PART = re.compile(r'level=info logger=chaos part=([0-9]+)/([0-9]+) msg="([^"\\]*)"')
+# A line of the handler itself.
+_OWN = re.compile(r"logger=logplex_handler ")
 _TOLD = re.compile(r"count#logplex_handler\.dropped=([0-9]+)$")
 
 
@@ -116,11 +119,20 @@ def _joined(scenario: Scenario, lines: Iterator[str]) -> Iterator[tuple[int, int
         if match := _BEGINNING.match(one):
             if found:
                 yield thread, number, found
-            thread, number, found = int(match[1]), int(match[2]), one
-        elif found and not _TOLD.search(one) and found != line(scenario, thread, number):
-            found += one
+            thread, number, found = int(match[1]), int(match[2]), _uncut(one)
+        elif found and not _OWN.search(one) and found != line(scenario, thread, number):
+            found += _uncut(one)
     if found:
         yield thread, number, found
+
+
+def _uncut(one: str) -> str:
+    """What a part of a long key=value line adds to the parts before it; any other line as it is."""
+    match = _PART.fullmatch(one)
+    if match is None:
+        return one
+    head = 'level=info logger=chaos msg="' if match[1] == "1" else ""
+    return head + match[3] + ('"' if match[1] == match[2] else "")
 
 
 def _calls(seen: Seen) -> Iterator[str]:

@@ -51,8 +51,34 @@ _GARBAGE = (
     b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     b"HTTP/1.1 503 X\r\n\xff\xfe: \x80\r\nContent-Length: 0\r\n\r\n",
 )
+# What a receiver that means ill begins its answer with, and goes on with for as long as it may.
+_ENDLESS = {
+    "body": (b"HTTP/1.1 503 X\r\n\r\n", b"x" * 4096),
+    "body of a redirect to itself": (b"HTTP/1.1 302 X\r\nLocation: /logs\r\n\r\n", b"x" * 4096),
+    "chunks": (
+        b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1000\r\n" + b"x" * 4096 + b"\r\n",
+    ),
+    "length of a chunk": (b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n", b"0" * 4096),
+    "words of a status": (b"HTTP/1.1 503 ", b"x" * 4096),
+    "header": (b"HTTP/1.1 503 X\r\nX: ", b"x" * 4096),
+    "headers": (b"HTTP/1.1 503 X\r\n", b"X: y\r\n" * 500),
+    "hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 50),
+    "patience": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "switching": (b"", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" * 50),
+}
+# A hundred megabytes of blanks.
+_BOMB = gzip.compress(b" " * (100 << 20), 1)
+_EXPLODING = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(_BOMB),
+    _BOMB,
+)
 _STATUSES = (301, 302, 307, 401, 403, 404, 407, 408, 410, 415, 425, 429, 500, 502, 503, 504, 599)
-_RETRY_AFTER = ("0", "1", "-1", "soon", "9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT", "", "\xa01")
+_RETRY_AFTER = (
+    *("0", "1", "-1", "soon", "9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT", "", "\xa01", "nan", "inf"),
+    *("1e9", "0x10", "1, 2", "\xb2", "Fri, 99 Foo 2026 25:61:61 GMT", "9" * 5_000),
+    "Thu, 01 Jan 1970 00:00:00 GMT\r\nRetry-After: 1",
+)
 
 
 @dataclass(frozen=True)
@@ -68,10 +94,14 @@ class Routed:
 class Receiver:
     """Answers at 127.0.0.1:`port` until it is closed, well when it is not `raging`."""
 
-    def __init__(self, seed: int, token: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, seed: int, token: str, tls: ssl.SSLContext | None, *, hostile: bool = False
+    ) -> None:
         self._dice = random.Random(f"receiver {seed}")
         self._token = token
         self._tls = tls
+        # Whether it means ill, too: its answers never end, and it may close at any moment.
+        self._hostile = hostile
         self.raging = True
         self.answers: dict[str, int] = {}
         # In order; and what was found wrong with requests, in words.
@@ -140,6 +170,11 @@ class Receiver:
 
     def _take(self, stream, connection: socket.socket) -> bool:
         """Read one request and answer it; whether there may be another."""
+        if self._hostile and self._chance(0.1):
+            with self._lock:
+                length = self._dice.choice((0, 1, 100, 400, 2_000))
+            stream.read1(length)
+            return False
         if not stream.readline().startswith(b"POST /logs HTTP/1.1"):
             return False
         headers: dict[str, str] = {}
@@ -186,6 +221,9 @@ class Receiver:
             while self.raging and not self._over.wait(0.02):
                 pass
             return False
+        if how.startswith("hostile"):
+            self._go_on(connection, *_ENDLESS[how.removeprefix("hostile, endless ")])
+            return False
         if trickles:
             for byte in what[:40]:
                 connection.sendall(bytes([byte]))
@@ -195,6 +233,15 @@ class Receiver:
         return (
             how.startswith(("ok", "refused", "status")) and "last" not in how and "1.0" not in how
         )
+
+    def _go_on(self, connection: socket.socket, head: bytes, piece: bytes) -> None:
+        """Send more and more of an answer, until it is not wanted, or the storm is over."""
+        connection.sendall(head)
+        with self._lock:
+            # Some at full speed, and some a byte now and then.
+            pieces, pause = self._dice.choice(((piece, 0.001), (piece[:1], 0.02)))
+        while self.raging and not self._over.wait(pause):
+            connection.sendall(pieces)
 
     def _refusal(self, frame_id: str, sent: bytes, body: bytes) -> bytes:
         if frame_id in self._routed_ids:
@@ -210,11 +257,15 @@ class Receiver:
 
     def _bad_answer(self) -> tuple[str, bytes]:
         dice = self._dice
+        if self._hostile and dice.random() < 0.5:
+            return f"hostile, endless {dice.choice(list(_ENDLESS))}", b""
         kinds: list[Callable[[], tuple[str, bytes]]] = [
             lambda: ("status", _status(dice.choice(_STATUSES))),
             lambda: ("status", _status(503, f"Retry-After: {dice.choice(_RETRY_AFTER)}")),
             lambda: ("status", _status(302, "Location: http://169.254.169.254/latest/meta-data/")),
+            lambda: ("status", _status(dice.choice((302, 307, 308)), "Location: /logs")),
             lambda: ("garbage", dice.choice(_GARBAGE)),
+            lambda: ("garbage", _EXPLODING),
             lambda: ("half an answer", _status(503)[: dice.randrange(30)]),
             lambda: ("reset", b""),
             lambda: ("no answer", b""),

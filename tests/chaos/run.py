@@ -24,7 +24,7 @@ from tests.chaos import surroundings
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver, Routed
 from tests.chaos.scenario import Scenario, text
-from tests.logs import balanced
+from tests.logs import Told, balanced
 
 TOKEN = "t.chaos-01234567-89ab-cdef"
 # Seconds that a storm lasts at least, and that recovery from it may take on a loaded machine.
@@ -126,7 +126,7 @@ def play(scenario: Scenario) -> Seen:
 
 def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
     tls, ca = _tls(context) if scenario.tls else (None, "")
-    receiver = Receiver(scenario.seed, TOKEN, tls)
+    receiver = Receiver(scenario.seed, TOKEN, tls, hostile=scenario.hostile)
     context.callback(receiver.close)
     proxy = Proxy(("127.0.0.1", receiver.port), scenario.seed, corrupts=scenario.tls)
     context.callback(proxy.close)
@@ -139,8 +139,7 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
     metronome = _Metronome()
     context.callback(metronome.close)
 
-    def on_drop(records: int, cause: str) -> None:
-        seen.dropped[cause] = seen.dropped.get(cause, 0) + records
+    told = Told()
 
     def session() -> requests.Session:
         made = requests.Session()
@@ -151,7 +150,7 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         f"http{'s' if tls else ''}://token:{TOKEN}@{surroundings.HOST}:{proxy.port}/logs",
         hostname="host",
         procid="web.1",
-        on_drop=on_drop,
+        on_drop=told,
         session_factory=session if tls else None,
         **scenario.options,
     )
@@ -174,6 +173,7 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         handler.close()
         seen.closing_took = time.perf_counter() - started
         seen.stats = handler.stats()
+        seen.dropped = told.dropped
         over.set()
     receiver.close()
     seen.routed, seen.faults = receiver.routed, sum(proxy.struck.values())

@@ -28,6 +28,7 @@ class Scenario:
         ends_in_the_storm: Whether the handler is closed before things are well again.
         options: Of the handler.
         key_value: Whether its formatter is the package's own, which it formats for later.
+        hostile: Whether a receiver that rages means ill, too.
     """
 
     seed: int
@@ -43,6 +44,7 @@ class Scenario:
     ends_in_the_storm: bool
     options: dict[str, Any]
     key_value: bool
+    hostile: bool
 
 
 def of_seed(seed: int) -> Scenario:
@@ -75,6 +77,7 @@ def of_seed(seed: int) -> Scenario:
         ends_in_the_storm=ends_in_the_storm,
         options=options,
         key_value=dice.random() < 0.5,
+        hostile=dice.random() < 0.3,
     )
 
 
