@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
@@ -99,16 +100,16 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         type_name = type_.__name__ if is_known else f"type_of_{variable}"
         names[type_name] = type_
         checks.append(f"and type({variable}) is {type_name}")
+        condition = partial(
+            value_kinds.expression, variable=variable, longest=longest, longest_ascii=longest_ascii
+        )
         if kind.check:
-            condition = value_kinds.expression(
-                kind.check, variable, longest=longest, longest_ascii=longest_ascii
-            )
-            checks.append(f"and {condition}")
+            checks.append(f"and {condition(kind.check)}")
         if kind.conversion:
             converted = value_kinds.expression(kind.conversion, variable)
             conversions += [
                 f"{variable} = {converted}",
-                f"if len({variable}) > {longest}:",
+                f"if not {condition(value_kinds.IS_SHORT)}:",
                 "    return None",
             ]
 

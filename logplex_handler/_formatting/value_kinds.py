@@ -64,12 +64,12 @@ NAMES: dict[str, object] = {
 _DIGITS = "small[$v] if 0 <= $v < 1000 else $v"
 _QUOTED = "$v if $v.isalnum() else quote($v)"
 _ESCAPED = "$v if $v.isalnum() else escape($v)"
-_SHORT = "(len($v) <= $longest or len($v) <= $longest_ascii and $v.isascii())"
+IS_SHORT = "(len($v) <= $longest or len($v) <= $longest_ascii and $v.isascii())"
 
 VALUE_KINDS = (
     ValueKind(int, _DIGITS, _DIGITS, check=f"$v.bit_length() <= {ORDINARY_BITS}"),
     ValueKind(float, "$v", "$v"),
-    ValueKind(str, _QUOTED, _ESCAPED, check=_SHORT),
+    ValueKind(str, _QUOTED, _ESCAPED, check=IS_SHORT),
     ValueKind(bool, "true if $v else false", "$v"),
     ValueKind(NoneType, "null", "$v"),
     ValueKind(UUID, "$v", "$v"),
@@ -83,7 +83,7 @@ VALUE_KINDS = (
     ),
 )
 # Of the value of a metric, which never needs quotes; not of such a value in another place.
-METRIC = ValueKind(MetricValue, "$v", "$v", check="len($v) <= $longest")
+METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(written, $v)")

@@ -320,3 +320,13 @@ def test_call_sites_that_are_used_least_are_let_go(monkeypatch):
         learn(number)
     assert len(codec._compiled.by_number) < 60
     assert len(codec.call_sites._latest) < 60
+
+
+def test_what_becomes_text_at_once_may_be_as_long_as_other_texts():
+    """As the data of a task of Celery's."""
+    record = make("task %s", ("x",), {"data": {"arguments": "a" * 500}})
+    codec = codec_that_knows(record)
+    entry, is_light = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    assert is_light
+    assert frames(codec, entry) == formatted(record)
