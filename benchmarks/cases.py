@@ -45,7 +45,7 @@ LEVERS = (
     "without light entries",
     "without fork mark",
     "without prepared requests",
-    "without joined heads",
+    "without requests on open connections",
     "without linger",
     "without throttling",
     "with small batches",

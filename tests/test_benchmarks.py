@@ -131,3 +131,17 @@ def test_imports_are_compared():
     rows = done.stdout.splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(load("imports").CASES)
     assert rows[0].endswith("| 1.00 |")
+
+
+def test_requests_of_sparse_streams_are_compared():
+    """Each client has a row, with the first line of a stream and a later one."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "sparse_streams.py", "--streams=20", "--rounds=1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    rows = [row.split() for row in done.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["urllib3", "ours", "requests", "http.client"]
+    assert rows[0][2] == rows[0][4] == "1.00"
