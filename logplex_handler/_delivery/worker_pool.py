@@ -35,10 +35,8 @@ class News:
         # interrupt `put`, log, and come back here.
         self._streams: deque[Stream] = deque()
         self._queued: set[Stream] = set()
-        # An item wakes a worker.
+        # An item wakes a worker, which then looks at all streams.
         self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Whether an item is there that no worker has taken.
-        self._is_waking = False
         # When a sleeping worker will look at the news by itself, on the monotonic clock.
         self.next_look = math.inf
 
@@ -48,8 +46,7 @@ class News:
             self._queued.add(stream)
             self._streams.append(stream)
         # Read after the stream was added: a worker looks at the streams again after it was set.
-        if self.next_look > look_by and not self._is_waking:
-            self._is_waking = True
+        if self.next_look > look_by and self._wake_ups.empty():
             self.wake_one()
 
     def wake_one(self) -> None:
@@ -62,7 +59,6 @@ class News:
             seconds = None if until == math.inf else max(0.0, until - time.monotonic())
             with contextlib.suppress(queue.Empty):
                 self._wake_ups.get(timeout=seconds)
-                self._is_waking = False
 
     def drain(self) -> Iterator[Stream]:
         """Return all news, without waiting."""
