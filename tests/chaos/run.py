@@ -7,11 +7,13 @@ import io
 import logging
 import os
 import ssl
+import tempfile
 import threading
 import time
 import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import requests
 import trustme
@@ -20,7 +22,7 @@ import urllib3.exceptions
 from logplex_handler import LogplexHandler, Stats
 from logplex_handler._sender import retry_policy
 from logplex_handler._transport import answer
-from tests.chaos import surroundings
+from tests.chaos import spools, surroundings
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver, Routed
 from tests.chaos.scenario import Scenario, text
@@ -125,6 +127,10 @@ def play(scenario: Scenario) -> Seen:
 
 
 def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
+    spool = None
+    if scenario.spool:
+        spool = Path(context.enter_context(tempfile.TemporaryDirectory()), "spool.db")
+        spools.plant(scenario.spool, spool, scenario.seed)
     tls, ca = _tls(context) if scenario.tls else (None, "")
     receiver = Receiver(scenario.seed, TOKEN, tls, hostile=scenario.hostile)
     context.callback(receiver.close)
@@ -151,6 +157,7 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         hostname="host",
         procid="web.1",
         on_drop=told,
+        spool=spool,
         session_factory=session if tls else None,
         **scenario.options,
     )

@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from tests.chaos.spools import KINDS
+
 # What may fail beside the way to the receiver, by the names of `surroundings`.
 SURROUNDINGS = ("failing_names", "jumping_clock", "full_disk", "few_descriptors")
 
@@ -29,6 +31,7 @@ class Scenario:
         options: Of the handler.
         key_value: Whether its formatter is the package's own, which it formats for later.
         hostile: Whether a receiver that rages means ill, too.
+        spool: What stands where the spool is to be, by the names of `spools`; empty without one.
     """
 
     seed: int
@@ -45,6 +48,7 @@ class Scenario:
     options: dict[str, Any]
     key_value: bool
     hostile: bool
+    spool: str
 
 
 def of_seed(seed: int) -> Scenario:
@@ -78,6 +82,8 @@ def of_seed(seed: int) -> Scenario:
         options=options,
         key_value=dice.random() < 0.5,
         hostile=dice.random() < 0.3,
+        # What is left on disk at the end is neither delivered nor dropped.
+        spool="" if ends_in_the_storm else dice.choice(("",) * 12 + KINDS),
     )
 
 

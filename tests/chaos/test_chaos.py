@@ -36,7 +36,10 @@ def test_whatever_breaks_every_record_is_delivered_or_counted(pool):
     it, and no thread, descriptor or token is left behind."""
     outcomes = list(pool.map(many.outcome, SEEDS))
     assert {seed: wrong for seed, wrong, *_ in outcomes if wrong} == {}
-    # They did break something.
+    # They did break something, and what is rarest is among them.
+    played = [of_seed(seed) for seed in SEEDS]
+    assert any(one.hostile and one.receiver_rages for one in played)
+    assert any(one.spool not in ("", "none yet") for one in played)
     assert sum(totals["faults"] for *_, totals, _, _ in outcomes) > 200
     assert sum(totals["delivered"] for *_, totals, _, _ in outcomes) > 2000
 
@@ -69,7 +72,9 @@ def test_it_finds_lines_that_come_twice(monkeypatch):
     numbers = iter(range(10**6))
     anew = property(lambda _: str(next(numbers)), lambda *_: None)
     monkeypatch.setattr(Part, "frame_id", anew, raising=False)
-    assert "under different frame ids" in " ".join(broken(play(STORM)))
+    # Not every storm has answers that are lost behind batches that were routed.
+    storms = (replace(STORM, seed=seed) for seed in range(20))
+    assert any("under different frame ids" in " ".join(broken(play(one))) for one in storms)
 
 
 def test_it_finds_calls_that_wait(monkeypatch):
