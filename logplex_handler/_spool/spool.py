@@ -7,6 +7,7 @@ have one frame id, which is on disk before they are sent. Neither a URL nor a to
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections import Counter
@@ -38,7 +39,7 @@ _SET_FRAME_ID = "UPDATE chunks SET frame_id = ? WHERE id = ?"
 # Content that is too long to be a spool's is not read.
 _CHUNKS = (
     "SELECT id, substr(hostname, 1, 256), substr(frame_id, 1, 37), records, recovered, place, "
-    "CASE WHEN length(sizes) > :longest THEN '' ELSE sizes END, "
+    "CASE WHEN length(CAST(sizes AS BLOB)) > :longest THEN '' ELSE sizes END, "
     "CASE WHEN length(body) <= :longest THEN body END "
     "FROM chunks LEFT JOIN bodies USING (id) WHERE owner = :owner AND stream IS :stream "
 )
@@ -51,14 +52,23 @@ _DISOWN = (
     f"WHERE typeof(owner) <> 'integer' OR owner NOT BETWEEN {_NO_OWNER} AND {MAX_OWNER}"
 )
 _SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
+# Bytes of the columns but the body: far more than the sizes of any chunk's records. To move a row
+# takes as much room again.
+_MAX_COLUMNS = 4_000_000
+# Without the cast, a text is only as long as the part before its first NUL.
+_LENGTHS = " + ".join(
+    f"coalesce(length(CAST({column} AS BLOB)), 0)" for column in ("hostname", "frame_id", "sizes")
+)
 _LEFT = (
-    "SELECT id, CASE typeof(stream) WHEN 'integer' THEN stream WHEN 'text' THEN "
-    f"substr(stream, 1, {MAX_STREAM_ID + 1}) WHEN 'blob' THEN x'' ELSE stream END, "  # nosec B608
+    f"SELECT id, CASE WHEN {_LENGTHS} > {_MAX_COLUMNS} "  # nosec B608
+    f"OR length(CAST(stream AS BLOB)) > {4 * MAX_STREAM_ID} THEN x'' ELSE stream END, "
     f"records, place FROM chunks WHERE owner = ? AND ({_SERVED})"
 )
 _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({_SERVED})"  # nosec B608
 # Nanoseconds since the epoch in the year 2116. No clock is that wrong.
 _MAX_PLACE = 2**62
+# Pages by which a file may be too large while chunks are taken over.
+_SPARE_PAGES = 64
 # Damaged chunks that are read at a time.
 _MAX_DAMAGED = 1000
 
@@ -175,7 +185,7 @@ class Spool(Transactions):
         """
         found: Counter[StreamId] = Counter()
         lost = 0
-        with self.begin() as db:
+        with self.begin() as db, _spare_pages(db):
             db.execute(_DISOWN)
             owners = [owner for (owner,) in db.execute("SELECT DISTINCT owner FROM chunks")]
             dead = [owner for owner in owners if self.owner_lock.try_claim(owner)]
@@ -230,6 +240,17 @@ class Spool(Transactions):
         """A place after all others, including those of earlier processes: the clock gives it."""
         self._last_place = max(self._last_place + 1, time.time_ns())
         return self._last_place
+
+
+@contextlib.contextmanager
+def _spare_pages(db: sqlite3.Connection) -> Iterator[None]:
+    """Let rows be moved within a full file, for which SQLite may need pages for a moment."""
+    [(pages,)] = db.execute("PRAGMA max_page_count")
+    db.execute(f"PRAGMA max_page_count = {pages + _SPARE_PAGES:d}")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA max_page_count = {pages:d}")
 
 
 def _set_frame_id(db: sqlite3.Connection, ids: Collection[int], frame_id: str | None) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ def insert(spool, hostile):
 @example([{"place": 2**63 - 1}, {"place": "nowhere"}, {"place": b""}])
 @example([{"records": 2**63 - 1}, {"records": 2**63 - 1, "stream": "a"}])
 @example([{"stream": b"a"}, {"stream": NOT_UTF8}, {"stream": 1.5}, {"stream": "x" * 11_000}])
+@example([{"stream": "a\0b"}, {"hostname": "a\0b"}, {"frame_id": "\0" * 36}])
 @example([{"sizes": NOT_UTF8}, {"sizes": "[1e999]"}, {"sizes": "[-5]"}, {"body": 5}])
 def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
     """Nothing is raised by a log call, `flush` or `close`, and the books balance."""
@@ -103,3 +105,41 @@ def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
         assert {b"good 1", b"good 2", b"good 3", b"good 4"} <= texts
         assert not [request for request in server.received if "x-forged" in request.headers]
         assert rows(spool) == []
+
+
+def test_content_that_is_longer_than_the_file_may_be_is_not_read(left, tmp_path):
+    """It is counted as lost, and takes no memory."""
+    given_spool, server = left
+    spool = tmp_path / "spool.db"
+    shutil.copy(given_spool, spool)
+    huge = bytes(40_000_000)
+    insert(spool, [{"body": huge}, {"sizes": huge.decode()}, {"hostname": huge.decode()}])
+    server.received.clear()
+    tracemalloc.start()
+    try:
+        with logging_to(server.url, spool=spool, max_spool_bytes=4_000_000) as (logger, handler):
+            logger.info("good 3")
+            assert handler.flush(10)
+            assert wait_until(lambda: not handler.stats().pending)
+            assert dict(handler.stats().dropped) == {"spool_lost": 3}
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {b"good 1", b"good 3"} <= set(server.frames())
+    assert peak < 20_000_000
+
+
+def test_many_damaged_rows_are_counted_quickly(left, tmp_path):
+    """Not one by one: those that come after them are delivered in time."""
+    given_spool, server = left
+    spool = tmp_path / "spool.db"
+    shutil.copy(given_spool, spool)
+    insert(spool, [{"body": b""}] * 20_000)
+    server.received.clear()
+    with logging_to(server.url, spool=spool) as (logger, handler):
+        logger.info("good 3")
+        assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
+        stats = handler.stats()
+        assert (stats.delivered, dict(stats.dropped)) == (2, {"spool_lost": 20_000})
+        assert balanced(stats)
+    assert {b"good 1", b"good 3"} <= set(server.frames())
