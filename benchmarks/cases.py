@@ -108,7 +108,7 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
         ),
     }
     mix = [
-        Run(subject, "burst", KINDS["web_mix"], kind="web_mix")
+        Run(subject, "burst", KINDS["worker_mix"], kind="worker_mix")
         for subject in (*OWN, "without compiled call sites", *MIX_LEVERS)
     ]
     cases["mix levers"] = tuple(mix)

@@ -23,9 +23,13 @@ _SELECT = (
     "WHERE orders.city = ? AND orders.total > ? ORDER BY orders.id"
 )
 _URLLIB3 = '%s://%s:%s "%s %s %s" %s %s'
+_COLUMNS = (
+    "id", "password", "last_login", "is_superuser", "username", "first_name", "last_name", "email",
+    "is_staff", "is_active", "date_joined",
+)  # fmt: skip
 _DJANGO_SQL = (
-    'SELECT "auth_user"."id", "auth_user"."username" FROM "auth_user" WHERE '
-    '"auth_user"."username" = %s LIMIT 5'
+    "SELECT " + ", ".join([f'"auth_user"."{column}"' for column in _COLUMNS]) + " "
+    'FROM "auth_user" WHERE "auth_user"."username" = %s LIMIT 5'
 )
 
 
