@@ -275,4 +275,5 @@ def test_a_program_that_runs_out_of_stack_loses_nothing_else(formatter):
         stats = handler.stats()
         assert balanced(stats)
         assert stats.delivered + stats.dropped.get("format_error", 0) == stats.accepted
-        assert "bye" in receiver.lines[-1].text
+        # A drop notice may follow it.
+        assert any("bye" in line.text for line in receiver.lines[-3:])
