@@ -174,19 +174,20 @@ def _place(line: Line) -> _Place | None:
 
 def _joined(parts: list[Line]) -> Line:
     before, *others = [place for place in map(_place, parts) if place is not None]
-    text = before.head + before.rest
+    pieces = [before.head, before.rest]
     for place in others:
         start = f'{parse_pairs(before.rest)[-1][0]}="'
         # Only the pieces of a value are quoted under one key on both sides of a cut.
-        if text.endswith('"') and place.rest.startswith(start):
-            text = text[:-1] + place.rest[len(start) :]
+        if pieces[-1].endswith('"') and place.rest.startswith(start):
+            pieces[-1] = pieces[-1][:-1]
+            pieces.append(place.rest[len(start) :])
         else:
-            text = f"{text} {place.rest}"
+            pieces.append(f" {place.rest}")
         before = place
     first = parts[0]
     return replace(
         first,
-        packet=replace(first.packet, text=text),
+        packet=replace(first.packet, text="".join(pieces)),
         frame=b"".join([part.frame for part in parts]),
         parts=tuple(parts),
     )
