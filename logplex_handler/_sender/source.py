@@ -207,7 +207,7 @@ def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
     """The same, with consecutive entries of one frame each as runs, which cost less."""
     frames: list[bytes] = []
     for one in rendered:
-        room -= total_bytes(one)
+        room -= one.size if isinstance(one, Run) else total_bytes(one)
         if len(one) == 1 and room >= 0:
             frames += one
             continue
