@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
-from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool
 
 from logplex_handler._transport.pool import BoundedHTTPPool, BoundedHTTPSPool
@@ -56,11 +54,8 @@ _POOLS = {"http": BoundedHTTPPool, "https": BoundedHTTPSPool}
 def bind(session: requests.Session) -> None:
     """Have the session's ordinary adapters use bounded connections, as they are configured.
 
-    An adapter of a class of the caller's own is left alone. So are all if another package has taken
-    the place of urllib3, as niquests does with urllib3-future: its connections are of another kind.
+    An adapter of a class of the caller's own is left alone.
     """
-    if not issubclass(HTTPConnection, http.client.HTTPConnection):
-        return
     for prefix, adapter in list(session.adapters.items()):
         if type(adapter) is HTTPAdapter:
             # Pickling keeps the configuration of an adapter, for which requests has no type.

@@ -18,7 +18,7 @@ from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
-from tests.servers import accept, free_port, serving
+from tests.servers import free_port
 
 URL = "https://logplex.test/logs"
 TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
@@ -199,20 +199,6 @@ def test_adapters_of_the_callers_own_are_left_alone():
     replaced = session.adapters["http://"]
     assert type(replaced) is not requests.adapters.HTTPAdapter
     assert (replaced.max_retries.total, replaced._pool_maxsize) == (3, 7)
-
-
-def test_connections_that_are_not_urllib3_s_are_left_alone(monkeypatch):
-    """niquests puts another package in its place, whose connections cannot be bounded."""
-    monkeypatch.setattr("logplex_handler._transport.session.HTTPConnection", object)
-    with serving(accept) as server:
-        transport = Transport(options())
-        adapter = transport._open().get_adapter(server.url)
-        assert type(adapter) is requests.adapters.HTTPAdapter
-        for _ in range(3):
-            destination = Destination.from_url(server.url)
-            assert transport.post(destination, b"x", frames=1, frame_id="an-id").status == 204
-        transport.close()
-    assert server.connections == 1
 
 
 def test_a_session_that_cannot_be_closed_is_no_failure_of_the_caller_s():
