@@ -1,7 +1,7 @@
 """Readers of the wire that share nothing with the package: a second opinion on what it writes.
 
 They are written from the documents alone, with no import from the package and by other means than
-its own reader has: packets through a library from PyPI, pairs character by character.
+its own reader has: character by character, and packets also through a library from PyPI.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from syslog_rfc5424_parser import ParseError, SyslogMessage
+try:
+    from syslog_rfc5424_parser import ParseError, SyslogMessage
+except ModuleNotFoundError:
+    # The library below it needs `sre_parse`, which Python 3.15 does not have.
+    SyslogMessage = None
 
 MAX_PACKET_BYTES = 10_240
 _DIGITS = "0123456789"
@@ -68,15 +72,12 @@ def packet(frame: bytes) -> Packet:
     for position, character in enumerate(text):
         if character != "\t" and unicodedata.category(character) == "Cc":
             raise Wrong(f"character {position}: the control U+{ord(character):04X}")
-    try:
-        message = SyslogMessage.parse(text)
-    except ParseError as error:
-        raise Wrong(f"not RFC 5424: {error.description}") from None
     fields = text.split(" ", 7)
     _require(len(fields) == 8, "fewer than eight parts")
     priority, time, hostname, appname, procid, msgid, data, msg = fields
-    _require(priority == f"<{message.facility * 8 + message.severity}>1", "the priority's form")
-    _require(0 <= message.facility <= 23, "the facility")
+    _require(priority[:1] == "<" and priority[-2:] == ">1", "the priority's form")
+    _require(priority[1:-2] in map(str, range(24 * 8)), "the priority")
+    facility, severity = divmod(int(priority[1:-2]), 8)
     _require((msgid, data) == ("-", "-"), "msgid and structured data are not '-'")
     _check_time(time)
     for name, value, longest in (
@@ -88,12 +89,19 @@ def packet(frame: bytes) -> Packet:
         _require(all("!" <= character <= "~" for character in value), f"{name}: its characters")
     _require(procid not in ("router", "logplex"), "procid: a name of Heroku's own")
     _require(not msg.startswith("\ufeff"), "a byte order mark")
-    read = (message.timestamp, message.hostname, message.appname, str(message.procid))
-    _require(read == (time, hostname, appname, procid), "the library reads another header")
-    _require((message.msg or "") == msg, "the library reads another text")
-    return Packet(
-        int(message.facility), int(message.severity), time, hostname, appname, procid, msg
-    )
+    found = Packet(facility, severity, time, hostname, appname, procid, msg)
+    if SyslogMessage is not None:
+        _require(_of_the_library(text) == found, "the library reads another packet")
+    return found
+
+
+def _of_the_library(text: str) -> Packet:
+    try:
+        read = SyslogMessage.parse(text)
+    except ParseError as error:
+        raise Wrong(f"not RFC 5424: {error.description}") from None
+    names = (read.timestamp, read.hostname, read.appname, str(read.procid))
+    return Packet(int(read.facility), int(read.severity), *names, read.msg or "")
 
 
 def _check_time(text: str) -> None:
