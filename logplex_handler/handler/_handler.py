@@ -254,7 +254,7 @@ class LogplexHandler(EmittingHandler):
         return self._current_pipeline().set_aside()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_pipeline"):
+        if not (hasattr(self, "_pipeline") and hasattr(self, "level")):
             return "<LogplexHandler that could not be made>"
         destination = self._options.destination
         where = "inactive" if destination is None else destination.shown
