@@ -498,3 +498,21 @@ def test_the_address_holds_what_is_shown(tab, local):
     tab.keyboard.press("3")
     tab.reload()
     expect(tab.locator("#requests")).to_be_visible()
+
+
+def test_every_violation_can_be_reached(tab, local):
+    """Those in lines at the first click, those of requests at the second."""
+    local.post(body("msg=a"), 2)
+    for number in range(210):
+        local.send(f"n={number}")
+    local.send("a=b=c")
+    opened(tab, local)
+    chip = tab.locator("#violations")
+    expect(chip).to_have_text("⚠ 2 violations")
+    chip.click()
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(["a=b=c"])
+    chip.click()
+    expect(tab.locator("#requests")).to_be_visible()
+    expect(tab.locator("#request-table .answer")).to_have_text(["400"])
+    tab.uncheck("#only-bad")
+    expect(tab.locator("#request-count")).to_have_text("the last 200 of 212")

@@ -47,6 +47,7 @@ function count() {
   const chip = find("#violations");
   chip.hidden = all === 0;
   chip.textContent = "⚠ " + counted(all, "violation");
+  chip.title = `Show them: ${grouped(lines.counts.violations)} in lines, ${grouped(requests.violations())} in requests`;
   if (lines.counts.total === 0) showRefused();
 }
 
@@ -128,11 +129,17 @@ lines.onChoice(() => remember(false));
 addEventListener("popstate", restore);
 find("#follow").addEventListener("click", () => lines.follow(!lines.isFollowing()));
 find("#clear").addEventListener("click", clear);
+// First those in lines; a second click shows those of requests.
 find("#violations").addEventListener("click", () => {
-  const inLines = lines.counts.violations > 0;
+  const seen = current() === tabs[0] && find("#only-violations").checked;
+  const inLines = lines.counts.violations > 0 && (!seen || requests.violations() === 0);
+  find(inLines ? "#only-violations" : "#only-bad").checked = true;
   open(tabs[inLines ? 0 : 2], false);
-  if (inLines) { find("#only-violations").checked = true; lines.refilter(); remember(false); }
+  lines.refilter();
+  redraw(true);
+  remember(false);
 });
+find("#only-bad").addEventListener("input", () => requests.draw(true));
 for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
 

@@ -35,6 +35,8 @@ export function clear() {
 // The latest requests of which no line was taken, the newest first.
 export const refused = (most) => requests.filter((one) => !taken(one) && !one.on_purpose).slice(-most).reverse();
 
+const isBad = (request) => request.violations.length > 0 || (!taken(request) && !request.on_purpose);
+
 // Why a request was refused, as elements.
 export const reasons = (request) => request.status === 401
   ? [make("p", { textContent: "Not let in: the user is not `token`, or it is an unknown or rotated token." }), ...request.violations.map(violationCard)]
@@ -60,7 +62,9 @@ export function draw(force) {
     make("div", { class: alert ? "alert" : "" }, make("dt", { textContent: name }), make("dd", { textContent: value }))));
   drawPlots();
   const open = new Set([...document.querySelectorAll("#request-table details[open]")].map((one) => one.dataset.number));
-  find("#request-table tbody").replaceChildren(...requests.slice(-SHOWN).reverse().map((one) => row(one, open)));
+  const wanted = find("#only-bad").checked ? requests.filter(isBad) : requests;
+  find("#request-table tbody").replaceChildren(...wanted.slice(-SHOWN).reverse().map((one) => row(one, open)));
+  find("#request-count").textContent = wanted.length > SHOWN ? `the last ${SHOWN} of ${grouped(wanted.length)}` : "";
 }
 
 function drawPlots() {
