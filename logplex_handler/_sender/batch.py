@@ -47,6 +47,7 @@ class Part:
         maybe_delivered: Whether the last request may have arrived although no answer came.
         is_probe: Whether it shows if the receiver takes the stream, and has no record.
         doubts: Refusals right after something else was accepted.
+        is_uncertain: Whether a try of it ended without a clear answer, so that it may have arrived.
     """
 
     frames: Sequence[Frame]
@@ -55,6 +56,7 @@ class Part:
     maybe_delivered: bool = False
     is_probe: bool = False
     doubts: int = 0
+    is_uncertain: bool = False
     number: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,9 +152,11 @@ class Batch:
         """Whether the next part itself is at fault if the receiver refuses it.
 
         For it has accepted something else, right before, and again and again; or not long before,
-        if the part can be halved.
+        if the part can be halved. What may have arrived is only sent again as it was.
         """
         part = self._parts[-1]
+        if part.is_uncertain:
+            return False
         if part.number > 1:
             return self._refusals < _MOST_HALVINGS
         return not (part.is_probe or self._refusals) and part.doubts + 1 >= _REFUSALS_OF_FAULT

@@ -177,6 +177,8 @@ class InFlight:
         batch, lease = self._sending
         if decision.action is Action.ACCEPT:
             self._settle(batch, lease, *batch.part_accepted())
+        elif decision.action is Action.RETRY and batch.next_part is not None:
+            batch.next_part.is_uncertain = True
         elif decision.doubts_part:
             batch.part_doubted()
         elif decision.refuses_part:

@@ -347,6 +347,15 @@ def test_a_receiver_that_refuses_at_random_makes_one_frame_suspect_at_a_time(num
     assert all(evidence[frame] >= 3 for frame in refused)
 
 
+def test_what_may_have_arrived_is_not_halved():
+    """Its frames would arrive again under other ids."""
+    batch = Batch(one_frame_each(5), 10**6)
+    batch.next_part.is_uncertain = True
+    batch.probe(HealthFrame(b"probe"))
+    batch.part_accepted()
+    assert not batch.refusal.is_of_part
+
+
 def test_at_another_place_the_batch_is_sent_at_once():
     """What the old place refused says nothing of the new one."""
     batch = Batch(one_frame_each(5), 10**6)
