@@ -28,7 +28,7 @@ _LEAST_BYTES = 100
 _BEGINNING = re.compile(r'(?:level=info logger=chaos (?:part=1/[0-9]+ )?msg=")?<([0-9]+) ([0-9]+)>')
 _PART = re.compile(r'level=info logger=chaos part=([0-9]+)/([0-9]+) msg="([^"\\]*)"')
 # A line of the handler itself.
-_OWN = re.compile(r"logger=logplex_handler ")
+_OWN = re.compile(r"logger=logplex_handler |^count#logplex_handler\.probe=1$")
 _TOLD = re.compile(r"count#logplex_handler\.dropped=([0-9]+)$")
 
 
