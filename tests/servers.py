@@ -144,10 +144,12 @@ class ScriptedServer(Server):
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):
-            if self.tls is not None:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-                self._sockets.append(connection)
-            self._converse(connection, number)
+            if self.tls is None:
+                self._converse(connection, number)
+                return
+            with self.tls.wrap_socket(connection, server_side=True) as secured:
+                self._sockets.append(secured)
+                self._converse(secured, number)
 
     def _converse(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as stream:

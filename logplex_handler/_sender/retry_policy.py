@@ -10,6 +10,9 @@ from logplex_handler._sender.batch import Refusal
 from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 
+# The system's: the application may have seeded the module's own, and forks need no new seed.
+_RANDOM = random.SystemRandom()
+
 # Seconds: the first and the longest wait after a temporary failure.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -155,7 +158,7 @@ class Backoff(NamedTuple):
         if answer.stale_connection and failures == 1:
             # The receiver had closed an idle connection, which is no sign of trouble.
             return Backoff(failures, now, now, self.retry_after_until)
-        wait = jittered_delay(failures, random.random(), longest)
+        wait = jittered_delay(failures, _RANDOM.random(), longest)
         if answer.retry_after is None:
             return Backoff(failures, now, now + wait, self.retry_after_until)
         not_before = now + max(answer.retry_after, FIRST_WAIT)

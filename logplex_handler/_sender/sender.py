@@ -30,6 +30,9 @@ from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 
+# The system's: the application may have seeded the module's own, and forks need no new seed.
+_RANDOM = random.SystemRandom()
+
 
 @dataclass(frozen=True)
 class SenderOptions:
@@ -227,7 +230,7 @@ class Sender:
             case Action.RESEND | Action.SPLIT:
                 self.backoff = self.backoff._replace(not_before=0.0)
                 if decision.slows_down:
-                    delay = retry_policy.jittered_delay(1, random.random(), LONGEST_REFUSED_WAIT)
+                    delay = retry_policy.jittered_delay(1, _RANDOM.random(), LONGEST_REFUSED_WAIT)
                     now = time.monotonic()
                     self.backoff = self.backoff._replace(failed_at=now, not_before=now + delay)
             case Action.SET_ASIDE:

@@ -20,6 +20,9 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 
+# The system's: the application may have seeded the module's own, and forks need no new seed.
+_RANDOM = random.SystemRandom()
+
 OnRotate = Callable[[Any, str], object]
 # Seconds. A request to Heroku and its callback take some tenths of a second.
 _MAX_SPREAD = 2.0
@@ -274,7 +277,7 @@ def _spread() -> float:
     All processes meet a rotation at the same moment. Few of the square roots of random numbers are
     small, so that the first process has stored the URL before most others look at the record again.
     """
-    return _MAX_SPREAD * math.sqrt(random.random())
+    return _MAX_SPREAD * math.sqrt(_RANDOM.random())
 
 
 def _same_url(one: Destination | None, other: Destination | None) -> bool:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.batch import Refusal
-from logplex_handler._sender.retry_policy import Action, Decision, Situation, decide, jittered_delay
+from logplex_handler._sender.retry_policy import (
+    Action,
+    Backoff,
+    Decision,
+    Situation,
+    decide,
+    jittered_delay,
+)
 from logplex_handler._transport.answer import Answer
 
 # Every combination of what a decision depends on besides the answer.
@@ -171,3 +180,12 @@ def test_a_refused_stream_waits_up_to_ten_minutes(attempt, longest):
     assert retry_policy.LONGEST_REFUSED_WAIT == 600
     assert jittered_delay(attempt, 1.0, retry_policy.LONGEST_REFUSED_WAIT) == longest
     assert jittered_delay(attempt, 0.0, retry_policy.LONGEST_REFUSED_WAIT) == longest / 2
+
+
+def test_the_application_keeps_its_random_numbers():
+    """A program that has seeded `random` gets the same numbers with and without a failing stream."""
+    random.seed(42)
+    expected = random.getstate()
+    waits = {Backoff().after_failure(0.0, Answer(status=503), 30).not_before for _ in range(99)}
+    assert len(waits) > 1
+    assert random.getstate() == expected
