@@ -183,7 +183,7 @@ def test_a_refused_stream_waits_up_to_ten_minutes(attempt, longest):
 
 
 def test_the_application_keeps_its_random_numbers():
-    """A program that has seeded `random` gets the same numbers with and without a failing stream."""
+    """A program that has seeded `random` gets the same numbers beside a failing stream."""
     random.seed(42)
     expected = random.getstate()
     waits = {Backoff().after_failure(0.0, Answer(status=503), 30).not_before for _ in range(99)}
