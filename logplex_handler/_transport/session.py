@@ -78,9 +78,17 @@ class BoundedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
         cert: tuple[str, str] | str | None = None,
     ) -> ConnectionPool:
-        """The pool of connections for a request. requests before 2.32 does not ask so."""
+        """The pool of connections for a request."""
         # Returned as it is: another thread of the application may use the adapter too.
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        self.last_pool = pool
+        return pool
+
+    def get_connection(
+        self, url: str | bytes, proxies: Mapping[str, str] | None = None
+    ) -> ConnectionPool:
+        """The same for requests before 2.32; later versions do not call it."""
+        pool = super().get_connection(url, proxies)
         self.last_pool = pool
         return pool
 
