@@ -36,12 +36,15 @@ class BoundedHTTPPool(HTTPConnectionPool):
         """
         if self.pool is None or self.proxy is not None:
             return None
-        # It stays in the pool, which one thread uses at a time.
         idle = self.pool.queue
-        connection = idle[-1] if idle else None
-        if not isinstance(connection, BoundedHTTPConnection) or not connection.is_connected:
+        try:
+            # Out of the pool meanwhile: at exit, urllib3 closes the connections that are in it.
+            connection = idle.pop()
+        except IndexError:
             return None
         try:
+            if not isinstance(connection, BoundedHTTPConnection) or not connection.is_connected:
+                return None
             connection.send_whole(head, body, timeout)
             try:
                 return connection.read_answer()
@@ -54,6 +57,9 @@ class BoundedHTTPPool(HTTPConnectionPool):
         except (OSError, HTTPException) as error:
             reason = urllib3.exceptions.ProtocolError("Connection aborted.", error)
             raise requests.ConnectionError(reason) from error
+        finally:
+            # One thread uses the pool at a time, so there is still room for it.
+            idle.append(connection)
 
 
 class BoundedHTTPSPool(BoundedHTTPPool, HTTPSConnectionPool):

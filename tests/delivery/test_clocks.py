@@ -14,6 +14,9 @@ from logplex_handler.testing import LogplexCapture
 from tests.logs import logging_to
 from tests.servers import answer, hang, reset, serving
 
+# Seconds: a clock that goes back lets each wait take its whole time.
+pytestmark = pytest.mark.timeout(120)
+
 # As `freezegun` does. It leaves `threading` and `queue` alone, whose waits end.
 CLOCKS = {
     "stands": lambda real: lambda: 1000.0,

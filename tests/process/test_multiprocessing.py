@@ -263,7 +263,9 @@ def test_sigterm_of_a_child_is_left_to_the_application(before, status, expected,
             """,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert sorted(line.text for line in logplex.lines) == expected
+        arrived = sorted(line.text for line in logplex.lines)
+    # On a busy machine, the worker may deliver a record before the signal comes.
+    assert arrived == expected or (status == "7" and arrived == ["job 0", "parent"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")

@@ -18,6 +18,8 @@ import pytest
 import requests
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, Metrics, flush_on_sigterm, use_stream
+from logplex_handler._process.forks import LiveObjects
+from logplex_handler.handler import shutdown
 from tests.logs import logging_to, wait_until
 from tests.servers import hang, serving
 from tests.streams.shared import by_token, receiving, token
@@ -209,7 +211,15 @@ def test_a_loop_in_a_thread_is_no_customer_s_for_longer_than_the_block(logplex, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
-def test_sigterm_while_a_customer_is_served_reports_the_process_s_own_metrics(logplex, logger):
+def test_sigterm_while_a_customer_is_served_reports_the_process_s_own_metrics(
+    logplex, logger, monkeypatch
+):
+    # Not the handlers of other tests, whose receivers may be gone.
+    own: LiveObjects[LogplexHandler] = LiveObjects()
+    for handler in logger.handlers:
+        if isinstance(handler, LogplexHandler):
+            own.add(handler)
+    monkeypatch.setattr(shutdown, "all_handlers", own)
     previous = signal.signal(signal.SIGTERM, lambda number, frame: logger.info("handler"))
     try:
         flush_on_sigterm()

@@ -61,6 +61,8 @@ def test_block_waits_for_room_that_another_stream_takes():
     with receiving("t.1", "t.2") as logplex:
         urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
         options = {"max_buffer_bytes": 30_000, "on_full": "block", "flush_interval": 0.01}
+        # Seconds that a caller may wait: many, as the machine may be busy.
+        options["shutdown_timeout"] = 20
         with logging_to(None, streams=urls, **options) as (logger, handler):
             for number in range(2000):
                 logger.info("line %d %s", number, "x" * 100, extra=to(1 + number % 2))
