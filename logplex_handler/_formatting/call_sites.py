@@ -172,7 +172,7 @@ class CallSites:
         except Exception:
             # There is no such call site; or the record lacks an attribute, has one that cannot be
             # compared, or has another number of arguments.
-            pass
+            return None
         return None
 
     def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:

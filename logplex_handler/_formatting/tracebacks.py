@@ -47,7 +47,7 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
             return "".join(_chain(*exception, 0))[:-1]
         except Exception:
             # Also an error in the exception's own code, which the standard library deals with.
-            pass
+            return formatter.formatException(exception)
     return formatter.formatException(exception)
 
 
