@@ -7,7 +7,8 @@ import contextvars
 import logging
 import sys
 import threading
-from collections.abc import Generator
+import weakref
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from logplex_handler._sender import retry_policy
+from logplex_handler.handler._handler import all_handlers
 from logplex_handler.streams import current
 from logplex_handler.testing._behaviour import Tokens
 
@@ -138,3 +140,13 @@ def threads_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are a twentieth as long."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.FIRST_WAIT / 20)
+
+
+@pytest.fixture(autouse=True)
+def _no_handlers_of_other_tests() -> Iterator[None]:
+    """`flush_all` and a shutdown concern a test's own handlers; another's receiver may be gone."""
+    others = all_handlers._objects
+    all_handlers._objects = weakref.WeakValueDictionary()
+    yield
+    others.update(all_handlers._objects)
+    all_handlers._objects = others
