@@ -78,8 +78,9 @@ class LogplexHandler(EmittingHandler):
             8,000,000. Default: 1 MiB.
         flush_interval: Seconds after which a batch is due, however small. Default: 0.5.
         max_buffer_bytes: Bytes of memory that waiting records may use. Default: 16 MiB.
-        max_packet_bytes: The longest packet in bytes, from 2,048 to 10,240. A longer message is cut
-            between characters and sent in several packets. Default: 10,000.
+        max_packet_bytes: The longest packet in bytes, from 2,048 to 10,240. A longer line is sent
+            in several packets, each of which is a key=value line by itself; the text of another
+            formatter is cut between characters. Default: 10,000.
         on_full: What happens when the buffer is full: `drop_oldest` (the default), `drop_newest`,
             or `block`, with which the caller waits up to `shutdown_timeout` for room before the new
             record is dropped.
@@ -106,8 +107,9 @@ class LogplexHandler(EmittingHandler):
             hosts that do not answer, and as many look-ups may run. Default: 4.
         health_interval: Seconds between two lines of metrics about the handler itself, from its
             first record on: `sample#logplex_handler.delivered=119` and the other fields of `Stats`,
-            each since the last line, with `.request_time` (the mean, in ms), `.pending` and
-            `.buffer_fill` (from 0 to 1). They go to the handler's own URL. Default: no such lines.
+            each since the last line, with `.request_time` (the mean, in ms), and with `.pending`,
+            `.lag` (in s) and `.buffer_fill` (from 0 to 1) as they are at the moment. They go to the
+            handler's own URL. Default: no such lines.
         spool: The path of a file that keeps records until they are delivered, so that a crash, a
             restart or an outage that outlasts the buffer loses nothing. Several processes may share
             it; the next process delivers what a dead one has left (`docs/spool.md`). It keeps the

@@ -20,7 +20,7 @@ _REPLACED = (
 )
 _CURE_OF_DROPS = {
     "buffer_full": "Raise `max_buffer_bytes`, log less, or set `spool`.",
-    "refused": "The receiver refuses certain packets with 400 or 413; stderr says why.",
+    "refused": "The receiver, or a firewall before it, refuses certain packets; stderr says why.",
     "closed": "Records were logged after `close` or `logging.shutdown`.",
     "shutdown": "Raise `shutdown_timeout`, or call `flush()` earlier.",
     "format_error": "The formatter raises an exception; `logging` prints it to stderr.",
