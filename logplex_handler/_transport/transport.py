@@ -174,7 +174,8 @@ class Transport:
 class TransportPool:
     """Transports that are kept open, by host, for all streams that go there.
 
-    Any thread may use it.
+    An open connection may lead to a private address, so destinations that must not lead to one have
+    transports of their own. Any thread may use it.
     """
 
     def __init__(self, options: TransportOptions) -> None:
@@ -183,23 +184,24 @@ class TransportPool:
         self._options = options
         # Guards the fields below. Re-entrant because a garbage collection under it may log.
         self._lock = threading.RLock()
-        self._idle: dict[str, list[Transport]] = {}
+        self._idle: dict[tuple[str, bool], list[Transport]] = {}
         self._closed = False
         # Seconds that all requests of released transports have taken together.
         self.requests_took = 0.0
 
-    def acquire(self, host: str) -> Transport:
+    def acquire(self, destination: Destination) -> Transport:
         """The idle transport that was used last, or a new one."""
         with self._lock:
-            idle = self._idle.get(host)
+            idle = self._idle.get((destination.host, destination.allow_private))
             return idle.pop() if idle else Transport(self._options)
 
-    def release(self, host: str, transport: Transport) -> None:
+    def release(self, destination: Destination, transport: Transport) -> None:
+        kind = destination.host, destination.allow_private
         with self._lock:
             self.requests_took += transport.requests_took
             transport.requests_took = 0.0
             if not self._closed:
-                self._idle.setdefault(host, []).append(transport)
+                self._idle.setdefault(kind, []).append(transport)
                 return
         transport.close()
 
@@ -207,9 +209,9 @@ class TransportPool:
         """Close transports that were idle for so long that the receiver will have closed them."""
         with self._lock:
             old: list[Transport] = []
-            for host in list(self._idle):
-                for transport in self._idle.pop(host):
-                    kept = old if transport.is_stale else self._idle.setdefault(host, [])
+            for kind in list(self._idle):
+                for transport in self._idle.pop(kind):
+                    kept = old if transport.is_stale else self._idle.setdefault(kind, [])
                     kept.append(transport)
         for transport in old:
             transport.close()

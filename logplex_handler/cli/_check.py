@@ -178,7 +178,7 @@ _OF_STATUS = {
     429: ("too many requests", "Wait, then try again; the handler does that by itself."),
     400: (
         "it does not understand the request",
-        "Vector wants a drain token: see docs/integrations/receivers.md; a proxy may change the request.",
+        "Vector wants a drain token (see docs/integrations/receivers.md), or a proxy changes it.",
     ),
 }
 _OF_CLASS = {

@@ -151,7 +151,9 @@ def _add_send(commands: _Commands) -> None:
         "--from-start", action="store_true", help="with --follow, also send its present lines"
     )
     command.add_argument("--level", choices=_LEVELS, default="info", help="the lines' severity")
-    command.add_argument("--hostname", help="default: LOGPLEX_HOSTNAME, else HEROKU_APP_ID, else the machine's name")
+    command.add_argument(
+        "--hostname", help="default: LOGPLEX_HOSTNAME, else HEROKU_APP_ID, else the machine's name"
+    )
     command.add_argument("--appname", help="default: LOGPLEX_APPNAME, else app")
     command.add_argument("--procid", help="default: LOGPLEX_PROCID, else DYNO, else send")
     command.add_argument(

@@ -208,12 +208,12 @@ class Stream:
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
         """Send one request, which may take this many seconds."""
-        breaker = self.breaker
-        if breaker is None:
+        destination = self.in_flight.destination
+        if destination is None:
             return
         may_look_up = self.resolution.may_look_up_again
         self._context.recover()
-        transport = pool.acquire(breaker.name)
+        transport = pool.acquire(destination)
         try:
             decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
             if decision is not None and decision.action is Action.ACCEPT:
@@ -222,7 +222,7 @@ class Stream:
                 # The scheduler asks for the next job after this one: it is a look-up then.
                 self.resolution.state = ResolutionState.REFUSED
         finally:
-            pool.release(breaker.name, transport)
+            pool.release(destination, transport)
             if self._context.memory is not None:
                 self._context.memory.shrink_holders()
 

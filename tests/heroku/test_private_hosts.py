@@ -93,6 +93,31 @@ def test_a_name_with_a_private_address_is_not_connected_to(monkeypatch, capsys, 
         assert allow_private or not server.connections
 
 
+def test_an_open_connection_to_a_private_host_is_not_used_for_a_customer(monkeypatch, capsys):
+    """The application's own URL may lead to that host, under the same name."""
+    resolve = socket.getaddrinfo
+
+    def private(name, port, *args, **kwargs):
+        return resolve("127.0.0.1" if name == "inside.example" else name, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", private)
+    with serving(accept) as server:
+        url = url_of(f"inside.example:{server.port}", "http")
+        streams = {
+            name: Destination.from_url(url, allow_http=True, allow_private=allowed)
+            for name, allowed in {"own": True, "customer": False}.items()
+        }
+        options = {"streams": streams, "allow_http": True, "shutdown_timeout": 0.5, "workers": 1}
+        with logging_to(None, **options) as (logger, handler):
+            logger.info("mine", extra={"logplex_stream": "own"})
+            assert handler.flush(10)
+            logger.info("hello", extra={"logplex_stream": "customer"})
+            assert wait_until(lambda: handler.stats("customer").requests)
+            handler.flush(0.2)
+        assert server.frames() == [b"mine"]
+    assert "PrivateAddress" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
 def test_public_addresses(address):
     """Also where IPv6 embeds one of IPv4."""
