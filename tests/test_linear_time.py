@@ -127,6 +127,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
         ],
     ),
     "_formatting/message_template._WHOLE": ("fullmatch", [lambda n: "%(" + "a" * n + ")"]),
+    "_formatting/record_parts._CUT": (
+        "search",
+        [lambda n: "%" + "0" * n, lambda n: "%." + "9" * n, lambda n: "%." * n],
+    ),
     "_spool/chunk._FRAME_ID": ("fullmatch", []),
     "_transport/connection._NO_CONTENT": (
         "fullmatch",

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Collection
 from logging import Formatter, LogRecord
+from time import monotonic
 
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
@@ -53,7 +54,7 @@ class CallSite:
         render: Makes the frames of entries.
         layout: Makes the line of one entry step by step, whatever its values are.
         size: Bytes of memory that it holds, about.
-        used_at: The time of the latest record that was rendered.
+        used_at: When entries of it were last rendered, on the monotonic clock.
         holders: The references to its number while no entry waits.
     """
 
@@ -102,7 +103,7 @@ class CompiledCallSites:
             extract = extract_source(layout).function()
             entry = extract(record)
             if entry is not None and (not fit.is_light or weight(entry) <= LIGHT):
-                return CallSite(layout, extract, render.function(), record.created)
+                return CallSite(layout, extract, render.function(), monotonic())
         return None
 
     def excess(self) -> set[CallSite]:

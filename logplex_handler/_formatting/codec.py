@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+from time import monotonic
 
 from logplex_handler._formatting import record_parts
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
@@ -155,7 +156,7 @@ class Codec:
         size, packets = weight(entry), -entry[0]
         if packets < 0:
             packets = 1 if size <= LIGHT else size // self._packet.room + 1
-        return size, packets or 1
+        return size, packets
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
         # What is not light becomes frames only when the iterator reaches it: it may be long, and
@@ -180,6 +181,7 @@ class Codec:
             rendered.append(self._rendered_slowly(form, entry))
 
         time = NO_MILLISECOND
+        now = monotonic()
         for number, group in groupby(entries, itemgetter(0)):
             if number > 0:
                 site = self._compiled.by_number[number]
@@ -187,7 +189,7 @@ class Codec:
                     time = site.render(some, frames.append, render_slowly, form.after_time, time)
                     if not site.is_light:
                         yield from take()
-                site.used_at = time[0]
+                site.used_at = now
             else:
                 yield from take()
                 for entry in group:

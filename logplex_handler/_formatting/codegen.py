@@ -21,7 +21,8 @@ class Source(NamedTuple):
     def function(self) -> Callable[..., Any]:
         namespace: dict[str, Any] = {**self.names}
         exec(self.text, namespace)
-        function: Callable[..., Any] = namespace[self.name]
+        # Out of its own globals: that cycle would keep what they hold until a garbage collection.
+        function: Callable[..., Any] = namespace.pop(self.name)
         return function
 
 

@@ -176,8 +176,9 @@ def layout_of(
     names = [*(keys or [""] * len(message)), *[""] * len(live), *extras]
     all_values = [*message, *live, *extras.values()]
     texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
-    # A source of the record's own takes the place of the formatter's.
-    has_source = record_parts.has_source(record)
+    # A source of the record's own takes the place of the formatter's. Even if this record's is
+    # empty, the next one's may not be.
+    has_source = "logplex_source" in record.__dict__
     if has_source or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
     if not all(type(text) is str for text in texts):

@@ -36,8 +36,8 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
     Each part repeats the head of the line (`source`, static pairs, `level`, `logger`, and pairs
     that follow with one of the keys `live`) and says which part it is, as in `part=2/3`. The other
     pairs follow in their order. A pair that does not fit in a part of its own is cut: each piece of
-    its value is quoted under its key. The pieces of a value, joined, are the value. A pair of the
-    head that takes too much of each part is treated like the other pairs; a key that does so is
+    its value is quoted under its key. The pieces of a value, joined, are the value; of two pairs in
+    a row with one key, a reader may think so too. A pair of the head that takes too much of each part is treated like the other pairs; a key that does so is
     shortened and ends with `…`.
 
     A line that is not key=value, from a formatter of the application, is cut between characters.

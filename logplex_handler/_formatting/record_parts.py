@@ -6,14 +6,15 @@ A part that cannot be written is replaced by a text that says so, and does not c
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterable
-from types import TracebackType
 
 from logplex_handler._formatting import grammar, tracebacks
 from logplex_handler._formatting.value_text import exact, text_of, unprintable
 from logplex_handler.metrics.metric_pairs import is_metric
 
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+# A conversion with a precision, which may cut its argument.
+_CUT = re.compile(r"%[^a-zA-Z%.]*\.[\d*]*[hlL]?[sra]")
 
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
 # and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
@@ -38,8 +39,7 @@ def characters(record: logging.LogRecord, omitted: frozenset[str]) -> int:
     message, arguments = record.msg, record.args
     if type(message) is dict:
         texts = [*message.values()]
-    elif type(arguments) is tuple and type(message) is str and "%." not in message:
-        # A precision may cut the argument.
+    elif type(arguments) is tuple and type(message) is str and not _CUT.search(message):
         texts = [message, *arguments]
     else:
         texts = [message]
@@ -120,7 +120,7 @@ def _stack(stack_info: str, formatter: logging.Formatter) -> str:
         return unprintable(stack_info)
 
 
-def _exception(record: logging.LogRecord) -> _ExcInfo | None:
+def _exception(record: logging.LogRecord) -> tracebacks.ExcInfo | None:
     """The exception as `sys.exc_info` returns it, or None."""
     given = record.exc_info
     # A record that was made by hand may hold the exception alone.

@@ -27,7 +27,7 @@ _MAX_CHAINED = 10
 # Frames whose text is kept: a few hundred bytes each.
 _MAX_KEPT = 1024
 
-_kept: dict[tuple[CodeType, int, int], str] = {}
+_kept: dict[tuple[str, CodeType, int, int], str] = {}
 
 
 class _NotOrdinary(Exception):
@@ -39,7 +39,8 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
     if (
         type(formatter).formatException is logging.Formatter.formatException
         and "formatException" not in vars(formatter)
-        # Some libraries replace it by their own.
+        # Some programs and libraries replace these by their own, perhaps to hide something.
+        and logging.Formatter.formatException.__module__ == "logging"
         and traceback.print_exception.__module__ == "traceback"
         and not hasattr(sys, "tracebacklimit")
     ):
@@ -89,12 +90,15 @@ def _frames(first: TracebackType) -> Iterator[str]:
         previous = place
         if repeated > _MAX_REPEATED:
             raise _NotOrdinary
-        key = (code, frame.tb_lasti, line)
+        # With the file's name, as equal code of two files is equal.
+        key = (code.co_filename, code, frame.tb_lasti, line)
         text = _kept.get(key)
         if text is None:
             text = "".join(traceback.format_tb(frame, 1))
-            if len(_kept) >= _MAX_KEPT:
-                _kept.clear()
-            _kept[key] = text
+            # Without a source line, perhaps the file could not be read just now.
+            if text.count("\n") > 1:
+                if len(_kept) >= _MAX_KEPT:
+                    _kept.clear()
+                _kept[key] = text
         yield text
         frame = frame.tb_next

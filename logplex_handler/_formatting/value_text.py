@@ -125,9 +125,12 @@ _JSON_WRITERS: dict[type, Callable[[Any], str]] = {
 
 def _is_plain_dataclass(type_: type) -> bool:
     """Whether a class is a dataclass with the `repr` that was generated for it."""
-    return (
-        dataclasses.is_dataclass(type_)
-        and type_.__str__ is object.__str__
-        # The generated one is wrapped, so that it ends where an object holds itself.
-        and hasattr(type_.__repr__, "__wrapped__")
-    )
+    if not dataclasses.is_dataclass(type_) or type_.__str__ is not object.__str__:
+        return False
+    owner = next(one for one in type_.__mro__ if "__repr__" in vars(one))
+    # The generated one is wrapped, so that it ends where an object holds itself, and is in no file.
+    code = getattr(getattr(owner.__repr__, "__wrapped__", None), "__code__", None)
+    is_generated = getattr(code, "co_filename", "") == "<string>"
+    # An inherited one shows the fields of its own class only.
+    shows_all = vars(owner).get("__dataclass_fields__") is vars(type_).get("__dataclass_fields__")
+    return is_generated and shows_all

@@ -149,7 +149,7 @@ class Meter:
         `with metrics.timer("job"):` measures a block. `@metrics.timer("job")` measures each call of
         a function, whether it returns or raises. The time of a coroutine includes everything that
         it awaits; the time of a generator runs from its first value to its last, and includes what
-        the caller does in between. Threads and tasks may share a timer.
+        the caller does in between. Threads, greenlets and tasks of asyncio may share a timer.
 
         Args:
             name: As for `measure`.

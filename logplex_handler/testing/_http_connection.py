@@ -149,10 +149,10 @@ class HttpConnection:
             while self._buffer.startswith(b"\r\n"):
                 del self._buffer[:2]
             end = self._buffer.find(b"\r\n\r\n")
+            if (end if end >= 0 else len(self._buffer)) > MAX_HEAD_BYTES:
+                raise UnreadableRequest(400, "the headers are too long", {})
             if end >= 0:
                 return self._take(end + 4)[:end]
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise UnreadableRequest(400, "the headers are too long", {})
             try:
                 self._receive(max(deadline - monotonic(), 0.001))
             except TimeoutError:

@@ -163,6 +163,7 @@ class Journal:
     def clear(self) -> None:
         with self._parse_lock, self._changed:
             self._lines.clear()
+            self._has_parts = False
             self._joiner = PartJoiner()
             self._unparsed.clear()
             self._requests.clear()

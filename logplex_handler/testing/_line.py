@@ -177,7 +177,7 @@ def _joined(parts: list[Line]) -> Line:
     pieces = [before.head, before.rest]
     for place in others:
         start = f'{parse_pairs(before.rest)[-1][0]}="'
-        # Only the pieces of a value are quoted under one key on both sides of a cut.
+        # The pieces of a value; or two pairs with one key, which a reader cannot tell from them.
         if pieces[-1].endswith('"') and place.rest.startswith(start):
             pieces[-1] = pieces[-1][:-1]
             pieces.append(place.rest[len(start) :])

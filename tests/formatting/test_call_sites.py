@@ -1,6 +1,7 @@
 """Entries that a worker renders become the same lines that the formatter writes."""
 
 import dataclasses
+import gc
 import itertools
 import logging
 
@@ -358,5 +359,32 @@ def test_an_exception_that_is_false_is_one():
     entry, _ = codec.entry(record, FORMATTER)
     assert frames(codec, entry) == formatted(record)
     record.exc_info = Empty()
+    entry, _ = codec.entry(record, FORMATTER)
+    assert frames(codec, entry) == formatted(record)
+
+
+def test_a_call_site_stays_while_an_entry_waits():
+    """Also if other forms of it were tried before, which are collected later."""
+    gc.disable()
+    try:
+        codec = codec_that_knows(make("note %s", ("x" * 5_000,)))
+        entry, _ = codec.entry(make("note %s", ("y" * 5_000,)), FORMATTER)
+    finally:
+        gc.enable()
+    assert is_compiled(entry)
+    gc.collect()
+    codec.call_sites.retire()
+    for _ in range(3):
+        codec._compiled.retire([])
+    assert frames(codec, entry) == formatted(make("note %s", ("y" * 5_000,)))
+    del entry
+    codec._compiled.retire([])
+    assert not codec._compiled.by_number
+
+
+@pytest.mark.parametrize("first", [None, ""])
+def test_a_source_of_its_own_that_comes_after_an_empty_one(first):
+    codec = codec_that_knows(make("order %s", (5,), {"logplex_source": first}))
+    record = make("order %s", (5,), {"logplex_source": "eu"})
     entry, _ = codec.entry(record, FORMATTER)
     assert frames(codec, entry) == formatted(record)

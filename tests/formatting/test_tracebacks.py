@@ -1,6 +1,7 @@
 """The text of an exception is the one of `logging.Formatter`, whatever the exception is."""
 
 import builtins
+import linecache
 import logging
 import sys
 import traceback
@@ -129,10 +130,34 @@ def test_the_same_frame_is_formatted_once(monkeypatch):
 
 def test_texts_of_frames_are_not_kept_without_bound():
     """As code that is made at run time has new ones."""
+    tracebacks._kept.clear()
     for number in range(1100):
-        code = compile(f"raise ValueError({number})", "<made>", "exec")
+        # Its line has a text in this file.
+        code = compile(f"raise ValueError({number})", __file__, "exec")
         written(FORMATTER, info(lambda code=code: exec(code)))
-    assert len(tracebacks._kept) <= 1024
+        assert 0 < len(tracebacks._kept) <= 1024
+
+
+def test_equal_code_of_two_files_is_told_apart(tmp_path):
+    """As of a function that was copied to another module."""
+    for name in ("one", "other"):
+        path = tmp_path / name
+        path.write_text("1 / zero")
+        code = compile("1 / zero", str(path), "exec")
+        exception = info(lambda code=code: exec(code, {"zero": 0}))
+        assert written(FORMATTER, exception) == logging.Formatter().formatException(exception)
+
+
+def test_a_file_that_cannot_be_read_for_a_moment(tmp_path):
+    """Its line is there the next time."""
+    path = tmp_path / "source"
+    code = compile("1 / zero", str(path), "exec")
+    for text in ("", "1 / zero"):
+        if text:
+            path.write_text(text)
+        linecache.checkcache()
+        exception = info(lambda: exec(code, {"zero": 0}))
+        assert ("    1 / zero" in written(FORMATTER, exception)) == bool(text)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +188,12 @@ def test_a_formatter_may_write_exceptions_in_its_own_way():
     given = failure(ValueError("x"))
     assert "traceback=short" in line(exc_info=given, formatter=Short())
     assert "traceback=own" in line(exc_info=given, formatter=own)
+
+
+def test_a_program_may_replace_the_method_of_every_formatter(monkeypatch):
+    """To hide something, for example."""
+    monkeypatch.setattr(logging.Formatter, "formatException", lambda self, ei: "hidden")
+    assert "traceback=hidden" in line(exc_info=failure(ValueError("x")))
 
 
 def test_a_library_may_replace_the_function_of_the_standard_library(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
 from collections import Counter, OrderedDict, UserDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, field
@@ -50,6 +51,33 @@ class Shown:
 @dataclass(repr=False)
 class Silent:
     password: str
+
+
+@dataclass
+class Named:
+    name: str
+
+
+@dataclass(repr=False)
+class Account(Named):
+    password: str
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapped(self):
+        return function(self)
+
+    return wrapped
+
+
+@dataclass
+class Card:
+    number: str
+
+    @decorated
+    def __repr__(self):
+        return "Card(****)"
 
 
 class Masked(str):
@@ -177,6 +205,13 @@ def test_a_field_that_the_repr_hides_is_not_written():
     """It may be a secret."""
     hidden = Silent("s3cret"), Order(1, []), [Own("s3cret")]
     assert "s3cret" not in line(extra={"a": hidden[0], "b": hidden[1], "c": hidden[2]})
+
+
+@pytest.mark.parametrize("value", [Account("ann", "s3cret"), Card("s3cret")], ids=["base", "own"])
+def test_a_repr_that_is_inherited_or_decorated_is_used(value):
+    """The fields that it leaves out stay hidden."""
+    assert "s3cret" not in line(extra={"a": value, "b": [value], "c": {"d": value}})
+    assert repr(value).replace("'", "")[:6] in line(extra={"a": value})
 
 
 def test_a_bool_of_numpy_is_written_like_any_other():
