@@ -37,8 +37,8 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
     that follow with one of the keys `live`) and says which part it is, as in `part=2/3`. The other
     pairs follow in their order. A pair that does not fit in a part of its own is cut: each piece of
     its value is quoted under its key. The pieces of a value, joined, are the value; of two pairs in
-    a row with one key, a reader may think so too. A pair of the head that takes too much of each part is treated like the other pairs; a key that does so is
-    shortened and ends with `…`.
+    a row with one key, a reader may think so too. A pair of the head that takes too much of each
+    part is treated like the other pairs; a key that does so is shortened and ends with `…`.
 
     A line that is not key=value, from a formatter of the application, is cut between characters.
     """
