@@ -15,7 +15,7 @@ from logplex_handler import LogplexHandler
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting import call_sites, codec, layout, message_template, tracebacks
 from logplex_handler._process import forks
-from logplex_handler._sender import urgency
+from logplex_handler._sender import due
 from logplex_handler._transport.session import BoundedAdapter
 from logplex_handler.streams import intake
 from subjects import Subject, ours
@@ -53,7 +53,7 @@ def without_requests_on_open_connections(url: str) -> Subject:
 
 def without_linger(url: str) -> Subject:
     """The next batch is sent as soon as 500 records wait for it."""
-    _change(urgency, "_LINGER", 0.0)
+    _change(due, "_LINGER", 0.0)
     return ours(url)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.urgency import UrgencyMonitor
+from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler.streams.stream import Job, Stream
 
 # A turn that no host has: none may be served before a request ends.

@@ -13,7 +13,7 @@ from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._process.reentrancy import release_if_held
-from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.streams.stream import Stream
 

@@ -16,7 +16,7 @@ from functools import partial
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._sender.urgency import UrgencyMonitor
+from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.resolver import Resolved

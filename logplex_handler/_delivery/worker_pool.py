@@ -16,7 +16,7 @@ from logplex_handler._process.contexts import new_thread
 from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
-from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.streams.stream import Job, Stream
 

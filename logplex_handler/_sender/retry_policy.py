@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from logplex_handler._sender.batch import Refusal
-from logplex_handler._sender.urgency import Urgency
+from logplex_handler._sender.due import Urgency
 from logplex_handler._transport.answer import Answer
 
 # The system's: the application may have seeded the module's own, and forks need no new seed.

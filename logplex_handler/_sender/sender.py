@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
+from logplex_handler._sender.due import Urgency, next_batch_due_in
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import (
     LONGEST_REFUSED_WAIT,
@@ -24,7 +25,6 @@ from logplex_handler._sender.retry_policy import (
     Decision,
     Situation,
 )
-from logplex_handler._sender.urgency import Urgency, next_batch_due_in
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination

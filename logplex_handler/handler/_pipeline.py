@@ -22,9 +22,9 @@ from logplex_handler._process import exits, forks
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
+from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.sender import SenderOptions
-from logplex_handler._sender.urgency import UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler.options import Options

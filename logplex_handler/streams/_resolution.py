@@ -7,8 +7,8 @@ from collections.abc import Hashable
 from enum import Enum
 
 from logplex_handler._sender import retry_policy
+from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.retry_policy import NO_BACKOFF
-from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved, Resolver

@@ -19,12 +19,12 @@ from logplex_handler._process.diagnostics import Diagnostics, records_in_words, 
 from logplex_handler._process.reentrancy import current_activity
 from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
 from logplex_handler._sender.drop_reports import DropReports, OnDrop
+from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.retry_policy import Action
 from logplex_handler._sender.sender import Sender, SenderOptions
 from logplex_handler._sender.source import Source
-from logplex_handler._sender.urgency import Urgency
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import Weigh

@@ -4,7 +4,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from logplex_handler._sender import urgency
+from logplex_handler._sender import due
 from tests.logs import logging_to_receiver, logging_to_server, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept
@@ -52,7 +52,7 @@ def log_lines(logger, number):
 @contextmanager
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
     """A receiver that has had a batch of five just now, and the logger that goes on."""
-    monkeypatch.setattr(urgency, "_LINGER", rest)
+    monkeypatch.setattr(due, "_LINGER", rest)
     with logging_to_receiver(batch_size=5, flush_interval=flush_interval) as (logplex, logger, _):
         log_lines(logger, 5)
         assert logplex.wait_for(5)

@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 import pytest
 
 from logplex_handler._delivery.flush import Flusher
-from logplex_handler._sender.urgency import Urgency, UrgencyMonitor
+from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from tests.delivery.shared import before_rendering
 from tests.logs import logging_to_receiver, logging_to_server, own_stream, wait_until
 from tests.servers import answer

@@ -30,7 +30,7 @@ from logplex_handler._delivery.scheduler import (
     Scheduler,
 )
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._sender.urgency import Urgency
+from logplex_handler._sender.due import Urgency
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.stream import Job
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from logplex_handler._sender import urgency
+from logplex_handler._sender import due
 from logplex_handler._sender.disk_source import DiskSource
 from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
@@ -13,7 +13,7 @@ from tests.spool.shared import DEAD, leave, lines, rows
 
 def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
     """It leaves at once, however soon after a request."""
-    monkeypatch.setattr(urgency, "_LINGER", 600)
+    monkeypatch.setattr(due, "_LINGER", 600)
     options = {"batch_size": 5, "flush_interval": 600, "spool_interval": 0.01}
     with logging_to_server(accept, spool=spool, **options) as (server, logger, handler):
         source = own_stream(handler).source

@@ -18,7 +18,7 @@ from logplex_handler import (
     LogplexHandler,
     use_stream,
 )
-from logplex_handler._sender import urgency
+from logplex_handler._sender import due
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import answer, hang, serving
 from tests.streams.shared import Record, by_token, receiving, to, token
@@ -214,7 +214,7 @@ def test_connections_are_shared_by_the_streams_of_a_host():
 
 def test_a_stream_that_may_wait_for_more_waits_for_no_more_than_fits_into_a_request(monkeypatch):
     """A 64th of the memory that all streams share, however few records that is."""
-    monkeypatch.setattr(urgency, "_LINGER", 600)
+    monkeypatch.setattr(due, "_LINGER", 600)
     options = {"batch_size": 50, "flush_interval": 600, "max_buffer_bytes": 8_000_000}
     with receiving("t.1") as logplex:
         urls = {"t.1": logplex.url_for("t.1")}

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from logplex_handler._buffer.waking_queue import Backlog
-from logplex_handler._sender.urgency import Urgency, next_batch_due_in
+from logplex_handler._sender.due import Urgency, next_batch_due_in
 
 NOW = 1000.0
 NEVER = -math.inf

@@ -1,4 +1,8 @@
-"""How urgent delivery is, and when the next batch is due."""
+"""When the next batch is due.
+
+A batch is due once its first record has waited for `flush_interval`. A full batch waits for less,
+and none waits if a caller flushes, the handler closes, or the handler has lines of its own to send.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from enum import IntEnum
 
 from logplex_handler._buffer.waking_queue import Backlog
 
-# Seconds after a request that the next batch may wait once it is due, unless it is a large one. One
-# request costs as much as writing 500 records, so with fewer requests each record costs less.
+# Seconds after a request in which a full batch still waits, unless it is a large one. One request
+# costs as much as writing 500 records, so with fewer requests each record costs less.
 _LINGER = 0.25
 
 
@@ -19,14 +23,14 @@ class Urgency(IntEnum):
     """How urgent delivery is; the higher, the shorter the waits."""
 
     NONE = 0
-    # A caller flushes, so the next attempt comes soon.
+    # A caller waits in `flush`, so retries come soon.
     FLUSHING = 1
     # The handler closes, so no batch waits for more records.
     CLOSING = 2
 
 
 class UrgencyMonitor:
-    """Knows which callers wait. Any thread may use it: each operation is a single one on a dict."""
+    """Knows whether callers wait. Any thread may use it: a single operation changes its dict."""
 
     def __init__(self) -> None:
         # When the wait of each flush ends, on the monotonic clock.
@@ -43,9 +47,9 @@ class UrgencyMonitor:
 
     @contextmanager
     def flush_until(self, deadline: float) -> Iterator[None]:
-        """A caller waits for a flush within the `with` block, at most until the deadline.
+        """Mark a flush as waiting while the `with` block runs, until the deadline at most.
 
-        The deadline holds even if Ctrl-C keeps the block from being left in order.
+        The mark expires at the deadline even if Ctrl-C prevents its removal.
         """
         flush = object()
         self._deadlines[flush] = deadline
@@ -67,9 +71,10 @@ def next_batch_due_in(
     sent_at: float,
     has_own_lines: bool,
 ) -> float | None:
-    """Seconds until the next batch is due; None if there is nothing to send.
+    """Return the seconds until the next batch is due, or None if there is nothing to send.
 
-    The last request was over at `sent_at`. Lines of the handler's own are sent at once.
+    The last request ended at `sent_at`. The handler's own lines, such as drop notices, are sent at
+    once.
     """
     is_flushing = urgency is Urgency.CLOSING or backlog.flushing
     if has_own_lines or (is_flushing and backlog.records):
