@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from logplex_handler.stats import SetAside, Stats
     from logplex_handler.streams.current import use_stream
 else:
-    # The same names, and the modules that were always there after `import logplex_handler`.
+    # The same names, and the modules that `import logplex_handler` has always made available.
     _HOMES = {
         "ConfigurationError": "errors",
         "Destination": "_wire.destination",

@@ -127,7 +127,7 @@ def _attributes(point: Any) -> dict[str, str]:
 
 
 def _buckets(data: Any, point: Any) -> tuple[list[float], list[tuple[float, float]]]:
-    """The buckets' counts and bounds."""
+    """Return the buckets' counts and bounds."""
     if not isinstance(data, ExponentialHistogram):
         return list(point.bucket_counts), [*pairwise([0.0, *point.explicit_bounds, float("inf")])]
     # Bucket i is from `base ** i` to `base ** (i + 1)`.

@@ -33,9 +33,10 @@ class Stats:
         possible_duplicates: Retries of a batch that may have arrived before, so that the receiver
             may have taken it twice.
         bytes_sent: Bytes of the bodies of all requests, as sent (compressed, if that is enabled).
-        recovered: Records among `accepted` that another process has left in the spool.
-        lag: Seconds since the oldest pending record was logged, or came if that is later; 0 if none
-            is pending. In a sum, the greater one. Not compared, since it changes all the time.
+        recovered: Records among `accepted` that another process left in the spool.
+        lag: Seconds since the oldest pending record was logged, or was queued if that is later; 0
+            if none is pending. A sum has the greater lag. Not compared, since it changes all the
+            time.
     """
 
     accepted: int = 0
@@ -50,7 +51,7 @@ class Stats:
     lag: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Stats) -> Stats:
-        """The sums of the counts of two handlers or streams."""
+        """Return the sums of the counts of two handlers or streams."""
         if not isinstance(other, Stats):
             return NotImplemented
         dropped = self.dropped

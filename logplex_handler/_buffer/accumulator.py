@@ -212,7 +212,7 @@ class Accumulator(WakingQueue):
             return left
 
     def fill_ratio(self) -> float:
-        """The share of its memory in use, from 0 to 1."""
+        """Return the share of its memory in use, from 0 to 1."""
         with self.lock:
             self._catch_up(weigh=True)
             return (self.weighed_bytes + self.in_transit_bytes) / self.limits.max_bytes
@@ -237,7 +237,7 @@ class Accumulator(WakingQueue):
         return mark
 
     def is_flushed(self, mark: FlushMark) -> bool:
-        """Whether all entries queued before the mark, and all records on disk, have left."""
+        """Return whether all entries queued before the mark, and all records on disk, have left."""
         with self.lock:
             return not self._recovered_left and self._has_left(mark)
 

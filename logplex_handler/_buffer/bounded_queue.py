@@ -113,7 +113,7 @@ class BoundedQueue(WeighedQueue):
         return accepted, ledger.delivered, pending, ledger.dropped_by_cause()
 
     def _has_left(self, mark: FlushMark) -> bool:
-        """Whether all entries before the mark have left, and none of them is in transit."""
+        """Return whether all entries before the mark have left, and none of them is in transit."""
         taken = self.taken
         # Entries appended after the end are dropped, so no flush waits for them.
         place = min(mark.place, taken) if self._is_abandoned else mark.place

@@ -47,7 +47,7 @@ WakeReasons: TypeAlias = int
 
 
 def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeReasons:
-    """All present reasons, whether or not a worker was woken for them."""
+    """Return all present reasons, whether or not a worker was woken for them."""
     reasons = DROPS if queue.ledger.has_unreported else 0
     limits = queue.limits
     if queue.entries:
@@ -220,7 +220,7 @@ class WakingQueue(BoundedQueue):
         return wake_reasons(self, is_room_wanted=self._is_room_wanted)
 
     def _has_news(self) -> bool:
-        """Whether to wake a worker, for a new reason or because of congestion."""
+        """Return whether to wake a worker, for a new reason or because of congestion."""
         reasons = self._reasons()
         is_news = reasons & ~self.woken_for != 0
         self.woken_for |= reasons

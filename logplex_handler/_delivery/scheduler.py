@@ -121,11 +121,11 @@ class Scheduler:
                 return task
 
     def due_at(self) -> float:
-        """When the next step is due, unless news comes first; infinite if there is none."""
+        """Return when the next step is due, unless news comes first; infinite if there is none."""
         return self._next(self._clock(), look_ups=True)[0]
 
     def _next(self, now: float, *, look_ups: bool) -> tuple[float, _Step]:
-        """The next step and when it is due: the first step due now, or else the earliest."""
+        """Return the next step and when it is due: the first step due now, or else the earliest."""
         next_step: tuple[float, _Step] = (math.inf, self._look_again)
         for due_at, step in self._steps(look_ups=look_ups):
             if due_at <= now:
@@ -209,7 +209,7 @@ class Scheduler:
         return task
 
     def _is_still_due(self, task: Task) -> bool:
-        """Whether the stream still has this job; if it has another one, that is planned.
+        """Return whether the stream still has this job; if it has another one, that is planned.
 
         The reason may be a late answer, or memory or time that other streams used.
         """

@@ -155,7 +155,7 @@ class WorkerPool:
         self.stopped = False
 
     def is_current_thread(self) -> bool:
-        """Whether the calling thread delivers; it must not wait for itself."""
+        """Return whether the calling thread delivers; it must not wait for itself."""
         here = threading.get_ident()
         return here in self._busy or here in [worker.ident for worker in self._workers]
 

@@ -131,7 +131,7 @@ class CompiledCallSites:
 
 
 def _holders(call_site: CallSite) -> int:
-    """The number of references to the number of a call site; every entry is one more."""
+    """Return the number of references to the number of a call site; every entry is one more."""
     return sys.getrefcount(call_site.layout.number)
 
 

@@ -91,7 +91,7 @@ class Codec:
         formatter: logging.Formatter | None,
         own_format: Callable[[logging.LogRecord], str] | None = None,
     ) -> tuple[Entry, bool]:
-        """The entry of any record, and whether it is light.
+        """Return the entry of any record, and whether it is light.
 
         Args:
             own_format: Formats the record in place of the formatter, whose kind of text it returns.
@@ -146,7 +146,7 @@ class Codec:
 
     @staticmethod
     def created(entry: Entry) -> float:
-        """The time of an entry's record, in seconds since the epoch."""
+        """Return the time of an entry's record, in seconds since the epoch."""
         created: float = entry[1]
         return created
 
@@ -197,7 +197,7 @@ class Codec:
         yield from take()
 
     def _rendered_slowly(self, form: PacketForm, entry: Entry) -> list[bytes]:
-        """The frames of one entry of either form, whatever its values are."""
+        """Return the frames of one entry of either form, whatever its values are."""
         try:
             if entry[0] > 0:
                 layout = self._compiled.by_number[entry[0]].layout
@@ -223,7 +223,7 @@ class Codec:
         return form
 
     def drop_notice(self, dropped: Counter[str], destination: Destination) -> list[bytes]:
-        """The frames of the line that reports dropped records in their stream, by cause."""
+        """Return the frames of the line that reports dropped records in their stream, by cause."""
         count = metric_pairs.count("logplex_handler.dropped", dropped.total())
         return self._own_line(logging.WARNING, drops_in_words(dropped), count, destination)
 

@@ -27,7 +27,7 @@ class Source(NamedTuple):
 
 
 def fill(template: str, parts: Mapping[str, str | Sequence[str]]) -> str:
-    """A template with each `$name` replaced by its part.
+    """Return a template with each `$name` replaced by its part.
 
     A part that is a sequence of lines replaces a line of its own, at the same indentation.
     """

@@ -42,7 +42,7 @@ _BY_ATTRIBUTE = sys.version_info >= (3, 13)
 
 
 def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Source:
-    """The function for one call site, which is `CallSite.extract`."""
+    """Return the function for one call site, which is `CallSite.extract`."""
     names: dict[str, object] = {
         **value_kinds.NAMES,
         "logger_name": layout.logger_name,

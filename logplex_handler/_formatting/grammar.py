@@ -31,7 +31,7 @@ _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def quote(text: str) -> str:
-    """The text as one value: bare if that is safe, else in double quotes with escapes."""
+    """Return the text as one value: bare if that is safe, else in double quotes with escapes."""
     escaped = escape(text)
     # syslog-ng and VRL take an apostrophe at the beginning for a quote.
     if escaped is text and " " not in text and "=" not in text and text[:1] != "'":
@@ -96,7 +96,7 @@ _known_key = lru_cache(maxsize=1024)(_key)
 
 
 def key_beside(own: Collection[str], name: object) -> str:
-    """The name as a key that is none of a line's own keys: `level_` for `level`."""
+    """Return the name as a key that is none of a line's own keys: `level_` for `level`."""
     other = key(name)
     return f"{other}_" if other in own else other
 

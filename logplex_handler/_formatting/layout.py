@@ -55,7 +55,7 @@ class Value(NamedTuple):
 
 
 def as_tuple(values: Sequence[Value]) -> str:
-    """The source of a tuple of the values."""
+    """Return the source of a tuple of the values."""
     variables = ", ".join([value.variable for value in values])
     return f"({variables},)" if len(values) == 1 else f"({variables})"
 
@@ -130,7 +130,7 @@ class Layout:
         return bool(self.metrics) and not has_message and not self.pairs
 
     def line(self, entry: Entry) -> str:
-        """The line of an entry, made step by step, whatever its values are."""
+        """Return the line of an entry, made step by step, whatever its values are."""
         values = iter(entry[2:])
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
@@ -224,7 +224,7 @@ def layout_of(
 
 
 def _are_whole(template: str, arguments: int, form: LineForm) -> list[bool]:
-    """Whether each argument is the whole value of a pair."""
+    """Return whether each argument is the whole value of a pair."""
     pairs = message_template.plan(template, form.beside_message) or ()
     found = [pair.template == "%s" for pair in pairs for _ in range(pair.arguments)]
     return found if len(found) == arguments else [False] * arguments
@@ -277,5 +277,5 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
 
 
 def _is_surely_a_message(template: str) -> bool:
-    """Whether the template, filled, is neither empty nor what might be metrics."""
+    """Return whether the template, filled, is neither empty nor what might be metrics."""
     return template[:1] not in ("", "%", "=", '"') and "=" not in template and "#" not in template

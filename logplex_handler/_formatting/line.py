@@ -29,7 +29,7 @@ class Live(NamedTuple):
 
 
 def live(key: str, call: Callable[[], object]) -> Live:
-    """A live pair with the values that a callable of the application returns."""
+    """Return a live pair with the values that a callable of the application returns."""
 
     # A function in C, such as the `get` of a ContextVar, logs nothing.
     may_log = type(call) is not BuiltinFunctionType
@@ -83,7 +83,7 @@ class LineForm:
         return _KEYS_OF_EACH_LINE | {"source"} if self.has_source else _KEYS_OF_EACH_LINE
 
     def start(self, level_name: object, logger_name: object) -> str:
-        """The pairs at the start of each line, up to the logger."""
+        """Return the pairs at the start of each line, up to the logger."""
         return self.head + _level_and_logger(text_of(level_name), text_of(logger_name))
 
     def line(self, shared: Iterable[str], metrics: list[str], last: Iterable[str] = ()) -> str:
@@ -97,12 +97,12 @@ class LineForm:
         return "\n".join([" ".join([*shared, *last]), self.metric_lines(metrics)])
 
     def metric_lines(self, metrics: list[str]) -> str:
-        """The metrics alone, in as many lines as they need."""
+        """Return the metrics alone, in as many lines as they need."""
         groups = in_lines(metrics, self.source)
         return "\n".join([metrics_text(group, self.source) for group in groups])
 
     def live_pairs(self, values: Iterable[object]) -> list[str]:
-        """The live pairs with the given values, one for each; None makes no pair."""
+        """Return the live pairs with the given values, one for each; None makes no pair."""
         pairs = zip(self.live, values, strict=True)
         return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
@@ -127,11 +127,11 @@ class LineForm:
             return self.failed_message(template, failure)
 
     def free_text(self, text: str) -> str:
-        """The pair of a message that is not key=value by itself."""
+        """Return the pair of a message that is not key=value by itself."""
         return f"{self.message_key}={grammar.quote(text)}"
 
     def failed_message(self, message: object, failure: Exception) -> str:
-        """The pairs of a message that cannot be formatted: the template and `log_error`."""
+        """Return the pairs of a message that cannot be formatted: the template and `log_error`."""
         reason = f"{type(failure).__name__}: {text_of(failure)}"
         template = self.free_text(text_of(message))
         return f"{template} {grammar.pair('log_error', reason)}"

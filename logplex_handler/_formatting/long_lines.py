@@ -63,7 +63,7 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
 
 
 def _pairs(line: bytes) -> list[_Pair] | None:
-    """The pairs of a line; None if it does not consist of pairs alone."""
+    """Return the pairs of a line, or None if it does not consist of pairs alone."""
     pairs, position = [], 0
     while position < len(line):
         match = _START.match(line, position)
@@ -82,7 +82,7 @@ def _pairs(line: bytes) -> list[_Pair] | None:
 
 
 def _end_of_quoted(line: bytes, start: int) -> int:
-    """The index behind the quote that ends a value; 0 if there is none."""
+    """Return the index behind the quote that ends a value, or 0 if there is none."""
     end = start
     while end := line.find(b'"', end) + 1:
         first = quote = end - 1
@@ -94,7 +94,7 @@ def _end_of_quoted(line: bytes, start: int) -> int:
 
 
 def _apart(pairs: list[_Pair], room: int, live: Collection[bytes]) -> tuple[bytes, list[_Pair]]:
-    """The head of a line in at most `room` bytes, and the pairs that are not in it."""
+    """Return the head of a line in at most `room` bytes, and the pairs that are not in it."""
     keys = [pair.key for pair in pairs]
     end = keys.index(b"logger") + 1 if b"logger" in keys else 0
     while 0 < end < len(keys) and keys[end] in live:
@@ -114,7 +114,7 @@ def _apart(pairs: list[_Pair], room: int, live: Collection[bytes]) -> tuple[byte
 
 
 def _filled(pairs: list[_Pair], room: int) -> list[bytes]:
-    """The pairs in as many parts as they need, each of at most `room` bytes."""
+    """Return the pairs in as many parts as they need, each of at most `room` bytes."""
     filled: list[bytes] = []
     part: list[bytes] = []
     left = room
@@ -162,7 +162,7 @@ def _short_key(key: bytes, longest: int) -> bytes:
 
 
 def _cut(content: bytes, start: int, end: int) -> int:
-    """The last index up to `end` that is neither within a character nor within an escape."""
+    """Return the last index up to `end` that is neither within a character nor within an escape."""
     if end >= len(content):
         return len(content)
     end = _between_characters(content, end)
@@ -177,7 +177,7 @@ def _cut(content: bytes, start: int, end: int) -> int:
 
 
 def _between_characters(text: bytes, end: int) -> int:
-    """The last index up to `end` at which a character begins."""
+    """Return the last index up to `end` at which a character begins."""
     while text[end] & 0xC0 == 0x80:
         end -= 1
     return end

@@ -109,7 +109,7 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
 
 
 def by_position(template: str) -> tuple[str, list[str]] | None:
-    """The template with conversions that take arguments by position, and the names of these.
+    """Return the template with conversions that take arguments by position, and the names of these.
 
     None if not each of its conversions has a name, or if an escape may make one more.
     """

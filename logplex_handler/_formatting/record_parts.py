@@ -64,24 +64,24 @@ def pairs_and_metrics(
 
 
 def has_source(record: logging.LogRecord) -> bool:
-    """Whether the record has a source of its own."""
+    """Return whether the record has a source of its own."""
     own = record.__dict__.get("logplex_source")
     # An object that is no string is not asked whether it is true, which might raise.
     return not (own is None or (isinstance(own, str) and not own))
 
 
 def source(record: logging.LogRecord) -> str:
-    """The pair of the record's own source; empty if it has none."""
+    """Return the pair of the record's own source, or empty if it has none."""
     return grammar.pair("source", record.__dict__["logplex_source"]) if has_source(record) else ""
 
 
 def has_error(record: logging.LogRecord) -> bool:
-    """Whether the line may have a pair of `ERROR_KEYS`."""
+    """Return whether the line may have a pair of `ERROR_KEYS`."""
     return bool(record.exc_info or record.exc_text or record.stack_info)
 
 
 def error_pairs(record: logging.LogRecord) -> list[str]:
-    """The pairs of the exception's type and text; empty without an exception."""
+    """Return the pairs of the exception's type and text; empty without an exception."""
     exception = _exception(record)
     if exception is None:
         return []
@@ -121,7 +121,7 @@ def _stack(stack_info: str, formatter: logging.Formatter) -> str:
 
 
 def _exception(record: logging.LogRecord) -> tracebacks.ExcInfo | None:
-    """The exception as `sys.exc_info` returns it, or None."""
+    """Return the exception as `sys.exc_info` returns it, or None."""
     given = record.exc_info
     # A record that was made by hand may hold the exception alone.
     if isinstance(given, BaseException):

@@ -118,7 +118,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
 
 
 def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str | list[str]]:
-    """The parts of the template that depend on how long its packets may be."""
+    """Return the parts of the template that depend on how long its packets may be."""
     too_long = "    raise OverflowError"
     first_check = []
     if layout.fit.is_light:
@@ -149,7 +149,7 @@ def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str |
 
 @lru_cache(maxsize=8)
 def _lengths(longest: int) -> tuple[list[str], list[bytes]]:
-    """The lengths of packets as their frames have them: as text, and in bytes.
+    """Return the lengths of packets as their frames have them: as text, and in bytes.
 
     Looking them up saves 700 instructions a packet, and fails for a packet that is too long.
     """
@@ -209,7 +209,7 @@ class _Line:
         self._expression(value_kinds.expression(value.kind.as_value, value.variable))
 
     def _formatted(self, template: str, values: Sequence[Value]) -> str:
-        """The expression that fills a %-template."""
+        """Return the expression that fills a %-template."""
         name = f"template_{len(self.expressions)}"
         self.names[name] = template
         return f"{name} % {as_tuple(values)}"

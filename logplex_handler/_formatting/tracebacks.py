@@ -35,7 +35,7 @@ class _NotOrdinary(Exception):
 
 
 def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
-    """The text that the formatter makes of an exception."""
+    """Return the text that the formatter makes of an exception."""
     if (
         type(formatter).formatException is logging.Formatter.formatException
         and "formatException" not in vars(formatter)

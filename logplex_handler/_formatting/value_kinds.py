@@ -94,7 +94,7 @@ _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 
 
 def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -> ValueKind:
-    """The row of a type; if a checked value must not be kept, only texts are checked.
+    """Return the row of a type; if a checked value must not be kept, only texts are checked.
 
     Args:
         is_whole: Whether it is the type of the whole value of a pair, not of a part of a text.
@@ -105,5 +105,5 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
 
 
 def expression(source: str, variable: str, **names: object) -> str:
-    """An expression of a row for the value that has this variable."""
+    """Return an expression of a row for the value that has this variable."""
     return Template(source).substitute(v=variable, **names)

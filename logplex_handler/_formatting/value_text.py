@@ -14,7 +14,7 @@ from typing import Any
 
 
 def text_of(value: object) -> str:
-    """The value as text before quoting; see `written`.
+    """Return the value as text before quoting; see `written`.
 
     A value whose text cannot be had becomes `<unprintable TYPE object>`, as in tracebacks, so that
     one such value does not cost the record.
@@ -28,7 +28,7 @@ def text_of(value: object) -> str:
 
 
 def written(value: object) -> str:
-    """The value as text before quoting; errors of the value's own code are raised.
+    """Return the value as text before quoting; errors of the value's own code are raised.
 
     None is `null`, and bools are lower-case. A datetime is written in ISO 8601 with a `T`. Dicts,
     lists, tuples, sets and dataclasses are JSON, without the fields that a dataclass's `repr`
@@ -50,7 +50,7 @@ def exact(text: str) -> str:
 
 
 def unprintable(value: object) -> str:
-    """The text in place of a value that cannot be written, as in tracebacks."""
+    """Return the text in place of a value that cannot be written, as in tracebacks."""
     return f"<unprintable {type(value).__name__} object>"
 
 
@@ -83,7 +83,7 @@ def _json_or_str(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    """The value as JSON, in less time than `json.dumps` takes for short values."""
+    """Return the value as JSON, in less time than `json.dumps` takes for short values."""
     write = _JSON_WRITERS.get(type(value))
     return _json_of_other(value) if write is None else write(value)
 
@@ -124,7 +124,7 @@ _JSON_WRITERS: dict[type, Callable[[Any], str]] = {
 
 
 def _is_plain_dataclass(type_: type) -> bool:
-    """Whether a class is a dataclass with the `repr` that was generated for it."""
+    """Return whether a class is a dataclass with the `repr` that was generated for it."""
     if not dataclasses.is_dataclass(type_) or type_.__str__ is not object.__str__:
         return False
     owner = next(one for one in type_.__mro__ if "__repr__" in vars(one))

@@ -1,8 +1,8 @@
-"""Which context variables the package's own code sees, and who sees those of the package.
+"""Keeps the context variables of the application and of the package apart.
 
-A context is copied: for every task and callback of asyncio, and on some builds of Python for every
-thread that starts (free-threaded ones, and `-X thread_inherit_context=1`). The copy lives on when
-the call has ended, in code that has nothing to do with it.
+Contexts are copied: for every task and callback of asyncio, and on some Pythons (free-threaded
+builds, and with `-X thread_inherit_context=1`) for every new thread. A copy outlives the call, in
+code that has nothing to do with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 
 
 class _Mark(Generic[T]):
-    """The value of one call, in whatever contexts it is copied to."""
+    """The value of one call, shared by all copies of its context."""
 
     __slots__ = ("is_over", "thread", "value")
 
@@ -34,7 +34,7 @@ class CallVar(Generic[T]):
     """A value that holds while a call runs, in the thread or greenlet that makes the call.
 
     Attributes:
-        mark: Its context variable. If that is None, so is the value; if not, ask `get`.
+        mark: The context variable. While it is None, so is the value; otherwise, call `get`.
     """
 
     def __init__(self, name: str) -> None:
@@ -49,7 +49,7 @@ class CallVar(Generic[T]):
 
     @contextmanager
     def set(self, value: T) -> Iterator[None]:
-        """The value for the duration of a `with` block."""
+        """Set the value for the duration of a `with` block."""
         mark = _Mark(value)
         token = self.mark.set(mark)
         try:
@@ -59,19 +59,19 @@ class CallVar(Generic[T]):
             self.mark.reset(token)
 
     def after_fork_in_child(self) -> None:
-        """A callback may have forked; the call is one of the parent alone."""
+        """Forget the value: a callback may have forked, and only the parent continues its call."""
         self.mark.set(None)
 
 
 def in_empty_context(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function without the context of the caller, who is in the middle of something else.
+    """Call a function in an empty context instead of the caller's.
 
-    Whatever the function logs then belongs to the process: it goes to no stream, and has no id of a
-    request, that the caller has chosen.
+    What the function logs then belongs to the process, not to the stream or the request that the
+    caller has chosen.
     """
     return Context().run(function, *args, **kwargs)
 
 
 def new_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """A daemon thread that will run in an empty context."""
+    """Return a daemon thread that will run in an empty context."""
     return threading.Thread(target=in_empty_context, args=(target,), name=name, daemon=True)

@@ -1,4 +1,4 @@
-"""Seconds that run out, whatever the clock says."""
+"""A time-out that ends even if the clock stands still."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 
 
 class Countdown:
-    """Seconds that run out by the monotonic clock, or by what was waited: whichever is first.
+    """A time-out by the monotonic clock or by the seconds waited, whichever ends first.
 
-    In a test of the application the clock may stand still (freezegun stops it), and a caller must
-    not wait for ever.
+    In an application's tests the clock may stand still (freezegun stops it), and no caller may wait
+    for ever.
 
     Attributes:
-        deadline: When they have run out, on the monotonic clock.
+        deadline: When it ends, on the monotonic clock.
     """
 
     __slots__ = ("_unwaited", "deadline")
@@ -26,5 +26,5 @@ class Countdown:
         return min(self.deadline - time.monotonic(), self._unwaited)
 
     def waited(self, seconds: float) -> None:
-        """Note a wait that took so many seconds, or more."""
+        """Record a wait of at least this many seconds."""
         self._unwaited -= seconds

@@ -15,7 +15,7 @@ _INTERVAL = 60.0
 
 
 class Diagnostics:
-    """Writes at most one line a minute of each kind to stderr, which may be closed.
+    """Writes at most one line of each kind per minute to stderr, which may be closed.
 
     Needs no lock: at worst, two threads write a line of the same kind at the same moment.
     """
@@ -25,11 +25,11 @@ class Diagnostics:
         self._warned_at: dict[str, float] = {}
 
     def warn(self, kind: str, message: str) -> bool:
-        """Write `logplex_handler: MESSAGE`; False if it is too soon after the last of its kind."""
+        """Write `logplex_handler: MESSAGE`, or return False within a minute of the last one."""
         now = time.monotonic()
         if now - self._warned_at.get(kind, float("-inf")) < _INTERVAL:
             return False
-        # Noted first: where stderr is itself a logger, writing to it may come back here.
+        # Set before writing: where stderr is itself a logger, the write may call this method again.
         self._warned_at[kind] = now
         with contextlib.suppress(Exception):
             in_empty_context(_write, f"logplex_handler: {message}\n")
@@ -44,18 +44,18 @@ def _write(line: str) -> None:
 
 
 def records_in_words(number: int) -> str:
-    """`1 record`, `2 records`."""
+    """Return `1 record`, or `2 records`."""
     return "1 record" if number == 1 else f"{number} records"
 
 
 def drops_in_words(drops: Counter[str]) -> str:
-    """`17 records dropped (buffer_full 15, refused 2)`."""
+    """Return `17 records dropped (buffer_full 15, refused 2)`."""
     causes = ", ".join([f"{cause} {number}" for cause, number in drops.items()])
     return f"{records_in_words(drops.total())} dropped ({causes})"
 
 
 def shown(stream_id: Hashable) -> str:
-    """The id of a stream as text for stderr. The id may be of any type and any length."""
+    """Return the id of a stream as text for stderr. The id may be of any type and any length."""
     try:
         text = ascii(stream_id)
     except Exception:

@@ -1,4 +1,4 @@
-"""The ends of a process for which Python runs no exit functions."""
+"""Functions to call at the end of a process, including ends at which Python calls none."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from types import FrameType
 
 from logplex_handler._process.contexts import in_empty_context
 
-# multiprocessing, and Celery's fork of it, end their child processes without exit functions, but
-# run finalizers of their own. These run in the order of their priorities, the highest first.
+# multiprocessing, and Celery's fork of it, end their child processes without Python's exit
+# functions, but call their own finalizers, those with the highest priority first.
 _LIBRARIES = ("multiprocessing", "billiard")
 _LAST_PRIORITY = -100
-# Seconds that a child which is ending anyway may still take after SIGTERM, as under Heroku.
+# The longest time, in seconds, that a child that is ending may take after SIGTERM; as on Heroku.
 _MOST_TO_END = 30
 
 _Function = Callable[[], object]
 
 
 class _ExitFunctions:
-    """The functions to call at the end of this process, in an order of their own.
+    """The functions to call at the end of this process, those of handlers last.
 
-    They may log, and so add further functions. That is why there is one finalizer for all of them:
-    a library's finalizers, or the receivers of a signal, would not run any that are added late.
+    The functions may log, and so add further functions. There is one finalizer for all of them,
+    because neither the libraries nor Celery's signal would call functions that are added late.
     """
 
     def __init__(self) -> None:
         self._pid = 0
         self._is_ending = False
-        # Those that come first, and those of handlers.
+        # The functions to call first, and those of handlers.
         self._functions: tuple[list[_Function], list[_Function]] = ([], [])
 
     def add(self, function: _Function, *, before_handlers: bool) -> None:
         if self._pid != os.getpid():
-            # A forked child has inherited the functions of its parent, and no finalizer for them.
+            # A forked child inherits its parent's functions, but no finalizer for them.
             self._pid = os.getpid()
             self._is_ending = False
             self._functions = ([], [])
@@ -57,8 +57,8 @@ class _ExitFunctions:
                 if is_child:
                     util.Finalize(None, self, exitpriority=_LAST_PRIORITY)
                     self._take_sigterm()
-        # The children of Celery's own pool end even without these finalizers, but with a signal of
-        # Celery's. In any other process it is never sent.
+        # The children of Celery's own pool run no finalizers, but Celery sends a signal in them,
+        # and in no other process.
         signals = sys.modules.get("celery.signals")
         if signals is not None:
             signals.worker_process_shutdown.connect(
@@ -66,23 +66,24 @@ class _ExitFunctions:
             )
 
     def _take_sigterm(self) -> None:
-        """Deliver at SIGTERM too: `Pool` ends its children by it, also those that have done all."""
+        """Deliver at SIGTERM too: `Pool` ends its children with it, even those that are done."""
         if sys.platform == "win32" or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             return
-        # Only the main thread may do so.
+        # Only the main thread may set a signal handler.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, self._at_sigterm)
 
     def _at_sigterm(self, number: int, frame: FrameType | None) -> None:
         if self._is_ending and self._pid == os.getpid():
-            # By itself, for which it has a limited time.
+            # The process is ending by itself; limit the time that it may take.
             if sys.platform != "win32" and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
                 signal.alarm(_MOST_TO_END)
             return
         try:
             self()
         finally:
-            # As without this function, so that the parent process sees which signal ended it.
+            # End as without this function, so that the parent process sees which signal ended the
+            # child.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -111,16 +112,18 @@ def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Calla
     """Call the function when this process ends, if multiprocessing or Celery has made it.
 
     Must be called in the child itself, after it has started: a child forgets the finalizers of its
-    parent. A function that may still log comes `before_handlers` close, and is called at the end of
-    any other process too, before `logging` closes the handlers. Returns a function that cancels the
-    call.
+    parent. A function that may still log is called `before_handlers` close, and at the end of any
+    other process too.
+
+    Returns:
+        A function that cancels the call.
     """
     _exit_functions.add(function, before_handlers=before_handlers)
     return partial(_exit_functions.remove, function)
 
 
 def threads_run() -> bool:
-    """Whether threads run in this process: in uWSGI they do so only with an option."""
+    """Return whether threads run in this process; under uWSGI they need an option."""
     uwsgi = sys.modules.get("uwsgi")
     options = getattr(uwsgi, "opt", None)
     if not isinstance(options, dict):

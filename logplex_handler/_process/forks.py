@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class LiveObjects(Generic[T]):
-    """Holds the objects that are still in use weakly, in the order in which they were added.
+    """Weak references to objects, in the order in which these were added.
 
     Needs no lock: unlike an iteration over a WeakSet, `all` copies the references in one step, so
     other threads (and signals) may add objects at the same time.
@@ -58,16 +58,16 @@ class ForkGuard(Forkable, Protocol):
     """An object that no other thread may be changing while the process forks."""
 
     def before_fork(self) -> None:
-        """Acquire what must be consistent in the child."""
+        """Acquire the locks of everything that must be consistent in the child."""
 
     def after_fork_in_parent(self) -> None:
-        """Release it, as `after_fork_in_child` does in the child."""
+        """Release the locks, as `after_fork_in_child` does in the child."""
 
 
 _forkables: LiveObjects[Forkable] = LiveObjects()
 _guards: LiveObjects[ForkGuard] = LiveObjects()
-# Guards the lists below, from before a fork until after it. Re-entrant for a signal that strikes
-# meanwhile and whose handler forks.
+# Guards `_called`, from before a fork until after it. Re-entrant, because a signal handler may fork
+# meanwhile.
 _fork_lock = threading.RLock()
 # The guards of each fork that is under way, in the order in which they were called.
 _called: list[list[ForkGuard]] = []
@@ -86,7 +86,7 @@ def _before() -> None:
     called: list[ForkGuard] = []
     _called.append(called)
     for guard in reversed(_guards.all()):
-        # Noted first, so that a guard that fails is released all the same.
+        # Added first, so that a guard that fails is released all the same.
         called.append(guard)
         guard.before_fork()
 
@@ -111,7 +111,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-# Linux wipes a page so marked in a forked child. The mmap module has no constant for it yet.
+# Linux wipes a page with this advice in a forked child. The mmap module has no constant for it yet.
 _MADV_WIPEONFORK = 18
 
 
@@ -130,10 +130,10 @@ class Here(Protocol):
 
 
 def here() -> Here:
-    """A mark that no fork copies, not even one that Python runs no hooks for.
+    """Return a mark that no fork copies, not even one that Python runs no hooks for.
 
-    It is read for every record. On Linux that is a memory access, which takes a tenth of the time
-    that asking for the process id does.
+    The mark is read for every record. On Linux that is a memory access, which takes a tenth of the
+    time of `os.getpid`.
     """
     if sys.platform == "linux" and mmap is not None:
         try:
@@ -142,6 +142,6 @@ def here() -> Here:
             page[0] = 1
             return page
         except (OSError, ValueError):
-            # A kernel older than 4.14.
+            # The kernel is older than 4.14.
             pass
     return _HereByPid()

@@ -1,6 +1,6 @@
 """Names of a package that are imported when they are first used.
 
-An application that writes a metric, or has no spool, does not wait for what it never uses.
+An application does not wait for modules that it never uses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """The `__getattr__` of a package.
+    """Return a `__getattr__` for a package.
 
     Args:
         homes: The module of each name, relative to the package; a module that is itself such a name

@@ -1,4 +1,4 @@
-"""Calls a function once per interval, in a thread of its own."""
+"""Calls a function once per interval, in its own thread."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from logplex_handler._process.contexts import new_thread
 # seconds of each minute; a receiver that counts by the minute still gets one report of each process
 # in every minute.
 _SPREAD = 0.1
-# Seconds of the shortest interval, as a thread cannot wake more often.
+# The shortest interval, in seconds: a thread cannot wake more often.
 _MIN_INTERVAL = 0.01
 
 
 def next_time(now: float, interval: float, offset: float) -> float:
-    """The next time that is a multiple of the interval plus the offset."""
+    """Return the next time that is a multiple of the interval plus the offset."""
     return (math.floor((now - offset) / interval) + 1) * interval + offset
 
 
@@ -32,17 +32,16 @@ class Periodic:
     def __init__(self, interval: float, function: Callable[[], object]) -> None:
         self._interval = interval = max(interval, _MIN_INTERVAL)
         self._function = function
-        # From the system's random numbers: processes forked from one parent may share the state of
-        # `random` itself.
+        # SystemRandom, because processes forked from one parent may share the state of `random`.
         self._offset = random.SystemRandom().uniform(0, interval * _SPREAD)
-        # Guards `_thread`, which is None until it is started. Re-entrant because a garbage
-        # collection or a signal that interrupts the holder may come here again.
+        # Guards `_thread`, which is None until it is started. Re-entrant, because a garbage
+        # collection or a signal handler may interrupt the holder and call `start`.
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start the calls. Does nothing after the first call, after `stop`, or without a thread."""
+        """Start the calls, unless they were started or stopped, or no thread can be started."""
         if self._thread is not None:
             return
         with self._lock:
@@ -56,9 +55,10 @@ class Periodic:
                 self._thread = None
 
     def stop(self, seconds: float) -> bool | None:
-        """Stop, and wait for the last call for at most `seconds`; True if it has ended.
+        """Stop, and wait at most `seconds` for the last call.
 
-        None if no thread makes the call.
+        Returns:
+            Whether the last call has ended; None if no thread makes it.
         """
         self._stopped.set()
         with self._lock:
@@ -70,7 +70,7 @@ class Periodic:
 
     def _work(self) -> None:
         due = next_time(time.time(), self._interval, self._offset)
-        # Never waits longer than an interval, even if the clock is set back meanwhile.
+        # Wait at most an interval, even if the clock is set back meanwhile.
         while not self._stopped.wait(min(self._interval, max(0.0, due - time.time()))):
             now = time.time()
             # The wait may end a little too early. If it ends far too early, the clock was set back.

@@ -1,7 +1,7 @@
-"""Whether the package itself causes the code that runs now.
+"""Whether the package itself has called the code that runs now.
 
-Records that are logged meanwhile must not cause a delivery, which would log again, and so on
-without end. Those of the HTTP libraries during a request are left out altogether.
+Records that such code logs must not cause a delivery, which would log again, and so on without end.
+Records of the HTTP libraries during a request are left out altogether.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from logplex_handler._process.contexts import CallVar
 
 
 class Activity(Enum):
-    """An activity of the package during which code that is not its own runs."""
+    """An activity of the package during which other code runs."""
 
     REQUEST = "making an HTTP request"
     CALLBACK = "calling the application's `on_drop`"
@@ -28,15 +28,15 @@ current_activity: CallVar[Activity] = CallVar("activity")
 performing = current_activity.set
 
 
-# The first part of the loggers' names.
+# The HTTP libraries, by the first part of their loggers' names.
 LIBRARIES = frozenset({"requests", "urllib3"})
 
 
 def free_library_loggers() -> None:
-    """Keep the loggers of the HTTP libraries from taking a lock during a request of ours.
+    """Keep the loggers of the HTTP libraries from taking a lock during the package's requests.
 
     `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger
-    takes that lock to find out whether it is enabled, if any level was set since the last time.
+    takes that lock to find out whether it is enabled, if any level has changed since it last did.
     """
     for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
         logger = logging.getLogger(f"urllib3.{name}")
@@ -47,15 +47,15 @@ def free_library_loggers() -> None:
 def _is_enabled(logger: logging.Logger, level: int) -> bool:
     if current_activity.get() is not Activity.REQUEST:
         return logging.Logger.isEnabledFor(logger, level)
-    # Without the cache of the logger, which is what the lock guards.
+    # Not from the logger's cache, which the lock guards.
     if logger.disabled or logger.manager.disable >= level:
         return False
     return level >= logger.getEffectiveLevel()
 
 
 def is_held(lock: threading.RLock) -> bool:
-    """Whether the calling thread holds the lock."""
-    # A method of RLock that Condition uses; gevent's and eventlet's locks have it too.
+    """Return whether the calling thread holds the lock."""
+    # Condition uses this method of RLock; gevent's and eventlet's locks have it too.
     held: Any = lock
     return bool(held._is_owned())
 
@@ -64,7 +64,7 @@ def release_if_held(lock: threading.RLock) -> Callable[[], object] | None:
     """Release the lock entirely, as `Condition.wait` does, if the calling thread holds it.
 
     Returns:
-        The function that acquires it again as often as it was held; None if it was not held.
+        A function that acquires it as many times as it was held, or None if it was not held.
     """
     held: Any = lock
     return partial(held._acquire_restore, held._release_save()) if is_held(lock) else None

@@ -33,7 +33,7 @@ _DOUBTS_TO_PROBE = 3
 
 
 def new_frame_id() -> str:
-    """A frame id that no other request has."""
+    """Return a frame id that no other request has."""
     return os.urandom(16).hex()
 
 

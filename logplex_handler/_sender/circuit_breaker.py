@@ -57,7 +57,7 @@ class CircuitBreaker:
         return self._has_answered and self._suspected_after != self.answers
 
     def suspect(self, answers: int) -> None:
-        """A request takes too long: half-open until the host answers again.
+        """Note that a request takes too long: half-open until the host answers again.
 
         Nothing changes if it has given more answers than there were when that was found.
         """

@@ -266,7 +266,7 @@ def _on_disk(hostname: str | None) -> Destination:
 
 
 def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:
-    """Whether chunks may be sent together with those of the lease."""
+    """Return whether chunks may be sent together with those of the lease."""
     if not lease.chunks:
         return True
     recovered = bool(chunks) and chunks[0].recovered

@@ -99,7 +99,7 @@ class InFlight:
         return self._accumulator.counts()[2]
 
     def next_part(self) -> Part | None:
-        """The part to send now, perhaps of a new batch; None if nothing waits."""
+        """Return the part to send now, perhaps of a new batch, or None if nothing waits."""
         if self.destination is None:
             return None
         if self._sending is not None and self._sending[0].is_over:

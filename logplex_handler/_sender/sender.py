@@ -122,7 +122,7 @@ class Sender:
             breaker.backoff = breaker.backoff._replace(retry_after_until=0.0)
 
     def due_in(self, urgency: Urgency) -> float | None:
-        """Seconds until the next request is due; None if nothing waits."""
+        """Return the seconds until the next request is due, or None if nothing waits."""
         now = time.monotonic()
         backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:

@@ -111,14 +111,14 @@ class Source:
         return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
 
     def readable_in(self, now: float) -> float:
-        """Seconds until the next records may be read; 0 if they may be now."""
+        """Return the seconds until the next records may be read, or 0 if they may be now."""
         return 0.0
 
     def set_hostname(self, hostname: str | None) -> None:
         """Use this hostname in packets that wait on disk, or for the disk."""
 
     def takes_own_lines(self, lease: Lease) -> bool:
-        """Whether the handler's own lines may be added to the lease."""
+        """Return whether the handler's own lines may be added to the lease."""
         return True
 
     def fill(self, lease: Lease, room: int) -> None:
@@ -220,7 +220,7 @@ def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
 
 
 def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
-    """Frames that stay together, with the number of their entries. Too long a run is cut."""
+    """Return frames that stay together, with the number of their entries. Too long a run is cut."""
     if not isinstance(rendered, Run):
         return [(linked(rendered), 1)]
     if rendered.size <= room:
@@ -229,6 +229,6 @@ def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:
-    """The number of entries that will fit if they are like those before; at least one."""
+    """Return the number of entries that will fit if they are like those before; at least one."""
     likely = max_bytes * entries // size - entries if entries and size else _ENTRIES_AT_ONCE
     return max(1, min(likely, _ENTRIES_AT_ONCE))

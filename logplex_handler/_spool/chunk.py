@@ -69,7 +69,7 @@ def chunk_of(
     sizes: str | None,
     body: object,
 ) -> Chunk:
-    """The chunk of a row."""
+    """Return the chunk of a row."""
     frames: list[Frame] = []
     if isinstance(body, bytes) and records == records_of(records):
         with contextlib.suppress(ValueError, TypeError, OverflowError, RecursionError):
@@ -86,7 +86,7 @@ def chunk_of(
 
 
 def records_of(number: object) -> int:
-    """The number of records of a row, or 1 if that cannot be."""
+    """Return the number of records of a row, or 1 if that cannot be."""
     return number if isinstance(number, int) and 1 <= number <= _MAX_RECORDS else 1
 
 
@@ -126,7 +126,7 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
 
 
 def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
-    """The frames of a body, or a ValueError or TypeError; the opposite of `packed`."""
+    """Return the frames of a body, or a ValueError or TypeError; the opposite of `packed`."""
     frames = _split(body)
     if sizes is None:
         if len(frames) != records:

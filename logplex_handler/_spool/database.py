@@ -51,7 +51,7 @@ class SpoolError(Exception):
 def opened(
     path: str, max_bytes: int, patiently: Callable[[Callable[[], object]], None], *, timeout: float
 ) -> sqlite3.Connection:
-    """A connection to the file, which is created if there is none.
+    """Return a connection to the file, which is created if there is none.
 
     Args:
         patiently: Repeats a call while other processes are in the way.

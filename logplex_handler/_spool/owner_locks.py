@@ -65,7 +65,7 @@ _files = _Files()
 
 
 def are_possible() -> bool:
-    """Whether this system has POSIX record locks."""
+    """Return whether this system has POSIX record locks."""
     return fcntl is not None
 
 
@@ -97,7 +97,7 @@ class OwnerLock:
             file.owners.add(self.owner)
 
     def try_claim(self, owner: int) -> bool:
-        """Whether the owner is dead, and no other process is taking over from it.
+        """Return whether the owner is dead, and no other process is taking over from it.
 
         If so, the caller holds the claim until `release_claim`.
         """

@@ -40,7 +40,7 @@ class Answer:
 
 
 def within_bounds(asked: float | None) -> float | None:
-    """The part of a requested wait that is obeyed, in seconds: at most 10 minutes."""
+    """Return the part of a requested wait that is obeyed, in seconds: at most 10 minutes."""
     # `max` gives 0 if the other one is not a number.
     return None if asked is None else min(max(0.0, asked), LONGEST_ASKED_WAIT)
 

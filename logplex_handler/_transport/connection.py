@@ -164,7 +164,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().__init__(readable, debuglevel, method, url)
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The status of the answer, without interim answers such as 103.
+        """Return the status of the answer, without interim answers such as 103.
 
         The standard library only skips 100; the answer after another interim one would be taken for
         that of the next request.
@@ -177,7 +177,7 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 
 def _addresses(name: str, port: int) -> list[str]:
-    """The addresses of a name, each once, in the order in which they are to be tried."""
+    """Return the addresses of a name, each once, in the order in which they are to be tried."""
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except RuntimeError:
@@ -260,7 +260,7 @@ class BoundedHTTPConnection(HTTPConnection):
                 self.send(body)
 
     def read_answer(self) -> tuple[int, str | None]:
-        """The status and the Retry-After header of the answer.
+        """Return the status and the Retry-After header of the answer.
 
         The connection is closed unless it can be used again.
         """

@@ -48,14 +48,14 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _causes(error: Exception) -> list[object]:
-    """The error of urllib3 behind one of requests, and what it was raised with."""
+    """Return the error of urllib3 behind one of requests, and what it was raised with."""
     reason = error.args[0] if error.args else None
     reason = getattr(reason, "reason", reason)
     return [reason, *getattr(reason, "args", ())]
 
 
 def name(error: Exception) -> str:
-    """The name of the failure, which cannot hold a URL."""
+    """Return the name of the failure, which cannot hold a URL."""
     reason = _causes(error)[0]
     if type(error) is requests.ConnectionError and isinstance(reason, Exception):
         return type(reason).__name__
@@ -92,13 +92,13 @@ def _proxy_variable() -> str:
 
 
 def was_tried(error: Exception) -> bool:
-    """Whether a request was made at all; if not, a setting or a header is at fault."""
+    """Return whether a request was made at all; if not, a setting or a header is at fault."""
     is_invalid = isinstance(error, requests.RequestException) and isinstance(error, ValueError)
     return not is_invalid and not setting_at_fault(error)
 
 
 def maybe_sent(error: Exception) -> bool:
-    """Whether the request may have arrived, because it did not fail before it was sent."""
+    """Return whether the request may have arrived, because it did not fail before it was sent."""
     if not was_tried(error):
         return False
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
@@ -116,7 +116,7 @@ def maybe_sent(error: Exception) -> bool:
 
 
 def is_timeout(error: Exception) -> bool:
-    """Whether the receiver has not answered in time, or its name could not be resolved."""
+    """Return whether the receiver has not answered in time, or its name could not be resolved."""
     late = (
         requests.Timeout,
         TimeoutError,
@@ -127,6 +127,6 @@ def is_timeout(error: Exception) -> bool:
 
 
 def is_closed_connection(error: Exception) -> bool:
-    """Whether the receiver had closed or reset the connection."""
+    """Return whether the receiver had closed or reset the connection."""
     closed = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
     return any(isinstance(cause, closed) for cause in _causes(error))

@@ -97,7 +97,7 @@ class PreparedRequest:
 
 
 def _head(request: requests.PreparedRequest) -> str:
-    """The beginning of the request, as it is sent."""
+    """Return the beginning of the request, as it is sent."""
     lines = [f"POST {request.path_url} HTTP/1.1", f"Host: {urlsplit(str(request.url)).netloc}"]
     headers = request.headers.items()
     lines += [f"{name}: {value}" for name, value in headers if name != "Content-Length"]

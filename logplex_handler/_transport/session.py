@@ -20,7 +20,7 @@ SessionFactory = Callable[[], requests.Session]
 
 
 def new_session(factory: SessionFactory | None) -> requests.Session:
-    """A session of the factory, or an ordinary one; its requests can be held to a deadline.
+    """Return a session of the factory, or an ordinary one; its requests can be held to a deadline.
 
     Raises:
         TypeError: The factory has not returned a session.
@@ -78,7 +78,7 @@ class BoundedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
         cert: tuple[str, str] | str | None = None,
     ) -> ConnectionPool:
-        """The pool of connections for a request."""
+        """Return the pool of connections for a request."""
         # Returned as it is: another thread of the application may use the adapter too.
         pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         self.last_pool = pool
@@ -87,7 +87,7 @@ class BoundedAdapter(HTTPAdapter):
     def get_connection(
         self, url: str | bytes, proxies: Mapping[str, str] | None = None
     ) -> ConnectionPool:
-        """The same for requests before 2.32; later versions do not call it."""
+        """Return the same for requests before 2.32; later versions do not call it."""
         pool = super().get_connection(url, proxies)
         self.last_pool = pool
         return pool

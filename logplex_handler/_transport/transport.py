@@ -190,7 +190,7 @@ class TransportPool:
         self.requests_took = 0.0
 
     def acquire(self, destination: Destination) -> Transport:
-        """The idle transport that was used last, or a new one."""
+        """Return the idle transport that was used last, or a new one."""
         with self._lock:
             idle = self._idle.get((destination.host, destination.allow_private))
             return idle.pop() if idle else Transport(self._options)

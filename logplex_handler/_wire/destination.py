@@ -14,10 +14,10 @@ from logplex_handler._wire.packet import MAX_HOSTNAME, field
 from logplex_handler.errors import ConfigurationError
 
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
-# Half a character, which a string may hold, and which cannot be encoded.
+# Lone surrogates, which a string may hold and UTF-8 cannot encode.
 _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 _PRIVATE = "names a private host, and allow_private is not set"
-# The first 96 bits of IPv6 addresses that end with one of IPv4: "compatible" ones, and those of
+# The first 96 bits of IPv6 addresses that end with an IPv4 address: "compatible" ones, and those of
 # NAT64 (RFC 6052).
 _WITH_IPV4 = (0, 0x64FF9B << 64)
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -32,7 +32,7 @@ class Destination:
         user: The user name for Basic authentication; `token` in Heroku's URLs.
         token: The password for Basic authentication.
         hostname: The hostname in the stream's packets, such as the id of the customer's app. None
-            stands for the handler's own.
+            means the handler's own.
         allow_private: Whether the receiver may have an address that is not public, such as one of
             this machine, of a private network or of a cloud's metadata service. If not, no
             connection to such an address is made, whatever the name resolves to; through a proxy,
@@ -43,7 +43,7 @@ class Destination:
     user: str
     token: str
     hostname: str | None = None
-    # Not compared: it is the same receiver.
+    # Not compared, because the receiver is the same.
     allow_private: bool = dataclasses.field(default=True, compare=False)
 
     @classmethod
@@ -94,7 +94,8 @@ class Destination:
             An equivalent destination in the form that `from_url` gives it.
 
         Raises:
-            ConfigurationError: (a ValueError) It cannot be used. The text shows none of its values.
+            ConfigurationError: (a ValueError) The destination cannot be used. The text shows none
+                of its values.
         """
         if not isinstance(self.endpoint, str) or "@" in urlsplit(self.endpoint).netloc:
             raise ConfigurationError("destination: its endpoint must be a URL without credentials")
@@ -143,7 +144,7 @@ class Destination:
 
 
 def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
-    """The destination, or the problem with the URL in words.
+    """Return the destination, or the problem with the URL in words.
 
     Raises nothing, since the errors of the standard library and of requests quote the URL.
     """
@@ -193,8 +194,9 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
 # Many streams have the same endpoint. Each check costs more than the rest of the parsing.
 @lru_cache(maxsize=16)
 def _checked(endpoint: str) -> str | None:
-    """The endpoint, the same object for all who ask; None if it cannot be requested."""
-    # Only what delivers needs it, and it takes longer to import than all of this package.
+    """Return the endpoint, always as the same object, or None if it cannot be requested."""
+    # Imported here, because only delivery needs it, and it takes longer to import than this
+    # package.
     import requests
 
     try:
@@ -209,7 +211,7 @@ def _can_be(hostname: str, is_ipv6: bool) -> bool:
     try:
         if is_ipv6:
             return ipaddress.ip_address(hostname).version == 6
-        # Its form in the DNS, where no label is empty or longer than 63 bytes.
+        # Encode the name as the DNS does, where no label is empty or longer than 63 bytes.
         return bool(hostname.removesuffix(".").encode("idna"))
     except ValueError:
         return False
@@ -217,9 +219,9 @@ def _can_be(hostname: str, is_ipv6: bool) -> bool:
 
 @lru_cache(maxsize=16)
 def _is_private(hostname: str) -> bool:
-    """Whether a host needs no look-up to be told private; others are found out when connecting."""
+    """Return whether a host is private without a look-up; names are resolved when connecting."""
     try:
-        # Also in forms such as 127.1 and 0x7f000001.
+        # `inet_aton` also reads forms such as 127.1 and 0x7f000001.
         hostname = socket.inet_ntoa(socket.inet_aton(hostname.encode("idna").decode()))
     except (OSError, UnicodeError):
         if ":" not in hostname:
@@ -228,7 +230,7 @@ def _is_private(hostname: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is neither of this machine nor of a private network or a link."""
+    """Return whether an IP address is public: not of this machine, a private network or a link."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         embedded = ip.ipv4_mapped or ip.sixtofour
@@ -242,7 +244,7 @@ def is_public(address: str) -> bool:
 
 
 def is_loopback(hostname: str) -> bool:
-    """Whether a name or an IP address stands for this machine."""
+    """Return whether a name or an IP address stands for this machine."""
     if hostname == "localhost" or hostname.endswith(".localhost"):
         return True
     try:

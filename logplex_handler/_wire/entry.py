@@ -1,4 +1,4 @@
-"""An entry: what waits of a record in a queue. And its memory, in CPython on 64-bit systems."""
+"""Entries, which wait in queues in place of records, and their memory in 64-bit CPython."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 # The values that a line is made of. Their number and types depend on the call site, so they are
 # known only to the code that was compiled for it.
 Entry = tuple[Any, ...]
-# Returns the bytes of memory that an entry takes, and the number of its packets; always the same.
+# Returns the bytes of memory that an entry takes, and the number of its packets: the same at each
+# call.
 Weigh = Callable[[Entry], tuple[int, int]]
 
-# Bytes of memory that a light entry takes at most. Most entries are light. An accumulator weighs
+# The most bytes of memory that a light entry takes. Most entries are light. An accumulator weighs
 # none until their number could fill its memory: 8,192 with the default limit.
 LIGHT = 2048
-# An integer of this many bits takes less memory than the shortest text.
+# The most bits of an integer that takes less memory than the shortest text.
 ORDINARY_BITS = 120
 # Bytes of an empty tuple and its place in the queue, and of each value's place in the tuple.
 _ENTRY = 40 + 8
@@ -24,13 +25,13 @@ _PLACE = 8
 _TEXT = 56
 _WIDE_TEXT = 80
 WIDEST = 4
-# Bytes of a number, and of a value of any other type, at most.
+# The most bytes of a number, and of a value of any other type.
 _NUMBER = 40
 _OTHER = 120
 
 
 def weight(entry: Entry) -> int:
-    """Bytes of memory that an entry takes; always the same for the same entry."""
+    """Return the bytes of memory that an entry takes: the same at each call."""
     size = _ENTRY
     for value in entry:
         if type(value) is not str:
@@ -43,15 +44,15 @@ def weight(entry: Entry) -> int:
 
 
 def longest_of_light(needed: Sequence[int], numbers: int, others: int) -> Iterator[tuple[int, int]]:
-    """The most characters of each text in a light entry: any, and ASCII.
+    """Yield the most characters that each text of a light entry may have: any, and ASCII.
 
     Args:
-        needed: The bytes that each text needs at least; what is left is shared out equally.
-        numbers: The number of other values that are numbers, or smaller.
+        needed: The bytes that each text needs at least; the remaining bytes are shared equally.
+        numbers: The number of values that are numbers, or smaller than numbers.
         others: The number of values of other types.
     """
     room = LIGHT - _ENTRY - len(needed) * (_PLACE + _WIDE_TEXT) - others * (_PLACE + _OTHER)
-    # The number of the call site and the time are two more.
+    # The call site's number and the time are two more numbers.
     room -= (numbers + 2) * (_PLACE + _NUMBER)
     share = (room - sum(needed)) // max(1, len(needed))
     for bytes_of_text in needed:

@@ -1,7 +1,7 @@
 """Octet-counted frames, which are bytes.
 
-Most records make one frame. The frames of records that make several, and of the handler's own
-lines, have classes of their own.
+Most records make one frame. Frames of records that make several, and of the handler's own lines,
+have their own classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SplitRecord:
         self._is_delivered = True
 
     def settle(self, delivered: bool) -> bool | None:
-        """Settle one frame. None while others are left, then whether the record was delivered."""
+        """Settle a frame; return whether the record is delivered, or None while frames are left."""
         self._frames_left -= 1
         self._is_delivered = self._is_delivered and delivered
         return None if self._frames_left else self._is_delivered
@@ -32,7 +32,7 @@ class PieceFrame(bytes):
 
 
 class OwnFrame(bytes):
-    """A frame of the handler's own lines (drop notices, metrics), which are no records."""
+    """A frame of the handler's own lines (drop notices, metrics), which are not records."""
 
 
 class HealthFrame(OwnFrame):
@@ -40,7 +40,7 @@ class HealthFrame(OwnFrame):
 
 
 def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
-    """The frames of one record; if there are several, each refers to the record."""
+    """Return the frames of one record; if there are several, each refers to the record."""
     if len(rendered) == 1:
         return rendered
     record = SplitRecord(len(rendered))
@@ -51,8 +51,7 @@ def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
 
 
 class Run(list[bytes]):
-    """The frames of several records with one frame each, so that each record costs little; `size`
-    is the bytes of all of them."""
+    """Frames of records with one frame each, kept together; `size` is their total bytes."""
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         super().__init__(frames)
@@ -60,8 +59,8 @@ class Run(list[bytes]):
 
 
 Frame = bytes | Run
-# What becomes of entries: a run, for several entries of one frame each; or the frames of one entry,
-# of which there are none if it cannot be rendered.
+# The result of rendering: a run, for several entries with one frame each; or the frames of one
+# entry, of which there are none if it cannot be rendered.
 Rendered = Run | list[bytes]
 
 
@@ -70,12 +69,12 @@ def total_bytes(frames: Iterable[Frame]) -> int:
 
 
 def frame_count(frames: Iterable[Frame]) -> int:
-    """The number of frames, including those in runs."""
+    """Return the number of frames, including those in runs."""
     return sum([len(frame) if isinstance(frame, Run) else 1 for frame in frames])
 
 
 def flattened(frames: Iterable[Frame]) -> list[bytes]:
-    """The single frames, including those in runs."""
+    """Return the single frames, including those in runs."""
     flat: list[bytes] = []
     for frame in frames:
         if isinstance(frame, Run):
@@ -87,7 +86,7 @@ def flattened(frames: Iterable[Frame]) -> list[bytes]:
 
 
 def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list[Frame]:
-    """The single frames, each of them changed, in the same classes and with the same records."""
+    """Return the single frames, each changed, with the same classes and the same records."""
     changed: list[Frame] = []
     for frame in flattened(frames):
         new = type(frame)(change(frame))
@@ -98,7 +97,7 @@ def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list
 
 
 def settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:
-    """Settle frames; returns the numbers of records that are delivered and dropped with them."""
+    """Settle frames; return how many records are delivered, and how many are dropped with them."""
     delivered_records = dropped_records = 0
     for frame in frames:
         if isinstance(frame, PieceFrame):

@@ -37,10 +37,10 @@ _NAMED_ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
 def field(text: str, longest: int, *, dashes: bool = True) -> str:
-    """The text as a header field that every reader accepts: lower-case `[a-z0-9.-]`, cut to length.
+    """Return the text as a header field that all readers accept: `[a-z0-9.-]`, cut to length.
 
-    Other characters become `-`, or `.` without `dashes`. The field is empty if no character of the
-    text can be used.
+    Letters become lower-case; other characters become `-`, or `.` without `dashes`. The field is
+    empty if no character of the text can be used.
     """
     other = "-" if dashes else "."
     kept = r"[^a-z0-9.-]" if dashes else r"[^a-z0-9.]"
@@ -49,13 +49,13 @@ def field(text: str, longest: int, *, dashes: bool = True) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with visible escapes for characters that a packet must not hold: `\\n`, `\\u001b`.
+    """Return the text with escapes (`\\n`, `\\u001b`) for characters not allowed in packets.
 
     Tabs stay. A lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. A byte order mark is
     escaped only at the beginning; elsewhere it does no harm.
     """
     if text.isascii():
-        # A nanosecond for each character in place of five.
+        # This takes one nanosecond per character instead of five.
         if text.encode().translate(None, _HARMLESS):
             text = _NEEDS_CARE.sub(_visible, text)
         return text
@@ -72,7 +72,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def severity(level: int) -> int:
-    """The syslog severity of a logging level, rounded down to the nearest named level."""
+    """Return the syslog severity of a logging level, rounded down to the nearest named level."""
     if level >= 50:
         return 2
     if level >= 40:
@@ -83,7 +83,7 @@ def severity(level: int) -> int:
 
 
 def in_calendar(created: float) -> float:
-    """The time, or the nearest time that the timestamp of a packet can express: 1970 to 9999.
+    """Return the time, or the nearest one that a packet's timestamp can express (1970 to 9999).
 
     A wrong clock is no reason to lose a record. NaN stays NaN.
     """
@@ -91,21 +91,21 @@ def in_calendar(created: float) -> float:
 
 
 def timestamp(created: float) -> str:
-    """Seconds since the epoch as UTC with microseconds, in the one form that all readers accept."""
+    """Return seconds since the epoch as UTC with microseconds, as all readers accept them."""
     created = in_calendar(created)
     start, date = second(created)
     return f"{date}.{microsecond(created - start):06d}{_UTC}"
 
 
 def second(created: float) -> tuple[int, str]:
-    """The second in which a time falls, after rounding to microseconds, and its date."""
+    """Return the second in which a time falls, after rounding to microseconds, and its date."""
     start = math.floor(created)
     start += microsecond(created - start) == 1_000_000
     return start, _date(start)
 
 
 def millisecond(created: float) -> tuple[float, float, str]:
-    """The second of a time, the first microsecond of its millisecond, and both as text."""
+    """Return the second of a time, the first microsecond of its millisecond, and both as text."""
     start, date = second(created)
     number = microsecond(created - start) // 1000
     return float(start), number * 1000.0, f"{date}.{number:03d}"
@@ -160,20 +160,20 @@ class PacketForm:
         return f"<{self.facility * 8 + severity(level)}>1 "
 
     def count(self, text: str) -> int:
-        """The number of frames of a text; an estimate if the text is long."""
+        """Return the number of frames of a text; an estimate if the text is long."""
         if len(text) * 4 <= self.room and "\n" not in text:
             return 1
         return sum([len(line) // self.room + 1 for line in text.split("\n")])
 
     def frames(self, created: float, level: int, text: str, cut: Cut | None = None) -> list[bytes]:
-        """The frames of a text: one for each line, or several if a line is too long for one.
+        """Return the frames of a text: one for each line, or several if a line is too long for one.
 
         Every packet ends with the one newline that line-based readers need. Every frame begins with
         the length of its packet in bytes.
 
         Args:
-            cut: Makes the texts of several packets of a line in UTF-8 that is longer than this
-                number of bytes. Default: `pieces`.
+            cut: Cuts a line in UTF-8 into the texts of several packets, of at most this many bytes
+                each. Default: `pieces`.
         """
         header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
         cut = cut or pieces
@@ -187,10 +187,10 @@ class PacketForm:
 
 
 def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
-    """The frame with the hostname and the appname of another form; unchanged if it got too long.
+    """Return the frame with another form's hostname and appname, or unchanged if it got too long.
 
     A field that both forms share is left alone, even if the frame has another value there because
-    another process has made it.
+    another process made it.
     """
     parts = frame.split(b" ", 5)
     if len(parts) < 6:
@@ -204,7 +204,7 @@ def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
 
 
 def pieces(body: bytes, room: int) -> list[bytes]:
-    """The UTF-8 text, cut between characters into pieces of at most `room` bytes."""
+    """Return the UTF-8 text, cut between characters into pieces of at most `room` bytes."""
     found = []
     start = 0
     while len(body) - start > room:
@@ -220,7 +220,7 @@ def pieces(body: bytes, room: int) -> list[bytes]:
 
 
 def _cut(body: bytes, start: int, end: int) -> int:
-    """The last index up to `end` at which the text of another packet may begin."""
+    """Return the last index up to `end` at which the text of another packet may begin."""
     # The text of a packet must not begin with a byte order mark.
     last = end
     while last > start:

@@ -110,7 +110,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _configured(arguments: argparse.Namespace) -> Options | Finding:
-    """The options that a handler takes from the environment."""
+    """Return the options that a handler takes from the environment."""
     parameters = inspect.signature(LogplexHandler).parameters
     given = {name: parameter.default for name, parameter in parameters.items()}
     given |= {"timeout": arguments.timeout, "allow_http": arguments.allow_http}

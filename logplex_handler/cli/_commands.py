@@ -24,7 +24,7 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 def _within(
     convert: Callable[[str], _Number], least: float, most: float, what: str
 ) -> Callable[[str], _Number]:
-    """The type of an argument that is a number from `least` to `most`."""
+    """Return the type of an argument that is a number from `least` to `most`."""
 
     def parse(text: str) -> _Number:
         try:
@@ -52,7 +52,7 @@ def _failure(text: str) -> tuple[int, float]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """A text to find in any case, or a regular expression between slashes."""
+    """Return a text to find in any case, or a regular expression between slashes."""
     if len(text) > 2 and text.startswith("/") and text.endswith("/"):
         text = text[1:-1]
     else:
@@ -86,7 +86,7 @@ logplex-handler replay requests.ndjson --speed 1                # as fast as the
 
 
 def suggestion(name: str) -> str:
-    """The command that a mistyped name stands for; empty if none is like it."""
+    """Return the command that a mistyped name stands for, or empty if none is like it."""
     return next(iter(difflib.get_close_matches(name, _EXAMPLES, 1)), "")
 
 

@@ -37,7 +37,7 @@ class Proxy:
 
     @classmethod
     def of(cls, destination: Destination) -> Proxy | None:
-        """The proxy that the environment names for a destination; None without one."""
+        """Return the proxy that the environment names for a destination; None without one."""
         if destination.is_loopback:
             return None
         endpoint = urlsplit(destination.endpoint)

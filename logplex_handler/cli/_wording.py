@@ -8,7 +8,7 @@ from logplex_handler.errors import ConfigurationError
 
 
 def in_words(error: ConfigurationError, given: Collection[str] = ()) -> tuple[str, str]:
-    """The argument or the environment variable that is wrong, and what is wrong with it.
+    """Return the argument or the environment variable that is wrong, and what is wrong with it.
 
     `given` has the options of the handler that came from arguments.
     """

@@ -98,7 +98,7 @@ class EmittingHandler(logging.Handler):
         return self._pipeline
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text of a record, by the handler's formatter or a KeyValueFormatter.
+        """Return the text of a record, by the handler's formatter or a KeyValueFormatter.
 
         A subclass or an instance may override it; every record is then formatted in the caller's
         thread.
@@ -190,12 +190,12 @@ def begin_shutdown(handler: EmittingHandler) -> None:
 
 
 def shutdown_timeout_of(handler: EmittingHandler) -> float:
-    """Seconds that flushing and closing the handler may take together."""
+    """Return the seconds that flushing and closing the handler may take together."""
     return handler._options.shutdown_timeout
 
 
 def state_of(handler: EmittingHandler) -> Literal["inactive", "closed", "open"]:
-    """Whether the handler takes records, and if not, why."""
+    """Return whether the handler takes records, and if not, why."""
     if not handler._options.is_active:
         return "inactive"
     return "open" if handler._current_pipeline().takes_entries else "closed"

@@ -23,7 +23,7 @@ class Vitals(NamedTuple):
 
 
 def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
-    """The changes between two states, and the current values, as samples."""
+    """Return the changes between two states, and the current values, as samples."""
     found: dict[str, str] = {}
 
     def sample(name: str, value: float, unit: str = "") -> None:

@@ -106,7 +106,7 @@ def function(option: str, value: Function | None) -> Function | None:
 
 
 def is_header_value(value: object) -> bool:
-    """Whether the value can be that of an HTTP header."""
+    """Return whether the value can be that of an HTTP header."""
     return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
 
 

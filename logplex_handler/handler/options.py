@@ -85,7 +85,7 @@ class Options:
 
 
 def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, program: str) -> Options:
-    """The options of a handler on a machine, in a program with this path.
+    """Return the options of a handler on a machine, in a program with this path.
 
     Raises:
         ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
@@ -156,7 +156,7 @@ def _limits(
 
 
 def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destination | None:
-    """The destination of records that name no stream; None without a URL."""
+    """Return the destination of records that name no stream; None without a URL."""
     allow_http = flag(given, "allow_http")
     required = flag(given, "required")
     if given["url"] is not None and not isinstance(given["url"], str):
@@ -204,7 +204,7 @@ def _facility(name: object) -> int:
 
 
 def _checked_token(destination: Destination) -> str:
-    """The token, if it can be an appname."""
+    """Return the token, if it can be an appname."""
     token = destination.token
     if len(token) > packet.MAX_APPNAME or not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ConfigurationError(

@@ -127,6 +127,6 @@ def _unraisable(
 
 
 def _named(thing: object) -> str:
-    """The name of a function, else of the type: a repr could fail, or show what it holds."""
+    """Return the name of a function, else of the type: a repr could fail, or show what it holds."""
     name = getattr(thing, "__qualname__", None)
     return name if isinstance(name, str) else type(thing).__qualname__

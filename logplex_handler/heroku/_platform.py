@@ -168,7 +168,7 @@ class PlatformAPI(StreamLookUp):
         return found if isinstance(found, Ended) else _chosen(found, resource.app_id)
 
     def _asked(self, stream: Hashable, resource: Resource) -> tuple[Attachment, ...] | Ended:
-        """The attachments; the tokens are refreshed if necessary."""
+        """Return the attachments; the tokens are refreshed if necessary."""
         tokens = self._tokens(resource)
         reply = self._get(resource, tokens) if tokens.access_token else None
         if reply is None or reply.status == 401:
@@ -183,7 +183,7 @@ class PlatformAPI(StreamLookUp):
         return self._http.ask(url, Authorization(f"Bearer {tokens.access_token}"), accept=_ACCEPT)
 
     def _tokens(self, resource: Resource) -> Tokens:
-        """The tokens on record, or newer ones that are not on record yet."""
+        """Return the tokens on record, or newer ones that are not on record yet."""
         on_record = _recorded(resource)
         before, newer = self._newer.get(resource.id, (on_record, on_record))
         if before == on_record:
@@ -255,7 +255,7 @@ def _attachments(reply: Reply) -> tuple[Attachment, ...]:
 
 
 def _chosen(attachments: tuple[Attachment, ...], app_id: str | None) -> Located | Ended:
-    """The attachment that a stream belongs to: a pure decision."""
+    """Return the attachment that a stream belongs to: a pure decision."""
     if app_id is None:
         # An app may have the same add-on attached under several names.
         apps = {attachment.app_id for attachment in attachments}

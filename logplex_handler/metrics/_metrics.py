@@ -25,10 +25,10 @@ class Metrics(Meter):
         with metrics.timer("db.query", aggregate=True):
             ...
 
-    Reports come from a thread of their own, at whole multiples of the interval plus a delay that
-    each process chooses for itself, at most a tenth of the interval. `close` reports the rest, and
-    so does the end of the program, before `logging` closes its handlers. A forked child starts at
-    zero, keeps the polled functions, and reports once something is recorded there.
+    A thread reports at whole multiples of the interval plus a delay of at most a tenth of the
+    interval, which each process chooses for itself. `close` reports the rest, and so does the end
+    of the program, before `logging` closes its handlers. A forked child starts at zero, keeps the
+    polled functions, and reports once something is recorded there.
 
     Args:
         logger: The logger for the lines, such as one with a `LogplexHandler`.
@@ -54,7 +54,7 @@ class Metrics(Meter):
         self._reporter.meter(None, self)
 
     def stream(self, stream_id: object) -> Meter:
-        """The metrics of one stream, such as one customer's, which are logged to that stream.
+        """Return the meter of one stream, such as one customer's; its metrics are logged there.
 
         Args:
             stream_id: The `logplex_stream` of the records, by which a handler chooses the stream.
@@ -72,7 +72,7 @@ class Metrics(Meter):
         self._reporter.collect(name, function)
 
     def report(self) -> None:
-        """Log everything recorded since the previous report now."""
+        """Log everything recorded since the previous report, without waiting for the next one."""
         self._reporter.report()
 
     def close(self) -> None:

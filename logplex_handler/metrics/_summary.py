@@ -13,12 +13,12 @@ from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import number_format
 
 PERCENTILES = (50, 95, 99)
-# The longest end of a name under which a summary is reported.
+# The longest suffix of the names under which a summary is reported.
 LONGEST_PART = ".count"
 
 
 def sketch_class() -> Any:
-    """The class of the optional library; called early, so that its error comes at once."""
+    """Return the optional library's class; called early, so that its absence is known at once."""
     try:
         from ddsketch import LogCollapsingLowestDenseDDSketch
     except ImportError:
@@ -35,8 +35,8 @@ class Summary:
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
-        # It has at most 2,048 counters, which cover 17 orders of magnitude. If the values are
-        # spread further, the smallest are counted as larger than they are.
+        # The sketch has at most 2,048 counters, which cover 17 orders of magnitude. If the values
+        # are spread further, the smallest are counted as larger than they are.
         self._sketch = sketch_class()(relative_accuracy=0.01)
         self._add = self._sketch.add
         self._least = math.inf
@@ -51,7 +51,7 @@ class Summary:
             self._most = value
 
     def parts(self) -> dict[str, tuple[float, str]]:
-        """The statistics to report, by the end of their name, each with its unit."""
+        """Return the statistics to report, by the suffix of their name, each with its unit."""
         parts: dict[str, tuple[float, str]] = {
             ".count": (int(self._sketch.count), ""),
             ".min": (self._least, self.unit),
@@ -60,7 +60,7 @@ class Summary:
         }
         for percent in PERCENTILES:
             value = self._sketch.get_quantile_value(percent / 100)
-            # Its error may lead outside the range of the values.
+            # The estimate may be outside the range of the values.
             value = min(max(value, self._least), self._most)
             parts[f".p{percent}"] = (number_format.short(value), self.unit)
         return parts

@@ -1,4 +1,4 @@
-"""Measures how long a block takes, or every call of a function."""
+"""Measures how long a block, or each call of a function, takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Timer:
 
     def __init__(self, observe: Callable[[float], object]) -> None:
         self._observe = observe
-        # When the blocks began that are under way, by thread or task, the innermost last.
+        # When the running blocks began, in nanoseconds, by thread or task, the innermost last.
         self._started: dict[object, list[int]] = {}
 
     def __enter__(self) -> Timer:
@@ -39,8 +39,8 @@ class Timer:
         now = time.perf_counter_ns()
         here = _here()
         if here not in self._started:
-            # The block ends elsewhere than where it began, such as that of a generator. If several
-            # are under way, that may be the wrong one.
+            # The block ends in another thread or task than it began in, as a generator's may. If
+            # several blocks are running, this may be the wrong one.
             here = list(self._started)[-1]
         started = self._started[here]
         taken = now - started.pop()
@@ -93,7 +93,7 @@ class Timer:
 
 
 def _here() -> object:
-    """The task of asyncio that runs here, or else the thread or greenlet."""
+    """Return the task of asyncio that runs here, or else the thread or greenlet."""
     # Where nothing has imported asyncio, no task runs.
     asyncio: Any = sys.modules.get("asyncio")
     running_loop = getattr(asyncio, "_get_running_loop", None)

@@ -15,7 +15,7 @@ _LONGEST_NAME = metric_pairs.MAX_NAME_BYTES - len(LONGEST_PART)
 _UNITS = {
     "seconds": "s", "bytes": "bytes", "By": "bytes", "1": "", "ratio": "", "%": "percent",
 }  # fmt: skip
-# What a unit of OpenTelemetry counts, as in `{request}`, is no part of it.
+# An annotation of OpenTelemetry, such as `{request}`, is not part of the unit.
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _LETTERS = re.compile("[A-Za-z]{1,20}")
 
@@ -23,7 +23,7 @@ Bounds = Sequence[tuple[float, float]]
 
 
 def named(name: str, labels: Mapping[str, object]) -> str:
-    """The name followed by the values of its labels, from least to most specific.
+    """Return the name followed by the values of its labels, from least to most specific.
 
     `http_requests` with `{"method": "get", "status": 200}` is `http_requests.get.200`.
     """
@@ -32,8 +32,11 @@ def named(name: str, labels: Mapping[str, object]) -> str:
 
 
 def name_and_unit(name: str, unit: str) -> tuple[str, str]:
-    """The name and the unit as a line has them. A unit that is not made of letters alone, such as
-    `m/s`, becomes a part of the name: `speed.m/s`."""
+    """Return the name and the unit as a line has them.
+
+    A unit that does not consist of letters alone, such as `m/s`, becomes a part of the name:
+    `speed.m/s`.
+    """
     unit = _ANNOTATION.sub("", unit)
     written = letters(unit)
     if written or unit in _UNITS or not unit:
@@ -42,7 +45,7 @@ def name_and_unit(name: str, unit: str) -> tuple[str, str]:
 
 
 def letters(unit: str) -> str:
-    """A unit as a line has it: `s` for seconds; empty if the unit is not made of letters alone."""
+    """Return a unit as a line has it (`s` for seconds), or empty unless it is letters alone."""
     unit = _UNITS.get(unit, unit)
     return unit if _LETTERS.fullmatch(unit) else ""
 
@@ -54,7 +57,7 @@ class Increments:
         self._totals: dict[Hashable, float] = {}
 
     def of(self, key: Hashable, total: float) -> float:
-        """The whole total if it is the first, or less than the previous one."""
+        """Return the increment: the whole total if it is the first or has become smaller."""
         before = self._totals.get(key, 0.0)
         self._totals[key] = total
         return total - before if total >= before else total
@@ -81,7 +84,7 @@ class Gathered:
             self._counts[name] = self._counts.get(name, 0) + n
 
     def sample(self, name: str, value: float, unit: str) -> None:
-        """Report a value; left out if another sample already has the name."""
+        """Report a value, or leave it out if another sample has the name."""
         if f"sample#{name}" in self._pairs:
             self._leave_out(name, ValueError(f"sample {name}: several have this name"))
             return
@@ -97,8 +100,11 @@ class Gathered:
         least: float | None = None,
         most: float | None = None,
     ) -> None:
-        """Report the statistics of a histogram, of which the number of values in each bucket and
-        their sum are known, and perhaps its buckets and its extremes."""
+        """Report the statistics of a histogram.
+
+        Percentiles need the bounds of its buckets; the minimum and the maximum are reported if
+        given.
+        """
         n = sum(counts)
         if n <= 0:
             return
@@ -134,7 +140,7 @@ def _percentile(
     least: float | None,
     most: float | None,
 ) -> float:
-    """A percentile, estimated as if the values of its bucket were spread evenly."""
+    """Return a percentile, estimated as if the values of its bucket were spread evenly."""
     rank = part * sum(counts)
     value = 0.0
     for count, (low, high) in zip(counts, bounds, strict=True):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
-# A count of at most this much is added without further checks.
+# The largest count that is added without further checks.
 _ORDINARY = 2**63
-# A summary's name must still be a valid name with the longest end behind it.
+# The longest name of a summary, to which suffixes are added.
 _LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 
 
@@ -44,8 +44,8 @@ class Meter:
 
     def after_fork_in_child(self) -> None:
         """Start at zero in a forked child: the parent reports what the parent recorded."""
-        # Guards the attributes below, `_polled` and `_closed`. Re-entrant because a garbage
-        # collection or a signal handler may interrupt the thread that holds it, and record
+        # Guards `_polled`, `_closed`, `_counts`, `_held` and `_summaries`. Re-entrant, because a
+        # garbage collection or a signal handler may interrupt the thread that holds it, and record
         # something.
         self._lock = threading.RLock()
         self._counts: dict[str, int | float] = {}
@@ -209,12 +209,12 @@ class Meter:
             self._reporter.begin(self)
 
     def renew_if_forked(self) -> None:
-        """Start at zero if this is a fork that Python ran no hooks for."""
+        """Start at zero in a forked child, even if Python ran no hooks for the fork."""
         if not self._here[0]:
             self.after_fork_in_child()
 
     def poll(self) -> dict[str, str]:
-        """The pairs that the polled functions return."""
+        """Return the pairs that the polled functions return."""
         with self._lock:
             polled = list(self._polled.items())
         pairs: dict[str, str] = {}
@@ -229,7 +229,7 @@ class Meter:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                # Also SystemExit and its kind, which must not end the reporting thread.
+                # Not even SystemExit may end the reporting thread.
                 self._reporter.leave_out(name, error)
         return pairs
 
@@ -241,7 +241,7 @@ class Meter:
             self._polled.clear()
 
     def drain(self) -> dict[str, str]:
-        """The pairs of everything recorded since the previous call."""
+        """Return the pairs of everything recorded since the previous call."""
         with self._lock:
             counts, self._counts = self._counts, {}
             summaries, self._summaries = self._summaries, {}
@@ -276,7 +276,7 @@ class Meter:
 
 
 def _own_number(kind: str, name: str, value: object, unit: str) -> tuple[int | float, str]:
-    """The value as an int or a float, whose sums are such numbers too, and its unit."""
+    """Return the value as an int or a float, as sums of these are too, and its unit."""
     number, unit = metric_pairs.number_and_unit(kind, name, value, unit)
     return (number if isinstance(number, int) else float(number)), unit
 

@@ -12,15 +12,15 @@ from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import number_format
 from logplex_handler.metrics.number_format import Number, Plain
 
-# None of these characters may be in a name: a consumer would take it for the end of the name, or
-# for another kind of metric.
+# A name holds no character that a consumer would take for the end of the name, or for another kind
+# of metric.
 _NAME = r"""[^\x00-\x20="'\\#\x7f-\x9f\ud800-\udfff]+"""
 _KEY = re.compile(rf"(?:measure|sample|count)#{_NAME}")
 # With these two limits, one metric with its source always fits in the smallest packet allowed.
 MAX_NAME_BYTES = 200
 _MAX_UNIT_LETTERS = 20
 _UNIT = re.compile(rf"[A-Za-z]{{0,{_MAX_UNIT_LETTERS}}}")
-# Nothing that needs quotes in a line.
+# A source needs no quotes in a line.
 _SOURCE = re.compile(r'[^\x00-\x20="\\\x7f-\x9f]+')
 _MAX_SOURCE_BYTES = 200
 # Together with a header of at most 480 bytes, such a line fits in the smallest packet allowed
@@ -35,7 +35,7 @@ class MetricValue(str):
 
 
 def is_metric(key: str, value: object) -> bool:
-    """Whether the pair was made by `measure`, `sample` or `count`."""
+    """Return whether the pair was made by `measure`, `sample` or `count`."""
     return type(value) is MetricValue and _is_metric_key(key)
 
 
@@ -117,12 +117,12 @@ def _check(kind: str, name: str, unit: str, max_name_bytes: int) -> None:
 
 
 def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Plain, str]:
-    """The value as an int, a float or a Fraction, and its unit; an error names the metric."""
+    """Return the value as an int, a float or a Fraction, and its unit. Errors name the metric."""
     number = value
     if isinstance(value, timedelta) and kind != "count":
         if unit not in ("", "ms"):
             raise ValueError(f"{kind} {name}: a timedelta is written in ms, not in {unit}")
-        # Of whole microseconds, as a timedelta holds them: a float would round.
+        # A timedelta holds whole microseconds; a float would round them.
         number, unit = Fraction(value // timedelta(microseconds=1), 1000), "ms"
     try:
         return number_format.plain(number), unit
@@ -131,7 +131,7 @@ def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Pla
 
 
 def checked_source(option: str, source: object) -> str:
-    """The source, if consumers can read it; else an error that names the option."""
+    """Return the source, or raise an error that names the option if consumers cannot read it."""
     if (
         not isinstance(source, str)
         or not _SOURCE.fullmatch(source)
@@ -145,13 +145,15 @@ def checked_source(option: str, source: object) -> str:
 
 
 def metrics_text(metrics: list[str], source: str) -> str:
-    """A line of metrics alone. `source` is the whole pair, or empty."""
+    """Return a line of metrics alone. `source` is the whole pair, or empty."""
     return " ".join([source, *metrics] if source else metrics)
 
 
 def in_lines(metrics: Iterable[str], source: str) -> Iterator[list[str]]:
-    """Pairs of metrics in groups, one for each line. A line has at most 1,000 bytes, source
-    included, unless it is a single pair."""
+    """Yield the metrics in groups, one for each line.
+
+    A line has at most 1,000 bytes, source included, unless it holds a single metric.
+    """
     line: list[str] = []
     start = used = len(source.encode())
     for metric in metrics:

@@ -27,10 +27,11 @@ _DIGITS = 6
 
 
 def plain(value: object) -> Plain:
-    """The value as an int, a float or a Fraction.
+    """Return the value as an int, a float or a Fraction.
 
-    A TypeError says that it is no number; neither a bool nor a string of digits is one. A
-    ValueError says that no consumer would read it.
+    Raises:
+        TypeError: The value is not a number; neither a bool nor a string of digits is one.
+        ValueError: No consumer would read the value.
     """
     number: Plain
     if isinstance(value, bool) or not isinstance(value, _KINDS):
@@ -51,7 +52,7 @@ def plain(value: object) -> Plain:
 
 
 def _of_decimal(value: Decimal) -> Plain:
-    """The Decimal's value, without computing the digits of a huge exponent such as 1e1000000."""
+    """Return the Decimal's value without computing the digits of a huge one such as 1e1000000."""
     if value.is_nan():
         return math.nan
     if not value:
@@ -62,9 +63,10 @@ def _of_decimal(value: Decimal) -> Plain:
 
 
 def written(value: object) -> str:
-    """The value in fixed point: whole numbers in full, others with at most six decimals.
+    """Return the value in fixed point: whole numbers in full, others with at most six decimals.
 
-    It raises what `plain` raises.
+    Raises:
+        TypeError, ValueError: As `plain` does.
     """
     number = plain(value)
     if isinstance(number, int):
@@ -78,7 +80,7 @@ def written(value: object) -> str:
 
 
 def short(value: float) -> float:
-    """A computed number, rounded to six significant digits, or to an integer if it has more."""
+    """Return a computed number, rounded to six significant digits, or to an integer of more."""
     if not 0 < value < math.inf:
         return value
     return round(value, max(0, _DIGITS - 1 - math.floor(math.log10(value))))

@@ -17,30 +17,31 @@ from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter
 
 _LEVEL = logging.INFO
-# Seconds that `close` waits for a report under way, as polled functions may hang.
+# The longest wait of `close`, in seconds, for a running report: polled functions may hang.
 _CLOSE_TIMEOUT = 5.0
-# Names of failing metrics, whose first failure is logged.
+# The largest number of names whose first failure is logged.
 _MAX_NAMES_OF_FAILURES = 1000
-# Names whose unit is remembered. A program that puts ids into names may have any number of them.
+# The largest number of names whose unit is remembered. A program that puts ids into names has any
+# number of them.
 _MAX_NAMES_WITH_UNITS = 10_000
 
 
 class Reporter:
-    """Has a thread of its own that reports, and reports once more at exit."""
+    """Reports from its own thread, and once more at exit."""
 
     def __init__(self, logger: logging.Logger, interval: float, source: str | None) -> None:
         self._logger = logger
         self._interval = interval
         self._source = source
         self._diagnostics = Diagnostics()
-        # Called before each report for more metrics; a forked child keeps them.
+        # Functions that return more metrics, called before each report; a forked child keeps them.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []
         # All meters that the application has, by stream; the one without a stream is a `Metrics`.
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
         # The meters that have something to report, even if the application has dropped them.
         self._active: set[Meter] = set()
-        # The first unit of each name. Without a lock: at worst, two units that are given at the
-        # same moment are both accepted.
+        # The first unit of each name. Needs no lock: at worst, two units that are given at the same
+        # moment are both accepted.
         self._units: dict[str, str] = {}
         self._logged_failures: set[str] = set()
         self._closed = False
@@ -51,7 +52,7 @@ class Reporter:
     def after_fork_in_child(self) -> None:
         """Start at zero in a forked child: the parent reports what the parent recorded."""
         # Guards `_collectors`, `_meters`, `_active`, `_logged_failures`, `_closed` and `_failed`.
-        # Re-entrant because a garbage collection or a signal handler may interrupt the thread that
+        # Re-entrant, because a garbage collection or a signal handler may interrupt the thread that
         # holds it, and record something.
         self._lock = threading.RLock()
         for meter in self._active:
@@ -64,7 +65,7 @@ class Reporter:
         self._here = forks.here()
 
     def meter(self, stream: object, new: Meter | None = None) -> Meter:
-        """The meter of a stream; the same one each time."""
+        """Return the meter of a stream; the same one each time."""
         self._renew_if_forked()
         with self._lock:
             meter = self._meters.get(stream)
@@ -134,7 +135,7 @@ class Reporter:
             if name in logged or len(logged) >= _MAX_NAMES_OF_FAILURES:
                 return
             logged.add(name)
-        # In the application's own stream, as a customer must not see the program's traceback.
+        # Logged to the application's own stream: a customer must not see the program's traceback.
         with contextlib.suppress(Exception):
             in_empty_context(
                 self._logger.warning, "metric left out", exc_info=error, extra={"metric": name}
@@ -162,7 +163,7 @@ class Reporter:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                # Also SystemExit and its kind, which must not end the reporting thread.
+                # Not even SystemExit may end the reporting thread.
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
 
@@ -171,8 +172,7 @@ class Reporter:
         polled: Mapping[Meter, Mapping[str, str]] | None = None,
         collected: Mapping[str, str] | None = None,
     ) -> None:
-        """Log everything recorded, with what the polled functions of each meter and the collectors
-        returned, without a call into the application."""
+        """Log everything recorded and the given pairs; call no polled function or collector."""
         in_empty_context(self._report_recorded, polled or {}, collected or {})
 
     def _report_recorded(
@@ -229,7 +229,7 @@ class Reporter:
             )
 
     def is_enabled(self) -> bool:
-        """Whether the logger logs at INFO and has handlers; if not, that is reported on stderr."""
+        """Return whether the logger logs at INFO and has handlers, or report that it does not."""
         name = self._logger.name
         if not self._logger.isEnabledFor(_LEVEL):
             self._diagnostics.warn(
@@ -245,12 +245,12 @@ class Reporter:
         try:
             self.log(stream, pairs)
         except Exception as error:
-            # A filter of the application has failed. Other streams and later reports may succeed.
+            # An application's filter has failed. Other streams and later reports may succeed.
             self._diagnostics.warn("failed", f"metrics could not be logged: {type(error).__name__}")
 
 
 def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:
-    """The pairs that a collector has returned; a TypeError if they are no metrics."""
+    """Return the pairs of a collector, or raise a TypeError if they are not metrics."""
     for key, value in pairs.items():
         if not (isinstance(key, str) and metric_pairs.is_metric(key, value)):
             raise TypeError(f"{key!r:.100} is not made by measure, sample or count")

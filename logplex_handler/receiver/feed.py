@@ -75,7 +75,7 @@ class Feed:
         self._last_part_at = 0.0
 
     def __call__(self, request: Request, lines: tuple[Line, ...]) -> None:
-        """The callable for `LogplexReceiver(on_arrival=…)`."""
+        """Return the callable for `LogplexReceiver(on_arrival=…)`."""
         # Violations of a routed packet are shown with its line instead.
         violations = tuple(
             violation
@@ -134,5 +134,5 @@ class Feed:
 
 
 def _end_of(token: str) -> str:
-    """The last characters of a token, if most of it then stays a secret."""
+    """Return the last characters of a token, if most of it then stays a secret."""
     return token[-_SHOWN_CHARACTERS:] if len(token) >= 4 * _SHOWN_CHARACTERS else ""

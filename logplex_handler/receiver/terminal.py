@@ -51,11 +51,11 @@ class Style:
         return min(96, shutil.get_terminal_size().columns) if self.is_terminal else 96
 
     def paint(self, text: str, name: str) -> str:
-        """The text in bold, dim, red, green, yellow or cyan."""
+        """Return the text in bold, dim, red, green, yellow or cyan."""
         return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if self.is_on else text
 
     def of_process(self, text: str, process: str) -> str:
-        """The text in the colour of a process, the same in every run."""
+        """Return the text in the colour of a process, the same in every run."""
         if not self.is_on:
             return text
         code = _PROCESS_COLOURS[zlib.crc32(process.encode()) % len(_PROCESS_COLOURS)]
@@ -112,7 +112,7 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def shown_line(line: Line, style: Style) -> str:
-    """A line as `heroku logs` shows it, in the colour of its process, and safe to print."""
+    """Return a line as `heroku logs` shows it, in the colour of its process, and safe to print."""
     packet = line.packet
     if not line.shown:
         return style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
@@ -125,7 +125,7 @@ def shown_line(line: Line, style: Style) -> str:
 
 
 def _colour_of(severity: int) -> str:
-    """The colour of a line's level: none for notices and informational lines."""
+    """Return the colour of a line's level: none for notices and informational lines."""
     if severity <= 3:
         return "red"
     return {4: "yellow", 7: "dim"}.get(severity, "")
@@ -194,7 +194,7 @@ class Terminal:
 
 
 def _answer_note(request: Request | None) -> str | None:
-    """A note on an answer other than success, unless the violations explain it."""
+    """Return a note on an answer other than success, unless the violations explain it."""
     if request is None:
         return None
     if request.on_purpose:

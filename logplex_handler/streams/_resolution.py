@@ -82,7 +82,7 @@ class Resolution:
         )
 
     def due_in(self, urgency: Urgency, *, has_records: bool) -> float | None:
-        """Seconds until a look-up is due; None if none is needed."""
+        """Return the seconds until a look-up is due, or None if none is needed."""
         is_needed = self.state is ResolutionState.REFUSED or (
             self.state is ResolutionState.SOUGHT and has_records
         )

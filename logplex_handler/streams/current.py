@@ -25,7 +25,7 @@ class _Choice:
         self.is_over = False
 
     def holds(self) -> bool:
-        """Whether it holds here, where every new thread has a copy of its starter's context.
+        """Return whether it holds here, where every new thread has a copy of its starter's context.
 
         There, such a copy has to be told apart from one that the application has made on purpose:
         `asyncio.to_thread` and others call a function in a copy of the caller's context.
@@ -76,7 +76,7 @@ def use_stream(stream: Hashable) -> Iterator[None]:
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:
-    """The stream that the record names, or else that of the context; None without either."""
+    """Return the stream that the record names, or else that of the context; None without either."""
     named: Hashable = record.__dict__.get(ATTRIBUTE)
     if named is not None:
         return named

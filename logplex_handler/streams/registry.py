@@ -62,7 +62,7 @@ class Registry:
         )
 
     def intake(self, stream_id: Hashable) -> Intake:
-        """The intake of a stream, which is opened if it is not in use."""
+        """Return the intake of a stream, which is opened if it is not in use."""
         try:
             stream = self._streams.get(stream_id)
             if stream is None:
@@ -172,7 +172,7 @@ class Registry:
         return total + rejected(self._rejected)
 
     def fill_ratio(self) -> float:
-        """The share of the memory in use, from 0 to 1."""
+        """Return the share of the memory in use, from 0 to 1."""
         return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
@@ -189,18 +189,18 @@ class Registry:
         return Stats() if retired is None else retired.stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
-        """The streams that receive nothing at the moment, while their lines are kept."""
+        """Return the streams that receive nothing at the moment, while their lines are kept."""
         candidates = [stream.set_aside for stream in self.streams()]
         return tuple([found for found in candidates if found is not None])
 
 
 def _has_just_ended(retired: _Retired) -> bool:
-    """Whether the stream was unknown or had ended, and must not be looked up again yet."""
+    """Return whether the stream was unknown or had ended, and must not be looked up again yet."""
     wait = _LOOK_UP_AGAIN_AFTER.get(retired.state)
     return wait is not None and time.monotonic() - retired.since < wait
 
 
 def rejected(ledger: Ledger) -> Stats:
-    """The counts of a ledger that only rejected records reach."""
+    """Return the counts of a ledger that only rejected records reach."""
     dropped = ledger.dropped_by_cause()
     return Stats(accepted=sum(dropped.values()), dropped=dropped)

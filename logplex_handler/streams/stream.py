@@ -141,7 +141,7 @@ class Stream:
             self._reject_records()
 
     def _new_source(self) -> Source:
-        """The spool if it can hold the stream, else memory alone."""
+        """Return the spool if it can hold the stream, else memory alone."""
         context = self._context
         if context.spool is not None and context.disk is not None and not self.resolution.end_cause:
             # Not needed without a spool, and imported already with one.
@@ -178,7 +178,7 @@ class Stream:
         return -math.inf
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
-        """The next job, and the seconds until it is due; None if there is none."""
+        """Return the next job, and the seconds until it is due, or None if there is none."""
         if self.resolution.is_known:
             if urgency and self._waits_as_refused and self.resolution.may_look_up_again:
                 # A flush does not make the receiver accept the URL, but there may be another one.

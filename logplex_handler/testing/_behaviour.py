@@ -44,7 +44,7 @@ class Misbehaviour:
             raise ValueError(f"a delay must be from 0 to 3600 seconds, not {self.delay:g}")
 
     def next(self) -> HttpAnswer | None:
-        """The answer to the next request, or None if it is to be accepted."""
+        """Return the answer to the next request, or None if it is to be accepted."""
         left = self._random.random() - self.hang
         if left < 0:
             return HANG
@@ -87,7 +87,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def accepts(self, token: str) -> bool:
-        """Whether a token is accepted; if so, `rotate` will retire it."""
+        """Return whether a token is accepted; if so, `rotate` will retire it."""
         if not self._any_token:
             return token in self.current
         with self._lock:

@@ -180,7 +180,7 @@ class LogplexCapture:
         return _failure_messages.faults(self.receiver.requests, self.receiver.lines)
 
     def seen(self) -> str:
-        """The lines and the refused requests so far, for the report of a failed test."""
+        """Return the lines and the refused requests so far, for the report of a failed test."""
         refused = _failure_messages.refusals(self.receiver.requests)
         return "\n".join(filter(None, [_failure_messages.sent(self.receiver.lines), refused]))
 

@@ -16,7 +16,7 @@ _MAX_CHARACTERS = 400
 
 
 def pairs_of(line: Line) -> dict[str, str]:
-    """The pairs of a line, with the first value of each key; free text has none."""
+    """Return the pairs of a line, with the first value of each key; free text has none."""
     first_values: dict[str, str] = {}
     try:
         pairs = line.pairs

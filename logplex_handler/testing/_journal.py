@@ -132,7 +132,7 @@ class Journal:
             self._changed.notify_all()
 
     def frame_id_use(self, token: str, frame_id: str, frames: list[bytes]) -> FrameIdUse:
-        """Whether this frame id is used first, for a retry, or again for other frames."""
+        """Return whether this frame id is used first, for a retry, or again for other frames."""
         checksum = zlib.crc32(b"".join(frames))
         with self._changed:
             known = self._checksums.get((token, frame_id))

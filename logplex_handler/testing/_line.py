@@ -154,7 +154,7 @@ class PartJoiner:
 
 
 def _place(line: Line) -> _Place | None:
-    """The place of a part in its line; None for any other line."""
+    """Return the place of a part in its line; None for any other line."""
     text = line.text
     if "part=" not in text:
         return None

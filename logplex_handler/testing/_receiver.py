@@ -127,7 +127,7 @@ class LogplexReceiver:
         return self.url_for(self.token)
 
     def url_for(self, token: str) -> str:
-        """The URL to post to with another token, accepted or not."""
+        """Return the URL to post to with another token, accepted or not."""
         if self._listener is None:
             raise RuntimeError("the receiver has no address before start()")
         host = self._address[0]

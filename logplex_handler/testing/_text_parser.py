@@ -38,7 +38,7 @@ _MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 
 
 def parse_pairs(text: str) -> list[tuple[str, str]]:
-    r"""The key=value pairs of a text in order, unescaped; an empty text has none.
+    r"""Return the key=value pairs of a text in order, unescaped; an empty text has none.
 
     Pairs are one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`, `\t`
     and `\u00XX` only. Raises Malformed, with the offset in characters.
@@ -92,7 +92,7 @@ _METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
 
 
 def parse_metric(key: str, value: str) -> Metric:
-    """The metric that a pair represents, as l2met reads it.
+    """Return the metric that a pair represents, as l2met reads it.
 
     The number must be at least 0, in fixed point, with at most six decimals; the unit consists of
     letters and follows without a space. Raises Malformed.

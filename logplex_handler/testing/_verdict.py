@@ -85,13 +85,13 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
 
 
 def unreadable(error: UnreadableRequest) -> Verdict:
-    """The verdict on a request that could not be read to its end."""
+    """Return the verdict on a request that could not be read to its end."""
     violation = Violation(f"{error.answer.status}: {error}", error.rule)
     return Verdict(error.answer, "", [], (violation,))
 
 
 def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple[str, str | None]:
-    """The request's token if it is accepted, and the rule that its headers break."""
+    """Return the request's token if it is accepted, and the rule that its headers break."""
     if _path(request.target) != ["logs"]:
         return "", "http.path"
     if request.method != "POST":
@@ -113,7 +113,7 @@ def _authenticate(request: HttpRequest, accepts: Callable[[str], bool]) -> tuple
 
 
 def _path(target: str) -> list[str]:
-    """The segments of a request's target, without a host, a query and a slash at the end."""
+    """Return the segments of a request's target, without a host, a query and a slash at the end."""
     for scheme in ("http://", "https://"):
         if target.startswith(scheme):
             target = "/" + target[len(scheme) :].partition("/")[2]
@@ -124,7 +124,7 @@ def _path(target: str) -> list[str]:
 
 
 def given_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """The user and the token of a request; None if they cannot be read."""
+    """Return the user and the token of a request, or None if they cannot be read."""
     # Logplex ignores spaces in them.
     encoded = "".join(headers.get("Authorization", "").split()[1:])
     try:
@@ -145,13 +145,13 @@ def _rule_broken_by_frames(
 
 
 def msg_count(headers: Mapping[str, str]) -> int | None:
-    """The number in Logplex-Msg-Count; None if it is missing or not a number."""
+    """Return the number in Logplex-Msg-Count, or None if it is missing or not a number."""
     count = headers.get("Logplex-Msg-Count", "")
     return int(count) if _COUNT.fullmatch(count) else None
 
 
 def _reason(rule: str, request: HttpRequest, frames: list[bytes]) -> str:
-    """What is wrong with a header, where the rule alone leaves that open. It quotes none."""
+    """Return what is wrong with a header, where the rule alone leaves that open. It quotes none."""
     if rule == "http.count":
         count = msg_count(request.headers)
         if count is not None:
@@ -210,7 +210,7 @@ _LENIENT_PACKET = re.compile(
 
 
 def as_shown(frame: bytes, token: str) -> Packet:
-    """The packet as Logplex shows it, however malformed, with `app` in place of the token.
+    """Return the packet as Logplex shows it, however malformed, with `app` in place of the token.
 
     Logplex shows nothing of a packet without structured data; `structured_data` is then empty. A
     frame that is not a packet at all becomes `text`, with priority 0 and all other fields empty.

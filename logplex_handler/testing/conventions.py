@@ -139,7 +139,7 @@ def text_violations(text: str) -> Iterator[Violation]:
 
 
 def metrics_of(text: str) -> list[Metric]:
-    """The readable metrics of a text, each with the line's source."""
+    """Return the readable metrics of a text, each with the line's source."""
     if "#" not in text:
         return []
     try:

@@ -14,7 +14,7 @@ from logplex_handler._process import forks
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether `host` stands for every address of the machine."""
+    """Return whether `host` stands for every address of the machine."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_unspecified
     return host == ""

@@ -51,7 +51,7 @@ def decode(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
 
 
 def decompress(body: bytes) -> bytes | None:
-    """A decompressed gzip body, cut one byte above the limit; None if it is not gzip."""
+    """Return a decompressed gzip body, cut one byte above the limit, or None if it is not gzip."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as compressed:
             return compressed.read(_MAX_DECOMPRESSED + 1)

@@ -70,7 +70,7 @@ def split_frames(body: bytes) -> list[bytes]:
 
 
 def frames_from(body: bytes, position: int) -> tuple[list[bytes], int]:
-    """The packets of the frames at `position`, at most `MAX_FRAMES`, and where they end."""
+    """Return the packets of the frames at `position`, at most `MAX_FRAMES`, and where they end."""
     frames: list[bytes] = []
     while len(frames) < MAX_FRAMES and (length := _FRAME.match(body, position)):
         end = length.end() + int(length.group(1))
@@ -163,7 +163,7 @@ def parse_packet(packet: bytes) -> Packet:
 
 
 def _fault(packet: bytes) -> tuple[str, str]:
-    """A description of a packet's first fault, and the rule that it breaks."""
+    """Return a description of a packet's first fault, and the rule that it breaks."""
     position = 0
     for name, form, rule in _ELEMENTS:
         match = re.compile(form).match(packet, position)
