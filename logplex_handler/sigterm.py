@@ -13,20 +13,20 @@ __all__ = ["flush_on_sigterm"]
 
 
 def flush_on_sigterm() -> None:
-    """Deliver the waiting records before SIGTERM, with which Heroku stops a process, takes effect.
+    """Install a handler of SIGTERM that delivers the waiting records before the process ends.
 
-    On the signal, every `Metrics` logs what it has recorded, and every handler is flushed; all of
-    them together take at most the longest `shutdown_timeout` of any handler (Heroku kills the
-    process after 30 seconds). Then the previous signal handler is called; without one, the process
-    ends as it would have. Call this function once, after other signal handlers are set. Forked
-    children inherit it. A signal that interrupts `flush` or `close` in the main thread cannot wait
-    for them, and takes effect at once.
+    Heroku stops a process with SIGTERM, and kills it 30 seconds later. On the signal, every
+    `Metrics` logs what it has recorded, and every handler is flushed; all of them together take at
+    most the longest `shutdown_timeout` of any handler. Then the previous signal handler is called.
+    Without one, SIGTERM ends the process as usual; if SIGTERM was ignored, it still is. Call this
+    function once, after other signal handlers are set. Forked children inherit it. A signal that
+    interrupts `flush` or `close` in the main thread cannot wait for them, and takes effect at once.
 
-    Nothing calls this function by itself. Servers that turn SIGTERM into an orderly exit, such as
-    gunicorn or Celery, do not need it.
+    The package never calls this function itself. Servers that turn SIGTERM into an orderly exit,
+    such as gunicorn or Celery, do not need it.
 
     Raises:
-        ValueError: It is not called in the main thread, the only one that may set signal handlers.
+        ValueError: The caller is not in the main thread, the only one that may set signal handlers.
     """
     previous = signal.getsignal(signal.SIGTERM)
     if isinstance(previous, _FlushFirst):
@@ -50,8 +50,8 @@ class _FlushFirst:
             self._previous(number, frame)
         elif self._previous is not signal.SIG_IGN:
             for handler in handlers:
-                # Reports what is not delivered; after this nothing else can.
+                # Closing reports what is not delivered; nothing can do so later.
                 handler.close()
-            # As without this handler, so that the parent process sees which signal ended it.
+            # The process dies of the signal itself, so that its parent sees which one it was.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

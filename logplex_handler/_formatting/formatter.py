@@ -18,7 +18,7 @@ from logplex_handler.metrics.metric_pairs import (
 
 __all__ = ["KeyValueFormatter"]
 
-# Characters that the pairs repeated for each line of a traceback may have in all. An exception's
+# The most characters that repeating the pairs on every line of a traceback may add. An exception's
 # text may have any number of lines.
 _MAX_REPEATED = 1_000_000
 
@@ -29,27 +29,27 @@ class KeyValueFormatter(logging.Formatter):
     The pairs are, in this order: `source` and the `static` pairs, if any; `level`; `logger`; the
     `static` pairs whose values are callables; the message; the extras in the order given; `error`,
     `error_msg` and `traceback` for an exception; `stack` for stack info. An extra or a static pair
-    with one of these keys, or with `part` or `log_error`, has `_` behind it, as in `level_=gold`; a
-    message has it only where the line has the key already. If an extra has a key of the message,
-    the line has the key twice, and the extra comes later.
+    with one of these keys, or with `part` or `log_error`, gets a trailing `_`, as in `level_=gold`;
+    a key of the message gets one only if the line already has that key. If an extra and the message
+    share a key, the line contains both, the extra last.
 
     A datetime is written in ISO 8601; dicts, lists, tuples, sets and dataclasses as JSON; None as
     `null`, bools in lower case, and all other values as their `str()`.
 
-    A message that is free text becomes one quoted value, `msg="…"`. A message that is key=value by
-    itself, with names as keys, keeps its pairs, and each argument is quoted separately. A mapping
-    as message becomes its pairs. No argument and no extra can add a pair, a metric or a line. Text
-    that an f-string puts into the message cannot be told apart from the message, so pass values as
-    arguments or extras. A `QueueHandler` or `SocketHandler` merges the arguments into the message
-    before this formatter sees it, so every such message is free text. If the arguments do not fit
-    the template, the template is the message, and `log_error` has the reason.
+    A message that is free text becomes one quoted value, `msg="…"`. A message that is already
+    key=value text, with names as keys, keeps its pairs, and each argument is quoted separately. A
+    mapping as message becomes its pairs. No argument and no extra can add a pair, a metric or a
+    line. Text that an f-string puts into the message cannot be told apart from the message, so pass
+    values as arguments or extras. A `QueueHandler` or `SocketHandler` merges the arguments into the
+    message before this formatter sees it, so every such message is free text. If the arguments do
+    not fit the template, the template is the message, and `log_error` has the reason.
 
     A record with an empty message and no extras except metrics becomes a line of `source` and the
     metrics alone. Metrics are never cut: if the record's line is longer than 1,000 bytes, they
-    follow on a line of their own, or on several. `LogplexHandler` sends another line that is too
-    long for a packet as several lines, each of which is key=value by itself: they repeat `source`,
-    `static`, `level` and `logger`, say `part=2/3`, and go on with the value that was cut. The
-    values of one key, joined over the parts, are the value.
+    follow on a line of their own, or on several. `LogplexHandler` splits any other line that is
+    too long for a packet into several lines, each of them valid key=value text. Each repeats
+    `source`, `static`, `level` and `logger`, says `part=2/3`, and continues the value that was cut.
+    To restore a value, join its pieces from all parts.
 
     Line breaks in values are escaped. If `format` returns several lines, each is a complete line,
     and `LogplexHandler` sends each as a packet.
@@ -61,8 +61,8 @@ class KeyValueFormatter(logging.Formatter):
         style: Not used.
         source: The value of `source=` on every line, which names the machine or the environment. At
             most 200 bytes, without spaces, quotes, `=`, backslashes or control characters. Default:
-            no such pair; but the formatter of a `LogplexHandler` that was given none has the value
-            of `LOGPLEX_SOURCE`.
+            no such pair. A `LogplexHandler` that was given no formatter uses the value of
+            `LOGPLEX_SOURCE`.
         static: Pairs for every line except those of metrics alone. A value that is a callable, such
             as the `get` of a `contextvars.ContextVar`, is called without arguments for each record,
             possibly more than once, in the thread that formats the record (for `LogplexHandler`,
@@ -73,8 +73,8 @@ class KeyValueFormatter(logging.Formatter):
             `lines` writes one line for each of its lines, which is easier to read in a terminal;
             each line repeats all other pairs except the metrics. If the repeated pairs would have
             more than 1,000,000 characters in all, they are written `inline`. Default: `inline`.
-        omit: Names of extras that make no pairs, such as the `data` that Celery adds to its
-            records. Default: none.
+        omit: Names of extras to leave out, such as the `data` that Celery adds to its records.
+            Default: none.
 
     Raises:
         ConfigurationError: (a ValueError) An argument is invalid; the text names it.
@@ -106,8 +106,8 @@ class KeyValueFormatter(logging.Formatter):
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
         if isinstance(omit, list | tuple):
-            # Read by index, and `static` by key: what `dictConfig` passes converts `ext://` and
-            # `cfg://` only then.
+            # `dictConfig` passes containers that convert `ext://` and `cfg://` only on access by
+            # index or by key, as `static` is read below.
             omit = [omit[place] for place in range(len(omit))]
         is_list = isinstance(omit, Collection) and not isinstance(omit, str)
         if not is_list or not all(isinstance(name, str) for name in omit):
@@ -163,14 +163,14 @@ class KeyValueFormatter(logging.Formatter):
         if not lines:
             quoted = [f"{name}={grammar.quote(text)}" for name, text in texts]
             return form.line(shared, metrics, quoted)
-        # In one line only, as consumers would count them once for each line.
+        # Metrics are on one line only: repeated on each line, they would be counted repeatedly.
         return "\n".join([*lines, form.metric_lines(metrics)] if metrics else lines)
 
 
 def _pairs_of_mapping(
     message: Mapping[str, object], metrics: list[str], form: LineForm, more_keys: frozenset[str]
 ) -> str:
-    """The pairs of a mapping as message, without those for `metrics`."""
+    """Return the pairs of a message that is a mapping, and add its metrics to `metrics`."""
     try:
         pairs, more = record_parts.pairs_and_metrics(
             message.items(), form.beside_message | more_keys
@@ -188,8 +188,11 @@ def _message(
     form: LineForm,
     more_keys: frozenset[str],
 ) -> str:
-    """The pairs of the message. With metrics, an empty message, or one that repeats the metrics as
-    `Metrics` does, makes no pair."""
+    """Return the pairs of the message.
+
+    If there are metrics, a message that is empty or repeats them (as that of `Metrics` does) has no
+    pair.
+    """
     message = record.msg
     if metrics and type(message) is str and message == metrics_text(metrics, own_source):
         return ""
@@ -211,15 +214,17 @@ def _message(
 
 
 def line_form(formatter: logging.Formatter) -> LineForm | None:
-    """The form of a KeyValueFormatter's lines; None for a formatter that may write other lines."""
+    """Return the form of a KeyValueFormatter's lines, or None if a formatter may write others."""
     if type(formatter) is not KeyValueFormatter or "format" in vars(formatter):
         return None
     return formatter._form
 
 
 def without_live_pairs(formatter: KeyValueFormatter) -> KeyValueFormatter:
-    """A formatter for lines that no caller logs; a callable pair may itself log, and tells of the
-    caller's request."""
+    """Return a formatter for lines that no caller logs.
+
+    A callable pair may itself log, and its value belongs to a caller's request.
+    """
     twin = copy.copy(formatter)
     twin._live = ()
     twin._form = twin._form_with(twin._source)
@@ -227,7 +232,7 @@ def without_live_pairs(formatter: KeyValueFormatter) -> KeyValueFormatter:
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:
-    """A line for each line of the texts; no lines if the pairs were repeated too often."""
+    """Return a line for each line of the texts, or none if that repeats too many characters."""
     each = [f"{name}={grammar.quote(line)}" for name, text in texts for line in text.split("\n")]
     if len(shared) * len(each) > _MAX_REPEATED:
         return []

@@ -12,12 +12,15 @@ from logplex_handler._process.reentrancy import Activity, performing
 
 OnDrop = Callable[[int, str], object]
 
-# Most streams never drop anything. It is never changed: another counter replaces it.
+# Shared by all streams without drops. It is never mutated, only replaced.
 _NONE: Counter[str] = Counter()
 
 
 class DropReports:
-    """Compares the drops of a stream with what was reported of them, in each of three places."""
+    """Reports the drops of a stream that its callback, stderr or the stream has not seen yet.
+
+    `report_locally` serves the first two; `InFlight` writes the notice in the stream.
+    """
 
     __slots__ = (
         "_accumulator", "_claimed", "_diagnostics", "_in_notice", "_in_stream", "_lock",
@@ -32,14 +35,14 @@ class DropReports:
         self._on_drop = on_drop
         # Guards the fields below: `close` and a worker may report at the same time.
         self._lock = accumulator.lock
-        # By cause: all drops that are known here, for which the callback was called if there is
-        # one; and all that were reported on stderr and in the stream.
+        # Totals by cause: the drops passed to the callback (if there is one), reported on stderr,
+        # and reported in the stream.
         self._claimed = _NONE
         self._on_stderr = _NONE
         self._in_stream = _NONE
-        # The drops that are reported in the stream once the notice being sent is delivered.
+        # What `_in_stream` becomes once the notice that is being sent is delivered.
         self._in_notice: Counter[str] | None = None
-        # Rejected records, which are only reported to the callback.
+        # Rejected records, which only the callback hears of.
         self._rejected = _NONE
 
     @property
@@ -63,7 +66,7 @@ class DropReports:
         """Report new drops to the callback, and on stderr at most once a minute.
 
         Args:
-            closing: Leave stderr to the caller, who reports the drops of all streams together.
+            closing: Do not write to stderr; the caller reports the drops of all streams together.
 
         Returns:
             The drops that were not reported on stderr.
@@ -87,7 +90,7 @@ class DropReports:
         return left
 
     def count_rejected(self, cause: str) -> bool:
-        """Count a rejected record; return whether the callback must be called for it."""
+        """Count a rejected record, and return whether there is a callback to report it to."""
         if self._on_drop is None:
             return False
         with self._lock:
@@ -100,13 +103,13 @@ class DropReports:
             self._claimed = self._claimed + Counter({cause: 1})
 
     def begin_stream_notice(self) -> Counter[str]:
-        """What a notice in the stream says now; until `end_stream_notice` no other one is due."""
+        """Begin a notice, and return the drops that it states. Only one is sent at a time."""
         with self._lock:
             self._in_notice = self._claimed.copy()
             return self._in_notice - self._in_stream
 
     def end_stream_notice(self, *, delivered: bool) -> None:
-        """Note that the notice, if there was one, is delivered or due again."""
+        """End the notice, if there is one: its drops are now reported, or due again."""
         with self._lock:
             if self._in_notice is not None and delivered:
                 self._in_stream = self._in_notice

@@ -10,7 +10,7 @@ from logplex_handler._sender.batch import Refusal
 from logplex_handler._sender.due import Urgency
 from logplex_handler._transport.answer import Answer
 
-# The system's: the application may have seeded the module's own, and forks need no new seed.
+# The application may have seeded `random`, and forks would repeat a `Random` of our own.
 _RANDOM = random.SystemRandom()
 
 # Seconds: the first and the longest wait after a temporary failure.
@@ -26,10 +26,10 @@ _ABOUT_THE_URL = frozenset({401, 403, 404, 405, 407, 410, 415})
 # The status that names the batch's size as the cause, so that another URL would not help.
 _TOO_LARGE = 413
 # Failures in a row after which an outage is reported; a receiver's restart is over by then. A
-# time-out is reported at once, as it takes longer than a restart.
+# time-out is reported at once, because it lasts longer than a restart.
 _FAILURES_TO_REPORT = 3
-# Frames of a batch refused alone, and none accepted, after which the whole stream is probably
-# refused: from then on a wait follows each of them.
+# Once so many single frames of a batch are refused and none is accepted, the whole stream is
+# probably refused; a wait follows each further refusal.
 _REFUSALS_TO_SLOW_DOWN = 8
 
 
@@ -38,7 +38,7 @@ class Action(Enum):
 
     ACCEPT = "the part is delivered"
     RETRY = "the part is sent again after a wait"
-    RESEND = "the part is sent again at once, to the URL that is looked up"
+    RESEND = "the part is sent again at once, after another look-up"
     SPLIT = "the part is halved, or its single frame is refused"
     SET_ASIDE = "the stream is refused: its records are kept, and sent again after a longer wait"
 
@@ -50,7 +50,7 @@ class Situation(NamedTuple):
         may_look_up: Whether the application may be asked for another URL.
         failures: Requests in a row before this one that delivered nothing.
         host_failed: Whether the host fails rather than this stream; its circuit breaker waits then.
-        refusal: The consequence of a refusal of the part for its batch.
+        refusal: What it means for the batch if this part is refused.
     """
 
     may_look_up: bool = False
@@ -63,11 +63,11 @@ class Decision(NamedTuple):
     """What to do after an answer.
 
     Attributes:
-        longest_wait: Seconds that the stream's backoff may grow to; None if the stream itself does
-            not back off.
+        longest_wait: The seconds that the stream's backoff may grow to, or None if the stream
+            itself does not back off.
         looks_up: Whether the application is asked for another URL.
         refuses_part: Whether the part counts as refused.
-        doubts_part: Whether the part may be refused, or else the URL.
+        doubts_part: Whether it is unclear if the part or the URL was refused.
         slows_down: Whether a wait follows, so that the search for faulty frames does not flood the
             receiver.
         is_reported: Whether stderr says that the records are kept.
@@ -128,21 +128,21 @@ def _set_aside(
 
 
 def jittered_delay(attempt: int, share: float, longest: float) -> float:
-    """Seconds to wait after a number of failures in a row: doubled each time, with jitter.
+    """Return the seconds to wait: doubled with each failure in a row up to `longest`, with jitter.
 
     `share`, from 0 to 1, chooses between half of that and all of it, so that a thousand processes
-    that failed together do not come back together.
+    that failed together do not retry together.
     """
     doubled = FIRST_WAIT * 2.0 ** min(attempt - 1, 32)
     return min(doubled, longest) * (0.5 + share / 2)
 
 
 class Backoff(NamedTuple):
-    """When the next attempt may be made: a value that each attempt replaces.
+    """When the next attempt may be made. It is immutable; each attempt makes a new one.
 
     Attributes:
         failures: Failed attempts in a row.
-        failed_at: When the last of them ended, on the monotonic clock.
+        failed_at: When the last of them ended. All times are on the monotonic clock.
         not_before: When the next attempt may be made.
         retry_after_until: The time before which the receiver wants no attempt.
     """
@@ -153,7 +153,10 @@ class Backoff(NamedTuple):
     retry_after_until: float = 0.0
 
     def after_failure(self, now: float, answer: Answer, longest: float) -> Backoff:
-        """Wait longer than last time, at most this many seconds."""
+        """Return the backoff after one more failure: longer than before, up to `longest` seconds.
+
+        A `Retry-After` may make it longer still.
+        """
         failures = self.failures + 1
         if answer.stale_connection and failures == 1:
             # The receiver had closed an idle connection, which is no sign of trouble.
@@ -165,9 +168,10 @@ class Backoff(NamedTuple):
         return Backoff(failures, now, not_before, not_before)
 
     def remaining(self, now: float, urgency: Urgency) -> float:
-        """Seconds until the next attempt.
+        """Return the seconds until the next attempt.
 
-        During a flush that is soon, unless the receiver has asked for a longer wait.
+        During a flush, that is at most `FIRST_WAIT` after the last failure, unless the time of a
+        `Retry-After` is not over.
         """
         not_before = self.not_before
         if urgency and self.retry_after_until <= now:
@@ -175,5 +179,5 @@ class Backoff(NamedTuple):
         return max(0.0, not_before - now)
 
 
-# Nothing has failed. All that does not wait share it.
+# The backoff of everything that has not failed.
 NO_BACKOFF = Backoff()

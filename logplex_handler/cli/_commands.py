@@ -298,7 +298,7 @@ def _add_replay(commands: _Commands) -> None:
     command = commands.add_parser(
         "replay",
         help="send recorded requests to LOGPLEX_URL again, unchanged",
-        description="Sends the requests that `receive --record` wrote to LOGPLEX_URL again, "
+        description="Sends the requests that `receive --record` recorded to LOGPLEX_URL, "
         "unchanged.",
     )
     command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")

@@ -15,13 +15,14 @@ from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver.recording import Recorded, read
 from logplex_handler.receiver.terminal import harmless
 
+# The time-out of a request, in seconds.
 _TIMEOUT = 10.0
 
 
 def run(options: argparse.Namespace) -> int:
-    """Send all requests; return 0 if every answer is 2xx, 1 if not, 2 if there is nothing to send.
+    """Send all requests; return 0 if every answer is 2xx, 1 if not, 2 if they cannot be sent.
 
-    `options.speed` says how many times faster than recorded; 0 sends without waiting.
+    `options.speed` is a multiple of the recorded pace; 0 sends without waiting.
     """
     try:
         destination = Destination.from_url(
@@ -66,5 +67,5 @@ def _post(session: requests.Session, destination: Destination, request: Recorded
         )
     except requests.RequestException as error:
         return type(error).__name__
-    # The answer's text may contain control characters, which must not reach the terminal.
+    # A receiver's text may contain control characters, which must not reach the terminal.
     return harmless(f"{answer.status_code} {answer.text[:100]}".strip())

@@ -12,10 +12,10 @@ from types import FrameType
 class StopRequest:
     """The first SIGINT or SIGTERM requests an orderly stop; the second raises KeyboardInterrupt.
 
-    A context manager, which restores the previous signal handlers.
+    Use it as a context manager; on exit it restores the previous signal handlers.
 
     Attributes:
-        requested_at: When the first signal came, on the monotonic clock; None before that.
+        requested_at: When the first signal came, on the monotonic clock, or None before that.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,8 @@ class StopRequest:
     def wait(self, timeout: float | None, descriptor: int | None = None) -> bool:
         """Wait until `descriptor` is readable, a signal comes, or `timeout` seconds have passed.
 
-        Returns whether the descriptor is readable.
+        Returns:
+            Whether the descriptor is readable.
         """
         descriptors = [self._wake_reader]
         if descriptor is not None:

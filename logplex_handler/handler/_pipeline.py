@@ -1,4 +1,4 @@
-"""The pipeline behind a handler: everything on the way of an entry to the receivers, connected.
+"""The pipeline behind a handler connects everything between a record's entry and the receiver.
 
 This is the only module that connects these objects with each other.
 """
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from logplex_handler._sender.disk_source import DiskOptions
     from logplex_handler._spool.spool import Spool
 
-# Bytes of one request that many streams can always have, if half of the memory suffices for it; and
-# of the longest frame.
+# The least size of a batch, in bytes, where many streams share the memory (if half of it suffices).
 _MIN_SHARED_BATCH_BYTES = 65_536
+# No frame is longer, in bytes: a packet has at most 10,240, and an octet count.
 _MAX_FRAME_BYTES = 10_248
-# Seconds that closing waits for the last metrics of the handler itself.
+# The longest wait in `close`, in seconds, for the handler's last health lines.
 _HEALTH_PATIENCE = 1.0
 
 
 def _shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, SenderOptions]:
-    """The limits of each stream where many share the memory.
+    """Return each stream's limits where many share the memory.
 
-    No request may take much of the memory, and no stream needs to hold more than fits into one.
+    No request may take much of the memory, and no stream needs to hold more than one.
     """
     share = min(max(_MIN_SHARED_BATCH_BYTES, limits.max_bytes // 64), limits.max_bytes // 2)
     batch_bytes = min(sender.max_batch_bytes, max(_MAX_FRAME_BYTES, share))
@@ -93,10 +93,10 @@ class Inactive:
 class Pipeline:
     """A pipeline to the handler's own URL, to the application's streams, or to both.
 
-    It belongs to one process, which `here[0]` recognizes; a forked child gets an empty one.
+    It belongs to the process that created it, the only one in which `here[0]` is true.
 
     Attributes:
-        takes_entries: Whether entries are taken. If not, `own_intake` counts all records.
+        takes_entries: Whether entries are taken. If not, `own_intake` drops every record.
         own_intake: The intake of records that name no stream.
     """
 
@@ -116,13 +116,13 @@ class Pipeline:
         self._spool_writer: SpoolWriter | None = None
         disk: DiskOptions | None = None
         if options.spool is not None:
-            # With SQLite, which nothing else needs.
+            # Imported here because it loads SQLite, which only a spool needs.
             from logplex_handler._sender.disk_source import DiskOptions
             from logplex_handler._spool.spool import Spool
 
             self._spool = Spool(options.spool)
             disk = DiskOptions(
-                # So that a chunk and a batch together leave most of a small accumulator free.
+                # At most an eighth: a chunk and a batch together leave most of an accumulator free.
                 max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
                 batch_frames=limits.batch_frames,
                 has_token=options.token_as_appname,
@@ -232,9 +232,10 @@ class Pipeline:
             self._spool_writer.recover()
 
     def flush(self, timeout: float | None) -> bool:
-        """Wait until all queued records are delivered, or dropped and reported; False if too late.
+        """Wait until all queued records are delivered, or dropped and reported.
 
-        The default timeout is the time that is left for the shutdown.
+        Without a `timeout`, wait for the time that is left for the shutdown. Return whether the
+        wait ended in time and without an internal error.
         """
         try:
             self._recover()
@@ -244,17 +245,17 @@ class Pipeline:
             self._clock.flushed()
             return flushed
         except Exception as error:
-            # Of a class of the application's own; its caller must not get it.
+            # The application's code may raise anything; the caller of `flush` must not see it.
             self._report_internal(error)
             return False
 
     def begin_shutdown(self) -> None:
-        """Start the clock that flushing and closing share, and the delivery of waiting records."""
+        """Start the shutdown clock that `flush` and `close` share, and deliver waiting records."""
         self._clock.start()
         self._flusher.flush_soon()
 
     def close(self) -> None:
-        """Deliver the remaining records in the remaining time, and stop. Harmless twice."""
+        """Deliver the remaining records in the remaining time, and stop. May be called again."""
         if not self.takes_entries or not self.here[0]:
             return
         if self._health is not None:
@@ -288,7 +289,7 @@ class Pipeline:
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
     def _leave_spool(self) -> None:
-        """Let other processes take over the chunks on disk, because this one sends no more."""
+        """Leave the spool, so that other handlers may take over its chunks."""
         if self._spool_writer is not None:
             self._spool_writer.leave()
 

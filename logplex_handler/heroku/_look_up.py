@@ -1,4 +1,4 @@
-"""What both APIs have in common: the partner's record first, then Heroku, then the callbacks."""
+"""The look-up that both APIs share: read the partner's record, ask Heroku, run the callbacks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Http
 
-# The system's: the application may have seeded the module's own, and forks need no new seed.
+# The application may have seeded `random`, and forks would repeat a `Random` of our own.
 _RANDOM = random.SystemRandom()
 
 OnRotate = Callable[[Any, str], object]
-# Seconds. A request to Heroku and its callback take some tenths of a second.
+# The longest random wait, in seconds, before Heroku is asked about a refused URL. A request and its
+# callback take a few tenths of a second.
 _MAX_SPREAD = 2.0
 
 # A UUID, or an id such as `app1234@heroku.com`. It becomes a part of the path of a request.
@@ -41,12 +42,12 @@ class Resource:
 
     Attributes:
         id: The resource's uuid (for `PlatformAPI`), or its `heroku_id` (for `AppInfoAPI`).
-        log_input_url: The URL on record. Default: none, so that Heroku is asked for it.
+        log_input_url: The URL on record. Default: none; Heroku is then asked.
         app_id: The id of the app that the stream belongs to. It selects one of the apps that the
             add-on is attached to, and becomes the hostname in the stream's packets. Default: the
             app that the add-on was created for.
-        access_token: For `PlatformAPI`, the token that gives access to the resource. Default: none,
-            so that it is refreshed first.
+        access_token: For `PlatformAPI`, the token that gives access to the resource. Default: none;
+            it is then refreshed first.
         refresh_token: For `PlatformAPI`, the token that gets a new access token. Default: none.
 
     Raises:
@@ -75,18 +76,18 @@ Record = Callable[[Any], Resource | None]
 
 
 def resource_of(record: Record, stream: Hashable) -> Resource | None:
-    """The resource of a stream; a LookupFailed if the partner's function fails."""
+    """Return the resource of a stream; raise LookupFailed if the partner's function fails."""
     try:
         found = record(stream)
     except KeyError:
         return None
     except Exception as error:
-        # Its text may hold a secret.
+        # The error's text may hold a secret.
         problem = type(error).__name__
     else:
         if found is None or isinstance(found, Resource):
             return found
-        # Keeps secrets out of this frame of a traceback.
+        # A traceback that shows this frame's variables must show no secret.
         del found
         problem = "must return a Resource or None"
     raise LookupFailed(f"record: {problem}")
@@ -110,7 +111,8 @@ class Ended:
 class _ResourceLocks:
     """A lock for each resource, held for a whole look-up and its callbacks.
 
-    So the next look-up finds their values on record. Re-entrant for callbacks that look up.
+    Thus the next look-up finds on record what the callbacks stored. The locks are re-entrant,
+    because a callback may itself look up.
     """
 
     def __init__(self) -> None:
@@ -118,7 +120,7 @@ class _ResourceLocks:
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        # Guards the dictionary.
+        # Guards `_by_id`.
         self._lock = threading.Lock()
         self._by_id: weakref.WeakValueDictionary[str, threading.RLock] = (
             weakref.WeakValueDictionary()
@@ -152,7 +154,7 @@ class StreamLookUp:
         self._http = Http(timeout, session_factory)
         self._diagnostics = Diagnostics()
         self._locks = _ResourceLocks()
-        # By stream, a URL that Heroku has replaced while it is still on record.
+        # By stream: the URL that is still on record though Heroku has replaced it.
         self._outdated: dict[Hashable, Destination] = {}
         # Streams whose end was reported.
         self._reported_ends: set[Hashable] = set()
@@ -171,12 +173,12 @@ class StreamLookUp:
         """
         return self._find(stream, None)
 
-    def refresh(self, stream: Hashable, rejected: str | Destination, /) -> Destination | None:
+    def refresh(self, stream: Hashable, refused: str | Destination, /) -> Destination | None:
         """Return the destination of a stream whose URL a receiver has refused.
 
         This is the destination on record if it has changed meanwhile, or else the one that Heroku
-        names. Heroku is asked after up to two seconds, at random, if the record has not changed by
-        then: processes that share a record look up one rotation about once together.
+        names. If the record has not changed after a random wait of up to two seconds, Heroku is
+        asked; so processes that share a record usually ask only once for each rotation.
 
         Returns:
             None if the stream has ended. The refused destination if Heroku still names it.
@@ -184,46 +186,46 @@ class StreamLookUp:
         Raises:
             LookupFailed: The destination is not known at the moment.
         """
-        refused = self._usable(rejected, None) if isinstance(rejected, str) else rejected
-        # Keeps secrets out of this frame of a traceback.
-        del rejected
-        return self._find(stream, refused)
+        destination = self._usable(refused, None) if isinstance(refused, str) else refused
+        # A traceback that shows this frame's variables must show no secret.
+        del refused
+        return self._find(stream, destination)
 
-    def _find(self, stream: Hashable, rejected: Destination | None) -> Destination | None:
-        resource = self._on_record(stream, rejected)
+    def _find(self, stream: Hashable, refused: Destination | None) -> Destination | None:
+        resource = self._on_record(stream, refused)
         if not isinstance(resource, Resource):
             return resource
         with self._locks.of(resource.id):
             # Another look-up may just have updated it, and another process may do so meanwhile.
-            for wait in (0.0, _spread() if rejected is not None else 0.0):
+            for wait in (0.0, _spread() if refused is not None else 0.0):
                 time.sleep(wait)
-                resource = self._on_record(stream, rejected)
+                resource = self._on_record(stream, refused)
                 if not isinstance(resource, Resource):
                     return resource
             with self._http.bounded():
-                located = self._ask(stream, resource, is_known=rejected is not None)
+                located = self._ask(stream, resource, is_known=refused is not None)
                 if isinstance(located, Located):
-                    return self._take(stream, resource, rejected, located)
+                    return self._take(stream, resource, refused, located)
         if stream not in self._reported_ends:
             self._reported_ends.add(stream)
             self._diagnostics.warn("ended", f"stream {shown(stream)}: {located.why}")
         return None
 
     def _on_record(
-        self, stream: Hashable, rejected: Destination | None
+        self, stream: Hashable, refused: Destination | None
     ) -> Destination | Resource | None:
-        """The destination on record; the resource, if Heroku has to be asked."""
+        """Return the destination on record, or the resource if Heroku must be asked, or None."""
         resource = resource_of(self._record, stream)
         if resource is None:
             return None
         recorded = self._recorded(resource)
-        if _same_url(recorded, rejected) or _same_url(recorded, self._outdated.get(stream)):
+        if _same_url(recorded, refused) or _same_url(recorded, self._outdated.get(stream)):
             return resource
         self._outdated.pop(stream, None)
         return recorded or resource
 
     def _take(
-        self, stream: Hashable, resource: Resource, rejected: Destination | None, located: Located
+        self, stream: Hashable, resource: Resource, refused: Destination | None, located: Located
     ) -> Destination:
         found = self._usable(located.url, resource.app_id or located.app_id)
         if found is None:
@@ -234,7 +236,7 @@ class StreamLookUp:
             self._outdated[stream] = recorded
         else:
             self._outdated.pop(stream, None)
-        if not _same_url(found, recorded or rejected):
+        if not _same_url(found, recorded or refused):
             self._hand_over("on_rotate", self._on_rotate, stream, located.url)
         self._reported_ends.discard(stream)
         return found
@@ -244,9 +246,9 @@ class StreamLookUp:
         return None if url is None else self._usable(url, resource.app_id)
 
     def _usable(self, url: str, app_id: str | None) -> Destination | None:
-        """The destination of a URL, with the app's id as hostname; None if it cannot be used."""
+        """Return the destination of a URL, with the app's id as hostname, or None if unusable."""
         allow_private = self._allow_private
-        # A hostname that cannot be used is no reason to deliver nothing.
+        # An unusable hostname is no reason to deliver nothing.
         for hostname in (app_id, None):
             with contextlib.suppress(ConfigurationError):
                 # The handler decides whether http:// may lead to other machines.
@@ -272,10 +274,10 @@ class StreamLookUp:
 
 
 def _spread() -> float:
-    """Seconds to wait before Heroku is asked about a refused URL.
+    """Return the seconds to wait before Heroku is asked about a refused URL.
 
-    All processes meet a rotation at the same moment. Few of the square roots of random numbers are
-    small, so that the first process has stored the URL before most others look at the record again.
+    All processes meet a rotation at the same moment. The square root makes short waits rare, so the
+    first process has usually stored the URL before the others look at the record again.
     """
     return _MAX_SPREAD * math.sqrt(_RANDOM.random())
 

@@ -12,23 +12,23 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import one_line
 from logplex_handler.errors import ConfigurationError, LookupFailed
 
-# Characters of the application's own message that are shown.
+# The most characters that are shown of an application's message.
 _MAX_PROBLEM = 200
 
 
 class StreamSource(Protocol):
     """Knows the URLs of streams.
 
-    It may also have `refresh(stream, rejected)`, which is called when a receiver has refused the
+    It may also have `refresh(stream, refused)`, which is called when a receiver has refused the
     URL that was returned last. It returns the URL that is valid now, or None if the stream has
     ended. Without it, `url_for` is called again.
     """
 
     def url_for(self, stream: Any, /) -> str | Destination | None:
-        """The URL of a stream; None or a KeyError if there is no such stream."""
+        """Return the URL of a stream; return None or raise KeyError if there is no such stream."""
 
 
-# A key is of any type that the application chooses, and so is the parameter of its functions.
+# An application's keys may be of any hashable type, which its functions name; hence `Any`.
 Streams = Mapping[Any, str | Destination] | Callable[[Any], str | Destination | None] | StreamSource
 
 
@@ -46,7 +46,9 @@ class Resolved:
 
 
 class Resolver:
-    """The application's `streams`, in any of its forms. Its methods may take any time.
+    """The application's `streams`, in any of its forms. Its methods call the application.
+
+    So they may block.
 
     Args:
         check: Called with each destination; raises a ConfigurationError if it cannot be used.
@@ -73,11 +75,11 @@ class Resolver:
         self._check = check
 
     def look_up(self, stream: Hashable) -> Resolved | None:
-        """Look up a stream; None if there is no such stream. Raises only LookupFailed."""
+        """Look up a stream; return None if there is no such stream. Raises only LookupFailed."""
         return self._call(self._url_for, stream, none_for=KeyError)
 
     def look_up_again(self, stream: Hashable, refused: str | Destination) -> Resolved | None:
-        """Look up a stream again, whose URL was refused; None if the stream has ended."""
+        """Look up again a stream whose URL was refused; return None if it has ended."""
         if self._refresh is None:
             return self.look_up(stream)
         return self._call(self._refresh, stream, refused)
@@ -109,7 +111,7 @@ class Resolver:
 
     def _parse(self, given: object) -> Destination:
         if isinstance(given, Destination):
-            # The application may have made it by hand, without any check.
+            # It may not come from `from_url`, so it is checked.
             destination = given.checked(allow_http=self._allow_http)
         else:
             destination = Destination.from_url(
@@ -122,9 +124,9 @@ class Resolver:
 
 
 def _described(error: BaseException) -> tuple[str, float | None]:
-    """The part of an application's error that may be shown, and its `retry_after`."""
+    """Return the part of an application's error that may be shown, and its `retry_after`."""
     if isinstance(error, LookupFailed):
-        # The application may have given it arguments of any kind.
+        # Its arguments may be of any type, so its `str()` may fail.
         with contextlib.suppress(Exception):
             return one_line(str(error))[:_MAX_PROBLEM], within_bounds(error.retry_after)
     return type(error).__name__, None
