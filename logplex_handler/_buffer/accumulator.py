@@ -78,7 +78,10 @@ class Accumulator(WakingQueue):
                 self._catch_up(weigh=True)
                 fits = self._fits(size)
                 if not fits and (never_wakes or size <= self.limits.max_bytes):
-                    self._is_room_wanted |= may_wait
+                    if may_wait and not never_wakes:
+                        self._is_room_wanted = True
+                        # The caller wakes a worker, for a batch is due at once.
+                        self.woken_for |= self._reasons()
                     return None
             if never_wakes and self.since == math.inf:
                 self._never_waking += 1

@@ -7,8 +7,7 @@ import math
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.scheduler import Scheduler
@@ -31,10 +30,9 @@ class News:
     """News of streams, for workers that sleep. Each stream is in it at most once."""
 
     def __init__(self) -> None:
-        # Each operation on these is a single one in C: a garbage collection or a signal handler may
-        # interrupt `put`, log, and come back here.
-        self._streams: deque[Stream] = deque()
-        self._queued: set[Stream] = set()
+        # Each operation on it is a single one in C: a garbage collection or a signal handler may
+        # interrupt `put`, log, and come back here, and Ctrl-C may end it.
+        self._streams: dict[Stream, None] = {}
         # An item wakes a worker, which then looks at all streams.
         self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
         # When a sleeping worker will look at the news by itself, on the monotonic clock.
@@ -42,9 +40,7 @@ class News:
 
     def put(self, stream: Stream, look_by: float) -> None:
         """Add a stream, and wake a worker unless one will look by this time anyway."""
-        if stream not in self._queued:
-            self._queued.add(stream)
-            self._streams.append(stream)
+        self._streams[stream] = None
         # Read after the stream was added: a worker looks at the streams again after it was set.
         if self.next_look > look_by and self._wake_ups.empty():
             self.wake_one()
@@ -60,13 +56,17 @@ class News:
             with contextlib.suppress(queue.Empty):
                 self._wake_ups.get(timeout=seconds)
 
-    def drain(self) -> Iterator[Stream]:
-        """Return all news, without waiting."""
+    def drain(self, look: Callable[[Stream], object]) -> None:
+        """Look at all streams, without waiting. One is news again if Ctrl-C interrupts its look."""
         while self._streams:
-            stream = self._streams.popleft()
-            # Before the worker looks at the stream, so that a later change is news again.
-            self._queued.discard(stream)
-            yield stream
+            for stream in list(self._streams):
+                try:
+                    # Before the look, so that a later change is news again.
+                    self._streams.pop(stream, None)
+                    look(stream)
+                except BaseException:
+                    self.put(stream, -math.inf)
+                    raise
 
 
 class Progress:
@@ -249,8 +249,7 @@ class WorkerPool:
 
     def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:
-            for stream in self._news.drain():
-                self._scheduler.plan(stream)
+            self._news.drain(self._scheduler.plan)
             task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
             if task is not None:
                 self._busy.add(threading.get_ident())

@@ -128,12 +128,15 @@ class Batch:
 
     def part_refused(self) -> None:
         """Note that the next part is refused: halve it, or set its single frame apart."""
-        self._refusals += 1
         part = self._parts.pop()
+        if part.is_probe:
+            # It has shown nothing, and now it is the turn of the frames.
+            self._doubts += 1
+            return
+        self._refusals += 1
         frames = flattened(part.frames)
         if len(frames) == 1:
-            if not part.is_probe:
-                self._refused += frames
+            self._refused += frames
             return
         half = len(frames) // 2
         self._parts += [Part(frames[half:]), Part(frames[:half])]

@@ -34,11 +34,10 @@ class CircuitBreaker:
 
     __slots__ = (
         "__weakref__", "_failing_streams", "_has_answered", "_last_failing_stream",
-        "_suspected_after", "answers", "backoff", "failed_at", "is_untried", "name",
+        "_suspected_after", "answers", "backoff", "failed_at", "is_untried",
     )  # fmt: skip
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.backoff = NO_BACKOFF
         self.is_untried = True
         self.answers = 0
@@ -100,4 +99,4 @@ class CircuitBreakers:
 
     def __getitem__(self, name: str) -> CircuitBreaker:
         with self._lock:
-            return self._breakers.setdefault(name, CircuitBreaker(name))
+            return self._breakers.setdefault(name, CircuitBreaker())

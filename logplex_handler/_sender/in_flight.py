@@ -175,15 +175,20 @@ class InFlight:
         if self._sending is None:
             return
         batch, lease = self._sending
+        part = batch.next_part
+        if part is None:
+            return
         if decision.action is Action.ACCEPT:
-            self._settle(batch, lease, *batch.part_accepted())
-        elif decision.action is Action.RETRY and batch.next_part is not None:
-            batch.next_part.is_uncertain = True
+            outcome = batch.part_accepted()
+            if not part.is_probe:
+                self._settle(batch, lease, *outcome)
+        elif decision.action is Action.RETRY:
+            part.is_uncertain = True
         elif decision.doubts_part:
             batch.part_doubted()
         elif decision.refuses_part:
             batch.part_refused()
-            if not batch.all_refused:
+            if not (part.is_probe or batch.all_refused):
                 self._settle(batch, lease, 0, 0)
 
     def _settle(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:

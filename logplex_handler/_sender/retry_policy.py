@@ -167,6 +167,11 @@ class Backoff(NamedTuple):
         not_before = now + max(answer.retry_after, FIRST_WAIT)
         return Backoff(failures, now, not_before, not_before)
 
+    def slowed_down(self, now: float) -> Backoff:
+        """Wait once for as long as after a first failure."""
+        wait = jittered_delay(1, _RANDOM.random(), FIRST_WAIT)
+        return self._replace(failed_at=now, not_before=now + wait)
+
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Return the seconds until the next attempt.
 

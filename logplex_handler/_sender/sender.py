@@ -8,7 +8,6 @@ meanwhile, and show the state before or after a request.
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -18,20 +17,11 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import Urgency, next_batch_due_in
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.retry_policy import (
-    LONGEST_REFUSED_WAIT,
-    NO_BACKOFF,
-    Action,
-    Decision,
-    Situation,
-)
+from logplex_handler._sender.retry_policy import NO_BACKOFF, Action, Decision, Situation
 from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
-
-# The system's: the application may have seeded the module's own, and forks need no new seed.
-_RANDOM = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -230,9 +220,7 @@ class Sender:
             case Action.RESEND | Action.SPLIT:
                 self.backoff = self.backoff._replace(not_before=0.0)
                 if decision.slows_down:
-                    delay = retry_policy.jittered_delay(1, _RANDOM.random(), LONGEST_REFUSED_WAIT)
-                    now = time.monotonic()
-                    self.backoff = self.backoff._replace(failed_at=now, not_before=now + delay)
+                    self.backoff = self.backoff.slowed_down(time.monotonic())
             case Action.SET_ASIDE:
                 self._back_off(decision, answer)
                 if self.set_aside_since is None:

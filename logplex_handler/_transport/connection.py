@@ -249,10 +249,10 @@ class BoundedHTTPConnection(HTTPConnection):
         sock.settimeout(timeout)
 
     def send_whole(self, head: bytes, body: bytes, timeout: float) -> None:
-        """Send a request on the open connection, in one packet unless it is large."""
+        """Send a request on the open connection, in one piece unless it is large."""
         self.sock.settimeout(timeout)
         # The receiver may have answered, and closed the connection, without reading all of it.
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ConnectionResetError):
             if len(body) <= _PIECE:
                 self.send(head + body)
             else:
@@ -275,10 +275,13 @@ class BoundedHTTPConnection(HTTPConnection):
         response = _BoundedResponse(sock, method="POST", received=received)
         try:
             response.begin()
-            # The status is known, and nothing else matters.
-            with suppress(OSError, http.client.HTTPException):
+            try:
                 response.read(MAX_ANSWER)
-            if response.will_close or not response.isclosed():
+                is_over = response.isclosed() and not response.will_close
+            except (OSError, http.client.HTTPException):
+                # The status is known, and nothing else matters.
+                is_over = False
+            if not is_over:
                 self.close()
             return response.status, response.headers.get("Retry-After")
         finally:

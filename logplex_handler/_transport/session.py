@@ -95,8 +95,8 @@ class BoundedAdapter(HTTPAdapter):
     def post_again(self, head: bytes, body: bytes, timeout: float) -> tuple[int, str | None] | None:
         """See `BoundedHTTPPool.post_again`.
 
-        None also if a tool has replaced the methods of requests or urllib3 that it leaves out, as
-        `responses` does.
+        None also if a tool has replaced the methods of requests or urllib3 that it leaves out since
+        this module was imported, as `responses` does.
         """
         pool = self.last_pool
         is_ordinary = HTTPAdapter.send is _SEND and HTTPConnectionPool.urlopen is _URLOPEN

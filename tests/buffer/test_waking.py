@@ -7,6 +7,7 @@ import pytest
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.waking_queue import BATCH
 from logplex_handler._wire.entry import LIGHT
 from tests.buffer.shared import accumulator, entry, names, weigh
 
@@ -33,6 +34,18 @@ def test_a_worker_is_woken_for_the_first_entry_a_full_batch_and_a_large_one(put)
     assert not queue.backlog().pressing
     woken = [getattr(queue, put)(entry(name)) for name in "abc"]
     assert woken == [False, True, False]
+
+
+def test_a_caller_that_waits_for_room_makes_a_batch_due_at_once():
+    """What waits is not left to a worker that looks at it later."""
+    queue = accumulator(max_bytes=3 * 10, on_full="block", batch_frames=9)
+    for name in "abc":
+        queue.put(entry(name), may_wait=True)
+    assert queue.put(entry("own"), may_wait=True, never_wakes=True) is None
+    assert not queue.woken_for & BATCH
+    assert queue.put(entry("d"), may_wait=True) is None
+    assert queue.woken_for & BATCH
+    assert queue.backlog().pressing
 
 
 def test_a_large_batch_leaves_before_there_is_no_room():

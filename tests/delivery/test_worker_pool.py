@@ -1,6 +1,8 @@
 """How workers sleep and are woken: not more often than there is something to do, nor too late."""
 
+import itertools
 import math
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -14,13 +16,19 @@ def wake_ups(news):
     return news._wake_ups.qsize()
 
 
+def drained(news):
+    seen = []
+    news.drain(seen.append)
+    return seen
+
+
 def test_a_worker_that_will_look_in_time_is_not_woken():
     news, one, other = News(), object(), object()
     news.next_look = 10.0
     news.put(one, look_by=10.0)
     news.put(other, look_by=11.0)
     assert wake_ups(news) == 0
-    assert list(news.drain()) == [one, other]
+    assert drained(news) == [one, other]
 
 
 def test_a_worker_is_woken_once_for_what_is_due_sooner():
@@ -32,7 +40,7 @@ def test_a_worker_is_woken_once_for_what_is_due_sooner():
         news.put(stream, look_by=-math.inf)
     assert wake_ups(news) == 1
     news.wait(until=math.inf)
-    assert list(news.drain()) == [stream]
+    assert drained(news) == [stream]
     news.wait(until=math.inf)
     news.put(stream, look_by=9.0)
     assert wake_ups(news) == 1
@@ -49,7 +57,37 @@ def test_news_that_came_while_a_worker_went_to_sleep_is_seen_at_once():
     news.next_look = -math.inf
     news.put(object(), look_by=10.0)
     news.wait(until=math.inf)
-    assert len(list(news.drain())) == 1
+    assert len(drained(news)) == 1
+
+
+def test_ctrl_c_anywhere_in_it_leaves_no_stream_without_news_for_ever():
+    """Neither where a stream is added, nor where a flushing caller looks at it."""
+    looked, calls = 0, (News.put.__code__, News.drain.__code__)
+    for number in range(20):
+        news, stream, looks, lines = News(), object(), [], itertools.count()
+
+        def trace(frame, event, _, lines=lines, number=number):
+            if frame.f_code not in calls:
+                return None
+            if event == "line" and next(lines) == number:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with suppress(KeyboardInterrupt):
+                news.put(stream, look_by=-math.inf)
+                news.drain(looks.append)
+        finally:
+            sys.settrace(before)
+        looked += bool(looks)
+        if not looks:
+            # A stream that was added is looked at with the next news.
+            news.put(stream, look_by=-math.inf)
+            assert wake_ups(news)
+            assert drained(news) == [stream]
+    assert 0 < looked < 15
 
 
 def test_no_news_is_lost_between_threads():
@@ -66,12 +104,14 @@ def test_no_news_is_lost_between_threads():
             changes[number] += 1
             news.put(number, look_by=-math.inf)
 
+    def note(number):
+        seen[number] = changes[number]
+
     def look():
         while not over.is_set():
             news.wait(until=math.inf)
             with lock:
-                for number in news.drain():
-                    seen[number] = changes[number]
+                news.drain(note)
 
     lookers = [threading.Thread(target=look, daemon=True) for _ in range(2)]
     changers = [threading.Thread(target=change, args=(number,)) for number in range(5)]

@@ -347,6 +347,24 @@ def test_a_receiver_that_refuses_at_random_makes_one_frame_suspect_at_a_time(num
     assert all(evidence[frame] >= 3 for frame in refused)
 
 
+@pytest.mark.parametrize("number", [1, 2, 60])
+def test_a_probe_that_is_refused_leaves_the_turn_to_the_frames(number):
+    """Otherwise probe would follow probe, without a wait."""
+    batch = Batch(one_frame_each(number), 10**6)
+    for _ in range(3):
+        batch.part_doubted()
+    requests = 0
+    while batch.next_part is not None:
+        if batch.wants_probe:
+            batch.probe(HealthFrame(b"probe"))
+        batch.part_refused()
+        requests += 1
+        assert requests < 2 * number + 2
+    assert batch.all_refused
+    batch.restart()
+    assert flattened(batch.next_part.frames) == one_frame_each(number)
+
+
 def test_what_may_have_arrived_is_not_halved():
     """Its frames would arrive again under other ids."""
     batch = Batch(one_frame_each(5), 10**6)

@@ -43,6 +43,9 @@ class Codec:
     def drop_notice(self, dropped, destination):
         return [b"notice"]
 
+    def health_lines(self, pairs, destination):
+        return [b"6 probe\n"]
+
 
 class Harness:
     """A source with its accumulator, and how to look at what it has."""
@@ -215,6 +218,28 @@ def test_own_lines_are_with_records_in_memory_and_apart_on_disk(harness):
         assert flattened(first.frames) == [b"healthy"]
         in_flight.carry_out(Decision(Action.ACCEPT))
         assert flattened(in_flight.next_part().frames) == [frame(0)]
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision(Action.ACCEPT),
+        Decision(Action.SPLIT, refuses_part=True),
+        Decision(Action.SET_ASIDE, doubts_part=True),
+    ],
+)
+def test_the_outcome_of_a_probe_writes_nothing(harness, monkeypatch, decision):
+    """The records are on disk already, under the ids under which they are sent."""
+    in_flight = in_flight_of(harness)
+    harness.log(1, 2)
+    frame_id = in_flight.next_part().frame_id
+    for _ in range(3):
+        assert in_flight.next_part().frame_id == frame_id
+        in_flight.carry_out(Decision(Action.SET_ASIDE, doubts_part=True))
+    assert in_flight.next_part().is_probe
+    monkeypatch.setattr(type(harness.source), "replace", pytest.fail)
+    in_flight.carry_out(decision)
+    assert in_flight.next_part().frame_id == frame_id
 
 
 def test_what_could_not_be_written_is_sent_all_the_same(tmp_path, capsys):

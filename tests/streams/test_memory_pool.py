@@ -4,6 +4,7 @@ import logging
 import logging.config
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from tests.logs import Told, balanced, logging_to, wait_until
@@ -61,14 +62,33 @@ def test_block_waits_for_room_that_another_stream_takes():
     with receiving("t.1", "t.2") as logplex:
         urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
         options = {"max_buffer_bytes": 30_000, "on_full": "block", "flush_interval": 0.01}
-        # Seconds that a caller may wait: many, as the machine may be busy.
-        options["shutdown_timeout"] = 20
         with logging_to(None, streams=urls, **options) as (logger, handler):
             for number in range(2000):
                 logger.info("line %d %s", number, "x" * 100, extra=to(1 + number % 2))
             assert handler.flush()
             stats = handler.stats()
-    assert (stats.delivered, stats.dropped) == (2000, {})
+    lost = (stats.dropped, stats.retries, stats.possible_duplicates)
+    assert (stats.delivered, lost) == (2000, ({}, 0, 0))
+
+
+def test_a_caller_that_waits_for_room_has_what_waits_sent_at_once():
+    """However long it could wait otherwise."""
+    with receiving("t.1", "t.2") as logplex:
+        urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
+        options = {"max_buffer_bytes": 30_000, "on_full": "block", "flush_interval": 60}
+        options["shutdown_timeout"] = 40
+        with logging_to(None, streams=urls, **options) as (logger, handler):
+            for stream in urls:
+                logger.info("its URL is known from now on", extra=to(stream))
+            assert handler.flush()
+            pool = handler._pipeline._worker_pool
+            assert wait_until(lambda: len(pool._wakes_at) == len(pool._workers))
+            started = time.monotonic()
+            for number in range(400):
+                logger.info("line %d %s", number, "x" * 100, extra=to(1))
+            # A few waits, each for one request.
+            assert time.monotonic() - started < 15
+            assert handler.stats().dropped == {}
 
 
 def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():

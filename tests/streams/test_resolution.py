@@ -242,7 +242,7 @@ def test_a_customer_that_asks_for_a_long_wait_costs_the_others_nothing_at_the_en
 
 def test_a_longer_wait_that_was_asked_for_ends_with_the_next_success():
     """Otherwise a flush would give up at once, long after."""
-    breaker = CircuitBreaker("https://example.com")
+    breaker = CircuitBreaker()
     breaker.record_answer("stream", Answer(failure="ReadTimeout", retry_after=600.0), 10.0)
     assert breaker.backoff.retry_after_until == 610.0
     breaker.record_answer("stream", Answer(status=204), 20.0)

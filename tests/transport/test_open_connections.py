@@ -115,8 +115,9 @@ def test_an_answer_that_trickles_is_given_up_on_an_open_connection_too():
         ("HTTP/1.0 429 Slow\nRetry-After: 7\nContent-Length: 0", "", False),
         ("HTTP/1.1 429 Slow\nRetry-After: 7\nContent-Length: 99999", "x" * 99_999, False),
         ("HTTP/1.1 103\n\nHTTP/1.1 429 Slow\nRetry-After: 7\nContent-Length: 0", "", True),
+        ("HTTP/1.1 429 S\nRetry-After: 7\nTransfer-Encoding: chunked", "zz\nab\n0\n\n", False),
     ],
-    ids=["body", "chunks", "close", "http-1.0", "long", "hint"],
+    ids=["body", "chunks", "close", "http-1.0", "long", "hint", "no-chunks"],
 )
 def test_an_answer_is_read_so_that_the_next_one_is_not_mistaken(head, body, is_kept):
     """Its body is read, or its connection is closed."""
@@ -170,13 +171,14 @@ def test_an_answer_may_come_in_pieces():
             assert connection.sock is not None
 
 
-def test_an_answer_that_came_before_the_whole_body_was_sent_counts():
+@pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError])
+def test_an_answer_that_came_before_the_whole_body_was_sent_counts(error):
     """The receiver refuses what is too large, and reads no further."""
 
     class Breaking(BoundedHTTPConnection):
         def send(self, data):
             super().send(data)
-            raise BrokenPipeError
+            raise error
 
     with serving(accept, answer(413)) as server:
         transport = Transport(options())
