@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
 import textwrap
+import typing
 
 import pytest
 
@@ -59,7 +61,9 @@ def imported_by(script):
             {"logplex_handler.metrics.metric_pairs"},
         ),
         (
-            "from logplex_handler import LogplexHandler, KeyValueFormatter, use_stream",
+            # The types of its options are known by then.
+            "from logplex_handler import LogplexHandler, KeyValueFormatter, use_stream\n"
+            "import typing; typing.get_type_hints(LogplexHandler.__init__)",
             {*HTTP, *DELIVERY, *SPOOL, *METRICS, *ELSEWHERE},
             {"logplex_handler._formatting"},
         ),
@@ -141,6 +145,15 @@ def test_every_public_name_is_found_and_listed():
         _ = logplex_handler.nonsense
     with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
         exec("from logplex_handler import nonsense")
+
+
+def test_the_types_of_all_public_functions_can_be_asked_for():
+    """As programs do that check types at run time, or make forms of options."""
+    public = [getattr(logplex_handler, name) for name in logplex_handler.__all__]
+    for found in public:
+        methods = filter(inspect.isfunction, vars(found).values()) if type(found) is type else ()
+        for one in (found, *methods):
+            typing.get_type_hints(one)
 
 
 def test_modules_that_the_package_used_to_import_are_found_without_an_import_of_their_own():

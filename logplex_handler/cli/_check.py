@@ -1,6 +1,7 @@
 """The command `check`: checks the configuration and the URL, and explains what is wrong.
 
-The token is never shown. A failed step ends the check, because later steps depend on it.
+The token is never shown. A failed step of the URL's ends the check, because its later steps depend
+on it; the URL is tried whatever stands between a logger and its handler.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
             found = importlib.import_module(module)
             if function:
                 getattr(found, function)()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Without the exception's text, which may hold a secret of the program.
             message = f"{setup} raises {type(error).__name__}"
             command = f"import {module}; {module}.{function}()" if function else f"import {module}"
@@ -74,7 +75,7 @@ def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
     for obstacle in obstacles:
         good = False if obstacle.certain else None
         yield Finding(good, "logger", obstacle.message, obstacle.cure)
-    if not any(obstacle.certain for obstacle in obstacles):
+    if not obstacles:
         yield Finding(True, "logger", f"records of {name!r} reach a handler that delivers")
 
 

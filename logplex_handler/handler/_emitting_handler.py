@@ -13,7 +13,6 @@ from logplex_handler._formatting.nesting import NestedTooDeeply
 from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
-from logplex_handler.errors import ConfigurationError
 from logplex_handler.streams.current import ever_used, stream_of
 
 if TYPE_CHECKING:
@@ -27,13 +26,9 @@ _reporting: CallVar[bool] = CallVar("reporting")
 
 
 class EmittingHandler(logging.Handler):
-    """Queues records in the pipeline of the process, and starts afresh in forked children.
+    """Queues records in the pipeline of the process, and starts afresh in forked children."""
 
-    Raises:
-        ConfigurationError: `logging` does not know the level.
-    """
-
-    def __init__(self, level: int | str, options: Options) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
         formatter = KeyValueFormatter(source=options.source)
         self._codec = Codec(
@@ -53,11 +48,8 @@ class EmittingHandler(logging.Handler):
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.
         self._renewed: dict[int, Pipeline | Inactive] = {}
-        try:
-            # Last, because `logging.shutdown` flushes whatever has got this far.
-            super().__init__(level)
-        except ValueError:
-            raise ConfigurationError("level: is not a level that logging knows") from None
+        # Last, because `logging.shutdown` flushes whatever has got this far.
+        super().__init__(options.level)
         # Set from the start: `basicConfig` gives its own formatter to a handler without one.
         self.formatter = formatter
         if not options.is_active:
@@ -194,8 +186,10 @@ def shutdown_timeout_of(handler: EmittingHandler) -> float:
     return handler._options.shutdown_timeout
 
 
-def state_of(handler: EmittingHandler) -> Literal["inactive", "closed", "open"]:
-    """Return whether the handler takes records, and if not, why."""
+def state_of(handler: EmittingHandler) -> Literal["inactive", "closed", "without url", "open"]:
+    """Return whether the handler takes records, and if not, or only those of streams, why."""
     if not handler._options.is_active:
         return "inactive"
-    return "open" if handler._current_pipeline().takes_entries else "closed"
+    if not handler._current_pipeline().takes_entries:
+        return "closed"
+    return "without url" if handler._options.destination is None else "open"

@@ -6,7 +6,7 @@ import logging
 import os
 import traceback
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.forks import LiveObjects
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from logplex_handler._sender.drop_reports import OnDrop
     from logplex_handler._transport.session import SessionFactory
     from logplex_handler.streams.resolver import Streams
+else:
+    # `typing.get_type_hints` looks for these names here, and must not import what delivers.
+    OnDrop = SessionFactory = Streams = Any
 
 __all__ = ["LogplexHandler"]
 
@@ -195,7 +198,7 @@ class LogplexHandler(EmittingHandler):
             # long, are imported by the first handler.
             from logplex_handler.handler.options import resolve_for_process
 
-            super().__init__(level, resolve_for_process(given))
+            super().__init__(resolve_for_process(given))
         except ConfigurationError as error:
             problem = str(error)
         except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import traceback
@@ -62,6 +63,30 @@ class Arguments(TypedDict):
     spool: str | os.PathLike[str] | None
     max_spool_bytes: int
     spool_interval: float
+
+
+def logger_of(given: logging.Logger | str | None) -> logging.Logger:
+    """The logger itself, or the one with this name; the root logger if None."""
+    if isinstance(given, logging.Logger):
+        return given
+    if not isinstance(given, str | None):
+        raise ConfigurationError("logger: must be a logger or its name")
+    return logging.getLogger(given)
+
+
+def level(given: object) -> int:
+    """The number of a level, which may be given by its name."""
+    number = logging.getLevelName(given) if isinstance(given, str) else given
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ConfigurationError("level: is not a level that logging knows")
+    return number
+
+
+def level_above_zero(given: object) -> int:
+    number = level(given)
+    if number <= 0:
+        raise ConfigurationError("level: must be above 0 (NOTSET), as `logging` ignores the others")
+    return number
 
 
 def whole_number(

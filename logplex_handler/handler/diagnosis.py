@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from logplex_handler.errors import ConfigurationError
+from logplex_handler._process.diagnostics import shown
 from logplex_handler.handler._emitting_handler import state_of
 from logplex_handler.handler._handler import LogplexHandler, all_handlers
+from logplex_handler.handler.arguments import level_above_zero, logger_of
 
 __all__ = ["Obstacle", "diagnose"]
 
@@ -64,28 +64,37 @@ def diagnose(
         The obstacles; an empty list if such a record reaches a handler that delivers.
 
     Raises:
-        ConfigurationError: (a ValueError) `logging` does not know the level.
+        ConfigurationError: (a ValueError) It is no logger, or `logging` does not know the level or
+            logs nothing at it.
     """
-    number = logging.getLevelName(level) if isinstance(level, str) else level
-    if not isinstance(number, int):
-        raise ConfigurationError("level: is not a level that logging knows")
-    if not isinstance(logger, logging.Logger):
-        logger = logging.getLogger(logger)
+    logger, number = logger_of(logger), level_above_zero(level)
     found = list(_handlers_on_the_way(logger))
     obstacles = list(_of_the_logger(logger, number))
     if not found:
         obstacles += _of_the_way(logger)
-    handlers = [_of_the_handler(handler, owner, number) for handler, owner in found]
-    # One handler that delivers is enough.
-    if all(any(obstacle.certain for obstacle in of_one) for of_one in handlers):
-        obstacles += [obstacle for of_one in handlers for obstacle in of_one]
-    else:
-        obstacles += [one for of_one in handlers for one in of_one if not one.certain]
-    return obstacles
+    return obstacles + _of_any([_of_the_handler(*one, number) for one in found])
+
+
+def _of_any(handlers: list[list[Obstacle]]) -> list[Obstacle]:
+    """The obstacles of several handlers, of which one that delivers is enough."""
+    found = [obstacle for of_one in handlers for obstacle in of_one]
+    may_deliver = [of_one for of_one in handlers if not any(one.certain for one in of_one)]
+    if not may_deliver:
+        return found
+    if not all(may_deliver):
+        # One delivers, whatever keeps records from the others.
+        return [obstacle for of_one in may_deliver for obstacle in of_one]
+    return [replace(obstacle, certain=False) for obstacle in found]
 
 
 def _named(logger: logging.Logger) -> str:
     return "the root logger" if logger is logging.getLogger() else f"the logger {logger.name!r}"
+
+
+def _settable(level: int) -> int | str:
+    """The level as `setLevel` takes it: its name, if it has one."""
+    name = logging.getLevelName(level)
+    return name if logging.getLevelName(name) == level else level
 
 
 def _names(things: list[object]) -> str:
@@ -106,17 +115,18 @@ def _handlers_on_the_way(
     """The handlers that lead to a stream, also those that pass records on to another."""
     for owner in _way(logger):
         for handler in owner.handlers:
-            passes_on = isinstance(
-                handler, logging.handlers.QueueHandler | logging.handlers.MemoryHandler
-            )
-            if passes_on or isinstance(handler, LogplexHandler):
+            if _leads_on(handler):
                 yield handler, owner
 
 
+def _leads_on(handler: logging.Handler) -> bool:
+    passes_on = logging.handlers.QueueHandler | logging.handlers.MemoryHandler
+    return isinstance(handler, LogplexHandler | passes_on)
+
+
 def _of_the_logger(logger: logging.Logger, level: int) -> Iterator[Obstacle]:
-    name = logging.getLevelName(level)
     if logger.manager.disable >= level:
-        disabled = logging.getLevelName(logger.manager.disable)
+        disabled = _settable(logger.manager.disable)
         yield Obstacle(
             f"logging.disable({disabled}) was called", "Call `logging.disable(logging.NOTSET)`."
         )
@@ -129,7 +139,7 @@ def _of_the_logger(logger: logging.Logger, level: int) -> Iterator[Obstacle]:
         decisive = next(one for one in _ancestors(logger) if one.level)
         yield Obstacle(
             f"{_named(decisive)} has the level {logging.getLevelName(decisive.level)}",
-            f"Call `setLevel({name!r})` on {_named(logger)}.",
+            f"Call `setLevel({_settable(level)!r})` on {_named(logger)}.",
         )
     if logger.filters:
         yield Obstacle(
@@ -149,11 +159,7 @@ def _ancestors(logger: logging.Logger) -> Iterator[logging.Logger]:
 def _of_the_way(logger: logging.Logger) -> Iterator[Obstacle]:
     """Why no handler on the way leads to a stream."""
     last = list(_way(logger))[-1]
-    owners = [
-        owner
-        for owner in _all_loggers()
-        if any(isinstance(handler, LogplexHandler) for handler in owner.handlers)
-    ]
+    owners = [owner for owner in _all_loggers() if any(map(_leads_on, owner.handlers))]
     stops = last is not logging.getLogger()
     if stops and last.parent is None:
         yield Obstacle(
@@ -167,9 +173,12 @@ def _of_the_way(logger: logging.Logger) -> Iterator[Obstacle]:
         )
     elif owners:
         where = ", ".join(_named(owner) for owner in owners)
+        above, or_root = " or above it", " or to the root logger"
+        if logger is logging.getLogger():
+            above = or_root = ""
         yield Obstacle(
-            f"a handler is attached to {where}, but not to {_named(logger)} or above it",
-            f"Attach it to {_named(logger)} or to the root logger.",
+            f"a handler is attached to {where}, but not to {_named(logger)}{above}",
+            f"Attach it to {_named(logger)}{or_root}.",
         )
     elif all_handlers.all():
         yield Obstacle("there is a LogplexHandler, but no logger has it", _REPLACED)
@@ -185,14 +194,16 @@ def _all_loggers() -> list[logging.Logger]:
     return [root, *(one for one in known if isinstance(one, logging.Logger))]
 
 
-def _of_the_handler(handler: logging.Handler, owner: logging.Logger, level: int) -> list[Obstacle]:
+def _of_the_handler(
+    handler: logging.Handler, owner: logging.Logger, level: int, *, respects_level: bool = True
+) -> list[Obstacle]:
     name = f"{type(handler).__name__} of {_named(owner)}"
     obstacles = []
-    if handler.level > level:
+    if respects_level and handler.level > level:
         obstacles.append(
             Obstacle(
                 f"the {name} has the level {logging.getLevelName(handler.level)}",
-                f"Call its `setLevel({logging.getLevelName(level)!r})`.",
+                f"Call its `setLevel({_settable(level)!r})`.",
             )
         )
     if handler.filters:
@@ -215,8 +226,20 @@ def _of_passing_on(
     if isinstance(handler, logging.handlers.MemoryHandler):
         if handler.target is None:
             yield Obstacle(f"the {name} has no target", "Call its `setTarget`.")
-        elif isinstance(handler.target, LogplexHandler):
-            yield from _of_the_handler(handler.target, owner, level)
+        elif not _leads_on(handler.target):
+            yield Obstacle(
+                f"the target of the {name} is no LogplexHandler", "Call its `setTarget`."
+            )
+        else:
+            if handler.capacity > 1 and level < handler.flushLevel:
+                flush_level = logging.getLevelName(handler.flushLevel)
+                yield Obstacle(
+                    f"the {name} keeps up to {handler.capacity} records below {flush_level}",
+                    "Call its `flush`, or make it with a lower `flushLevel` or `capacity`.",
+                    certain=False,
+                )
+            # It calls `handle`, which does not look at the level.
+            yield from _of_the_handler(handler.target, owner, level, respects_level=False)
         return
     # `dictConfig` sets it from Python 3.12 on; other programs keep their listener themselves.
     listener = getattr(handler, "listener", None)
@@ -229,13 +252,14 @@ def _of_passing_on(
         return
     if getattr(listener, "_thread", None) is None:
         yield Obstacle(f"the listener of the {name} is not running", "Call its `start()`.")
-    behind = [one for one in listener.handlers if isinstance(one, LogplexHandler)]
+    behind = [one for one in listener.handlers if _leads_on(one)]
     if not behind:
         yield Obstacle(f"the listener of the {name} has no LogplexHandler", "Give it one.")
     # A listener ignores its handlers' levels unless it was told to respect them.
-    reached = level if listener.respect_handler_level else sys.maxsize
-    for one in behind:
-        yield from _of_the_handler(one, owner, reached)
+    respects = listener.respect_handler_level
+    yield from _of_any(
+        [_of_the_handler(one, owner, level, respects_level=respects) for one in behind]
+    )
 
 
 def _of_delivery(handler: LogplexHandler, name: str) -> Iterator[Obstacle]:
@@ -246,13 +270,21 @@ def _of_delivery(handler: LogplexHandler, name: str) -> Iterator[Obstacle]:
         return
     if state == "closed":
         yield Obstacle(f"the {name} is closed", f"Create a new one. {_REPLACED}")
-        return
+    elif state == "without url":
+        yield Obstacle(
+            f"the {name} has no URL for records that name no stream",
+            'Set `url`, or name one by `use_stream` or `extra={"logplex_stream": ID}`.',
+            certain=False,
+        )
     for aside in handler.set_aside():
-        stream = "its URL" if aside.stream is None else f"the stream {aside.stream!r}"
+        is_own = aside.stream is None
+        stream = "its URL" if is_own else f"the stream {shown(aside.stream)}"
         yield Obstacle(
             f"the {name} keeps the records of {stream}: {aside.reason}",
-            "`logplex-handler check` tries the URL.",
-            certain=aside.stream is None,
+            "`logplex-handler check` tries the URL."
+            if is_own
+            else "See what `streams` returns for it.",
+            certain=is_own,
         )
     stats = handler.stats()
     for cause, number in stats.dropped.items():

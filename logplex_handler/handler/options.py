@@ -29,6 +29,7 @@ from logplex_handler.handler.arguments import (
     function,
     headers,
     is_header_value,
+    level,
     seconds,
     whole_number,
 )
@@ -65,6 +66,7 @@ class Options:
         spool: The options of the spool; None if batches are kept only in memory.
     """
 
+    level: int
     destination: Destination | None
     packet: PacketForm
     accumulator: BufferLimits
@@ -90,9 +92,6 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     Raises:
         ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
     """
-    # The error of `logging.Handler` for a bad level names neither the option nor its kind.
-    if isinstance(given["level"], bool) or not isinstance(given["level"], int | str):
-        raise ConfigurationError("level: must be a number or the name of a level")
     destination = _own_destination(given, environ)
     form = _packet_form(given, environ, destination, machine=machine, program=program)
     min_batch_bytes = form.max_packet_bytes + _FRAME_OVERHEAD
@@ -101,6 +100,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
+        level=level(given["level"]),
         destination=destination,
         packet=form,
         accumulator=_limits(given, form, max_batch_bytes, has_disk=spool is not None),

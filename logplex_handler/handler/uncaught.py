@@ -9,12 +9,13 @@ from collections.abc import Callable
 from types import TracebackType
 
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler.handler.arguments import level_above_zero, logger_of
 
 __all__ = ["log_uncaught_exceptions"]
 
 
 def log_uncaught_exceptions(
-    logger: logging.Logger | None = None, *, level: int = logging.CRITICAL
+    logger: logging.Logger | str | None = None, *, level: int | str = logging.CRITICAL
 ) -> None:
     """Log the exceptions that nothing catches, so that a crash's traceback reaches the stream.
 
@@ -37,11 +38,14 @@ def log_uncaught_exceptions(
     the level. Forked children inherit the hooks.
 
     Args:
-        logger: The logger for these records. Default: the root logger.
-        level: Their level. Default: `logging.CRITICAL`.
+        logger: The logger for these records, or its name. Default: the root logger.
+        level: Their level, or its name. Default: `logging.CRITICAL`.
+
+    Raises:
+        ConfigurationError: (a ValueError) It is no logger, or `logging` does not know the level or
+            logs nothing at it.
     """
-    _log_to.logger = logging.getLogger() if logger is None else logger
-    _log_to.level = level
+    _log_to.logger, _log_to.level = logger_of(logger), level_above_zero(level)
     if _log_to.installed:
         return
     _log_to.installed = True

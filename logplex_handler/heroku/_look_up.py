@@ -207,8 +207,10 @@ class StreamLookUp:
                 if isinstance(located, Located):
                     return self._take(stream, resource, refused, located)
         if stream not in self._reported_ends:
-            self._reported_ends.add(stream)
-            self._diagnostics.warn("ended", f"stream {shown(stream)}: {located.why}")
+            # It is not said if another stream's end was, too recently.
+            message = f"stream {shown(stream)}: {located.why}"
+            if self._diagnostics.warn("ended", message):
+                self._reported_ends.add(stream)
         return None
 
     def _on_record(

@@ -210,6 +210,10 @@ from logplex_handler import LogplexHandler
 logging.basicConfig(level="INFO", handlers=[LogplexHandler()])
 def quiet():
     logging.getLogger("shop").setLevel("ERROR")
+def filtered():
+    logging.getLogger().handlers[0].addFilter(logging.Filter("shop"))
+def ends():
+    raise SystemExit(0)
 def broken():
     raise RuntimeError(os.environ["LOGPLEX_URL"])
 """
@@ -221,6 +225,8 @@ def broken():
         ("settings", 0, "ok   logger: records of 'shop' reach a handler that delivers"),
         ("settings:quiet", 1, "FAIL logger: the logger 'shop' has the level ERROR"),
         ("settings:broken", 1, "FAIL set-up: settings:broken raises RuntimeError"),
+        ("settings:ends", 1, "FAIL set-up: settings:ends raises SystemExit"),
+        ("settings:filtered", 0, "hint logger: the LogplexHandler of the root logger has filters"),
         ("nowhere", 1, "FAIL set-up: nowhere raises ModuleNotFoundError"),
         (None, 1, "FAIL logger: this process has no LogplexHandler"),
     ],
@@ -233,5 +239,6 @@ def test_what_stands_between_a_logger_and_its_handler(tmp_path, monkeypatch, set
     with LogplexReceiver(tokens=[SECRET]) as logplex:
         done, shown = check(logplex.url, "--logger", "shop", *more, command=run)
     assert words in shown
+    assert ("reach a handler" in shown) == words.startswith("ok ")
     assert "answered 204" in shown
     assert done == status

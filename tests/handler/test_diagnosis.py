@@ -8,8 +8,12 @@ import textwrap
 
 import pytest
 
-import logplex_handler
-from logplex_handler import LogplexHandler, diagnose
+from logplex_handler import (
+    ConfigurationError,
+    LogplexHandler,
+    diagnose,
+    log_uncaught_exceptions,
+)
 from logplex_handler.handler._handler import all_handlers
 from logplex_handler.testing import LogplexReceiver
 
@@ -21,6 +25,16 @@ def attached(logger="", **options):
     logging.getLogger(logger).addHandler(handler)
     logging.getLogger(logger).setLevel("INFO")
     return handler
+def behind_memory(capacity=9, **options):
+    handler = attached(**options)
+    logging.getLogger().handlers = [logging.handlers.MemoryHandler(capacity, target=handler)]
+    return handler
+def behind_listener(*handlers):
+    front = logging.handlers.QueueHandler(queue.Queue())
+    front.listener = logging.handlers.QueueListener(front.queue, *handlers)
+    front.listener.start()
+    logging.getLogger().handlers = [front]
+QUEUE = logging.handlers.QueueHandler(queue.Queue())
 """
 NOWHERE = "http://token:t.1@127.0.0.1:9/logs"
 
@@ -61,6 +75,10 @@ def found(script, url=NOWHERE):
         "attached(); attached(level='ERROR')",
         "attached(); logging.getLogger().setLevel('ERROR'); "
         "logging.getLogger('shop').setLevel('DEBUG')",
+        # A MemoryHandler does not look at the level of its target.
+        "behind_memory(1, level='ERROR')",
+        "good = attached(); bad = attached(); bad.close(); bad.handle(logging.makeLogRecord({}))\n"
+        "behind_listener(bad, good)",
     ],
 )
 def test_where_nothing_is_in_the_way_nothing_is_said(script):
@@ -108,16 +126,21 @@ CAUSES = {
         "the MemoryHandler of the root logger has no target",
     ),
     "behind a memory handler": (
-        "target = attached(level='ERROR'); logging.getLogger().removeHandler(target)\n"
-        "logging.getLogger().addHandler(logging.handlers.MemoryHandler(9, target=target))",
-        "the LogplexHandler of the root logger has the level ERROR",
+        "behind_memory().close()",
+        "the LogplexHandler of the root logger is closed",
+    ),
+    "memory handler of another kind": (
+        "logging.basicConfig(level='INFO', handlers=[\n"
+        "    logging.handlers.MemoryHandler(9, target=logging.StreamHandler())])",
+        "the target of the MemoryHandler of the root logger is no LogplexHandler",
+    ),
+    "propagate below a queue": (
+        "logging.basicConfig(level='INFO', handlers=[QUEUE])\n"
+        "logging.getLogger('shop').propagate = False",
+        "the logger 'shop' has `propagate = False`",
     ),
     "listener": (
-        "handler = logging.handlers.QueueHandler(queue.Queue())\n"
-        "other = logging.StreamHandler()\n"
-        "handler.listener = logging.handlers.QueueListener(handler.queue, other)\n"
-        "handler.listener.start()\n"
-        "logging.getLogger().addHandler(handler); logging.getLogger().setLevel('INFO')",
+        "behind_listener(logging.StreamHandler()); logging.getLogger().setLevel('INFO')",
         "the listener of the QueueHandler of the root logger has no LogplexHandler",
     ),
 }
@@ -149,6 +172,85 @@ def test_what_may_be_in_the_way_is_said_as_such():
         "possibly: the LogplexHandler of the root logger has filters (of_customers). "
         "See whether they let the record pass.",
     ]
+
+
+KEEPS = "possibly: the MemoryHandler of the root logger keeps up to 9 records below ERROR. "
+
+
+@pytest.mark.parametrize(
+    ("script", "beginnings"),
+    [
+        ("behind_memory(level='ERROR')", [KEEPS]),
+        (
+            "behind_memory(); logging.getLogger().setLevel('INFO')\n"
+            "behind_listener(*logging.getLogger().handlers)",
+            [KEEPS],
+        ),
+        (
+            # The queue may lead to a handler that delivers.
+            "attached().close(); logging.getLogger().addHandler(QUEUE)",
+            [
+                "possibly: the LogplexHandler of the root logger is closed. ",
+                "possibly: the QueueHandler of the root logger passes records to a queue. ",
+            ],
+        ),
+        (
+            "logging.basicConfig(level='INFO', handlers=[LogplexHandler(streams={})])",
+            ["possibly: the LogplexHandler of the root logger has no URL for records that name no"],
+        ),
+        (
+            "attached().close(); logging.getLogger('shop').info('late')",
+            [
+                "the LogplexHandler of the root logger is closed. ",
+                "possibly: the LogplexHandler of the root logger has dropped 1 of 1 records: "
+                "closed. Records were logged after `close`",
+            ],
+        ),
+    ],
+)
+def test_whether_it_is_certain(script, beginnings):
+    """An obstacle of one handler is only possible if another one may deliver."""
+    lines = found(script)
+    assert len(lines) == len(beginnings)
+    assert all(map(str.startswith, lines, beginnings)), lines
+
+
+def test_a_stream_that_is_set_aside_is_shown_whatever_its_id():
+    """`check` knows no streams, so it is not what to try."""
+    lines = found(
+        """
+        class Id:
+            def __repr__(self): raise RuntimeError
+        handler = attached(streams=lambda stream: 1 / 0)
+        with use_stream(Id()):
+            logging.getLogger("shop").info("hello")
+        while not handler.set_aside(): handler.flush(0.05)
+        """
+    )
+    assert lines == [
+        "possibly: the LogplexHandler of the root logger keeps the records of the stream <Id>: "
+        "look-up failed: ZeroDivisionError. See what `streams` returns for it."
+    ]
+
+
+def test_a_handler_below_the_root_logger():
+    """There is nothing above the root logger."""
+    handler = LogplexHandler(NOWHERE)
+    logging.getLogger("warehouse").addHandler(handler)
+    try:
+        obstacle = diagnose(level="CRITICAL")[-1]
+    finally:
+        logging.getLogger("warehouse").removeHandler(handler)
+        handler.close()
+    assert obstacle.message.endswith(", but not to the root logger")
+    assert obstacle.cure == "Attach it to the root logger."
+
+
+def test_a_level_without_a_name_is_shown_as_one_can_set_it():
+    """`setLevel` takes no `Level 25`."""
+    logger = logging.getLogger("shop.unnamed-levels")
+    logger.setLevel(29)
+    assert diagnose(logger, level=25)[0].cure.startswith("Call `setLevel(25)` on ")
 
 
 def test_a_url_that_is_refused_is_named_without_its_token():
@@ -216,7 +318,20 @@ def test_a_listener_that_respects_levels(respects):
             behind.close()
 
 
-def test_a_level_that_logging_does_not_know():
-    """It is named, as an option is."""
-    with pytest.raises(ValueError, match="level: is not a level"):
-        logplex_handler.diagnose(level="LOUD")
+@pytest.mark.parametrize("function", [diagnose, log_uncaught_exceptions])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"level": "LOUD"}, "level: is not a level"),
+        ({"level": 1.5}, "level: is not a level"),
+        ({"level": None}, "level: is not a level"),
+        # `logging` is disabled for them from the start.
+        ({"level": "NOTSET"}, "level: must be above 0"),
+        ({"level": -1}, "level: must be above 0"),
+        ({"logger": 5}, "logger: must be a logger or its name"),
+    ],
+)
+def test_what_cannot_be_a_logger_or_its_level(function, arguments, words):
+    """It is named at once, as an option is."""
+    with pytest.raises(ConfigurationError, match=f"^{words}"):
+        function(**arguments)

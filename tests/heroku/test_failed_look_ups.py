@@ -104,6 +104,18 @@ def test_what_is_not_there_any_more_has_ended(capsys, monkeypatch):
 
 
 @responses.activate
+def test_an_end_that_was_not_said_is_said_by_a_later_look_up(capsys, monkeypatch):
+    """As if another stream has ended within the same minute."""
+    responses.get(ATTACHMENTS, status=404)
+    api = platform(Partner(log_input_url=None))
+    assert [api.url_for("one"), api.url_for("two")] == [None, None]
+    assert "'two'" not in capsys.readouterr().err
+    monkeypatch.setattr(diagnostics, "_INTERVAL", 0.0)
+    assert [api.url_for("two"), api.url_for("two")] == [None, None]
+    assert capsys.readouterr().err.count("stream 'two': there is no add-on") == 1
+
+
+@responses.activate
 def test_heroku_may_ask_for_patience():
     """How long is in the error, for the handler."""
     responses.get(ATTACHMENTS, status=429, headers={"Retry-After": "77"})

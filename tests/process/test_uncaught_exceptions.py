@@ -119,7 +119,7 @@ def test_the_hooks_that_were_there_run_after_it():
     threading.excepthook = lambda _: print("thread")
     sys.unraisablehook = lambda _: print("unraisable")
     logplex_handler.log_uncaught_exceptions()
-    logplex_handler.log_uncaught_exceptions(logging.getLogger("crashes"), level=logging.ERROR)
+    logplex_handler.log_uncaught_exceptions("crashes", level="ERROR")
     class Parcel:
         def __del__(self): raise OSError
     Parcel()
