@@ -31,19 +31,22 @@ class _ExitFunctions:
     """
 
     def __init__(self) -> None:
-        self._pid = 0
-        self._is_ending = False
-        # The functions to call first, and those of handlers.
-        self._functions: tuple[list[_Function], list[_Function]] = ([], [])
+        # By process id: the functions to call first, and those of handlers.
+        self._functions: dict[int, tuple[list[_Function], list[_Function]]] = {}
+        # The id of the process that is ending.
+        self._ending = 0
 
     def add(self, function: _Function, *, before_handlers: bool) -> None:
-        if self._pid != os.getpid():
+        pid = os.getpid()
+        functions = self._functions.get(pid)
+        if functions is None:
             # A forked child inherits its parent's functions, but no finalizer for them.
-            self._pid = os.getpid()
-            self._is_ending = False
-            self._functions = ([], [])
+            for other in [*self._functions]:
+                self._functions.pop(other, None)
+            # Several threads may come here; it does no harm, and all add to the same lists.
             self._install()
-        self._functions[not before_handlers].append(function)
+            functions = self._functions.setdefault(pid, ([], []))
+        functions[not before_handlers].append(function)
 
     def _install(self) -> None:
         # Called before `logging.shutdown`, which was registered earlier and closes the handlers.
@@ -74,7 +77,7 @@ class _ExitFunctions:
             signal.signal(signal.SIGTERM, self._at_sigterm)
 
     def _at_sigterm(self, number: int, frame: FrameType | None) -> None:
-        if self._is_ending and self._pid == os.getpid():
+        if self._ending == os.getpid():
             # The process is ending by itself; limit the time that it may take.
             if sys.platform != "win32" and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
                 signal.alarm(_MOST_TO_END)
@@ -88,20 +91,32 @@ class _ExitFunctions:
             os.kill(os.getpid(), number)
 
     def _call_first(self) -> None:
-        if self._pid == os.getpid():
-            self._is_ending = True
-            while first := self._functions[0]:
-                in_empty_context(first.pop(0))
+        self._call(kinds=1)
 
     def __call__(self, **_: object) -> None:
-        self._call_first()
-        while self._pid == os.getpid() and (then := self._functions[1]):
-            in_empty_context(then.pop(0))
-            self._call_first()
+        self._call(kinds=2)
+
+    def _call(self, *, kinds: int) -> None:
+        if os.getpid() in self._functions:
+            self._ending = os.getpid()
+        try:
+            while function := self._next(kinds):
+                in_empty_context(function)
+        except BaseException:
+            # Ctrl-C, for example, ends the wait of one handler; the others deliver all the same.
+            self._call(kinds=kinds)
+            raise
+
+    def _next(self, kinds: int) -> _Function | None:
+        for functions in self._functions.get(os.getpid(), ())[:kinds]:
+            if functions:
+                return functions.pop(0)
+        return None
 
     def remove(self, function: _Function) -> None:
-        for functions in self._functions:
-            if function in functions:
+        for functions in self._functions.get(os.getpid(), ()):
+            # Another thread may be removing or calling it.
+            with contextlib.suppress(ValueError):
                 functions.remove(function)
 
 

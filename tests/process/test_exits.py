@@ -2,6 +2,7 @@
 
 import pytest
 
+from logplex_handler._process import exits
 from logplex_handler.testing import LogplexReceiver
 from tests.pace import stopwatch
 from tests.process.shared import run
@@ -93,3 +94,40 @@ def test_a_closed_stderr_is_no_reason_to_fail():
         shutdown_timeout=0.2,
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("place", ["getpid", "_install"])
+def test_no_function_is_forgotten_that_another_thread_adds_at_the_same_moment(monkeypatch, place):
+    """The second one comes while the first, in the middle of it, has not added its own."""
+    functions = exits._ExitFunctions()
+    called = []
+    owner = exits.os if place == "getpid" else exits._ExitFunctions
+    original = getattr(owner, place)
+    inner = iter([lambda: functions.add(lambda: called.append("inner"), before_handlers=False)])
+
+    def in_the_middle(*arguments):
+        next(inner, lambda: None)()
+        return None if place == "_install" else original(*arguments)
+
+    monkeypatch.setattr(owner, place, in_the_middle)
+    monkeypatch.setattr(exits.atexit, "register", lambda _: None)
+    functions.add(lambda: called.append("outer"), before_handlers=False)
+    functions()
+    assert called == ["inner", "outer"]
+
+
+def test_a_function_that_is_interrupted_keeps_no_other_from_its_call(monkeypatch):
+    """Ctrl-C during the wait of one handler; the interruption passes on in the end."""
+    monkeypatch.setattr(exits.atexit, "register", lambda _: None)
+    functions = exits._ExitFunctions()
+    called = []
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    functions.add(lambda: called.append("a handler"), before_handlers=False)
+    functions.add(interrupted, before_handlers=True)
+    functions.add(lambda: called.append("metrics"), before_handlers=True)
+    with pytest.raises(KeyboardInterrupt):
+        functions()
+    assert called == ["metrics", "a handler"]

@@ -149,7 +149,7 @@ def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing()
                 before = len(util._finalizer_registry)
                 come_and_go(19)
                 left = len(util._finalizer_registry) - before
-                sys.exit(left + sum(map(len, exits._exit_functions._functions)))
+                sys.exit(left + sum(map(len, exits._exit_functions._functions[os.getpid()])))
             child = multiprocessing.get_context("fork").Process(target=work)
             child.start()
             child.join()
