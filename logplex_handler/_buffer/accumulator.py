@@ -36,17 +36,17 @@ class Accumulator(WakingQueue):
         pool: MemoryPool | None = None,
         on_reclaimed: Callable[[], None] | None = None,
     ) -> None:
-        # Guards all fields, except for appending to the queue; held for a few operations only.
-        # Re-entrant, because a garbage collection or a signal handler may run while it is held, and
-        # may log.
+        # Guards all attributes, those of the base classes too; only `entries.append` needs no lock.
+        # Held for a few operations only. Re-entrant, because a garbage collection or a signal
+        # handler may run while it is held, and may log.
         self.lock = threading.RLock()
         super().__init__(limits, weigh, Ledger(self.lock), pool)
         self._on_reclaimed = on_reclaimed
-        # Held during an operation. An entry logged by an interruption is only appended; the
+        # Held during an operation. An entry that an interruption logs is only appended; the
         # interrupted operation does the rest. A lock rather than a flag, because `with` releases it
         # in C: an exception from a signal handler cannot leave it held.
         self._under_way = threading.Lock()
-        # Notified when there may be room; None until a caller waits for room.
+        # Notified when there may be room. None until a caller waits for it.
         self._changed: threading.Condition | None = None
 
     def append(self, entry: Entry) -> bool:
@@ -112,9 +112,10 @@ class Accumulator(WakingQueue):
             self._notify()
 
     def begin_throttle(self, seconds: float) -> float:
-        """The most seconds that a caller waits after it put an entry into a congested queue."""
+        """Begin to throttle a caller; return the most seconds that it waits."""
         if is_held(self.lock):
-            # A signal handler: while it waits, the call that it interrupted keeps the worker out.
+            # The caller is a signal handler: while it waits, the call that it interrupted keeps the
+            # worker out.
             return 0.0
         with self.lock:
             seconds = self._backpressure_of_its_own().begin_throttle(time.monotonic(), seconds)
@@ -133,10 +134,10 @@ class Accumulator(WakingQueue):
             return self._backlog()
 
     def take(self, most: int) -> list[Entry]:
-        """Take at most this many entries to send; they stay pending until they are settled.
+        """Take at most `most` entries to send; they stay pending until they are settled.
 
-        The weight of heavy entries still counts towards the bound. That of light ones does not,
-        until `resize_taken` gives the size of their frames.
+        Heavy entries still count towards the bound. Light ones count again when `resize_taken`
+        gives the size of their frames.
         """
         with self.lock:
             if self._is_abandoned:
@@ -148,7 +149,7 @@ class Accumulator(WakingQueue):
         return taken
 
     def resize_taken(self, size: int, *, returned: Sequence[Entry] = ()) -> None:
-        """Put the last of the taken entries back, in order; the others now use this many bytes."""
+        """Put the last of the taken entries back, in order; the others now use `size` bytes."""
         with self.lock:
             if not self.in_transit:
                 # The entries were abandoned meanwhile.
@@ -156,7 +157,7 @@ class Accumulator(WakingQueue):
             if returned:
                 with self._uninterrupted():
                     self._put_back(returned)
-                # The worker knows these without being woken.
+                # The worker knows these entries without being woken.
                 self.woken_for |= FIRST
             self.in_transit_bytes = size if self.in_transit else 0
             if self._pool is not None and not self._fits(0):
@@ -177,7 +178,8 @@ class Accumulator(WakingQueue):
         """Count the outcomes of taken records. Their memory is free once all of them are counted.
 
         Args:
-            through: Whether these are the last of their batch, so that all before have left too.
+            through: Whether these are the last of their batch, so that all earlier records have
+                left, too.
         """
         with self.lock:
             if not self._settle(delivered + dropped, recovered=recovered, through=through):
@@ -197,7 +199,7 @@ class Accumulator(WakingQueue):
             self._recovered_left += records
 
     def count_unforeseen(self, records: int) -> None:
-        """Count records as taken that another program has put on disk among those taken before."""
+        """Count as taken the records that another program has put on disk among the taken ones."""
         with self.lock:
             self.taken += records
             self.in_transit += records
@@ -205,8 +207,8 @@ class Accumulator(WakingQueue):
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
         """Drop all remaining records for good; return how many.
 
-        The request in progress is not waited for. If the taken records are on disk, they stay
-        there, except for the number that is `unwritten`.
+        The call does not wait for the request in progress. If the taken records are on disk, they
+        stay there, except for the `unwritten` number.
         """
         with self.lock:
             left = self._abandon(cause, unwritten)
@@ -223,7 +225,7 @@ class Accumulator(WakingQueue):
     def claim_drops(self) -> Mapping[str, int]:
         """Return all drops to report, by cause; from now on they count as reported."""
         with self.lock:
-            # So that the next drop wakes a worker again.
+            # The next drop wakes a worker again.
             self.woken_for &= ~DROPS
             return self.ledger.claim_drops()
 
@@ -260,7 +262,7 @@ class Accumulator(WakingQueue):
         return True
 
     def wait_for_room(self, size: int, seconds: float) -> bool:
-        """Wait until an entry of this size fits or is rejected; False if the time was over."""
+        """Wait until an entry of this size fits or is rejected, or return False after `seconds`."""
         with self.lock:
             if self._changed is None:
                 self._changed = threading.Condition(self.lock)
@@ -269,7 +271,7 @@ class Accumulator(WakingQueue):
             )
 
     def counts(self) -> tuple[int, int, int, dict[str, int]]:
-        """Accepted, delivered, pending and dropped by cause, at one moment."""
+        """Return the records accepted, delivered, pending and dropped by cause, at one moment."""
         with self.lock:
             self._catch_up()
             return self._counts()
@@ -286,7 +288,7 @@ class Accumulator(WakingQueue):
             return self._has_news() or (self._pool is not None and self._pool.has_reclaimed)
 
     def _uninterrupted(self) -> AbstractContextManager[object]:
-        """While it is held, an entry logged by an interruption is only appended."""
+        """Return a context in which an entry that an interruption logs is only appended."""
         return nullcontext() if self._under_way.locked() else self._under_way
 
     def _notify(self) -> None:
@@ -309,7 +311,7 @@ class Accumulator(WakingQueue):
 
     def _shrink(self) -> None:
         if self._under_way.locked():
-            # The interrupted operation processes it with the next entry.
+            # The queue shrinks when the next entry is processed.
             return
         self._catch_up(weigh=True)
         with self._under_way:

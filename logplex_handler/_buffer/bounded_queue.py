@@ -16,10 +16,10 @@ from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 OnFull = Literal["drop_oldest", "drop_newest", "block"]
 
-# A batch that is due may wait a moment until it has this many times as many packets, because one
-# large request costs less than several small ones.
+# The packets of a large batch, as a multiple of `batch_frames`. A batch that is due may wait a
+# moment for them, because one large request costs less than several small ones.
 LARGE_BATCH = 10
-# Entries to weigh in advance, so that the next one need not be weighed at once.
+# The number of entries to weigh in advance, so that the next one need not be weighed at once.
 _WEIGHED_IN_ADVANCE = 512
 
 
@@ -50,7 +50,7 @@ class BufferLimits:
 
 
 class BoundedQueue(WeighedQueue):
-    """Drops entries that exceed the bytes.
+    """A weighed queue that drops entries when they exceed its bytes.
 
     The owner guards it, except for `allowed`, which the pool guards.
 
@@ -62,7 +62,7 @@ class BoundedQueue(WeighedQueue):
         since: When the first entry that makes a batch due came, on the monotonic clock; infinite if
             there is none.
         in_transit: Records taken and not settled.
-        in_transit_bytes: The bytes of memory that they use.
+        in_transit_bytes: The bytes of memory that the records in transit use.
         recovered: All records ever taken over from dead processes.
     """
 
@@ -87,8 +87,8 @@ class BoundedQueue(WeighedQueue):
         # Entries at the front of the queue that make no batch due.
         self._never_waking = 0
         self.in_transit = self.in_transit_bytes = 0
-        # How many entries were taken before those in transit, and how many of these are settled
-        # while others of their batch are not.
+        # How many entries were taken before those in transit, and how many of those in transit are
+        # settled while others of their batch are not.
         self._transit_start = self._settled = 0
         self.recovered = self._recovered_left = 0
 
@@ -101,8 +101,10 @@ class BoundedQueue(WeighedQueue):
         return self._pool is not None and self._pool.is_scarce
 
     def most_unweighed(self, *, knows_batch: bool) -> int:
-        """The bytes that entries may use before their weight matters to a worker that knows of a
-        batch, or to one that does not."""
+        """Return the bytes that entries may use before their weight matters to a worker.
+
+        To a worker that knows of a batch, it matters once they may fill the room.
+        """
         room = self.allowed - self.in_transit_bytes
         return room if knows_batch else min(room, self.limits.batch_bytes - 1)
 
@@ -115,12 +117,12 @@ class BoundedQueue(WeighedQueue):
     def _has_left(self, mark: FlushMark) -> bool:
         """Return whether all entries before the mark have left, and none of them is in transit."""
         taken = self.taken
-        # Entries appended after the end are dropped, so no flush waits for them.
+        # Entries appended after the stream's end are dropped, so no flush waits for them.
         place = min(mark.place, taken) if self._is_abandoned else mark.place
         return (self._transit_start if self.in_transit else taken) >= place
 
     def _process(self, *, weigh: bool, knows_batch: bool) -> bool:
-        """Process the appended entries: start the clock, weigh all or as many as needed.
+        """Process the appended entries: start the clock, and weigh as many as needed.
 
         Returns whether entries were weighed or dropped.
         """
@@ -139,8 +141,11 @@ class BoundedQueue(WeighedQueue):
         return self._weigh(everything=weigh, knows_batch=knows_batch)
 
     def shrink(self, patience: float) -> bool:
-        """Drop the oldest entries until no more bytes are used than are allowed now; return False
-        if the queue was in use for so many seconds."""
+        """Drop the oldest entries until the others use no more bytes than are allowed now.
+
+        Returns:
+            Whether that was done; False if the queue was in use for `patience` seconds.
+        """
         raise NotImplementedError
 
     def _release(self) -> None:
@@ -157,7 +162,7 @@ class BoundedQueue(WeighedQueue):
         taken, size = self._take_first(min(most, len(self.entries)))
         if not self.in_transit:
             self._transit_start = before
-            # An earlier batch may be settled though none of its records was its last.
+            # An earlier batch may have been settled without a last record.
             self._settled = 0
         self.in_transit += len(taken)
         self.in_transit_bytes += size
@@ -173,7 +178,7 @@ class BoundedQueue(WeighedQueue):
         self.since = min(self.since, self._since_before_take, time.monotonic())
 
     def _settle(self, records: int, *, recovered: bool, through: bool) -> bool:
-        """Remove records that have an outcome; False if they were abandoned before."""
+        """Remove records that have an outcome, or return False if they were abandoned before."""
         if recovered:
             if not self._recovered_left:
                 return False
@@ -191,7 +196,7 @@ class BoundedQueue(WeighedQueue):
         return True
 
     def _abandon(self, cause: str, unwritten: int | None) -> int:
-        """Drop all waiting entries and the records in transit, or only this many of these."""
+        """Drop all waiting entries, and the records in transit or only the unwritten ones."""
         self._is_abandoned = True
         left = queued = self._drop_all()
         self._never_waking = self.in_transit_bytes = 0
@@ -212,15 +217,15 @@ class BoundedQueue(WeighedQueue):
         return needed <= self.allowed
 
     def _weigh(self, *, everything: bool, knows_batch: bool) -> bool:
-        """Weigh all entries, or until no limit can be reached; then some more.
+        """Weigh all entries, or some more than the limits need; return whether any was weighed.
 
-        Drop entries that do not fit, or others to make room for them. False if none was weighed.
+        Entries that do not fit are dropped, or older ones to make room for them.
         """
         has_disk = self.limits.has_disk
         if everything:
             enough = len(self.entries)
         elif self.most_bytes > self.most_unweighed(knows_batch=knows_batch) or (
-            # With a disk it matters whether half of the room is taken.
+            # With a disk, it matters whether half of the room is in use.
             has_disk and self.usual_bytes == LIGHT and self.most_bytes >= self.half_of_room
         ):
             enough = self.weighed + _WEIGHED_IN_ADVANCE
@@ -242,14 +247,14 @@ class BoundedQueue(WeighedQueue):
         return True
 
     def _make_room(self, size: int) -> None:
-        """Drop the oldest entries to free this many bytes, if they may be dropped and suffice."""
+        """Drop the oldest entries to free this many bytes, if that is allowed and suffices."""
         if self.limits.on_full != "drop_oldest":
             return
         if self.in_transit_bytes + size > self.allowed and size:
             return
         while self.weighed and not self._fits(size):
-            # First, because it is the deepest call: if the recursion limit is near, nothing is left
-            # half done.
+            # Weighed first, because that is the deepest call: near the recursion limit, nothing is
+            # left half done.
             weight = self.weigh(self.entries[0])
             self.ledger.drop("buffer_full", never_taken=1)
             self._never_waking = max(0, self._never_waking - 1)

@@ -24,14 +24,14 @@ class Ledger:
     __slots__ = ("_dropped", "_lock", "_reportable", "delivered", "has_unreported", "never_taken")
 
     def __init__(self, lock: threading.RLock | None = None) -> None:
-        # Guards all counts. Re-entrant, because a signal handler or a garbage collection may log
-        # while it is held.
+        # Guards all attributes. Re-entrant, because a signal handler or a garbage collection may
+        # log while it is held.
         self._lock = threading.RLock() if lock is None else lock
         self.delivered = 0
         # Records dropped from the queue or before it.
         self.never_taken = 0
-        # By cause: all drops, and those without rejected records. Neither is ever changed: another
-        # mapping replaces it.
+        # All drops by cause, and those to report, which are not of rejected records. A new mapping
+        # replaces the old one at each change.
         self._dropped = self._reportable = _NONE
         self.has_unreported = False
 
@@ -45,7 +45,7 @@ class Ledger:
             self.has_unreported = True
 
     def count_rejected(self, cause: str) -> None:
-        """Count a record that came when records were rejected, without reporting it."""
+        """Count a rejected record, without reporting it."""
         with self._lock:
             dropped = _with(self._dropped, cause, 1)
             self.never_taken += 1

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from logplex_handler._buffer.bounded_queue import BoundedQueue
 
-# A holder also gets 1/64 of the remaining bytes, so that it asks rarely.
+# A holder also gets 1/64 of the remaining bytes, so that it rarely asks again.
 _SHARE = 64
-# If no holder can give way, 1/4 of all bytes is reserved for holders that use little: at most 1/256
-# of all.
+# If no holder can give way, 1/4 of all bytes is reserved for holders that use little, which is at
+# most 1/256 of all.
 _KEPT = 4
 _LITTLE = 256
-# Memory is scarce if less than this share of all bytes is left. Even holders that may only take
-# half of the rest then still have room.
+# Memory is scarce if less than this share of all bytes is left. Even holders that may take only
+# half of the rest still have room then.
 _SCARCE = 3 / 4
-# Seconds to wait for the lock at most; after that, the pool acts as if nothing were left.
+# The longest wait for the lock, in seconds. After it, the pool acts as if no bytes were left.
 _PATIENCE = 0.05
 # How many holders are asked to give way at a time, beginning with the one that may use most.
 _TRIES = 8
@@ -41,10 +41,11 @@ class MemoryPool:
     def __init__(self, max_bytes: int, *, may_reclaim: bool) -> None:
         self._max_bytes = max_bytes
         self._may_reclaim = may_reclaim
-        # Guards the fields below, and each holder's `allowed`. It is acquired under an
-        # accumulator's lock, and nothing is called while it is held. A signal handler or a garbage
-        # collection may still interrupt its holder and log. That needs another accumulator's lock,
-        # whose owner may wait for this one. Therefore no thread waits for this lock for long.
+        # Guards `_left`, `_holders`, `_most`, `_to_shrink` and each holder's `allowed`. It is
+        # acquired under an accumulator's lock, and nothing is called while it is held. A signal
+        # handler or a garbage collection may still interrupt its holder and log. That needs another
+        # accumulator's lock, whose owner may wait for this one. Therefore no thread waits for this
+        # lock for long.
         self._lock = threading.RLock()
         self._left = max_bytes
         # The number of holders with bytes, and a heap of them, the largest first; an item whose
@@ -57,7 +58,7 @@ class MemoryPool:
     def reserve(self, holder: BoundedQueue, needed: int) -> None:
         """Allow a holder this many bytes, perhaps at the expense of the one that may use most.
 
-        It may get some more, or no more than before.
+        The holder may get some more, or no more than before.
         """
         if not self._lock.acquire(timeout=_PATIENCE):
             return
@@ -120,7 +121,7 @@ class MemoryPool:
         return None
 
     def release(self, holder: BoundedQueue, kept: int) -> None:
-        """Note that a holder needs no more than this. A call may do nothing, so repeat it later."""
+        """Take back the bytes above `kept`. A call may do nothing, so repeat it later."""
         if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
             try:
                 self._allow(holder, min(0, kept - holder.allowed))
@@ -139,8 +140,8 @@ class MemoryPool:
     def shrink_holders(self) -> None:
         """Shrink all holders whose bytes were reduced since the last call.
 
-        One that is in use is left to the next call: the caller may be a signal handler whose
-        interrupted call holds a lock, and so may be the one that uses the holder.
+        A holder in use is left to the next call: this caller, or the one that uses the holder, may
+        be a signal handler whose interrupted call holds a lock.
         """
         if self._to_shrink and self._lock.acquire(timeout=_PATIENCE):
             try:

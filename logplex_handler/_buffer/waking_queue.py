@@ -18,21 +18,21 @@ from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._wire.entry import LIGHT, Weigh
 
-# Lengths of a queue: from the first on it is congested; below the second it is no longer congested.
-# After throttling, callers are throttled again when the queue has grown by the third.
+# Numbers of queued entries: from the first on, a queue is congested; below the second, it no longer
+# is. After throttling, callers are throttled again when the queue has grown by the third.
 _CONGESTED = 6144
 NO_CONGESTION = 1024
 _MORE = 256
-# Seconds of throttling during which no entries are taken, after which throttling stops: the
-# receiver probably does not answer. A disk may be busy for longer, but it does answer.
+# The longest throttling, in seconds, during which no entries are taken: after it, the receiver
+# probably does not answer. A disk may be busy for longer, but it does answer.
 _PATIENCE = 0.03
 _PATIENCE_WITH_A_DISK = 1.0
-# Looks at the queue while the second half of the room fills, if no entries are taken. At each look
-# the caller may be throttled. Enough that the room lasts longer than the throttling.
+# The number of looks at the queue while the second half of the room fills, if no entries are taken.
+# At each look, the caller may be throttled, so that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
 
-# Reasons to wake a worker, as bits of one number. (With an enum.Flag each look would cost half as
-# much again.) An entry waits: from now on a batch is due in `flush_interval`.
+# Reasons to wake a worker, as bits of one number. (With an enum.Flag, each look would cost half as
+# much again.) FIRST: an entry waits, so a batch is due in `flush_interval`.
 FIRST = 1
 # There is a full batch, or a caller waits for room.
 BATCH = 2
@@ -47,7 +47,7 @@ WakeReasons: TypeAlias = int
 
 
 def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeReasons:
-    """Return all present reasons, whether or not a worker was woken for them."""
+    """Return all present reasons to wake a worker, whether or not one was woken for them."""
     reasons = DROPS if queue.ledger.has_unreported else 0
     limits = queue.limits
     if queue.entries:
@@ -59,7 +59,7 @@ def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeRe
             reasons |= BATCH
             if frames >= limits.large_batch_frames or is_full_by_bytes or queue.is_memory_scarce:
                 reasons |= LARGE
-    # Without a disk there is no need to estimate: heavy entries are always weighed, and light ones
+    # Without a disk, there is no need to estimate: heavy entries are always weighed, and light ones
     # once they might fill the room.
     held = queue.likely_bytes if limits.has_disk else queue.weighed_bytes
     return reasons | ROOM if held > queue.half_of_room else reasons
@@ -68,10 +68,10 @@ def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeRe
 def next_look(
     queue: BoundedQueue, woken_for: WakeReasons, *, congested_at: int, may_throttle: bool
 ) -> int:
-    """The length of the queue at which light entries may give another reason, or fill the room.
+    """Return the queue length at which light entries may be a new reason, or fill the room.
 
-    0 if the next entry is a reason in any case. Callers that `may_throttle` are throttled while
-    half of the room is in use.
+    It is 0 if the next entry is a reason in any case. Callers that `may_throttle` are throttled
+    while half of the room is in use.
     """
     entries = len(queue.entries)
     if not (entries and woken_for & FIRST) or queue.since == math.inf:
@@ -135,7 +135,7 @@ class Backpressure:
         return self._left > 0
 
     def begin_throttle(self, now: float, seconds: float) -> float:
-        """Seconds that the caller waits; callers that come meanwhile wait for the same moment."""
+        """Return how long the caller waits, in seconds; later callers wait for the same moment."""
         if now >= self._until:
             self._until = now + seconds
             self._left -= seconds
@@ -143,13 +143,13 @@ class Backpressure:
         return self._until - now
 
     def end_throttle(self, now: float, queued: int) -> None:
-        """Note that the wait is over for at least one caller."""
+        """Record that the wait is over for at least one caller."""
         if queued >= NO_CONGESTION and now < self._until:
             return
         self.congested_at = max(_CONGESTED, queued + _MORE) if self._left > 0 else sys.maxsize
 
     def taken(self, queued: int) -> None:
-        """Note that entries were taken, and how many are left."""
+        """Record that entries were taken, and how many are left."""
         if self._left <= 0:
             self.congested_at = max(_CONGESTED, queued)
         self._left = self._patience
@@ -160,10 +160,10 @@ _CALM = Backpressure()
 
 
 class WakingQueue(BoundedQueue):
-    """Knows when to wake a worker, and when callers are throttled.
+    """A bounded queue that knows when to wake a worker, and when to throttle callers.
 
     A worker is woken once for each reason, and not again until it has taken entries. While the
-    queue is congested, every look wakes it.
+    queue is congested, every look wakes one.
 
     Attributes:
         woken_for: The reasons for which a worker was woken.
@@ -237,7 +237,7 @@ class WakingQueue(BoundedQueue):
         )
 
     def _note_taken(self) -> None:
-        """Note that a worker took entries, and so knows the remaining ones without being woken."""
+        """Record that a worker took entries, and so knows the others without being woken."""
         if self.backpressure is not None:
             self.backpressure.taken(len(self.entries))
         self._is_room_wanted = False

@@ -18,7 +18,7 @@ class FlushMark:
     """A place in a queue, for which a flush waits.
 
     Attributes:
-        place: How many entries were taken in total once all entries before the mark are.
+        place: The number of entries taken in total once all entries before the mark are taken.
     """
 
     __slots__ = ("place",)
@@ -28,17 +28,17 @@ class FlushMark:
 
 
 class WeighedQueue:
-    """Entries in order.
+    """Entries in order, of which the first are weighed.
 
     The owner guards it, except for `entries.append`. Near the recursion limit any call may fail, so
     related fields are written without a call in between. Marks are an exception, because they only
     decide how long a flush waits.
 
     Attributes:
-        taken: All entries ever taken, minus those put back.
-        weighed: The weighed entries at the front.
-        weighed_bytes: The bytes that these use.
-        weighed_frames: The packets that they will make.
+        taken: The number of entries ever taken, minus those put back.
+        weighed: The number of weighed entries, which are at the front.
+        weighed_bytes: The bytes that the weighed entries use.
+        weighed_frames: The packets that the weighed entries will make.
         usual_bytes: The bytes that an entry usually uses, as far as known.
     """
 
@@ -52,8 +52,8 @@ class WeighedQueue:
         self.weigh = weigh
         self.taken = self.weighed = self.weighed_bytes = self.weighed_frames = 0
         self.usual_bytes = LIGHT
-        # Marks move when an entry before them is dropped. A tuple, because an empty one takes no
-        # memory.
+        # Marks move when an entry before them is dropped. They are in a tuple, because an empty one
+        # takes no memory.
         self._marks: tuple[FlushMark, ...] = ()
 
     @property
@@ -79,7 +79,7 @@ class WeighedQueue:
         self._marks = tuple([other for other in self._marks if other is not mark])
 
     def _drop_at(self, index: int) -> None:
-        """Drop the entry at an index, which is not weighed any more.
+        """Drop the entry at an index, which no longer counts as weighed.
 
         It does not count as taken, since earlier entries may still be put back.
         """

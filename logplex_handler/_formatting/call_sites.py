@@ -21,23 +21,23 @@ from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
 Extract = Callable[[LogRecord], Entry | None]
-# What the records of one call site share, apart from the logger and the level: the template, or the
-# number of their attributes and the keys of a mapping as message. Several call sites may share it,
-# as their values may differ in type.
+# What the records of one call site have in common: the logger, the level, and the template, the
+# number of attributes or the keys of a mapping as message. Several call sites may have one
+# signature, because their values may differ in type.
 Signature = tuple[object, ...]
 
-# What a traceback shows may change.
+# Records with one of these attributes are formatted at once: what a traceback shows may change.
 _CHANGING = ("exc_info", "exc_text", "stack_info")
 
 # Compiling a call site costs about as much as it saves on this many records.
 _RECORDS_BEFORE_COMPILING = 50
 _MAX_CALL_SITES_OF_A_SIGNATURE = 8
-# Signatures that are counted at a time.
+# The most signatures that are counted at a time.
 _MAX_COUNTED = 1024
-# Characters. A longer template was made at run time, and does not come again.
+# The longest template, in characters. A longer one was made at run time, and will not come again.
 _MAX_TEMPLATE = 1000
-# Bytes of memory that compiled call sites may hold: about a thousand of them. A program has as many
-# as it has logging calls, or a few times that.
+# The most bytes of memory that compiled call sites may hold: about a thousand call sites. A program
+# has as many as it has logging calls, or a few times that.
 _MAX_BYTES = 24 * 1024 * 1024
 # Bytes that a call site holds, apart from its values and its texts, and for each value.
 _CALL_SITE_BYTES = 13_000
@@ -53,9 +53,9 @@ class CallSite:
         is_light: Whether these entries are light.
         render: Makes the frames of entries.
         layout: Makes the line of one entry step by step, whatever its values are.
-        size: Bytes of memory that it holds, about.
+        size: About how many bytes of memory it holds.
         used_at: When entries of it were last rendered, on the monotonic clock.
-        holders: The references to its number while no entry waits.
+        holders: The number of references to its number while no entry waits.
     """
 
     __slots__ = ("extract", "holders", "is_light", "layout", "render", "size", "used_at")
@@ -72,22 +72,23 @@ class CallSite:
 
 
 class CompiledCallSites:
-    """The call sites that entries know by number, of all formatters that a handler has had."""
+    """The call sites that entries refer to by number, for all formatters that a handler has had."""
 
     def __init__(self, packet: PacketForm) -> None:
         self.by_number: dict[int, CallSite] = {}
-        # Those of them that take no more records, and stay while entries wait.
+        # The call sites in `by_number` that take no more records, and stay while their entries
+        # wait.
         self._retired: set[CallSite] = set()
         self._packet = packet
-        # Above the small integers, of which Python has one object each.
+        # The numbers start above the small integers, of which Python keeps one object each.
         self._numbers = itertools.count(1000)
 
     def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
-        """Compile the call site of a typical record; None if that is not possible."""
+        """Compile the call site of a typical record, or return None if that is not possible."""
         try:
             call_site = self._compiled(next(self._numbers), record, form)
         except Exception:
-            # The types of its values may behave in any way.
+            # The record's values may be of types that behave in any way.
             return None
         if call_site is not None:
             self.by_number[call_site.layout.number] = call_site
@@ -112,7 +113,7 @@ class CompiledCallSites:
         left = sum([site.size for site in active])
         retired: set[CallSite] = set()
         if left > _MAX_BYTES:
-            # Many at a time, as finding them takes long.
+            # Retire many at a time, because finding them takes long.
             for site in sorted(active, key=lambda site: site.used_at):
                 if left > _MAX_BYTES * 3 // 4:
                     left -= site.size
@@ -121,8 +122,10 @@ class CompiledCallSites:
         return retired
 
     def retire(self, call_sites: Collection[CallSite]) -> None:
-        """Forget call sites that take no more records, once no entry waits for them: the next time
-        or later, as a thread may just be making an entry."""
+        """Forget call sites that take no more records, once no entry waits for them.
+
+        That is at the next call or later, because a thread may be making an entry just now.
+        """
         for site in [*self._retired]:
             if _holders(site) <= site.holders:
                 self._retired.discard(site)
@@ -131,14 +134,14 @@ class CompiledCallSites:
 
 
 def _holders(call_site: CallSite) -> int:
-    """Return the number of references to the number of a call site; every entry is one more."""
+    """Return the number of references to a call site's number; every entry adds one."""
     return sys.getrefcount(call_site.layout.number)
 
 
 class CallSites:
     """The call sites of the records of one formatter. Any thread may call any method.
 
-    The formatter is None for the handler's own, and `form` if nothing can be compiled for it.
+    The formatter is None for the default one; `form` is None if nothing can be compiled for it.
     """
 
     def __init__(
@@ -148,14 +151,13 @@ class CallSites:
         self._compiled = compiled
         self.form = form
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
-        # The functions that took the last light record, by what is read most easily: the template,
-        # or what stands for it.
+        # The functions that took the latest light records, by the template or what stands for it.
         self._latest: dict[object, Extract] = {}
-        # Records that came without a call site.
+        # The number of records without a call site.
         self._counts: dict[Signature, float] = {}
 
     def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
-        """The light entry of a record that is like the latest one of its template or logger."""
+        """Return the light entry of a record like the latest one of its template, or None."""
         arguments = record.args
         message = record.msg
         if type(record) is not LogRecord or formatter is not self.formatter:
@@ -177,8 +179,10 @@ class CallSites:
         return None
 
     def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:
-        """The entry of a record whose call site is compiled, and whether it is light; None for
-        another record, which is counted."""
+        """Return the entry of a record, and whether it is light, or None if no call site takes it.
+
+        The records that no call site takes are counted, so that their call site may be compiled.
+        """
         arguments = record.args
         message = record.msg
         if self.form is None or type(record) is not LogRecord:
@@ -211,7 +215,7 @@ class CallSites:
         return None
 
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
-        # First, since the text of a value may log the same again, which must not compile it too.
+        # Set first: the text of a value may log the same again, which must not compile it, too.
         self._counts[signature] = -math.inf
         compiled = self._compiled.compile(record, form)
         if compiled is None:
@@ -232,7 +236,7 @@ class CallSites:
         self._compiled.retire([site for sites in self._by_signature.values() for site in sites])
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
-        """Count a record; True if it came often enough for a call site to be compiled."""
+        """Count a record; return whether its kind came often enough to compile a call site."""
         is_made_at_run_time = record.args and len(record.msg) > _MAX_TEMPLATE
         if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE or is_made_at_run_time:
             return False

@@ -1,6 +1,6 @@
 """The way of a record through this room: a record becomes an entry, and an entry becomes frames.
 
-Between the two the entry waits in an accumulator. `Codec.entry` runs in the caller's thread and
+Between the two, the entry waits in an accumulator. `Codec.entry` runs in the caller's thread and
 `Codec.render` in a worker.
 """
 
@@ -42,16 +42,16 @@ class Codec:
 
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
       values that its lines are rendered from.
-    - `(-packets, time, level, text)`: a formatted text of key=value lines, and how many packets it
-      makes, or an estimate of that. A None before the text says that it is of another kind.
+    - `(-packets, time, level, text)`: a formatted text of key=value lines, and the number of its
+      packets, or an estimate. A None before the text means that it is of another kind.
 
     Args:
         default_formatter: For records whose handler has no formatter, and for the handler's own
             lines where the handler's formatter is not a KeyValueFormatter.
         compile_call_sites: False formats every record in the caller's thread.
         own_formatter: Returns the formatter that the handler has now.
-        longest: Characters of a record's texts; a longer record would not fit into memory, and is
-            not formatted.
+        longest: The most characters of a record's texts. A longer record would not fit into memory,
+            and is not formatted.
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class Codec:
         """Return the entry of any record, and whether it is light.
 
         Args:
-            own_format: Formats the record in place of the formatter, whose kind of text it returns.
+            own_format: Formats the record in place of the formatter, and returns the same kind of
+                text.
 
         Raises:
             DoesNotFit: The record's texts alone are longer than `longest`.
@@ -132,7 +133,7 @@ class Codec:
             text = str.__str__(text)
         is_foreign = not isinstance(formatter, KeyValueFormatter | None)
         if is_foreign:
-            # Only in the text of a KeyValueFormatter does a newline end a line.
+            # A newline ends a line only in the text of a KeyValueFormatter.
             text = one_line(text)
         created = packet.in_calendar(record.created)
         if math.isnan(created):
@@ -151,16 +152,15 @@ class Codec:
         return created
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
-        """Bytes of memory that an entry takes, and the number of its packets, or an estimate of
-        that; always the same."""
+        """Return the bytes of memory of an entry, and its packets or an estimate: see `Weigh`."""
         size, packets = weight(entry), -entry[0]
         if packets < 0:
             packets = 1 if size <= LIGHT else size // self._packet.room + 1
         return size, packets
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
-        # What is not light becomes frames only when the iterator reaches it: it may be long, and
-        # the batch may have no room for it.
+        # A heavy entry is rendered only when the iterator reaches it: it may be long, and the batch
+        # may have no room for it.
         form = self._packet_for(destination)
         frames: list[bytes] = []
         rendered: list[Rendered] = []
@@ -235,7 +235,7 @@ class Codec:
     ) -> list[bytes]:
         record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
         record.__dict__.update(pairs)
-        # The application's KeyValueFormatter has its source.
+        # The application's KeyValueFormatter may have a source.
         formatter = self._own_formatter()
         if type(formatter) is not KeyValueFormatter:
             formatter = self.default_formatter

@@ -1,7 +1,7 @@
-"""Functions made of templates of Python source.
+"""Makes functions from templates of Python source.
 
-Only names that this package chose get into the source; every object that a function is about,
-such as a text of the application's, is bound to one of these names.
+The source contains only names that this package chose. Every object that a function uses, such as
+an application's text, is bound to one of these names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Source(NamedTuple):
     def function(self) -> Callable[..., Any]:
         namespace: dict[str, Any] = {**self.names}
         exec(self.text, namespace)
-        # Out of its own globals: that cycle would keep what they hold until a garbage collection.
+        # Removed from its own globals: that cycle would keep their objects until a garbage
+        # collection.
         function: Callable[..., Any] = namespace.pop(self.name)
         return function
 
@@ -29,7 +30,7 @@ class Source(NamedTuple):
 def fill(template: str, parts: Mapping[str, str | Sequence[str]]) -> str:
     """Return a template with each `$name` replaced by its part.
 
-    A part that is a sequence of lines replaces a line of its own, at the same indentation.
+    A part that is a sequence of lines replaces a whole line, with the same indentation.
     """
     lines = []
     for line in template.splitlines():

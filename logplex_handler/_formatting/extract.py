@@ -1,7 +1,7 @@
 """The function that takes the values out of a record, in the caller's thread.
 
 It checks that the record is like the others of its call site, and that its values are small and
-cannot change any more. What it returns is the record's entry.
+cannot change any more. It returns the record's entry.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from logplex_handler._formatting.codegen import Source, fill
 from logplex_handler._formatting.layout import Layout, as_tuple
 from logplex_handler._formatting.value_kinds import VALUE_KINDS
 
-# Reading an attribute that is not there raises, which the caller of the function expects.
+# Reading a missing attribute raises an error, which the caller of the function handles.
 _TEMPLATE = """\
 def extract(record):
     attributes = record.__dict__
@@ -35,9 +35,9 @@ def extract(record):
     return (number, record.created, $values)
 """
 
-# How the attributes that every record has are read: `record.name`, or `attributes["name"]`, which
-# executes 1,200 instructions less for each record before Python 3.13, and 1,300 more from 3.13 on,
-# where an object whose `__dict__` was read still keeps its attributes in place.
+# Whether attributes are read as `record.name` or as `attributes["name"]`. The latter takes 1,200
+# instructions less for each record before Python 3.13, and 1,300 more from 3.13 on, where reading
+# an object's `__dict__` leaves its attributes in place.
 _BY_ATTRIBUTE = sys.version_info >= (3, 13)
 
 
@@ -87,8 +87,8 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     for position, name in enumerate([name for name in layout.attributes if name in omitted]):
         names[f"omitted_{position}"] = name
         checks.append(f"and omitted_{position} in attributes")
-    # The order of the extras is that of the line. If there are two, the last one tells the order;
-    # the method is faster than `reversed`.
+    # The extras have the same order in the line. If there are two, the last one shows the order.
+    # The method is faster than `reversed`.
     if len(layout.extras) == 2 and layout.attributes[-1] in layout.extras:
         checks.append("and next(attributes.__reversed__()) == extra_1")
     elif len(layout.extras) > 1:
@@ -129,7 +129,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
 
 
 def _written_metrics(layout: Layout, names: dict[str, object]) -> str:
-    """The expression of the message that makes no pair: empty, or the text of the metrics."""
+    """Return the expression of a message that makes no pair: empty, or the metrics' text."""
     if layout.silence == "empty":
         return '""'
     pieces = []

@@ -23,7 +23,8 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), 0x7F)}
 _ESCAPES |= {ord('"'): '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
 # The bytes of UTF-8 that need no escape by themselves.
 _NOT_ESCAPED = bytes({*range(0x100)} - {*_ESCAPES, ord("\\")})
-# Characters. Longer texts are searched as bytes, at a nanosecond each in place of four.
+# The longest text, in characters, that is searched as it is. A longer one is searched as bytes,
+# which takes one nanosecond per character instead of four.
 _SHORT = 64
 
 _ESCAPED = re.compile(r"\\(u00[0-9a-fA-F]{2}|.)", re.DOTALL)
@@ -40,13 +41,13 @@ def quote(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text with the escapes that it needs inside double quotes; the same object if none."""
-    # The way of nearly all texts. A printable text has no control characters.
+    """Return the text with the escapes for double quotes, or the same object if it needs none."""
+    # Nearly all texts end here. A printable text has no control characters.
     if len(text) <= _SHORT and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     escaped = text.encode("utf-8", "surrogatepass").translate(None, _NOT_ESCAPED)
     if b"\\" in escaped:
-        # First, as the other escapes begin with one.
+        # Backslashes first, because the other escapes begin with one.
         text = text.replace("\\", "\\\\")
         escaped = escaped.replace(b"\\", b"")
     while escaped:
@@ -58,8 +59,7 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str | None:
-    """The text of a quoted value, given without its quotes; None if `escape` would not make one of
-    its escapes."""
+    """Return the text between a value's quotes unescaped, or None if an escape is unknown."""
     if "\\" not in text:
         return text
     known = True
@@ -77,7 +77,7 @@ def unescape(text: str) -> str | None:
 
 
 def key(name: object) -> str:
-    """The name as a key, without the characters that would end it; `_` if no character is left.
+    """Return the name as a key, without characters that would end it, or `_` if none is left.
 
     A key that a consumer would read as a metric has `_` in place of `#`: only `measure`, `sample`
     and `count` make metrics, never a key that happens to be in a mapping.
@@ -102,5 +102,5 @@ def key_beside(own: Collection[str], name: object) -> str:
 
 
 def pair(name: object, value: object) -> str:
-    """`name=value`, with a safe key and the value quoted if necessary."""
+    """Return `name=value`, with a safe key and the value quoted if necessary."""
     return f"{key(name)}={quote(text_of(value))}"

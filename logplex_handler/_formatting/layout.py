@@ -18,8 +18,8 @@ from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 # An entry with more values would not be light.
 _MAX_VALUES = 32
 _NUMBERS = (int, float, bool, NoneType)
-# Characters of each text of an entry that is not light. A longer one is formatted at once, since
-# its escapes may make it six times as long.
+# The most characters of each text of a heavy entry. A record with a longer text is formatted at
+# once, because escapes may make it six times as long.
 _LONGEST = 65_536
 
 
@@ -36,7 +36,7 @@ class Fit(NamedTuple):
     keeps_checked: bool
 
 
-# In the order of their cost.
+# The cheapest first.
 FITS = (Fit(True, True), Fit(False, True), Fit(True, False), Fit(False, False))
 
 
@@ -46,7 +46,7 @@ class Value(NamedTuple):
     variable: str
     type: type
     kind: ValueKind
-    # The most characters that it may have if it is kept as a text: any, and ASCII.
+    # The most characters that the value may have if it is kept as a text: any, and ASCII.
     longest: tuple[int, int] = (_LONGEST, _LONGEST)
 
     @property
@@ -76,7 +76,7 @@ class Layout:
             one.
         attributes: The names of a record's attributes, in their order.
         message: The values of the arguments, or of the mapping; or the message alone.
-        extras: By name and in the order of the record; metrics too.
+        extras: The extras by name, in the order of the record, metrics included.
     """
 
     number: int
@@ -110,13 +110,13 @@ class Layout:
 
     @property
     def metrics(self) -> list[tuple[str, Value]]:
-        """Those that are metrics, in the order of the line."""
+        """The names and values of the metrics, in the order of the line."""
         both = [*self.extras.items(), *zip(self.keys or (), self.message, strict=False)]
         return [(name, value) for name, value in both if value.kind is METRIC]
 
     @property
     def pairs(self) -> list[tuple[str, Value]]:
-        """The keys and values of the others: those of a mapping as message, then extras."""
+        """The keys and values that are no metrics: those of a mapping as message, then extras."""
         of_mapping = zip(self.keys or (), self.message, strict=False)
         both = [
             *[(grammar.key_beside(self.form.beside_message, name), v) for name, v in of_mapping],
@@ -158,8 +158,10 @@ class Layout:
 def layout_of(
     number: int, record: logging.LogRecord, form: LineForm, fit: Fit = FITS[0]
 ) -> Layout | None:
-    """The layout of a typical record, whose message is a text or a dict and whose arguments are a
-    tuple; None if records like it have to be formatted one by one."""
+    """Return the layout of a typical record, or None if its like must be formatted one by one.
+
+    Its message is a text or a dict.
+    """
     extras = dict(record_parts.extras(record, form.omitted))
     keys = [*record.msg] if type(record.msg) is dict and not record.args else None
     metrics = [f"{name}={value}" for name, value in extras.items() if is_metric(name, value)]
@@ -176,8 +178,8 @@ def layout_of(
     names = [*(keys or [""] * len(message)), *[""] * len(live), *extras]
     all_values = [*message, *live, *extras.values()]
     texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
-    # A source of the record's own takes the place of the formatter's. Even if this record's is
-    # empty, the next one's may not be.
+    # The record's own source replaces the formatter's. Even if this record's is empty, that of the
+    # next record may not be.
     has_source = "logplex_source" in record.__dict__
     if has_source or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
@@ -233,8 +235,10 @@ def _are_whole(template: str, arguments: int, form: LineForm) -> list[bool]:
 def _arguments(
     record: logging.LogRecord,
 ) -> tuple[str | None, list[str] | None, Sequence[object]] | None:
-    """The template, the names of its arguments if it has any, and the values of the message; None
-    if there is no such template."""
+    """Return the template, the names of its arguments if it has any, and the message's values.
+
+    None if the arguments cannot be taken by position.
+    """
     given: object = record.args
     if not given:
         return None, None, (record.msg,)
@@ -247,7 +251,7 @@ def _arguments(
 
 
 def _represented(template: str, values: list[Value], arguments: int) -> tuple[str, list[Value]]:
-    """The same with `%s`, and a text, for each argument of `%r` that becomes a text at once."""
+    """Return both with `%s`, and a text, for each argument of `%r` that becomes text at once."""
     parts = message_template.parts(template)
     if parts is None or len(parts[1]) != arguments or "\\" in template:
         return template, values
@@ -264,8 +268,10 @@ def _represented(template: str, values: list[Value], arguments: int) -> tuple[st
 
 
 def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
-    """The same, with the most characters of each text in a light entry: those of the typical one,
-    and an equal share of the remaining room."""
+    """Return the values with the most characters that their texts may have in a light entry.
+
+    Each text may be as long as the typical one, plus an equal share of the remaining room.
+    """
     needed = []
     for value, one in zip(values, typical, strict=True):
         if value.is_text:
@@ -277,5 +283,5 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
 
 
 def _is_surely_a_message(template: str) -> bool:
-    """Return whether the template, filled, is neither empty nor what might be metrics."""
+    """Return whether the filled template can be neither empty nor metrics."""
     return template[:1] not in ("", "%", "=", '"') and "=" not in template and "#" not in template

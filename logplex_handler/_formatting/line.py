@@ -13,9 +13,9 @@ from logplex_handler._formatting.nesting import NestedTooDeeply, nested
 from logplex_handler._formatting.value_text import text_of
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
 
-# The parts of a long line have `part`.
+# `part` is in the parts of a long line.
 _KEYS_OF_EACH_LINE = frozenset({"level", "logger", "part"})
-# All keys of a line that are not those of its extras or its message.
+# The keys of a line other than those of its extras and its message.
 OWN_KEYS = _KEYS_OF_EACH_LINE | {"source", "log_error"} | record_parts.ERROR_KEYS
 
 
@@ -23,13 +23,12 @@ class Live(NamedTuple):
     """A pair whose value is computed for each record."""
 
     key: str
-    # Returns the value, or None if the line is to have no such pair. It raises nothing but
-    # NestedTooDeeply.
+    # Returns the value, or None if the line has no such pair. Raises nothing but NestedTooDeeply.
     ask: Callable[[], object]
 
 
 def live(key: str, call: Callable[[], object]) -> Live:
-    """Return a live pair with the values that a callable of the application returns."""
+    """Return a live pair with the values that an application's callable returns."""
 
     # A function in C, such as the `get` of a ContextVar, logs nothing.
     may_log = type(call) is not BuiltinFunctionType
@@ -74,12 +73,12 @@ class LineForm:
 
     @cached_property
     def own_keys(self) -> frozenset[str]:
-        """The keys that no extra has."""
+        """The keys that no extra may have."""
         return OWN_KEYS | {self.message_key}
 
     @cached_property
     def beside_message(self) -> frozenset[str]:
-        """The keys that each line has, so that no message has them."""
+        """The keys that each line has, so that no message may have them."""
         return _KEYS_OF_EACH_LINE | {"source"} if self.has_source else _KEYS_OF_EACH_LINE
 
     def start(self, level_name: object, logger_name: object) -> str:
@@ -87,13 +86,13 @@ class LineForm:
         return self.head + _level_and_logger(text_of(level_name), text_of(logger_name))
 
     def line(self, shared: Iterable[str], metrics: list[str], last: Iterable[str] = ()) -> str:
-        """The line of the pairs; metrics that make it too long follow in lines of their own."""
+        """Return the line of the pairs; metrics that make it too long follow in separate lines."""
         if not metrics:
             return " ".join([*shared, *last])
         line = " ".join([*shared, *metrics, *last])
         if len(line.encode("utf-8", "replace")) <= MAX_LINE_BYTES:
             return line
-        # In a line that is never cut.
+        # A line of metrics alone is never cut.
         return "\n".join([" ".join([*shared, *last]), self.metric_lines(metrics)])
 
     def metric_lines(self, metrics: list[str]) -> str:
@@ -109,8 +108,10 @@ class LineForm:
     def message(
         self, template: str, arguments: object, more_keys: frozenset[str] = frozenset()
     ) -> str:
-        """The pairs of a template, filled with its arguments if there are any. `more_keys` are
-        those that the line has itself, in addition to the keys of each line."""
+        """Return the pairs of a template, filled with its arguments if there are any.
+
+        `more_keys` are the line's own keys in addition to the keys of each line.
+        """
         if not arguments and "=" not in template:
             return self.free_text(template)
         own = self.beside_message | more_keys if more_keys else self.beside_message
@@ -121,7 +122,7 @@ class LineForm:
                 pairs = message_template.written_pairs(template, own)
             if pairs is not None:
                 return pairs
-            # As LogRecord.getMessage does it.
+            # As LogRecord.getMessage does.
             return self.free_text(template % arguments if arguments else template)
         except Exception as failure:
             return self.failed_message(template, failure)

@@ -12,35 +12,35 @@ from typing import NamedTuple
 
 from logplex_handler._wire import packet
 
-# The start of a pair of a line in UTF-8, up to its value in quotes, or with its bare value.
+# The start of a pair in a UTF-8 line: up to a quoted value, or with a bare one.
 _START = re.compile(rb'([^\x00-\x20="\x7f]+)=(?:"|([^\x00-\x20="\\\x7f]+))')
 _METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
 _ELLIPSIS = "…".encode()
 # The longest escape is `\u00XX`.
 _LONGEST_ESCAPE = 6
-# Bytes of a value that are worth beginning it in a packet that holds other pairs already.
+# The fewest bytes of a value with which it begins in a part that already holds other pairs.
 _WORTH_A_START = 200
 
 
 class _Pair(NamedTuple):
     key: bytes
-    # With its escapes and without its quotes.
+    # The value with its escapes and without its quotes.
     content: bytes
-    # As the line has it.
+    # The pair as the line has it.
     text: bytes
 
 
 def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
-    """The line as parts of at most `room` bytes each, which are key=value lines by themselves.
+    """Return the line as parts of at most `room` bytes each, which are key=value lines, too.
 
     Each part repeats the head of the line (`source`, static pairs, `level`, `logger`, and pairs
     that follow with one of the keys `live`) and says which part it is, as in `part=2/3`. The other
-    pairs follow in their order. A pair that does not fit in a part of its own is cut: each piece of
-    its value is quoted under its key. The pieces of a value, joined, are the value; of two pairs in
-    a row with one key, a reader may think so too. A pair of the head that takes too much of each
-    part is treated like the other pairs; a key that does so is shortened and ends with `…`.
+    pairs follow in their order. A pair that does not fit in one part is cut: each piece of its
+    value is quoted under its key. The pieces of a value, joined, are the value; two pairs in a row
+    with the same key look like pieces, too. A pair of the head that takes too much of each part is
+    treated like the other pairs; a key that does so is shortened and ends with `…`.
 
-    A line that is not key=value, from a formatter of the application, is cut between characters.
+    A line that is not key=value, from an application's formatter, is cut between characters.
     """
     pairs = _pairs(line)
     if pairs is None:
@@ -54,7 +54,7 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
             break
         digits += 1
     if len(filled) == 1:
-        # A shortened key left room for all.
+        # A shortened key has left room for all pairs.
         return [head + filled[0]]
     return [
         b"%bpart=%d/%d %b" % (head, number, len(filled), pairs_of_part)
@@ -71,7 +71,7 @@ def _pairs(line: bytes) -> list[_Pair] | None:
             return None
         content, end = match[2], match.end()
         if content is None:
-            # Found by the fastest search that there is, as such a value may be long.
+            # A quoted value may be long, so its end is found by the fastest search.
             end = _end_of_quoted(line, match.end())
             content = line[match.end() : end - 1]
         if not end or line[end : end + 1] not in (b"", b" ") or line.endswith(b" "):
@@ -82,7 +82,7 @@ def _pairs(line: bytes) -> list[_Pair] | None:
 
 
 def _end_of_quoted(line: bytes, start: int) -> int:
-    """Return the index behind the quote that ends a value, or 0 if there is none."""
+    """Return the index after the quote that ends a value, or 0 if there is none."""
     end = start
     while end := line.find(b'"', end) + 1:
         first = quote = end - 1
@@ -152,8 +152,10 @@ def _filled(pairs: list[_Pair], room: int) -> list[bytes]:
 
 
 def _short_key(key: bytes, longest: int) -> bytes:
-    """The key of a pair that is cut: shortened if it is too long, and not that of a metric, which
-    consumers would count once for each piece."""
+    """Return the key of a pair that is cut, shortened if it is too long.
+
+    It is not that of a metric, which consumers would count once for each piece.
+    """
     if _METRIC_KEY.match(key):
         key = key.replace(b"#", b"_", 1)
     if len(key) <= longest:

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.value_text import written
 
-# Only names, so that prose, URLs and code with an `=` in it stay free text.
+# Keys are names only, so that prose, URLs and code with an `=` in it stay free text.
 _KEY = r"[^\W\d][\w.#-]{0,99}"
 _QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"(?= |$)'
 _PAIR = re.compile(rf'(?P<key>{_KEY})=(?:{_QUOTED}|(?P<bare>(?!")[^ ]*))(?: +|$)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-# A width begins with no zero, which is a flag: two ways to read many of them would take quadratic
-# time.
+# A width does not begin with zero, which is a flag: two ways to read many zeros would take
+# quadratic time.
 _CONVERSION = re.compile(
     r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|[1-9]\d*)?(?:\.(?P<precision>\*|\d+)?)?"
     r"[hlL]?[diouxXeEfFgGcrsa])"
@@ -46,9 +46,9 @@ class Value(NamedTuple):
 
 
 def written_pairs(message: str, own: frozenset[str]) -> str | None:
-    """The safe pairs of a message without arguments; None if it is not key=value throughout.
+    """Return the safe pairs of a message without arguments, or None if it is free text.
 
-    `own` are the keys that the line has itself.
+    `own` are the line's own keys.
     """
     pairs = _split(message)
     if pairs is None:
@@ -57,10 +57,10 @@ def written_pairs(message: str, own: frozenset[str]) -> str | None:
 
 
 def filled_pairs(template: str, arguments: object, own: frozenset[str]) -> str | None:
-    """The safe pairs of a %-template and its arguments; None if it is not key=value throughout.
+    """Return the safe pairs of a %-template and its arguments, or None if it is free text.
 
-    Also None if the number of arguments is not that of the conversions: formatting the template as
-    free text then raises the error that says so.
+    The result is None, too, if the number of arguments is not that of the conversions: formatting
+    the template as free text then raises the error that says so.
     """
     values = plan(template, own)
     if values is None:
@@ -82,16 +82,19 @@ def filled_pairs(template: str, arguments: object, own: frozenset[str]) -> str |
 
 
 def plan(template: str, own: frozenset[str]) -> tuple[Value, ...] | None:
-    """The pairs of a %-template; None if it is not key=value throughout. `own` are the keys that
-    the line has itself."""
+    """Return the pairs of a %-template, or None if it is free text.
+
+    `own` are the line's own keys.
+    """
     make = _plan if len(template) <= _MAX_CACHED_LENGTH else _compile
     return make(template, own)
 
 
 def parts(template: str) -> tuple[list[str], list[str]] | None:
-    """The texts of a %-template, and the conversions between them, which take one argument each.
+    """Return the texts of a %-template, and the conversions between them, of one argument each.
 
-    None if a conversion takes its argument by name, or its width or precision from an argument.
+    The result is None if a conversion takes its argument by name, or its width or precision from an
+    argument.
     """
     texts, conversions, end = [""], [], 0
     for match in _CONVERSION.finditer(template):
@@ -109,9 +112,10 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
 
 
 def by_position(template: str) -> tuple[str, list[str]] | None:
-    """Return the template with conversions that take arguments by position, and the names of these.
+    """Return the template with arguments by position, and the arguments' names.
 
-    None if not each of its conversions has a name, or if an escape may make one more.
+    The result is None unless each conversion has a name, or if an escape may make another
+    conversion.
     """
     names: list[str] = []
 
@@ -161,7 +165,7 @@ _plan = lru_cache(_CACHED_TEMPLATES)(_compile)
 
 
 def _split(text: str) -> list[tuple[str, str]] | None:
-    """The keys and the unquoted values of a text; None if it does not consist of pairs alone."""
+    """Return the keys and the unquoted values of a text, or None if it is not pairs alone."""
     text = text.strip(" ")
     if "=" not in text or _CONTROL.search(text):
         return None
@@ -177,7 +181,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
                 return None
         pairs.append((match["key"], value))
         position = match.end()
-    # Base64 ends with `=`, and a comparison has two of them.
+    # Not a pair: Base64 ends with `=`, and a comparison has `==`.
     if len(pairs) == 1 and (not pairs[0][1] or pairs[0][1].startswith("=")):
         return None
     return pairs

@@ -1,8 +1,8 @@
 """Records that are logged while another record is being formatted.
 
-The text of a value, the application's formatter or a callable pair may log. If what it logs has
-to be formatted by the same code, that logs again, and so on. If code on the way goes on after an
-error, as `traceback` does, the work doubles at each level.
+The text of a value, the application's formatter or a callable pair may log. If the same code
+formats that record, it logs again, and so on. If code on the way continues after an error, as
+`traceback` does, the work doubles at each level.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from logplex_handler._process import forks
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# A record that the formatting of another one logs is formatted, and what this logs is not.
+# The most records that are being formatted at a time in a thread: a record that the formatting of
+# another one logs is formatted, but not what its own formatting logs.
 _DEEPEST = 2
 
 

@@ -1,6 +1,6 @@
 """The parts of a record other than its message: extras, metrics, source, exception, stack info.
 
-A part that cannot be written is replaced by a text that says so, and does not cost the others.
+A part that cannot be written is replaced by a text that says so; the other parts remain.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _CUT = re.compile(r"%[^a-zA-Z%.]*\.[\d*]*[hlL]?[sra]")
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
 # and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
 MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "message", "taskName"})
-# Attributes of a record without extras.
+# The number of attributes of a record without extras.
 _ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
-# These, and the attributes that every record has. All others came through `extra=`.
+# The attributes that did not come through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
 # The keys of an exception and of stack info.
@@ -35,7 +35,7 @@ def extras(
 
 
 def characters(record: logging.LogRecord, omitted: frozenset[str]) -> int:
-    """Characters of the record's texts that its line will hold, or more once they are escaped."""
+    """Return how many characters of the record's texts its line will hold, before escaping."""
     message, arguments = record.msg, record.args
     if type(message) is dict:
         texts = [*message.values()]
@@ -51,8 +51,10 @@ def characters(record: logging.LogRecord, omitted: frozenset[str]) -> int:
 def pairs_and_metrics(
     items: Iterable[tuple[str, object]], own: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """The items as pairs: first those that are no metrics, then the metrics. `own` are the keys
-    that the line has itself."""
+    """Return the items as pairs: those that are no metrics, and the metrics.
+
+    `own` are the line's own keys.
+    """
     pairs, metrics = [], []
     for name, value in items:
         if is_metric(name, value):
@@ -64,9 +66,9 @@ def pairs_and_metrics(
 
 
 def has_source(record: logging.LogRecord) -> bool:
-    """Return whether the record has a source of its own."""
+    """Return whether the record has its own source."""
     own = record.__dict__.get("logplex_source")
-    # An object that is no string is not asked whether it is true, which might raise.
+    # The truth of an object that is not a string is not tested, because that might raise.
     return not (own is None or (isinstance(own, str) and not own))
 
 
@@ -95,7 +97,7 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
 
 
 def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:
-    """The texts of the traceback and the stack info, each with its key; empty texts left out."""
+    """Return the traceback and the stack info as texts with their keys, without empty ones."""
     stack = _stack(record.stack_info, formatter) if record.stack_info else ""
     texts = [("traceback", _traceback(record, formatter)), ("stack", stack)]
     return [(name, text) for name, text in texts if text]

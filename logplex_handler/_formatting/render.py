@@ -20,19 +20,19 @@ from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES
 
 # A millisecond as `packet.millisecond` returns it.
 Millisecond = tuple[float, float, str]
-# One that no time is in.
+# A millisecond that contains no time.
 NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
 # `render(entries, append, render_slowly, fields, time)` calls `append` with the frame of each
 # entry, or `render_slowly` with the entry. `fields` is what follows the time in the header of the
-# packet. `time` is the millisecond of the entry before these; that of the last one is returned.
+# packet. `time` is the millisecond of the previous entry; that of the last one is returned.
 Render = Callable[
     [Iterable[Entry], Callable[[bytes], None], Callable[[Entry], None], str, Millisecond],
     Millisecond,
 ]
 
 # The tables are parameters because locals are read faster. The time is computed with floats alone,
-# as a float and an integer together take twice as long.
+# because mixing floats and integers takes twice as long.
 _TEMPLATE = """\
 def render(
     entries, append, render_slowly, fields, time,
@@ -70,7 +70,7 @@ def render(
 
 # The last digits of a packet's time. Looking them up saves 2,000 instructions a packet.
 _THREE_DIGITS = [f"{digits:03d}" for digits in range(1000)]
-# Bytes. Few light entries make a longer packet.
+# The longest packet, in bytes, whose length is in the tables. Few light entries make a longer one.
 _LONGEST_PACKET = 4096
 
 # The last letters of conversions that make numbers, which never need quotes or escapes.
@@ -78,16 +78,16 @@ _NUMERIC = frozenset("diouxXeEfFgG")
 
 
 def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
-    """The function for one call site; None if its messages have to be formatted one by one."""
+    """Return the function for a call site, or None if its messages must be formatted one by one."""
     line = _Line(layout)
     if not line.complete():
         return None
     start, *texts = line.texts
     if start.startswith("\ufeff"):
-        # A packet must not begin with it.
+        # A packet must not begin with a byte order mark.
         return None
     priority = packet_form.priority(layout.level)
-    # As long as a packet of the longest priority may be.
+    # With the longest priority, a packet has at most `max_packet_bytes`.
     longest = packet_form.max_packet_bytes + len(priority) - len("<191>1 ")
     lengths, lengths_in_bytes = _lengths(min(longest, _LONGEST_PACKET))
     names = {
@@ -122,7 +122,7 @@ def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str |
     too_long = "    raise OverflowError"
     first_check = []
     if layout.fit.is_light:
-        # The tables have no longer packets.
+        # Packets that are too long are not in the tables.
         frame = 'f"{lengths[len(packet)]}{packet}".encode()'
         frame_in_bytes = "lengths_in_bytes[len(packet)] + packet"
     else:
@@ -130,11 +130,11 @@ def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str |
         frame_in_bytes = 'b"%d %b" % (len(packet), packet)'
         for value in layout.values:
             if value.is_text:
-                # It need not be escaped to know that.
+                # A text that is already too long need not be escaped.
                 first_check += [f"if len({value.variable}) > most:", too_long]
     limit = str(longest)
     if layout.metrics:
-        # Metrics in longer lines move to lines of their own.
+        # Metrics that make a line too long move to separate lines.
         header = priority + len(packet.timestamp(0)) - len("+00:00")
         limit = f"min({longest}, {header + MAX_LINE_BYTES} + len(fields))"
     is_limited = bool(layout.metrics) or not layout.fit.is_light
@@ -170,14 +170,14 @@ class _Line:
         self._layout = layout
 
     def complete(self) -> bool:
-        """Add everything; False if the message has to be formatted record by record."""
+        """Add everything, or return False if the message must be formatted record by record."""
         layout = self._layout
         if layout.is_metrics_alone:
             self._text(layout.form.source)
         else:
             self._text(layout.start)
             for pair, value in zip(layout.form.live, layout.live, strict=True):
-                # A callable that returned nothing makes no pair.
+                # A callable that returned None makes no pair.
                 if value.type is not type(None):
                     self._text(f" {pair.key}=")
                     self._value(value)
@@ -215,19 +215,19 @@ class _Line:
         return f"{name} % {as_tuple(values)}"
 
     def _filled(self, template: str) -> bool:
-        """Add the message of a template; False if that is not possible."""
+        """Add the message of a template, or return False if that is not possible."""
         values = self._layout.message
         parts = message_template.parts(template)
         if parts is None or len(parts[1]) != len(values):
             return False
         texts, conversions = parts
-        # Of a converted value only the text is kept, and only `%s` takes a text.
+        # A converted value is kept as a text, which only `%s` takes.
         filled = zip(values, conversions, strict=True)
         if any(value.kind.conversion and conversion != "%s" for value, conversion in filled):
             return False
         pairs = message_template.plan(template, self._layout.form.beside_message)
         if pairs is not None:
-            # An escape in a value may be one more conversion.
+            # An escape in a value may make another conversion.
             if sum([pair.arguments for pair in pairs]) != len(values):
                 return False
             self._pairs(pairs)

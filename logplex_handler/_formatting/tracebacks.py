@@ -1,8 +1,8 @@
 """The text of an exception and its traceback, as the standard library writes it.
 
-A frame looks the same each time the same instruction of the same code raises. Its text is therefore
-kept, as most exceptions of a program come again and formatting a frame costs 50 µs. What is not
-ordinary is left to the standard library: groups, notes, names that it has suggestions for, and
+The text of a frame is the same each time the same instruction of the same code raises. It is kept,
+because most exceptions of a program come again, and formatting a frame takes 50 µs. The standard
+library formats what is not ordinary: groups, notes, names for which it has suggestions, and
 recursion.
 """
 
@@ -19,19 +19,19 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _START = "Traceback (most recent call last):\n"
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
-# Errors of which the standard library writes more than their text.
+# Errors for which the standard library writes more than their text.
 _WITH_MORE = (SyntaxError, ImportError, NameError, AttributeError)
-# The standard library abbreviates what is repeated more often.
+# The standard library abbreviates frames that are repeated more often.
 _MAX_REPEATED = 3
 _MAX_CHAINED = 10
-# Frames whose text is kept: a few hundred bytes each.
+# The most frames whose text is kept, a few hundred bytes each.
 _MAX_KEPT = 1024
 
 _kept: dict[tuple[str, CodeType, int, int], str] = {}
 
 
 class _NotOrdinary(Exception):
-    """The standard library has rules of its own for this exception."""
+    """The standard library has special rules for this exception."""
 
 
 def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
@@ -39,7 +39,7 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
     if (
         type(formatter).formatException is logging.Formatter.formatException
         and "formatException" not in vars(formatter)
-        # Some programs and libraries replace these by their own, perhaps to hide something.
+        # Some programs and libraries replace these functions, perhaps to hide something.
         and logging.Formatter.formatException.__module__ == "logging"
         and traceback.print_exception.__module__ == "traceback"
         and not hasattr(sys, "tracebacklimit")
@@ -47,7 +47,7 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
         try:
             return "".join(_chain(*exception, 0))[:-1]
         except Exception:
-            # Also an error in the exception's own code, which the standard library deals with.
+            # The error may come from the exception's own code, which the standard library handles.
             return formatter.formatException(exception)
     return formatter.formatException(exception)
 
@@ -90,12 +90,12 @@ def _frames(first: TracebackType) -> Iterator[str]:
         previous = place
         if repeated > _MAX_REPEATED:
             raise _NotOrdinary
-        # With the file's name, as equal code of two files is equal.
+        # The key has the file's name, because the code of two files may compare equal.
         key = (code.co_filename, code, frame.tb_lasti, line)
         text = _kept.get(key)
         if text is None:
             text = "".join(traceback.format_tb(frame, 1))
-            # Without a source line, perhaps the file could not be read just now.
+            # A text without a source line is not kept: perhaps the file could not be read just now.
             if text.count("\n") > 1:
                 if len(_kept) >= _MAX_KEPT:
                     _kept.clear()

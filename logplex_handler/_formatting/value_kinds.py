@@ -1,4 +1,4 @@
-"""How the compiled functions of a call site treat each type of value: one row a type.
+"""How the compiled functions of a call site treat each type of value: one row for each type.
 
 To give another type its own treatment, add a row to `VALUE_KINDS`.
 """
@@ -78,11 +78,12 @@ VALUE_KINDS = (
         datetime,
         "$v.isoformat()",
         "$v",
-        # The code of another time zone may return anything.
+        # Another time zone's code may return anything.
         check="($v.tzinfo is None or type($v.tzinfo) is timezone)",
     ),
 )
-# Of the value of a metric, which never needs quotes; not of such a value in another place.
+# The kind of a metric's value, which never needs quotes. In another place, the same value has
+# another kind.
 METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
@@ -94,10 +95,10 @@ _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 
 
 def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -> ValueKind:
-    """Return the row of a type; if a checked value must not be kept, only texts are checked.
+    """Return the row of a type. Unless `keeps_checked`, only texts have a check.
 
     Args:
-        is_whole: Whether it is the type of the whole value of a pair, not of a part of a text.
+        is_whole: Whether the value is the whole value of a pair, not a part of a text.
     """
     other = ANYTHING_ELSE if is_whole else ANYTHING_IN_TEXT
     kind = _BY_TYPE.get(type_, other)
@@ -105,5 +106,5 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
 
 
 def expression(source: str, variable: str, **names: object) -> str:
-    """Return an expression of a row for the value that has this variable."""
+    """Return an expression of a row for the value in this variable."""
     return Template(source).substitute(v=variable, **names)

@@ -16,8 +16,8 @@ from typing import Any
 def text_of(value: object) -> str:
     """Return the value as text before quoting; see `written`.
 
-    A value whose text cannot be had becomes `<unprintable TYPE object>`, as in tracebacks, so that
-    one such value does not cost the record.
+    A value that cannot be written becomes `<unprintable TYPE object>`, as in tracebacks, so that
+    the record is not lost.
     """
     if type(value) is str:
         return value
@@ -28,12 +28,12 @@ def text_of(value: object) -> str:
 
 
 def written(value: object) -> str:
-    """Return the value as text before quoting; errors of the value's own code are raised.
+    """Return the value as text before quoting. Raises the errors of the value's own code.
 
     None is `null`, and bools are lower-case. A datetime is written in ISO 8601 with a `T`. Dicts,
     lists, tuples, sets and dataclasses are JSON, without the fields that a dataclass's `repr`
-    leaves out. All others, and those whose class has a `__str__` or a `__repr__` of its own, are
-    `str()`.
+    leaves out. All other values, and those whose class has its own `__str__` or `__repr__`, are
+    written by `str()`.
     """
     if value is None:
         return "null"
@@ -45,7 +45,7 @@ def written(value: object) -> str:
 
 
 def exact(text: str) -> str:
-    """The text as a plain `str`: a subclass could return a different text each time it is read."""
+    """Return the text as a plain `str`: a subclass could return another text at each read."""
     return text if type(text) is str else str.__str__(text)
 
 
@@ -78,7 +78,7 @@ def _json_or_str(value: object) -> str:
     try:
         return _json(value)
     except Exception:
-        # It holds itself, for one.
+        # The value may contain itself, for example.
         return str(value)
 
 
@@ -88,7 +88,7 @@ def _json(value: object) -> str:
     return _json_of_other(value) if write is None else write(value)
 
 
-# They copy the items in one step, as another thread may be changing them.
+# The functions copy the items in one step, because another thread may be changing them.
 def _json_of_mapping(value: Mapping[object, object]) -> str:
     return _json_object([(text_of(key), inner) for key, inner in [*value.items()]])
 
@@ -110,7 +110,7 @@ def _json_object(items: list[tuple[str, object]]) -> str:
     return f"{{{','.join(pairs)}}}"
 
 
-# Exactly these types: a subclass may have a text of its own, which hides something.
+# Exactly these types: a subclass may have its own text, which hides something.
 _JSON_WRITERS: dict[type, Callable[[Any], str]] = {
     str: encode_basestring,
     int: str,
@@ -128,9 +128,9 @@ def _is_plain_dataclass(type_: type) -> bool:
     if not dataclasses.is_dataclass(type_) or type_.__str__ is not object.__str__:
         return False
     owner = next(one for one in type_.__mro__ if "__repr__" in vars(one))
-    # The generated one is wrapped, so that it ends where an object holds itself, and is in no file.
+    # The generated method is wrapped, to end where an object contains itself, and is in no file.
     code = getattr(getattr(owner.__repr__, "__wrapped__", None), "__code__", None)
     is_generated = getattr(code, "co_filename", "") == "<string>"
-    # An inherited one shows the fields of its own class only.
+    # An inherited method shows only the fields of its own class.
     shows_all = vars(owner).get("__dataclass_fields__") is vars(type_).get("__dataclass_fields__")
     return is_generated and shows_all

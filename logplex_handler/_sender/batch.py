@@ -21,14 +21,14 @@ from logplex_handler._wire.frames import (
     total_bytes,
 )
 
-# Refusals after an accepted part that still count as those of faulty frames: so many halvings find
-# one frame among 65,536.
+# The refusals after an accepted part that still count as refusals of faulty frames: so many
+# halvings find one frame among 65,536.
 _MOST_HALVINGS = 16
-# Refusals of a single frame, each right after something else was accepted, after which it is at
-# fault: a receiver that refuses some requests at random must not cause the loss of a record.
+# The refusals of a single frame, each right after another part was accepted, after which the frame
+# is at fault: a receiver that refuses some requests at random must not cause the loss of a record.
 _REFUSALS_OF_FAULT = 3
-# Refusals of a part after which it takes turns with a line that shows whether its stream is
-# refused: a receiver that refuses the stream only for a moment gets no such line.
+# The refusals of a part after which it alternates with a probe, a line that shows whether the
+# stream is refused. A receiver that refuses the stream only for a moment gets no probe.
 _DOUBTS_TO_PROBE = 3
 
 
@@ -43,11 +43,11 @@ class Part:
 
     Attributes:
         number: The number of frames.
-        tried: Whether there was a request.
+        tried: Whether the part was sent.
         maybe_delivered: Whether the last request may have arrived although no answer came.
-        is_probe: Whether it shows if the receiver takes the stream, and has no record.
-        doubts: Refusals right after something else was accepted.
-        is_uncertain: Whether a try of it ended without a clear answer, so that it may have arrived.
+        is_probe: Whether the part shows if the receiver takes the stream, and holds no record.
+        doubts: The refusals right after another part was accepted.
+        is_uncertain: Whether a try ended without a clear answer, so that the part may have arrived.
     """
 
     frames: Sequence[Frame]
@@ -69,11 +69,12 @@ class Part:
 
 
 class Refusal(NamedTuple):
-    """The consequence of refusing a part for its batch.
+    """What the refusal of the next part means for its batch.
 
     Attributes:
-        alone: Frames that are refused alone by then, with none accepted; 0 if the part has several.
-        is_of_all: Whether no part is left by then, and not one frame accepted.
+        alone: The frames that were refused alone, with this part's; 0 if it has several frames, or
+            if any frame was accepted.
+        is_of_all: Whether no other part is left, and not one frame was accepted.
         is_of_part: Whether the receiver takes the stream, so that the part itself is at fault.
     """
 
@@ -87,7 +88,7 @@ class Batch:
 
     Args:
         max_bytes: The largest size of a part, unless a single frame is larger.
-        frame_id: The id under which the frames were sent before; they then stay one part.
+        frame_id: The id under which the frames were sent before; if given, they stay one part.
     """
 
     def __init__(self, frames: list[Frame], max_bytes: int, frame_id: str | None = None) -> None:
@@ -96,7 +97,7 @@ class Batch:
         self._start(frames, frame_id)
 
     def _start(self, frames: list[Frame], frame_id: str | None = None) -> None:
-        # The next part is the last one.
+        # The parts in reverse order: the last one is the next part.
         self._parts: list[Part]
         if frame_id is not None:
             self._parts = [Part(frames, frame_id)]
@@ -106,7 +107,7 @@ class Batch:
             self._parts = [Part(part) for part in reversed(_packed(frames, self._max_bytes))]
         self._refused: list[Frame] = []
         self._any_accepted = False
-        # Refusals since a part was accepted, and those of them that may concern the whole stream.
+        # The refusals since a part was accepted, and those that may concern the whole stream.
         self._refusals = _MOST_HALVINGS
         self._doubts = 0
 
@@ -116,18 +117,18 @@ class Batch:
         return self._parts[-1] if self._parts else None
 
     def part_accepted(self) -> tuple[int, int]:
-        """Note that the next part is accepted.
+        """Record that the next part was accepted.
 
         Returns:
-            The number of records that are delivered now, and of those that are dropped now because
-            another frame of theirs was refused.
+            The numbers of records that are delivered now, and that are dropped now because another
+            of their frames was refused.
         """
         self._any_accepted = True
         self._refusals = self._doubts = 0
         return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
-        """Note that the next part is refused: halve it, or set its single frame apart."""
+        """Record that the next part was refused: halve it, or set its single frame apart."""
         part = self._parts.pop()
         if part.is_probe:
             # It has shown nothing, and now it is the turn of the frames.
@@ -142,7 +143,7 @@ class Batch:
         self._parts += [Part(frames[half:]), Part(frames[:half])]
 
     def part_doubted(self) -> None:
-        """Note that the next part is refused, perhaps because its stream is: it stays."""
+        """Record that the next part was refused, perhaps because its stream is: the part stays."""
         part = self._parts[-1]
         part.doubts += not self._refusals
         if part.is_probe:
@@ -154,8 +155,8 @@ class Batch:
     def _is_at_fault(self) -> bool:
         """Whether the next part itself is at fault if the receiver refuses it.
 
-        For it has accepted something else, right before, and again and again; or not long before,
-        if the part can be halved. What may have arrived is only sent again as it was.
+        It is, if another part was accepted right before, several times over; or not long before, if
+        the part can be halved. A part that may have arrived is only sent again unchanged.
         """
         part = self._parts[-1]
         if part.is_uncertain:
@@ -166,7 +167,7 @@ class Batch:
 
     @property
     def wants_probe(self) -> bool:
-        """Whether another line of the stream is to show if the receiver takes the stream."""
+        """Whether to send a probe next, to see if the receiver takes the stream."""
         part = self.next_part
         is_turn = self._doubts >= _DOUBTS_TO_PROBE and self._doubts % 2 == _DOUBTS_TO_PROBE % 2
         return is_turn and part is not None and not part.is_probe
@@ -209,9 +210,9 @@ class Batch:
         return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
-        """Change each frame that is not settled, because they go elsewhere from now on.
+        """Change each frame that is not settled, because its destination has changed.
 
-        Those of one record still share it.
+        The frames of one record still share it.
         """
         if self._parts and self._parts[-1].is_probe:
             self._parts.pop()
@@ -223,12 +224,12 @@ class Batch:
     def restart(self, more: Iterable[Frame] = ()) -> None:
         """Start again with the refused frames, followed by more.
 
-        If some of these are accepted, the faulty frames are known.
+        If some of the added frames are accepted, the faulty ones are known.
         """
         self._start([*self._refused, *more])
 
     def drop_refused(self) -> tuple[int, int]:
-        """Settle the frames that were refused alone; returns the same as `part_accepted`."""
+        """Settle the frames that were refused alone; return the same as `part_accepted`."""
         refused, self._refused = self._refused, []
         self._notice_refused |= OwnFrame in map(type, refused)
         return settle(refused, delivered=False)

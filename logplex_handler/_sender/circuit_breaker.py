@@ -10,8 +10,8 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.retry_policy import NO_BACKOFF
 from logplex_handler._transport.answer import Answer
 
-# Streams in a row that got a failure as an answer, after which the breaker opens. Fewer streams may
-# have a problem of their own.
+# The different streams in a row that got a failure as an answer, after which the breaker opens.
+# Fewer streams may have their own problem.
 _FAILING_STREAMS = 3
 
 
@@ -23,7 +23,7 @@ class CircuitBreaker:
     a time is a probe whose answer closes or opens it. A new breaker is half-open, because nothing
     is known yet.
 
-    The workers call it without a lock: at worst a wait is shorter than it should be.
+    Workers use it without a lock: at worst, a wait is shorter than it should be.
 
     Attributes:
         backoff: How long it stays open.
@@ -46,7 +46,7 @@ class CircuitBreaker:
         self._has_answered = False
         # How many answers there were when a request took too long.
         self._suspected_after = -1
-        # Streams in a row that got a failure as an answer, and the last of them.
+        # The number of streams in a row that got a failure as an answer, and the last of them.
         self._failing_streams = 0
         self._last_failing_stream: Hashable = self
 
@@ -56,14 +56,14 @@ class CircuitBreaker:
         return self._has_answered and self._suspected_after != self.answers
 
     def suspect(self, answers: int) -> None:
-        """Note that a request takes too long: half-open until the host answers again.
+        """Become half-open until the host answers again, because a request takes too long.
 
-        Nothing changes if it has given more answers than there were when that was found.
+        Nothing changes if the host has given more than `answers` answers meanwhile.
         """
         self._suspected_after = answers
 
     def record_answer(self, stream: Hashable, answer: Answer, now: float) -> bool:
-        """Close or open after an answer; return whether the host fails, and not the stream."""
+        """Close or open after an answer; return whether the host fails, not the stream."""
         self.is_untried = False
         self.answers += answer.status is not None
         if answer.status is not None and answer.status < 500:
@@ -92,7 +92,7 @@ class CircuitBreakers:
     """The circuit breakers of all hosts that streams go to, by name."""
 
     def __init__(self) -> None:
-        # Guards the field below: several look-ups may find the same new host at the same time.
+        # Guards `_breakers`: several look-ups may find the same new host at the same time.
         # Re-entrant, because a garbage collection may log while it is held.
         self._lock = threading.RLock()
         self._breakers: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()

@@ -51,8 +51,8 @@ class DiskQueue:
         self.written = 0
         self.recovered = 0
         self.since = math.inf
-        # Settled chunks that could not be deleted yet; and whether the whole stream, which has
-        # ended, was.
+        # Settled chunks that could not be deleted yet; and whether an ended stream was deleted as a
+        # whole.
         self._settled: list[int] = []
         self.has_ended = self._is_cleared = False
         # When the disk may be read again, and since when it could not be, on the monotonic clock.
@@ -73,10 +73,10 @@ class DiskQueue:
         frame_id: str | None = None,
         join: Collection[int] = (),
     ) -> int | None:
-        """Write frames as a chunk; return it, or None if it could not be written.
+        """Write frames as a chunk; return its id, or None if it could not be written.
 
-        They wait or, with a frame id, are leased at once. The leased chunks in `join` are sent
-        together with it, and get the same frame id.
+        The frames wait or, with a frame id, are leased at once. The leased chunks in `join` are
+        sent together with the new one, and get the same frame id.
         """
         chunk = self._tried(
             lambda: self._spool.write(self._stream, hostname, frames, frame_id, join=join)
@@ -90,7 +90,7 @@ class DiskQueue:
         self._tried(lambda: self._spool.join(chunks, frame_id))
 
     def next_chunks(self, max_bytes: int, leased: Collection[int]) -> list[Chunk] | None:
-        """The chunks to send next, without the leased ones; None if the disk cannot be read."""
+        """Return the chunks to send next, except leased ones; None if the disk cannot be read."""
         while self.written or self.recovered:
             try:
                 chunks = self._spool.read(
@@ -140,7 +140,7 @@ class DiskQueue:
         *,
         recovered: bool,
     ) -> list[int] | None:
-        """Write parts with their frame ids in the place of leased chunks; return their chunks."""
+        """Replace leased chunks by parts with their frame ids; return the ids of the new chunks."""
         return self._tried(
             lambda: self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
         )
@@ -166,7 +166,7 @@ class DiskQueue:
             self._report(error)
 
     def _is_unreadable(self, error: SpoolError) -> bool:
-        """Note that the disk failed; return whether it is given up, or else is read again later."""
+        """Record that the disk failed; return whether its records are given up for good."""
         now = time.monotonic()
         self._unreadable_since = min(self._unreadable_since, now)
         if now - self._unreadable_since > _UNREADABLE:

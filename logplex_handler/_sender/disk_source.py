@@ -1,8 +1,8 @@
 """The source of a stream with a spool: records are written to disk, and sent from there.
 
-What is on disk is sent first, then frames that could not be written, then what is still in the
-accumulator. While the disk fails, the accumulator works as without a spool. Frames on disk hold
-neither URL nor token.
+Records on disk are sent first, then frames that could not be written, then the accumulator's
+entries. While the disk fails, the accumulator works as without a spool. Frames on disk hold neither
+URL nor token.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DiskOptions(NamedTuple):
 
 
 class DiskSource(Source):
-    """Spills the accumulator to disk, and fills leases with frames that are on disk by then."""
+    """A source that writes the accumulator's records to disk, and fills leases from there."""
 
     __slots__ = ("_hostname", "_lease", "_lock", "_options", "_queue", "_unwritten")
 
@@ -56,9 +56,9 @@ class DiskSource(Source):
         super().__init__(accumulator, options.max_bytes, codec)
         self._queue = queue
         self._options = options
-        # Guards the fields below, the queue, and draining the accumulator, because chunks must have
-        # the order of the entries. Held while entries are rendered and written. Re-entrant, because
-        # a signal handler may flush while it is held.
+        # Guards `_hostname`, `_unwritten`, `_lease`, `_queue`, and draining the accumulator,
+        # because chunks must have the order of the entries. Held while entries are rendered and
+        # written. Re-entrant, because a signal handler may flush while it is held.
         self._lock = threading.RLock()
         # The hostname in the stream's packets; None for the handler's own.
         self._hostname: str | None = None
@@ -105,7 +105,7 @@ class DiskSource(Source):
             self._hostname = hostname
 
     def takes_own_lines(self, lease: Lease) -> bool:
-        """They are never on disk, so they have a request of their own."""
+        """Return whether own lines may be sent now, in a request without records."""
         return lease.is_new and self._queue.recovered <= 0
 
     def fill(self, lease: Lease, room: int) -> None:
@@ -190,7 +190,7 @@ class DiskSource(Source):
                     self._add_fresh(frames, room)
                 ids += self._assign(lease, ids, frame_id, frames, stored)
             except BaseException:
-                # Perhaps raised by a signal handler: the drained frames are sent next.
+                # A signal handler may have raised it. The drained frames are sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
             on_disk = _on_disk(self._hostname)
@@ -217,7 +217,7 @@ class DiskSource(Source):
     def _assign(
         self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
     ) -> list[int]:
-        """Write the frame id of the leased chunks, and the fresh frames; return their chunk.
+        """Write the frame id of the leased chunks, and the fresh frames; return the new chunk.
 
         If the disk does not take the fresh frames, they are sent after the records on disk.
         """
@@ -248,7 +248,7 @@ class DiskSource(Source):
         drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
 
     def _keep(self) -> None:
-        """Let the accumulator know how much memory is held here."""
+        """Report to the accumulator how much memory is held here."""
         self._accumulator.resize_taken(self._leased_bytes + held_bytes(self._unwritten))
 
     @property

@@ -1,4 +1,4 @@
-"""The batch of one stream that is being sent, and the lease that it was made of.
+"""The batch of one stream that is being sent, and the lease that it was made from.
 
 One thread at a time calls the methods that change the batch; any thread may call `add_health`.
 """
@@ -21,7 +21,7 @@ from logplex_handler.metrics.metric_pairs import count
 
 # The most health lines that wait while nothing can be sent; a new one replaces the oldest.
 _MOST_HEALTH_LINES = 60
-# The metric of a line that shows if a receiver takes the stream, or refuses its URL.
+# The metric of a probe, which shows whether a receiver takes the stream or refuses its URL.
 _PROBE = count("logplex_handler.probe")
 
 
@@ -56,7 +56,7 @@ class InFlight:
         self._sending: tuple[Batch, Lease] | None = None
         self._is_filling = False
         self.sent_since = math.inf
-        # None until the first one, as most streams never have any.
+        # None until the first one, because most streams never have any.
         self._health_lines: deque[bytes] | None = None
 
     def set_destination(self, destination: Destination) -> None:
@@ -90,7 +90,7 @@ class InFlight:
         return bool(self._health_lines) or self._is_filling or self._sending is not None
 
     def age(self) -> float:
-        """Seconds since the oldest record of the batch, or else of those that wait, came."""
+        """Return the age, in seconds, of the oldest record in the batch, or else waiting."""
         sending = self._sending
         return self.source.age() if sending is None else time.monotonic() - sending[1].since
 
@@ -140,7 +140,7 @@ class InFlight:
                 self._fill(lease, room)
             is_filled = True
         finally:
-            # Unless a signal interrupted this before anything was taken: then it is done again.
+            # If a signal interrupted this before anything was taken, it is done again.
             if is_filled or lease.frames:
                 lease.is_outdated = True
                 batch.restart(lease.take_frames())
@@ -168,9 +168,9 @@ class InFlight:
         return Refusal() if self._sending is None else self._sending[0].refusal
 
     def carry_out(self, decision: Decision) -> None:
-        """Do with the part that was sent what was decided.
+        """Carry out the decision about the part that was sent.
 
-        A batch whose frames are all refused is kept, to begin again with more.
+        A batch whose frames are all refused is kept, and restarted with more.
         """
         if self._sending is None:
             return
@@ -202,7 +202,8 @@ class InFlight:
         self._end(batch, lease)
 
     def _end(self, batch: Batch, lease: Lease) -> None:
-        # The lease is kept until the source has forgotten it, because it alone knows the chunks.
+        # The lease is kept until the source has forgotten it, because only the lease knows the
+        # chunks.
         self.source.forget(lease)
         self._sending = None
         self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)

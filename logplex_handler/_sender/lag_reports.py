@@ -6,17 +6,17 @@ import time
 
 from logplex_handler._process.diagnostics import Diagnostics
 
-# Seconds that records may wait before that is reported; or twice `flush_interval`, if that is more.
+# The shortest lag, in seconds, that is reported; or twice `flush_interval`, if that is more.
 _BOUND = 60.0
-# Seconds after which the same lag is reported again. Before, only twice the lag is.
+# Seconds after which the same lag is reported again. Before, only twice the lag is reported.
 _AGAIN_AFTER = 3600.0
 
 
 class LagReports:
-    """What a handler reports of its lag. Any worker may call it; at worst, two report at once.
+    """A handler's reports of its lag. Any worker may call it; at worst, two report at once.
 
     Args:
-        remedy: What the person who reads it can change.
+        remedy: What the reader of the report can change.
     """
 
     def __init__(self, diagnostics: Diagnostics, flush_interval: float, remedy: str) -> None:
@@ -27,7 +27,7 @@ class LagReports:
         self._reported_at = 0.0
 
     def note(self, lag: float) -> None:
-        """Note how long delivered records had waited, in seconds, while nothing failed."""
+        """Report a long lag: the seconds that delivered records had waited while nothing failed."""
         if lag <= self._least:
             return
         now = time.monotonic()

@@ -1,8 +1,8 @@
 """One stream's requests: when the next one is due, and what follows from its answer.
 
-Nothing here waits or locks: the scheduler of `_delivery` sleeps until `due_in`, and `Backoff` keeps
-the waits after failures. One thread at a time calls `deliver`; the other members may be read
-meanwhile, and show the state before or after a request.
+Nothing here waits or locks: the worker pool of `_delivery` sleeps until a request is due, and
+`Backoff` keeps the waits after failures. One thread at a time calls `deliver`; the other members
+may be read meanwhile, and show the state before or after a request.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class SenderOptions:
 
 
 class Sender:
-    """Sends what is in flight, one request at a time.
+    """The sender of one stream's batches, one request at a time.
 
     Attributes:
         backoff: The wait after failures of this stream alone; the circuit breaker of its host has
-            another one.
+            its own.
         breaker: The circuit breaker of the destination's host; None without a destination.
         sent_at: When the last request was over, on the monotonic clock. It is set before the
             circuit breaker records the answer.
@@ -65,7 +65,7 @@ class Sender:
         self._flush_interval = flush_interval
         self._diagnostics = diagnostics
         self.breaker: CircuitBreaker | None = None
-        # Requests in a row that did not deliver their records.
+        # The number of requests in a row that did not deliver their records.
         self._failures = 0
         self.backoff = NO_BACKOFF
         # When a request failed, or the destination became known, on the monotonic clock.
@@ -137,8 +137,8 @@ class Sender:
         """Send one part of one batch within the given seconds.
 
         Returns:
-            What was done about the answer; None if there was nothing to send. If the URL is to be
-            looked up again, the stream has its `Resolution` do so.
+            The decision about the answer, or None if there was nothing to send. If the URL must be
+            looked up again, the stream's `Resolution` does so.
         """
         part = self.in_flight.next_part()
         destination = self.in_flight.destination

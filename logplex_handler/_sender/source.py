@@ -1,4 +1,4 @@
-"""The source of a stream's records: draining its accumulator makes the frames of a batch."""
+"""The source of a stream's records, which makes the frames of a batch from its accumulator."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from logplex_handler._wire.frames import (
     total_bytes,
 )
 
-# For each request its frame id and its frames.
+# The frame id and the frames of each request.
 Parts = Sequence[tuple[str, Sequence[Frame]]]
 Render = Callable[[Iterable[Entry]], Iterable[Rendered]]
 
-# Entries taken at a time: about a millisecond of work.
+# The most entries taken at a time: about a millisecond of work.
 _ENTRIES_AT_ONCE = 500
 # Bytes that Python uses for a frame in addition to its content.
 _FRAME_OVERHEAD = 48
 # Seconds of work after which the worker yields the global interpreter lock to the application's
-# threads, and seconds for which it yields at least. A caller may wait for the lock meanwhile.
-# Yielding more often would disturb more calls, and less often each of them for longer.
+# threads, and the least seconds for which it yields. A caller may wait for the lock meanwhile.
+# Yielding more often would delay more calls, and yielding less often would delay each for longer.
 _SLICE = 0.003
 _PAUSE = 0.000_05
 
@@ -76,7 +76,7 @@ class Lease:
 
 
 class Source:
-    """The records that wait in a stream's accumulator. With a spool, it is a `DiskSource`.
+    """The records that wait in a stream's accumulator. With a spool, a `DiskSource` replaces it.
 
     Any thread may call `spill`, `count_recovered` and `backlog`. Only the delivering thread calls
     the other methods.
@@ -101,13 +101,13 @@ class Source:
         return self._accumulator.backlog()
 
     def age(self) -> float:
-        """Seconds since the oldest waiting record was logged, or came; 0 if none waits."""
+        """Return the seconds since the oldest waiting record was logged or queued, or 0."""
         accumulator = self._accumulator
         with accumulator.lock:
             if not accumulator.entries:
                 return 0.0
             logged_at, since = self._codec.created(accumulator.entries[0]), accumulator.since
-        # A record may have any time, and the accumulator may never have been empty.
+        # A record may have any time, and `since` is too early if the accumulator was never empty.
         return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
 
     def readable_in(self, now: float) -> float:
@@ -147,8 +147,11 @@ class Source:
         """Count records that a dead process left on disk; they come before all others."""
 
     def persist(self) -> int | None:
-        """Write all records waiting in memory to disk, because the process ends; return how many
-        taken records could not be written, or None without a disk."""
+        """Write all records waiting in memory to disk, because the process ends.
+
+        Returns:
+            How many taken records could not be written, or None without a disk.
+        """
         return None
 
     def discard(self) -> None:
@@ -161,7 +164,7 @@ def drain(
     """Add the frames of waiting entries in order: as many as fit, and at least those of one entry.
 
     An entry that cannot be rendered is dropped, so that it does not stop the others. If a signal
-    interrupts this, the frames that were added stay, and the other entries are given back.
+    interrupts this, the frames that were added stay, and the other entries are put back.
 
     Args:
         max_bytes: The limit for all frames together, including those already there.
@@ -174,7 +177,7 @@ def drain(
     while is_more:
         most = _likely_to_fit(done, filled, max_bytes)
         entries = accumulator.take(most)
-        # If fewer waited, what has come meanwhile is for the next batch.
+        # If fewer waited, later entries are for the next batch.
         is_more = len(entries) == most
         done += len(entries)
         added = 0
@@ -204,7 +207,7 @@ def held_bytes(frames: Iterable[Frame]) -> int:
 
 
 def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
-    """The same, with consecutive entries of one frame each as runs, which cost less."""
+    """Yield the same, with consecutive entries of one frame each as runs, which cost less."""
     frames: list[bytes] = []
     for one in rendered:
         room -= one.size if isinstance(one, Run) else total_bytes(one)
@@ -220,7 +223,7 @@ def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
 
 
 def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
-    """Return frames that stay together, with the number of their entries. Too long a run is cut."""
+    """Return frames that stay together, with the number of their entries. A run too long is cut."""
     if not isinstance(rendered, Run):
         return [(linked(rendered), 1)]
     if rendered.size <= room:
@@ -229,6 +232,6 @@ def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:
-    """Return the number of entries that will fit if they are like those before; at least one."""
+    """Return the number of entries that will fit if they are like earlier ones; at least one."""
     likely = max_bytes * entries // size - entries if entries and size else _ENTRIES_AT_ONCE
     return max(1, min(likely, _ENTRIES_AT_ONCE))

@@ -22,9 +22,9 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # The id of a stream as it is written to disk; None for the handler's own URL.
 StreamId = str | int | None
 
-# Characters of a stream's id that is written to disk. None should be nearly as long.
+# The longest stream id, in characters, that is written to disk. No id should be nearly as long.
 MAX_STREAM_ID = 10_000
-# Records of a chunk. No batch of 8,000,000 bytes has as many.
+# The most records of a chunk. No batch of 8,000,000 bytes has as many.
 _MAX_RECORDS = 1_000_000
 # The form of this package's frame ids. Other content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
@@ -38,9 +38,9 @@ class Chunk(NamedTuple):
     Attributes:
         hostname: The hostname in the packets; None for the handler's own.
         frame_id: The id under which they are sent; None if they never were.
-        recovered: Whether a dead process left them.
-        written_at: When they were written, in seconds since the epoch.
-        frames: Empty if the row is damaged.
+        recovered: Whether a dead process left the frames.
+        written_at: When the frames were written, in seconds since the epoch.
+        frames: The frames, or none if the chunk is damaged.
     """
 
     id: int
@@ -56,7 +56,7 @@ class Chunk(NamedTuple):
         return total_bytes(self.frames)
 
 
-# The values of a row may be anything, because the file may be damaged.
+# The values of an SQL row may be anything, because the file may be damaged.
 
 
 def chunk_of(
@@ -69,7 +69,7 @@ def chunk_of(
     sizes: str | None,
     body: object,
 ) -> Chunk:
-    """Return the chunk of a row."""
+    """Return the chunk in an SQL row."""
     frames: list[Frame] = []
     if isinstance(body, bytes) and records == records_of(records):
         with contextlib.suppress(ValueError, TypeError, OverflowError, RecursionError):
@@ -86,12 +86,12 @@ def chunk_of(
 
 
 def records_of(number: object) -> int:
-    """Return the number of records of a row, or 1 if that cannot be."""
+    """Return the number of records of a chunk, or 1 if the number is impossible."""
     return number if isinstance(number, int) and 1 <= number <= _MAX_RECORDS else 1
 
 
 def is_stream_id(stream: object) -> TypeGuard[StreamId]:
-    """Whether a handler may have written this id; another process must know the stream by it."""
+    """Return whether the id can be on disk, where other processes know the stream by it."""
     if type(stream) is str:
         is_short = len(stream) <= MAX_STREAM_ID
         return is_short and not any("\ud800" <= character <= "\udfff" for character in stream)
@@ -103,8 +103,10 @@ def records_in(frames: Sequence[Frame]) -> int:
 
 
 def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
-    """The body, the number of frames of each record as JSON (None if each has one), and the number
-    of records."""
+    """Return the body, the number of frames of each record, and the number of records.
+
+    The second is JSON, or None if each record has one frame.
+    """
     body = b"".join(flattened(frames))
     if PieceFrame not in map(type, frames):
         return body, None, frame_count(frames)
@@ -126,7 +128,7 @@ def _sizes(frames: Sequence[Frame]) -> list[int]:
 
 
 def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
-    """Return the frames of a body, or a ValueError or TypeError; the opposite of `packed`."""
+    """Return the frames of a body, the opposite of `packed`. Raises ValueError or TypeError."""
     frames = _split(body)
     if sizes is None:
         if len(frames) != records:

@@ -24,15 +24,16 @@ CREATE TABLE chunks (
     records INTEGER NOT NULL,
     sizes TEXT
 )"""
-# `place` increases from one chunk of a stream to the next; `part`, among those that replaced one.
-# The column `stream` has no type, so that the number 1 and the text "1" differ. The bodies have a
-# table of their own, so that a chunk gets its frame id without being written again.
+# `place` increases from one chunk of a stream to the next, and `part` among the chunks that
+# replaced one. The column `stream` has no type, so that the number 1 and the text "1" differ. The
+# bodies have their own table, so that a chunk can get its frame id without being written again.
 _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
 _INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
 _STATEMENTS = (_TABLE, _BODIES, _INDEX)
 
 _PAGE = 16_384
-# Pages in the log, 16 MiB, after which they are copied to their places, which waits for the disk.
+# The pages in the log (16 MiB) after which SQLite copies them to their places, and waits for the
+# disk.
 _CHECKPOINT_PAGES = 1024
 
 
@@ -65,7 +66,7 @@ def opened(
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         db.text_factory = _text
-        # Nothing else is read of another program's file.
+        # Nothing else of another program's file is read.
         patiently(lambda: _is_made(db))
         # Must be set before the first page is written. Large pages cost less, because chunks are
         # large.
@@ -73,8 +74,8 @@ def opened(
         # Deleted content is not overwritten: no other user can read the file.
         db.execute("PRAGMA secure_delete = OFF")
         patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        # With this setting, a crash of the process loses nothing, and one of the machine loses the
-        # last moments.
+        # With this setting, a crash of the process loses nothing, and a crash of the machine loses
+        # the last moments.
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES:d}")
         db.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT_PAGES * _PAGE:d}")
@@ -94,7 +95,7 @@ def opened(
 
 
 def _text(content: bytes) -> str | bytes:
-    """A text of a row. The bytes are no text where a str is expected, if they are not UTF-8."""
+    """Return the text of a column, or its bytes if they are not UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -112,7 +113,7 @@ def check_schema(db: sqlite3.Connection) -> None:
 
 
 def _is_made(db: sqlite3.Connection) -> bool:
-    """Whether the file has the tables of a spool, or else is empty; otherwise a SpoolError."""
+    """Return whether the file has a spool's tables or is empty; else raise a SpoolError."""
     [(application,)] = db.execute("PRAGMA application_id")
     [(version,)] = db.execute("PRAGMA user_version")
     if (application, version) == (_APPLICATION, _VERSION):
@@ -128,7 +129,7 @@ def _is_made(db: sqlite3.Connection) -> bool:
 def _create(path: str) -> None:
     """Create the file so that no other user can read it. SQLite's files next to it get its mode."""
     try:
-        # An existing file is not opened: to close it would release the locks of this process.
+        # An existing file is not opened: closing it would release the locks of this process.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         status = os.stat(path)
@@ -139,7 +140,7 @@ def _create(path: str) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Keep other users from reading the files, also if another program has created them."""
+    """Keep other users from reading the files, even if another program created them."""
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:

@@ -26,14 +26,14 @@ MAX_OWNER = 2**62
 
 @dataclass
 class _File:
-    """The file of locks of one spool, as this process (`pid`) has it open.
+    """The lock file of one spool, as this process (`pid`) has it open.
 
-    There is one descriptor, since closing any of a file releases all locks that the process has in
-    it.
+    There is one descriptor, because closing any descriptor of a file releases all of the process's
+    locks in it.
     """
 
     descriptor: int
-    # Its device and inode.
+    # The file's device and inode.
     identity: tuple[int, int]
     pid: int
     # The owners whose locks this process holds.
@@ -41,7 +41,7 @@ class _File:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still is: a program that becomes a daemon closes all descriptors it has."""
+        """Whether the file is still open: a program that becomes a daemon closes everything."""
         try:
             return _identity(self.descriptor) == self.identity
         except OSError:
@@ -57,7 +57,8 @@ class _Files(dict[str, _File]):
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        # Guards the files. A thread of the parent may have held the lock.
+        # Guards `_files` and its files. New in a child, because a thread of the parent may have
+        # held the old one.
         self.lock = threading.RLock()
 
 
@@ -73,7 +74,7 @@ class OwnerLock:
     """A new owner of the spool at a path, alive until `release` or the end of the process.
 
     Raises:
-        OSError: The file of locks cannot be created.
+        OSError: The lock file cannot be created.
     """
 
     def __init__(self, path: str) -> None:
@@ -86,10 +87,10 @@ class OwnerLock:
                 file = _files[path] = _File(descriptor, _identity(descriptor), os.getpid())
             if old is not None and old is not file:
                 if old.pid == file.pid:
-                    # Their locks ended when the program closed the descriptor.
+                    # The owners' locks ended when the program closed the descriptor.
                     file.owners |= {owner for owner in old.owners if _acquired(file, owner)}
                 else:
-                    # The parent's: to close it here does not release the parent's locks.
+                    # The file is the parent's. Closing it here does not release the parent's locks.
                     _close(old)
             if not _acquired(file, self.owner):
                 self._close_if_unused(file)
@@ -150,7 +151,7 @@ def _acquired(file: _File, owner: int) -> bool:
 
 
 def _opened(path: str) -> int:
-    """Open the file of locks for the spool at a path; it belongs to the spool's user."""
+    """Open the lock file for the spool at a path; it belongs to the spool's user."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(path + _SUFFIX, flags, 0o600)
     try:

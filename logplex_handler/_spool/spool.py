@@ -1,7 +1,7 @@
 """Undelivered batches on disk, in one SQLite file for all processes that use its path.
 
-A row is a chunk of one stream's frames. It belongs to an owner; a process has one owner for each of
-its handlers. When an owner is dead, another one takes over its rows. Chunks that are sent together
+A chunk holds frames of one stream. It belongs to an owner; a process has one owner for each of its
+handlers. When an owner is dead, another one takes over its chunks. Chunks that are sent together
 have one frame id, which is on disk before they are sent. Neither a URL nor a token is ever written.
 """
 
@@ -45,15 +45,15 @@ _CHUNKS = (
 )
 _IN_ORDER = f"{_CHUNKS} ORDER BY place, part"
 _OF_FRAME_ID = f"{_CHUNKS} AND frame_id = :frame_id ORDER BY place, part"
-# Owners that this package never has become one that is dead.
+# Chunks with an impossible owner get this one, which is always dead.
 _NO_OWNER = 0
 _DISOWN = (
     f"UPDATE chunks SET owner = {_NO_OWNER} "  # nosec B608
     f"WHERE typeof(owner) <> 'integer' OR owner NOT BETWEEN {_NO_OWNER} AND {MAX_OWNER}"
 )
 _SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
-# Bytes of the columns but the body: far more than the sizes of any chunk's records. To move a row
-# takes as much room again.
+# The most bytes of a chunk's columns without the body: far more than the sizes of its records need.
+# Moving a chunk takes as much room again.
 _MAX_COLUMNS = 4_000_000
 # Without the cast, a text is only as long as the part before its first NUL.
 _LENGTHS = " + ".join(
@@ -65,11 +65,11 @@ _LEFT = (
     f"records, place FROM chunks WHERE owner = ? AND ({_SERVED})"
 )
 _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({_SERVED})"  # nosec B608
-# Nanoseconds since the epoch in the year 2116. No clock is that wrong.
+# The latest place, in nanoseconds since the epoch: the year 2116. No clock is that wrong.
 _MAX_PLACE = 2**62
-# Pages by which a file may be too large while chunks are taken over.
+# The number of pages by which a file may be too large while chunks are taken over.
 _SPARE_PAGES = 64
-# Damaged chunks that are read at a time.
+# The most damaged chunks that are read at a time.
 _MAX_DAMAGED = 1000
 
 
@@ -90,10 +90,10 @@ class Served(NamedTuple):
 
 
 class Spool(Transactions):
-    """A handler's rows in the file. Any thread may use it.
+    """A handler's chunks in the file. Any thread may use it.
 
-    Each method here is one transaction, except `take_over`, which is two. They raise a SpoolError
-    if the file cannot be used.
+    Each method is one transaction, except `take_over`, which is two. All raise a SpoolError if the
+    file cannot be used.
     """
 
     def __init__(self, options: SpoolOptions) -> None:
@@ -181,7 +181,7 @@ class Spool(Transactions):
         """Take over the chunks of dead owners.
 
         Returns:
-            The number of records of each stream, and of those whose stream is damaged.
+            The number of records of each stream, and the number of those whose stream is damaged.
         """
         found: Counter[StreamId] = Counter()
         lost = 0
@@ -192,7 +192,8 @@ class Spool(Transactions):
             try:
                 for owner in dead:
                     lost += self._adopt(db, owner, served, found)
-                # Before the claims are released, or another process could take the chunks as well.
+                # Commit before the claims are released, or another process could take the chunks,
+                # too.
                 db.execute("COMMIT")
                 db.execute("BEGIN")
             finally:
@@ -237,14 +238,14 @@ class Spool(Transactions):
         return id or 0
 
     def _next_place(self) -> int:
-        """A place after all others, including those of earlier processes: the clock gives it."""
+        """Return a place after all others, including those of earlier processes, by the clock."""
         self._last_place = max(self._last_place + 1, time.time_ns())
         return self._last_place
 
 
 @contextlib.contextmanager
 def _spare_pages(db: sqlite3.Connection) -> Iterator[None]:
-    """Let rows be moved within a full file, for which SQLite may need pages for a moment."""
+    """Let chunks move within a full file, for which SQLite may briefly need more pages."""
     [(pages,)] = db.execute("PRAGMA max_page_count")
     db.execute(f"PRAGMA max_page_count = {pages + _SPARE_PAGES:d}")
     try:
@@ -265,14 +266,14 @@ def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
 def _chunks(
     db: sqlite3.Connection, statement: str, key: Mapping[str, object], exclude: Collection[int]
 ) -> Iterator[Chunk]:
-    """The chunks that a statement finds, read one by one."""
+    """Yield the chunks that a statement finds, read one by one."""
     for row in db.execute(statement, key):
         if row[0] not in exclude:
             yield chunk_of(*row)
 
 
 def _that_fit(first: Chunk, others: Iterable[Chunk], max_bytes: int) -> list[Chunk]:
-    """The first chunk, and those that follow it until one is of other origin or does not fit."""
+    """Return the first chunk and the next ones, until one has another origin or does not fit."""
     chunks = [first]
     size = first.size
     for chunk in others:

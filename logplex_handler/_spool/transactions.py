@@ -1,7 +1,7 @@
-"""Transactions on the spool's file: one at a time here, patient with other processes.
+"""Transactions on the spool's file: one at a time in this process, and patient with others.
 
-The file is opened for the first of them, and closed before the process forks: a connection, and the
-locks of SQLite, must not be carried into a child.
+The file is opened for the first transaction, and closed before the process forks: a child must
+inherit neither a connection nor the locks of SQLite.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from logplex_handler._process import forks
 from logplex_handler._spool.database import SpoolError, check_schema, opened
 from logplex_handler._spool.owner_locks import OwnerLock
 
-# Seconds that one process waits for the others' transactions, each of which takes milliseconds; and
-# even after the deadline, because records that are not written then are lost.
+# The longest waits, in seconds, for other processes' transactions, each of which takes
+# milliseconds: before the deadline, and even after it, because records that are not written then
+# are lost.
 _PATIENCE = 5.0
 _LAST_PATIENCE = 0.2
-# Instructions of SQLite's virtual machine between two calls of the function that counts them; and
-# calls after which a transaction is given up, which is some 100 times the longest of a large file.
+# The instructions of SQLite's virtual machine between two calls of the function that counts the
+# calls; and the calls after which a transaction is given up, about 100 times as many as the longest
+# one takes in a large file.
 _INSTRUCTIONS = 100_000
 _MAX_CALLS = 5000
-# Seconds of waiting after which the remaining time is computed again.
+# The seconds that SQLite waits before the remaining time is computed again.
 _LOOK = 0.05
 
 
 class Transactions:
-    """A handler's way to the file. Any thread may use it."""
+    """A handler's access to the file. Any thread may use it."""
 
     def __init__(self, path: str, max_bytes: int) -> None:
         self._path = os.path.realpath(path)
         self._max_bytes = max_bytes
-        # Guards the fields below. Re-entrant, because a signal handler may flush while it is held.
+        # Guards transactions, `_db`, `_owner_lock` and `_schema`. Re-entrant, because a signal
+        # handler may flush while it is held.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._owner_lock: OwnerLock | None = None
         # The version of the file's tables that was checked last.
         self._schema = 0
-        # Why the file cannot be used any more; empty if it can. And whether it is damaged.
+        # Why the file cannot be used any more, or empty if it can; and whether it is damaged.
         self._broken = ""
         self._is_damaged = False
         # The deadline of a closing handler, on the monotonic clock; and whether other processes
@@ -55,14 +58,14 @@ class Transactions:
 
     @property
     def owner_lock(self) -> OwnerLock:
-        """The owner that keeps other processes from this handler's chunks, in a transaction."""
+        """The owner of this handler's chunks. Only for use within a transaction."""
         if self._owner_lock is None:
             raise SpoolError("not open")
         return self._owner_lock
 
     @contextlib.contextmanager
     def begin(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction; a SpoolError if the file cannot be used just now."""
+        """Run one transaction; raise a SpoolError if the file cannot be used just now."""
         if not self._lock.acquire(timeout=self._patience()):
             raise self._failure(sqlite3.OperationalError("locked"))
         try:
@@ -113,7 +116,7 @@ class Transactions:
                 call()
                 return
             except sqlite3.OperationalError as error:
-                # The clock may stand still, in a test of the application.
+                # In an application's tests, the clock may stand still.
                 taken = max(waited, time.monotonic() - began)
                 if "locked" not in str(error) or taken >= self._patience():
                     raise
@@ -144,7 +147,7 @@ class Transactions:
             # The file is not a database, or it is damaged.
             self._broken = why
             self._is_damaged = True
-        # Otherwise each of many streams would wait for the same reason.
+        # Otherwise, each of many streams would wait for the same reason.
         self._is_hopeless = "locked" in why and time.monotonic() > self._deadline
         return SpoolError(why, for_good=self._is_damaged)
 
@@ -162,7 +165,7 @@ class Transactions:
 
     def _connect(self) -> sqlite3.Connection:
         if any(path == self._path and pid != os.getpid() for path, pid, _ in _opened.values()):
-            # SQLite would take the parent's locks for its own.
+            # SQLite would take the parent's locks for the child's.
             self._broken = "it was open in the parent, which has forked without telling Python"
             raise SpoolError(self._broken)
         with contextlib.ExitStack() as undo:
@@ -198,10 +201,11 @@ class Transactions:
     after_fork_in_child = after_fork_in_parent
 
 
-# What Python raises for values of a damaged row that SQLite does not mind.
+# The errors that Python raises for values of a damaged chunk that SQLite accepts.
 _OF_DAMAGE = (TypeError, ValueError, OverflowError, MemoryError, RecursionError)
 
 _numbers = itertools.count()
-# Open connections by the number of their owner, with path and process. They are kept here because a
-# child that has inherited one must not close it: that would end the locks of the parent.
+# The open connections, with their path and process, by the number of their `Transactions`. They are
+# kept here because a child must not close one that it has inherited: that would end the parent's
+# locks.
 _opened: dict[int, tuple[str, int, sqlite3.Connection]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 from dataclasses import dataclass
 
-# Seconds: the longest wait that a receiver, or the application, may ask for.
+# The longest wait, in seconds, that a receiver or the application may ask for.
 LONGEST_ASKED_WAIT = 600.0
 
 
@@ -22,7 +22,7 @@ class Answer:
         stale_connection: Whether the connection had been kept open and turned out to be closed.
         bytes_sent: The size of the body as it was sent, perhaps compressed.
         was_tried: Whether there was a request at all.
-        timed_out: Whether the receiver could not be reached within the whole time-out, or its name
+        timed_out: Whether the receiver did not answer within the whole time-out, or its name could
             not be resolved.
     """
 
@@ -41,14 +41,15 @@ class Answer:
 
 def within_bounds(asked: float | None) -> float | None:
     """Return the part of a requested wait that is obeyed, in seconds: at most 10 minutes."""
-    # `max` gives 0 if the other one is not a number.
+    # `max` returns 0 if `asked` is not a number.
     return None if asked is None else min(max(0.0, asked), LONGEST_ASKED_WAIT)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds that a Retry-After header asks for, in either of its forms; at most 10 minutes.
+    """Return the seconds that a Retry-After header of either form asks for, at most 10 minutes.
 
-    None if the header is missing or makes no sense. `now` is in seconds since the epoch.
+    The result is None if the header is missing or makes no sense. `now` is in seconds since the
+    epoch.
     """
     if value is None:
         return None

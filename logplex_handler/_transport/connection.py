@@ -1,4 +1,4 @@
-"""Connections of urllib3 that give up at a deadline, and have a short way for later requests.
+"""urllib3 connections that give up at a deadline, and have a short way for later requests.
 
 The timeouts of requests and urllib3 apply to each read, so an answer that comes byte by byte could
 take for ever.
@@ -37,11 +37,11 @@ if not issubclass(HTTPConnection, http.client.HTTPConnection):
 
 # A body is sent in pieces of this many bytes, so that the deadline is checked between them.
 _PIECE = 524_288
-# Bytes. A longer answer is not read to its end: its connection is closed instead.
+# The most bytes of an answer that are read. If it is longer, its connection is closed.
 MAX_ANSWER = 65_536
 # Bytes that are read at first. Logplex's answer takes a few hundred.
 _FIRST_READ = 8192
-# A whole answer like nearly all of them.
+# A whole answer, as nearly all answers are.
 _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n")
 
 # When a request is given up, on the monotonic clock.
@@ -51,15 +51,15 @@ _public: CallVar[bool] = CallVar("public")
 
 
 def until(deadline: float) -> AbstractContextManager[None]:
-    """Within it, bounded connections raise TimeoutError once the deadline has passed."""
+    """Return a context in which bounded connections raise TimeoutError after the deadline."""
     return _deadline.set(deadline)
 
 
 def public_addresses_only() -> AbstractContextManager[None]:
-    """Within it, bounded connections raise PrivateAddress for names without a public address.
+    """Return a context in which bounded connections are made to public addresses only.
 
-    They are resolved once, so a name cannot resolve to another address when it is connected to. A
-    proxy's address may be private.
+    A name without one raises PrivateAddress. Names are resolved once, so that a name cannot have
+    another address when the connection is made. A proxy's address may be private.
     """
     return _public.set(True)
 
@@ -69,7 +69,7 @@ class PrivateAddress(NewConnectionError):
 
 
 def _bounded(timeout: float | None) -> float | None:
-    """Seconds that one operation may take: its own timeout, or the time until the deadline."""
+    """Return the seconds for one operation: its own timeout, or the time until the deadline."""
     deadline = _deadline.get()
     if deadline is None:
         return timeout
@@ -93,9 +93,10 @@ class _OpenSockets:
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def after_fork_in_child(self) -> None:
-        """Close the child's copies, or the receiver would not see the parent close its own.
+        """Close the child's copies, so that the receiver notices when the parent closes its own.
 
-        Only the descriptors: pools and sessions have locks, which a thread of the parent may hold.
+        Only the descriptors are closed: pools and sessions have locks, which a thread of the parent
+        may hold.
         """
         for sock in list(self.sockets):
             # If an answer is being read, `close` would wait for its reader.
@@ -110,10 +111,10 @@ forks.register(_open_sockets)
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, each time for at most the time that is left.
+    """A reader of a socket, for which a read takes at most the time that is left.
 
     Args:
-        received: What was read from it before, and is to be read again.
+        received: Bytes that were read from the socket before, and are to be read again.
     """
 
     def __init__(self, sock: socket.socket, received: bytes) -> None:
@@ -166,7 +167,7 @@ class _BoundedResponse(http.client.HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         """Return the status of the answer, without interim answers such as 103.
 
-        The standard library only skips 100; the answer after another interim one would be taken for
+        The standard library skips only 100. It would take the answer after another interim one for
         that of the next request.
         """
         while True:
@@ -181,8 +182,8 @@ def _addresses(name: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except RuntimeError:
-        # gevent asks in a thread, and Python 3.12 starts none any more once it is about to exit.
-        # Any, as gevent need not be installed where types are checked.
+        # gevent resolves names in a thread, and Python 3.12 starts no thread once it is about to
+        # exit. Any, because gevent need not be installed where types are checked.
         gevent: Any = sys.modules.get("gevent")
         if gevent is None:
             raise
@@ -193,17 +194,17 @@ def _addresses(name: str, port: int) -> list[str]:
 
 
 class BoundedHTTPConnection(HTTPConnection):
-    """A connection that is held to the deadline."""
+    """A connection that observes the deadline."""
 
     response_class = _BoundedResponse
 
     def _new_conn(self) -> socket.socket:
-        """Try one address of the name after the other, all of them within the deadline."""
+        """Try the addresses of the name one after the other, all within the deadline."""
         name, timeout = self._dns_host, self.timeout
         try:
             addresses = _addresses(name, self.port)
         except OSError as error:
-            # The stubs ask for the error of `getaddrinfo` alone.
+            # The stubs allow only the error of `getaddrinfo`.
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
         if _public.get() and self.proxy is None:
             addresses = [address for address in addresses if is_public(address)]
@@ -241,7 +242,7 @@ class BoundedHTTPConnection(HTTPConnection):
             super().send(data)
             return
         timeout = sock.gettimeout()
-        # A slice of it is no copy.
+        # Slicing a memoryview copies nothing.
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
             sock.settimeout(_bounded(timeout))
@@ -251,7 +252,7 @@ class BoundedHTTPConnection(HTTPConnection):
     def send_whole(self, head: bytes, body: bytes, timeout: float) -> None:
         """Send a request on the open connection, in one piece unless it is large."""
         self.sock.settimeout(timeout)
-        # The receiver may have answered, and closed the connection, without reading all of it.
+        # The receiver may have answered, and closed the connection, without reading everything.
         with suppress(BrokenPipeError, ConnectionResetError):
             if len(body) <= _PIECE:
                 self.send(head + body)
@@ -268,7 +269,7 @@ class BoundedHTTPConnection(HTTPConnection):
         timeout = sock.gettimeout()
         sock.settimeout(_bounded(timeout))
         received = sock.recv(_FIRST_READ)
-        # Without the parsers of the standard library, whose objects would cost more than all else.
+        # The standard library's parsers would cost more than everything else.
         if _NO_CONTENT.fullmatch(received) and b"close" not in received.lower():
             return 204, None
         sock.settimeout(timeout)

@@ -33,7 +33,7 @@ def dissolve(error: BaseException) -> None:
 
 
 def clear_variables(error: BaseException) -> None:
-    """Empty the frames of an exception that is re-raised: error reporters may show variables."""
+    """Empty the frames of an exception to be re-raised: error reporters may show variables."""
     for one in _chain(error):
         traceback.clear_frames(one.__traceback__)
 
@@ -48,7 +48,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _causes(error: Exception) -> list[object]:
-    """Return the error of urllib3 behind one of requests, and what it was raised with."""
+    """Return the urllib3 error behind an error of requests, and its arguments."""
     reason = error.args[0] if error.args else None
     reason = getattr(reason, "reason", reason)
     return [reason, *getattr(reason, "args", ())]
@@ -63,14 +63,14 @@ def name(error: Exception) -> str:
 
 
 def setting_at_fault(error: Exception) -> str:
-    """The setting that keeps any request from being sent, and the cure; empty if none is known.
+    """Return the setting that prevents all requests, with the remedy; empty if none is known.
 
-    It shows no value, since the URL of a proxy may hold credentials.
+    The text shows no value, because the URL of a proxy may hold credentials.
     """
     try:
         text = str(error)
     except Exception:
-        # One of the application's own, raised by its session.
+        # The application's session has raised its own error.
         return ""
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
         return f"{_proxy_variable()} names a SOCKS proxy: pip install 'requests[socks]'"

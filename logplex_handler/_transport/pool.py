@@ -17,7 +17,7 @@ from logplex_handler._transport.connection import BoundedHTTPConnection, Bounded
 
 
 class BoundedHTTPPool(HTTPConnectionPool):
-    """Connections to one host that are held to the deadline."""
+    """Connections to one host that observe the deadline."""
 
     ConnectionCls = BoundedHTTPConnection
 
@@ -28,17 +28,17 @@ class BoundedHTTPPool(HTTPConnectionPool):
             timeout: Seconds for each operation on the socket.
 
         Returns:
-            The status and the Retry-After header of the answer; None, and nothing is sent, if no
-            connection is open, or if requests through it differ, because it leads to a proxy.
+            The status and the Retry-After header of the answer; or None, without sending anything,
+            if no connection is open or they lead to a proxy, where requests differ.
 
         Raises:
-            requests.RequestException: The same as `requests` would raise.
+            requests.RequestException: As `requests` would raise it.
         """
         if self.pool is None or self.proxy is not None:
             return None
         idle = self.pool.queue
         try:
-            # Out of the pool meanwhile: at exit, urllib3 closes the connections that are in it.
+            # Out of the pool meanwhile: at exit, urllib3 closes the connections in it.
             connection = idle.pop()
         except IndexError:
             return None

@@ -36,13 +36,13 @@ class PreparedRequest:
     ) -> None:
         self.endpoint = destination.endpoint
         self._request = session.prepare_request(
-            # As an argument of the request, it takes precedence over ~/.netrc.
+            # An argument of the request takes precedence over ~/.netrc.
             requests.Request("POST", self.endpoint, auth=_credentials_come_later)
         )
         self._request.headers.update(headers)
-        # A proxy of the environment is on another machine, with a loopback of its own.
+        # The environment's proxy is on another machine, which has its own loopback.
         proxies = {"no_proxy": destination.address} if destination.is_loopback else {}
-        # Any, as the settings are of several types, and requests checks them.
+        # Any, because the settings are of several types, and requests checks them.
         settings: dict[str, Any] = dict(
             session.merge_environment_settings(
                 self._request.url, proxies, True, verify(session), None
@@ -55,7 +55,7 @@ class PreparedRequest:
             # The credentials must not be sent to another server.
             self._send = partial(session.send, allow_redirects=False, **settings)
             return
-        # An ordinary session would only look for cookies and redirects in addition.
+        # The adapter is enough: an ordinary session would only look for cookies and redirects, too.
         adapter = session.get_adapter(self.endpoint)
         self._send = lambda request, timeout: adapter.send(request, timeout=timeout, **settings)
         if isinstance(adapter, BoundedAdapter):
@@ -105,7 +105,7 @@ def _head(request: requests.PreparedRequest) -> str:
 
 
 def _read_out(response: requests.Response) -> None:
-    """Read the body of the answer, after which the connection can be used again."""
+    """Read the answer's body, so that the connection can be used again."""
     raw = response.raw
     try:
         if raw.read(MAX_ANSWER, decode_content=False) and raw.read(1):
@@ -116,5 +116,5 @@ def _read_out(response: requests.Response) -> None:
 
 
 def _credentials_come_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request without a secret, as it is kept."""
+    """Leave the request without a secret, because it is kept."""
     return request

@@ -1,4 +1,4 @@
-"""Sessions of requests that can be held to a deadline, and do not follow redirects."""
+"""Sessions of requests that observe a deadline, and do not follow redirects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SessionFactory = Callable[[], requests.Session]
 
 
 def new_session(factory: SessionFactory | None) -> requests.Session:
-    """Return a session of the factory, or an ordinary one; its requests can be held to a deadline.
+    """Return a session of the factory, or an ordinary one, whose requests observe a deadline.
 
     Raises:
         TypeError: The factory has not returned a session.
@@ -34,18 +34,18 @@ def new_session(factory: SessionFactory | None) -> requests.Session:
         # A cookie set for one customer must not be sent for the next one.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     bind(session)
-    # For `Response.next`, requests reads the whole body of a redirect that is not followed.
+    # For `Response.next`, requests would read the whole body of a redirect that is not followed.
     session.get_redirect_target = _no_target  # type: ignore[assignment,method-assign]
     return session
 
 
 def verify(session: requests.Session) -> str | bool:
-    """What to verify certificates with: a session may name a CA, but not turn the check off."""
+    """Return how to verify certificates: a session may name a CA, but not turn the check off."""
     return session.verify if isinstance(session.verify, str) else True
 
 
 def _no_target(response: requests.Response) -> None:
-    """No answer has a redirect target."""
+    """Return no redirect target for any answer."""
 
 
 _POOLS = {"http": BoundedHTTPPool, "https": BoundedHTTPSPool}
@@ -54,7 +54,7 @@ _POOLS = {"http": BoundedHTTPPool, "https": BoundedHTTPSPool}
 def bind(session: requests.Session) -> None:
     """Have the session's ordinary adapters use bounded connections, as they are configured.
 
-    An adapter of a class of the caller's own is left alone.
+    Adapters of other classes are left alone.
     """
     for prefix, adapter in list(session.adapters.items()):
         if type(adapter) is HTTPAdapter:
@@ -95,8 +95,8 @@ class BoundedAdapter(HTTPAdapter):
     def post_again(self, head: bytes, body: bytes, timeout: float) -> tuple[int, str | None] | None:
         """See `BoundedHTTPPool.post_again`.
 
-        None also if a tool has replaced the methods of requests or urllib3 that it leaves out since
-        this module was imported, as `responses` does.
+        The result is None, too, if a tool such as `responses` has replaced, since this module was
+        imported, the methods of requests or urllib3 that this call skips.
         """
         pool = self.last_pool
         is_ordinary = HTTPAdapter.send is _SEND and HTTPConnectionPool.urlopen is _URLOPEN
@@ -104,7 +104,7 @@ class BoundedAdapter(HTTPAdapter):
             return None
         return pool.post_again(head, body, timeout)
 
-    # Any in the next two, as requests passes on what it has no types for.
+    # Any in the next two methods: requests passes on arguments without types.
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
@@ -116,7 +116,7 @@ class BoundedAdapter(HTTPAdapter):
         return manager
 
     def close(self) -> None:
-        # While the interpreter exits, the finalizers that urllib3 leaves this to have run already.
+        # urllib3 leaves this to finalizers, which have already run while the interpreter exits.
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 (it cannot be iterated over)
                 manager.pools[key].close()

@@ -24,10 +24,10 @@ from logplex_handler._wire.destination import Destination
 # Logplex accepts only this exact type, without parameters.
 CONTENT_TYPE = "application/logplex-1"
 
-# A request is given up after this many times the time-out of a single read.
+# The longest time of a request, as a multiple of the time-out of a single read.
 TOTAL_TIMEOUTS = 4
-# Seconds. Logplex closes an idle connection after 5, and a request that is sent at that very moment
-# may or may not have arrived. So a connection that was idle for nearly as long is not used again.
+# The longest time, in seconds, for which an idle connection can be used again. Logplex closes it
+# after 5, and a request that is sent at that very moment may or may not have arrived.
 _MAX_IDLE = 4.0
 
 
@@ -59,7 +59,7 @@ class Transport:
         self.requests_took = 0.0
         # When the last request was over, on the monotonic clock; 0 while no connection is open.
         self._last_used = 0.0
-        # None while no connection is open.
+        # None while no connection is open, or if the application may change the session.
         self._prepared: PreparedRequest | None = None
 
     def post(
@@ -99,7 +99,8 @@ class Transport:
             )
             errors.dissolve(error)
         except BaseException as error:
-            # Perhaps raised by a signal handler, within libraries whose variables hold credentials.
+            # A signal handler may have raised it, within libraries whose variables hold
+            # credentials.
             self._disconnect(session)
             errors.clear_variables(error)
             raise
@@ -121,7 +122,7 @@ class Transport:
             self._session = None
 
     def _disconnect(self, session: requests.Session) -> None:
-        # The session, or its adapter, may be of a class of the application.
+        # The session, or its adapter, may be of an application class.
         with contextlib.suppress(Exception):
             session.close()
         self._last_used = 0.0
@@ -166,7 +167,7 @@ class Transport:
         is_own = self._options.session_factory is None
         prepared = PreparedRequest(session, destination, headers, is_own=is_own)
         if is_own:
-            # The application may change a session of its own at any time.
+            # Not kept otherwise: the application may change its own session at any time.
             self._prepared = prepared
         return prepared
 
@@ -175,14 +176,15 @@ class TransportPool:
     """Transports that are kept open, by host, for all streams that go there.
 
     An open connection may lead to a private address, so destinations that must not lead to one have
-    transports of their own. Any thread may use it.
+    their own transports. Any thread may use the pool.
     """
 
     def __init__(self, options: TransportOptions) -> None:
-        # Not later: this acquires a lock that a flushing caller may hold.
+        # Called here, and not later, because it acquires a lock that a flushing caller may hold.
         free_library_loggers()
         self._options = options
-        # Guards the fields below. Re-entrant because a garbage collection under it may log.
+        # Guards `_idle`, `_closed` and `requests_took`. Re-entrant, because a garbage collection
+        # may log while it is held.
         self._lock = threading.RLock()
         self._idle: dict[tuple[str, bool], list[Transport]] = {}
         self._closed = False
