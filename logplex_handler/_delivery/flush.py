@@ -78,9 +78,10 @@ class Flusher:
 
     def flush_soon(self) -> None:
         """Have all queued records delivered at once, without waiting for it."""
-        for stream in self._streams():
-            stream.accumulator.end_flush(stream.accumulator.begin_flush())
-            self._workers.notify(stream)
+        with self._without_locks():
+            for stream in self._streams():
+                stream.accumulator.end_flush(stream.accumulator.begin_flush())
+                self._workers.notify(stream)
 
     def flush(self, seconds: float) -> bool:
         """Have all queued records delivered; False if that takes longer than this many seconds.

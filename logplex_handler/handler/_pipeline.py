@@ -147,6 +147,7 @@ class Pipeline:
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_delivering=self._is_delivering,
+            make_room=lambda: self._flusher.flush_soon(),
             spool=self._spool,
             disk=disk,
             recover=self._recover,

@@ -81,12 +81,13 @@ class OpenIntake:
     Args:
         is_delivering: Whether the calling thread delivers; it must not wait for room that only it
             can make.
+        make_room: Called if a caller has to wait for long: other streams may have taken the room.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
     """
 
     __slots__ = (
         "_accumulator", "_diagnostics", "_drop_reports", "_is_closed", "_is_delivering",
-        "_max_block", "_on_news", "append", "takes_entries",
+        "_make_room", "_max_block", "_on_news", "append", "takes_entries",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +98,7 @@ class OpenIntake:
         diagnostics: Diagnostics,
         on_news: Callable[[], None],
         is_delivering: Callable[[], bool],
+        make_room: Callable[[], object],
         max_block: float | None,
     ) -> None:
         self.takes_entries = True
@@ -106,6 +108,7 @@ class OpenIntake:
         self._diagnostics = diagnostics
         self._on_news = on_news
         self._is_delivering = is_delivering
+        self._make_room = make_room
         self._max_block = max_block
         # The accumulator's own method, because it is called for every record.
         self.append: Callable[[Entry], bool] = (
@@ -132,6 +135,7 @@ class OpenIntake:
         countdown = Countdown(seconds)
         size, _ = self._accumulator.weigh(entry)
         is_due = None
+        is_made = False
         while is_due is None:
             self.wake()
             # In slices: if other entries take the room, more must be sent to make room for this
@@ -139,6 +143,9 @@ class OpenIntake:
             wait = min(max(0.0, countdown.left), _ROOM_POLL_INTERVAL)
             if not self._accumulator.wait_for_room(size, wait):
                 countdown.waited(wait)
+                if not is_made:
+                    is_made = True
+                    self._make_room()
             is_due = self._accumulator.put(entry, may_wait=countdown.left > 0)
         return is_due
 

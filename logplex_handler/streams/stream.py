@@ -62,6 +62,7 @@ class StreamContext:
         max_block: Seconds that a caller may wait for room; None if it does not wait.
         on_news: Called with a stream that has records to deliver or drops to report.
         is_delivering: Whether the calling thread is one that delivers.
+        make_room: Has what waits in all streams sent at once.
         recover: Called before each request, because records that dead processes left on disk come
             first.
     """
@@ -79,6 +80,7 @@ class StreamContext:
     max_block: float | None
     on_news: Callable[[Stream], None]
     is_delivering: Callable[[], bool]
+    make_room: Callable[[], object]
     spool: Spool | None
     disk: DiskOptions | None
     recover: Callable[[], object]
@@ -130,6 +132,7 @@ class Stream:
             diagnostics=context.diagnostics,
             on_news=on_news,
             is_delivering=context.is_delivering,
+            make_room=context.make_room,
             max_block=context.max_block,
         )
         self.intake: Intake = self._open_intake

@@ -91,6 +91,19 @@ def test_a_caller_that_waits_for_room_has_what_waits_sent_at_once():
             assert handler.stats().dropped == {}
 
 
+def test_a_caller_that_waits_for_room_has_what_waits_in_other_streams_sent_too():
+    """They have taken all of it with a few lines each, none of which is due."""
+    with receiving("t.1") as logplex:
+        url = logplex.url_for("t.1")
+        options = {"max_buffer_bytes": 30_000, "on_full": "block", "flush_interval": 60}
+        options["shutdown_timeout"] = 20
+        with logging_to(None, streams=lambda _: url, **options) as (logger, handler):
+            for stream in range(20):
+                for number in range(20):
+                    logger.info("line %d %s", number, "x" * 100, extra=to(stream))
+            assert handler.stats().dropped == {}
+
+
 def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
     """It wants another stream's accumulator, whose owner just then wants memory."""
     with serving(answer(503)) as server:
