@@ -147,7 +147,7 @@ class Pipeline:
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_delivering=self._is_delivering,
-            make_room=lambda: self._flusher.flush_soon(),
+            make_room=self._make_room,
             spool=self._spool,
             disk=disk,
             recover=self._recover,
@@ -218,6 +218,9 @@ class Pipeline:
                 "uWSGI runs no threads without --enable-threads: "
                 "records may wait until they are flushed, or the process exits",
             )
+
+    def _make_room(self) -> None:
+        self._flusher.flush_soon()
 
     def _is_delivering(self) -> bool:
         return self._worker_pool.is_current_thread()
