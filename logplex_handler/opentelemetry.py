@@ -39,13 +39,12 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
 
     Counters become increments, `count#http.server.requests.GET.200=17`, with the values of the
     attributes after the name, written as in log lines: `true`, `[a,b]`. A unit of letters follows
-    the number, as in `4ms`; another one, such as `m/s`, is a part of the name, and a count has
-    none. Gauges and up-down counters become samples. A histogram becomes
-    `.count`, `.min`, `.max`, `.mean`, `.p50`, `.p95` and `.p99` of the values since the previous
-    export. It has up to 160 buckets, which adapt to the values: a percentile is off by at most 9 %
-    if the largest value is 100,000 times the smallest, and by less if they are closer. A metric
-    that l2met could not read, such as a negative value, is left out and counted; the first such
-    failure of a name is logged.
+    the number, as in `4ms`; another unit, such as `m/s`, is a part of the name, and a count has
+    none. Gauges and up-down counters become samples. A histogram becomes `.count`, `.min`, `.max`,
+    `.mean`, `.p50`, `.p95` and `.p99` of the values since the previous export. It has up to 160
+    buckets, which adapt to the values: a percentile is off by at most 9 % if the largest value is
+    100,000 times the smallest, and by less if they are closer. A metric that l2met could not read,
+    such as a negative value, is left out and counted; the first such failure of a name is logged.
 
         PeriodicExportingMetricReader(
             LogplexMetricExporter(logging.getLogger("shop.metrics")), export_interval_millis=60_000
@@ -75,7 +74,7 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Log all metrics in one line or more; FAILURE if the logger does not log them."""
+        """Log all metrics in one or more lines; return FAILURE if the logger does not do so."""
         if not self._reporter.is_enabled():
             return MetricExportResult.FAILURE
         found = bridge.Gathered(self._reporter.leave_out)
@@ -118,7 +117,7 @@ def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _attributes(point: Any) -> dict[str, str]:
-    """The attributes as a line has them; those that are sequences without the quotes of JSON."""
+    """Return the attributes as a line has them; sequences are without the quotes of JSON."""
     given = (point.attributes or {}).items()
     return {
         key: value if isinstance(value, str) else text_of(value).replace('"', "")

@@ -26,7 +26,7 @@ _TICK = 0.5
 class ProcessMetrics:
     """Reports memory, CPU, threads, open files, garbage collections and the event loop's lag.
 
-    Metrics that Heroku has too have Heroku's names, so that the same charts show both:
+    Metrics that Heroku has, too, have Heroku's names, so that the same charts show both:
     `sample#memory_total=21MB`, `sample#memory_rss`, `sample#memory_swap`, `sample#load_avg_1m=2.46`
     (also `_5m`, `_15m`; of the machine). The others are `sample#process.cpu_percent` (of one core,
     since the previous report), `sample#process.threads`, `sample#process.open_files`,
@@ -98,7 +98,7 @@ class ProcessMetrics:
         return metric_pairs.sample("process.threads", self._process.num_threads())
 
     def _open_files(self) -> dict[str, str]:
-        # Sockets and pipes included, as in the limit of open files.
+        # This includes sockets and pipes, as the limit of open files does.
         return metric_pairs.sample("process.open_files", self._process.num_fds())
 
 
@@ -124,7 +124,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class _Pauses:
     """The number of garbage collections since the previous report, and the longest of them.
 
-    It needs no lock: a collection ends before the thread that it has interrupted goes on.
+    It needs no lock: a collection ends before the thread that it has interrupted continues.
     """
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class _Lag:
         self._closed = True
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        # In the loop's own thread.
+        # This runs in the loop's own thread.
         if not self._closed:
             self._due = loop.time() + _TICK
             # A copy of this context would keep alive what a request has set there.

@@ -69,13 +69,13 @@ class PrometheusBridge:
 
     def _collect(self) -> dict[str, str]:
         if self._pid != os.getpid():
-            # In a forked child: the parent reports what the parent has counted.
+            # This is a forked child: the parent reports what the parent has counted.
             self._begin()
         return self._gather().pairs()
 
     def _gather(self) -> bridge.Gathered:
-        # All families before the first increment is taken: collecting may fail in an application's
-        # function.
+        # Collect all families before taking the first increment: an application's function may
+        # fail.
         families = list(self._registry.collect())
         found = bridge.Gathered(self._leave_out)
         for family in families:
@@ -96,8 +96,11 @@ class PrometheusBridge:
     def _histograms(
         self, family: Any
     ) -> Iterator[tuple[str, list[float], list[tuple[float, float]], float]]:
-        """For each combination of labels: the name, the number of values in each bucket, the
-        buckets' bounds, and the sum of the values."""
+        """Yield the histogram of each combination of labels.
+
+        It consists of the name, the number of values in each bucket, the buckets' bounds, and the
+        sum of the values.
+        """
         by_labels: defaultdict[_Labels, dict[str, float]] = defaultdict(dict)
         for one in family.samples:
             kind = one.name.removeprefix(family.name)
@@ -112,7 +115,7 @@ class PrometheusBridge:
 
 
 def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:
-    """The number of values in each bucket and the buckets' bounds, from cumulative numbers."""
+    """Return the number of values in each bucket, and its bounds, from cumulative numbers."""
     counts, bounds, low, before = [], [], 0.0, 0.0
     for end, number in sorted((float(bound), number) for bound, number in up_to.items()):
         counts.append(number - before)

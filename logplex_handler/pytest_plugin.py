@@ -46,7 +46,7 @@ def logplex(
     The mark `logplex` changes the setup. During the test, `LOGPLEX_URL` is the receiver's URL, for
     handlers that the program creates itself and for subprocesses.
     """
-    # pytest loads this module in every session, also where no test uses the fixture.
+    # pytest loads this module in every session, even where no test uses the fixture.
     from logplex_handler.testing import LogplexCapture
 
     options: dict[str, Any] = {}
@@ -84,7 +84,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that sent anything malformed; for another failure, show the lines sent."""
+    """Fail a test that sent anything malformed; after another failure, show the lines sent."""
     try:
         result = yield
     except BaseException:

@@ -13,7 +13,7 @@ from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler.streams.stream import Job, Stream
 
-# A turn that no host has: none may be served before a request ends.
+# A turn that never comes: no host may be served before a request ends.
 NEVER = (math.inf, 0)
 
 
@@ -27,7 +27,7 @@ class Slot(IntEnum):
     LOOK_UP = 2
     # Look-ups that were given up, and have not returned.
     HUNG = 3
-    # Look-ups that have returned an answer that can be used.
+    # Look-ups that have returned a usable answer.
     ANSWERED = 4
     REPORT = 5
 
@@ -87,7 +87,7 @@ class FairQueue:
         return self._size
 
     def add(self, task: Task, breaker: CircuitBreaker, now: float) -> None:
-        """Put a request after the others to its host."""
+        """Add a request after the others for its host."""
         host = self._hosts.get(breaker)
         if host is None:
             host = self._hosts[breaker] = Host(breaker)
@@ -96,7 +96,7 @@ class FairQueue:
         self._update(host, now)
 
     def next_turn(self, *, is_probe: bool) -> tuple[float, int]:
-        """When the next host may be served, and a number that decides between equal times."""
+        """Return when the next host may be served, and a number to decide between equal times."""
         turns = self._turns[is_probe]
         while turns:
             turn = turns[0]
@@ -106,7 +106,7 @@ class FairQueue:
         return NEVER
 
     def first(self, now: float, *, is_probe: bool) -> Host | None:
-        """The host whose turn has come, as `next_turn` says; None if it must wait after all."""
+        """Return the host whose turn `next_turn` gave, or None if it must wait after all."""
         host = self._turns[is_probe][0][3]
         readiness = self._readiness(host, now)
         if readiness is not None and readiness[0] <= now and readiness[1] is is_probe:
@@ -121,7 +121,7 @@ class FairQueue:
         return host.waiting.popleft()
 
     def begin(self, host: Host, now: float) -> None:
-        """Note that a request begins; the host goes after the others."""
+        """Record that a request begins; the host goes behind the others."""
         host.in_progress += 1
         host.turn = None
         self._update(host, now)
@@ -132,7 +132,7 @@ class FairQueue:
         self._update(host, now)
 
     def update(self, breaker: CircuitBreaker, now: float) -> None:
-        """Note that the state of the circuit breaker or the urgency may have changed."""
+        """Update the host's turn after a change of its circuit breaker or of the urgency."""
         host = self._hosts.get(breaker)
         if host is not None:
             self._update(host, now)
@@ -155,7 +155,7 @@ class FairQueue:
             heapq.heappush(self._turns[is_probe], host.turn)
 
     def _readiness(self, host: Host, now: float) -> tuple[float, bool] | None:
-        """When the host may be served, and whether by a probe; None if a request must end first."""
+        """Return when the host may be served, and whether by a probe; None if it may not be."""
         breaker = host.breaker
         if not host.waiting:
             return None

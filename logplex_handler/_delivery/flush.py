@@ -1,4 +1,4 @@
-"""Flushing and closing: queued records are delivered at once, and the caller waits for it."""
+"""Flushing and closing: queued records are delivered at once, and the caller waits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler.streams.stream import Stream
 
-# Seconds without a finished task after which a caller that flushes does one itself. The workers may
-# be blocked by a lock that it holds.
+# Seconds without a finished task after which a flushing caller does one itself: the workers may be
+# blocked by a lock that it holds.
 _PATIENCE = 0.1
-# Seconds that a caller that flushes must have left to begin a request. With less it would likely be
-# cut off, and sent again.
+# The least seconds that a flushing caller must have left to begin a request. With less, the request
+# would likely be cut off, and sent again.
 _MIN_REQUEST = 1.0
-# Seconds between a `flush` and a `close` of the same shutdown, at most.
+# The most seconds between a `flush` and a `close` of the same shutdown.
 _SAME_SHUTDOWN = 1.0
 
 
@@ -36,13 +36,13 @@ class ShutdownClock:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        # On the monotonic clock: the deadline, and when the last flush ended.
+        # The deadline, and the end of the last flush, on the monotonic clock.
         self._deadline = self._flushed_at = -math.inf
         # Whether the whole process is about to end.
         self._for_process = False
 
     def start(self) -> None:
-        """From now on, further flushes and closing, however late, have the time that is left."""
+        """Give all later flushes and the closing, however late, only the time that is left."""
         self._for_process = True
         self._deadline = time.monotonic() + self.timeout
         self._flushed_at = math.inf
@@ -52,7 +52,7 @@ class ShutdownClock:
         is_same = now - self._flushed_at < _SAME_SHUTDOWN
         if not (is_same and (closing or self._for_process)):
             self._deadline = now + self.timeout
-        # Never more than the whole, if the clock was set back.
+        # Never more than the whole time, even if the clock was set back.
         return min(self.timeout, max(0.0, self._deadline - now))
 
     def flushed(self) -> None:
@@ -77,14 +77,14 @@ class Flusher:
         self._streams = streams
 
     def flush_soon(self) -> None:
-        """Have all queued records delivered at once, without waiting for it."""
+        """Have all queued records delivered at once, without waiting."""
         with self._without_locks():
             for stream in self._streams():
                 stream.accumulator.end_flush(stream.accumulator.begin_flush())
                 self._workers.notify(stream)
 
     def flush(self, seconds: float) -> bool:
-        """Have all queued records delivered; False if that takes longer than this many seconds.
+        """Have all queued records delivered, or return False if that takes longer than `seconds`.
 
         A record that is dropped meanwhile counts as soon as the drop is reported. A receiver that
         asked for a longer wait gets no request; the result is then False as soon as all other
@@ -120,10 +120,10 @@ class Flusher:
 
     @contextmanager
     def _without_locks(self) -> Iterator[None]:
-        """Within it, the calling thread holds the lock of no accumulator.
+        """Release the locks of accumulators that the calling thread holds, for a `with` block.
 
-        A signal handler may flush while the call that it interrupted holds one. The workers need
-        that lock to deliver, so the handler would wait for them, and they for the handler.
+        A signal handler may flush while the interrupted call holds one. The workers need that lock
+        to deliver, so the handler would wait for them, and they for the handler.
         """
         with ExitStack() as released:
             for stream in self._streams():
@@ -133,10 +133,10 @@ class Flusher:
             yield
 
     def _see_through(self, countdown: Countdown, *, min_request: float) -> bool:
-        """Wait until all queued records have left and their drops are reported; False if too late.
+        """Wait until all queued records have left and drops are reported; return whether in time.
 
-        The workers deliver. If there are none, or if they are blocked, the caller does so itself,
-        as long as there is time for a request.
+        The workers deliver. If there are none, or if they are blocked, the caller delivers, as long
+        as there is time for a request.
         """
         with self._urgency.flush_until(countdown.deadline):
             marks: list[tuple[Stream, FlushMark]] = []
@@ -144,7 +144,7 @@ class Flusher:
                 for stream in self._streams():
                     marks.append((stream, stream.accumulator.begin_flush()))
                     self._workers.notify(stream)
-                # All of them are waited for, even if one is not flushed in time.
+                # Wait for all streams, even if one is not flushed in time.
                 flushed = [
                     self._wait_for(stream, mark, countdown, min_request) for stream, mark in marks
                 ]
@@ -160,10 +160,10 @@ class Flusher:
         drops: int | None = None
         progressed = True
         while True:
-            # Read first, so that a task that ends in the middle of this is not waited for.
+            # Read first, so that a task that ends meanwhile is not waited for.
             done = workers.progress.done
             if drops is None and stream.accumulator.is_flushed(mark):
-                # Only now it is known how many of the records were dropped.
+                # Only now is it known how many of the records were dropped.
                 drops = stream.accumulator.ledger.total_reportable()
             is_flushed = drops is not None and self._has_said_all(stream, drops)
             if is_flushed or stream.resolution.end_cause:
@@ -177,7 +177,7 @@ class Flusher:
             )
 
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
-        """Whether the drops are reported in the stream; when closing, also all health lines."""
+        """Return whether the stream has the drop notices and, when closing, all health lines."""
         if self._urgency.current is Urgency.CLOSING and stream.in_flight.is_busy:
             return False
         return stream.drop_reports.reported_in_stream >= drops

@@ -30,7 +30,7 @@ _LOOK_UP_PATIENCE = 30.0
 _IDLE = 5.0
 
 
-# Returns the task that it began, if any.
+# A step returns the task that it began, if any.
 _Step = Callable[[float], Task | None]
 
 
@@ -55,7 +55,7 @@ class Scheduler:
         self._registry = registry
         self._urgency = urgency
         self._diagnostics = diagnostics
-        # Not a default argument: backoffs must be read on the clock that they were set on, also
+        # Not a default argument: backoffs must be read on the clock that they were set on, even
         # where a test replaces that.
         self._clock = time.monotonic if clock is None else clock
         # The plan for each stream: when to look at it again, or its task that waits or runs. An
@@ -110,7 +110,7 @@ class Scheduler:
             heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
     def take(self, *, look_ups: bool = True) -> Task | None:
-        """Begin the task to do now; None if nothing is due. The caller calls `end` after it."""
+        """Begin the task to do now, or return None if nothing is due. Then call `end`."""
         now = self._clock()
         while True:
             due_at, step = self._next(now, look_ups=look_ups)
@@ -135,9 +135,9 @@ class Scheduler:
         return next_step
 
     def _steps(self, *, look_ups: bool) -> Iterator[tuple[float, _Step]]:
-        """When each step with a free slot is due; of several due ones, the first is taken.
+        """Yield when each step with a free slot is due; of several due ones, the first is taken.
 
-        A step begins a task, or makes another step the next.
+        A step begins a task, or makes another step the next one.
         """
         tasks, workers = self._running, self._workers
         yield self._first_timer(), self._look_again
@@ -184,8 +184,8 @@ class Scheduler:
             self._plan_job(stream, job)
 
     def _begin_report(self, now: float) -> Task:
-        # One at a time: the application's callback may take long, and does not expect concurrent
-        # calls.
+        # Only one report at a time: the application's callback may take long, and does not expect
+        # concurrent calls.
         return self._begin(Task(self._reports.popleft(), Job.REPORT), Slot.REPORT, now)
 
     def _begin_look_up(self, now: float) -> Task | None:
@@ -209,9 +209,9 @@ class Scheduler:
         return task
 
     def _is_still_due(self, task: Task) -> bool:
-        """Return whether the stream still has this job; if it has another one, that is planned.
+        """Return whether the stream still has this job; if not, plan the job that it has.
 
-        The reason may be a late answer, or memory or time that other streams used.
+        Its job may change because of a late answer, or because other streams used memory or time.
         """
         stream = task.stream
         if self._plans.get(stream) is not task:
@@ -229,14 +229,14 @@ class Scheduler:
         self._move(task, Slot.PROBE)
         breaker = task.breaker
         if breaker is not None:
-            # Counted before checking whether another thread has just received an answer.
+            # Read before checking whether another thread has just received an answer.
             answers = breaker.answers
             if task.stream.has_silent_host(task.began):
                 breaker.suspect(answers)
             self._requests.update(breaker, now)
 
     def _give_up(self, now: float) -> None:
-        """Give up a hanging look-up: its stream continues without it, and the slot stays in use."""
+        """Give up a hanging look-up: its stream continues without it, and a slot stays in use."""
         task = next(iter(self._running[Slot.LOOK_UP]))
         self._move(task, Slot.HUNG)
         del self._plans[task.stream]
@@ -262,7 +262,8 @@ class Scheduler:
     def accept_answer(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
         """Return whether the stream gets the answer of a look-up; called before `end`.
 
-        That of a hung look-up is ignored if it failed, or while the stream's next task is running.
+        The answer of a hung look-up is ignored if it failed, or while the stream's next task is
+        running.
         """
         if task.slot is Slot.HUNG:
             plan = self._plans.get(task.stream)
@@ -270,7 +271,7 @@ class Scheduler:
             if is_running or isinstance(found, LookupFailed):
                 return False
             self._plans[task.stream] = task
-        # From now on it is no longer given up.
+        # An answered look-up is no longer given up.
         self._move(task, Slot.ANSWERED)
         return True
 

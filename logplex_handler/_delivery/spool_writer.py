@@ -19,12 +19,12 @@ from logplex_handler.streams.stream import Stream
 
 # Seconds between two checks whether a process has died and left records on disk.
 _BETWEEN_RECOVERIES = 15.0
-# Seconds that the thread rests after an error, so as not to spin.
+# Seconds that the thread rests after an error, so that it does not spin.
 _AFTER_ERROR = 1.0
 
 
 class SpoolWriter:
-    """Writes to the spool of a handler, and takes over what dead processes have left there.
+    """A handler's writer to the spool, which also takes over the chunks of dead processes.
 
     Args:
         interval: Seconds between two writes.
@@ -51,12 +51,12 @@ class SpoolWriter:
         self._count_lost = count_lost
         self._diagnostics = diagnostics
         # Streams that may have entries in memory; None has the thread check whether to stop. A
-        # queue of C, because a garbage collection or a signal may interrupt `put`, and log.
+        # queue in C, because a garbage collection or a signal may interrupt `put`, and log.
         self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # Guards `_thread` while it is started. Re-entrant for the same reason.
+        # Guards `_thread` while it is started. Re-entrant, for the same reason.
         self._starting = threading.RLock()
         # Guards `_recover_at`, and has callers wait for a recovery: its records are sent first.
-        # Re-entrant because a signal handler may flush.
+        # Re-entrant, because a signal handler may flush.
         self._recovering = threading.RLock()
         self._thread: threading.Thread | None = None
         self._recover_at = float("-inf")
@@ -70,7 +70,7 @@ class SpoolWriter:
             self._start()
 
     def recover(self) -> None:
-        """Take over what dead processes have left on disk, unless that was done just before."""
+        """Take over the chunks of dead processes, unless that was done just before."""
         if time.monotonic() < self._recover_at:
             return
         with self._recovering:
@@ -95,7 +95,7 @@ class SpoolWriter:
             self._recover_at = time.monotonic() + wait
 
     def stop(self) -> None:
-        """Begin no more writes. Closing the spool waits for the one that is going on."""
+        """Begin no more writes. Closing the spool waits for a running one."""
         self._stopped = True
         self._news.put(None)
 
@@ -116,8 +116,8 @@ class SpoolWriter:
             try:
                 thread.start()
             except RuntimeError:
-                # The interpreter is about to exit, or the system has no thread left. What waits is
-                # written when the handler is closed.
+                # The interpreter is about to exit, or the system has no thread left. Waiting
+                # entries are written when the handler is closed.
                 self._thread = None
 
     def _work(self) -> None:
@@ -134,10 +134,10 @@ class SpoolWriter:
                 time.sleep(_AFTER_ERROR)
 
     def _wait(self, noted: set[Stream]) -> None:
-        """Wait for a stream with entries, then for an interval, and note all such streams.
+        """Wait for a stream with entries, then for an interval, and add these streams to `noted`.
 
-        The interval is cut short when a stream has little room left, unless some streams are noted
-        already: then the disk has no room for more.
+        The interval ends early when a stream has little room left, unless some streams were noted
+        before: then the disk has no room for more.
         """
         may_cut_short = not noted
         with contextlib.suppress(queue.Empty):
@@ -155,11 +155,11 @@ class SpoolWriter:
             noted.add(stream)
 
     def _spill(self, stream: Stream) -> bool:
-        """Write the stream's entries to disk; whether that has to be tried again."""
+        """Write the stream's entries to disk; return whether that must be tried again."""
         while not self._stopped and stream.source.spill():
             pass
         return not stream.source.is_synced
 
 
-# All that are in use in this process.
+# All spool writers that are in use in this process.
 _spool_writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()

@@ -1,4 +1,4 @@
-"""The worker threads, which do the jobs of streams. No other threads deliver."""
+"""The worker threads, which do the jobs of streams. Only flushing callers help them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a worker rests after an internal error, so that it does not spin.
 _AFTER_ERROR = 1.0
-# Seconds by which a job may be late because the worker that was to do it is busy. The next worker
-# then wakes; so workers do not wake each other for each of many short requests.
+# Seconds by which a job may be late because its worker is busy, before the next worker wakes. So
+# workers do not wake each other for each of many short requests.
 _STAGGER = 0.02
 
 
@@ -41,7 +41,7 @@ class News:
     def put(self, stream: Stream, look_by: float) -> None:
         """Add a stream, and wake a worker unless one will look by this time anyway."""
         self._streams[stream] = None
-        # Read after the stream was added: a worker looks at the streams again after it was set.
+        # Read after the stream was added: a worker checks the streams after it has set `next_look`.
         if self.next_look > look_by and self._wake_ups.empty():
             self.wake_one()
 
@@ -70,15 +70,15 @@ class News:
 
 
 class Progress:
-    """Counts the finished tasks, and wakes the callers that wait for a task of a stream."""
+    """The number of finished tasks, for which callers may wait."""
 
     def __init__(self) -> None:
-        # Guards the fields below; notified when a field changes that a caller waits for.
+        # Guards `done` and `_awaited`; notified when a task of an awaited stream is finished.
         # Re-entrant, because a signal handler may flush. It is not the scheduler's lock: waiting
         # releases the lock, even if a signal interrupted a change of the scheduler.
         self._condition = threading.Condition(threading.RLock())
         self.done = 0
-        # A list, as several callers may wait for the same stream.
+        # A list, because several callers may wait for the same stream.
         self._awaited: list[Stream] = []
 
     def note(self, stream: Stream) -> None:
@@ -88,7 +88,7 @@ class Progress:
                 self._condition.notify_all()
 
     def end(self) -> None:
-        """Note that no more tasks follow, so that no caller waits."""
+        """Wake all waiting callers, because no more tasks follow."""
         with self._condition:
             self._condition.notify_all()
 
@@ -114,7 +114,7 @@ class WorkerPool:
 
     Args:
         scheduler: Chooses the tasks; guarded by the pool's lock.
-        max_workers: The limit for the number of threads. With one thread there is only one stream.
+        max_workers: The most threads. With one thread, there is only one stream.
         here: Whether the process has not forked since the pool was created.
         on_end: Called after `stop`, as soon as no task is running.
     """
@@ -143,10 +143,10 @@ class WorkerPool:
         # signal handler may log while it is held.
         self._starting = threading.RLock()
         self._workers: list[threading.Thread] = []
-        # True if no thread could be started; the flushing caller then does the look-ups too.
+        # True if no thread could be started; the flushing caller then does the look-ups, too.
         self._cannot_start = False
-        # Guards the scheduler and the fields below. Nothing that waits is called while it is held.
-        # Re-entrant for the same reason.
+        # Guards the scheduler, `_busy`, `_wakes_at` and `stopped`. Nothing that waits is called
+        # while it is held. Re-entrant, for the same reason.
         self._lock = threading.RLock()
         # The threads that are doing a task, including callers. None is added after `stop`.
         self._busy: set[int] = set()
@@ -164,7 +164,7 @@ class WorkerPool:
         return bool(self._workers)
 
     def wake(self, stream: Stream) -> None:
-        """Add news of a stream. Starts a worker if there is none yet."""
+        """Add news of a stream; start a worker if there is none."""
         self._news.put(stream, stream.look_by)
         if not self._workers and self._urgency.current is not Urgency.CLOSING:
             self._start()
@@ -183,14 +183,14 @@ class WorkerPool:
         self._end_if_all_done()
 
     def help_out(self, deadline: float) -> bool:
-        """Do a due task in the calling thread, by this time; return whether there was one."""
+        """Do a due task in the calling thread, by `deadline`; return whether there was one."""
         task = self._take(look_ups=self._cannot_start)
         if task is None:
             return False
         try:
             self._do(task, deadline - time.monotonic())
         except Exception as error:
-            # The application that flushes does not see it.
+            # The flushing application does not see the error.
             self._rest_after(error, deadline - time.monotonic())
         finally:
             # A worker may have to continue a task that was begun or interrupted here.
@@ -284,8 +284,8 @@ class WorkerPool:
         here = threading.get_ident()
         with self._lock:
             wakes_at = self._scheduler.due_at()
-            # One worker wakes for what is due next, and a second one a little later, in case the
-            # first is busy then. All others only wait for news.
+            # One worker wakes for the next step, and a second one a little later, in case the first
+            # is busy then. All others only wait for news.
             watching = [at for at in self._wakes_at.values() if at <= wakes_at + _STAGGER]
             if watching:
                 wakes_at = wakes_at + _STAGGER if len(watching) == 1 else math.inf

@@ -26,7 +26,7 @@ _reporting: CallVar[bool] = CallVar("reporting")
 
 
 class EmittingHandler(logging.Handler):
-    """Queues records in the pipeline of the process, and starts afresh in forked children."""
+    """A handler that queues records for delivery, and starts afresh in a forked child."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -34,7 +34,7 @@ class EmittingHandler(logging.Handler):
         self._codec = Codec(
             options.packet,
             formatter,
-            # A subclass with an `emit` or a `format` of its own must get every record there.
+            # A subclass with its own `emit` or `format` must get every record there.
             compile_call_sites=(
                 type(self).emit is EmittingHandler.emit and not self._has_own_format()
             ),
@@ -48,7 +48,7 @@ class EmittingHandler(logging.Handler):
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.
         self._renewed: dict[int, Pipeline | Inactive] = {}
-        # Last, because `logging.shutdown` flushes whatever has got this far.
+        # Called last, because `logging.shutdown` flushes every handler that has got this far.
         super().__init__(options.level)
         # Set from the start: `basicConfig` gives its own formatter to a handler without one.
         self.formatter = formatter
@@ -57,7 +57,7 @@ class EmittingHandler(logging.Handler):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        # A subclass may set it before it calls `__init__`.
+        # A subclass may set `format` before it calls `__init__`.
         if name == "format" and "_codec" in self.__dict__:
             self._codec.stop_compiling()
 
@@ -74,8 +74,8 @@ class EmittingHandler(logging.Handler):
     def _renew(self) -> None:
         """Start afresh in a forked child; the parent delivers its own entries.
 
-        Done at the first use rather than right after the fork, since the program may first replace
-        threads and locks: gunicorn has gevent do so in each worker.
+        This is done at the first use, not right after the fork, because the program may first
+        replace threads and locks: gunicorn has gevent do so in each worker.
         """
         was_closed = self._options.is_active and not self._pipeline.takes_entries
         renewed = self._new_pipeline()
@@ -92,8 +92,8 @@ class EmittingHandler(logging.Handler):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record, by the handler's formatter or a KeyValueFormatter.
 
-        A subclass or an instance may override it; every record is then formatted in the caller's
-        thread.
+        A subclass or an instance may override this method; every record is then formatted in the
+        caller's thread.
         """
         return (self.formatter or self._codec.default_formatter).format(record)
 
@@ -129,7 +129,7 @@ class EmittingHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record, formatted if its values may change; no exception comes out of it."""
+        """Queue the record, formatted if its values may change. Raises nothing."""
         try:
             # Records that the package itself causes must not cause another delivery: those of the
             # HTTP libraries during a request are left out, all others go with the next batch.
@@ -168,9 +168,9 @@ class EmittingHandler(logging.Handler):
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Report the error as `logging` does, also if stderr is closed or is itself a logger."""
+        """Report the error as `logging` does, even if stderr is closed or is itself a logger."""
         if _reporting.get():
-            # Writing to stderr has logged a record, and that has failed as well.
+            # Writing to stderr has logged a record, and that record has failed, too.
             return
         with _reporting.set(True), contextlib.suppress(Exception):
             super().handleError(record)

@@ -69,8 +69,8 @@ class LogplexHandler(EmittingHandler):
         session_factory: A callable without arguments that returns a `requests.Session` with your
             proxies, CA or adapters. It is called in the worker thread, and again in a forked child.
             Certificates are always verified, whatever the session's `verify` says. The time limit
-            for a whole request does not apply to adapters of a class of your own, only the timeout
-            of each read does. Default: an ordinary session, which takes proxies and CA from the
+            for a whole request does not apply to adapters of your own classes, only the timeout of
+            each read does. Default: an ordinary session, which takes proxies and CA from the
             environment.
         allow_http: Whether `http://` URLs may lead to other machines, which sends the token
             unencrypted. Default: False.
@@ -194,8 +194,8 @@ class LogplexHandler(EmittingHandler):
         )
         problem = ""
         try:
-            # Imported here, and not in a thread: what delivers, and the HTTP libraries, which take
-            # long, are imported by the first handler.
+            # Imported here, and not in a thread: the first handler imports the modules that
+            # deliver, and the HTTP libraries, which takes long.
             from logplex_handler.handler.options import resolve_for_process
 
             super().__init__(resolve_for_process(given))
@@ -204,10 +204,10 @@ class LogplexHandler(EmittingHandler):
         except ImportError as error:
             problem = f"this Python cannot deliver: {error}"
         except Exception as error:
-            # Raised by an argument, of a class of the application's own.
+            # An argument of an application class has raised it.
             problem = f"an argument raised an error when it was read: {type(error).__name__}"
         except BaseException as error:
-            # Perhaps raised by a signal handler.
+            # A signal handler may have raised it.
             traceback.clear_frames(error.__traceback__)
             del given, url, headers, streams
             raise

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from logplex_handler._transport.session import SessionFactory
     from logplex_handler.streams.resolver import Streams
 
-# Longer waits than a day serve no purpose, and the operating system cannot do some of them.
+# The longest wait, in seconds. Waits of more than a day serve no purpose, and the operating system
+# cannot do some of them.
 _MAX_SECONDS = 86_400
 
-# In lower case, the headers that the handler itself sets for every request.
+# The headers that the handler itself sets for every request, in lower case.
 _OWN_HEADERS = (
     "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
     "host", "logplex-frame-id", "logplex-msg-count", "transfer-encoding", "user-agent",
@@ -138,7 +139,7 @@ def is_header_value(value: object) -> bool:
 def headers(given: Arguments) -> dict[str, str]:
     """Return the additional headers.
 
-    Each value is looked up, since `logging.config` converts `ext://` and `cfg://` only then.
+    Each value is looked up, because `logging.config` converts `ext://` and `cfg://` only then.
     """
     extra = given["headers"]
     if extra is None:

@@ -1,4 +1,4 @@
-"""Arguments and environment are checked and become the options that the package works with.
+"""Makes the options that the package works with from arguments and environment variables.
 
 An argument takes precedence over the environment, and an empty text counts as not given.
 """
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 # Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
 _MAX_BATCH_BYTES = 8_000_000
-# A packet's length and a space stand before it in a frame.
+# Bytes before a packet in its frame: its length and a space.
 _FRAME_OVERHEAD = 8
-# Each may be a thread or two.
+# The most workers, each of which may be a thread or two.
 _MAX_WORKERS = 64
 # The number of the default facility.
 _LOCAL7 = 23
-# l2met takes lines with these procids for lines of Heroku's own.
+# l2met takes lines with these procids for Heroku's own lines.
 _RESERVED_PROCIDS = frozenset({"router", "logplex"})
-# Bytes of a few chunks and of SQLite's own pages.
+# The smallest spool, in bytes: a few chunks and SQLite's own pages.
 _MIN_SPOOL_BYTES = 64 * 1024
 
 _OWN_NAME = f"logplex_handler/{__version__}"
@@ -90,7 +90,8 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     """Return the options of a handler on a machine, in a program with this path.
 
     Raises:
-        ConfigurationError: (a ValueError) names the option, and shows no URL, token or header.
+        ConfigurationError: (a ValueError) An option cannot be used. The text names the option, and
+            shows no URL, token or header.
     """
     destination = _own_destination(given, environ)
     form = _packet_form(given, environ, destination, machine=machine, program=program)
@@ -156,7 +157,7 @@ def _limits(
 
 
 def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destination | None:
-    """Return the destination of records that name no stream; None without a URL."""
+    """Return the destination of records that name no stream, or None without a URL."""
     allow_http = flag(given, "allow_http")
     required = flag(given, "required")
     if given["url"] is not None and not isinstance(given["url"], str):
@@ -193,7 +194,7 @@ def _packet_form(
 def _facility(name: object) -> int:
     if name == "local7":
         return _LOCAL7
-    # It imports other libraries.
+    # Imported here, because it imports other libraries.
     from logging.handlers import SysLogHandler
 
     if not isinstance(name, str) or name not in SysLogHandler.facility_names:
@@ -243,7 +244,7 @@ def _procid(given: str | None, environ: Mapping[str, str], program: str) -> str:
 
 
 def _field(option: str, given: object, environ: Mapping[str, str], longest: int) -> str | None:
-    """A header field from the argument or the environment, made safe; None without either."""
+    """Return a safe header field from the argument or the environment, or None without either."""
     text = given or environ.get(f"LOGPLEX_{option.upper()}")
     if not text:
         return None
@@ -256,7 +257,7 @@ def _field(option: str, given: object, environ: Mapping[str, str], longest: int)
 
 
 def _program_name(program: str) -> str:
-    """`shop` for `/srv/shop.py`, and for `/srv/shop/__main__.py`; empty where there is no file."""
+    """Return `shop` for `/srv/shop.py` and `/srv/shop/__main__.py`, or empty without a file."""
     if program.startswith("-"):
         return ""
     path = PurePath(program)

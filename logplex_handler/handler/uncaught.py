@@ -30,7 +30,7 @@ def log_uncaught_exceptions(
     of the main thread, or within `flush_interval` if the process lives on. A crash of the
     interpreter itself, such as a segmentation fault, runs no hook.
 
-    Three kinds need no hook, because they are logged already: exceptions in tasks and callbacks of
+    These need no hook, because they are logged already: exceptions in tasks and callbacks of
     asyncio (by the logger `asyncio`), and those that a web server or a task queue catches itself.
     `multiprocessing` prints what its children raise, and runs no hook either.
 
@@ -77,7 +77,7 @@ class _LogTo:
                 self.level, message, exc_info=(type(error), error, traceback), extra=extra
             )
         except Exception as failure:
-            # A filter of the application, for example. The previous hook must still run.
+            # An application's filter has failed, for example. The previous hook must still run.
             self._diagnostics.warn("uncaught", f"{message}: not logged: {type(failure).__name__}")
 
 
@@ -100,7 +100,7 @@ def _in_thread(
     previous: Callable[[threading.ExceptHookArgs], object],
 ) -> Callable[[threading.ExceptHookArgs], None]:
     def hook(arguments: threading.ExceptHookArgs) -> None:
-        # Both may be missing while the interpreter ends.
+        # The error and the thread may be missing while the interpreter ends.
         if arguments.exc_value is not None:
             name = arguments.thread.name if arguments.thread is not None else "unknown"
             _log_to.log(

@@ -23,8 +23,8 @@ _PATH = "vendor/apps"
 class AppInfoAPI(StreamLookUp):
     """Looks up streams' URLs at `GET /vendor/apps/ID`, for a handler's `streams`.
 
-    Heroku's own App Info API ended in July 2023; use `PlatformAPI` there. Like that one, this class
-    asks the partner's record first.
+    Heroku's own App Info API ended in July 2023; use `PlatformAPI` there. Like `PlatformAPI`, this
+    class asks the partner's record first.
 
     Args:
         record: A function that returns the `Resource` on record for a stream's id; None or a

@@ -21,7 +21,7 @@ from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._wire.destination import is_loopback
 from logplex_handler.errors import ConfigurationError, LookupFailed
 
-# Bytes of the longest answer that can be Heroku's.
+# The longest answer, in bytes, that can be Heroku's.
 _MAX_ANSWER = 1024 * 1024
 
 
@@ -70,7 +70,7 @@ class Reply:
 
 
 class Http:
-    """Makes requests, each with a session of its own, since they are rare."""
+    """A client that opens a new session for each request, because requests are rare."""
 
     def __init__(self, timeout: float, session_factory: SessionFactory | None) -> None:
         if not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
@@ -84,7 +84,8 @@ class Http:
     def bounded(self) -> Iterator[None]:
         """Limit all requests in a `with` block to the time of one request of the handler.
 
-        The variables of the frames in the block hold credentials. They are cleared if it raises.
+        The variables of the frames in the block hold credentials. They are cleared if the block
+        raises.
         """
         try:
             with until(time.monotonic() + TOTAL_TIMEOUTS * self._timeout):
@@ -101,8 +102,11 @@ class Http:
         accept: str = "application/json",
         form: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Get a document, or post a form; a LookupFailed if there is no answer. Only to be called
-        in `bounded`."""
+        """Get a document, or post a form. Only to be called in `bounded`.
+
+        Raises:
+            LookupFailed: There is no answer.
+        """
         name = urlsplit(url).hostname or ""
         try:
             # Records of the HTTP libraries about these requests are left out of the stream.
@@ -116,7 +120,7 @@ class Http:
                         "Accept-Encoding": "identity",
                         "User-Agent": f"logplex_handler/{__version__}",
                     },
-                    # As an argument of the request, it takes precedence over ~/.netrc.
+                    # An argument of the request takes precedence over ~/.netrc.
                     auth=authorization,
                     timeout=self._timeout,
                     # The credentials must not be sent to another server.
@@ -130,7 +134,7 @@ class Http:
                 with response:
                     return _read(response)
         except Exception as error:
-            # Its text may quote the request.
+            # The error's text may quote the request.
             failure = errors.name(error)
             errors.dissolve(error)
         raise LookupFailed(f"{name}: {failure}")
@@ -149,7 +153,7 @@ def _read(response: requests.Response) -> Reply:
 
 
 def checked_base(url: str, option: str) -> str:
-    """The base URL of an API, without a slash at the end. It must not send secrets unencrypted."""
+    """Return an API's base URL without a final slash. It must not send secrets unencrypted."""
     problem = ""
     try:
         parts = urlsplit(url)

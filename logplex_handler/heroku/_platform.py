@@ -1,4 +1,4 @@
-"""The Platform API for Partners, where each resource has tokens of its own."""
+"""The Platform API for Partners, where each resource has its own tokens."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PlatformAPI(StreamLookUp):
     Args:
         record: A function that returns the `Resource` on record for a stream's id; None or a
             KeyError means that there is no such stream. If an add-on is attached to several apps,
-            each app may be a stream of its own: `Resource.app_id` names the app.
+            each app may be its own stream: `Resource.app_id` names the app.
         client_secret: The add-on's OAuth client secret.
         on_tokens: A function, called as `on_tokens(stream, tokens)`, that stores new `Tokens`.
             Default: the tokens are kept in memory only.
@@ -125,8 +125,8 @@ class PlatformAPI(StreamLookUp):
         self._api_url = checked_base(api_url, "api_url")
         self._token_url = f"{checked_base(id_url, 'id_url')}/oauth/token"
         self._client = secret
-        # By resource: the tokens that were on record when newer ones came, and the newer ones. A
-        # thread needs the lock of the resource to use its item.
+        # For each resource, the tokens that were on record when newer ones came, and the newer
+        # ones. A thread needs the lock of the resource to use its item.
         self._newer: dict[str, tuple[Tokens, Tokens]] = {}
 
     def exchange(self, grant: Provision | str) -> Tokens:
@@ -168,7 +168,7 @@ class PlatformAPI(StreamLookUp):
         return found if isinstance(found, Ended) else _chosen(found, resource.app_id)
 
     def _asked(self, stream: Hashable, resource: Resource) -> tuple[Attachment, ...] | Ended:
-        """Return the attachments; the tokens are refreshed if necessary."""
+        """Return the attachments; refresh the tokens if necessary."""
         tokens = self._tokens(resource)
         reply = self._get(resource, tokens) if tokens.access_token else None
         if reply is None or reply.status == 401:
@@ -208,9 +208,11 @@ class PlatformAPI(StreamLookUp):
         return tokens
 
     def _exchanged(self, grant: Mapping[str, str]) -> Tokens:
-        """The tokens for a code or a refresh token, which stays the same unless there is a new
-        one."""
-        # In the body, since the query of a URL would appear in the logs of servers on the way.
+        """Return the tokens for a code or a refresh token.
+
+        The refresh token stays the same unless there is a new one.
+        """
+        # Sent in the body: the query of a URL would appear in the logs of servers on the way.
         form = {**grant, "client_secret": self._client.value}
         reply = self._http.ask(self._token_url, form=form)
         reply.check("oauth/token")

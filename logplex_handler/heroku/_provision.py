@@ -14,7 +14,7 @@ from logplex_handler.errors import ConfigurationError
 from logplex_handler.heroku._look_up import is_id
 
 _NOT_IN_TEXTS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-# Characters of the longest text, which is far more than any of these fields needs.
+# The longest text, in characters: far more than any of these fields needs.
 _MAX_TEXT = 4096
 
 
@@ -80,7 +80,7 @@ class Provision:
 
 
 def _parsed(body: object, allow_http: bool, allow_private: bool) -> Provision | str:
-    """The request, or the problem with it in words. Raises nothing, as an error could quote it."""
+    """Return the request, or its problem in words. Raises nothing: an error could quote it."""
     if isinstance(body, bytes | str):
         try:
             body = json.loads(body)

@@ -13,7 +13,7 @@ from logplex_handler._transport.answer import Answer
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved, Resolver
 
-# Seconds between two look-ups of one refused stream, however often it is refused.
+# The least seconds between two look-ups of a refused stream, however often it is refused.
 _BETWEEN_LOOKUPS = 30.0
 
 
@@ -36,8 +36,8 @@ class Resolution:
     """The state of one stream's URL, changed by look-ups and by refusals.
 
     One thread at a time may change it; any thread may read it. A look-up that hangs is given up,
-    and the state changes as if it had failed. `is_looking_up` remains true until it returns, so
-    that there are never two look-ups of the stream.
+    and the state changes as if it had failed. `is_looking_up` remains true until the look-up
+    returns, so that there are never two of a stream.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Resolution:
         self.found = found
         # Whether the application is being asked.
         self.is_looking_up = False
-        # After look-ups that have failed.
+        # The backoff after failed look-ups.
         self._backoff = NO_BACKOFF
         # When the last look-up for a refused URL began, on the monotonic clock.
         self._looked_up_again_at = float("-inf")
@@ -69,7 +69,7 @@ class Resolution:
 
     @property
     def end_cause(self) -> str:
-        """The cause of its records' drop if the stream is unknown or has ended; else empty."""
+        """The cause of drops if the stream is unknown or has ended; else empty."""
         return _END_CAUSES.get(self.state, "")
 
     @property

@@ -15,7 +15,7 @@ ATTRIBUTE = "logplex_stream"
 
 
 class _Choice:
-    """What one `use_stream` block has chosen, in whatever contexts it is copied to."""
+    """The choice of one `use_stream` block, shared by all copies of its context."""
 
     __slots__ = ("is_over", "stream", "thread")
 
@@ -25,9 +25,9 @@ class _Choice:
         self.is_over = False
 
     def holds(self) -> bool:
-        """Return whether it holds here, where every new thread has a copy of its starter's context.
+        """Return whether the choice applies here, if new threads get their starter's context.
 
-        There, such a copy has to be told apart from one that the application has made on purpose:
+        Such a copy must be distinguished from one that the application has made on purpose:
         `asyncio.to_thread` and others call a function in a copy of the caller's context.
         """
         if self.thread == threading.get_ident() and not self.is_over:
@@ -35,8 +35,8 @@ class _Choice:
         base: Context | None = getattr(threading.current_thread(), "_context", None)
         if base is None or base.get(_current) is not self:
             return True
-        # The thread was started within the block. What it calls in a context of its own may be one
-        # of those calls, which end before the block does, or may run for as long as the thread.
+        # The thread was started within the block. Code in another context than the thread's first
+        # one was called on purpose; the choice applies to it until the block ends.
         token = _probe.set(self)
         is_base = base.get(_probe) is self
         _probe.reset(token)
@@ -45,7 +45,7 @@ class _Choice:
 
 _current: ContextVar[_Choice | None] = ContextVar("logplex_handler_stream", default=None)
 _probe: ContextVar[_Choice | None] = ContextVar("logplex_handler_probe", default=None)
-# Free-threaded builds from 3.14 on, and others with `-X thread_inherit_context=1`.
+# True in free-threaded builds from 3.14 on, and in others with `-X thread_inherit_context=1`.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 # Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]
@@ -76,7 +76,7 @@ def use_stream(stream: Hashable) -> Iterator[None]:
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:
-    """Return the stream that the record names, or else that of the context; None without either."""
+    """Return the stream that the record names, or else the context's; None without either."""
     named: Hashable = record.__dict__.get(ATTRIBUTE)
     if named is not None:
         return named

@@ -13,7 +13,7 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry
 
-# Seconds by which a logging call may be delayed while records come faster than they are sent. A
+# The longest delay of a logging call, in seconds, while records come faster than they are sent. A
 # worker renders a few thousand records in that time.
 _MAX_THROTTLE = 0.003
 _THROTTLE_STEP = 0.001
@@ -22,7 +22,7 @@ _ROOM_POLL_INTERVAL = 0.1
 
 
 class Intake(Protocol):
-    """Takes the records of one stream. Any thread may call it, and nothing raises."""
+    """The way into one stream for records. Any thread may call it, and nothing raises."""
 
     # Whether entries are queued; if not, calling `count_rejected` is enough.
     takes_entries: bool
@@ -32,7 +32,7 @@ class Intake(Protocol):
         """Queues a light entry, or counts it as dropped; returns whether to call `wake`."""
 
     def wake(self) -> None:
-        """Note that there is something to deliver."""
+        """Report that there is something to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         """Queue any entry, or count it as dropped; then wake, unless the entry `never_wakes`."""
@@ -61,7 +61,7 @@ class RejectingIntake:
         return False
 
     def wake(self) -> None:
-        """There is nothing to deliver."""
+        """Do nothing, because there is nothing to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
@@ -79,8 +79,8 @@ class OpenIntake:
     """The intake of a stream that takes records.
 
     Args:
-        is_delivering: Whether the calling thread delivers; it must not wait for room that only it
-            can make.
+        is_delivering: Returns whether the calling thread delivers, and so must not wait for room
+            that only it can make.
         make_room: Called if a caller has to wait for long: other streams may have taken the room.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
     """
@@ -138,8 +138,8 @@ class OpenIntake:
         is_made = False
         while is_due is None:
             self.wake()
-            # In slices: if other entries take the room, more must be sent to make room for this
-            # one.
+            # Wait in slices: if other entries take the room, more must be sent to make room for
+            # this one.
             wait = min(max(0.0, countdown.left), _ROOM_POLL_INTERVAL)
             if not self._accumulator.wait_for_room(size, wait):
                 countdown.waited(wait)
@@ -159,9 +159,9 @@ class OpenIntake:
             self._diagnostics.warn("closed", "records are logged after close, and dropped")
 
     def close(self, cause: str) -> None:
-        """From now on drop every record, with this cause."""
+        """Drop every record from now on, with this cause."""
         self._is_closed = cause == "closed"
-        # First, so that the cause is set when a record is rejected.
+        # Called first, so that the cause is set when a record is rejected.
         self._accumulator.reject_from_now(cause)
         self.takes_entries = False
         self.append = self._reject_light

@@ -18,9 +18,9 @@ from logplex_handler.streams.stream import Stream, StreamContext
 
 # Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
 _FORGET_AFTER = 3600.0
-# Retired streams that are kept; each takes less than a kilobyte.
+# The most retired streams that are kept; each takes less than a kilobyte.
 _MAX_RETIRED = 100_000
-# Seconds that an unknown or ended stream is not looked up again.
+# Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
 
@@ -37,19 +37,20 @@ class _Retired(NamedTuple):
 
 
 class Registry:
-    """Finds, opens and retires streams. Any thread may call it."""
+    """A handler's streams, which it finds, opens and retires. Any thread may call it."""
 
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
         self._context = context
-        # Guards the fields below. Re-entrant because a garbage collection under it may log.
+        # Guards `_streams`, `_retired`, `_forgotten`, `_is_closed` and `_ended`. Re-entrant,
+        # because a garbage collection may log while it is held.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # In the order of retirement.
+        # Retired streams, in the order of retirement.
         self._retired: dict[Hashable, _Retired] = {}
         self._forgotten = Stats()
         self._is_closed = False
-        # Streams for records without one: one for each way in which a stream can end.
+        # The streams for records that have none: one for each state in which a stream has ended.
         self._ended: dict[ResolutionState, Stream] = {}
         # Counts the records that come after `close`.
         self._rejected = Ledger()
@@ -68,12 +69,12 @@ class Registry:
             if stream is None:
                 return self._open(stream_id)
         except Exception:
-            # For example, because the id cannot be hashed.
+            # For example, the id cannot be hashed.
             return self.unknown.intake
         return stream.intake
 
     def stream(self, stream_id: Hashable) -> Stream | None:
-        """The stream of an id, opened if it is not in use; None if it cannot be opened."""
+        """Return a stream, opened if it is not in use, or None if it cannot be opened."""
         self.intake(stream_id)
         return self._streams.get(stream_id)
 
@@ -158,7 +159,7 @@ class Registry:
             return list(self._streams.values())
 
     def all_streams(self) -> list[Stream]:
-        """The streams in use, and those without a destination, whose drops are reported too."""
+        """Return the streams in use, and those without a destination, which report drops, too."""
         with self._lock:
             return [*self._streams.values(), *self._ended.values()]
 
@@ -176,7 +177,7 @@ class Registry:
         return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
-        """The outcomes of one stream's records so far; all zero if the stream is not known."""
+        """Return the outcomes of one stream's records so far, or zeros if it is not known."""
         try:
             with self._lock:
                 stream = self._streams.get(stream_id)

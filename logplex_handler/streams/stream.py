@@ -1,4 +1,4 @@
-"""One stream: its parts, from the intake to the sender, and the job that it has next."""
+"""One stream: its parts, from the intake to the sender, and its next job."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class StreamContext:
 
     Attributes:
         resolver: Looks URLs up; None without the application's `streams`.
-        weigh: The codec's, as one object for all streams.
+        weigh: The codec's method, as one object for all streams.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
         on_news: Called with a stream that has records to deliver or drops to report.
-        is_delivering: Whether the calling thread is one that delivers.
+        is_delivering: Returns whether the calling thread delivers.
         make_room: Has what waits in all streams sent at once.
         recover: Called before each request, because records that dead processes left on disk come
             first.
@@ -91,7 +91,7 @@ class Stream:
 
     Args:
         stream_id: The application's name for it; None for the handler's own URL.
-        resolution: The state of its URL. Default: unknown.
+        resolution: The state of its URL. Default: to be looked up.
         before: The counts of its records from before it was retired.
     """
 
@@ -136,7 +136,7 @@ class Stream:
             max_block=context.max_block,
         )
         self.intake: Intake = self._open_intake
-        # Whether it is not among the streams in use. The registry sets it.
+        # Whether the stream is retired. The registry sets it.
         self.is_retired = False
         if self.resolution.found is not None:
             self._set_destination(self.resolution.found.destination)
@@ -144,10 +144,10 @@ class Stream:
             self._reject_records()
 
     def _new_source(self) -> Source:
-        """Return the spool if it can hold the stream, else memory alone."""
+        """Return a source with the spool if that can hold the stream, else one without."""
         context = self._context
         if context.spool is not None and context.disk is not None and not self.resolution.end_cause:
-            # Not needed without a spool, and imported already with one.
+            # Imported here, because it is not needed without a spool.
             from logplex_handler._sender.disk_queue import DiskQueue
             from logplex_handler._sender.disk_source import DiskSource
             from logplex_handler._spool.chunk import is_stream_id
@@ -175,7 +175,7 @@ class Stream:
 
     @property
     def look_by(self) -> float:
-        """When a worker has to look at it, on the monotonic clock; -inf stands for at once."""
+        """When a worker must look at the stream, on the monotonic clock; -inf means at once."""
         if self.accumulator.woken_for == FIRST and self.resolution.is_known:
             return time.monotonic() + self._context.sender.flush_interval
         return -math.inf
@@ -184,7 +184,7 @@ class Stream:
         """Return the next job, and the seconds until it is due, or None if there is none."""
         if self.resolution.is_known:
             if urgency and self._waits_as_refused and self.resolution.may_look_up_again:
-                # A flush does not make the receiver accept the URL, but there may be another one.
+                # A flush does not make the receiver accept the URL, but there may be a new one.
                 return Job.LOOK_UP, 0.0
             job, due_in = Job.DELIVER, self.sender.due_in(urgency)
         elif self.resolution.end_cause:
@@ -206,7 +206,7 @@ class Stream:
         return self.source.is_synced and not pending and not self.resolution.is_looking_up
 
     def has_silent_host(self, since: float) -> bool:
-        """Whether the host has answered neither this stream nor others since a time (monotonic)."""
+        """Return whether the host has answered no stream since a time on the monotonic clock."""
         return self.sender.sent_at <= since and not self.sender.fails_alone
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
@@ -222,7 +222,7 @@ class Stream:
             if decision is not None and decision.action is Action.ACCEPT:
                 self._context.lag_reports.note(self.sender.unhindered_lag)
             if decision is not None and decision.looks_up:
-                # The scheduler asks for the next job after this one: it is a look-up then.
+                # The scheduler asks for the next job after this one: then, it is a look-up.
                 self.resolution.state = ResolutionState.REFUSED
         finally:
             pool.release(destination, transport)
@@ -259,7 +259,7 @@ class Stream:
         )
 
     def _reject_records(self) -> None:
-        """Drop all further records, also of callers that still refer to the open intake."""
+        """Drop all further records, even those of callers that have the open intake."""
         cause = self.resolution.end_cause
         self.intake = RejectingIntake(self.accumulator.ledger, cause, self._report_rejected)
         self._open_intake.close(cause)

@@ -1,4 +1,4 @@
-"""What a receiver is told to do: the tokens that it accepts, and deliberate, random faults."""
+"""How a receiver behaves: the tokens that it accepts, and deliberate, random faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Misbehaviour:
     _random: random.Random = field(default_factory=random.Random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for an invalid status, share or delay."""
+        """Raise ValueError for an invalid status, share or delay."""
         for status, _ in self.fail:
             check_status(status)
         shares = [self.hang, *(share for _, share in self.fail)]
@@ -68,7 +68,7 @@ class Tokens:
     """
 
     def __init__(self, tokens: Iterable[str] | str | None, *, any_token: bool) -> None:
-        """Without `tokens`, make up a random one. Raises ValueError for an invalid token."""
+        """Take the tokens, or make up a random one. Raises ValueError for an invalid token."""
         if tokens is None:
             tokens = _random_token()
         self.current = (tokens,) if isinstance(tokens, str) else tuple(tokens)
