@@ -25,9 +25,7 @@ class Accumulator(WakingQueue):
         on_reclaimed: Called, without a lock, after entries were dropped for another accumulator.
     """
 
-    __slots__ = (
-        "_changed", "_on_reclaimed", "_under_way", "lock",
-    )  # fmt: skip
+    __slots__ = ("_changed", "_on_reclaimed", "_under_way", "lock")
 
     def __init__(
         self,
@@ -66,14 +64,16 @@ class Accumulator(WakingQueue):
         Returns None, and queues nothing, if there is no room and the entry `never_wakes`, or its
         caller `may_wait` and it can fit later.
         """
-        size, _ = self.weigh(entry)
+        size, frames = self.weigh(entry)
         with self.lock:
             if self._rejected_as is not None:
                 self._count_rejected()
                 return False
             if self._under_way.locked():
-                self.entries.append(entry)
+                self._append(entry, size, frames)
                 return True
+            if self._append_between_looks(entry, size, frames):
+                return False
             if never_wakes or may_wait:
                 self._catch_up(weigh=True)
                 fits = self._fits(size)
@@ -85,8 +85,8 @@ class Accumulator(WakingQueue):
                     return None
             if never_wakes and self.since == math.inf:
                 self._never_waking += 1
-            self.entries.append(entry)
-            return self._look(weigh=True)
+            self._append(entry, size, frames)
+            return self._look(weigh=never_wakes or may_wait)
 
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
@@ -300,7 +300,7 @@ class Accumulator(WakingQueue):
         if self._under_way.locked():
             return
         if not self.entries:
-            self.look_at = 0
+            self.look_at = self.excess_bytes = self.excess_frames = 0
             if self.allowed and self._pool is not None and not self.in_transit:
                 self._release()
             return

@@ -16,7 +16,7 @@ from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark
-from logplex_handler._wire.entry import LIGHT, Weigh
+from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
 # Numbers of queued entries: from the first on, a queue is congested; below the second, it no longer
 # is. After throttling, callers are throttled again when the queue has grown by the third.
@@ -30,6 +30,8 @@ _PATIENCE_WITH_A_DISK = 1.0
 # The number of looks at the queue while the second half of the room fills, if no entries are taken.
 # At each look, the caller may be throttled, so that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
+# Entries between two looks at a queue that is nearly half full.
+_LEAST_BETWEEN_LOOKS = 64
 
 # Reasons to wake a worker, as bits of one number. (With an enum.Flag, each look would cost half as
 # much again.) FIRST: an entry waits, so a batch is due in `flush_interval`.
@@ -54,14 +56,14 @@ def wake_reasons(queue: BoundedQueue, *, is_room_wanted: bool = False) -> WakeRe
         if queue.since != math.inf:
             reasons |= FIRST
         frames = queue.frames
-        is_full_by_bytes = queue.weighed_bytes >= limits.batch_bytes
+        is_full_by_bytes = queue.known_bytes >= limits.batch_bytes
         if frames >= limits.batch_frames or is_full_by_bytes or is_room_wanted:
             reasons |= BATCH
             if frames >= limits.large_batch_frames or is_full_by_bytes or queue.is_memory_scarce:
                 reasons |= LARGE
-    # Without a disk, there is no need to estimate: heavy entries are always weighed, and light ones
-    # once they might fill the room.
-    held = queue.likely_bytes if limits.has_disk else queue.weighed_bytes
+    # Without a disk, there is no need to estimate: light entries are weighed once they might fill
+    # the room.
+    held = queue.likely_bytes if limits.has_disk else queue.known_bytes
     return reasons | ROOM if held > queue.half_of_room else reasons
 
 
@@ -78,13 +80,17 @@ def next_look(
         return 0
     limits, most_bytes = queue.limits, queue.most_bytes
     more = (queue.most_unweighed(knows_batch=woken_for & BATCH != 0) - most_bytes) // LIGHT
-    if limits.has_disk:
-        if not woken_for & ROOM:
+    if limits.has_disk or queue.known_bytes:
+        if woken_for & ROOM:
+            if may_throttle:
+                left = queue.allowed - queue.in_transit_bytes - most_bytes
+                more = min(more, left // queue.usual_bytes // _LOOKS_WHILE_HALF_FULL)
+        elif limits.has_disk:
             left = queue.half_of_room - queue.likely_bytes
             more = min(more, left // queue.usual_bytes)
-        elif may_throttle:
-            left = queue.allowed - queue.in_transit_bytes - most_bytes
-            more = min(more, left // queue.usual_bytes // _LOOKS_WHILE_HALF_FULL)
+        else:
+            left = queue.half_of_room - queue.known_bytes
+            more = min(more, max(_LEAST_BETWEEN_LOOKS, left // LIGHT))
     look_at = min(congested_at, entries + max(0, more) + 1)
     if not woken_for & LARGE:
         is_enough = not woken_for & BATCH or queue.is_memory_scarce
@@ -235,6 +241,16 @@ class WakingQueue(BoundedQueue):
             congested_at=backpressure.congested_at,
             may_throttle=backpressure.has_patience,
         )
+
+    def _append_between_looks(self, entry: Entry, size: int, frames: int) -> bool:
+        """Append an entry, unless the next look is due with it; return whether it was appended."""
+        # It takes the places of so many light entries, at least one.
+        places = size // self.usual_bytes + frames
+        if len(self.entries) + places >= self.look_at:
+            return False
+        self.look_at -= places - 1
+        self._append(entry, size, frames)
+        return True
 
     def _note_taken(self) -> None:
         """Record that a worker took entries, and so knows the others without being woken."""

@@ -2,7 +2,8 @@
 
 Most entries are *light*: they use at most `LIGHT` bytes, and make one packet. They are appended
 without a lock, and are not weighed until they could use too many bytes in total. If they are taken
-as fast as they come, they are never weighed.
+as fast as they come, they are never weighed. What other entries exceed these limits by is noted
+when they are appended, so they wait like light ones.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class WeighedQueue:
     decide how long a flush waits.
 
     Attributes:
+        excess_bytes: The bytes by which the unweighed entries exceed those of light ones.
+        excess_frames: The packets that the unweighed entries make in addition to one each.
         taken: The number of entries ever taken, minus those put back.
         weighed: The number of weighed entries, which are at the front.
         weighed_bytes: The bytes that the weighed entries use.
@@ -43,32 +46,45 @@ class WeighedQueue:
     """
 
     __slots__ = (
-        "_marks", "entries", "taken", "usual_bytes", "weigh", "weighed", "weighed_bytes",
-        "weighed_frames",
+        "_marks", "entries", "excess_bytes", "excess_frames", "taken", "usual_bytes", "weigh",
+        "weighed", "weighed_bytes", "weighed_frames",
     )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
         self.weigh = weigh
         self.taken = self.weighed = self.weighed_bytes = self.weighed_frames = 0
+        self.excess_bytes = self.excess_frames = 0
         self.usual_bytes = LIGHT
         # Marks move when an entry before them is dropped. They are in a tuple, because an empty one
         # takes no memory.
         self._marks: tuple[FlushMark, ...] = ()
 
     @property
+    def known_bytes(self) -> int:
+        """The bytes that all entries use at least."""
+        return self.weighed_bytes + self.excess_bytes
+
+    @property
     def most_bytes(self) -> int:
         """The most bytes that all entries can use."""
-        return self.weighed_bytes + (len(self.entries) - self.weighed) * LIGHT
+        return self.known_bytes + (len(self.entries) - self.weighed) * LIGHT
 
     @property
     def likely_bytes(self) -> int:
         """The bytes that all entries use, if the others are like the weighed ones."""
-        return self.weighed_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
+        return self.known_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
 
     @property
     def frames(self) -> int:
-        return self.weighed_frames + len(self.entries) - self.weighed
+        return self.weighed_frames + len(self.entries) - self.weighed + self.excess_frames
+
+    def _append(self, entry: Entry, size: int, frames: int) -> None:
+        """Append an entry of any size."""
+        # First, so that no interruption takes it for a light one.
+        self.excess_bytes += max(0, size - LIGHT)
+        self.excess_frames += frames - 1
+        self.entries.append(entry)
 
     def _add_mark(self, mark: FlushMark) -> None:
         """Put the mark after all entries; from now on it keeps its place among them."""
@@ -98,6 +114,7 @@ class WeighedQueue:
     def _drop_all(self) -> int:
         number = 0
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
+        self.excess_bytes = self.excess_frames = 0
         while self.entries:
             self.entries.popleft()
             number += 1
@@ -116,14 +133,24 @@ class WeighedQueue:
             self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
 
     def _take_first(self, number: int) -> tuple[list[Entry], int]:
-        """Take this many entries from the front; return them, and the bytes of the weighed ones."""
+        """Take this many entries from the front; return them, and the bytes of those that are
+        weighed or not light."""
         size, frames = self.weighed_bytes, self.weighed_frames
+        excess = excess_frames = heavy = 0
         if number < self.weighed:
             size = frames = 0
             for index in range(number):
                 more, more_frames = self.weigh(self.entries[index])
                 size += more
                 frames += more_frames
+        for index in range(self.weighed, number):
+            if excess == self.excess_bytes and excess_frames == self.excess_frames:
+                break
+            more, more_frames = self.weigh(self.entries[index])
+            if more > LIGHT or more_frames > 1:
+                heavy += more
+                excess += max(0, more - LIGHT)
+                excess_frames += more_frames - 1
         taken: list[Entry] = []
         try:
             # One step, which no signal can interrupt.
@@ -133,7 +160,9 @@ class WeighedQueue:
             self.weighed = max(0, self.weighed - len(taken))
             self.weighed_bytes -= size
             self.weighed_frames -= frames
-        return taken, size
+            self.excess_bytes -= excess
+            self.excess_frames -= excess_frames
+        return taken, size + heavy
 
     def _return_taken(self, entries: Sequence[Entry]) -> None:
         for entry in reversed(entries):

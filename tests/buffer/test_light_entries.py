@@ -66,6 +66,35 @@ def test_light_and_other_entries_keep_their_order():
     assert names(queue.take(99)) == list(range(10, 50))
 
 
+@pytest.mark.parametrize(
+    "weight",
+    [
+        {"size": LIGHT + 200},
+        {"size": 3 * LIGHT},
+        {"size": 10, "frames": 2},
+        {"size": 20 * LIGHT, "frames": 5},
+    ],
+)
+def test_an_entry_that_is_not_light_waits_like_one(weight):
+    """It is weighed when it comes and when it is taken; those before it are not."""
+    weighed = []
+
+    def note(entry):
+        weighed.append(entry)
+        return weigh(entry)
+
+    queue = Accumulator(BufferLimits(1000 * LIGHT, "drop_oldest", 500, 10**9), note)
+    for name in range(20):
+        queue.append(entry(name))
+        queue.put(entry(name, **weight))
+    assert len(weighed) <= 20 + 20
+    assert queue.frames == 20 * (1 + weight.get("frames", 1))
+    assert queue.most_bytes >= 20 * weight["size"]
+    assert len(queue.take(40)) == 40
+    assert queue.in_transit_bytes >= 20 * weight["size"]
+    assert (queue.excess_bytes, queue.excess_frames) == (0, 0)
+
+
 def test_a_worker_is_woken_for_the_first_light_entry_and_for_a_full_batch():
     """And not for those between, and after."""
     queue = roomy()
