@@ -158,11 +158,11 @@ class CallSites:
 
     def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
         """Return the light entry of a record like the latest one of its template, or None."""
-        arguments = record.args
-        message = record.msg
         if type(record) is not LogRecord or formatter is not self.formatter:
             return None
         try:
+            arguments = record.args
+            message = record.msg
             if type(message) is str:
                 if arguments:
                     return self._latest[message](record)

@@ -163,15 +163,16 @@ def layout_of(
     Its message is a text or a dict.
     """
     extras = dict(record_parts.extras(record, form.omitted))
-    keys = [*record.msg] if type(record.msg) is dict and not record.args else None
+    pairs = record.msg if type(record.msg) is dict and not record.args else None
+    keys = None if pairs is None else [*pairs]
     metrics = [f"{name}={value}" for name, value in extras.items() if is_metric(name, value)]
     silence = None
     found = _arguments(record)
     if found is None:
         return None
     template, arguments, message = found
-    if keys is not None:
-        message = [*record.msg.values()]  # type: ignore[union-attr]
+    if pairs is not None:
+        message = [*pairs.values()]
     elif metrics and not record.args and record.msg in ("", metrics_text(metrics, "")):
         silence, message = "repeats the metrics" if record.msg else "empty", ()
     live = [pair.ask() for pair in form.live]

@@ -97,10 +97,9 @@ def _json_of_sequence(value: Iterable[object]) -> str:
     return f"[{','.join([_json(inner) for inner in [*value]])}]"
 
 
-def _json_of_other(value: object) -> str:
+def _json_of_other(value: Any) -> str:
     if not isinstance(value, type) and _is_plain_dataclass(type(value)):
-        fields: Iterable[dataclasses.Field[object]] = dataclasses.fields(value)  # type: ignore[arg-type]
-        shown = [field.name for field in fields if field.repr]
+        shown = [field.name for field in dataclasses.fields(value) if field.repr]
         return _json_object([(name, getattr(value, name)) for name in shown])
     return encode_basestring(text_of(value))
 

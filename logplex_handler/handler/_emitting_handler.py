@@ -122,6 +122,9 @@ class EmittingHandler(logging.Handler):
                     if intake.append(entry):
                         intake.wake()
                     return True
+        except RecursionError:
+            # As in `emit`.
+            raise
         except Exception as error:
             self._report_internal(error)
             return True
@@ -134,33 +137,37 @@ class EmittingHandler(logging.Handler):
             # Records that the package itself causes must not cause another delivery: those of the
             # HTTP libraries during a request are left out, all others go with the next batch.
             activity = current_activity.get()
-            if activity is Activity.REQUEST and record.name.partition(".")[0] in LIBRARIES:
+            if activity is Activity.REQUEST and _is_of_library(record):
                 return
+            never_wakes = activity is not None
             pipeline = self._current_pipeline()
+            intake = pipeline.own_intake
             if not pipeline.takes_entries:
-                pipeline.own_intake.count_rejected()
-                return
-            intake = pipeline.intake(stream_of(record))
-            if not intake.takes_entries:
                 intake.count_rejected()
                 return
             own_format = self.format if self._has_own_format() else None
             try:
+                # The record may lack any attribute, even its dictionary.
+                intake = pipeline.intake(stream_of(record))
+                if not intake.takes_entries:
+                    intake.count_rejected()
+                    return
                 entry, is_light = self._codec.entry(record, self.formatter, own_format)
             except DoesNotFit:
-                intake.drop("buffer_full")
+                intake.drop("buffer_full", never_wakes=never_wakes)
                 return
-            except NestedTooDeeply:
-                intake.drop("format_error")
+            except Exception as error:
+                intake.drop("format_error", never_wakes=never_wakes)
+                if not isinstance(error, NestedTooDeeply):
+                    self.handleError(record)
                 return
-            except Exception:
-                intake.drop("format_error")
-                self.handleError(record)
-                return
-            if not is_light or activity is not None:
-                intake.put(entry, never_wakes=activity is not None)
+            if not is_light or never_wakes:
+                intake.put(entry, never_wakes=never_wakes)
             elif intake.append(entry):
                 intake.wake()
+        except RecursionError:
+            # As in `logging`: its caller is at the limit, and the record could not be counted.
+            raise
         except Exception as error:
             self._report_internal(error)
 
@@ -174,6 +181,11 @@ class EmittingHandler(logging.Handler):
             return
         with _reporting.set(True), contextlib.suppress(Exception):
             super().handleError(record)
+
+
+def _is_of_library(record: logging.LogRecord) -> bool:
+    name = getattr(record, "__dict__", {}).get("name")
+    return isinstance(name, str) and name.partition(".")[0] in LIBRARIES
 
 
 def begin_shutdown(handler: EmittingHandler) -> None:

@@ -37,8 +37,8 @@ class Intake(Protocol):
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         """Queue any entry, or count it as dropped; then wake, unless the entry `never_wakes`."""
 
-    def drop(self, cause: str) -> None:
-        """Count a record as dropped that never became an entry."""
+    def drop(self, cause: str, *, never_wakes: bool = False) -> None:
+        """Count a record as dropped that never became an entry; with `never_wakes`, quietly."""
 
     def count_rejected(self) -> None:
         """Count a record as dropped while no entries are taken."""
@@ -66,7 +66,7 @@ class RejectingIntake:
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         self.count_rejected()
 
-    def drop(self, cause: str) -> None:
+    def drop(self, cause: str, *, never_wakes: bool = False) -> None:
         self.count_rejected()
 
     def count_rejected(self) -> None:
@@ -123,9 +123,7 @@ class OpenIntake:
         may_wait = self._max_block is not None and not self._is_delivering()
         is_due = self._accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if is_due is None and never_wakes:
-            # A record about drops must not cause a report of its own drop.
-            self._drop_reports.skip_callback("buffer_full")
-            is_due = self._accumulator.drop("buffer_full")
+            self.drop("buffer_full", never_wakes=True)
         elif is_due is None:
             is_due = self._put_when_there_is_room(entry, self._max_block or 0.0)
         if is_due:
@@ -149,7 +147,10 @@ class OpenIntake:
             is_due = self._accumulator.put(entry, may_wait=countdown.left > 0)
         return is_due
 
-    def drop(self, cause: str) -> None:
+    def drop(self, cause: str, *, never_wakes: bool = False) -> None:
+        if never_wakes:
+            # A record about drops must not cause a report of its own drop.
+            self._drop_reports.skip_callback(cause)
         if self._accumulator.drop(cause):
             self.wake()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import pytest
 
+from logplex_handler._process.reentrancy import Activity, performing
 from tests.configuration.shared import HUGE, URL, Broken, packet, record, texts
 
 BROKEN = {
@@ -113,3 +115,98 @@ def test_an_interrupt_in_a_formatter_is_not_swallowed(make):
     handler.setFormatter(Interrupted())
     with pytest.raises(KeyboardInterrupt):
         handler.handle(record())
+
+
+class Unreadable(logging.LogRecord):
+    def __getattribute__(self, name):
+        if name in ("args", "msg", "name"):
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+
+
+def malformed():
+    """Records that lack something, as a queue or a socket may bring them."""
+    yield logging.LogRecord.__new__(logging.LogRecord)
+    yield Unreadable("shop", 20, "path", 1, "text", (), None)
+    yield logging.makeLogRecord({"logplex_stream": {}})
+    yield logging.makeLogRecord({5: "x", (): 1, None: 2})
+    yield logging.makeLogRecord({"name": None})
+    for name in vars(record()):
+        one = record()
+        del one.__dict__[name]
+        yield one
+    yield object()
+
+
+@pytest.mark.parametrize("activity", [None, Activity.REQUEST, Activity.CALLBACK])
+@pytest.mark.parametrize("formatter", [None, logging.Formatter()])
+@pytest.mark.parametrize("streams", [None, {}])
+def test_a_record_that_lacks_an_attribute_is_counted(make, capsys, activity, formatter, streams):
+    """Whoever logs it, and however it is formatted."""
+    handler = make(URL, streams=streams, flush_interval=60, shutdown_timeout=0)
+    handler.setFormatter(formatter)
+    for number, one in enumerate(malformed(), start=1):
+        with performing(activity) if activity is not None else contextlib.nullcontext():
+            assert handler.handle(one)
+        assert handler.stats().accepted == number, vars(one)
+    assert "internal error" not in capsys.readouterr().err
+
+
+def test_a_record_that_is_logged_near_the_limit_of_recursion_is_counted_or_raises(make):
+    """At the limit itself, `logging` raises a RecursionError before and after the handler."""
+    handler = make(URL, flush_interval=60, shutdown_timeout=0)
+    logger = logging.getLogger("test.deep")
+    logger.propagate = False
+    logger.addHandler(handler)
+    text = type("Text", (), {"__str__": lambda _: "text"})()
+    for _ in range(60):
+        logger.warning("deep %s", text)
+
+    def depth():
+        try:
+            return depth() + 1
+        except RecursionError:
+            return 1
+
+    def dive(further):
+        if further:
+            return dive(further - 1)
+        try:
+            logger.warning("deep %s", text)
+        except RecursionError:
+            return 0
+        return 1
+
+    deepest = depth()
+    returned = handler.stats().accepted
+    for further in range(deepest - 150, deepest):
+        with contextlib.suppress(RecursionError):
+            returned += dive(further)
+        assert handler.stats().accepted >= returned
+    assert returned > 60
+
+
+@pytest.mark.parametrize(
+    ("formatter", "text"), [(Broken(ValueError()), "%s"), (None, f"%s {'x' * 20_000}")]
+)
+def test_a_callback_that_logs_what_cannot_be_sent_is_not_called_about_it(
+    logplex, make, monkeypatch, formatter, text
+):
+    """It would log again, without end."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    logger = logging.getLogger("test.callback")
+    logger.setLevel("INFO")
+    calls = []
+
+    def on_drop(number, cause):
+        calls.append((number, cause))
+        logger.info(text, number)
+
+    handler = make(logplex.url, on_drop=on_drop, max_buffer_bytes=10_000, flush_interval=0)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    logger.info(text, 1)
+    assert handler.flush()
+    cause = "format_error" if formatter else "buffer_full"
+    assert calls == [(1, cause)]
+    assert dict(handler.stats().dropped) == {cause: 2}
