@@ -1,5 +1,19 @@
 """The bounded queue of one stream, and the counts of its records' outcomes.
 
-Comes in: entries, from any thread. Goes out: the same entries in order, for a worker, and word that
-one is to be woken. Knows nothing of formatting, disks or requests.
+Comes in: entries, from any thread.
+Goes out: the same entries in order, to a worker, and whether to wake one.
+Must not know: formatting, disks, requests.
+
+The queue has four layers. Each is a subclass of the next:
+
+- `accumulator`: the lock, and the methods that callers and workers use.
+- `waking_queue`: when to wake a worker, and when to throttle callers.
+- `bounded_queue`: the bound on bytes. When the queue is full, this layer drops the oldest entries
+  or the new one. With `on_full="block"`, `put` takes no entry then, and the stream's intake waits.
+- `weighed_queue`: the entries in order, of which the first are weighed.
+
+Two modules stand beside them:
+
+- `ledger`: the outcomes of records, and the drops to report.
+- `memory_pool`: the bytes that the queues of all streams share.
 """

@@ -1,5 +1,11 @@
 """The threads that deliver: which stream is next, who does its job, how a flush waits for it.
 
-In: news of streams that have something to deliver. Out: calls of these streams, one at a time for
-each. Must not know formats or answers.
+Comes in: news of streams that have something to deliver.
+Goes out: calls of these streams, one at a time for each.
+Must not know: formats, answers.
+
+- `worker_pool`: the worker threads.
+- `scheduler`, `fair_queue`: which job is next, with hosts and streams taking turns.
+- `flush`: flushing and closing.
+- `spool_writer`: the thread that writes to the spool.
 """

@@ -31,7 +31,7 @@ class News:
 
     def __init__(self) -> None:
         # Each operation on it is a single one in C: a garbage collection or a signal handler may
-        # interrupt `put`, log, and come back here, and Ctrl-C may end it.
+        # interrupt `put`, log, and call it again, and Ctrl-C may end it.
         self._streams: dict[Stream, None] = {}
         # An item wakes a worker, which then looks at all streams.
         self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -57,11 +57,11 @@ class News:
                 self._wake_ups.get(timeout=seconds)
 
     def drain(self, look: Callable[[Stream], object]) -> None:
-        """Look at all streams, without waiting. One is news again if Ctrl-C interrupts its look."""
+        """Look at all streams, without waiting. One is news again if Ctrl-C interrupts that."""
         while self._streams:
             for stream in list(self._streams):
                 try:
-                    # Before the look, so that a later change is news again.
+                    # Removed before the look, so that a later change is news again.
                     self._streams.pop(stream, None)
                     look(stream)
                 except BaseException:

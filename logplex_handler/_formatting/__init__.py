@@ -1,10 +1,15 @@
 """A record becomes a line of key=value text, and the line becomes frames.
 
-Comes in: a `LogRecord`. Goes out: an entry, and later the frames of that entry. Knows nothing of
-queues, threads or receivers.
+Comes in: a `LogRecord`.
+Goes out: an entry, and later the frames of that entry.
+Must not know: queues, threads, receivers.
 
-`codec` is the way in and out. A record whose call site is compiled goes through `call_sites`, which
-has two functions for it: `extract` makes the entry, `render` makes the frames. Both are made by
-`codegen` of the call site's `layout` and the table `value_kinds`. All other records go through
-`formatter`, whose parts are `record_parts`, `line`, `message_template` and `grammar`.
+- `codec`: the way in and out.
+- `call_sites`: records whose call site is compiled, which has two functions for them: that of
+  `extract` makes the entry, that of `render` makes the frames. `codegen` makes both from the call
+  site's `layout` and the table `value_kinds`.
+- `formatter`: all other records. Its parts are `record_parts`, `line`, `message_template`,
+  `tracebacks`, `value_text` and `grammar`.
+- `long_lines`: a line that is too long for a packet becomes several.
+- `nesting`: records that are logged while another record is being formatted.
 """

@@ -1,5 +1,14 @@
 """How the process forks and ends, what the package itself is doing, and what it writes to stderr.
 
-Other rooms register objects that must begin anew in a forked child, and functions to call at exit.
-Knows nothing of records, streams or HTTP.
+Comes in: objects that must begin anew in a forked child, and functions to call at exit.
+Goes out: calls of them at the right moment, and reports on stderr.
+Must not know: records, streams, HTTP.
+
+- `forks`: what happens to locks, threads and sockets when the process forks.
+- `exits`: functions to call when the process ends.
+- `contexts`, `reentrancy`: the context of the package's own code, and which code it has called.
+- `periodic`, `countdown`: calls once per interval, and time-outs.
+- `diagnostics`: lines on stderr.
+- `lazy`: modules that are imported when they are first used.
+- `version`: the package's version.
 """

@@ -1,5 +1,12 @@
 """One POST at a time over a connection that is kept open.
 
-Comes in: a body and its destination. Goes out: an `Answer`, never an exception. Knows nothing of
-records, batches or retries.
+Comes in: a body and its destination.
+Goes out: an `Answer`, never an exception.
+Must not know: records, batches, retries.
+
+- `transport`: sessions by host, and one POST over one of them.
+- `prepared_request`: the part of a request that is the same each time.
+- `session`, `pool`, `connection`: what requests and urllib3 lack: deadlines, public addresses only,
+  and a short way for later requests.
+- `answer`, `errors`: the outcome of a request, and the meaning of an exception.
 """

@@ -1,6 +1,13 @@
-"""The command `logplex-handler`: arguments come in, output and an exit status go out.
+"""The command `logplex-handler`.
 
-The commands use every other package; nothing imports this one.
+Comes in: arguments.
+Goes out: output and an exit status.
+Must not know: nothing, but no other room may know it.
+
+- `_main`, `_commands`: the entry point, and the arguments of all commands.
+- `_demo`, `_send`, `_check`, `_receive`, `_replay`: the commands.
+- `_line_reader`, `_stop_request`: input lines, and signals.
+- `_reachability`, `_wording`: the steps of `check`, and errors in the command line's words.
 """
 
 from logplex_handler.cli._main import main

@@ -56,7 +56,7 @@ def _shown(finding: Finding, style: Style) -> str:
 
 
 def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
-    """What stands between a logger and its handler, after the program's own set-up of `logging`."""
+    """Yield what stands between a logger and its handler after the program has set up `logging`."""
     if setup is not None:
         # Console scripts do not look for modules in the working directory, as `python -m` does.
         sys.path.insert(0, os.getcwd())
@@ -66,7 +66,7 @@ def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
             if function:
                 getattr(found, function)()
         except (Exception, SystemExit) as error:
-            # Without the exception's text, which may hold a secret of the program.
+            # The exception's text is left out, because it may hold a secret of the program.
             message = f"{setup} raises {type(error).__name__}"
             command = f"import {module}; {module}.{function}()" if function else f"import {module}"
             yield Finding(False, "set-up", message, f"See `python -c '{command}'`.")

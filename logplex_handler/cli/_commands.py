@@ -52,7 +52,7 @@ def _failure(text: str) -> tuple[int, float]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Return a text to find in any case, or a regular expression between slashes."""
+    """Compile a text, or a regular expression between slashes, to match either case."""
     if len(text) > 2 and text.startswith("/") and text.endswith("/"):
         text = text[1:-1]
     else:

@@ -18,12 +18,12 @@ from logplex_handler.receiver.terminal import Filter, Style, Terminal
 from logplex_handler.testing import LogplexReceiver
 
 _CITIES = ("berlin", "lisbon", "oslo", "porto")
-# The seconds between two activities of the shop: few enough lines to read.
+# The least and most seconds between two activities of the shop: few enough lines to read.
 _PAUSE = (0.1, 0.3)
 
 _NASTY = "red shoes level=critical user=admin"
 
-# It says 71, as many as it has characters; the packet has 72 bytes.
+# Its octet count is 71, the number of characters; the packet has 72 bytes.
 _WRONG_BODY = "71 <190>1 2026-01-02T03:04:05.000000+00:00 host app other.1 - - café=open\n".encode()
 
 
@@ -93,7 +93,7 @@ def _say_frame_ids(style: Style, received: list[ReceivedRequest]) -> None:
 
 def _send_wrong_length(logplex: LogplexReceiver) -> None:
     with requests.Session() as session:
-        # No proxy of the environment.
+        # Use no proxy of the environment.
         session.trust_env = False
         session.post(
             logplex.url,
@@ -112,7 +112,7 @@ _orders = itertools.count(1000)
 
 
 def _open_shop(seconds: float) -> None:
-    """Do what a shop does, until the time is over; everything once at least."""
+    """Do what a shop does for so many seconds, and each activity at least once."""
     deadline = time.monotonic() + seconds
     for number, activity in enumerate(itertools.cycle((_serve, _ship, _serve, _report))):
         if number >= 4 and time.monotonic() >= deadline:

@@ -12,7 +12,8 @@ from logplex_handler.cli._stop_request import StopRequest
 
 # Bytes per read; the capacity of a pipe on Linux.
 _CHUNK_BYTES = 65_536
-# Bytes. A longer line is split into several records, so that an endless line needs little memory.
+# The longest line, in bytes. A longer one is split into several records, so that an endless line
+# needs little memory.
 _MAX_LINE_BYTES = 1_048_576
 # Seconds after a signal during which the program that writes to the pipe may end.
 GRACE_PERIOD = 5.0

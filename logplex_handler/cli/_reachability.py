@@ -17,7 +17,7 @@ from logplex_handler._wire.destination import Destination
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one step: `good` is None for a hint; `cure` says what to do."""
+    """The result of one step: `good` is None for a hint; `cure` is the remedy."""
 
     good: bool | None
     step: str
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Proxy:
-    """The proxy that requests to a destination go through; `variable` says who names it."""
+    """The proxy that requests to a destination go through; `variable` is the one that names it."""
 
     variable: str
     scheme: str
@@ -37,7 +37,7 @@ class Proxy:
 
     @classmethod
     def of(cls, destination: Destination) -> Proxy | None:
-        """Return the proxy that the environment names for a destination; None without one."""
+        """Return the proxy that the environment names for a destination, or None without one."""
         if destination.is_loopback:
             return None
         endpoint = urlsplit(destination.endpoint)
@@ -48,7 +48,7 @@ class Proxy:
         names = [f"{endpoint.scheme}_proxy", "all_proxy"]
         variables = [case for name in names for case in (name, name.upper())]
         variable = next(filter(os.environ.get, variables), "the system")
-        # The proxy's URL may hold credentials of its own.
+        # The proxy's URL may hold its own credentials.
         proxy = urlsplit(url if "://" in url else f"http://{url}")
         try:
             port = proxy.port or {"https": 443, "http": 80}.get(proxy.scheme, 1080)

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _port_named(option: str, port: int) -> Iterator[None]:
-    """Say in the error which port is taken."""
+    """Name the port in the error if it is taken."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ from logplex_handler.stats import Stats
 _STDIN = 0
 # Seconds between checks whether the handler must be closed.
 _POLL_INTERVAL = 0.25
-# Seconds that it takes at most to log the lines already read, unless they wait for room.
+# The longest time, in seconds, to log the lines already read, unless they wait for room.
 _LOGGING_TIME = 1.0
 
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _log_all(handler: LogplexHandler, options: argparse.Namespace, stop: StopRequest) -> str:
-    """Log every line of the input; return why it cannot be read, or nothing."""
+    """Log every line of the input; return why it cannot be read, or an empty text."""
     level = getattr(logging, options.level.upper())
     try:
         for lines in _input(options, stop):

@@ -1,4 +1,4 @@
-"""The handler's errors of configuration, in the words of the command line."""
+"""The handler's configuration errors in the words of the command line."""
 
 from __future__ import annotations
 

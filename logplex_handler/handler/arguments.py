@@ -67,7 +67,7 @@ class Arguments(TypedDict):
 
 
 def logger_of(given: logging.Logger | str | None) -> logging.Logger:
-    """The logger itself, or the one with this name; the root logger if None."""
+    """Return the logger itself, or the one with this name; the root logger for None."""
     if isinstance(given, logging.Logger):
         return given
     if not isinstance(given, str | None):
@@ -76,7 +76,7 @@ def logger_of(given: logging.Logger | str | None) -> logging.Logger:
 
 
 def level(given: object) -> int:
-    """The number of a level, which may be given by its name."""
+    """Return the number of a level, which may be given by its name."""
     number = logging.getLevelName(given) if isinstance(given, str) else given
     if isinstance(number, bool) or not isinstance(number, int):
         raise ConfigurationError("level: is not a level that logging knows")

@@ -35,8 +35,8 @@ class Obstacle:
     """Something that keeps the records of a logger from its stream.
 
     Attributes:
-        message: What it is.
-        cure: What to do.
+        message: The obstacle in words.
+        cure: The remedy.
         certain: True if it keeps every such record away; False if it may keep some away.
     """
 
@@ -76,7 +76,7 @@ def diagnose(
 
 
 def _of_any(handlers: list[list[Obstacle]]) -> list[Obstacle]:
-    """The obstacles of several handlers, of which one that delivers is enough."""
+    """Return the obstacles of several handlers, of which one that delivers is enough."""
     found = [obstacle for of_one in handlers for obstacle in of_one]
     may_deliver = [of_one for of_one in handlers if not any(one.certain for one in of_one)]
     if not may_deliver:
@@ -92,7 +92,7 @@ def _named(logger: logging.Logger) -> str:
 
 
 def _settable(level: int) -> int | str:
-    """The level as `setLevel` takes it: its name, if it has one."""
+    """Return the level as `setLevel` takes it: its name, if it has one."""
     name = logging.getLevelName(level)
     return name if logging.getLevelName(name) == level else level
 
@@ -102,7 +102,7 @@ def _names(things: list[object]) -> str:
 
 
 def _way(logger: logging.Logger) -> Iterator[logging.Logger]:
-    """The loggers whose handlers get a record: up to the root, or to the first that stops it."""
+    """Yield the loggers whose handlers get a record, up to the root or the first that stops it."""
     above: logging.Logger | None = logger
     while above is not None:
         yield above
@@ -112,7 +112,7 @@ def _way(logger: logging.Logger) -> Iterator[logging.Logger]:
 def _handlers_on_the_way(
     logger: logging.Logger,
 ) -> Iterator[tuple[logging.Handler, logging.Logger]]:
-    """The handlers that lead to a stream, also those that pass records on to another."""
+    """Yield the handlers that lead to a stream, and those that pass records on to another."""
     for owner in _way(logger):
         for handler in owner.handlers:
             if _leads_on(handler):
@@ -157,7 +157,7 @@ def _ancestors(logger: logging.Logger) -> Iterator[logging.Logger]:
 
 
 def _of_the_way(logger: logging.Logger) -> Iterator[Obstacle]:
-    """Why no handler on the way leads to a stream."""
+    """Yield why no handler on the way leads to a stream."""
     last = list(_way(logger))[-1]
     owners = [owner for owner in _all_loggers() if any(map(_leads_on, owner.handlers))]
     stops = last is not logging.getLogger()
@@ -222,7 +222,7 @@ def _of_the_handler(
 def _of_passing_on(
     handler: logging.Handler, name: str, owner: logging.Logger, level: int
 ) -> Iterator[Obstacle]:
-    """What keeps a record from the handlers behind a queue or a memory handler."""
+    """Yield what keeps a record from the handlers behind a queue or a memory handler."""
     if isinstance(handler, logging.handlers.MemoryHandler):
         if handler.target is None:
             yield Obstacle(f"the {name} has no target", "Call its `setTarget`.")
@@ -238,10 +238,11 @@ def _of_passing_on(
                     "Call its `flush`, or make it with a lower `flushLevel` or `capacity`.",
                     certain=False,
                 )
-            # It calls `handle`, which does not look at the level.
+            # A MemoryHandler calls `handle`, which does not check the level.
             yield from _of_the_handler(handler.target, owner, level, respects_level=False)
         return
-    # `dictConfig` sets it from Python 3.12 on; other programs keep their listener themselves.
+    # `dictConfig` sets `listener` from Python 3.12 on; other programs keep their listener
+    # themselves.
     listener = getattr(handler, "listener", None)
     if not isinstance(listener, logging.handlers.QueueListener):
         yield Obstacle(
@@ -255,7 +256,7 @@ def _of_passing_on(
     behind = [one for one in listener.handlers if _leads_on(one)]
     if not behind:
         yield Obstacle(f"the listener of the {name} has no LogplexHandler", "Give it one.")
-    # A listener ignores its handlers' levels unless it was told to respect them.
+    # A listener ignores its handlers' levels unless it is set to respect them.
     respects = listener.respect_handler_level
     yield from _of_any(
         [_of_the_handler(one, owner, level, respects_level=respects) for one in behind]
@@ -263,7 +264,7 @@ def _of_passing_on(
 
 
 def _of_delivery(handler: LogplexHandler, name: str) -> Iterator[Obstacle]:
-    """What the handler itself knows of the records that it was given."""
+    """Yield what the handler itself knows of the records that it was given."""
     state = state_of(handler)
     if state == "inactive":
         yield Obstacle(f"the {name} is inactive", "Set `url` or LOGPLEX_URL.")

@@ -1,6 +1,13 @@
 """Heroku's partner APIs: they find the URL of a customer's stream for the handler's `streams`.
 
-A stream's id comes in, its destination goes out. Knows no handler.
+Comes in: the id of a stream.
+Goes out: its destination.
+Must not know: handlers.
+
+- `_platform`, `_app_info`: the two APIs.
+- `_look_up`: what both have in common, such as the partner's record.
+- `_provision`: the request with which Heroku adds an add-on to an app.
+- `_http`: requests to Heroku.
 """
 
 from logplex_handler.heroku._app_info import AppInfoAPI

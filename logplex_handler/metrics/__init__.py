@@ -1,8 +1,15 @@
 """Metrics: `measure`, `sample` and `count` for one line, and `Metrics`, which aggregates between
 two reports.
 
-Comes in: names and numbers. Goes out: pairs for `extra=`. Knows nothing of lines, streams or
-receivers.
+Comes in: names and numbers.
+Goes out: pairs for `extra=`.
+Must not know: lines, streams, receivers.
+
+- `metric_pairs`, `number_format`: the pairs of one line, and the numbers in them.
+- `_metrics`, `meter`: `Metrics`, and the metrics of one stream between two reports.
+- `_summary`, `_timer`: aggregated values, and measured times.
+- `reporter`: the thread that logs what the meters have recorded.
+- `bridge`: the metrics of other libraries.
 """
 
 from typing import TYPE_CHECKING

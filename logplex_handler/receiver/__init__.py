@@ -1,5 +1,10 @@
 """Shows the requests and lines that a `LogplexReceiver` gets, to a person.
 
-Requests come in from `testing`; out go lines and explained violations, to a terminal, a web page
-and a file. The package must not know the command line or the handler.
+Comes in: requests from `testing`.
+Goes out: lines and explained violations, to a terminal, a web page and a file.
+Must not know: the command line, the handler.
+
+- `feed`: prepares each request for all viewers.
+- `terminal`, `recording`: lines in a terminal, and requests in a file.
+- `store`, `page`: the latest lines, and the web page that shows them.
 """

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from logplex_handler.testing import Line, PartJoiner, Request, Violation
 from logplex_handler.testing.conventions import MetricUnits
 
-# Characters of a token that are shown where only the token tells two streams apart.
+# The number of a token's characters that are shown where only the token distinguishes two streams.
 _SHOWN_CHARACTERS = 4
 # Seconds without a part after which the parts of an incomplete line are shown.
 _PATIENCE = 5.0
-# Streams that get a name. More than these come from a sender that makes up hostnames.
+# The most streams that get a name. A sender with more streams makes up hostnames.
 _MAX_STREAMS = 100_000
 
 
@@ -35,9 +35,9 @@ class ReceivedLine:
 class ReceivedRequest:
     """One request, its routed lines, and the violations of the request as a whole.
 
-    A long line, of which several packets are the parts, belongs to the request of its last part.
-    If that does not come, the parts are lines without a request. `stream` is the stream of the
-    first line, and empty if no line was routed.
+    A long line, whose parts are several packets, belongs to the request of its last part. If that
+    part does not come, the parts are lines without a request. `stream` is the stream of the first
+    line, and empty if no line was routed.
     """
 
     request: Request | None
@@ -59,7 +59,7 @@ class Feed:
         join: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `join`, each packet of a long line is a line, as for customers."""
+        """Join the packets of a long line, or without `join` show each, as customers see it."""
         self._viewers = viewers
         self._join = join
         self._clock = clock
@@ -69,13 +69,13 @@ class Feed:
         # The number of streams for each hostname.
         self._streams_of_host: Counter[str] = Counter()
         self._taken: set[str] = set()
-        # Guards the fields below, and is held while viewers run, for one request at a time.
+        # Guards all attributes, and the viewers, which get one request at a time.
         self._lock = threading.Lock()
         self._joiner = PartJoiner()
         self._last_part_at = 0.0
 
     def __call__(self, request: Request, lines: tuple[Line, ...]) -> None:
-        """Return the callable for `LogplexReceiver(on_arrival=…)`."""
+        """Show a request. Pass the feed to a receiver as `LogplexReceiver(on_arrival=…)`."""
         # Violations of a routed packet are shown with its line instead.
         violations = tuple(
             violation
@@ -118,7 +118,7 @@ class Feed:
             viewer(prepared)
 
     def _name(self, token: str, hostname: str) -> str:
-        """The stream's name: its hostname, with the token's end if another token came first."""
+        """Return the stream's name: its hostname, with the token's end if it is not the first."""
         name = self._names.get((token, hostname))
         if name is None:
             if len(self._names) >= _MAX_STREAMS:
@@ -134,5 +134,5 @@ class Feed:
 
 
 def _end_of(token: str) -> str:
-    """Return the last characters of a token, if most of it then stays a secret."""
+    """Return the last characters of a token, if most of it then stays secret."""
     return token[-_SHOWN_CHARACTERS:] if len(token) >= 4 * _SHOWN_CHARACTERS else ""

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from logplex_handler.receiver.store import Store
 
-# Lines may contain customers' secrets, so the page can be reached from this machine only.
+# Lines may contain customers' secrets, so the page can be reached only from this machine.
 _HOST = "127.0.0.1"
 _STATIC = Path(__file__).with_name("static")
 # Seconds between checks for new items.
@@ -36,8 +36,8 @@ _POLL_INTERVAL = 0.1
 _KEEP_ALIVE_INTERVAL = 10.0
 # The number of an item in the header Last-Event-ID.
 _NUMBER = re.compile("[0-9]{1,15}")
-# Pages open at the same time. Each costs work for every line, because the server serializes the
-# line once per page.
+# The most pages that may be open at the same time. Each costs work for every line, because the
+# server serializes the line once per page.
 _MAX_PAGES = 32
 # The page loads files from its own server only, has no inline scripts, and may not be framed.
 _HEADERS = {
@@ -124,13 +124,13 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
 
 
 def _last_seen(request: Request, run: str) -> int:
-    """The number of the first item to send: a reconnecting page names the last one it got."""
+    """Return the number of the first item to send: a reconnecting page names its last one."""
     page_run, _, number = request.headers.get("last-event-id", "").partition(":")
     return int(number) if page_run == run and _NUMBER.fullmatch(number) else 0
 
 
 async def _events(store: Store, number: int, closing: threading.Event) -> AsyncIterator[str]:
-    """Server-sent events with new items, until the server closes."""
+    """Yield server-sent events with new items, until the server closes."""
     yield f"event: run\ndata: {json.dumps(store.run)}\n\n"
     idle = 0.0
     while not closing.is_set():
@@ -159,7 +159,7 @@ class _Guard:
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
-        """`hosts`: the accepted values of `Host`, with the port."""
+        """Accept only requests whose `Host`, with the port, is one of `hosts`."""
         self._app = app
         self._hosts = frozenset(hosts)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)

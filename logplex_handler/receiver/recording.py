@@ -1,4 +1,4 @@
-"""Records requests in a file, one JSON object a line, and reads them back for `replay`.
+"""Records requests in a file, one JSON object per line, and reads them back for `replay`.
 
 A recording contains no credentials. A token inside a body, as in Heroku's form of 2013, is replaced
 by the same number of `x`, so that octet counts stay valid.
@@ -35,7 +35,7 @@ class Recorded:
 
 
 class Recorder:
-    """Appends requests to a file that only its owner can read; a viewer."""
+    """A viewer that appends requests to a file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         """Open the file; raises OSError if it cannot be written."""
@@ -65,7 +65,7 @@ class Recorder:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
         except OSError as error:
-            # For example, a full disk. Lines are still shown.
+            # The disk may be full, for example. Lines are still shown.
             self._is_broken = True
             print(f"the record ends here: {error.strerror}", file=sys.stderr, flush=True)
 

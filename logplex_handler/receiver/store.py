@@ -12,11 +12,12 @@ from logplex_handler.testing.wire_parser import Malformed
 
 JsonObject: TypeAlias = dict[str, object]
 
-# Items in one event for the page.
+# The most items in one event for the page.
 _MAX_ITEMS_PER_EVENT = 5_000
-# Bytes of packets. Memory use is about twice as much, since each is kept as bytes and as text.
+# The most bytes of packets. Memory use is about twice as much, because each packet is kept as bytes
+# and as text.
 _MAX_BYTES = 128 * 1024 * 1024
-# Characters of a frame id that are shown; a real frame id is a UUID.
+# The most characters of a frame id that are shown; a real frame id is a UUID.
 _MAX_FRAME_ID = 100
 # Approximate memory of one violation, in bytes.
 _VIOLATION_BYTES = 500
@@ -25,7 +26,7 @@ _VIOLATION_BYTES = 500
 def _size(item: ReceivedLine | JsonObject) -> int:
     if not isinstance(item, ReceivedLine):
         return 0
-    # The parts of a line have its packets once more.
+    # A line with parts holds its packets twice.
     copies = 2 if item.line.parts else 1
     return copies * len(item.line.frame) + _VIOLATION_BYTES * len(item.violations)
 
@@ -35,11 +36,11 @@ class Store:
 
     def __init__(self, keep: int, *, max_bytes: int = _MAX_BYTES) -> None:
         """Keep at least `keep` items, at most twice as many, and at most `max_bytes` of packets."""
-        # Tells a page that reconnects whether the receiver was restarted.
+        # Shows a reconnecting page whether the receiver was restarted.
         self.run = uuid.uuid4().hex[:12]
         self._keep = keep
         self._max_bytes = max_bytes
-        # Guards the fields below.
+        # Guards `_items`, `_first` and `_bytes`.
         self._lock = threading.Lock()
         # A request is stored as the page shows it, without its body.
         self._items: list[ReceivedLine | JsonObject] = []
@@ -65,7 +66,7 @@ class Store:
         self._first += count
 
     def since(self, number: int) -> tuple[int, list[JsonObject]]:
-        """Return items from `number` on as JSON objects, after the number of the first one."""
+        """Return the number of the first item from `number` on, and these items as JSON objects."""
         with self._lock:
             first = max(number, self._first)
             start = first - self._first

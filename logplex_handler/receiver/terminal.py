@@ -24,9 +24,9 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # The colours that `heroku logs` gives to processes: readable on dark and on light; none is red.
 _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
-# The handler's own pair stands before any text that could hold another.
+# The handler's own `level` precedes any text that could hold another.
 _LEVEL = re.compile(r"(?<![^ ])level=\w+")
-# Streams that are remembered; two are enough to show their names from then on.
+# The most streams that are remembered; two are enough to show their names from then on.
 _MAX_STREAMS = 2
 
 _ANSWERS = {
@@ -63,7 +63,7 @@ class Style:
 
 
 def harmless(text: str) -> str:
-    """The text with control characters written as escapes, so that none reaches the terminal."""
+    """Return the text with control characters as escapes, so that none reaches the terminal."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -89,7 +89,7 @@ class Filter:
     Attributes:
         streams, processes: Patterns with `*`, of which one must match; empty for all.
         severity: The lowest severity to show, from 0 (emergency) to 7 (debug).
-        text: What the line contains, in any case.
+        text: What the line must contain, in upper or lower case.
     """
 
     streams: tuple[str, ...] = ()
@@ -132,10 +132,10 @@ def _colour_of(severity: int) -> str:
 
 
 class Terminal:
-    """Prints requests to stdout; a viewer."""
+    """A viewer that prints requests to stdout."""
 
     def __init__(self, style: Style, line_filter: Filter, *, quiet: bool = False) -> None:
-        """`quiet`: print only violations, and the lines that have some."""
+        """With `quiet`, print only violations and their lines."""
         self._style = style
         self._filter = line_filter
         self._quiet = quiet
@@ -170,7 +170,7 @@ class Terminal:
                 yield from self._explained(violation)
 
     def _shown_line(self, seen: ReceivedLine) -> str:
-        """The line as its customer sees it, behind the stream's name if there are several."""
+        """Return the line as its customer sees it, after the stream's name if there are several."""
         shown = shown_line(seen.line, self._style)
         if len(self._streams) < _MAX_STREAMS:
             self._streams.add(seen.stream)

@@ -1,7 +1,14 @@
 """Streams: which one a record is for, and which URL each of them has.
 
-In: entries with the ids of their streams. Out: the intake of a stream for callers, and the stream
-for workers. Must not know the threads that do its jobs. Only `Destination` is for users.
+Comes in: entries with the ids of their streams.
+Goes out: the intake of a stream for callers, and the stream for workers.
+Must not know: the threads that do its jobs. Only `Destination` is for users.
+
+- `current`: the stream that a record is for.
+- `registry`: all streams by id.
+- `stream`: one stream with all its parts.
+- `intake`: takes entries in the caller's thread.
+- `resolver`, `_resolution`: asks the application for a URL, and knows when to ask.
 """
 
 from logplex_handler._wire.destination import Destination

@@ -17,9 +17,9 @@ from logplex_handler.testing._line import Line
 from logplex_handler.testing._receiver import LogplexReceiver
 from logplex_handler.testing._text_parser import Metric
 
-# Seconds; shorter than the handler's defaults, so that tests are quick.
+# Options in seconds, shorter than the handler's defaults, so that tests are quick.
 _DEFAULTS: dict[str, Any] = {"flush_interval": 0.02, "shutdown_timeout": 1.0}
-# Seconds that `lines` waits at most for logged records to be delivered.
+# The longest wait of `lines`, in seconds, for logged records to be delivered.
 _SETTLE_TIMEOUT = 5.0
 _POLL_INTERVAL = 0.01
 
@@ -44,7 +44,7 @@ class LogplexCapture:
 
         Args:
             loggers: Names of the loggers that get a handler; the root logger's name is empty.
-            level: The level that these loggers have meanwhile.
+            level: The level of these loggers during the test.
             strict: Whether `faults` reports anything.
             formatter: The handler's formatter; None for the default one.
             options: More options of `LogplexHandler`.
@@ -174,7 +174,7 @@ class LogplexCapture:
         self.receiver.clear()
 
     def faults(self) -> str:
-        """Explain everything malformed so far; empty if nothing is, or if not `strict`."""
+        """Explain everything malformed so far, or return an empty text without `strict`."""
         if not self._strict:
             return ""
         return _failure_messages.faults(self.receiver.requests, self.receiver.lines)

@@ -1,4 +1,4 @@
-"""The consequence and the cure of breaking each rule of the wire format and of a line's text.
+"""The consequence and the remedy of breaking each rule of the wire format and of a line's text.
 
 The explanations never quote the input, which may contain credentials.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """The consequence of breaking a rule, and what to do instead."""
+    """The consequence of breaking a rule, and the remedy."""
 
     consequence: str
     cure: str
@@ -29,8 +29,8 @@ _NOT_DECODED = (
     "compressed one, or 400 if a byte of it is a newline."
 )
 
-# By name, in the order of a request's parts. Logplex's behaviour is taken from its source; that of
-# readers was observed by running 25 of them.
+# The rules by name, in the order of a request's parts. Logplex's behaviour is taken from its
+# source; that of readers was observed by running 25 of them.
 RULES: dict[str, Rule] = {
     # The request.
     "http.path": Rule(

@@ -9,7 +9,8 @@ from logplex_handler.testing._line import Line
 from logplex_handler.testing.conventions import MetricUnits, Violation
 from logplex_handler.testing.wire_parser import Malformed
 
-# Enough to see the cause without filling the screen.
+# The most lines, violations, and characters of a line: enough to see the cause without filling the
+# screen.
 _MAX_LINES = 20
 _MAX_FAULTS = 5
 _MAX_CHARACTERS = 400
@@ -82,7 +83,7 @@ def refusals(requests: Iterable[Request]) -> str:
 
 
 def faults(requests: Iterable[Request], lines: Iterable[Line]) -> str:
-    """Explain every violation, with the line it is in; empty if there are none."""
+    """Explain every violation, with its line; return an empty text if there are none."""
     explained: list[str] = []
     for request in requests:
         # Violations of a routed packet are listed with its line instead.

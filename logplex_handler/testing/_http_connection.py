@@ -20,10 +20,11 @@ MAX_BODY_BYTES = 8_000_000
 MAX_HEAD_BYTES = 65_536
 """The largest size of a request line with its headers, in bytes."""
 
-# Bytes of the request line, and of the value of one header, that Logplex accepts.
+# The most bytes of the request line, and of one header's value, that Logplex accepts.
 _MAX_LINE_BYTES = 4_096
 
-# Logplex closes an idle connection after 5 s, and gives up on a stalled body after 15 s.
+# The time-out of a body, as a multiple of the idle time-out: Logplex closes an idle connection
+# after 5 s, and gives up on a stalled body after 15 s.
 _BODY_TIMEOUT_FACTOR = 3
 
 # Needed because `int` also accepts signs, `0x` and underscores. A chunk size of more digits is too
@@ -38,7 +39,7 @@ class HttpRequest:
     method: str
     target: str
     version: str
-    # They may contain credentials.
+    # The headers may contain credentials.
     headers: Mapping[str, str] = field(repr=False)
     body: bytes
 
@@ -92,14 +93,14 @@ class HttpConnection:
     """Reads requests from one connected socket and writes answers; the caller closes the socket."""
 
     def __init__(self, connection: socket.socket, idle_timeout: float) -> None:
-        """`idle_timeout`: seconds to wait for a request, and then for its headers."""
+        """Wait `idle_timeout` seconds for a request, and then as long for its headers."""
         self._socket = connection
         self._idle_timeout = idle_timeout
         self._body_timeout = idle_timeout * _BODY_TIMEOUT_FACTOR
         self._buffer = bytearray()
 
     def read(self) -> HttpRequest | None:
-        """Read the next request; None if the client has finished.
+        """Read the next request, or return None if the client has finished.
 
         Raises UnreadableRequest if only a part of a request came, or if it cannot be parsed.
         """
@@ -237,7 +238,7 @@ def _parse_head(head: bytes) -> tuple[str, str, str, Mapping[str, str]]:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise UnreadableRequest(400, "a header is malformed", headers)
-        # Logplex reads the first of several, and strips no spaces behind a value.
+        # Logplex reads the first of several equal headers, and strips no spaces after a value.
         value = value.lstrip(" \t")
         headers.setdefault(name, value)
         if len(value) > _MAX_LINE_BYTES:
@@ -246,7 +247,7 @@ def _parse_head(head: bytes) -> tuple[str, str, str, Mapping[str, str]]:
         if name.lower() == "content-length":
             lengths.add(value.strip())
     if len(lengths) > 1:
-        # Servers disagree on which of the two holds.
+        # Servers disagree on which of the two counts.
         raise UnreadableRequest(400, "Content-Length stands twice", headers)
     if version == "HTTP/1.1" and "Host" not in headers:
         raise UnreadableRequest(400, "the header Host is missing", headers, rule="http.host")

@@ -1,4 +1,4 @@
-"""The record that a receiver keeps: routed lines, and requests with their answers."""
+"""A receiver's journal: routed lines, and requests with their answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from logplex_handler.testing.conventions import Violation
 
 FrameIdUse = Literal["first", "retry", "reused"]
 
-# A retry comes soon after the first try, so older ids can be forgotten.
+# The most frame ids that are remembered. A retry comes soon after the first try, so older ids can
+# be forgotten.
 _MAX_FRAME_IDS = 100_000
 
 
@@ -61,30 +62,31 @@ class _Batch(NamedTuple):
 
 
 class Journal:
-    """Stores requests and lines from many threads, in the order they were routed."""
+    """Requests and lines from many threads, in the order in which they were routed."""
 
     def __init__(self, on_arrival: OnArrival | None = None) -> None:
-        """With `on_arrival`, nothing is stored; the callable gets each request, one at a time."""
+        """Store requests, or instead pass each to `on_arrival`, one at a time."""
         self._on_arrival = on_arrival
         self.after_fork_in_child()
         forks.register(self)
-        # Without the parts that the joiner has.
+        # Parsed lines, without the parts that the joiner holds.
         self._lines: list[Line] = []
         self._joiner = PartJoiner()
         self._unparsed: list[_Batch] = []
-        # Packets, and whether one of them may be a part of a line.
+        # The number of routed packets, and whether one of them may be a part of a line.
         self._routed = 0
         self._has_parts = False
         self._requests: list[Request] = []
         self._checksums: dict[tuple[str, str], int] = {}
 
     def after_fork_in_child(self) -> None:
-        # Guards all fields; held for a moment only. Notified for each request.
+        # Guards `_unparsed`, `_routed`, `_has_parts`, `_requests` and `_checksums`; held for a
+        # moment only. Notified for each request.
         self._changed = threading.Condition()
-        # Held while `on_arrival` runs, so that it gets one request after the other.
+        # Guards `on_arrival`, which gets one request at a time.
         self._callback_lock = threading.Lock()
-        # Guards `_lines` while frames are parsed. Parsing is slow, and senders must not wait for
-        # it.
+        # Guards `_lines` and `_joiner` while frames are parsed. Parsing is slow, and senders must
+        # not wait for it.
         self._parse_lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -144,7 +146,7 @@ class Journal:
             return "retry" if known == checksum else "reused"
 
     def wait_for(self, count: int, timeout: float) -> bool:
-        """Wait for `count` lines; False if they do not come within `timeout` seconds."""
+        """Wait for `count` lines; return False if they do not come within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         least = count
         while self._wait_for_packets(least, deadline - time.monotonic()):

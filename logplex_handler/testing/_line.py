@@ -17,9 +17,10 @@ from logplex_handler.testing.conventions import (
 )
 from logplex_handler.testing.wire_parser import Malformed, Packet
 
-# Violations reported for one line. A packet can hold a thousand metrics, all of them malformed.
+# The most violations reported for one line. A packet can hold a thousand metrics, all of them
+# malformed.
 _MAX_VIOLATIONS = 20
-# Parts that wait for others of their line. If they are more, the oldest line is given up.
+# The most parts that wait for others of their line. If there are more, the oldest line is given up.
 _MAX_WAITING = 10_000
 
 
@@ -27,9 +28,9 @@ _MAX_WAITING = 10_000
 class Line:
     """One line that Logplex routed, with `app` already in place of the token.
 
-    A line that was too long for one packet was sent as several, which say `part=1/3` and so on.
-    `parts` are then these packets, in order; all else is that of the whole line, without `part`,
-    and each value that was cut is whole again. Of any other line, `parts` is empty.
+    A line that was too long for one packet was sent as several, with `part=1/3` and so on. `parts`
+    are then these packets, in order; everything else is that of the whole line, without `part` and
+    with all cut values joined. For any other line, `parts` is empty.
 
     `number` is the number of its frame in the request, from 1. `frame` is the packet as sent, or
     all packets.
@@ -81,7 +82,7 @@ class Line:
         return bool(self.packet.structured_data)
 
     def __str__(self) -> str:
-        """The line as `heroku logs` shows it, each part below the other; empty if not shown."""
+        """Return the line as `heroku logs` shows it, each part on its own line; empty if hidden."""
         if self.parts:
             return "\n".join(map(str, self.parts))
         packet = self.packet
@@ -119,9 +120,12 @@ class PartJoiner:
         self._number_waiting = 0
 
     def add(self, line: Line) -> list[Line]:
-        """The lines that are whole now: the line itself, unless it is a part; the joined line, with
-        its `parts`, if it is the last one. Parts whose line cannot become whole any more, because
-        others were lost or came twice, are returned as they are."""
+        """Return the lines that are whole now.
+
+        They are the line itself, unless it is a part, or the joined line, with its `parts`, if it
+        is the last part. Parts whose line cannot become whole any more, because others were lost or
+        came twice, are returned as they are.
+        """
         place = _place(line)
         if place is None:
             return [line]
@@ -154,7 +158,7 @@ class PartJoiner:
 
 
 def _place(line: Line) -> _Place | None:
-    """Return the place of a part in its line; None for any other line."""
+    """Return the place of a part in its line, or None for any other line."""
     text = line.text
     if "part=" not in text:
         return None
@@ -177,7 +181,7 @@ def _joined(parts: list[Line]) -> Line:
     pieces = [before.head, before.rest]
     for place in others:
         start = f'{parse_pairs(before.rest)[-1][0]}="'
-        # The pieces of a value; or two pairs with one key, which a reader cannot tell from them.
+        # These are pieces of a value, or two pairs with one key, which look the same.
         if pieces[-1].endswith('"') and place.rest.startswith(start):
             pieces[-1] = pieces[-1][:-1]
             pieces.append(place.rest[len(start) :])

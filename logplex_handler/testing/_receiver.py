@@ -63,7 +63,7 @@ class LogplexReceiver:
             idle_timeout: Seconds to wait on an idle connection and for the rest of a header; a
                 stalled body gets three times as long.
             max_requests: The number of requests after which a connection is closed.
-            any_token: Accept every token except those that `rotate` has retired.
+            any_token: Whether to accept every token except those that `rotate` has retired.
             misbehaviour: Deliberate faults; None for none.
             on_arrival: Called with each request and its routed lines, one request at a time and
                 before the answer, in the connection's thread. The receiver then keeps nothing.
@@ -83,7 +83,7 @@ class LogplexReceiver:
         self._listener: Listener | None = None
 
     def start(self) -> LogplexReceiver:
-        """Listen; idempotent. Raises OSError if the port cannot be opened."""
+        """Start to listen; idempotent. Raises OSError if the port cannot be opened."""
         if self._listener is None:
             self._listener = Listener(self._address, self._serve)
         return self
@@ -144,13 +144,16 @@ class LogplexReceiver:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Every routed line, in order. The packets of a long line are one line, with `parts`, as
-        soon as all of them have come; until then they are at the end."""
+        """Every routed line, in order.
+
+        The packets of a long line are one line, with `parts`, as soon as all of them have come;
+        until then, they are at the end.
+        """
         return self._journal.lines
 
     @property
     def whole_lines(self) -> tuple[Line, ...]:
-        """As `lines`, without the packets of lines of which other packets are still missing."""
+        """The same as `lines`, without the packets of lines that are not whole yet."""
         return self._journal.whole_lines
 
     @property
@@ -164,7 +167,7 @@ class LogplexReceiver:
         return tuple(violation for request in self.requests for violation in request.violations)
 
     def wait_for(self, count: int, timeout: float = 5.0) -> bool:
-        """Wait until `count` lines are routed; False if that takes more than `timeout` seconds."""
+        """Wait until `count` lines are routed, or return False after `timeout` seconds."""
         return self._journal.wait_for(count, timeout)
 
     def clear(self) -> None:

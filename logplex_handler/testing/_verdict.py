@@ -26,7 +26,8 @@ CONTENT_TYPE = "application/logplex-1"
 _CONTENT_TYPES = (CONTENT_TYPE, "application/x-logplex-1")
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}")
 
-# Enough to see what is wrong, without thousands of lines in a failed test's output.
+# The most violations of packets: enough to see what is wrong, without thousands of lines in a
+# failed test's output.
 _MAX_PACKET_VIOLATIONS = 10
 
 # The answers to requests that break a rule.
@@ -67,7 +68,7 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
     elif broken_rule is None:
         broken_rule = _rule_broken_by_frames(request.headers, frames, malformed)
     answer = HttpAnswer(204) if broken_rule is None else _REFUSALS[broken_rule]
-    # A request of a browser, for example: its body and its other headers do not matter.
+    # It may be a browser's request, whose body and other headers do not matter.
     is_no_batch = broken_rule in ("http.path", "http.method")
     violations = [fault] if fault and not is_no_batch else []
     if broken_rule is not None and answer.status != 401:
@@ -125,7 +126,7 @@ def _path(target: str) -> list[str]:
 
 def given_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the user and the token of a request, or None if they cannot be read."""
-    # Logplex ignores spaces in them.
+    # Logplex ignores spaces in the credentials.
     encoded = "".join(headers.get("Authorization", "").split()[1:])
     try:
         user, _, token = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")
@@ -151,7 +152,7 @@ def msg_count(headers: Mapping[str, str]) -> int | None:
 
 
 def _reason(rule: str, request: HttpRequest, frames: list[bytes]) -> str:
-    """Return what is wrong with a header, where the rule alone leaves that open. It quotes none."""
+    """Return what is wrong with a header, where the rule alone leaves that open. Quotes none."""
     if rule == "http.count":
         count = msg_count(request.headers)
         if count is not None:

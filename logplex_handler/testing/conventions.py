@@ -19,7 +19,7 @@ from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 MAX_CONVENIENT_BYTES = 10_000
 """The largest packet to send: below Logplex's limit, so that a drain can add to it."""
 
-# Metric names whose unit is remembered.
+# The most metric names whose unit is remembered.
 _MAX_METRIC_NAMES = 100_000
 _SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
@@ -39,7 +39,7 @@ class Violation(str):
         frame: The number of the frame in its request, from 1; None for the request as a whole.
         finding: What was found, sometimes in more detail than the string.
         consequence: What Logplex or a reader of the lines does because of it.
-        cure: What to do instead.
+        cure: The remedy.
     """
 
     rule: str
@@ -67,7 +67,7 @@ class Violation(str):
 
     @property
     def explained(self) -> str:
-        """The finding, the consequence and the cure: three sentences or more."""
+        """The finding, the consequence and the remedy: three sentences or more."""
         return f"{self.finding}. {self.consequence} {self.cure}"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -79,7 +79,7 @@ def _rebuild(text: str, rule: str, frame: int | None, finding: str) -> Violation
 
 
 def packet_violations(packet: bytes, frame: int) -> tuple[Violation, ...]:
-    """Check one packet against Logplex's and RFC 5424's rules; at most one violation, the first."""
+    """Check a packet against Logplex's and RFC 5424's rules; return the first violation, if any."""
     try:
         parsed = parse_packet(packet)
     except Malformed as error:
@@ -193,7 +193,7 @@ def _metric_violations(text: str, key: str, value: str) -> Iterator[Violation]:
 
 
 class MetricUnits:
-    """Remembers the unit of each metric and source, which should not change."""
+    """The unit of each metric and source, which should not change."""
 
     def __init__(self) -> None:
         self._units: dict[tuple[str, str, str], str] = {}

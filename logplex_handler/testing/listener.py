@@ -33,21 +33,21 @@ class Listener:
 
         Args:
             address: Host and port; port 0 takes any free one.
-            serve: Called in a thread of its own with each connection and its number, from 1. The
+            serve: Called in a separate thread with each connection and its number, from 1. The
                 connection is closed when `serve` returns or raises OSError.
         """
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._serve = serve
         self._socket = socket.create_server(address, family=family, backlog=128)
-        # A client may disconnect before accept() is called, which must not block until the next
-        # one.
+        # A client may disconnect before accept() is called; that call must not block until the next
+        # client.
         self._socket.setblocking(False)
         self._wake_sender, self._wake_receiver = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ)
-        # Guards closing a connection against shutting it down: its descriptor may be reused at
-        # once.
+        # Guards the sockets of connections: one that is closed must not be shut down, because its
+        # descriptor may be reused at once.
         self._lock = threading.Lock()
         # Changed only by the accepting thread; other threads read it after that thread has ended.
         self._connections: list[tuple[threading.Thread, socket.socket]] = []

@@ -20,12 +20,12 @@ from logplex_handler.testing.wire_parser import (
     split_frames,
 )
 
-# Bytes. A few kilobytes of gzip may decompress to gigabytes.
+# The most bytes of a decompressed body. A few kilobytes of gzip may become gigabytes.
 _MAX_DECOMPRESSED = 64 * 1024 * 1024
 
 
 def decode(request: HttpRequest) -> tuple[bytes | None, Violation | None]:
-    """The body as Logplex reads it, and why its lines are lost; None if it cannot be read."""
+    """Return the body as Logplex reads it, or None if it cannot, and why its lines are lost."""
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding == "gzip":
         body = decompress(request.body)
@@ -66,7 +66,7 @@ _INCOMPLETE = re.compile(rb"[1-9][0-9]{0,9}\Z|([1-9][0-9]{0,4}) ")
 
 
 def find_frames(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
-    """The frames that Logplex finds, whether some are malformed, and why it drops the rest."""
+    """Return the frames that Logplex finds, whether any is malformed, and why it drops others."""
     try:
         return split_frames(body), False, None
     except Malformed as error:
@@ -103,7 +103,7 @@ _COUNT = re.compile(rb"([1-9][0-9]{0,5}) ")
 
 
 def wrong_count_violation(body: bytes) -> Violation | None:
-    """The first frame with a wrong octet count as a violation; None if every count is right.
+    """Return the first frame with a wrong octet count as a violation, or None.
 
     A count is right if the next packet's header or the end of the body follows the frame. The fault
     may also be something between or after the frames.

@@ -82,7 +82,7 @@ def frames_from(body: bytes, position: int) -> tuple[list[bytes], int]:
 
 
 def _framing_fault(body: bytes, position: int, count: int) -> tuple[str, str]:
-    """Why no frame begins at `position` after `count` frames, and the rule that is broken."""
+    """Return why no frame begins at `position` after `count` frames, and the broken rule."""
     digits = _DIGITS.match(body, position)
     start = digits.end() if digits else position
     if count == MAX_FRAMES:
