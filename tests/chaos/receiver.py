@@ -34,6 +34,12 @@ _HEADS = {
     "ok, and it was the last, as is said later": NO_CONTENT
     + b"HTTP/1.1 408 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "ok, in HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n",
+    "ok, 202 in chunks that are none": b"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"zz\r\n",
+    "ok, 204 with a body": b"HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello",
+    "ok, after many hints": b"HTTP/1.1 103 X\r\n\r\n" * 90 + NO_CONTENT,
+    "ok, and half of the connection is closed": NO_CONTENT,
+    "ok, with a cookie": b"HTTP/1.1 204 X\r\nSet-Cookie: customer=1; Path=/\r\n\r\n",
 }
 # Answers that say nothing of what became of the batch.
 _GARBAGE = (
@@ -110,6 +116,9 @@ class Receiver:
         # Guards all of these.
         self._lock = threading.Lock()
         self._routed_ids: set[str] = set()
+        # Where redirects lead to; nobody may follow one.
+        self._elsewhere = socket.create_server(("127.0.0.1", 0))
+        self._elsewhere.setblocking(False)
         # A request may come here long after the sender has given it up, and tried again.
         self._refused_ids: set[str] = set()
         self._over = threading.Event()
@@ -135,6 +144,10 @@ class Receiver:
         for thread in self._threads[1:]:
             thread.join(10)
         self._listener.close()
+        with suppress(OSError):
+            self._elsewhere.accept()[0].close()
+            self.wrong.append("a redirect was followed")
+        self._elsewhere.close()
 
     def _accept(self) -> None:
         while not self._over.is_set():
@@ -185,6 +198,12 @@ class Receiver:
         if length < 0 or self._chance(0.03):
             # It was cut on the way, or is cut here, before the body.
             return False
+        if self._hostile and self._chance(0.05):
+            # It answers before it has read the request, all of which it may then read or not.
+            with self._lock:
+                status, reads_on = self._dice.choice(_STATUSES), self._dice.random() < 0.5
+            connection.sendall(_status(status))
+            return reads_on and len(stream.read(length)) == length
         body = stream.read(length)
         if len(body) < length:
             return False
@@ -200,6 +219,8 @@ class Receiver:
         with self._lock:
             if headers["logplex-msg-count"] != str(len(texts_and_frames(body))):
                 self.wrong.append("the count of messages is wrong")
+            if self._tls is None and "cookie" in headers:
+                self.wrong.append("a cookie came back")
             if refusal := self._refusal(frame_id, sent, body):
                 how, what = "refused", refusal
             elif self.raging and self._dice.random() < 0.5:
@@ -230,6 +251,9 @@ class Receiver:
                 self._over.wait(0.02)
             what = what[40:]
         connection.sendall(what)
+        if "half of the connection" in how:
+            self._close_half(connection)
+            return False
         return (
             how.startswith(("ok", "refused", "status")) and "last" not in how and "1.0" not in how
         )
@@ -243,6 +267,15 @@ class Receiver:
         while self.raging and not self._over.wait(pause):
             connection.sendall(pieces)
 
+    def _close_half(self, connection: socket.socket) -> None:
+        """Say no more, and read on, until the other half is closed, too, or the storm is over."""
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(0.05)
+        while self.raging and not self._over.is_set():
+            with suppress(TimeoutError):
+                if not connection.recv(65_536):
+                    return
+
     def _refusal(self, frame_id: str, sent: bytes, body: bytes) -> bytes:
         if frame_id in self._routed_ids:
             return b""
@@ -255,6 +288,10 @@ class Receiver:
             return _status(400)
         return b""
 
+    @property
+    def _trap(self) -> str:
+        return f"http://127.0.0.1:{self._elsewhere.getsockname()[1]}/logs"
+
     def _bad_answer(self) -> tuple[str, bytes]:
         dice = self._dice
         if self._hostile and dice.random() < 0.5:
@@ -264,6 +301,9 @@ class Receiver:
             lambda: ("status", _status(503, f"Retry-After: {dice.choice(_RETRY_AFTER)}")),
             lambda: ("status", _status(302, "Location: http://169.254.169.254/latest/meta-data/")),
             lambda: ("status", _status(dice.choice((302, 307, 308)), "Location: /logs")),
+            lambda: ("status", _status(dice.choice((301, 303, 308)), f"Location: {self._trap}")),
+            lambda: ("status", _status(503, "Set-Cookie: customer=2; Path=/")),
+            lambda: ("half of the connection is closed", b""),
             lambda: ("garbage", dice.choice(_GARBAGE)),
             lambda: ("garbage", _EXPLODING),
             lambda: ("half an answer", _status(503)[: dice.randrange(30)]),

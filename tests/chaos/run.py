@@ -128,9 +128,11 @@ def play(scenario: Scenario) -> Seen:
 
 def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
     spool = None
+    over = threading.Event()
     if scenario.spool:
         spool = Path(context.enter_context(tempfile.TemporaryDirectory()), "spool.db")
         spools.plant(scenario.spool, spool, scenario.seed)
+        context.enter_context(spools.meddling(scenario.spool, spool, over))
     tls, ca = _tls(context) if scenario.tls else (None, "")
     receiver = Receiver(scenario.seed, TOKEN, tls, hostile=scenario.hostile)
     context.callback(receiver.close)
@@ -140,7 +142,6 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
         proxy.raging = False
     if not scenario.receiver_rages:
         receiver.calm()
-    over = threading.Event()
     _surround(scenario, proxy.port, over, context)
     metronome = _Metronome()
     context.callback(metronome.close)

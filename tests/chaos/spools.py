@@ -1,14 +1,16 @@
-"""What may stand where the handler is to keep its spool."""
+"""What may stand where the handler is to keep its spool, and what others do to it meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.servers import TOKEN
-from tests.spool.shared import leave
+from tests.spool.shared import held, leave
 from tests.spool.test_hostile_files import VIEW
 from tests.spool.test_hostile_rows import BODIES, LIMITS, ROW, TEXTS, insert
 
@@ -25,6 +27,11 @@ KINDS = (
     "damaged rows",
     "damaged pages",
     "a directory",
+    "huge rows",
+    "a file to read only",
+    "a file in the hands of another",
+    "a file that is replaced",
+    "a file that is deleted",
 )
 
 
@@ -59,6 +66,44 @@ def plant(kind: str, path: Path, seed: int) -> None:
             path.write_bytes(content[: dice.choice((len(content), len(content) // 2))])
     elif kind == "a directory":
         path.mkdir()
+    elif kind == "huge rows":
+        _leave_one(path)
+        huge = bytes(20_000_000)
+        insert(path, [{"body": huge}, {"sizes": huge.decode()}, {"stream": huge}])
+    elif kind.startswith("a file"):
+        _leave_one(path)
+        insert(path, [{"body": _FRAME}])
+        if kind == "a file to read only":
+            # Root may write to it all the same.
+            path.chmod(0o400)
+
+
+@contextlib.contextmanager
+def meddling(kind: str, path: Path, over: threading.Event) -> Iterator[None]:
+    """Within it, another program does to the file what the kind says, until it is over."""
+
+    def meddle() -> None:
+        if kind == "a file in the hands of another":
+            with held(path):
+                over.wait()
+            return
+        # Until records are on it.
+        over.wait(0.2)
+        if kind == "a file that is replaced":
+            other = path.with_name("other.db")
+            _leave_one(other)
+            other.replace(path)
+        elif kind == "a file that is deleted":
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    thread = threading.Thread(target=meddle)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _leave_one(path: Path) -> None:
