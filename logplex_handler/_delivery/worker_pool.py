@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from logplex_handler._delivery.fair_queue import Task
@@ -33,8 +33,12 @@ class News:
         # Each operation on it is a single one in C: a garbage collection or a signal handler may
         # interrupt `put`, log, and call it again, and Ctrl-C may end it.
         self._streams: dict[Stream, None] = {}
-        # An item wakes a worker, which then looks at all streams.
-        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # The sleeping workers: releasing such a lock wakes the worker, which looks at all streams.
+        # Not a queue: before Python 3.13, `SimpleQueue.get` may wait for ever, whatever its
+        # timeout, if several threads do so.
+        self._sleeping: dict[threading.Lock, None] = {}
+        # An item has one worker look, the next one that is about to sleep if none sleeps now.
+        self._wake_ups: deque[None] = deque()
         # When a sleeping worker will look at the news by itself, on the monotonic clock.
         self.next_look = math.inf
 
@@ -42,19 +46,26 @@ class News:
         """Add a stream, and wake a worker unless one will look by this time anyway."""
         self._streams[stream] = None
         # Read after the stream was added: a worker checks the streams after it has set `next_look`.
-        if self.next_look > look_by and self._wake_ups.empty():
+        if self.next_look > look_by and not self._wake_ups:
             self.wake_one()
 
     def wake_one(self) -> None:
         """Wake a worker without news."""
-        self._wake_ups.put(None)
+        self._wake_ups.append(None)
+        with contextlib.suppress(KeyError):
+            self._sleeping.popitem()[0].release()
 
     def wait(self, until: float) -> None:
         """Sleep until there is news, `wake_one` was called, or the time has come."""
-        if not self._streams:
-            seconds = None if until == math.inf else max(0.0, until - time.monotonic())
-            with contextlib.suppress(queue.Empty):
-                self._wake_ups.get(timeout=seconds)
+        lock = threading.Lock()
+        lock.acquire()
+        self._sleeping[lock] = None
+        # From here on, whatever comes releases the lock.
+        if not self._streams and not self._wake_ups:
+            lock.acquire(timeout=-1 if until == math.inf else max(0.0, until - time.monotonic()))
+        self._sleeping.pop(lock, None)
+        with contextlib.suppress(IndexError):
+            self._wake_ups.pop()
 
     def drain(self, look: Callable[[Stream], object]) -> None:
         """Look at all streams, without waiting. One is news again if Ctrl-C interrupts that."""

@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import operator
 import sys
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 
@@ -13,7 +15,7 @@ from tests.streams.shared import receiving, to
 
 
 def wake_ups(news):
-    return news._wake_ups.qsize()
+    return len(news._wake_ups)
 
 
 def drained(news):
@@ -41,7 +43,6 @@ def test_a_worker_is_woken_once_for_what_is_due_sooner():
     assert wake_ups(news) == 1
     news.wait(until=math.inf)
     assert drained(news) == [stream]
-    news.wait(until=math.inf)
     news.put(stream, look_by=9.0)
     assert wake_ups(news) == 1
 
@@ -126,6 +127,31 @@ def test_no_news_is_lost_between_threads():
     for thread in lookers:
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_a_worker_sleeps_no_longer_than_it_wants_to():
+    """However often others are woken just then."""
+    news = News()
+    over = threading.Event()
+    looks = [0] * 4
+
+    def sleep(number):
+        while not over.is_set():
+            news.wait(until=time.monotonic() + 0.001)
+            looks[number] += 1
+
+    sleepers = [threading.Thread(target=sleep, args=(n,), daemon=True) for n in range(len(looks))]
+    for thread in sleepers:
+        thread.start()
+    for _ in range(100):
+        for _ in range(20):
+            news.wake_one()
+            time.sleep(0.0002)
+        before = [*looks]
+        assert wait_until(lambda before=before: all(map(operator.gt, looks, before)))
+    over.set()
+    for thread in sleepers:
+        thread.join()
 
 
 def test_lines_of_streams_that_are_known_leave_by_themselves():
