@@ -78,7 +78,7 @@ class ProcessMetrics:
             try:
                 found |= read()
             except self._unavailable:
-                # The platform does not have it, or does not allow it.
+                # The platform lacks this metric, or does not allow reading it.
                 continue
         return found | self._pauses.take() | self._lag.take()
 

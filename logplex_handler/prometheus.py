@@ -57,7 +57,7 @@ class PrometheusBridge:
         try:
             self._begin()
         except Exception as error:
-            # One of the application's functions failed; it may succeed later.
+            # One of the application's functions has failed; it may succeed later.
             self._leave_out(type(self).__name__, error)
         metrics.collect(self._collect)
 

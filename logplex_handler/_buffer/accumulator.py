@@ -21,7 +21,7 @@ class Accumulator(WakingQueue):
     """A queue of entries, bounded in bytes. Any thread may call any method.
 
     Args:
-        pool: Memory that several accumulators share. Default: the whole limit is for this one.
+        pool: Memory that several accumulators share. Default: this one may use its whole limit.
         on_reclaimed: Called, without a lock, after entries were dropped for another accumulator.
     """
 
@@ -61,8 +61,8 @@ class Accumulator(WakingQueue):
         """Queue an entry or count it as dropped, and return whether to wake a worker.
 
         An entry that `never_wakes` makes no batch due, and no other entry is dropped for it.
-        Returns None, and queues nothing, if there is no room and the entry `never_wakes`, or its
-        caller `may_wait` and it can fit later.
+        Returns None, and queues nothing, if there is no room and either the entry `never_wakes`, or
+        its caller `may_wait` and the entry can fit later.
         """
         size, frames = self.weigh(entry)
         with self.lock:
@@ -80,7 +80,7 @@ class Accumulator(WakingQueue):
                 if not fits and (never_wakes or size <= self.limits.max_bytes):
                     if may_wait and not never_wakes:
                         self._is_room_wanted = True
-                        # The caller wakes a worker, for a batch is due at once.
+                        # The caller wakes a worker, because a batch is due at once.
                         self.woken_for |= self._reasons()
                     return None
             if never_wakes and self.since == math.inf:
@@ -217,7 +217,7 @@ class Accumulator(WakingQueue):
             return left
 
     def fill_ratio(self) -> float:
-        """Return the share of its memory in use, from 0 to 1."""
+        """Return the share of the memory in use, from 0 to 1."""
         with self.lock:
             self._catch_up(weigh=True)
             return (self.weighed_bytes + self.in_transit_bytes) / self.limits.max_bytes

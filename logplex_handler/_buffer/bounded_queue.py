@@ -61,9 +61,9 @@ class BoundedQueue(WeighedQueue):
         allowed: Bytes that entries and records in transit may hold now.
         since: When the first entry that makes a batch due came, on the monotonic clock; infinite if
             there is none.
-        in_transit: Records taken and not settled.
+        in_transit: The number of records taken and not settled.
         in_transit_bytes: The bytes of memory that the records in transit use.
-        recovered: All records ever taken over from dead processes.
+        recovered: The number of records ever taken over from dead processes.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class BoundedQueue(WeighedQueue):
         self._rejected_as: str | None = None
         self._is_abandoned = False
         self.since = self._since_before_take = math.inf
-        # Entries at the front of the queue that make no batch due.
+        # The number of entries at the front of the queue that make no batch due.
         self._never_waking = 0
         self.in_transit = self.in_transit_bytes = 0
         # How many entries were taken before those in transit, and how many of those in transit are

@@ -11,14 +11,14 @@ _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Ledger:
-    """Counts records that left the queue or never entered it.
+    """Counts of records that left the queue or never entered it.
 
-    Any thread may call it. Near the recursion limit any call may fail, so the counts of one event
+    Any thread may call it. Near the recursion limit, any call may fail, so the counts of one event
     are written without a call in between.
 
     Args:
-        lock: The lock of the owner, so that it can read these counts together with its own.
-            Default: a lock of its own.
+        lock: The owner's lock, so that the owner can read these counts together with its own.
+            Default: a new lock.
     """
 
     __slots__ = ("_dropped", "_lock", "_reportable", "delivered", "has_unreported", "never_taken")
@@ -28,7 +28,7 @@ class Ledger:
         # log while it is held.
         self._lock = threading.RLock() if lock is None else lock
         self.delivered = 0
-        # Records dropped from the queue or before it.
+        # The number of records dropped from the queue, or before they entered it.
         self.never_taken = 0
         # All drops by cause, and those to report, which are not of rejected records. A new mapping
         # replaces the old one at each change.

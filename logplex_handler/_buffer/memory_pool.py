@@ -1,7 +1,7 @@
 """Memory that the accumulators of all streams share.
 
-If memory runs out, the accumulator that uses most drops entries, so that one customer's outage does
-not use up the memory of the others.
+If memory runs out, the accumulator that uses the most drops entries, so that one customer's outage
+does not use up the memory of the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRIES = 8
 
 
 class MemoryPool:
-    """Allots bytes to holders, never more than there are in total.
+    """A number of bytes, which are allotted to holders.
 
     Args:
         max_bytes: The total.
@@ -56,7 +56,7 @@ class MemoryPool:
         self._to_shrink: set[BoundedQueue] = set()
 
     def reserve(self, holder: BoundedQueue, needed: int) -> None:
-        """Allow a holder this many bytes, perhaps at the expense of the one that may use most.
+        """Let a holder use `needed` bytes, perhaps at the expense of the one that may use most.
 
         The holder may get some more, or no more than before.
         """

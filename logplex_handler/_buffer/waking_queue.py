@@ -30,7 +30,7 @@ _PATIENCE_WITH_A_DISK = 1.0
 # The number of looks at the queue while the second half of the room fills, if no entries are taken.
 # At each look, the caller may be throttled, so that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
-# Entries between two looks at a queue that is nearly half full.
+# The fewest entries between two looks at a queue that is nearly half full.
 _LEAST_BETWEEN_LOOKS = 64
 
 # Reasons to wake a worker, as bits of one number. (With an enum.Flag, each look would cost half as
@@ -104,11 +104,12 @@ class Backlog(NamedTuple):
 
     Attributes:
         records: Entries that are queued.
-        full_batch: Whether their number or size makes a batch due, or a caller waits for room.
-        pressing: Whether they make a large batch, or a full one while memory is scarce, or a caller
-            waits for room, or they come faster than they are taken.
-        since: When the first of them that makes a batch due came, on the monotonic clock.
-        flushing: Whether some of them, or of those in transit, belong to a flush.
+        full_batch: Whether the records' number or size makes a batch due, or a caller waits for
+            room.
+        pressing: Whether the records make a large batch, or a full one while memory is scarce, or
+            come faster than they are taken; or whether a caller waits for room.
+        since: When the first record that makes a batch due came, on the monotonic clock.
+        flushing: Whether a flush waits for some of the records, or of those in transit.
     """
 
     records: int
@@ -190,7 +191,7 @@ class WakingQueue(BoundedQueue):
         # Read without a lock after a light entry was appended. Only `take` lowers it while the
         # queue is not empty, and a worker looks again after taking and before it sleeps. So either
         # the caller or the worker sees an entry that was appended meanwhile. (Without a global
-        # interpreter lock the two are ordered by the lock that a deque has of its own.)
+        # interpreter lock, the deque's own lock orders the two.)
         self.look_at = 0
         # A mark after all entries queued when the last flush began; it stays after that flush ends.
         self._latest_flush: FlushMark | None = None
@@ -244,7 +245,7 @@ class WakingQueue(BoundedQueue):
 
     def _append_between_looks(self, entry: Entry, size: int, frames: int) -> bool:
         """Append an entry, unless the next look is due with it; return whether it was appended."""
-        # It takes the places of so many light entries, at least one.
+        # The number of light entries whose places it takes, at least one.
         places = size // self.usual_bytes + frames
         if len(self.entries) + places >= self.look_at:
             return False

@@ -2,8 +2,8 @@
 
 Most entries are *light*: they use at most `LIGHT` bytes, and make one packet. They are appended
 without a lock, and are not weighed until they could use too many bytes in total. If they are taken
-as fast as they come, they are never weighed. What other entries exceed these limits by is noted
-when they are appended, so they wait like light ones.
+as fast as they come, they are never weighed. For other entries, the excess over these limits is
+counted when they are appended, so that they wait like light ones.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class FlushMark:
 class WeighedQueue:
     """Entries in order, of which the first are weighed.
 
-    The owner guards it, except for `entries.append`. Near the recursion limit any call may fail, so
-    related fields are written without a call in between. Marks are an exception, because they only
-    decide how long a flush waits.
+    The owner guards it, except for `entries.append`. Near the recursion limit, any call may fail,
+    so related fields are written without a call in between. Marks are an exception, because they
+    only decide how long a flush waits.
 
     Attributes:
         excess_bytes: The bytes by which the unweighed entries exceed those of light ones.
@@ -62,7 +62,7 @@ class WeighedQueue:
 
     @property
     def known_bytes(self) -> int:
-        """The bytes that all entries use at least."""
+        """The fewest bytes that all entries can use."""
         return self.weighed_bytes + self.excess_bytes
 
     @property
@@ -81,7 +81,7 @@ class WeighedQueue:
 
     def _append(self, entry: Entry, size: int, frames: int) -> None:
         """Append an entry of any size."""
-        # First, so that no interruption takes it for a light one.
+        # Counted first, so that no interruption takes the entry for a light one.
         self.excess_bytes += max(0, size - LIGHT)
         self.excess_frames += frames - 1
         self.entries.append(entry)

@@ -38,8 +38,8 @@ class Task:
 
     Attributes:
         breaker: The circuit breaker of the host that a request goes to; None for other jobs.
-        slot: The slot that it uses; None while it waits.
-        began: When it began, on the scheduler's clock.
+        slot: The slot that the task uses; None while it waits.
+        began: When the task began, on the scheduler's clock.
     """
 
     stream: Stream

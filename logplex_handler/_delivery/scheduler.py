@@ -24,7 +24,7 @@ from logplex_handler.streams.stream import Job, Stream
 
 # Seconds after which a request counts as slow, and other requests no longer wait for it.
 _PATIENCE = 0.5
-# Seconds after which a look-up counts as failed. It cannot be stopped.
+# Seconds after which a look-up counts as failed. A look-up cannot be stopped.
 _LOOK_UP_PATIENCE = 30.0
 # Seconds after which an idle stream is retired.
 _IDLE = 5.0
@@ -56,7 +56,7 @@ class Scheduler:
         self._urgency = urgency
         self._diagnostics = diagnostics
         # Not a default argument: backoffs must be read on the clock that they were set on, even
-        # where a test replaces that.
+        # where a test replaces the clock.
         self._clock = time.monotonic if clock is None else clock
         # The plan for each stream: when to look at it again, or its task that waits or runs. An
         # item of a timer or queue that is not its stream's plan is outdated.

@@ -64,7 +64,7 @@ class SpoolWriter:
         _spool_writers.add(self)
 
     def note(self, stream: Stream) -> None:
-        """Note that the stream may have entries in memory; start the thread if there is none."""
+        """Record that the stream may have entries in memory; start the thread if there is none."""
         self._news.put(stream)
         if self._thread is None and not self._stopped:
             self._start()

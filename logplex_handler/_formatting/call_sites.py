@@ -49,7 +49,7 @@ class CallSite:
 
     Attributes:
         extract: Returns the entry of a record: the call site's number, the time, the values.
-            Returns None, or raises, if the record is not like the others.
+            Returns None, or raises an error, if the record is not like the others.
         is_light: Whether these entries are light.
         render: Makes the frames of entries.
         layout: Makes the line of one entry step by step, whatever its values are.

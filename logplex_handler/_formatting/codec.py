@@ -35,7 +35,7 @@ class DoesNotFit(Exception):
 
 
 class Codec:
-    """Makes entries of records, and frames of entries, for one handler.
+    """Makes entries from records, and frames from entries, for one handler.
 
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
     collector nothing, however many wait:
@@ -81,7 +81,7 @@ class Codec:
         return CallSites(self._compiled, formatter, form)
 
     def stop_compiling(self) -> None:
-        """From now on format every record in the caller's thread."""
+        """Format every record in the caller's thread from now on."""
         self._compile_call_sites = False
         self.call_sites = self._call_sites_of(None)
 

@@ -15,7 +15,7 @@ from logplex_handler._formatting.value_text import text_of
 from logplex_handler._wire.entry import WIDEST, Entry, longest_of_light
 from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
-# An entry with more values would not be light.
+# The most values of an entry. With more, it would not be light.
 _MAX_VALUES = 32
 _NUMBERS = (int, float, bool, NoneType)
 # The most characters of each text of a heavy entry. A record with a longer text is formatted at
@@ -64,7 +64,7 @@ def as_tuple(values: Sequence[Value]) -> str:
 class Layout:
     """How the records of one call site become entries, and the entries lines.
 
-    It keeps no value of the record that it was made from.
+    A layout keeps no value of the record that it was made from.
 
     Attributes:
         number: The number by which entries name their call site.

@@ -60,7 +60,7 @@ class LineForm:
     Attributes:
         source: The `source` pair, or empty.
         head: The `source` and static pairs, each followed by a blank.
-        has_source: Whether one of them is `source`.
+        has_source: Whether one of these pairs is `source`.
         omitted: The names of a record's attributes that make no pairs.
     """
 

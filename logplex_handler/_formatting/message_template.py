@@ -28,8 +28,8 @@ _CONVERSION = re.compile(
 )
 _WHOLE = re.compile(r"%\(([^()]*)\)s")
 
-# Templates are literals of a program, so they are few and short. A longer text was made at run time
-# and is not worth caching.
+# The most templates in the cache, and the longest, in characters. Templates are literals of a
+# program, so they are few and short. A longer text was made at run time, and is not worth caching.
 _CACHED_TEMPLATES = 1024
 _MAX_CACHED_LENGTH = 1000
 

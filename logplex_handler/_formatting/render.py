@@ -24,8 +24,8 @@ Millisecond = tuple[float, float, str]
 NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
 # `render(entries, append, render_slowly, fields, time)` calls `append` with the frame of each
-# entry, or `render_slowly` with the entry. `fields` is what follows the time in the header of the
-# packet. `time` is the millisecond of the previous entry; that of the last one is returned.
+# entry, or `render_slowly` with the entry. `fields` follows the time in the header of the packet.
+# `time` is the millisecond of the previous entry; that of the last one is returned.
 Render = Callable[
     [Iterable[Entry], Callable[[bytes], None], Callable[[Entry], None], str, Millisecond],
     Millisecond,

@@ -43,7 +43,7 @@ class _ExitFunctions:
             # A forked child inherits its parent's functions, but no finalizer for them.
             for other in [*self._functions]:
                 self._functions.pop(other, None)
-            # Several threads may come here; it does no harm, and all add to the same lists.
+            # Several threads may do this at once; it does no harm, and all add to the same lists.
             self._install()
             functions = self._functions.setdefault(pid, ([], []))
         functions[not before_handlers].append(function)

@@ -5,7 +5,7 @@ Before a fork, the guards acquire their locks, the last registered one first, as
 order; in the child all other objects then begin anew, in the order of their registration.
 
 Python runs these hooks for `os.fork` only: uWSGI, for one, forks without them. So an object that is
-used after every fork also has a mark of the process that made it (`here`).
+used after every fork also marks the process that made it (`here`).
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """Return a `__getattr__` for a package.
 
     Args:
-        homes: The module of each name, relative to the package; a module that is itself such a name
-            is its own.
+        homes: The module of each name, relative to the package; for a name that is a module, the
+            name itself.
     """
 
     def __getattr__(name: str) -> object:

@@ -24,7 +24,7 @@ def next_time(now: float, interval: float, offset: float) -> float:
 
 
 class Periodic:
-    """Calls a function at times aligned to the interval, and a last time when it is stopped.
+    """Calls a function at times aligned to the interval, and once more when it is stopped.
 
     The interval is in seconds, and the function must not raise.
     """

@@ -131,7 +131,7 @@ class Batch:
         """Record that the next part was refused: halve it, or set its single frame apart."""
         part = self._parts.pop()
         if part.is_probe:
-            # It has shown nothing, and now it is the turn of the frames.
+            # The probe has shown nothing, and now it is the frames' turn.
             self._doubts += 1
             return
         self._refusals += 1
@@ -195,7 +195,7 @@ class Batch:
     def all_refused(self) -> bool:
         """Whether no part is left and not one frame was accepted.
 
-        Then the receiver may refuse the stream rather than these frames.
+        In this case, the receiver may refuse the stream rather than these frames.
         """
         return not self._parts and not self._any_accepted
 

@@ -30,8 +30,8 @@ class DiskQueue:
     """The chunks of one stream. The owner guards it.
 
     Attributes:
-        written: Records on disk that this process has written, without those of the lease.
-        recovered: Records on disk that other processes have left, without those of the lease.
+        written: The number of records on disk that this process has written, except leased ones.
+        recovered: The number of records on disk that other processes have left, except leased ones.
         since: When the first record that makes a batch due came, on the monotonic clock.
         has_ended: Whether the stream has ended, so that nothing is delivered any more.
     """

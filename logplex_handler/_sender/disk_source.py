@@ -91,7 +91,7 @@ class DiskSource(Source):
         )
 
     def age(self) -> float:
-        # Records of dead processes count from when they are read.
+        # The age of a dead process's records counts from when they are read.
         since = self._queue.since or math.inf
         return max(super().age(), time.monotonic() - since)
 

@@ -92,7 +92,7 @@ class Sender:
     def fails_alone(self) -> bool:
         """Whether the host has answered other streams since it last gave this one no answer.
 
-        Then the stream fails, and not the host.
+        In this case, the stream fails, not the host.
         """
         before, breaker = self._answers_before, self.breaker
         return before is not None and breaker is not None and breaker.answers > before

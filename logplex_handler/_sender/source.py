@@ -45,12 +45,12 @@ class Lease:
         destination: The destination of the frames.
         since: When the oldest record came, on the monotonic clock.
         frames: Frames that were taken and are in no batch yet.
-        frame_id: The id under which they are on disk; None if they are not.
+        frame_id: The id under which the frames are on disk; None if they are not.
         held_bytes: The memory of all taken records.
         recovered: Whether a dead process left the records.
         chunks: The chunks of the records on disk.
         unwritten: The number of records that the disk did not take.
-        is_new: Whether no batch was made of the lease yet.
+        is_new: Whether no batch was made from the lease yet.
         is_outdated: Whether its batch has frame ids that the disk does not have.
         delivered, dropped: The outcome of the last part, until it is counted.
     """
@@ -122,7 +122,7 @@ class Source:
         return True
 
     def fill(self, lease: Lease, room: int) -> None:
-        """Add frames to the lease: at most this many bytes, but at least those of one record.
+        """Add frames to the lease: at most `room` bytes, but at least those of one record.
 
         If a signal interrupts this, the frames that were added stay in the lease.
         """
@@ -189,7 +189,8 @@ def drain(
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
-                    # No call between these three lines, so that no signal can interrupt them.
+                    # There is no call between these three lines, so that no signal can interrupt
+                    # them.
                     filled += bytes_of_more
                     frames += more
                     added += entries_of_more

@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         hostname: The hostname in the packets; None for the handler's own.
-        frame_id: The id under which they are sent; None if they never were.
+        frame_id: The id under which the frames were sent; None if they never were.
         recovered: Whether a dead process left the frames.
         written_at: When the frames were written, in seconds since the epoch.
         frames: The frames, or none if the chunk is damaged.

@@ -59,8 +59,8 @@ def opened(
         timeout: Seconds that SQLite itself waits for other processes.
 
     Raises:
-        SpoolError: The file belongs to another user or program. An OSError or sqlite3.Error: it
-            cannot be created, or is not a database.
+        SpoolError: The file belongs to another user or program.
+        OSError, sqlite3.Error: The file cannot be created, or is not a database.
     """
     _create(path)
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
@@ -105,7 +105,7 @@ def _text(content: bytes) -> str | bytes:
 def check_schema(db: sqlite3.Connection) -> None:
     """Raise a SpoolError unless the file has the tables of a spool, and nothing else.
 
-    A view or a trigger of those names could run for ever.
+    A view or a trigger with such a name could run for ever.
     """
     statements = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master LIMIT 4")]
     if set(statements) != {*_STATEMENTS} or len(statements) != len(_STATEMENTS):

@@ -1,4 +1,4 @@
-"""Undelivered batches on disk, in one SQLite file for all processes that use its path.
+"""Undelivered frames on disk, in one SQLite file for all processes that use its path.
 
 A chunk holds frames of one stream. It belongs to an owner; a process has one owner for each of its
 handlers. When an owner is dead, another one takes over its chunks. Chunks that are sent together

@@ -46,7 +46,7 @@ _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*
 
 # When a request is given up, on the monotonic clock.
 _deadline: CallVar[float] = CallVar("deadline")
-# Whether connections to private addresses are refused.
+# Whether no connection to a private address is made.
 _public: CallVar[bool] = CallVar("public")
 
 
@@ -80,7 +80,7 @@ def _bounded(timeout: float | None) -> float | None:
 
 
 class HandshakeFailed(ssl.SSLError):
-    """The TLS handshake failed, so nothing of a request was sent.
+    """The TLS handshake failed, so no part of a request was sent.
 
     An `ssl.SSLError` may also come from a connection that breaks after the whole request was sent.
     """
@@ -290,4 +290,4 @@ class BoundedHTTPConnection(HTTPConnection):
 
 
 class BoundedHTTPSConnection(BoundedHTTPConnection, HTTPSConnection):
-    """The same with TLS."""
+    """A bounded connection with TLS."""

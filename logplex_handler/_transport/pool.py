@@ -63,6 +63,6 @@ class BoundedHTTPPool(HTTPConnectionPool):
 
 
 class BoundedHTTPSPool(BoundedHTTPPool, HTTPSConnectionPool):
-    """The same with TLS."""
+    """A pool of bounded connections with TLS."""
 
     ConnectionCls = BoundedHTTPSConnection

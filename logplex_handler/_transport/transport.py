@@ -111,7 +111,7 @@ class Transport:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was idle for so long that its connection is not used again."""
+        """Whether the transport was idle for so long that its connection is not used again."""
         return time.monotonic() - self._last_used > _MAX_IDLE
 
     def close(self) -> None:

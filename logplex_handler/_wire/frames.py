@@ -78,7 +78,7 @@ def flattened(frames: Iterable[Frame]) -> list[bytes]:
     flat: list[bytes] = []
     for frame in frames:
         if isinstance(frame, Run):
-            # Extends the list in C, as this is done for every record.
+            # Extends the list in C, because this is done for every record.
             flat += frame
         else:
             flat.append(frame)

@@ -1,7 +1,7 @@
 """The command `check`: checks the configuration and the URL, and explains what is wrong.
 
-The token is never shown. A failed step of the URL's ends the check, because its later steps depend
-on it; the URL is tried whatever stands between a logger and its handler.
+The token is never shown. A failed step for the URL ends the check, because later steps depend on
+it. The URL is tried whatever stands between a logger and its handler.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from logplex_handler.cli._commands import parser, suggestion
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    # A closed stdin, stdout or stderr is opened, or the next opened file would get its number.
+    # Open a closed stdin, stdout or stderr, or the next opened file would get its number.
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             # argparse itself would show the usage of all commands, which names no options.
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        # The module of a command is imported when it runs, so that the others cost nothing.
+        # The module of a command is imported when it runs, so that the other commands cost nothing.
         command = import_module(f"logplex_handler.cli._{options.command}")
         status: int = command.run(options)
     except KeyboardInterrupt:

@@ -88,7 +88,7 @@ def _log_all(handler: LogplexHandler, options: argparse.Namespace, stop: StopReq
 def _close_in_time(handler: LogplexHandler, options: argparse.Namespace, stop: StopRequest) -> None:
     """Close the handler if lines that wait for room, one after the other, would delay the end.
 
-    That is the case some seconds after a signal; or once the input has ended and a line has waited
+    That is the case some seconds after a signal, or once the input has ended and a line has waited
     in vain. The remaining lines are counted as lost.
     """
     input_end = select.poll()

@@ -123,7 +123,7 @@ class EmittingHandler(logging.Handler):
                         intake.wake()
                     return True
         except RecursionError:
-            # As in `emit`.
+            # Raised as in `emit`.
             raise
         except Exception as error:
             self._report_internal(error)
@@ -132,7 +132,7 @@ class EmittingHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record, formatted if its values may change. Raises nothing."""
+        """Queue the record, formatted if its values may change. Raises only RecursionError."""
         try:
             # Records that the package itself causes must not cause another delivery: those of the
             # HTTP libraries during a request are left out, all others go with the next batch.
@@ -166,7 +166,8 @@ class EmittingHandler(logging.Handler):
             elif intake.append(entry):
                 intake.wake()
         except RecursionError:
-            # As in `logging`: its caller is at the limit, and the record could not be counted.
+            # Raised as in `logging`: the caller is at the recursion limit, and the record could not
+            # be counted.
             raise
         except Exception as error:
             self._report_internal(error)

@@ -29,8 +29,8 @@ __all__ = ["LogplexHandler"]
 class LogplexHandler(EmittingHandler):
     """Sends records to a Logplex log stream, in batches, from a background thread.
 
-    `logging` calls it like any other handler: attach it to the root logger or to other loggers,
-    in code, with `dictConfig` or with `fileConfig`. Without a formatter it writes the lines of
+    `logging` calls it like any other handler: attach it to the root logger or to other loggers, in
+    code, with `dictConfig` or with `fileConfig`. Without a formatter, it writes the lines of
     `KeyValueFormatter`; the text of any other formatter is sent with its control characters made
     visible. The `format` argument of `basicConfig` applies only to handlers without a formatter, so
     it has no effect here.
@@ -43,7 +43,7 @@ class LogplexHandler(EmittingHandler):
     Args:
         url: The URL of the stream: `https://USER:TOKEN@HOST[:PORT][/PATH]`; the default path is
             `/logs`. Default: the environment variable `LOGPLEX_URL`, with `LOGPLEX_TOKEN` if the
-            URL carries no credentials. Without any URL the handler is inactive: it counts records
+            URL carries no credentials. Without any URL, the handler is inactive: it counts records
             as dropped.
         level: The lowest level that is handled. Default: all records are handled.
         hostname: The hostname in each packet: the id of the app that the stream belongs to (in
@@ -98,21 +98,21 @@ class LogplexHandler(EmittingHandler):
         streams: Finds the URLs of other streams, for records that name one by
             `extra={"logplex_stream": ID}` or `use_stream`: a mapping of ids to URLs, a callable
             that returns the URL for an id, or an object with `url_for(ID)` and optionally
-            `refresh(ID, REJECTED_URL)` for a URL that a receiver has refused. A `Destination` in
+            `refresh(ID, REFUSED_URL)` for a URL that a receiver has refused. A `Destination` in
             place of a URL may carry a hostname for its stream. The calls are rare and may take
-            their time; they are made in threads of the handler (at the end of the interpreter,
-            when no thread can be started, in the thread that closes the handler). None, or a
-            KeyError from `url_for`, means that there is no such stream (any more). Any other error
-            means that the stream is to be looked up again later (`LookupFailed` can say when).
+            their time; they are made in threads of the handler (at the end of the interpreter, when
+            no thread can be started, in the thread that closes the handler). None, or a KeyError
+            from `url_for`, means that there is no such stream (any more). Any other error means
+            that the stream is to be looked up again later (`LookupFailed` can say when).
             `logplex_handler.heroku` has implementations for Heroku's own APIs. Default: no other
             streams.
         workers: The number of concurrent requests if there are `streams`; as many more may go to
             hosts that do not answer, and as many look-ups may run. Default: 4.
         health_interval: Seconds between two lines of metrics about the handler itself, from its
             first record on: `sample#logplex_handler.delivered=119` and the other fields of `Stats`,
-            each since the last line, with `.request_time` (the mean, in ms), and with `.pending`,
-            `.lag` (in s) and `.buffer_fill` (from 0 to 1) as they are at the moment. They go to the
-            handler's own URL. Default: no such lines.
+            each as the change since the previous line, with `.request_time` (the mean, in ms), and
+            with `.pending`, `.lag` (in s) and `.buffer_fill` (from 0 to 1) as they are at the
+            moment. They go to the handler's own URL. Default: no such lines.
         spool: The path of a file that keeps records until they are delivered, so that a crash, a
             restart or an outage that outlasts the buffer loses nothing. Several processes may share
             it; the next process delivers what a dead one has left (`docs/spool.md`). It keeps the
@@ -234,9 +234,9 @@ class LogplexHandler(EmittingHandler):
     def close(self) -> None:
         """Deliver the waiting records, for at most `shutdown_timeout` seconds, and stop.
 
-        The time that a `flush` just before has taken counts as well. Records that are left then
-        stay in the spool, or are dropped without a spool; either is reported on stderr. Later calls
-        do nothing; later records are counted as dropped (`closed`).
+        The time that a `flush` just before has taken counts, too. Records that are left then stay
+        in the spool, or are dropped without a spool; either is reported on stderr. Later calls do
+        nothing; later records are counted as dropped (`closed`).
         """
         super().close()
         in_empty_context(self._current_pipeline().close)

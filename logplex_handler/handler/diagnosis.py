@@ -82,7 +82,7 @@ def _of_any(handlers: list[list[Obstacle]]) -> list[Obstacle]:
     if not may_deliver:
         return found
     if not all(may_deliver):
-        # One delivers, whatever keeps records from the others.
+        # One handler delivers, whatever keeps records from the others.
         return [obstacle for of_one in may_deliver for obstacle in of_one]
     return [replace(obstacle, certain=False) for obstacle in found]
 

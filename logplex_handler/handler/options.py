@@ -150,7 +150,7 @@ def _limits(
         max_bytes=max_bytes,
         on_full=on_full,
         batch_frames=whole_number(given, "batch_size", 1),
-        # A small accumulator is emptied before it is full.
+        # Half of the memory, so that a small accumulator is emptied before it is full.
         batch_bytes=min(max_batch_bytes, max_bytes // 2),
         has_disk=has_disk,
     )

@@ -28,7 +28,7 @@ def flush_all(timeout: float | None = None) -> bool:
     if timeout is None:
         timeout = max(map(shutdown_timeout_of, handlers), default=0.0)
     deadline = time.monotonic() + timeout
-    # All begin at once, so that a handler whose receiver hangs takes no time from the others.
+    # All handlers begin at once, so that one whose receiver hangs takes no time from the others.
     for handler in handlers:
         handler.flush(0)
     flushed = [handler.flush(max(0.0, deadline - time.monotonic())) for handler in handlers]

@@ -62,7 +62,7 @@ class Reply:
 
     def check(self, endpoint: str) -> None:
         """Raise a LookupFailed unless the reply is a success, and can be read."""
-        # 206 is one part of a list.
+        # A 206 is one part of a list.
         if not 200 <= self.status < 300 or self.status == 206:
             raise LookupFailed(f"{endpoint}: status {self.status}", retry_after=self.retry_after)
         if self.is_encoded:
@@ -141,7 +141,8 @@ class Http:
 
 
 def _read(response: requests.Response) -> Reply:
-    # Not decoded: a few bytes could become gigabytes, and urllib3 before 2.6 decodes all it has.
+    # The answer is not decoded: a few bytes could become gigabytes, and urllib3 before 2.6 decodes
+    # everything.
     data = response.raw.read(_MAX_ANSWER + 1, decode_content=False)
     is_encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
     try:

@@ -72,7 +72,7 @@ class PlatformAPI(StreamLookUp):
     The partner's record is asked first, and Heroku only if there is no URL on record or if a
     receiver has refused it. Two callbacks store new values in the record. They are called in the
     thread that looks up, one at a time for each resource. If a callback fails, that is reported on
-    stderr; the new value is used, but the next process has to get it again.
+    stderr; the new value is used, but the next process must get it again.
 
     Args:
         record: A function that returns the `Resource` on record for a stream's id; None or a

@@ -25,7 +25,8 @@ class Provision:
     Attributes:
         id: The resource's `uuid`, or its `heroku_id` in the legacy format. Several requests may
             have the same id.
-        plan: The plan's name. This and the next two are empty if the request lacks them.
+        plan: The plan's name. The plan, the name and the region are empty if the request lacks
+            them.
         name: The add-on's name.
         region: The region in which the app runs.
         options: The options that the customer has given.
@@ -62,7 +63,8 @@ class Provision:
             allow_http: Whether a `log_input_url` may be an `http://` URL of another machine.
                 Default: False.
             allow_private: Whether a `log_input_url` may lead to this machine, a private network or
-                a link. Default: False, as others have chosen it; True for a receiver of your tests.
+                a link. Default: False, because others have chosen the URL; True for a receiver of
+                your tests.
 
         Raises:
             ConfigurationError: (a ValueError) The body cannot be used. The text names the field,

@@ -1,4 +1,4 @@
-"""Records the metrics of one stream between two reports."""
+"""The metrics of one stream between two reports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Meter:
 
     Any thread may call any method. A name, a number or a unit that a consumer would misread raises
     an error at the call, as with `measure`, `sample` and `count`. So does a unit that differs from
-    the name's earlier one.
+    the earlier one of the same name.
     """
 
     def __init__(self, reporter: Reporter, stream_id: object) -> None:

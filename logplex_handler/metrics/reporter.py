@@ -36,7 +36,7 @@ class Reporter:
         self._diagnostics = Diagnostics()
         # Functions that return more metrics, called before each report; a forked child keeps them.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []
-        # All meters that the application has, by stream; the one without a stream is a `Metrics`.
+        # All meters that the application has, by stream; the meter without a stream is a `Metrics`.
         self._meters: weakref.WeakValueDictionary[object, Meter] = weakref.WeakValueDictionary()
         # The meters that have something to report, even if the application has dropped them.
         self._active: set[Meter] = set()
@@ -56,7 +56,7 @@ class Reporter:
         # holds it, and record something.
         self._lock = threading.RLock()
         for meter in self._active:
-            # If Python ran no hooks for the fork, the meters have not started at zero either.
+            # If Python ran no hooks for the fork, the meters have not started at zero, either.
             meter.renew_if_forked()
         self._active = {meter for meter in self._active if meter.is_lasting}
         self._failed = 0

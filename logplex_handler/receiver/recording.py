@@ -44,7 +44,7 @@ class Recorder:
         self._is_broken = False
 
     def __call__(self, received: ReceivedRequest) -> None:
-        """Write a request, unless it was refused on purpose: the sender retries those."""
+        """Write a request, unless it was refused on purpose: the sender retries such requests."""
         request = received.request
         if request is None or request.on_purpose or not request.body_bytes:
             return
@@ -79,7 +79,7 @@ def _without_token(request: Request) -> bytes:
     if not token:
         return body
     mask = b"x" * len(token)
-    # A gzipped body may contain the token too, whatever its headers say.
+    # A gzipped body may contain the token, too, whatever its headers say.
     text = decompress(body)
     if text is not None and token in text:
         return gzip.compress(text.replace(token, mask), mtime=0)

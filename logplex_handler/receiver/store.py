@@ -96,7 +96,7 @@ def _line(number: int, received: ReceivedLine) -> JsonObject:
         "v": packet.severity,
         "x": packet.text,
     }
-    # These are rare, so most items leave them out.
+    # The fields below are rare, so most items leave them out.
     if received.violations:
         item["w"] = len(received.violations)
     if not received.line.shown:

@@ -81,7 +81,7 @@ class OpenIntake:
     Args:
         is_delivering: Returns whether the calling thread delivers, and so must not wait for room
             that only it can make.
-        make_room: Called if a caller has to wait for long: other streams may have taken the room.
+        make_room: Called if a caller must wait for long: other streams may have taken the room.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
     """
 

@@ -62,7 +62,7 @@ class StreamContext:
         max_block: Seconds that a caller may wait for room; None if it does not wait.
         on_news: Called with a stream that has records to deliver or drops to report.
         is_delivering: Returns whether the calling thread delivers.
-        make_room: Has what waits in all streams sent at once.
+        make_room: Has the waiting records of all streams sent at once.
         recover: Called before each request, because records that dead processes left on disk come
             first.
     """
@@ -210,7 +210,7 @@ class Stream:
         return self.sender.sent_at <= since and not self.sender.fails_alone
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
-        """Send one request, which may take this many seconds."""
+        """Send one request, which may take `seconds` seconds."""
         destination = self.in_flight.destination
         if destination is None:
             return

@@ -29,7 +29,7 @@ class Request:
     body, routed or not. `is_retry` is true if a batch with the same frame id and content came
     before. `on_purpose` is true if the answer was planned with `fail_next` or came from a
     `Misbehaviour`. `time` is when the request was read, in seconds since the epoch. `token` is the
-    one in the request, accepted or not.
+    token in the request, accepted or not.
     """
 
     status: int

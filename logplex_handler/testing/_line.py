@@ -32,8 +32,8 @@ class Line:
     are then these packets, in order; everything else is that of the whole line, without `part` and
     with all cut values joined. For any other line, `parts` is empty.
 
-    `number` is the number of its frame in the request, from 1. `frame` is the packet as sent, or
-    all packets.
+    `number` is the number of the line's frame in the request, from 1. `frame` is the packet as
+    sent, or all packets.
     """
 
     packet: Packet

@@ -229,7 +229,7 @@ class LogplexReceiver:
             violation = Violation(message, "http.frame-id-reused")
             verdict = replace(verdict, violations=(*verdict.violations, violation))
         planned = None
-        # One atomic step, so that no two requests get the same planned answer.
+        # This is one atomic step, so that no two requests get the same planned answer.
         with suppress(IndexError):
             planned = self._planned.popleft()
         if planned is None and verdict.answer.status == 204:

@@ -1,7 +1,7 @@
 """Checks a packet and its text against the conventions that readers rely on.
 
 Logplex routes lines that break these conventions, but their readers misunderstand them. A text that
-does not begin with a pair is free text; only its metrics are checked, since l2met finds them
+does not begin with a pair is free text; only its metrics are checked, because l2met finds them
 anywhere.
 """
 
