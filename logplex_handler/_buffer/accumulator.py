@@ -34,9 +34,9 @@ class Accumulator(WakingQueue):
         pool: MemoryPool | None = None,
         on_reclaimed: Callable[[], None] | None = None,
     ) -> None:
-        # Guards all attributes, those of the base classes too; only `entries.append` needs no lock.
-        # Held for a few operations only. Re-entrant, because a garbage collection or a signal
-        # handler may run while it is held, and may log.
+        # Guards all attributes, including inherited ones, except `allowed`; only `entries.append`
+        # needs no lock. Held for a few operations only. Re-entrant, because a garbage collection or
+        # a signal handler may run while it is held, and may log.
         self.lock = threading.RLock()
         super().__init__(limits, weigh, Ledger(self.lock), pool)
         self._on_reclaimed = on_reclaimed

@@ -110,7 +110,7 @@ class Scheduler:
             heapq.heappush(self._timers, (due_at, next(self._numbers), stream))
 
     def take(self, *, look_ups: bool = True) -> Task | None:
-        """Begin the task to do now, or return None if nothing is due. Then call `end`."""
+        """Begin and return the task that is due, or None. The caller calls `end` after the task."""
         now = self._clock()
         while True:
             due_at, step = self._next(now, look_ups=look_ups)

@@ -113,7 +113,7 @@ def check_schema(db: sqlite3.Connection) -> None:
 
 
 def _is_made(db: sqlite3.Connection) -> bool:
-    """Return whether the file has a spool's tables or is empty; else raise a SpoolError."""
+    """Return whether the file has a spool's tables; raise a SpoolError if it has others."""
     [(application,)] = db.execute("PRAGMA application_id")
     [(version,)] = db.execute("PRAGMA user_version")
     if (application, version) == (_APPLICATION, _VERSION):

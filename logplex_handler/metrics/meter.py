@@ -21,7 +21,7 @@ Polled: TypeAlias = Callable[[], Number | timedelta | None]
 
 # The largest count that is added without further checks.
 _ORDINARY = 2**63
-# The longest name of a summary, to which suffixes are added.
+# The longest name of a summary, in bytes, to which suffixes are added.
 _LONGEST_SUMMARY = metric_pairs.MAX_NAME_BYTES - len(_summary.LONGEST_PART)
 
 
