@@ -97,25 +97,28 @@ class Flusher:
         with self._without_locks():
             return self._see_through(Countdown(seconds), min_request=_MIN_REQUEST)
 
-    def close(self, seconds: float) -> int:
-        """Deliver the remaining records, then stop; return how many were not delivered in time."""
+    def flush_last(self, seconds: float) -> None:
+        """Have the remaining records delivered within this time, as no later flush does it."""
         with self._without_locks():
-            countdown = Countdown(seconds)
-            streams = self._streams()
-            for stream in streams:
+            for stream in self._streams():
                 stream.sender.ignore_retry_after()
             self._urgency.close()
             if not self._workers.is_current_thread():
-                self._see_through(countdown, min_request=0.0)
+                self._see_through(Countdown(seconds), min_request=0.0)
+
+    def stop(self) -> int:
+        """Stop delivering, and return how many records were not delivered."""
+        with self._without_locks():
+            streams = self._streams()
             left = sum([stream.abandon() for stream in streams])
             self._workers.stop()
+            # A connection on which a request is being made is closed when it is released.
+            self._transports.close()
             unreported = Counter[str]()
             for stream in streams:
                 unreported += stream.drop_reports.report_locally(closing=True)
             if unreported:
                 self._diagnostics.warn("dropped at last", drops_in_words(unreported))
-            # A connection on which a request is being made is closed when it is released.
-            self._transports.close()
             return left
 
     @contextmanager

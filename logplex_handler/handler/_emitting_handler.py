@@ -16,7 +16,8 @@ from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_act
 from logplex_handler.streams.current import ever_used, stream_of
 
 if TYPE_CHECKING:
-    from logplex_handler.handler._pipeline import Inactive, Pipeline
+    from logplex_handler.handler._inactive import Inactive
+    from logplex_handler.handler._pipeline import Pipeline
     from logplex_handler.handler.options import Options
 
 # Bound here because it is read for every record.
@@ -65,10 +66,13 @@ class EmittingHandler(logging.Handler):
         return type(self).format is not EmittingHandler.format or "format" in self.__dict__
 
     def _new_pipeline(self) -> Pipeline | Inactive:
-        from logplex_handler.handler._pipeline import Inactive, Pipeline
-
+        # Imported here, because what delivers is imported by the first handler.
         if not self._options.is_active:
+            from logplex_handler.handler._inactive import Inactive
+
             return Inactive()
+        from logplex_handler.handler._pipeline import Pipeline
+
         return Pipeline(self._options, self._codec, self._diagnostics)
 
     def _renew(self) -> None:

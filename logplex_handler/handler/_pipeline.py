@@ -6,19 +6,18 @@ This is the only module that connects these objects with each other.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
-from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher, ShutdownClock
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._process import exits, forks
+from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
@@ -29,8 +28,8 @@ from logplex_handler._transport.transport import TransportPool
 from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.intake import Intake, RejectingIntake
-from logplex_handler.streams.registry import Registry, rejected
+from logplex_handler.streams.intake import Intake
+from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream, StreamContext
 
 if TYPE_CHECKING:
@@ -57,37 +56,6 @@ def _shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, 
         replace(limits, batch_bytes=min(limits.batch_bytes, batch_bytes)),
         replace(sender, max_batch_bytes=batch_bytes),
     )
-
-
-class Inactive:
-    """The pipeline of a handler without destinations: it counts every record as dropped."""
-
-    takes_entries = False
-
-    def __init__(self) -> None:
-        self.here = forks.here()
-        self._ledger = Ledger()
-        self.own_intake: Intake = RejectingIntake(self._ledger, "inactive")
-
-    def intake(self, stream: Hashable) -> Intake:
-        return self.own_intake
-
-    def flush(self, timeout: float | None) -> bool:
-        return True
-
-    def begin_shutdown(self) -> None:
-        """Nothing is to be delivered."""
-
-    close = begin_shutdown
-
-    def stats(self) -> Stats:
-        return rejected(self._ledger)
-
-    def stats_of(self, stream: Hashable) -> Stats:
-        return Stats()
-
-    def set_aside(self) -> tuple[SetAside, ...]:
-        return ()
 
 
 class Pipeline:
@@ -262,23 +230,37 @@ class Pipeline:
         """Deliver the remaining records in the remaining time, and stop. May be called again."""
         if not self.takes_entries or not self.here[0]:
             return
-        if self._health is not None:
-            self._health.stop(_HEALTH_PATIENCE)
-        self.takes_entries = False
-        self.own_intake = self._registry.close()
-        if self._cancel_exit_call is not None:
-            self._cancel_exit_call()
         seconds = self._clock.left(closing=True)
-        if self._spool is not None:
-            self._spool.set_deadline(time.monotonic() + seconds)
+        countdown = Countdown(seconds)
+        interruption = ""
+        try:
+            if self._health is not None:
+                self._health.stop(min(_HEALTH_PATIENCE, seconds))
+            self.takes_entries = False
+            self.own_intake = self._registry.close()
+            if self._cancel_exit_call is not None:
+                self._cancel_exit_call()
+            if self._spool is not None:
+                self._spool.set_deadline(countdown.deadline)
+            self._flusher.flush_last(countdown.left)
+        except Exception as error:
+            self._report_internal(error)
+        except BaseException as error:
+            # Ctrl-C, for example, ends the wait. What it leaves is reported all the same.
+            interruption = type(error).__name__
+            raise
+        finally:
+            self._stop(interruption)
+
+    def _stop(self, interruption: str) -> None:
         left = 0
         try:
-            left = self._flusher.close(seconds)
+            left = self._flusher.stop()
         except Exception as error:
             self._report_internal(error)
         within = f"within {self._clock.timeout:g} s"
-        problems = filter(None, [stream.sender.problem for stream in self._registry.streams()])
-        problem = next(problems, "")
+        problems = [stream.sender.problem for stream in self._registry.streams()]
+        problem = next(filter(None, [interruption, *problems]), "")
         if self._spool_writer is not None:
             self._spool_writer.stop()
             if pending := self.stats().pending:

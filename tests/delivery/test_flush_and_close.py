@@ -1,11 +1,17 @@
 """`flush` and `close`: what they deliver, how long they take, and what is left."""
 
+import logging
 import socket
 import threading
 import time
+from contextlib import nullcontext
 from unittest.mock import Mock
 
-from logplex_handler import KeyValueFormatter
+import pytest
+
+from logplex_handler import KeyValueFormatter, LogplexHandler
+from logplex_handler._delivery.flush import Flusher
+from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.retry_policy import Backoff
 from logplex_handler.streams.stream import Stream
 from tests.logs import (
@@ -212,3 +218,34 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
         thread.join(15)
         assert not thread.is_alive()
         assert wait_until(lambda: read == [b""])
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(KeyboardInterrupt, "KeyboardInterrupt"), (RuntimeError, "not within 5 s")],
+)
+def test_what_an_interrupted_close_leaves_is_counted_and_reported(monkeypatch, capsys, error, why):
+    """Ctrl-C passes on; an internal error does not."""
+    handler = LogplexHandler("http://token:t@127.0.0.1:9/logs", flush_interval=60)
+    handler.handle(logging.makeLogRecord({"msg": "line", "levelno": 20}))
+
+    def interrupted(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(Flusher, "_see_through", interrupted)
+    with pytest.raises(error) if error is KeyboardInterrupt else nullcontext():
+        handler.close()
+    assert dict(handler.stats().dropped) == {"shutdown": 1}
+    assert f"logplex_handler: 1 record not delivered: {why}" in capsys.readouterr().err
+    assert handler._pipeline._worker_pool.stopped
+    handler.close()
+
+
+def test_closing_waits_for_the_last_health_line_no_longer_than_shutdown_timeout(monkeypatch):
+    """That wait is a part of the time."""
+    waits = []
+    monkeypatch.setattr(Periodic, "stop", lambda _, seconds: waits.append(seconds))
+    LogplexHandler(
+        "http://token:t@127.0.0.1:9/logs", health_interval=60, shutdown_timeout=0
+    ).close()
+    assert waits == [0.0]
