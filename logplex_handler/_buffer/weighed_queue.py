@@ -153,7 +153,7 @@ class WeighedQueue:
                 excess_frames += more_frames - 1
         taken: list[Entry] = []
         try:
-            # One step, which no signal can interrupt.
+            # This is one step, which no signal can interrupt.
             taken.extend(starmap(self.entries.popleft, repeat((), number)))
         finally:
             self.taken += len(taken)

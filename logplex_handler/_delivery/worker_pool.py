@@ -37,7 +37,7 @@ class News:
         # Not a queue: before Python 3.13, `SimpleQueue.get` may wait for ever, whatever its
         # timeout, if several threads do so.
         self._sleeping: dict[threading.Lock, None] = {}
-        # An item has one worker look, the next one that is about to sleep if none sleeps now.
+        # An item makes one worker look: if none sleeps now, the next one that is about to sleep.
         self._wake_ups: deque[None] = deque()
         # When a sleeping worker will look at the news by itself, on the monotonic clock.
         self.next_look = math.inf
@@ -60,7 +60,7 @@ class News:
         lock = threading.Lock()
         lock.acquire()
         self._sleeping[lock] = None
-        # From here on, whatever comes releases the lock.
+        # From here on, any news releases the lock.
         if not self._streams and not self._wake_ups:
             lock.acquire(timeout=-1 if until == math.inf else max(0.0, until - time.monotonic()))
         self._sleeping.pop(lock, None)

@@ -122,9 +122,10 @@ class CompiledCallSites:
         return retired
 
     def retire(self, call_sites: Collection[CallSite]) -> None:
-        """Forget call sites that take no more records, once no entry waits for them.
+        """Give these call sites no more records, and forget them once no entry waits for them.
 
-        That is at the next call or later, because a thread may be making an entry just now.
+        They are forgotten at the next call or later, because a thread may be making an entry just
+        now.
         """
         for site in [*self._retired]:
             if _holders(site) <= site.holders:

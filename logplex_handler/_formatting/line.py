@@ -122,7 +122,7 @@ class LineForm:
                 pairs = message_template.written_pairs(template, own)
             if pairs is not None:
                 return pairs
-            # As LogRecord.getMessage does.
+            # LogRecord.getMessage does the same.
             return self.free_text(template % arguments if arguments else template)
         except Exception as failure:
             return self.failed_message(template, failure)

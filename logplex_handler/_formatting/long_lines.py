@@ -154,7 +154,7 @@ def _filled(pairs: list[_Pair], room: int) -> list[bytes]:
 def _short_key(key: bytes, longest: int) -> bytes:
     """Return the key of a pair that is cut, shortened if it is too long.
 
-    It is not that of a metric, which consumers would count once for each piece.
+    The key of a metric is changed: consumers would count the metric once for each piece.
     """
     if _METRIC_KEY.match(key):
         key = key.replace(b"#", b"_", 1)

@@ -181,7 +181,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
                 return None
         pairs.append((match["key"], value))
         position = match.end()
-    # Not a pair: Base64 ends with `=`, and a comparison has `==`.
+    # Base64 ends with `=`, and a comparison has `==`: neither is a pair.
     if len(pairs) == 1 and (not pairs[0][1] or pairs[0][1].startswith("=")):
         return None
     return pairs

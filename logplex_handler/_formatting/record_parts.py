@@ -108,7 +108,7 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
     if exception is None:
         # The exception was lost on the way from another process.
         return text_of(record.exc_text) if record.exc_text else ""
-    # Not `exc_text`, in which the formatter of another handler may have left its own text.
+    # `exc_text` is not used: the formatter of another handler may have left its own text there.
     try:
         return exact(tracebacks.written(formatter, exception))
     except Exception:

@@ -31,7 +31,7 @@ class _ExitFunctions:
     """
 
     def __init__(self) -> None:
-        # By process id: the functions to call first, and those of handlers.
+        # The functions to call first, and those of handlers, by process id.
         self._functions: dict[int, tuple[list[_Function], list[_Function]]] = {}
         # The id of the process that is ending.
         self._ending = 0

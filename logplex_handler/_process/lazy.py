@@ -23,7 +23,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(f"{package}.{homes[name]}")
         found = module if name == homes[name] else getattr(module, name)
-        # From now on the name is found without this function.
+        # From now on, the name is found without this function.
         setattr(sys.modules[package], name, found)
         return found
 

@@ -47,7 +47,7 @@ def free_library_loggers() -> None:
 def _is_enabled(logger: logging.Logger, level: int) -> bool:
     if current_activity.get() is not Activity.REQUEST:
         return logging.Logger.isEnabledFor(logger, level)
-    # Not from the logger's cache, which the lock guards.
+    # The logger's cache is not used, because the lock guards it.
     if logger.disabled or logger.manager.disable >= level:
         return False
     return level >= logger.getEffectiveLevel()

@@ -155,8 +155,9 @@ class Batch:
     def _is_at_fault(self) -> bool:
         """Whether the next part itself is at fault if the receiver refuses it.
 
-        It is, if another part was accepted right before, several times over; or not long before, if
-        the part can be halved. A part that may have arrived is only sent again unchanged.
+        The part is at fault if another part was accepted right before, several times over; or, if
+        it can be halved, not long before. A part that may have arrived is only sent again
+        unchanged.
         """
         part = self._parts[-1]
         if part.is_uncertain:

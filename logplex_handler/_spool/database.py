@@ -31,6 +31,7 @@ _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
 _INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
 _STATEMENTS = (_TABLE, _BODIES, _INDEX)
 
+# Bytes of a page of the file.
 _PAGE = 16_384
 # The pages in the log (16 MiB) after which SQLite copies them to their places, and waits for the
 # disk.

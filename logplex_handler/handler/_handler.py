@@ -254,7 +254,7 @@ class LogplexHandler(EmittingHandler):
     def set_aside(self) -> tuple[SetAside, ...]:
         """Return the streams that receive nothing at the moment, with the reason and the time.
 
-        Their URL was refused, or its look-up fails; their lines are kept meanwhile.
+        The URL of such a stream was refused, or its look-up fails; its lines are kept meanwhile.
         """
         return self._current_pipeline().set_aside()
 

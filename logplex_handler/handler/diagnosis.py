@@ -53,7 +53,7 @@ def diagnose(
 ) -> list[Obstacle]:
     """Return what stands between a logger and its stream, in the order of a record's way.
 
-    It logs nothing and changes nothing. Call it in the process whose lines are missing, after
+    The call logs nothing and changes nothing. Make it in the process whose lines are missing, after
     `logging` is configured: `print(*diagnose("shop.orders"), sep="\\n")`.
 
     Args:

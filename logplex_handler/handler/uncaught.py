@@ -30,8 +30,8 @@ def log_uncaught_exceptions(
     of the main thread, or within `flush_interval` if the process lives on. A crash of the
     interpreter itself, such as a segmentation fault, runs no hook.
 
-    These need no hook, because they are logged already: exceptions in tasks and callbacks of
-    asyncio (by the logger `asyncio`), and those that a web server or a task queue catches itself.
+    Exceptions that are logged already need no hook: those in tasks and callbacks of asyncio (logged
+    by the logger `asyncio`), and those that a web server or a task queue catches itself.
     `multiprocessing` prints what its children raise, and runs no hook either.
 
     Call it once, after error reporters and other hooks are set. Another call changes the logger and

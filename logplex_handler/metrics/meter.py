@@ -76,7 +76,8 @@ class Meter:
         self.renew_if_forked()
         with self._lock:
             if not self._closed:
-                # In two steps, so that an increment by a signal handler between them is not lost.
+                # The sum is stored in two steps, so that a signal handler's increment between them
+                # is not lost.
                 self._counts.setdefault(name, 0)
                 try:
                     self._counts[name] += number

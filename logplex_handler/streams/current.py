@@ -55,10 +55,10 @@ ever_used = [False]
 def use_stream(stream: Hashable) -> Iterator[None]:
     """Send records that are logged within the `with` block to a stream, unless they name another.
 
-    It applies to this thread, or to this asyncio task and the tasks that it starts. It does not
-    apply to threads that are started within the block. It is also a decorator for functions, but
-    not for coroutines or generators. A generator must not yield within the block: the stream would
-    apply to its caller meanwhile.
+    The choice applies to this thread, or to this asyncio task and the tasks that it starts. It does
+    not apply to threads that are started within the block. `use_stream` is also a decorator for
+    functions, but not for coroutines or generators. A generator must not yield within the block:
+    the stream would apply to its caller meanwhile.
 
     Args:
         stream: The stream's id in the handler's `streams`; None for the handler's own URL.

@@ -68,7 +68,7 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
     elif broken_rule is None:
         broken_rule = _rule_broken_by_frames(request.headers, frames, malformed)
     answer = HttpAnswer(204) if broken_rule is None else _REFUSALS[broken_rule]
-    # It may be a browser's request, whose body and other headers do not matter.
+    # The request may be a browser's, whose body and other headers do not matter.
     is_no_batch = broken_rule in ("http.path", "http.method")
     violations = [fault] if fault and not is_no_batch else []
     if broken_rule is not None and answer.status != 401:
