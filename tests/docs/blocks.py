@@ -10,6 +10,7 @@ A block that is not code to be run has a comment of its own:
   `…` stands for any text
 - `<!-- sends -->`: texts of lines that the page's Python has sent
 - `<!-- prints -->`: what the block before it prints; `…` as above
+- `<!-- continues -->`: the names that this block does not import are those of blocks before it
 - `<!-- not run: WHY -->`: needs an account, or is no program
 
 A block with a `title="FILE"` is part of that file of the page's example.
@@ -42,6 +43,10 @@ class Block:
     says: str | None
     text: str
     line: int
+
+    @property
+    def continues(self) -> bool:
+        return self.says == "continues"
 
 
 def pages() -> list[Path]:

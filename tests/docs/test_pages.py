@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
 import os
 import re
@@ -22,15 +24,18 @@ from tests.docs.blocks import DOCS, EXAMPLES, Block, blocks, name, pages, patter
 RUN_ELSEWHERE = ("server", "worker", "client", "demo command", "test command", "not run: ")
 CODE = ("python", "sh", "console", "bash", "shell", "")
 
-# Runs a page's blocks in one namespace, as in an interpreter, and writes what each prints.
+# Runs a page's blocks, each with names of its own unless it continues those before, and writes what
+# each prints.
 INTERPRETER = """
 import contextlib, io, json, sys
-printed, names = [], {"__name__": "__main__"}
-for line, source in json.load(sys.stdin):
+printed, all_names = [], {}
+for line, source, continues in json.load(sys.stdin):
+    names = all_names if continues else {"__name__": "__main__"}
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(compile("\\n" * line + source, PAGE, "exec"), names)
     printed.append(output.getvalue())
+    all_names.update(names)
 print(json.dumps(printed))
 """
 
@@ -96,7 +101,7 @@ def test_every_block_is_run(
             path.write_text(block.text, encoding="utf-8")
     python = [block for block in of_page if _is_python(block)]
     program = INTERPRETER.replace("PAGE", repr(name(page)))
-    sources = json.dumps([(block.line, block.text) for block in python])
+    sources = json.dumps([(block.line, block.text, block.continues) for block in python])
     printed: list[str] = []
     if python:
         last = _output([sys.executable, "-c", program], environ, tmp_path, sources)
@@ -125,7 +130,79 @@ def test_a_block_with_a_title_is_part_of_the_example(page: Path) -> None:
     for block in blocks(page):
         if block.title is not None:
             source = (_example(page) / block.title).read_text(encoding="utf-8")
-            assert f"\n{block.text}" in f"\n{source}", f"line {block.line} is not in {block.title}"
+            text = block.text
+            if block.language == "python":
+                assert _imported(text) <= _imported(source), f"line {block.line}: {block.title}"
+                text = _without_imports(text)
+            assert f"\n{text}" in f"\n{source}", f"line {block.line} is not in {block.title}"
+
+
+def test_a_block_imports_what_it_uses() -> None:
+    """It can be copied by itself, unless it says that it continues another one."""
+    missing = {}
+    for page in pages():
+        before: set[str] = set()
+        for block in blocks(page):
+            if block.language == "python" and not str(block.says).startswith("not run: gen"):
+                used, defined, imported = _names(block.text)
+                known = defined | imported | set(dir(builtins))
+                if undefined := used - known - (before if block.continues else set()):
+                    missing[name(page), block.line] = undefined
+                before |= defined
+    assert not missing
+
+
+def test_a_page_leads_to_its_example() -> None:
+    """The whole program is there."""
+    for page in pages():
+        examples = [EXAMPLES / f"{page.stem}.py", _example(page)]
+        for example in filter(Path.exists, examples):
+            text = page.read_text(encoding="utf-8")
+            assert f"/examples/{example.name}" in text, name(page)
+
+
+def _names(source: str) -> tuple[set[str], set[str], set[str]]:
+    """The names that a block uses, defines and imports, whatever their scopes."""
+    used, defined, imported = set(), set(), set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(ctx=ast.Load()):
+                used.add(node.id)
+            case ast.Name():
+                defined.add(node.id)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                defined.add(node.name)
+            case ast.arg():
+                defined.add(node.arg)
+            case ast.ExceptHandler(name=str(caught)):
+                defined.add(caught)
+            case ast.alias():
+                imported.add((node.asname or node.name).split(".")[0])
+    return used, defined, imported
+
+
+def _imported(source: str) -> set[tuple[str | None, str]]:
+    """The modules and names that a file imports."""
+    return {
+        (getattr(node, "module", None), alias.name)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def _without_imports(source: str) -> str:
+    """What comes after the first imports."""
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            lines = source.splitlines(keepends=True)
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *[decorator.lineno for decorator in decorators]])
+            # A comment above it belongs to it.
+            while first > 1 and lines[first - 2].startswith("#"):
+                first -= 1
+            return "".join(lines[first - 1 :])
+    return ""
 
 
 @pytest.mark.parametrize(

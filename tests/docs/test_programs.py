@@ -46,6 +46,11 @@ def _is_server(block: Block) -> bool:
     return str(block.says).startswith(("server", "worker"))
 
 
+def _catches_sigterm(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.findall(r"SigCgt:\s*(\w+)", status)[0], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def _listens(port: str) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), 1):
         return True
@@ -64,7 +69,11 @@ def _running(server: Block, port: str, registry: Path, environ: dict[str, str]) 
         text=True,
         start_new_session=True,
     )
-    is_up = str(server.says).startswith("worker") or wait_until(lambda: _listens(port), 20)
+    if str(server.says).startswith("worker"):
+        # Before that, SIGTERM would end it at once.
+        is_up = wait_until(lambda: _catches_sigterm(process.pid), 20)
+    else:
+        is_up = wait_until(lambda: _listens(port), 20)
     try:
         if is_up:
             yield
