@@ -98,7 +98,7 @@ class Flusher:
             return self._see_through(Countdown(seconds), min_request=_MIN_REQUEST)
 
     def flush_last(self, seconds: float) -> None:
-        """Have the remaining records delivered within this time, as no later flush does it."""
+        """Have the remaining records delivered within `seconds`, because no later flush will."""
         with self._without_locks():
             for stream in self._streams():
                 stream.sender.ignore_retry_after()

@@ -91,7 +91,7 @@ def test_an_internal_error_is_reported_and_not_raised(error, monkeypatch, capsys
     with serving(accept) as server, logging_to(server.url) as (logger, handler):
         logger.info("hello")
         monkeypatch.setattr(Flusher, "flush", raising(error))
-        monkeypatch.setattr(Flusher, "close", raising(error))
+        monkeypatch.setattr(Flusher, "flush_last", raising(error))
         monkeypatch.setattr(Flusher, "flush_soon", raising(error))
         assert handler.flush() is False
         assert flush_all() is False
@@ -99,12 +99,12 @@ def test_an_internal_error_is_reported_and_not_raised(error, monkeypatch, capsys
     assert f"internal error: {error.__name__}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["flush", "close"])
-def test_an_interruption_by_the_user_passes_on(name, monkeypatch):
+@pytest.mark.parametrize(("name", "inner"), [("flush", "flush"), ("close", "flush_last")])
+def test_an_interruption_by_the_user_passes_on(name, inner, monkeypatch):
     """Ctrl-C is not the application's error, and nobody may swallow it."""
     with serving(accept) as server, logging_to(server.url) as (logger, handler):
         logger.info("hello")
         with monkeypatch.context() as patch:
-            patch.setattr(Flusher, name, raising(KeyboardInterrupt))
+            patch.setattr(Flusher, inner, raising(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 getattr(handler, name)()

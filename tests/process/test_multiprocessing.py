@@ -278,11 +278,11 @@ def test_sigterm_does_not_cut_off_a_child_that_is_ending_by_itself(tmp_path):
             def child():
                 logger.info("job 0")
                 from logplex_handler._delivery.flush import Flusher
-                close = Flusher.close
+                flush_last = Flusher.flush_last
                 def closing(self, seconds):
                     os.kill(os.getpid(), signal.SIGTERM)
-                    return close(self, seconds)
-                Flusher.close = closing
+                    return flush_last(self, seconds)
+                Flusher.flush_last = closing
             one = context.Process(target=child)
             one.start()
             one.join()
