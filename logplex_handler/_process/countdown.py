@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+# Seconds; no caller waits longer, and larger numbers may not fit into a float.
+_LONGEST = 1e9
+
 
 class Countdown:
     """A time-out by the monotonic clock or by the seconds waited, whichever ends first.
@@ -18,6 +21,8 @@ class Countdown:
     __slots__ = ("_unwaited", "deadline")
 
     def __init__(self, seconds: float) -> None:
+        # A caller may give any kind of number. What is no number is none at all.
+        seconds = float(max(0.0, min(seconds, _LONGEST)))
         self.deadline = time.monotonic() + seconds
         self._unwaited = seconds
 

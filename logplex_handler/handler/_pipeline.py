@@ -212,7 +212,7 @@ class Pipeline:
         try:
             self._recover()
             if timeout is not None:
-                return self._flusher.flush(max(0.0, timeout))
+                return self._flusher.flush(timeout)
             flushed = self._flusher.flush(self._clock.left(closing=False))
             self._clock.flushed()
             return flushed

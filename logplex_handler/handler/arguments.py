@@ -1,13 +1,14 @@
-"""The arguments of a handler by name, and checks that return one or raise an error naming it."""
+"""The arguments of a handler by name, and the checks that no other options need."""
 
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import re
 import traceback
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, SupportsIndex, TypedDict
 
 from logplex_handler.errors import ConfigurationError
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from logplex_handler._transport.session import SessionFactory
     from logplex_handler.streams.resolver import Streams
 
-# The longest wait, in seconds. Waits of more than a day serve no purpose, and the operating system
-# cannot do some of them.
-_MAX_SECONDS = 86_400
-
 # The headers that the handler itself sets for every request, in lower case.
 _OWN_HEADERS = (
     "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
@@ -28,8 +25,6 @@ _OWN_HEADERS = (
 )  # fmt: skip
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*")
-
-Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class Arguments(TypedDict):
@@ -77,10 +72,10 @@ def logger_of(given: logging.Logger | str | None) -> logging.Logger:
 
 def level(given: object) -> int:
     """Return the number of a level, which may be given by its name."""
-    number = logging.getLevelName(given) if isinstance(given, str) else given
-    if isinstance(number, bool) or not isinstance(number, int):
+    number = logging.getLevelName(str.__str__(given)) if isinstance(given, str) else given
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
         raise ConfigurationError("level: is not a level that logging knows")
-    return number
+    return int(operator.index(number))
 
 
 def level_above_zero(given: object) -> int:
@@ -88,47 +83,6 @@ def level_above_zero(given: object) -> int:
     if number <= 0:
         raise ConfigurationError("level: must be above 0 (NOTSET), as `logging` ignores the others")
     return number
-
-
-def whole_number(
-    given: Mapping[str, object], option: str, least: int, most: int | None = None
-) -> int:
-    value = given[option]
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(f"{option}: must be a whole number, not {type(value).__name__}")
-    if value < least or (most is not None and value > most):
-        limits = f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
-        raise ConfigurationError(f"{option}: must be {limits}, not {_shown(value)}")
-    return value
-
-
-def seconds(given: Mapping[str, object], option: str, *, may_be_zero: bool = False) -> float:
-    value = given[option]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{option}: must be a number, not {type(value).__name__}")
-    if not (0 <= value <= _MAX_SECONDS) or (value == 0 and not may_be_zero):
-        least = "from 0" if may_be_zero else "more than 0"
-        raise ConfigurationError(
-            f"{option}: must be {least} to {_MAX_SECONDS:,} seconds, not {_shown(value)}"
-        )
-    return float(value)
-
-
-def _shown(value: float) -> str:
-    return f"{value:,}" if abs(value) < 1e15 else "that"
-
-
-def flag(given: Mapping[str, object], option: str) -> bool:
-    value = given[option]
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{option}: must be True or False, not {type(value).__name__}")
-    return value
-
-
-def function(option: str, value: Function | None) -> Function | None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(f"{option}: must be callable, not {type(value).__name__}")
-    return value
 
 
 def is_header_value(value: object) -> bool:
@@ -162,4 +116,4 @@ def headers(given: Arguments) -> dict[str, str]:
             problem = f"the value of {name} must be one line of printable ASCII"
     if problem:
         raise ConfigurationError(f"headers: {problem}")
-    return found
+    return {str.__str__(name): str.__str__(value) for name, value in found.items()}

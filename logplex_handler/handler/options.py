@@ -15,6 +15,13 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, get_args
 
 from logplex_handler._buffer.bounded_queue import BufferLimits, OnFull
+from logplex_handler._process.checks import (
+    flag,
+    optional_function,
+    seconds,
+    text,
+    whole_number,
+)
 from logplex_handler._process.version import __version__
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
@@ -23,16 +30,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler.arguments import (
-    Arguments,
-    flag,
-    function,
-    headers,
-    is_header_value,
-    level,
-    seconds,
-    whole_number,
-)
+from logplex_handler.handler.arguments import Arguments, headers, is_header_value, level
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
@@ -96,7 +94,9 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     destination = _own_destination(given, environ)
     form = _packet_form(given, environ, destination, machine=machine, program=program)
     min_batch_bytes = form.max_packet_bytes + _FRAME_OVERHEAD
-    max_batch_bytes = whole_number(given, "max_batch_bytes", min_batch_bytes, _MAX_BATCH_BYTES)
+    max_batch_bytes = whole_number(
+        "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, _MAX_BATCH_BYTES
+    )
     streams = given["streams"]
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
@@ -106,18 +106,18 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
         packet=form,
         accumulator=_limits(given, form, max_batch_bytes, has_disk=spool is not None),
         sender=SenderOptions(
-            flush_interval=seconds(given, "flush_interval", may_be_zero=True),
+            flush_interval=seconds("flush_interval", given["flush_interval"], may_be_zero=True),
             max_batch_bytes=max_batch_bytes,
         ),
         transport=TransportOptions(
             headers=headers(given) | {"User-Agent": _user_agent(given["user_agent"], environ)},
-            timeout=seconds(given, "timeout"),
-            compress=flag(given, "compress"),
-            session_factory=function("session_factory", given["session_factory"]),
+            timeout=seconds("timeout", given["timeout"]),
+            compress=flag("compress", given["compress"]),
+            session_factory=optional_function("session_factory", given["session_factory"]),
         ),
         source=source and checked_source("LOGPLEX_SOURCE", source),
-        shutdown_timeout=seconds(given, "shutdown_timeout", may_be_zero=True),
-        on_drop=function("on_drop", given["on_drop"]),
+        shutdown_timeout=seconds("shutdown_timeout", given["shutdown_timeout"], may_be_zero=True),
+        on_drop=optional_function("on_drop", given["on_drop"]),
         lookup=None
         if streams is None
         else Resolver(
@@ -125,10 +125,12 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
             allow_http=given["allow_http"],
             check=_checked_token if given["token_as_appname"] else lambda _: None,
         ),
-        workers=whole_number(given, "workers", 1, _MAX_WORKERS),
+        workers=whole_number("workers", given["workers"], 1, _MAX_WORKERS),
         token_as_appname=given["token_as_appname"],
         health_interval=(
-            None if given["health_interval"] is None else seconds(given, "health_interval")
+            None
+            if given["health_interval"] is None
+            else seconds("health_interval", given["health_interval"])
         ),
         spool=spool,
     )
@@ -145,11 +147,11 @@ def _limits(
     on_full = given["on_full"]
     if on_full not in get_args(OnFull):
         raise ConfigurationError("on_full: must be 'drop_oldest', 'drop_newest' or 'block'")
-    max_bytes = whole_number(given, "max_buffer_bytes", form.max_packet_bytes)
+    max_bytes = whole_number("max_buffer_bytes", given["max_buffer_bytes"], form.max_packet_bytes)
     return BufferLimits(
         max_bytes=max_bytes,
         on_full=on_full,
-        batch_frames=whole_number(given, "batch_size", 1),
+        batch_frames=whole_number("batch_size", given["batch_size"], 1),
         # Half of the memory, so that a small accumulator is emptied before it is full.
         batch_bytes=min(max_batch_bytes, max_bytes // 2),
         has_disk=has_disk,
@@ -158,12 +160,11 @@ def _limits(
 
 def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destination | None:
     """Return the destination of records that name no stream, or None without a URL."""
-    allow_http = flag(given, "allow_http")
-    required = flag(given, "required")
-    if given["url"] is not None and not isinstance(given["url"], str):
-        raise ConfigurationError("url: must be a string")
-    option = "url" if given["url"] else "LOGPLEX_URL"
-    if url := given["url"] or environ.get("LOGPLEX_URL", "").strip():
+    allow_http = flag("allow_http", given["allow_http"])
+    required = flag("required", given["required"])
+    url = "" if given["url"] is None else text("url", given["url"])
+    option = "url" if url else "LOGPLEX_URL"
+    if url := url or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None
         return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
     if required and given["streams"] is None:
@@ -184,9 +185,12 @@ def _packet_form(
         appname=_appname(given, environ, destination),
         procid=_procid(given["procid"], environ, program),
         facility=_facility(given["facility"]),
-        structured_data=flag(given, "structured_data"),
+        structured_data=flag("structured_data", given["structured_data"]),
         max_packet_bytes=whole_number(
-            given, "max_packet_bytes", packet.MIN_PACKET_BYTES, packet.MAX_PACKET_BYTES
+            "max_packet_bytes",
+            given["max_packet_bytes"],
+            packet.MIN_PACKET_BYTES,
+            packet.MAX_PACKET_BYTES,
         ),
     )
 
@@ -224,7 +228,7 @@ def _hostname(given: str | None, environ: Mapping[str, str], machine: str) -> st
 
 
 def _appname(given: Arguments, environ: Mapping[str, str], destination: Destination | None) -> str:
-    if not flag(given, "token_as_appname"):
+    if not flag("token_as_appname", given["token_as_appname"]):
         return _field("appname", given["appname"], environ, packet.MAX_APPNAME) or "app"
     if given["appname"]:
         raise ConfigurationError("appname: cannot be given together with token_as_appname")
@@ -245,12 +249,10 @@ def _procid(given: str | None, environ: Mapping[str, str], program: str) -> str:
 
 def _field(option: str, given: object, environ: Mapping[str, str], longest: int) -> str | None:
     """Return a safe header field from the argument or the environment, or None without either."""
-    text = given or environ.get(f"LOGPLEX_{option.upper()}")
-    if not text:
+    found = given or environ.get(f"LOGPLEX_{option.upper()}")
+    if not found:
         return None
-    if not isinstance(text, str):
-        raise ConfigurationError(f"{option}: must be a string")
-    field = packet.field(text, longest)
+    field = packet.field(text(option, found), longest)
     if not field:
         raise ConfigurationError(f"{option}: holds no letter or digit (a-z, 0-9)")
     return field
@@ -268,12 +270,12 @@ def _user_agent(given: str | None, environ: Mapping[str, str]) -> str:
     user_agent = given or environ.get("LOGPLEX_USER_AGENT") or ""
     if user_agent and not is_header_value(user_agent):
         raise ConfigurationError("user_agent: must be one line of printable ASCII")
-    return f"{user_agent} {_OWN_NAME}".strip()
+    return f"{str.__str__(user_agent)} {_OWN_NAME}".strip()
 
 
 def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:
-    max_bytes = whole_number(given, "max_spool_bytes", _MIN_SPOOL_BYTES)
-    interval = seconds(given, "spool_interval")
+    max_bytes = whole_number("max_spool_bytes", given["max_spool_bytes"], _MIN_SPOOL_BYTES)
+    interval = seconds("spool_interval", given["spool_interval"])
     path: object = given["spool"] or environ.get("LOGPLEX_SPOOL")
     if not path:
         return None
@@ -294,4 +296,4 @@ def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:
         raise ConfigurationError(f"spool: this Python lacks a module: {error}") from None
     if not owner_locks.are_possible():
         raise ConfigurationError("spool: this system has no POSIX record locks (fcntl)")
-    return SpoolOptions(path, max_bytes, interval)
+    return SpoolOptions(str.__str__(path), max_bytes, interval)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from logplex_handler._process.countdown import Countdown
 from logplex_handler.handler import _emitting_handler
 from logplex_handler.handler._emitting_handler import shutdown_timeout_of
 from logplex_handler.handler._handler import LogplexHandler, all_handlers
@@ -27,11 +26,11 @@ def flush_all(timeout: float | None = None) -> bool:
     handlers = all_handlers.all()
     if timeout is None:
         timeout = max(map(shutdown_timeout_of, handlers), default=0.0)
-    deadline = time.monotonic() + timeout
+    countdown = Countdown(timeout)
     # All handlers begin at once, so that one whose receiver hangs takes no time from the others.
     for handler in handlers:
         handler.flush(0)
-    flushed = [handler.flush(max(0.0, deadline - time.monotonic())) for handler in handlers]
+    flushed = [handler.flush(countdown.left) for handler in handlers]
     return all(flushed)
 
 

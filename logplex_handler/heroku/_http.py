@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from logplex_handler._process.checks import optional_function, seconds
 from logplex_handler._process.reentrancy import Activity, performing
 from logplex_handler._process.version import __version__
 from logplex_handler._transport import errors
@@ -73,12 +74,8 @@ class Http:
     """A client that opens a new session for each request, because requests are rare."""
 
     def __init__(self, timeout: float, session_factory: SessionFactory | None) -> None:
-        if not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-            raise ConfigurationError("timeout: must be a number of seconds above 0")
-        if session_factory is not None and not callable(session_factory):
-            raise ConfigurationError("session_factory: must be callable")
-        self._timeout = timeout
-        self._session_factory = session_factory
+        self._timeout = seconds("timeout", timeout)
+        self._session_factory = optional_function("session_factory", session_factory)
 
     @contextmanager
     def bounded(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from logplex_handler._process import forks
+from logplex_handler._process.checks import flag, function, optional_function
 from logplex_handler._process.diagnostics import Diagnostics, shown
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler._wire.destination import Destination
@@ -145,12 +146,9 @@ class StreamLookUp:
         session_factory: SessionFactory | None,
         allow_private: bool,
     ) -> None:
-        for name, option in (("record", record), ("on_rotate", on_rotate)):
-            if not callable(option) and (option is not None or name == "record"):
-                raise ConfigurationError(f"{name}: must be callable")
-        self._record = record
-        self._on_rotate = on_rotate
-        self._allow_private = allow_private
+        self._record = function("record", record)
+        self._on_rotate = optional_function("on_rotate", on_rotate)
+        self._allow_private = flag("allow_private", allow_private)
         self._http = Http(timeout, session_factory)
         self._diagnostics = Diagnostics()
         self._locks = _ResourceLocks()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from logplex_handler._process.checks import optional_function
 from logplex_handler._transport.session import SessionFactory
 from logplex_handler.errors import ConfigurationError, LookupFailed
 from logplex_handler.heroku._http import Authorization, Reply, Secret, checked_base
@@ -118,10 +119,8 @@ class PlatformAPI(StreamLookUp):
         del client_secret
         if not is_usable:
             raise ConfigurationError("client_secret: must be a string that is not empty")
-        if on_tokens is not None and not callable(on_tokens):
-            raise ConfigurationError("on_tokens: must be callable")
         super().__init__(record, on_rotate, timeout, session_factory, allow_private)
-        self._on_tokens = on_tokens
+        self._on_tokens = optional_function("on_tokens", on_tokens)
         self._api_url = checked_base(api_url, "api_url")
         self._token_url = f"{checked_base(id_url, 'id_url')}/oauth/token"
         self._client = secret

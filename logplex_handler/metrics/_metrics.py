@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from logplex_handler._process.checks import seconds
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.meter import Meter
 from logplex_handler.metrics.metric_pairs import checked_source
@@ -44,13 +45,10 @@ class Metrics(Meter):
     ) -> None:
         if not isinstance(logger, logging.Logger):
             raise ConfigurationError("logger: must be a logging.Logger")
-        if isinstance(interval, bool) or not isinstance(interval, int | float):
-            raise ConfigurationError("interval: must be a number of seconds")
-        if not 0 < interval <= 86_400:
-            raise ConfigurationError("interval: must be more than 0 to 86,400 seconds")
+        interval = seconds("interval", interval)
         if source is not None:
             checked_source("source", source)
-        super().__init__(Reporter(logger, float(interval), source), None)
+        super().__init__(Reporter(logger, interval, source), None)
         self._reporter.meter(None, self)
 
     def stream(self, stream_id: object) -> Meter:

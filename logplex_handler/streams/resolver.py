@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from logplex_handler._process.checks import function
 from logplex_handler._transport.answer import within_bounds
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import one_line
@@ -60,17 +61,17 @@ class Resolver:
         url_for = getattr(streams, "url_for", None)
         self._refresh = getattr(streams, "refresh", None) if callable(url_for) else None
         if callable(url_for):
-            self._url_for = url_for
+            self._url_for = function("streams: its url_for", url_for)
         elif isinstance(streams, Mapping):
             self._url_for = streams.__getitem__
         elif callable(streams):
-            self._url_for = streams
+            self._url_for = function("streams", streams)
         else:
             raise ConfigurationError(
                 "streams: must be a mapping, a callable or an object with url_for"
             )
-        if self._refresh is not None and not callable(self._refresh):
-            raise ConfigurationError("streams: its refresh must be callable")
+        if self._refresh is not None:
+            function("streams: its refresh", self._refresh)
         self._allow_http = allow_http
         self._check = check
 

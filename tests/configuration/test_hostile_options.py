@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import logging.config
 import traceback
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -180,3 +183,69 @@ def test_dict_config_resolves_references_within_options():
         assert b"kept=3" in frame
         assert b"data=" not in frame
         assert b"more=" not in frame
+
+
+class Number:
+    """A number of another library."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def __float__(self):
+        return float(self._value)
+
+
+class WholeNumber(Number):
+    def __index__(self):
+        return self._value
+
+
+@pytest.mark.parametrize("number", [Decimal("2.5"), Fraction(5, 2), Number(2.5)])
+def test_any_kind_of_number_may_be_given(number):
+    with contextlib.closing(LogplexHandler(URL, timeout=number)) as handler:
+        assert repr(handler._options.transport.timeout) == "2.5"
+
+
+def test_any_kind_of_whole_number_may_be_given():
+    given = {"batch_size": 5, "max_buffer_bytes": 50_000, "level": 20, "shutdown_timeout": 0}
+    handler = LogplexHandler(URL, **{name: WholeNumber(value) for name, value in given.items()})
+    assert repr(handler._options.accumulator.batch_frames) == "5"
+    assert repr(handler._options.accumulator.max_bytes) == "50000"
+    assert (handler.level, handler._options.shutdown_timeout) == (20, 0.0)
+    handler.close()
+
+
+@pytest.mark.parametrize(
+    "number", [Decimal("sNaN"), Decimal("Infinity"), Fraction(10**400), Number("no number"), 1j]
+)
+@pytest.mark.parametrize("option", ["timeout", "batch_size"])
+def test_what_is_no_number_after_all(option, number):
+    with pytest.raises(ConfigurationError, match=f"^{option}: must be"):
+        LogplexHandler(URL, **{option: number})
+
+
+def test_the_members_of_an_enum_are_their_texts(tmp_path):
+    """Some versions of Python format them as `Names.HOSTNAME`."""
+    texts = {
+        "url": URL,
+        "hostname": "shop",
+        "appname": "web",
+        "procid": "web.1",
+        "facility": "local3",
+        "user_agent": "Add-on",
+        "level": "ERROR",
+        "on_full": "block",
+        "spool": str(tmp_path / "spool"),
+    }
+    names = enum.Enum("Names", texts, type=str)
+    made = []
+    for given in (texts, {name: names[name] for name in texts}):
+        secret = given["procid"]
+        with contextlib.closing(LogplexHandler(**given, headers={"X-Dyno": secret})) as handler:
+            made.append(handler._options)
+    plain, of_enum = made
+    assert plain == of_enum
+    packet = of_enum.packet
+    kept = [packet.hostname, packet.appname, packet.procid, of_enum.spool.path]
+    kept += [of_enum.destination.endpoint, *of_enum.transport.headers.values()]
+    assert {type(value) for value in kept} == {str}

@@ -1,15 +1,18 @@
 """`flush` and `close`: what they deliver, how long they take, and what is left."""
 
 import logging
+import math
 import socket
 import threading
 import time
 from contextlib import nullcontext
+from decimal import Decimal
+from fractions import Fraction
 from unittest.mock import Mock
 
 import pytest
 
-from logplex_handler import KeyValueFormatter, LogplexHandler
+from logplex_handler import KeyValueFormatter, LogplexHandler, flush_all
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.retry_policy import Backoff
@@ -249,3 +252,11 @@ def test_closing_waits_for_the_last_health_line_no_longer_than_shutdown_timeout(
         "http://token:t@127.0.0.1:9/logs", health_interval=60, shutdown_timeout=0
     ).close()
     assert waits == [0.0]
+
+
+def test_a_timeout_may_be_any_number():
+    """One below zero, or none at all, is no wait."""
+    with logging_to_receiver() as (_, _, handler):
+        for timeout in (-1, True, math.nan, math.inf, 10**400, Decimal(1), Fraction(1, 2)):
+            assert handler.flush(timeout)
+            assert flush_all(timeout)

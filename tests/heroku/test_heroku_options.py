@@ -18,6 +18,10 @@ from tests.heroku.stand_in import (
 # Options.
 
 
+async def coroutine(stream, url):
+    """Nobody awaits what it returns."""
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -28,6 +32,10 @@ from tests.heroku.stand_in import (
         ("on_rotate", "secret"),
         ("timeout", 0),
         ("timeout", "secret"),
+        ("timeout", True),
+        ("timeout", 86_401),
+        ("allow_private", "secret"),
+        ("on_rotate", coroutine),
         ("session_factory", "secret"),
         ("api_url", "http://api.heroku.com"),
         ("api_url", "https://me:secret@api.heroku.com"),
