@@ -39,19 +39,24 @@ class _FlushFirst:
 
     def __init__(self, previous: object) -> None:
         self._previous = previous
+        self._ends_process = not callable(previous) and previous is not signal.SIG_IGN
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        for reporter in all_reporters.all():
-            reporter.report_recorded()
-        handlers = begin_shutdown()
-        for handler in handlers:
-            handler.flush()
-        if callable(self._previous):
-            self._previous(number, frame)
-        elif self._previous is not signal.SIG_IGN:
+        # Whatever is raised meanwhile, by another signal for example, the signal takes its effect.
+        try:
+            for reporter in all_reporters.all():
+                reporter.report_recorded()
+            handlers = begin_shutdown()
             for handler in handlers:
-                # Closing reports what is not delivered; nothing can do so later.
-                handler.close()
-            # The process dies of the signal itself, so that its parent sees which one it was.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+                handler.flush()
+            if self._ends_process:
+                for handler in handlers:
+                    # Closing reports what is not delivered; nothing can do so later.
+                    handler.close()
+        finally:
+            if callable(self._previous):
+                self._previous(number, frame)
+            elif self._ends_process:
+                # The process dies of the signal itself, so that its parent sees which one it was.
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)

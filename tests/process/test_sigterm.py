@@ -117,3 +117,16 @@ def test_sigterm_delivers_to_one_receiver_while_another_hangs():
         assert done.returncode == -signal.SIGTERM
         assert [line.text for line in logplex.lines] == ["line"]
     assert done.stderr.count("1 record not delivered") == 1
+
+
+def test_sigterm_ends_the_program_although_another_signal_interrupts_the_delivery():
+    """Such as Ctrl-C; a handler of the application may also raise anything."""
+    interrupted = """
+class Interrupted(LogplexHandler):
+    def flush(self, timeout=None):
+        raise KeyboardInterrupt
+kept = Interrupted()
+"""
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, SIGTERM_SELF.format(before=interrupted, after="time.sleep(10)"))
+    assert done.returncode == -signal.SIGTERM
