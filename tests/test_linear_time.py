@@ -127,10 +127,11 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
         ],
     ),
     "_formatting/message_template._WHOLE": ("fullmatch", [lambda n: "%(" + "a" * n + ")"]),
-    "_formatting/record_parts._CUT": (
+    "_formatting/record_parts._PRECISION": (
         "search",
         [lambda n: "%" + "0" * n, lambda n: "%." + "9" * n, lambda n: "%." * n],
     ),
+    "_formatting/record_parts._WIDE": ("search", []),
     "_spool/chunk._FRAME_ID": ("fullmatch", []),
     "_transport/connection._NO_CONTENT": (
         "fullmatch",

@@ -50,8 +50,7 @@ class Codec:
             lines where the handler's formatter is not a KeyValueFormatter.
         compile_call_sites: False formats every record in the caller's thread.
         own_formatter: Returns the formatter that the handler has now.
-        longest: The most characters of a record's texts. A longer record would not fit into memory,
-            and is not formatted.
+        max_bytes: The most memory of an entry. A record that cannot fit is not formatted.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class Codec:
         compile_call_sites: bool = True,
         token_as_appname: bool = False,
         own_formatter: Callable[[], logging.Formatter | None] = lambda: None,
-        longest: float = math.inf,
+        max_bytes: float = math.inf,
     ) -> None:
-        self._longest = longest
+        self._max_bytes = max_bytes
         self._packet = packet
         self._token_as_appname = token_as_appname
         self.default_formatter = default_formatter
@@ -98,7 +97,7 @@ class Codec:
                 text.
 
         Raises:
-            DoesNotFit: The record's texts alone are longer than `longest`.
+            DoesNotFit: The entry would take more than `max_bytes`.
             NestedTooDeeply: Other records are being formatted, one of which has logged this one.
             TypeError, ValueError: The text, time or level cannot be sent.
             Exception: Any error of the formatter.
@@ -112,7 +111,7 @@ class Codec:
             if compiled is not None:
                 return compiled
             form = call_sites.form
-            if form is not None and record_parts.characters(record, form.omitted) > self._longest:
+            if form is not None and not record_parts.fits(record, form.omitted, self._max_bytes):
                 raise DoesNotFit
             own_format = (formatter or self.default_formatter).format
         entry = self._formatted(record, formatter, own_format)
@@ -131,6 +130,8 @@ class Codec:
                 raise TypeError(f"the formatter returned {type(text).__name__}, not a string")
             # A subclass could return a different text each time it is read.
             text = str.__str__(text)
+        if len(text) > self._max_bytes:
+            raise DoesNotFit
         is_foreign = not isinstance(formatter, KeyValueFormatter | None)
         if is_foreign:
             # A newline ends a line only in the text of a KeyValueFormatter.

@@ -23,6 +23,8 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), 0x7F)}
 _ESCAPES |= {ord('"'): '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
 # The bytes of UTF-8 that need no escape by themselves.
 _NOT_ESCAPED = bytes({*range(0x100)} - {*_ESCAPES, ord("\\")})
+# Those whose escape has two characters; all others have six.
+_IN_TWO = b'"\\\n\r\t'
 # The longest text, in characters, that is searched as it is. A longer one is searched as bytes,
 # which takes one nanosecond per character instead of four.
 _SHORT = 64
@@ -56,6 +58,13 @@ def escape(text: str) -> str:
     if not text.isascii() and _LATE_CONTROL.search(text):
         text = _LATE_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text
+
+
+def escaped_length(text: str) -> int:
+    """Return the length of `escape(text)`, in less time and memory."""
+    escapes = text.encode("utf-8", "surrogatepass").translate(None, _NOT_ESCAPED)
+    late = 0 if text.isascii() else sum([text.count(chr(code)) for code in range(0x80, 0xA0)])
+    return len(text) + len(escapes) + 4 * len(escapes.translate(None, _IN_TWO)) + 5 * late
 
 
 def unescape(text: str) -> str | None:

@@ -11,10 +11,15 @@ from collections.abc import Collection, Iterable
 
 from logplex_handler._formatting import grammar, tracebacks
 from logplex_handler._formatting.value_text import exact, text_of, unprintable
+from logplex_handler._wire.entry import WIDEST
 from logplex_handler.metrics.metric_pairs import is_metric
 
-# A conversion with a precision, which may cut its argument.
-_CUT = re.compile(r"%[^a-zA-Z%.]*\.[\d*]*[hlL]?[sra]")
+# The precision of a conversion, which may cut its argument.
+_PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
+# The most bytes of memory that a character takes in a line: the longest escape has six characters.
+_MOST_BYTES = 6 * WIDEST
+# A character that is not ASCII once it is escaped.
+_WIDE = re.compile("[^\x00-\x9f]")
 
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
 # and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
@@ -34,18 +39,49 @@ def extras(
     return [item for item in record.__dict__.items() if item[0] not in omitted]
 
 
-def characters(record: logging.LogRecord, omitted: frozenset[str]) -> int:
-    """Return how many characters of the record's texts its line will hold, before escaping."""
+def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
+    """Return whether the record's line may fit into memory, as far as its texts tell."""
     message, arguments = record.msg, record.args
+    template = message if type(message) is str else ""
+    values: list[object] = []
     if type(message) is dict:
-        texts = [*message.values()]
-    elif type(arguments) is tuple and type(message) is str and not _CUT.search(message):
-        texts = [message, *arguments]
-    else:
-        texts = [message]
+        values += message.values()
+    elif type(arguments) is tuple and template:
+        values += _at_least(template, arguments)
     if len(record.__dict__) > _ALWAYS:
-        texts += [value for _, value in extras(record, omitted)]
-    return sum([len(text) for text in texts if type(text) is str])
+        values += [value for _, value in extras(record, omitted)]
+    if record.exc_info:
+        values.append(_plain_text(record))
+    texts = [value for value in values if type(value) is str]
+    characters = len(template) + sum(map(len, texts))
+    if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
+        return characters <= max_bytes
+    # Those of a message that is key=value are not escaped.
+    texts.append(template.replace('"', "").replace("\\", ""))
+    size = sum(map(grammar.escaped_length, texts))
+    return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
+
+
+def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
+    """Return the arguments, cut to the lowest precision that the template has, if any."""
+    precisions = _PRECISION.findall(template)
+    if not precisions:
+        return [*arguments]
+    # One with `*` is an argument itself.
+    least = min([int(one) if one.isdecimal() and len(one) < 10 else 0 for one in precisions])
+    return [one[:least] if type(one) is str else one for one in arguments]
+
+
+def _plain_text(record: logging.LogRecord) -> str:
+    """Return the text of the exception; empty if its class has a text of its own."""
+    exception = _exception(record)
+    error = exception[1] if exception else None
+    kind = type(error)
+    if not isinstance(error, BaseException) or kind.__str__ is not BaseException.__str__:
+        return ""
+    # A property of its own might raise.
+    arguments = error.args if kind.args is BaseException.args else ()
+    return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else ""
 
 
 def pairs_and_metrics(

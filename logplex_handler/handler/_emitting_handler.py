@@ -41,7 +41,7 @@ class EmittingHandler(logging.Handler):
             ),
             token_as_appname=options.token_as_appname,
             own_formatter=lambda: self.formatter,
-            longest=options.accumulator.max_bytes,
+            max_bytes=options.accumulator.max_bytes,
         )
         # Whether a record may name a stream; the value in the list may change at any time.
         self._may_name_stream = ever_used if options.lookup is None else [True]
