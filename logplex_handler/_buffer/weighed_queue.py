@@ -8,6 +8,7 @@ counted when they are appended, so that they wait like light ones.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat, starmap
@@ -78,6 +79,12 @@ class WeighedQueue:
     @property
     def frames(self) -> int:
         return self.weighed_frames + len(self.entries) - self.weighed + self.excess_frames
+
+    def likely_number(self, size: int) -> int:
+        """Return how many of the first entries will use this many bytes, if all are alike; at least
+        one. Any thread may call it."""
+        known, waiting = self.known_bytes, len(self.entries)
+        return max(1, size * waiting // known) if known > 0 else sys.maxsize
 
     def _append(self, entry: Entry, size: int, frames: int) -> None:
         """Append an entry of any size."""

@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from time import monotonic
 
@@ -28,6 +28,10 @@ from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
 from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
+
+# Heavy entries of one packet each that are rendered together, although the batch may have no room
+# for the last of them.
+_RENDERED_AT_ONCE = 8
 
 
 class DoesNotFit(Exception):
@@ -113,7 +117,6 @@ class Codec:
             form = call_sites.form
             if form is not None and not record_parts.fits(record, form.omitted, self._max_bytes):
                 raise DoesNotFit
-            own_format = (formatter or self.default_formatter).format
         entry = self._formatted(record, formatter, own_format)
         size, packets = self.weigh(entry)
         return entry, size <= LIGHT and packets == 1
@@ -122,9 +125,10 @@ class Codec:
         self,
         record: logging.LogRecord,
         formatter: logging.Formatter | None,
-        format_: Callable[[logging.LogRecord], str],
+        own_format: Callable[[logging.LogRecord], str] | None,
     ) -> Entry:
-        text = nested(format_, record)
+        given = formatter or self.default_formatter
+        text = nested(own_format or given.format, record)
         if type(text) is not str:
             if not isinstance(text, str):
                 raise TypeError(f"the formatter returned {type(text).__name__}, not a string")
@@ -136,6 +140,8 @@ class Codec:
         if is_foreign:
             # A newline ends a line only in the text of a KeyValueFormatter.
             text = one_line(text)
+        elif own_format is not None or line_form(given) is None:
+            text = "\n".join(map(one_line, packet.lines(text)))
         created = packet.in_calendar(record.created)
         if math.isnan(created):
             raise ValueError("the record's time is no number")
@@ -160,8 +166,8 @@ class Codec:
         return size, packets
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
-        # A heavy entry is rendered only when the iterator reaches it: it may be long, and the batch
-        # may have no room for it.
+        # Heavy entries are rendered only when the iterator reaches them, or a few others before:
+        # they may be long, and the batch may have no room for them.
         form = self._packet_for(destination)
         frames: list[bytes] = []
         rendered: list[Rendered] = []
@@ -186,9 +192,15 @@ class Codec:
         for number, group in groupby(entries, itemgetter(0)):
             if number > 0:
                 site = self._compiled.by_number[number]
-                for some in [group] if site.is_light else zip(group, strict=True):
-                    time = site.render(some, frames.append, render_slowly, form.after_time, time)
-                    if not site.is_light:
+                if site.is_light:
+                    time = site.render(group, frames.append, render_slowly, form.after_time, time)
+                else:
+                    most = 1
+                    while some := [*islice(group, most)]:
+                        time = site.render(
+                            some, frames.append, render_slowly, form.after_time, time
+                        )
+                        most = 1 if rendered else _RENDERED_AT_ONCE
                         yield from take()
                 site.used_at = now
             else:
@@ -202,9 +214,13 @@ class Codec:
         try:
             if entry[0] > 0:
                 layout = self._compiled.by_number[entry[0]].layout
-                return form.frames(entry[1], layout.level, layout.line(entry), self._cut)
+                return form.frames(
+                    entry[1], layout.level, layout.line(entry), self._cut, is_clean=True
+                )
             _, created, level, *is_foreign, text = entry
-            return form.frames(created, level, text, None if is_foreign else self._cut)
+            return form.frames(
+                created, level, text, None if is_foreign else self._cut, is_clean=True
+            )
         except Exception:
             return []
 

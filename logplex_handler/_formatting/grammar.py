@@ -13,7 +13,7 @@ from functools import lru_cache
 from logplex_handler._formatting.value_text import text_of
 
 # U+0080 to U+009F are control characters too: terminals act on some of them, and some consumers
-# take U+0085 for the end of a line.
+# take U+0085 for the end of a line. In UTF-8, they begin with the byte C2.
 _LATE_CONTROL = re.compile("[\x80-\x9f]")
 _NOT_IN_KEYS = re.compile(r'[\x00-\x20="\x7f-\x9f]')
 _METRIC_KEY = re.compile(r"^(measure|sample|count)#")
@@ -47,7 +47,8 @@ def escape(text: str) -> str:
     # Nearly all texts end here. A printable text has no control characters.
     if len(text) <= _SHORT and text.isprintable() and '"' not in text and "\\" not in text:
         return text
-    escaped = text.encode("utf-8", "surrogatepass").translate(None, _NOT_ESCAPED)
+    encoded = text.encode("utf-8", "surrogatepass")
+    escaped = encoded.translate(None, _NOT_ESCAPED)
     if b"\\" in escaped:
         # Backslashes first, because the other escapes begin with one.
         text = text.replace("\\", "\\\\")
@@ -55,7 +56,7 @@ def escape(text: str) -> str:
     while escaped:
         text = text.replace(chr(escaped[0]), _ESCAPES[escaped[0]])
         escaped = escaped.replace(escaped[:1], b"")
-    if not text.isascii() and _LATE_CONTROL.search(text):
+    if b"\xc2" in encoded and _LATE_CONTROL.search(text):
         text = _LATE_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return text
 

@@ -22,12 +22,19 @@ _LONGEST_ESCAPE = 6
 _WORTH_A_START = 200
 
 
+# What makes a part when it is joined.
+_Fragments = list[bytes | memoryview]
+
+
 class _Pair(NamedTuple):
+    """A pair, as places in its line, because each copy of a long value takes time."""
+
     key: bytes
+    start: int
+    end: int
     # The value with its escapes and without its quotes.
-    content: bytes
-    # The pair as the line has it.
-    text: bytes
+    value: int
+    value_end: int
 
 
 def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
@@ -45,19 +52,19 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
     pairs = _pairs(line)
     if pairs is None:
         return packet.pieces(line, room)
-    head, others = _apart(pairs, room // 2, live)
+    head, others = _apart(line, pairs, room // 2, live)
     digits = len(str(len(line) // room + 1))
     while True:
         number = b"9" * digits
-        filled = _filled(others, room - len(b"%bpart=%b/%b " % (head, number, number)))
+        filled = _filled(line, others, room - len(b"%bpart=%b/%b " % (head, number, number)))
         if len(str(len(filled))) <= digits:
             break
         digits += 1
     if len(filled) == 1:
         # A shortened key has left room for all pairs.
-        return [head + filled[0]]
+        return [b"".join([head, *filled[0]])]
     return [
-        b"%bpart=%d/%d %b" % (head, number, len(filled), pairs_of_part)
+        b"".join([b"%bpart=%d/%d " % (head, number, len(filled)), *pairs_of_part])
         for number, pairs_of_part in enumerate(filled, 1)
     ]
 
@@ -69,14 +76,16 @@ def _pairs(line: bytes) -> list[_Pair] | None:
         match = _START.match(line, position)
         if match is None:
             return None
-        content, end = match[2], match.end()
-        if content is None:
-            # A quoted value may be long, so its end is found by the fastest search.
-            end = _end_of_quoted(line, match.end())
-            content = line[match.end() : end - 1]
+        value, value_end = match.span(2)
+        end = value_end
+        if value < 0:
+            # Found by the fastest search that there is, as such a value may be long.
+            value = match.end()
+            end = _end_of_quoted(line, value)
+            value_end = end - 1
         if not end or line[end : end + 1] not in (b"", b" ") or line.endswith(b" "):
             return None
-        pairs.append(_Pair(match[1], content, line[position:end]))
+        pairs.append(_Pair(match[1], position, end, value, value_end))
         position = end + 1
     return pairs
 
@@ -93,61 +102,61 @@ def _end_of_quoted(line: bytes, start: int) -> int:
     return 0
 
 
-def _apart(pairs: list[_Pair], room: int, live: Collection[bytes]) -> tuple[bytes, list[_Pair]]:
+def _apart(
+    line: bytes, pairs: list[_Pair], room: int, live: Collection[bytes]
+) -> tuple[bytes, list[_Pair]]:
     """Return the head of a line in at most `room` bytes, and the pairs that are not in it."""
     keys = [pair.key for pair in pairs]
     end = keys.index(b"logger") + 1 if b"logger" in keys else 0
     while 0 < end < len(keys) and keys[end] in live:
         end += 1
+    if end and pairs[end - 1].end < room:
+        return line[: pairs[end - 1].end] + b" ", pairs[end:]
     # The static pairs may be many, so they come last.
     most_important_first = sorted(
         range(end), key=lambda index: keys[index] not in (b"source", b"level", b"logger")
     )
     kept = set()
     for index in most_important_first:
-        size = len(pairs[index].text) + 1
+        size = pairs[index].end - pairs[index].start + 1
         if size <= room:
             kept.add(index)
             room -= size
-    head = b"".join([pairs[index].text + b" " for index in sorted(kept)])
+    head = b"".join([line[pairs[index].start : pairs[index].end] + b" " for index in sorted(kept)])
     return head, [pair for index, pair in enumerate(pairs) if index not in kept]
 
 
-def _filled(pairs: list[_Pair], room: int) -> list[bytes]:
+def _filled(line: bytes, pairs: list[_Pair], room: int) -> list[_Fragments]:
     """Return the pairs in as many parts as they need, each of at most `room` bytes."""
-    filled: list[bytes] = []
-    part: list[bytes] = []
+    filled: list[_Fragments] = [[]]
     left = room
-
-    def add(text: bytes) -> None:
-        nonlocal left
-        part.append(text)
-        left -= len(text) + 1
-
-    def end_part() -> None:
-        nonlocal left
-        filled.append(b" ".join(part))
-        part.clear()
-        left = room
-
+    view = memoryview(line)
     for pair in pairs:
-        key, content, text = pair
-        if len(text) > room:
+        key, start, end = pair.key, pair.value, pair.value_end
+        size = pair.end - pair.start
+        fragments: _Fragments = [view[pair.start : pair.end]]
+        around = len(key) + len(b'=""')
+        if size > room:
             key = _short_key(key, room // 4)
-            text = b'%b="%b"' % (key, content)
-        if len(text) <= room:
-            if len(text) > left:
-                end_part()
-            add(text)
+            around = len(key) + len(b'=""')
+            size = around + end - start
+            fragments = [key, b'="', view[start:end], b'"']
+        if size <= room:
+            if size > left:
+                filled.append([])
+                left = room
+            filled[-1] += [b" ", *fragments] if filled[-1] else fragments
+            left -= size + 1
             continue
-        start, around = 0, len(key) + len(b'=""')
-        while start < len(content):
-            if part and left < around + _WORTH_A_START:
-                end_part()
-            end = _cut(content, start, start + left - around)
-            add(b'%b="%b"' % (key, content[start:end]))
-            start = end
-    end_part()
+        while start < end:
+            if filled[-1] and left < around + _WORTH_A_START:
+                filled.append([])
+                left = room
+            piece_end = _cut(line, start, start + left - around, end)
+            fragments = [key, b'="', view[start:piece_end], b'"']
+            filled[-1] += [b" ", *fragments] if filled[-1] else fragments
+            left -= around + piece_end - start + 1
+            start = piece_end
     return filled
 
 
@@ -163,16 +172,19 @@ def _short_key(key: bytes, longest: int) -> bytes:
     return key[: _between_characters(key, longest - len(_ELLIPSIS))] + _ELLIPSIS
 
 
-def _cut(content: bytes, start: int, end: int) -> int:
-    """Return the last index up to `end` that is neither within a character nor within an escape."""
-    if end >= len(content):
-        return len(content)
-    end = _between_characters(content, end)
+def _cut(line: bytes, start: int, end: int, last: int) -> int:
+    """Return the last index up to `end` that is neither within a character nor within an escape.
+
+    The value goes from `start` to `last`.
+    """
+    if end >= last:
+        return last
+    end = _between_characters(line, end)
     for index in range(end - 1, max(start, end - _LONGEST_ESCAPE) - 1, -1):
-        if content[index] == ord("\\"):
-            before = content[start:index]
+        if line[index] == ord("\\"):
+            before = line[start:index]
             is_escape = (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
-            length = _LONGEST_ESCAPE if content[index + 1] == ord("u") else 2
+            length = _LONGEST_ESCAPE if line[index + 1] == ord("u") else 2
             if is_escape and index + length > end:
                 return index
     return end

@@ -175,7 +175,9 @@ def drain(
     paused_at = time.perf_counter()
     is_more = True
     while is_more:
-        most = _likely_to_fit(done, filled, max_bytes)
+        most = min(
+            _likely_to_fit(done, filled, max_bytes), accumulator.likely_number(max_bytes - filled)
+        )
         entries = accumulator.take(most)
         # If fewer waited, later entries are for the next batch.
         is_more = len(entries) == most

@@ -48,6 +48,11 @@ def field(text: str, longest: int, *, dashes: bool = True) -> str:
     return safe if safe.strip("-.") else ""
 
 
+def lines(text: str) -> list[str]:
+    """Return the lines of a text. Most texts have one, which is found thirty times as fast."""
+    return text.split("\n") if "\n" in text else [text]
+
+
 def one_line(text: str) -> str:
     """Return the text with escapes (`\\n`, `\\u001b`) for characters not allowed in packets.
 
@@ -62,6 +67,15 @@ def one_line(text: str) -> str:
     if _NEEDS_CARE.search(text):
         text = _NEEDS_CARE.sub(_visible, text)
     return "\\ufeff" + text[1:] if text.startswith(_BOM) else text
+
+
+def _encoded(line: str) -> bytes:
+    """The line in UTF-8, without a search for what a packet must not hold."""
+    try:
+        body = line.encode()
+    except UnicodeEncodeError:
+        return one_line(line).encode()
+    return one_line(line).encode() if body.startswith(_BOM_BYTES) else body
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -163,9 +177,17 @@ class PacketForm:
         """Return the number of frames of a text; an estimate if the text is long."""
         if len(text) * 4 <= self.room and "\n" not in text:
             return 1
-        return sum([len(line) // self.room + 1 for line in text.split("\n")])
+        return sum([len(line) // self.room + 1 for line in lines(text)])
 
-    def frames(self, created: float, level: int, text: str, cut: Cut | None = None) -> list[bytes]:
+    def frames(
+        self,
+        created: float,
+        level: int,
+        text: str,
+        cut: Cut | None = None,
+        *,
+        is_clean: bool = False,
+    ) -> list[bytes]:
         """Return the frames of a text: one for each line, or several if a line is too long for one.
 
         Every packet ends with the one newline that line-based readers need. Every frame begins with
@@ -174,15 +196,17 @@ class PacketForm:
         Args:
             cut: Cuts a line in UTF-8 into the texts of several packets, of at most this many bytes
                 each. Default: `pieces`.
+            is_clean: Whether `one_line` would return each line of the text unchanged, except for
+                lone surrogates and a byte order mark.
         """
         header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
         cut = cut or pieces
         frames = []
-        for line in text.split("\n"):
-            body = one_line(line).encode()
+        for line in lines(text):
+            body = _encoded(line) if is_clean else one_line(line).encode()
             for piece in [body] if len(body) <= self.room else cut(body, self.room):
-                packet = b"%b%b\n" % (header, piece)
-                frames.append(b"%d %b" % (len(packet), packet))
+                size = len(header) + len(piece) + 1
+                frames.append(b"%d %b%b\n" % (size, header, piece))
         return frames
 
 
