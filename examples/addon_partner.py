@@ -1,14 +1,16 @@
 """An add-on partner: provisions customers, logs to the stream of each, and survives rotations.
 
-The partner's code comes first: a record in SQLite, a Flask app that Heroku calls, and a handler.
-The stand-in for Heroku comes after it: it rotates a URL in the middle, and prints the lines that
-each customer has seen. The partner's own lines go to LOGPLEX_URL; without it they are printed too.
+The partner's code comes first: a record in SQLite, a Flask app that Heroku calls, and handlers in
+two processes, which share nothing but the record. The stand-in for Heroku comes after it: it
+rotates a URL, changes a plan and removes a customer, and prints the lines that each customer has
+seen. The partner's own lines go to LOGPLEX_URL; without it they are printed too.
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
+import multiprocessing
 import os
 import sqlite3
 import tempfile
@@ -57,6 +59,18 @@ class Record:
             *(asked.id, asked.plan, asked.log_input_url),
         )
 
+    def change_plan(self, customer: str, plan: str) -> bool:
+        """Change the plan of a customer; False if there is no such customer."""
+        changed = "UPDATE customers SET plan = ? WHERE id = ? RETURNING id"
+        return bool(self._run(changed, plan, customer))
+
+    def remove(self, customer: str) -> bool:
+        """Remove a customer; False if there is no such customer."""
+        return bool(self._run("DELETE FROM customers WHERE id = ? RETURNING id", customer))
+
+    def customers(self) -> list[str]:
+        return [customer for (customer,) in self._run("SELECT id FROM customers ORDER BY id")]
+
     def resource(self, customer: str) -> Resource | None:
         rows = self._run(
             "SELECT log_input_url, access_token, refresh_token FROM customers WHERE id = ?",
@@ -84,11 +98,11 @@ class Record:
 
 
 def partner_app(record: Record, api: PlatformAPI) -> Flask:
-    """The app that Heroku calls when a customer adds the add-on."""
+    """The app that Heroku calls for customers; it may repeat each request."""
     app = Flask("partner")
 
-    @app.post("/heroku/resources")
-    def provision() -> tuple[dict[str, str], int]:
+    @app.before_request
+    def authenticate() -> tuple[dict[str, str], int] | None:
         given = request.authorization
         user, password = (given.username, given.password) if given else ("", "")
         # Comparisons in constant time, so that their duration reveals nothing.
@@ -96,6 +110,10 @@ def partner_app(record: Record, api: PlatformAPI) -> Flask:
         is_password = hmac.compare_digest((password or "").encode(), PASSWORD.encode())
         if not (is_user and is_password):
             return {"message": "unauthorized"}, 401
+        return None
+
+    @app.post("/heroku/resources")
+    def provision() -> tuple[dict[str, str], int]:
         try:
             asked = Provision.from_json(request.get_data(), allow_private=ON_THIS_MACHINE)
         except ConfigurationError as error:
@@ -113,48 +131,92 @@ def partner_app(record: Record, api: PlatformAPI) -> Flask:
                 log.info("welcome")
         return {"id": asked.id}, 200
 
+    @app.put("/heroku/resources/<customer>")
+    def change_plan(customer: str) -> tuple[dict[str, str], int]:
+        plan = str(request.get_json()["plan"])
+        if not record.change_plan(customer, plan):
+            return {"message": "gone"}, 410
+        # The stream stays the same: its URL does not depend on the plan.
+        with use_stream(customer):
+            log.info("plan changed", extra={"plan": plan})
+        return {"message": f"You have the plan {plan} now."}, 200
+
+    @app.delete("/heroku/resources/<customer>")
+    def deprovision(customer: str) -> tuple[dict[str, str], int]:
+        # Heroku ends the URL by itself. As soon as it is refused, the handler finds no customer on
+        # record, and drops what other processes still log for it.
+        if not record.remove(customer):
+            return {"message": "gone"}, 410
+        log.info("customer removed", extra={"customer": customer})
+        return {}, 204
+
     return app
 
 
-def ship(customers: list[str], orders: range) -> None:
+def connect(record: Record, heroku_url: str, procid: str) -> tuple[PlatformAPI, LogplexHandler]:
+    """Set up logging in this process; each process has a handler of its own."""
+    api = PlatformAPI(
+        record.resource,
+        client_secret=CLIENT_SECRET,
+        on_tokens=record.store_tokens,
+        on_rotate=record.store_url,
+        allow_private=ON_THIS_MACHINE,
+        # With Heroku, leave these out.
+        api_url=heroku_url,
+        id_url=heroku_url,
+    )
+    handler = LogplexHandler(streams=api, procid=procid)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    return api, handler
+
+
+def ship(record: Record, orders: range) -> None:
     """Do the add-on's work, for one customer after the other."""
     for order in orders:
-        for customer in customers:
+        for customer in record.customers():
             with use_stream(customer):
                 log.info("order shipped", extra={"order": order})
 
 
+def work(path: Path, heroku_url: str, orders: range) -> None:
+    """The whole life of a worker process, which delivers its lines when it ends."""
+    record = Record(path)
+    connect(record, heroku_url, procid="worker.1")
+    ship(record, orders)
+
+
 def main(logplex: LogplexReceiver, directory: Path) -> None:
+    path = directory / "customers.sqlite"
     heroku = StandIn(logplex)
     with served(heroku.app) as heroku_url:
-        record = Record(directory / "customers.sqlite")
-        api = PlatformAPI(
-            record.resource,
-            client_secret=CLIENT_SECRET,
-            on_tokens=record.store_tokens,
-            on_rotate=record.store_url,
-            allow_private=ON_THIS_MACHINE,
-            api_url=heroku_url,
-            id_url=heroku_url,
-        )
-        handler = LogplexHandler(streams=api, procid="addon.1")
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-
+        record = Record(path)
+        api, handler = connect(record, heroku_url, procid="web.1")
         with served(partner_app(record, api)) as partner_url:
             for customer in CUSTOMERS:
                 heroku.provision(partner_url, customer)
                 heroku.provision(partner_url, customer)
-        ship(CUSTOMERS, range(1, 4))
-        handler.flush()
-        heroku.rotate(CUSTOMERS[0])
-        ship(CUSTOMERS, range(4, 7))
-        handler.flush()
+            ship(record, range(1, 4))
+            handler.flush()
+
+            # Both processes still have the old URL.
+            heroku.rotate(CUSTOMERS[0])
+            worker = multiprocessing.get_context("spawn").Process(
+                target=work, args=(path, heroku_url, range(11, 14))
+            )
+            worker.start()
+            ship(record, range(4, 7))
+            worker.join()
+
+            heroku.change_plan(partner_url, CUSTOMERS[0], "premium")
+            heroku.deprovision(partner_url, CUSTOMERS[1])
+            ship(record, range(7, 8))
+            handler.flush()
         handler.close()
         stats = handler.stats()
     for customer in CUSTOMERS:
         print(f"\nCustomer {customer} sees:", *heroku.seen_by(customer), sep="\n")
-    print(f"\n{stats.delivered} of {stats.accepted} records delivered\n")
+    print(f"\nweb.1: {stats.delivered} of {stats.accepted} records delivered\n")
 
 
 # From here on: the stand-in for Heroku.
@@ -199,8 +261,27 @@ class StandIn:
         self._access[customer] = _new("access")
         self._accept_tokens()
 
+    def change_plan(self, partner: str, customer: str, plan: str) -> None:
+        """Give the customer another plan."""
+        requests.put(
+            f"{partner}/heroku/resources/{customer}",
+            json={"plan": plan},
+            auth=(MANIFEST_ID, PASSWORD),
+            timeout=5,
+        ).raise_for_status()
+
+    def deprovision(self, partner: str, customer: str) -> None:
+        """Remove the add-on from the customer's app, and refuse its URL."""
+        requests.delete(
+            f"{partner}/heroku/resources/{customer}", auth=(MANIFEST_ID, PASSWORD), timeout=5
+        ).raise_for_status()
+        self._tokens[customer].append(_new("t"))
+        self._accept_tokens()
+
     def seen_by(self, customer: str) -> list[str]:
-        return [str(line) for line in self._logplex.lines if line.token in self._tokens[customer]]
+        """The lines of a customer, by process: there is an order only within each."""
+        lines = [line for line in self._logplex.lines if line.token in self._tokens[customer]]
+        return [str(line) for line in sorted(lines, key=lambda line: line.packet.procid)]
 
     def _exchange_tokens(self) -> tuple[dict[str, Any], int]:
         grant = request.form.get("code") or request.form.get("refresh_token")

@@ -29,11 +29,16 @@ SUMMARY = r"sample#{0}\.count={1} sample#{0}\..*"
 # What the customer sees of each, behind the time.
 LINES = {
     "addon_partner": [
-        rf'app\[addon\.1\]: level=info logger=addon msg="customer added" customer={customer} '
+        rf'app\[web\.1\]: level=info logger=addon msg="customer added" customer={customer} '
         r"plan=basic"
         for customer in CUSTOMERS
     ]
-    + [rf'app\[addon\.1\]: level=info logger=addon msg="URL rotated" customer={CUSTOMERS[0]}'],
+    + [
+        # Either process may be the first to learn the new URL.
+        rf'app\[(web|worker)\.1\]: level=info logger=addon msg="URL rotated" '
+        rf"customer={CUSTOMERS[0]}",
+        rf'app\[web\.1\]: level=info logger=addon msg="customer removed" customer={CUSTOMERS[1]}',
+    ],
     "dictconfig": [
         r"app\[dictconfig\]: source=us-east level=info logger=shop\.orders "
         r'msg="order shipped" order_id=42 carrier="DHL Express"',
@@ -72,21 +77,30 @@ LINES = {
         r"app\[web\.1\]: level=info logger=shop msg=sold item=teapot count#orders=1",
     ],
 }
+
+
+def _shipped(process, order):
+    return rf'{TIME}app\[{process}\.1\]: level=info logger=addon msg="order shipped" order={order}'
+
+
+PLAN_CHANGED = [
+    TIME + r'app\[web\.1\]: level=info logger=addon msg="plan changed" plan=premium',
+    _shipped("web", 7),
+]
 # What each prints besides.
 WORDS = {
     "addon_partner": [
         pattern
-        for customer in CUSTOMERS
+        for customer, more in zip(CUSTOMERS, (PLAN_CHANGED, []), strict=True)
         for pattern in [
             f"Customer {customer} sees:",
-            TIME + r"app\[addon\.1\]: level=info logger=addon msg=welcome",
-            *[
-                rf'{TIME}app\[addon\.1\]: level=info logger=addon msg="order shipped" order={order}'
-                for order in range(1, 7)
-            ],
+            TIME + r"app\[web\.1\]: level=info logger=addon msg=welcome",
+            *[_shipped("web", order) for order in range(1, 7)],
+            *more,
+            *[_shipped("worker", order) for order in range(11, 14)],
         ]
     ]
-    + [r"17 of 17 records delivered"],
+    + [r"web\.1: \d+ of \d+ records delivered"],
     "dictconfig": [],
     "existing_loggers": [
         r"INFO    shop\.stock: asking for teapot",
@@ -115,7 +129,7 @@ def run_program(path, **variables):
         env=environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables,
         capture_output=True,
         encoding="utf-8",
-        timeout=20,
+        timeout=25,
         check=False,
     )
 

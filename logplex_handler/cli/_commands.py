@@ -5,62 +5,19 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import re
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from logplex_handler._process.version import __version__
+from logplex_handler.cli._argument_types import failure, pattern, port, seconds, share, wait, within
+from logplex_handler.cli._size import add_arguments as add_size_arguments
 
-_Number = TypeVar("_Number", int, float)
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
-
-
-def _within(
-    convert: Callable[[str], _Number], least: float, most: float, what: str
-) -> Callable[[str], _Number]:
-    """Return the type of an argument that is a number from `least` to `most`."""
-
-    def parse(text: str) -> _Number:
-        try:
-            value = convert(text)
-            if least <= value <= most:
-                return value
-        except ValueError:
-            pass
-        raise argparse.ArgumentTypeError(f"must be {what}")
-
-    return parse
-
-
-_port = _within(int, 0, 65_535, "a port, 0 to 65535")
-_share = _within(float, 0, 1, "a share from 0 to 1")
-_seconds = _within(float, 0.001, 3600, "a number, more than 0 and at most 3600")
-_wait = _within(float, 0, 86_400, "a number from 0 to 86400")
-
-
-def _failure(text: str) -> tuple[int, float]:
-    status, _, share = text.partition(":")
-    if not (status.isascii() and status.isdigit() and len(status) == 3):
-        raise argparse.ArgumentTypeError("must be STATUS or STATUS:SHARE, such as 503:0.2")
-    return int(status), _share(share or "1")
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Compile a text, or a regular expression between slashes, to match either case."""
-    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
-        text = text[1:-1]
-    else:
-        text = re.escape(text)
-    try:
-        return re.compile(text, re.IGNORECASE)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"no regular expression: {error}") from None
 
 
 _EXAMPLES = {
@@ -73,6 +30,9 @@ logplex-handler send --follow /var/log/myapp.log""",
 logplex-handler check
 logplex-handler check --no-line                                 # sends nothing
 logplex-handler check --logger shop.orders --setup shop.settings""",
+    "size": """\
+logplex-handler size --customers 50000 --lines-per-second 0.1 --processes 20
+logplex-handler size --customers 1 --lines-per-second 2000 --latency 200ms --outage 1h""",
     "receive": """\
 logplex-handler receive --web                                   # with a page
 logplex-handler receive --process 'web.*' --level warning
@@ -103,6 +63,15 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_receive(commands)
     _add_replay(commands)
+    add_size_arguments(
+        commands.add_parser(
+            "size",
+            help="say how many workers, processes and bytes a load needs",
+            description="Says what each process needs to write to the streams of many customers: "
+            "workers, CPU, memory, and a buffer for an outage. It calculates with figures that "
+            "were measured (docs/sizing.md), and sends nothing.",
+        )
+    )
     for name, command in commands.choices.items():
         command.set_defaults(parser=command)
         command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -127,7 +96,7 @@ def _add_demo(commands: _Commands) -> None:
         "customer would see.",
     )
     command.add_argument(
-        "--seconds", type=_seconds, default=3.0, help="how long to log, in seconds (default: 3)"
+        "--seconds", type=seconds, default=3.0, help="how long to log, in seconds (default: 3)"
     )
 
 
@@ -158,7 +127,7 @@ def _add_send(commands: _Commands) -> None:
     command.add_argument("--procid", help="default: LOGPLEX_PROCID, else DYNO, else send")
     command.add_argument(
         "--wait",
-        type=_wait,
+        type=wait,
         default=20.0,
         metavar="SECONDS",
         help="how long a line may wait for room in memory, and delivery may take at the end "
@@ -199,7 +168,7 @@ def _add_check(commands: _Commands) -> None:
     )
     command.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=5.0,
         metavar="SECONDS",
         help="of each step (default: 5)",
@@ -214,7 +183,7 @@ def _add_receive(commands: _Commands) -> None:
         "that it gets as `heroku logs --tail` does, and explains every violation of the format.",
     )
     command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
-    command.add_argument("--port", type=_port, default=8601, help="default: 8601; 0: any free one")
+    command.add_argument("--port", type=port, default=8601, help="default: 8601; 0: any free one")
     command.add_argument(
         "--token",
         action="append",
@@ -223,7 +192,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     command.add_argument(
         "--web",
-        type=_port,
+        type=port,
         nargs="?",
         const=8602,
         metavar="PORT",
@@ -231,7 +200,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     command.add_argument(
         "--keep",
-        type=_within(int, 1, 10_000_000, "a number from 1 to 10000000"),
+        type=within(int, 1, 10_000_000, "a number from 1 to 10000000"),
         default=100_000,
         metavar="LINES",
         help="how many lines the page keeps (default: 100000)",
@@ -247,7 +216,7 @@ def _add_receive(commands: _Commands) -> None:
     shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
     shown.add_argument(
         "--grep",
-        type=_pattern,
+        type=pattern,
         default="",
         metavar="TEXT",
         help="only lines with this text, or with a regular expression between slashes: /a|b/",
@@ -261,7 +230,7 @@ def _add_receive(commands: _Commands) -> None:
     bad = command.add_argument_group("misbehave on purpose")
     bad.add_argument(
         "--fail",
-        type=_failure,
+        type=failure,
         action="append",
         default=[],
         metavar="STATUS[:SHARE]",
@@ -269,7 +238,7 @@ def _add_receive(commands: _Commands) -> None:
     )
     bad.add_argument(
         "--hang",
-        type=_share,
+        type=share,
         nargs="?",
         const=1.0,
         default=0.0,
@@ -277,11 +246,11 @@ def _add_receive(commands: _Commands) -> None:
         help="never answer (default share: 1, all of them)",
     )
     bad.add_argument(
-        "--delay", type=_wait, default=0.0, metavar="SECONDS", help="wait before every answer"
+        "--delay", type=wait, default=0.0, metavar="SECONDS", help="wait before every answer"
     )
     bad.add_argument(
         "--rotate",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
         "and print the new URL",
@@ -305,7 +274,7 @@ def _add_replay(commands: _Commands) -> None:
     _add_allow_http(command)
     command.add_argument(
         "--speed",
-        type=_wait,
+        type=wait,
         default=0.0,
         metavar="TIMES",
         help="how many times faster than recorded; 1: as fast as recorded (default: no waiting)",

@@ -10,14 +10,14 @@ import pytest
 from logplex_handler.cli._commands import parser
 from tests.commands import call
 
-COMMANDS = ["demo", "send", "check", "receive", "replay"]
+COMMANDS = ["demo", "send", "check", "size", "receive", "replay"]
+NEEDED = {"replay": ["file"], "size": ["--customers=1", "--lines-per-second=1"]}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_option_shows_the_usage_of_its_command(command):
     """Not that of all commands, which does not have its options."""
-    arguments = ["file"] if command == "replay" else []
-    done = call(command, *arguments, "--colour")
+    done = call(command, *NEEDED.get(command, []), "--colour")
     assert done.returncode == 2
     said = done.stderr.decode()
     assert re.match(rf"usage: \S.* {command} ", said)

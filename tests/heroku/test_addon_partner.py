@@ -57,6 +57,28 @@ def test_an_exchange_that_fails_is_made_up_for_when_heroku_asks_again(client, re
     assert record.resource(UUID).access_token == "access-1"
 
 
+def test_a_plan_changes(client, record):
+    """As often as Heroku asks; the stream stays the same."""
+    auth = ("my-addon", "a-password")
+    provision(client, auth)
+    for _ in range(2):
+        answer = client.put(f"/heroku/resources/{UUID}", json={"plan": "premium"}, auth=auth)
+        assert answer.status_code == 200
+    assert record.resource(UUID).log_input_url == URL
+
+
+def test_a_customer_is_removed(client, record):
+    """A repeated request says that it is gone, and the look-ups find no stream."""
+    auth = ("my-addon", "a-password")
+    provision(client, auth)
+    assert client.delete(f"/heroku/resources/{UUID}").status_code == 401
+    answers = [client.delete(f"/heroku/resources/{UUID}", auth=auth) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 410]
+    assert client.put(f"/heroku/resources/{UUID}", json={"plan": "x"}, auth=auth).status_code == 410
+    assert record.resource(UUID) is None
+    assert record.customers() == []
+
+
 def test_a_request_that_cannot_be_used_is_refused_by_name(client, record):
     """The error does not show the value."""
     answer = provision(client, ("my-addon", "a-password"), log_input_url="t.01234567")

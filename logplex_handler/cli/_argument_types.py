@@ -1,0 +1,67 @@
+"""The types of the commands' arguments: a text becomes a value, or an error with what is valid."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
+
+
+def within(
+    convert: Callable[[str], _Number], least: float, most: float, what: str
+) -> Callable[[str], _Number]:
+    """Return the type of an argument that is a number from `least` to `most`."""
+
+    def parse(text: str) -> _Number:
+        try:
+            value = convert(text)
+            if least <= value <= most:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"must be {what}")
+
+    return parse
+
+
+port = within(int, 0, 65_535, "a port, 0 to 65535")
+share = within(float, 0, 1, "a share from 0 to 1")
+seconds = within(float, 0.001, 3600, "a number, more than 0 and at most 3600")
+wait = within(float, 0, 86_400, "a number from 0 to 86400")
+count = within(int, 1, 1_000_000_000, "a whole number from 1 to 1000000000")
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Return the seconds of `50ms`, `0.05s`, `10m`, `1h`, or just a number."""
+    number = text.rstrip("".join(_UNITS))
+    try:
+        length = float(number) * _UNITS[text[len(number) :] or "s"]
+    except (KeyError, ValueError):
+        length = 0.0
+    if not 0 < length <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be a time such as 50ms, 1s, 10m or 1h")
+    return length
+
+
+def failure(text: str) -> tuple[int, float]:
+    status, _, of_requests = text.partition(":")
+    if not (status.isascii() and status.isdigit() and len(status) == 3):
+        raise argparse.ArgumentTypeError("must be STATUS or STATUS:SHARE, such as 503:0.2")
+    return int(status), share(of_requests or "1")
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Compile a text, or a regular expression between slashes, to match either case."""
+    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
+        text = text[1:-1]
+    else:
+        text = re.escape(text)
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"no regular expression: {error}") from None

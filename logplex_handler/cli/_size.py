@@ -1,0 +1,148 @@
+"""The command `size`: says what a process carries, and what to set."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import fields
+
+from logplex_handler.cli._argument_types import count, duration, within
+from logplex_handler.cli._sizing import MAX_WORKERS, Load, Size, size
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--customers", type=count, required=True, help="streams of all processes")
+    command.add_argument(
+        "--lines-per-second",
+        type=within(float, 1e-9, 1e6, "a number, more than 0 and at most 1000000"),
+        required=True,
+        metavar="LINES",
+        help="of each customer, by all processes together",
+    )
+    command.add_argument("--processes", type=count, default=1, help="default: 1")
+    command.add_argument(
+        "--sticky",
+        action="store_true",
+        help="all lines of a customer come from one process; by default any process writes them, "
+        "as behind a load balancer",
+    )
+    command.add_argument(
+        "--latency",
+        type=duration,
+        default=Load.latency,
+        metavar="TIME",
+        help="until the receiver answers (default: 50ms)",
+    )
+    command.add_argument(
+        "--workers",
+        type=within(int, 1, 64, "a number from 1 to 64"),
+        default=Load.workers,
+        help="default: 4",
+    )
+    command.add_argument(
+        "--outage",
+        type=duration,
+        default=Load.outage,
+        metavar="TIME",
+        help="how long the receiver may be away without a loss (default: 10m)",
+    )
+    command.add_argument(
+        "--line-length",
+        type=count,
+        default=Load.line_length,
+        metavar="CHARACTERS",
+        help="of message and values (default: 100)",
+    )
+    command.add_argument(
+        "--max-buffer-bytes",
+        type=count,
+        default=Load.max_buffer_bytes,
+        metavar="BYTES",
+        help="default: 16 MiB, the handler's",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what each process needs, and what to set."""
+    load = Load(**{field.name: getattr(options, field.name) for field in fields(Load)})
+    print("\n".join(in_words(load, size(load))))
+    return 0
+
+
+def in_words(load: Load, needed: Size) -> list[str]:
+    """Return the lines of the report."""
+    which = f"Each of {load.processes:,} processes" if load.processes > 1 else "The process"
+    is_enough = load.processes >= needed.processes > 0
+    return [
+        f"{which} writes {_rounded(needed.lines)} lines a second to "
+        f"{_counted(needed.streams, 'stream')}, in {_rounded(needed.requests)} requests a second.",
+        "",
+        f"  requests  {_requests(load, needed)}",
+        f"  lag       {_lag(load, needed)}",
+        f"  CPU       {needed.cpu:.2f} cores",
+        f"  memory    {_megabytes(needed.memory)} for the streams; "
+        f"{_megabytes(needed.outage_memory)} in an outage of {_span(load.outage)}",
+        f"  buffer    {load.max_buffer_bytes:,} bytes last for an outage of "
+        f"{_span(needed.outage)}; {_span(load.outage)} take {needed.max_buffer_bytes:,}",
+        "",
+        _advice(load, needed) if is_enough else _not_enough(load, needed),
+    ]
+
+
+def _requests(load: Load, needed: Size) -> str:
+    can = f"{_counted(load.workers, 'worker')} can make {_rounded(needed.capacity)} a second"
+    if needed.requests > needed.capacity:
+        return f"{can}: not enough"
+    return f"{can}, {needed.requests / needed.capacity:.0%} of which are in use"
+
+
+def _lag(load: Load, needed: Size) -> str:
+    if math.isinf(needed.lag):
+        return "grows: one stream has more lines than its requests, one at a time, can carry"
+    if needed.lag > needed.outage:
+        return f"about {_span(needed.lag)}, or lines are dropped: the buffer is full before"
+    return f"about {_span(needed.lag)}"
+
+
+def _advice(load: Load, needed: Size) -> str:
+    workers = max(needed.workers, load.workers)
+    buffer = max(needed.max_buffer_bytes, load.max_buffer_bytes)
+    arguments = [f"workers={workers}"] if workers > Load.workers else []
+    if buffer > Load.max_buffer_bytes:
+        arguments.append(f"max_buffer_bytes={_round_up(buffer):_}")
+    if not arguments:
+        return "The defaults are enough."
+    return f"Use LogplexHandler(…, {', '.join(arguments)})."
+
+
+def _not_enough(load: Load, needed: Size) -> str:
+    if not needed.processes:
+        return "No number is enough: let several processes share the lines of a customer."
+    hint = "" if load.sticky else ", or let one process write all lines of a customer (--sticky)"
+    return f"Not enough: use {needed.processes:,} processes with up to {MAX_WORKERS} workers{hint}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _rounded(number: float) -> str:
+    """Write a number with two digits that mean something."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def _megabytes(size: float) -> str:
+    return f"{_rounded(size / 1e6)} MB" if size >= 1e6 else "less than 1 MB"
+
+
+def _round_up(size: int) -> int:
+    """Round up to a million."""
+    return math.ceil(size / 1_000_000) * 1_000_000
+
+
+def _span(seconds: float) -> str:
+    """Write a time in its largest suitable unit."""
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{_rounded(seconds / length)} {unit}"
+    return f"{_rounded(seconds)} seconds"
