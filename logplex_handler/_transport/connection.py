@@ -39,6 +39,9 @@ if not issubclass(HTTPConnection, http.client.HTTPConnection):
 _PIECE = 524_288
 # The most bytes of an answer that are read. If it is longer, its connection is closed.
 MAX_ANSWER = 65_536
+# The most bytes that are received of one answer, with its headers: twice the longest that anything
+# here reads. The standard library would read a chunk of size -1, for one, without an end.
+_MAX_RECEIVED = 2 * 1_048_576
 # Bytes that are read at first. Logplex's answer takes a few hundred.
 _FIRST_READ = 8192
 # A whole answer, as nearly all answers are.
@@ -111,7 +114,7 @@ forks.register(_open_sockets)
 
 
 class _BoundedReader(io.RawIOBase):
-    """A reader of a socket, for which a read takes at most the time that is left.
+    """A reader of one answer, which is limited in time and in size.
 
     Args:
         received: Bytes that were read from the socket before, and are to be read again.
@@ -120,6 +123,7 @@ class _BoundedReader(io.RawIOBase):
     def __init__(self, sock: socket.socket, received: bytes) -> None:
         self._sock = sock
         self._received = memoryview(received)
+        self._left = _MAX_RECEIVED
         self._timeout = sock.gettimeout()
         # The socket's own reader keeps the socket open until the answer is read.
         self._raw = sock.makefile("rb", buffering=0)
@@ -133,8 +137,12 @@ class _BoundedReader(io.RawIOBase):
             size = min(len(into), len(self._received))
             into[:size], self._received = self._received[:size], self._received[size:]
             return size
+        if self._left <= 0:
+            raise OSError("the answer is too long")
         self._sock.settimeout(_bounded(self._timeout))
-        return self._raw.readinto(buffer)
+        size = self._raw.readinto(buffer)
+        self._left -= size or 0
+        return size
 
     def close(self) -> None:
         self._raw.close()
@@ -279,8 +287,8 @@ class BoundedHTTPConnection(HTTPConnection):
             try:
                 response.read(MAX_ANSWER)
                 is_over = response.isclosed() and not response.will_close
-            except (OSError, http.client.HTTPException):
-                # The status is known, and nothing else matters.
+            except (OSError, ValueError, http.client.HTTPException):
+                # The status is known, and nothing else matters. A chunk of size -2 is a ValueError.
                 is_over = False
             if not is_over:
                 self.close()

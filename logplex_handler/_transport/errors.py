@@ -94,7 +94,12 @@ def _proxy_variable() -> str:
 def was_tried(error: Exception) -> bool:
     """Return whether a request was made at all; if not, a setting or a header is at fault."""
     is_invalid = isinstance(error, requests.RequestException) and isinstance(error, ValueError)
-    return not is_invalid and not setting_at_fault(error)
+    return _is_of_answer(error) or (not is_invalid and not setting_at_fault(error))
+
+
+def _is_of_answer(error: Exception) -> bool:
+    """Return whether a header of the answer is invalid, for which requests has no own error."""
+    return isinstance(_causes(error)[0], urllib3.exceptions.InvalidHeader)
 
 
 def maybe_sent(error: Exception) -> bool:
@@ -111,7 +116,8 @@ def maybe_sent(error: Exception) -> bool:
     if isinstance(error, before) or any(isinstance(c, never_connected) for c in _causes(error)):
         return False
     if isinstance(error, requests.RequestException):
-        return isinstance(error, requests.ConnectionError | requests.Timeout)
+        sent = isinstance(error, requests.ConnectionError | requests.Timeout)
+        return sent or _is_of_answer(error)
     return isinstance(error, OSError | urllib3.exceptions.HTTPError)
 
 

@@ -110,8 +110,8 @@ def _read_out(response: requests.Response) -> None:
     try:
         if raw.read(MAX_ANSWER, decode_content=False) and raw.read(1):
             raw.close()
-    except (OSError, urllib3.exceptions.HTTPError):
-        # The status is known, and nothing else matters.
+    except (OSError, ValueError, urllib3.exceptions.HTTPError):
+        # The status is known, and nothing else matters. A chunk of size -2 is a ValueError.
         raw.close()
 
 

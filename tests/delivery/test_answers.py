@@ -175,21 +175,29 @@ def test_an_answer_that_trickles_is_given_up_after_four_times_the_timeout():
         assert handler.stats().possible_duplicates == 1
 
 
-def test_a_long_answer_is_not_read_to_its_end():
-    """Its status counts; its body is not read, and its connection is closed."""
+@pytest.mark.parametrize("steps", [[], [accept]], ids=["new", "open"])
+@pytest.mark.parametrize(
+    "begin", [b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n-1\r\n"], ids=["until the end", "-1"]
+)
+def test_a_long_answer_is_not_read_to_its_end(begin, steps):
+    """Its status counts; little of its body is read, and its connection is closed."""
+    sent = []
 
     def endless(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + begin)
+        # It ends, so that a handler that reads everything fails only the assertion below.
+        for _ in range(800):
             connection.sendall(b"x" * 65_536)
+            sent.append(65_536)
 
-    with logging_to_server(endless, accept) as (server, logger, handler):
-        logger.info("one")
-        assert handler.flush()
-        logger.info("two")
-        assert handler.flush()
-        assert handler.stats().delivered == 2
-    assert [request.connection for request in server.received] == [1, 2]
+    with logging_to_server(*steps, endless, accept) as (server, logger, handler):
+        for number in range(len(steps) + 2):
+            logger.info("line %d", number)
+            assert handler.flush()
+        assert handler.stats().delivered == len(steps) + 2
+    assert [request.connection for request in server.received] == [1] * (len(steps) + 1) + [2]
+    # Most of these bytes are in the buffers of the sockets.
+    assert sum(sent) < 20_000_000
 
 
 def test_an_outage_is_said_on_stderr_once_and_ends_well(capsys, short_waits):

@@ -116,8 +116,9 @@ def test_an_answer_that_trickles_is_given_up_on_an_open_connection_too():
         ("HTTP/1.1 429 Slow\nRetry-After: 7\nContent-Length: 99999", "x" * 99_999, False),
         ("HTTP/1.1 103\n\nHTTP/1.1 429 Slow\nRetry-After: 7\nContent-Length: 0", "", True),
         ("HTTP/1.1 429 S\nRetry-After: 7\nTransfer-Encoding: chunked", "zz\nab\n0\n\n", False),
+        ("HTTP/1.1 429 S\nRetry-After: 7\nTransfer-Encoding: chunked", "-2\nab\n0\n\n", False),
     ],
-    ids=["body", "chunks", "close", "http-1.0", "long", "hint", "no-chunks"],
+    ids=["body", "chunks", "close", "http-1.0", "long", "hint", "no-chunks", "negative-chunk"],
 )
 def test_an_answer_is_read_so_that_the_next_one_is_not_mistaken(head, body, is_kept):
     """Its body is read, or its connection is closed."""
@@ -130,6 +131,19 @@ def test_an_answer_is_read_so_that_the_next_one_is_not_mistaken(head, body, is_k
         assert posted(transport, server.url).status == 204
         transport.close()
     assert server.connections == (1 if is_kept else 2)
+
+
+@pytest.mark.parametrize(
+    "body", ["Transfer-Encoding: chunked\n\n-2\nab", "Content-Length: 1, 2\n\na"]
+)
+def test_a_first_answer_whose_size_makes_no_sense_came_all_the_same(body):
+    reply = f"HTTP/1.1 429 Slow\n{body}".replace("\n", "\r\n").encode()
+    with serving(lambda connection: connection.sendall(reply), accept) as server:
+        transport = Transport(options())
+        answered = posted(transport, server.url)
+        assert (answered.was_tried, answered.maybe_delivered) == (True, answered.status is None)
+        assert posted(transport, server.url).status == 204
+        transport.close()
 
 
 @pytest.mark.parametrize(
