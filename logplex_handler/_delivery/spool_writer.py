@@ -69,19 +69,28 @@ class SpoolWriter:
         if self._thread is None and not self._stopped:
             self._start()
 
-    def recover(self) -> None:
-        """Take over the chunks of dead processes, unless that was done just before."""
-        if time.monotonic() < self._recover_at:
-            return
-        with self._recovering:
-            if time.monotonic() < self._recover_at:
-                return
+    def recover(self, seconds: float = threading.TIMEOUT_MAX) -> None:
+        """Take over the chunks of dead processes, unless that was done just before.
+
+        Wait for other threads and processes at most that long.
+        """
+        is_due = time.monotonic() >= self._recover_at
+        if is_due and self._recovering.acquire(timeout=seconds):
+            try:
+                with self._spool.until(time.monotonic() + seconds):
+                    self._recover(is_patient=seconds == threading.TIMEOUT_MAX)
+            finally:
+                self._recovering.release()
+
+    def _recover(self, *, is_patient: bool) -> None:
+        if time.monotonic() >= self._recover_at:
             wait = _BETWEEN_RECOVERIES
             try:
                 found, lost = self._spool.take_over(self._served)
             except SpoolError as error:
                 found, lost, wait = {}, 0, _AFTER_ERROR
-                if not self._stopped:
+                # A caller that flushes has little patience with other processes.
+                if not self._stopped and (is_patient or "locked" not in str(error)):
                     self._diagnostics.warn(
                         "spool", f"spool: {error}; what waits is in memory alone"
                     )

@@ -53,6 +53,8 @@ class Transactions:
         # were still using the file then.
         self._deadline = math.inf
         self._is_hopeless = False
+        # The deadlines of the threads that wait less long, by their idents.
+        self._callers: dict[int, float] = {}
         self._number = next(_numbers)
         forks.register_guard(self)
 
@@ -99,6 +101,19 @@ class Transactions:
         """Wait for other processes only until this time, on the monotonic clock."""
         self._deadline = deadline
 
+    @contextlib.contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Wait for others only until this time, in the calling thread, for a `with` block."""
+        thread = threading.get_ident()
+        before = self._callers.get(thread, math.inf)
+        self._callers[thread] = min(before, deadline)
+        try:
+            yield
+        finally:
+            self._callers[thread] = before
+            if before == math.inf:
+                del self._callers[thread]
+
     def close(self) -> None:
         """Close the file, and let others take over the remaining chunks."""
         self._broken = self._broken or "closed"
@@ -138,8 +153,10 @@ class Transactions:
             self._schema = version
 
     def _patience(self) -> float:
+        now = time.monotonic()
         least = 0.0 if self._is_hopeless else _LAST_PATIENCE
-        return min(_PATIENCE, max(least, self._deadline - time.monotonic()))
+        of_caller = max(0.0, self._callers.get(threading.get_ident(), math.inf) - now)
+        return min(_PATIENCE, of_caller, max(least, self._deadline - now))
 
     def _failure(self, error: sqlite3.Error) -> SpoolError:
         why = f"{error}" or type(error).__name__

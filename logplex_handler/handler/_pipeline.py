@@ -5,8 +5,8 @@ This is the only module that connects these objects with each other.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -210,11 +210,15 @@ class Pipeline:
         wait ended in time and without an internal error.
         """
         try:
-            self._recover()
-            if timeout is not None:
-                return self._flusher.flush(timeout)
-            flushed = self._flusher.flush(self._clock.left(closing=False))
-            self._clock.flushed()
+            countdown = Countdown(self._clock.left(closing=False) if timeout is None else timeout)
+            spool = self._spool
+            with spool.until(countdown.deadline) if spool is not None else nullcontext():
+                if self._spool_writer is not None:
+                    # What is in memory needs time as well, if another process uses the file.
+                    self._spool_writer.recover(countdown.left / 2)
+                flushed = self._flusher.flush(countdown.left)
+            if timeout is None:
+                self._clock.flushed()
             return flushed
         except Exception as error:
             # The application's code may raise anything; the caller of `flush` must not see it.
@@ -288,7 +292,7 @@ class Pipeline:
     def _report_health(self) -> None:
         own, before = self._registry.own, self._vitals
         # No error may end the thread.
-        with contextlib.suppress(Exception):
+        with suppress(Exception):
             self._vitals = now = Vitals(
                 self.stats(), self._transports.requests_took, self._registry.fill_ratio()
             )

@@ -192,6 +192,20 @@ def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
     assert dict(handler.stats().dropped) == {"shutdown": 40}
 
 
+def test_flush_does_not_wait_for_a_process_that_holds_the_file(spool):
+    """Nor for the thread or the worker that waits for it meanwhile."""
+    leave(spool, ["before"])
+    with (
+        held(spool),
+        logging_to(DEAD, spool=spool, shutdown_timeout=0.2) as (logger, handler),
+        stopwatch() as watch,
+    ):
+        logger.info("hello")
+        for timeout in (0.3, None):
+            assert not handler.flush(timeout)
+        assert watch.seconds < 3
+
+
 def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
     """Not even by a stream that was retired and opened again."""
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
