@@ -65,14 +65,15 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
             last = layout.metrics[-1][1].variable
             checks.append(f"and v0[-1:] not in odd_end and not v0.endswith({last})")
     else:
-        checks.append("and type(record.args) is type_of_arguments")
+        reads.append("arguments = record.args")
+        checks.append("and type(arguments) is type_of_arguments")
         names["type_of_arguments"] = layout.type_of_arguments
         if layout.arguments is None:
-            reads.append(f"{as_tuple(layout.message)} = record.args")
+            reads.append(f"{as_tuple(layout.message)} = arguments")
         for position, name in enumerate(layout.arguments or ()):
             names[f"argument_{position}"] = name
             variable = layout.message[position].variable
-            reads.append(f"{variable} = record.args[argument_{position}]")
+            reads.append(f"{variable} = arguments[argument_{position}]")
     for position, value in enumerate(layout.live):
         names[f"ask_{position}"] = layout.form.live[position].ask
         reads.append(f"{value.variable} = ask_{position}()")
@@ -105,6 +106,8 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         )
         if kind.check:
             checks.append(f"and {condition(kind.check)}")
+        if kind.kept:
+            conversions.append(f"{variable} = {value_kinds.expression(kind.kept, variable)}")
         if kind.conversion:
             converted = value_kinds.expression(kind.conversion, variable)
             conversions += [

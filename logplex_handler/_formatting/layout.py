@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.line import LineForm
@@ -53,11 +53,18 @@ class Value(NamedTuple):
     def is_text(self) -> bool:
         return bool(self.kind.conversion) or issubclass(self.type, str)
 
+    def restored(self, kept: Any) -> Any:
+        """Return the value that an entry holds this object of."""
+        return kept if self.kind.restored is None else self.kind.restored(kept)
+
 
 def as_tuple(values: Sequence[Value]) -> str:
     """Return the source of a tuple of the values."""
-    variables = ", ".join([value.variable for value in values])
-    return f"({variables},)" if len(values) == 1 else f"({variables})"
+    return tuple_of([value.variable for value in values])
+
+
+def tuple_of(expressions: Sequence[str]) -> str:
+    return f"({expressions[0]},)" if len(expressions) == 1 else f"({', '.join(expressions)})"
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,9 @@ class Layout:
 
     def line(self, entry: Entry) -> str:
         """Return the line of an entry, made step by step, whatever its values are."""
-        values = iter(entry[2:])
+        values = iter(
+            [value.restored(kept) for value, kept in zip(self.values, entry[2:], strict=True)]
+        )
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
         extras, metrics = record_parts.pairs_and_metrics(

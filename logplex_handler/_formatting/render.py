@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from logplex_handler._formatting import grammar, message_template, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
-from logplex_handler._formatting.layout import Layout, Value, as_tuple
+from logplex_handler._formatting.layout import Layout, Value, tuple_of
 from logplex_handler._wire import packet
 from logplex_handler._wire.entry import Entry
 from logplex_handler._wire.packet import PacketForm
@@ -212,7 +212,13 @@ class _Line:
         """Return the expression that fills a %-template."""
         name = f"template_{len(self.expressions)}"
         self.names[name] = template
-        return f"{name} % {as_tuple(values)}"
+        expressions = []
+        for value in values:
+            expressions.append(value.variable)
+            if value.kind.restored is not None:
+                self.names[f"restored_{value.variable}"] = value.kind.restored
+                expressions[-1] = f"restored_{value.variable}({value.variable})"
+        return f"{name} % {tuple_of(expressions)}"
 
     def _filled(self, template: str) -> bool:
         """Add the message of a template, or return False if that is not possible."""

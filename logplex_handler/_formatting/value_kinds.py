@@ -6,11 +6,13 @@ To give another type its own treatment, add a row to `VALUE_KINDS`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from string import Template
 from types import NoneType
+from typing import Any
 from uuid import UUID
 
 from logplex_handler._formatting import grammar
@@ -33,6 +35,8 @@ class ValueKind:
         check: Limits the memory that a kept value holds, or makes sure that it cannot change.
         conversion: What the caller's thread keeps of a value that may change later. Default: the
             value itself, which must be immutable then.
+        kept: An expression of what is kept in place of an immutable value. Default: the value.
+        restored: Returns the value that such an object was kept of.
     """
 
     type: type
@@ -40,11 +44,20 @@ class ValueKind:
     in_quotes: str
     check: str = ""
     conversion: str = ""
+    kept: str = ""
+    restored: Callable[[Any], object] | None = None
 
 
 # The digits of the numbers that are logged most often: statuses, counts, milliseconds. Looking them
 # up saves 200 instructions a number.
 _SMALL = [str(number) for number in range(1000)]
+
+
+def _uuid(number: int) -> str:
+    """Return the text of a UUID, in half the time that its own method takes."""
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
 
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
@@ -58,6 +71,7 @@ NAMES: dict[str, object] = {
     "small": _SMALL,
     "timezone": timezone,
     "true": "true",
+    "uuid": _uuid,
     "written": written,
 }
 
@@ -72,8 +86,12 @@ VALUE_KINDS = (
     ValueKind(str, _QUOTED, _ESCAPED, check=IS_SHORT),
     ValueKind(bool, "true if $v else false", "$v"),
     ValueKind(NoneType, "null", "$v"),
-    ValueKind(UUID, "$v", "$v"),
-    ValueKind(Decimal, "$v", "$v", check="sizeof($v) <= 120"),
+    # The garbage collector does not track integers, and so no tuple of them either.
+    ValueKind(
+        UUID, "uuid($v)", "uuid($v)", kept="$v.int", restored=lambda number: UUID(int=number)
+    ),
+    # `str` takes a third of the time of `format`.
+    ValueKind(Decimal, "str($v)", "str($v)", check="sizeof($v) <= 120"),
     ValueKind(
         datetime,
         "$v.isoformat()",

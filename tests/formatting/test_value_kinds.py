@@ -34,10 +34,17 @@ def evaluated(source, value):
 
 def kept(kind, value):
     """What an entry holds of the value."""
-    if not kind.conversion:
+    source = kind.kept or kind.conversion
+    if not source:
         return value
-    conversion = value_kinds.expression(kind.conversion, "value")
-    return eval(conversion, {**value_kinds.NAMES, "value": value})
+    return eval(value_kinds.expression(source, "value"), {**value_kinds.NAMES, "value": value})
+
+
+def test_a_value_can_be_restored_from_what_is_kept_of_it():
+    """For conversions other than `%s`."""
+    value = uuid.uuid4()
+    kind = value_kinds.kind_of(uuid.UUID)
+    assert kind.restored(kept(kind, value)) == value
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
