@@ -70,6 +70,26 @@ class Stats:
             max(self.lag, other.lag),
         )
 
+    def __sub__(self, other: Stats) -> Stats:
+        """Return the counts since an earlier moment, with the lag of the later one."""
+        if not isinstance(other, Stats):
+            return NotImplemented
+        dropped = self.dropped
+        if other.dropped:
+            dropped = MappingProxyType(dict(Counter(dropped) - Counter(other.dropped)))
+        return Stats(
+            self.accepted - other.accepted,
+            self.delivered - other.delivered,
+            self.pending - other.pending,
+            dropped,
+            self.requests - other.requests,
+            self.retries - other.retries,
+            self.possible_duplicates - other.possible_duplicates,
+            self.bytes_sent - other.bytes_sent,
+            self.recovered - other.recovered,
+            self.lag,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SetAside:

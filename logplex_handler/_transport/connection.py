@@ -140,9 +140,9 @@ class _BoundedReader(io.RawIOBase):
         if self._left <= 0:
             raise OSError("the answer is too long")
         self._sock.settimeout(_bounded(self._timeout))
-        size = self._raw.readinto(buffer)
-        self._left -= size or 0
-        return size
+        received = self._raw.readinto(buffer)
+        self._left -= received or 0
+        return received
 
     def close(self) -> None:
         self._raw.close()

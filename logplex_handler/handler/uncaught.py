@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler.handler.arguments import level_above_zero, logger_of
 
@@ -21,7 +22,8 @@ def log_uncaught_exceptions(
 
     - An exception that ends the main thread, and with it the program.
     - An exception that ends another thread.
-    - An "unraisable" exception, which Python can only report, such as one in `__del__`.
+    - An "unraisable" exception, which Python can only report, such as one in `__del__`. It is
+      logged without the context variables of the call that happened to run `__del__`.
 
     Each is logged with its traceback. Then the previous hook runs as before, whether it prints to
     stderr or belongs to an error reporter. `KeyboardInterrupt` and `SystemExit` are not logged.
@@ -119,7 +121,10 @@ def _unraisable(
 ) -> Callable[[sys.UnraisableHookArgs], None]:
     def hook(arguments: sys.UnraisableHookArgs) -> None:
         if arguments.exc_value is not None and not sys.is_finalizing():
-            _log_to.log(
+            # Any call may trigger the garbage collection in which it was raised, so the record does
+            # not belong to the stream that the call has chosen.
+            in_empty_context(
+                _log_to.log,
                 arguments.exc_value,
                 arguments.exc_traceback,
                 arguments.err_msg or "exception ignored",

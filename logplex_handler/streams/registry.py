@@ -42,13 +42,14 @@ class Registry:
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
         self._context = context
-        # Guards `_streams`, `_retired`, `_forgotten`, `_is_closed` and `_ended`. Re-entrant,
+        # Guards `_streams`, `_retired`, `_not_in_use`, `_is_closed` and `_ended`. Re-entrant,
         # because a garbage collection may log while it is held.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # Retired streams, in the order of retirement.
         self._retired: dict[Hashable, _Retired] = {}
-        self._forgotten = Stats()
+        # The counts of all retired streams, and of those that are forgotten.
+        self._not_in_use = Stats()
         self._is_closed = False
         # The streams for records that have none: one for each state in which a stream has ended.
         self._ended: dict[ResolutionState, Stream] = {}
@@ -102,7 +103,7 @@ class Registry:
                     return self._ended_as(retired.state).intake
                 stream = self._opened(stream_id, retired)
                 self._streams[stream_id] = stream
-                self._retired.pop(stream_id, None)
+                self._end_retirement(stream_id)
             return stream.intake
 
     def _opened(self, stream_id: Hashable, retired: _Retired | None) -> Stream:
@@ -130,12 +131,13 @@ class Registry:
             del self._streams[stream.id]
             stream.is_retired = True
             resolution = stream.resolution
+            stats = stream.stats()
+            self._not_in_use += stats
             self._retired[stream.id] = _Retired(
-                resolution.state, resolution.found, stream.stats(), now, weakref.ref(stream)
+                resolution.state, resolution.found, stats, now, weakref.ref(stream)
             )
             for stream_id, retired in list(islice(self._retired.items(), 2)):
                 if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
-                    self._forgotten += retired.stats
                     del self._retired[stream_id]
 
     def revive(self, stream: Stream) -> None:
@@ -143,7 +145,13 @@ class Registry:
         with self._lock:
             if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
                 stream.is_retired = False
-                self._retired.pop(stream.id, None)
+                self._end_retirement(stream.id)
+
+    def _end_retirement(self, stream_id: Hashable) -> None:
+        """Count a stream with those in use again. Called with the lock held."""
+        retired = self._retired.pop(stream_id, None)
+        if retired is not None:
+            self._not_in_use -= retired.stats
 
     def close(self) -> Intake:
         """Drop all further records; return the intake of those that name no stream."""
@@ -165,11 +173,10 @@ class Registry:
 
     def stats(self) -> Stats:
         with self._lock:
-            total = self._forgotten
-            for retired in self._retired.values():
-                total += retired.stats
-            for stream in self.all_streams():
-                total += stream.stats()
+            total, streams = self._not_in_use, self.all_streams()
+        # Without the lock, for which callers wait. A stream that is retired meanwhile still counts.
+        for stream in streams:
+            total += stream.stats()
         return total + rejected(self._rejected)
 
     def fill_ratio(self) -> float:

@@ -131,6 +131,25 @@ def test_the_hooks_that_were_there_run_after_it():
     assert [(line["logger"], line["level"]) for line in lines] == [("crashes", "error")] * 3
 
 
+def test_what_a_garbage_collection_raises_is_not_of_the_request_that_triggers_it():
+    """Nor of the stream of its customer: any call may collect another customer's objects."""
+    _, lines = crash(
+        """
+        import contextvars
+        request = contextvars.ContextVar("request")
+        handler.setFormatter(logplex_handler.KeyValueFormatter(static={"request": request.get}))
+        class Order:
+            def __del__(self): raise OSError
+        request.set("another one")
+        Order()
+        logging.error("ready")
+        """
+    )
+    collected, ready = lines
+    assert (collected["error"], collected.get("request")) == ("OSError", None)
+    assert ready["request"] == "another one"
+
+
 def test_a_filter_that_fails_hides_no_traceback():
     """It is reported, and the previous hook runs."""
     done, lines = crash(

@@ -6,6 +6,7 @@ import threading
 import time
 
 from logplex_handler._delivery import scheduler
+from logplex_handler.streams.stream import Stream
 from tests.logs import balanced, logging_to, wait_until
 from tests.streams.shared import Record, receiving, to
 
@@ -100,6 +101,31 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
             assert wait_until(lambda: handler.stats(stream=1).delivered == 2)
             assert balanced(handler.stats())
     assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+def test_counting_holds_up_no_caller(monkeypatch):
+    """However many streams there are, a call that opens another one does not wait for their sum."""
+    counting, logged, waits = threading.Event(), threading.Event(), []
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls) as (logger, handler):
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            count = Stream.stats
+
+            def count_slowly(stream):
+                counting.set()
+                waits.append(logged.wait(15))
+                return count(stream)
+
+            monkeypatch.setattr(Stream, "stats", count_slowly)
+            thread = threading.Thread(target=handler.stats)
+            thread.start()
+            assert counting.wait(15)
+            logger.info("two", extra=to(2))
+            logged.set()
+            thread.join()
+    assert all(waits)
 
 
 def test_a_quiet_line_is_not_forgotten_with_its_stream(monkeypatch):
