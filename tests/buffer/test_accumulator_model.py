@@ -192,34 +192,31 @@ class Accumulators(RuleBasedStateMachine):
         new, self.interrupted[one] = self.interrupted[one], []
         oracle.accepted += len(new)
         # An entry that is logged in the middle of an operation comes before or behind its own.
-        for order in permutations(new):
-            wanted = oracle.queued + list(order)
-            if is_in_order(actual, wanted):
-                break
-        else:
-            raise AssertionError(f"{actual} are not in the order of {oracle.queued} and {new}")
-        gone = [entry for entry in wanted if entry not in set(actual)]
+        orders = [oracle.queued + list(order) for order in permutations(new)]
+        possible = [wanted for wanted in orders if is_in_order(actual, wanted)]
+        assert possible, f"{actual} are not in the order of {oracle.queued} and {new}"
+        gone = [entry for entry in possible[0] if entry not in set(actual)]
         if oracle.is_abandoned:
             oracle.drop(oracle.rejected_as, len(gone), is_reported=False)
         else:
             oracle.drop("buffer_full", len(gone))
             if gone and self.pool is None:
-                self.check_reason_to_drop(one, wanted, actual, gone)
+                self.check_reason_to_drop(one, possible, actual, gone)
         oracle.queued = actual
 
-    def check_reason_to_drop(self, one, wanted, actual, gone):
+    def check_reason_to_drop(self, one, possible, actual, gone):
+        """In one of the possible orders, each entry that is gone had to go."""
         in_transit = self.accumulators[one].in_transit_bytes
-        assert in_transit + sum(entry.size for entry in wanted) > MAX_BYTES, "all had room"
-        if self.may_drop_oldest:
-            kept = actual[0].number if actual else 0
-            for entry in gone:
+        assert in_transit + sum(entry.size for entry in possible[0]) > MAX_BYTES, "all had room"
+
+        def had_to_go(entry, wanted):
+            if self.may_drop_oldest:
                 is_oldest = not actual or wanted.index(entry) < wanted.index(actual[0])
-                assert is_oldest or entry.size + in_transit > MAX_BYTES, (entry, kept)
-        else:
-            for entry in gone:
-                before = wanted[: wanted.index(entry)]
-                room = MAX_BYTES - in_transit - sum(e.size for e in before if e in actual)
-                assert entry.size > room, f"{entry} had room"
+                return is_oldest or entry.size + in_transit > MAX_BYTES
+            before = wanted[: wanted.index(entry)]
+            return entry.size > MAX_BYTES - in_transit - sum(e.size for e in before if e in actual)
+
+        assert any(all(had_to_go(entry, wanted) for entry in gone) for wanted in possible), gone
 
     def check_bytes(self, one):
         allowed = self.accumulators[one].allowed
@@ -258,7 +255,7 @@ class Accumulators(RuleBasedStateMachine):
             self.end()
         elif woke is None:
             assert may_wait or never_wakes
-            if may_wait:
+            if may_wait and not never_wakes:
                 # A caller that waits for room wakes a worker.
                 oracle.is_room_wanted = True
                 self.woken.add(one)
