@@ -70,7 +70,7 @@ def one_line(text: str) -> str:
 
 
 def _encoded(line: str) -> bytes:
-    """The line in UTF-8, without a search for what a packet must not hold."""
+    """Return the line in UTF-8, without a search for characters not allowed in packets."""
     try:
         body = line.encode()
     except UnicodeEncodeError:
