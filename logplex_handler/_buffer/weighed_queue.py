@@ -81,8 +81,10 @@ class WeighedQueue:
         return self.weighed_frames + len(self.entries) - self.weighed + self.excess_frames
 
     def likely_number(self, size: int) -> int:
-        """Return how many of the first entries will use this many bytes, if all are alike; at least
-        one. Any thread may call it."""
+        """Return how many of the first entries use this many bytes if all are alike; at least one.
+
+        Any thread may call it.
+        """
         known, waiting = self.known_bytes, len(self.entries)
         return max(1, size * waiting // known) if known > 0 else sys.maxsize
 
@@ -140,8 +142,11 @@ class WeighedQueue:
             self.usual_bytes = min(LIGHT, self.weighed_bytes // self.weighed + 1)
 
     def _take_first(self, number: int) -> tuple[list[Entry], int]:
-        """Take this many entries from the front; return them, and the bytes of those that are
-        weighed or not light."""
+        """Take this many entries from the front.
+
+        Returns:
+            The entries, and the bytes of those that are weighed or not light.
+        """
         size, frames = self.weighed_bytes, self.weighed_frames
         excess = excess_frames = heavy = 0
         if number < self.weighed:

@@ -72,7 +72,7 @@ class SpoolWriter:
     def recover(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         """Take over the chunks of dead processes, unless that was done just before.
 
-        Wait for other threads and processes at most that long.
+        Waits at most `seconds` for other threads and processes.
         """
         is_due = time.monotonic() >= self._recover_at
         if is_due and self._recovering.acquire(timeout=seconds):
@@ -89,7 +89,7 @@ class SpoolWriter:
                 found, lost = self._spool.take_over(self._served)
             except SpoolError as error:
                 found, lost, wait = {}, 0, _AFTER_ERROR
-                # A caller that flushes has little patience with other processes.
+                # A flushing caller has little patience with other processes.
                 if not self._stopped and (is_patient or "locked" not in str(error)):
                     self._diagnostics.warn(
                         "spool", f"spool: {error}; what waits is in memory alone"

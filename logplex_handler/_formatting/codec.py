@@ -29,8 +29,8 @@ from logplex_handler._wire.frames import Rendered, Run
 from logplex_handler._wire.packet import PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
-# Heavy entries of one packet each that are rendered together, although the batch may have no room
-# for the last of them.
+# The most heavy entries of one packet each that are rendered together, although the batch may have
+# no room for the last of them.
 _RENDERED_AT_ONCE = 8
 
 
@@ -166,7 +166,7 @@ class Codec:
         return size, packets
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
-        # Heavy entries are rendered only when the iterator reaches them, or a few others before:
+        # Heavy entries are rendered only when the iterator reaches them, or a few entries earlier:
         # they may be long, and the batch may have no room for them.
         form = self._packet_for(destination)
         frames: list[bytes] = []

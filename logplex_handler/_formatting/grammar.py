@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from logplex_handler._formatting.value_text import text_of
 
-# U+0080 to U+009F are control characters too: terminals act on some of them, and some consumers
+# U+0080 to U+009F are control characters, too: terminals act on some of them, and some consumers
 # take U+0085 for the end of a line. In UTF-8, they begin with the byte C2.
 _LATE_CONTROL = re.compile("[\x80-\x9f]")
 _NOT_IN_KEYS = re.compile(r'[\x00-\x20="\x7f-\x9f]')
@@ -23,7 +23,7 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), 0x7F)}
 _ESCAPES |= {ord('"'): '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
 # The bytes of UTF-8 that need no escape by themselves.
 _NOT_ESCAPED = bytes({*range(0x100)} - {*_ESCAPES, ord("\\")})
-# Those whose escape has two characters; all others have six.
+# The characters whose escape has two characters; all other escapes have six.
 _IN_TWO = b'"\\\n\r\t'
 # The longest text, in characters, that is searched as it is. A longer one is searched as bytes,
 # which takes one nanosecond per character instead of four.

@@ -54,7 +54,7 @@ class Value(NamedTuple):
         return bool(self.kind.conversion) or issubclass(self.type, str)
 
     def restored(self, kept: Any) -> Any:
-        """Return the value that an entry holds this object of."""
+        """Return the value for which an entry holds this object."""
         return kept if self.kind.restored is None else self.kind.restored(kept)
 
 

@@ -22,7 +22,7 @@ _LONGEST_ESCAPE = 6
 _WORTH_A_START = 200
 
 
-# What makes a part when it is joined.
+# The fragments of a part, to be joined.
 _Fragments = list[bytes | memoryview]
 
 
@@ -79,7 +79,7 @@ def _pairs(line: bytes) -> list[_Pair] | None:
         value, value_end = match.span(2)
         end = value_end
         if value < 0:
-            # Found by the fastest search that there is, as such a value may be long.
+            # A quoted value may be long, so its end is found by the fastest search.
             value = match.end()
             end = _end_of_quoted(line, value)
             value_end = end - 1

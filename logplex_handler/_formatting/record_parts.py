@@ -40,7 +40,7 @@ def extras(
 
 
 def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
-    """Return whether the record's line may fit into memory, as far as its texts tell."""
+    """Return whether the record's line may fit into memory, judged by its texts."""
     message, arguments = record.msg, record.args
     template = message if type(message) is str else ""
     values: list[object] = []
@@ -56,7 +56,7 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
     characters = len(template) + sum(map(len, texts))
     if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
         return characters <= max_bytes
-    # Those of a message that is key=value are not escaped.
+    # The quotes and backslashes of a message that is key=value are not escaped.
     texts.append(template.replace('"', "").replace("\\", ""))
     size = sum(map(grammar.escaped_length, texts))
     return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
@@ -67,19 +67,19 @@ def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
     precisions = _PRECISION.findall(template)
     if not precisions:
         return [*arguments]
-    # One with `*` is an argument itself.
+    # A precision `*` is itself an argument.
     least = min([int(one) if one.isdecimal() and len(one) < 10 else 0 for one in precisions])
     return [one[:least] if type(one) is str else one for one in arguments]
 
 
 def _plain_text(record: logging.LogRecord) -> str:
-    """Return the text of the exception; empty if its class has a text of its own."""
+    """Return the text of the exception, or empty if its class writes its own text."""
     exception = _exception(record)
     error = exception[1] if exception else None
     kind = type(error)
     if not isinstance(error, BaseException) or kind.__str__ is not BaseException.__str__:
         return ""
-    # A property of its own might raise.
+    # A class's own property might raise an error.
     arguments = error.args if kind.args is BaseException.args else ()
     return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else ""
 

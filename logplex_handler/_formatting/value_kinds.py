@@ -36,7 +36,7 @@ class ValueKind:
         conversion: What the caller's thread keeps of a value that may change later. Default: the
             value itself, which must be immutable then.
         kept: An expression of what is kept in place of an immutable value. Default: the value.
-        restored: Returns the value that such an object was kept of.
+        restored: Returns the value for which such an object was kept.
     """
 
     type: type
@@ -54,7 +54,7 @@ _SMALL = [str(number) for number in range(1000)]
 
 
 def _uuid(number: int) -> str:
-    """Return the text of a UUID, in half the time that its own method takes."""
+    """Return the text of a UUID, in half the time of its own method."""
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
@@ -86,7 +86,7 @@ VALUE_KINDS = (
     ValueKind(str, _QUOTED, _ESCAPED, check=IS_SHORT),
     ValueKind(bool, "true if $v else false", "$v"),
     ValueKind(NoneType, "null", "$v"),
-    # The garbage collector does not track integers, and so no tuple of them either.
+    # The garbage collector does not track integers, and so no tuple of integers, either.
     ValueKind(
         UUID, "uuid($v)", "uuid($v)", kept="$v.int", restored=lambda number: UUID(int=number)
     ),

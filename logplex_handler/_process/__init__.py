@@ -9,7 +9,7 @@ Must not know: records, streams, HTTP.
 - `contexts`, `reentrancy`: the context of the package's own code, and which code it has called.
 - `periodic`, `countdown`: calls once per interval, and time-outs.
 - `diagnostics`: lines on stderr.
-- `checks`: options that every room has, such as seconds.
+- `checks`: checks of options, such as numbers of seconds.
 - `lazy`: modules that are imported when they are first used.
 - `version`: the package's version.
 """

@@ -24,7 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def whole_number(option: str, value: object, least: int, most: int | None = None) -> int:
     number: int | None = None
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        # An array of numpy, for example, has the method, and no number.
+        # A numpy array, for example, has the method, but is no number.
         with contextlib.suppress(TypeError):
             number = int(operator.index(value))
     if number is None:
@@ -39,7 +39,7 @@ def whole_number(option: str, value: object, least: int, most: int | None = None
 def seconds(option: str, value: object, *, may_be_zero: bool = False) -> float:
     number: float | None = None
     if isinstance(value, SupportsFloat | SupportsIndex) and not isinstance(value, bool):
-        # As in `whole_number`; or a Decimal that is a signaling NaN.
+        # The same as in `whole_number`, or a Decimal that is a signaling NaN.
         with contextlib.suppress(TypeError, ValueError):
             number = _as_float(value)
     if number is None:
@@ -66,7 +66,7 @@ def flag(option: str, value: object) -> bool:
 
 
 def text(option: str, value: object) -> str:
-    """Return the text as an exact `str`: an Enum's member, for one, is formatted otherwise."""
+    """Return the text as an exact `str`: an Enum's member, for example, is formatted otherwise."""
     if not isinstance(value, str):
         raise ConfigurationError(f"{option}: must be a string")
     return str.__str__(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-# Seconds; no caller waits longer, and larger numbers may not fit into a float.
+# The longest time-out, in seconds. No caller waits longer, and larger numbers may not fit into a
+# float.
 _LONGEST = 1e9
 
 
@@ -21,7 +22,7 @@ class Countdown:
     __slots__ = ("_unwaited", "deadline")
 
     def __init__(self, seconds: float) -> None:
-        # A caller may give any kind of number. What is no number is none at all.
+        # A caller may give any kind of number; NaN becomes 0.
         seconds = float(max(0.0, min(seconds, _LONGEST)))
         self.deadline = time.monotonic() + seconds
         self._unwaited = seconds

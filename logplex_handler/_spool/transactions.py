@@ -53,7 +53,7 @@ class Transactions:
         # were still using the file then.
         self._deadline = math.inf
         self._is_hopeless = False
-        # The deadlines of the threads that wait less long, by their idents.
+        # The deadlines of threads that wait for a shorter time, by thread id.
         self._callers: dict[int, float] = {}
         self._number = next(_numbers)
         forks.register_guard(self)

@@ -40,7 +40,7 @@ _PIECE = 524_288
 # The most bytes of an answer that are read. If it is longer, its connection is closed.
 MAX_ANSWER = 65_536
 # The most bytes that are received of one answer, with its headers: twice the longest that anything
-# here reads. The standard library would read a chunk of size -1, for one, without an end.
+# here reads. The standard library would read a chunk of size -1, for example, without end.
 _MAX_RECEIVED = 2 * 1_048_576
 # Bytes that are read at first. Logplex's answer takes a few hundred.
 _FIRST_READ = 8192

@@ -98,7 +98,7 @@ def was_tried(error: Exception) -> bool:
 
 
 def _is_of_answer(error: Exception) -> bool:
-    """Return whether a header of the answer is invalid, for which requests has no own error."""
+    """Return whether a header of the answer is invalid, for which requests has no error."""
     return isinstance(_causes(error)[0], urllib3.exceptions.InvalidHeader)
 
 

@@ -127,7 +127,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _rounded(number: float) -> str:
-    """Write a number with two digits that mean something."""
+    """Write a number with two significant digits."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 

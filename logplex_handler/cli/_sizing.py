@@ -23,7 +23,7 @@ LINE_OVERHEAD = 220
 _FLUSH_INTERVAL = 0.5
 # Seconds after which a silent stream is released.
 _RELEASE = 5.0
-# The most that the handler accepts.
+# The most workers that the handler accepts.
 MAX_WORKERS = 64
 # Share of what is possible that may be in use, so that a slow minute of the receiver causes no lag.
 _HEADROOM = 0.8
@@ -33,14 +33,14 @@ _MOST_CPU = 0.5
 
 @dataclass(frozen=True)
 class Load:
-    """What the application writes, and how.
+    """The load that an application writes.
 
     Attributes:
         customers: Streams of all processes.
-        lines_per_second: Of each customer, by all processes together.
+        lines_per_second: Lines of each customer per second, from all processes together.
         sticky: Whether all lines of a customer come from one process.
         latency: Seconds until the receiver answers.
-        outage: Seconds without the receiver that the buffer shall outlast.
+        outage: Seconds without the receiver that the buffer must outlast.
         line_length: Characters of a line.
         max_buffer_bytes: The option of the handler.
     """
@@ -58,21 +58,21 @@ class Load:
 
 @dataclass(frozen=True)
 class Size:
-    """What that means for each process.
+    """What each process needs for a load.
 
     Attributes:
         streams: That it writes to.
         lines: A second.
         requests: A second that are needed.
-        capacity: Requests a second that it can make.
-        workers: That are needed; more than `MAX_WORKERS` if one process is not enough.
-        processes: That are needed, with as many workers as it takes.
-        lag: Seconds that a line waits; infinite if it grows for ever.
-        cpu: Cores.
+        capacity: Requests per second that the process can make.
+        workers: Workers that are needed; more than `MAX_WORKERS` if one process is not enough.
+        processes: Processes that are needed, with as many workers as it takes.
+        lag: Seconds that a line waits; infinite if the lag grows for ever.
+        cpu: CPU cores in use.
         memory: Bytes of the streams, without the lines that wait.
         outage: Seconds that the buffer outlasts.
         outage_memory: Bytes of the streams in an outage of the given length.
-        max_buffer_bytes: Needed for the given outage.
+        max_buffer_bytes: The bytes that the given outage needs.
     """
 
     streams: int
@@ -146,7 +146,7 @@ def _is_flood(load: Load) -> bool:
 
 
 def _processes(load: Load) -> int:
-    """Return the least number of processes that is enough; 0 if no number is."""
+    """Return the smallest number of processes that is enough, or 0 if no number is."""
     few, many = 0, 1
     while not _is_enough(replace(load, processes=many)):
         if load.sticky and many >= load.customers:

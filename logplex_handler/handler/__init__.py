@@ -6,7 +6,7 @@ Must not know: the command line, the receiver for tests.
 
 - `_handler`, `_emitting_handler`: `LogplexHandler`, and its way of taking a record.
 - `arguments`, `options`: the arguments, and the options that they become.
-- `_pipeline`: joins the parts of all other rooms.
+- `_pipeline`, `_inactive`: joins the parts of all other rooms, or counts drops without a URL.
 - `_health`: the handler's metrics about itself.
 - `shutdown`, `uncaught`, `diagnosis`: functions for all handlers of a process, or for its loggers.
 """

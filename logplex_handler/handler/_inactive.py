@@ -28,7 +28,7 @@ class Inactive:
         return True
 
     def begin_shutdown(self) -> None:
-        """Nothing is to be delivered."""
+        """Do nothing, because nothing is to be delivered."""
 
     close = begin_shutdown
 
