@@ -17,10 +17,11 @@ def flush_on_sigterm() -> None:
 
     Heroku stops a process with SIGTERM, and kills it 30 seconds later. On the signal, every
     `Metrics` logs what it has recorded, and every handler is flushed; all of them together take at
-    most the longest `shutdown_timeout` of any handler. Then the previous signal handler is called.
-    Without one, SIGTERM ends the process as usual; if SIGTERM was ignored, it still is. Call this
-    function once, after other signal handlers are set. Forked children inherit it. A signal that
-    interrupts `flush` or `close` in the main thread cannot wait for them, and takes effect at once.
+    most the longest `shutdown_timeout` of any handler, however often the signal comes. Then the
+    previous signal handler is called. Without one, SIGTERM ends the process as usual; if SIGTERM
+    was ignored, it still is. Call this function once, after other signal handlers are set. Forked
+    children inherit it. A signal that interrupts `flush` or `close` in the main thread cannot wait
+    for them, and takes effect at once.
 
     The package never calls this function itself. Servers that turn SIGTERM into an orderly exit,
     such as gunicorn or Celery, do not need it.
@@ -40,8 +41,13 @@ class _FlushFirst:
     def __init__(self, previous: object) -> None:
         self._previous = previous
         self._ends_process = not callable(previous) and previous is not signal.SIG_IGN
+        self._is_flushing = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._is_flushing:
+            # The call that this signal interrupts takes its effect in time.
+            return
+        self._is_flushing = True
         # Whatever is raised meanwhile, by another signal for example, the signal takes its effect.
         try:
             for reporter in all_reporters.all():
@@ -54,6 +60,7 @@ class _FlushFirst:
                     # Closing reports what is not delivered; nothing can do so later.
                     handler.close()
         finally:
+            self._is_flushing = False
             if callable(self._previous):
                 self._previous(number, frame)
             elif self._ends_process:

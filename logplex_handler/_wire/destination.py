@@ -18,8 +18,10 @@ _NOT_IN_URLS = re.compile(r"[\x00-\x20\\\x7f-\x9f]")
 _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 _PRIVATE = "names a private host, and allow_private is not set"
 # The first 96 bits of IPv6 addresses that end with an IPv4 address: "compatible" ones, and those of
-# NAT64 (RFC 6052).
-_WITH_IPV4 = (0, 0x64FF9B << 64)
+# SIIT (RFC 2765) and NAT64 (RFC 6052).
+_WITH_IPV4 = (0, 0xFFFF << 16, 0x64FF9B << 64)
+# The first 48 bits of the NAT64 addresses of a private network (RFC 8215).
+_LOCAL_NAT64 = 0x64FF9B0001
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -238,7 +240,7 @@ def is_public(address: str) -> bool:
             embedded = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if embedded is not None:
             return is_public(str(embedded))
-        if ip.is_site_local:
+        if ip.is_site_local or int(ip) >> 80 == _LOCAL_NAT64:
             return False
     return ip.is_global and not ip.is_multicast
 

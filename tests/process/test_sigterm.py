@@ -130,3 +130,20 @@ kept = Interrupted()
     with LogplexReceiver() as logplex:
         done = run(logplex.url, SIGTERM_SELF.format(before=interrupted, after="time.sleep(10)"))
     assert done.returncode == -signal.SIGTERM
+
+
+def test_sigterm_that_comes_again_neither_prolongs_nor_doubles_what_the_first_one_does():
+    impatient = """
+signal.signal(signal.SIGTERM, lambda number, frame: print("ended"))
+class Impatient(LogplexHandler):
+    def flush(self, timeout=None):
+        if not again:
+            again.append(os.kill(os.getpid(), signal.SIGTERM))
+        return super().flush(timeout)
+again = []
+kept = Impatient()
+"""
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, SIGTERM_SELF.format(before=impatient, after=""))
+        assert [line.text for line in logplex.lines] == ["line"]
+    assert done.stdout == "ended\n"
