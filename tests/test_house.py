@@ -163,11 +163,17 @@ def _too_many_attributes() -> Iterator[str]:
                 yield f"{module.name}: {node.name} has more than {MOST_ATTRIBUTES} attributes"
 
 
-def _without_docstring() -> Iterator[str]:
+def _undescribed() -> Iterator[str]:
     for room in {module.path.parent for module in _modules()}:
         init = room / "__init__.py"
-        if not init.exists() or not ast.get_docstring(ast.parse(init.read_text())):
+        docstring = ast.get_docstring(ast.parse(init.read_text())) if init.exists() else None
+        if not docstring:
             yield f"{room.name}/ has no __init__ with a docstring"
+        elif room != _PACKAGE:
+            modules = [f"`{path.stem}`" for path in room.glob("*.py") if path != init]
+            for part in ("\nComes in: ", "\nGoes out: ", "\nMust not know: ", *modules):
+                if part not in docstring:
+                    yield f"{room.name}/ has no {part.strip()} in the docstring of its __init__"
 
 
 def _upward_imports() -> Iterator[str]:
@@ -249,7 +255,7 @@ def test_the_package_has_few_entries_and_each_has_its_place_in_the_order():
 _RULES = {
     "modules-are-short": _too_long,
     "classes-have-few-attributes": _too_many_attributes,
-    "rooms-say-what-they-are": _without_docstring,
+    "rooms-say-what-they-are": _undescribed,
     "imports-go-one-way": _upward_imports,
     "private-names-are-not-imported": _private_imports,
     "underscores-say-who-imports": _private_modules_named_wrong,
@@ -288,6 +294,17 @@ _BROKEN = {
 }
 
 
+_INIT = '''"""A room.
+
+Comes in: a
+Goes out: b
+Must not know: c
+
+- `{}`
+"""
+'''
+
+
 @pytest.mark.parametrize("rule", _RULES)
 def test_a_rule_sees_what_breaks_it(rule, tmp_path, monkeypatch):
     """And nothing else is wrong with the package that breaks it."""
@@ -295,7 +312,7 @@ def test_a_rule_sees_what_breaks_it(rule, tmp_path, monkeypatch):
     module = tmp_path / name
     module.parent.mkdir(exist_ok=True)
     for folder in {tmp_path, module.parent}:
-        (folder / "__init__.py").write_text(f'"""The room {folder.name}."""\n')
+        (folder / "__init__.py").write_text(_INIT.format(module.stem))
     module.write_text(text)
     monkeypatch.setattr("tests.test_house._PACKAGE", tmp_path)
     _modules.cache_clear()
