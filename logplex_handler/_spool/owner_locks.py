@@ -16,7 +16,7 @@ from logplex_handler._process import forks
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover  # Windows: a spool is refused there
+except ImportError:  # pragma: no cover  # Windows: a spool is rejected there
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".lock"
