@@ -300,7 +300,7 @@ class Accumulator(WakingQueue):
         if self._under_way.locked():
             return
         if not self.entries:
-            self.look_at = self.excess_bytes = self.excess_frames = 0
+            self.look_at = self.heavy = self.heavy_bytes = self.heavy_frames = 0
             if self.allowed and self._pool is not None and not self.in_transit:
                 self._release()
             return

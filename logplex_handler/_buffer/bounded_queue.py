@@ -237,8 +237,8 @@ class BoundedQueue(WeighedQueue):
             size, frames = self.weigh(self.entries[self.weighed])
             if not self._fits(size):
                 self._make_room(size)
-            self.excess_bytes -= max(0, size - LIGHT)
-            self.excess_frames -= frames - 1
+            if size > LIGHT or frames > 1:
+                self._count_heavy(-1, -size, -frames)
             if self._fits(size):
                 self._keep_next(size, frames)
             else:

@@ -215,7 +215,8 @@ class WakingQueue(BoundedQueue):
 
     @property
     def _knows_batch(self) -> bool:
-        return self.woken_for & BATCH != 0
+        is_full_by_bytes = self.known_bytes >= self.limits.batch_bytes
+        return is_full_by_bytes or self.woken_for & BATCH != 0
 
     def _backpressure_of_its_own(self) -> Backpressure:
         if self.backpressure is None:

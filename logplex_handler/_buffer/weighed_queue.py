@@ -2,8 +2,8 @@
 
 Most entries are *light*: they use at most `LIGHT` bytes, and make one packet. They are appended
 without a lock, and are not weighed until they could use too many bytes in total. If they are taken
-as fast as they come, they are never weighed. For other entries, the excess over these limits is
-counted when they are appended, so that they wait like light ones.
+as fast as they come, they are never weighed. The other entries, the *heavy* ones, are
+weighed when they are appended, so that they wait like light ones.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class WeighedQueue:
     only decide how long a flush waits.
 
     Attributes:
-        excess_bytes: The bytes by which the unweighed entries exceed those of light ones.
-        excess_frames: The packets that the unweighed entries make in addition to one each.
+        heavy: The number of heavy entries behind the weighed ones.
+        heavy_bytes: The bytes that these heavy entries use.
+        heavy_frames: The packets that these heavy entries will make.
         taken: The number of entries ever taken, minus those put back.
         weighed: The number of weighed entries, which are at the front.
         weighed_bytes: The bytes that the weighed entries use.
@@ -47,15 +48,15 @@ class WeighedQueue:
     """
 
     __slots__ = (
-        "_marks", "entries", "excess_bytes", "excess_frames", "taken", "usual_bytes", "weigh",
-        "weighed", "weighed_bytes", "weighed_frames",
+        "_marks", "entries", "heavy", "heavy_bytes", "heavy_frames", "taken", "usual_bytes",
+        "weigh", "weighed", "weighed_bytes", "weighed_frames",
     )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
         self.entries: deque[Entry] = deque()
         self.weigh = weigh
         self.taken = self.weighed = self.weighed_bytes = self.weighed_frames = 0
-        self.excess_bytes = self.excess_frames = 0
+        self.heavy = self.heavy_bytes = self.heavy_frames = 0
         self.usual_bytes = LIGHT
         # Marks move when an entry before them is dropped. They are in a tuple, because an empty one
         # takes no memory.
@@ -64,21 +65,26 @@ class WeighedQueue:
     @property
     def known_bytes(self) -> int:
         """The fewest bytes that all entries can use."""
-        return self.weighed_bytes + self.excess_bytes
+        return self.weighed_bytes + self.heavy_bytes
+
+    @property
+    def _light(self) -> int:
+        """The number of entries that are neither weighed nor heavy."""
+        return len(self.entries) - self.weighed - self.heavy
 
     @property
     def most_bytes(self) -> int:
         """The most bytes that all entries can use."""
-        return self.known_bytes + (len(self.entries) - self.weighed) * LIGHT
+        return self.known_bytes + self._light * LIGHT
 
     @property
     def likely_bytes(self) -> int:
         """The bytes that all entries use, if the others are like the weighed ones."""
-        return self.known_bytes + (len(self.entries) - self.weighed) * self.usual_bytes
+        return self.known_bytes + self._light * self.usual_bytes
 
     @property
     def frames(self) -> int:
-        return self.weighed_frames + len(self.entries) - self.weighed + self.excess_frames
+        return self.weighed_frames + self._light + self.heavy_frames
 
     def likely_number(self, size: int) -> int:
         """Return how many of the first entries use this many bytes if all are alike; at least one.
@@ -91,9 +97,14 @@ class WeighedQueue:
     def _append(self, entry: Entry, size: int, frames: int) -> None:
         """Append an entry of any size."""
         # Counted first, so that no interruption takes the entry for a light one.
-        self.excess_bytes += max(0, size - LIGHT)
-        self.excess_frames += frames - 1
+        if size > LIGHT or frames > 1:
+            self._count_heavy(1, size, frames)
         self.entries.append(entry)
+
+    def _count_heavy(self, heavy: int, size: int, frames: int) -> None:
+        self.heavy += heavy
+        self.heavy_bytes += size
+        self.heavy_frames += frames
 
     def _add_mark(self, mark: FlushMark) -> None:
         """Put the mark after all entries; from now on it keeps its place among them."""
@@ -123,7 +134,7 @@ class WeighedQueue:
     def _drop_all(self) -> int:
         number = 0
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
-        self.excess_bytes = self.excess_frames = 0
+        self.heavy = self.heavy_bytes = self.heavy_frames = 0
         while self.entries:
             self.entries.popleft()
             number += 1
@@ -148,7 +159,7 @@ class WeighedQueue:
             The entries, and the bytes of those that are weighed or not light.
         """
         size, frames = self.weighed_bytes, self.weighed_frames
-        excess = excess_frames = heavy = 0
+        heavy = heavy_bytes = heavy_frames = 0
         if number < self.weighed:
             size = frames = 0
             for index in range(number):
@@ -156,13 +167,13 @@ class WeighedQueue:
                 size += more
                 frames += more_frames
         for index in range(self.weighed, number):
-            if excess == self.excess_bytes and excess_frames == self.excess_frames:
+            if heavy == self.heavy:
                 break
             more, more_frames = self.weigh(self.entries[index])
             if more > LIGHT or more_frames > 1:
-                heavy += more
-                excess += max(0, more - LIGHT)
-                excess_frames += more_frames - 1
+                heavy += 1
+                heavy_bytes += more
+                heavy_frames += more_frames
         taken: list[Entry] = []
         try:
             # This is one step, which no signal can interrupt.
@@ -172,9 +183,10 @@ class WeighedQueue:
             self.weighed = max(0, self.weighed - len(taken))
             self.weighed_bytes -= size
             self.weighed_frames -= frames
-            self.excess_bytes -= excess
-            self.excess_frames -= excess_frames
-        return taken, size + heavy
+            self.heavy -= heavy
+            self.heavy_bytes -= heavy_bytes
+            self.heavy_frames -= heavy_frames
+        return taken, size + heavy_bytes
 
     def _return_taken(self, entries: Sequence[Entry]) -> None:
         for entry in reversed(entries):

@@ -92,7 +92,7 @@ def test_an_entry_that_is_not_light_waits_like_one(weight):
     assert queue.most_bytes >= 20 * weight["size"]
     assert len(queue.take(40)) == 40
     assert queue.in_transit_bytes >= 20 * weight["size"]
-    assert (queue.excess_bytes, queue.excess_frames) == (0, 0)
+    assert (queue.heavy, queue.heavy_bytes, queue.heavy_frames) == (0, 0, 0)
 
 
 def test_a_worker_is_woken_for_the_first_light_entry_and_for_a_full_batch():
