@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.nesting import NestedTooDeeply, nested
-from logplex_handler._formatting.value_text import text_of
+from logplex_handler._formatting.value_text import name_of, text_of
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES, in_lines, metrics_text
 
 # `part` is in the parts of a long line.
@@ -42,7 +42,7 @@ def live(key: str, call: Callable[[], object]) -> Live:
         except NestedTooDeeply:
             raise
         except Exception as error:
-            return f"<failed: {type(error).__name__}>"
+            return f"<failed: {name_of(type(error))}>"
 
     return Live(key, ask)
 
@@ -133,6 +133,6 @@ class LineForm:
 
     def failed_message(self, message: object, failure: Exception) -> str:
         """Return the pairs of a message that cannot be formatted: the template and `log_error`."""
-        reason = f"{type(failure).__name__}: {text_of(failure)}"
+        reason = f"{name_of(type(failure))}: {text_of(failure)}"
         template = self.free_text(text_of(message))
         return f"{template} {grammar.pair('log_error', reason)}"

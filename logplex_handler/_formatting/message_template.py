@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar
-from logplex_handler._formatting.value_text import written
+from logplex_handler._formatting.value_text import text_of
 
 # Keys are names only, so that prose, URLs and code with an `=` in it stay free text.
 _KEY = r"[^\W\d][\w.#-]{0,99}"
@@ -132,11 +132,11 @@ def by_position(template: str) -> tuple[str, list[str]] | None:
 def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
     if isinstance(arguments, Mapping):
         if value.whole is not None:
-            return f"{value.key}={grammar.quote(written(arguments[value.whole]))}"
+            return f"{value.key}={grammar.quote(text_of(arguments[value.whole]))}"
         if value.template == "%s":
-            return f"{value.key}={grammar.quote(written(arguments))}"
+            return f"{value.key}={grammar.quote(text_of(arguments))}"
     elif value.template == "%s":
-        return f"{value.key}={grammar.quote(written(arguments[0]))}"
+        return f"{value.key}={grammar.quote(text_of(arguments[0]))}"
     return f"{value.key}={grammar.quote(value.template % arguments)}"
 
 

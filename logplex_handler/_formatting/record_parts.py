@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from logplex_handler._formatting import grammar, tracebacks
-from logplex_handler._formatting.value_text import exact, text_of, unprintable
+from logplex_handler._formatting.value_text import exact, name_of, text_of, unprintable
 from logplex_handler._wire.entry import WIDEST
 from logplex_handler.metrics.metric_pairs import is_metric
 
@@ -124,10 +124,7 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
     if exception is None:
         return []
     kind, error, _ = exception
-    try:
-        name = kind.__name__
-    except Exception:
-        name = unprintable(kind)
+    name = name_of(kind) if isinstance(kind, type) else unprintable(kind)
     text = "" if error is None else error
     return [grammar.pair("error", name), grammar.pair("error_msg", text)]
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.nesting import nested
-from logplex_handler._formatting.value_text import exact, written
+from logplex_handler._formatting.value_text import exact, text_of
 from logplex_handler._wire.entry import ORDINARY_BITS
 from logplex_handler.metrics.metric_pairs import MetricValue
 
@@ -69,10 +69,10 @@ NAMES: dict[str, object] = {
     "quote": grammar.quote,
     "sizeof": sys.getsizeof,
     "small": _SMALL,
+    "text_of": text_of,
     "timezone": timezone,
     "true": "true",
     "uuid": _uuid,
-    "written": written,
 }
 
 _DIGITS = "small[$v] if 0 <= $v < 1000 else $v"
@@ -105,7 +105,7 @@ VALUE_KINDS = (
 METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
-ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(written, $v)")
+ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(text_of, $v)")
 ANYTHING_IN_TEXT = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 REPRESENTED = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(repr, $v))")
 

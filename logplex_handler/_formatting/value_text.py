@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -14,34 +14,28 @@ from typing import Any
 
 
 def text_of(value: object) -> str:
-    """Return the value as text before quoting; see `written`.
-
-    A value that cannot be written becomes `<unprintable TYPE object>`, as in tracebacks, so that
-    the record is not lost.
-    """
-    if type(value) is str:
-        return value
-    try:
-        return written(value)
-    except Exception:
-        return unprintable(value)
-
-
-def written(value: object) -> str:
-    """Return the value as text before quoting. Raises the errors of the value's own code.
+    """Return the value as text before quoting.
 
     None is `null`, and bools are lower-case. A datetime is written in ISO 8601 with a `T`. Dicts,
     lists, tuples, sets and dataclasses are JSON, without the fields that a dataclass's `repr`
     leaves out. All other values, and those whose class has its own `__str__` or `__repr__`, are
     written by `str()`.
+
+    A value whose text fails, or is JSON without end, becomes `<unprintable TYPE object>`, as in
+    tracebacks, so that the record is not lost.
     """
+    if type(value) is str:
+        return value
     if value is None:
         return "null"
     if value is True:
         return "true"
     if value is False:
         return "false"
-    return exact(_writer(type(value))(value))
+    try:
+        return exact(_writer(type(value))(value))
+    except Exception:
+        return unprintable(value)
 
 
 def exact(text: str) -> str:
@@ -51,7 +45,13 @@ def exact(text: str) -> str:
 
 def unprintable(value: object) -> str:
     """Return the text in place of a value that cannot be written, as in tracebacks."""
-    return f"<unprintable {type(value).__name__} object>"
+    return f"<unprintable {name_of(type(value))} object>"
+
+
+def name_of(type_: type) -> str:
+    """Return the name of a class, whatever its metaclass says."""
+    name: str = type.__dict__["__name__"].__get__(type_)
+    return name
 
 
 def _writer_of(type_: type) -> Callable[[Any], str]:
@@ -59,8 +59,8 @@ def _writer_of(type_: type) -> Callable[[Any], str]:
         return type_.isoformat
     if type_ in (str, int, float):
         return str
-    if type_ in _JSON_WRITERS or _is_plain_dataclass(type_):
-        return _json_or_str
+    if type_ in _MAPPINGS or type_ in _SEQUENCES or _is_plain_dataclass(type_):
+        return _json
     if type_.__module__ == "numpy" and type_.__name__ in ("bool", "bool_"):
         return _lower
     return str
@@ -74,52 +74,100 @@ def _lower(value: object) -> str:
     return str(value).lower()
 
 
-def _json_or_str(value: object) -> str:
-    try:
-        return _json(value)
-    except Exception:
-        # The value may contain itself, for example.
-        return str(value)
-
-
 def _json(value: object) -> str:
-    """Return the value as JSON, in less time than `json.dumps` takes for short values."""
-    write = _JSON_WRITERS.get(type(value))
-    return _json_of_other(value) if write is None else write(value)
+    """Return a container as JSON, in less time than `json.dumps` takes for short values."""
+    return _Json().written(value)
 
 
-# The functions copy the items in one step, because another thread may be changing them.
-def _json_of_mapping(value: Mapping[object, object]) -> str:
-    return _json_object([(text_of(key), inner) for key, inner in [*value.items()]])
+class _TooLong(Exception):
+    """The JSON would repeat more than `_MOST_REPEATED` characters."""
 
 
-def _json_of_sequence(value: Iterable[object]) -> str:
-    return f"[{','.join([_json(inner) for inner in [*value]])}]"
+class _Json:
+    """Writes a container and those within."""
+
+    __slots__ = ("_is_open", "_left")
+
+    def __init__(self) -> None:
+        self._left = _MOST_REPEATED
+        # The containers, by `id`, and whether they are being written just now.
+        self._is_open: dict[int, bool] = {}
+
+    def written(self, value: Any) -> str:
+        type_ = type(value)
+        # Another thread may be changing the items, so they are copied in one step.
+        if type_ in _SEQUENCES:
+            return self._container(value, [*value])
+        if type_ in _MAPPINGS:
+            items = [*value.items()]
+            keys = [key if type(key) is str else _text_of_key(key) for key, _ in items]
+            return self._container(value, [inner for _, inner in items], keys)
+        if _writer(type_) is _json:
+            keys = [field.name for field in dataclasses.fields(value) if field.repr]
+            return self._container(value, [getattr(value, key) for key in keys], keys)
+        return encode_basestring(text_of(value))
+
+    def _container(self, value: object, values: list[object], keys: list[str] | None = None) -> str:
+        identity = id(value)
+        is_open = self._is_open.get(identity)
+        if is_open:
+            return '"..."'
+        self._is_open[identity] = True
+        left = self._left
+        texts = [
+            self.written(inner) if (write := _SCALARS.get(type(inner))) is None else write(inner)
+            for inner in values
+        ]
+        self._is_open[identity] = False
+        if keys is None:
+            text = f"[{','.join(texts)}]"
+        else:
+            both = zip(keys, texts, strict=True)
+            text = f"{{{','.join([f'{encode_basestring(key)}:{text}' for key, text in both])}}}"
+        if is_open is not None:
+            # The text holds those of the containers within, which were subtracted before.
+            self._left = left - len(text)
+            if self._left < 0:
+                raise _TooLong
+        return text
 
 
-def _json_of_other(value: Any) -> str:
-    if not isinstance(value, type) and _is_plain_dataclass(type(value)):
-        shown = [field.name for field in dataclasses.fields(value) if field.repr]
-        return _json_object([(name, getattr(value, name)) for name in shown])
-    return encode_basestring(text_of(value))
+def _text_of_key(key: object) -> str:
+    """Return a key of a mapping as text, which is not JSON.
+
+    JSON in a key that is in the JSON of a key would have twice as many escapes at each level.
+    """
+    if _writer(type(key)) is not _json:
+        return text_of(key)
+    try:
+        return str(key)
+    except Exception:
+        return unprintable(key)
 
 
-def _json_object(items: list[tuple[str, object]]) -> str:
-    pairs = [f"{encode_basestring(key)}:{_json(inner)}" for key, inner in items]
-    return f"{{{','.join(pairs)}}}"
+def _int(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        # The number has more digits than Python converts to text.
+        return encode_basestring(unprintable(value))
 
+
+# The most characters of the texts of containers that were written before: a few containers that are
+# in each other several times can make a text without end.
+_MOST_REPEATED = 1_000_000
 
 # Exactly these types: a subclass may have its own text, which hides something.
-_JSON_WRITERS: dict[type, Callable[[Any], str]] = {
+_SCALARS: dict[type, Callable[[Any], str]] = {
     str: encode_basestring,
-    int: str,
+    int: _int,
     # JSON has no infinity.
     float: lambda value: str(value) if math.isfinite(value) else f'"{value}"',
     bool: _lower,
     NoneType: lambda _: "null",
-    **dict.fromkeys([dict, OrderedDict, defaultdict, Counter], _json_of_mapping),
-    **dict.fromkeys([list, tuple, set, frozenset, deque], _json_of_sequence),
 }
+_MAPPINGS = frozenset({dict, OrderedDict, defaultdict, Counter})
+_SEQUENCES = frozenset({list, tuple, set, frozenset, deque})
 
 
 def _is_plain_dataclass(type_: type) -> bool:

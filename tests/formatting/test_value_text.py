@@ -53,9 +53,14 @@ class Silent:
     password: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Named:
     name: str
+
+
+@dataclass(eq=False)
+class City:
+    roads: dict[object, object] = field(default_factory=dict)
 
 
 @dataclass(repr=False)
@@ -115,6 +120,7 @@ class Colour(enum.Enum):
     RED = 1
 
 
+KEYED = """{"Named(name='x')":1,"(1, '2')":2,"2026-01-02T03:04:05+00:00":3,"true":4}"""
 SELF: list[object] = [1]
 SELF.append(SELF)
 
@@ -160,7 +166,8 @@ SELF.append(SELF)
         (PurePosixPath("/a b"), "/a b"),
         (b"x", "b'x'"),
         (Order, str(Order)),
-        (SELF, "[1, [...]]"),
+        ({Named("x"): 1, (1, "2"): 2, MOMENT: 3, True: 4}, KEYED),
+        (SELF, '[1,"..."]'),
     ],
 )
 def test_a_value_is_written_alike_wherever_it_is_a_value(value, text):
@@ -223,14 +230,90 @@ def test_a_bool_of_numpy_is_written_like_any_other():
 
 
 def test_a_value_that_holds_itself_many_times_comes_to_an_end():
-    """It is written as Python does it."""
+    """Each time it is `...`."""
     twice: list[object] = []
     twice += [twice, twice]
-    assert text_of(twice) == "[[...], [...]]"
+    assert text_of(twice) == '["...","..."]'
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
     assert text_of(deep) == "<unprintable list object>"
+
+
+def test_keys_within_keys_have_their_escapes_once():
+    """JSON in JSON would have twice as many at each level, and a cycle no end."""
+    chain = City()
+    for _ in range(20):
+        chain = City({chain: 1})
+    assert len(text_of(chain)) < 2 * len(repr(chain))
+    one, other = City(), City()
+    one.roads[other] = other.roads[one] = 7
+    assert text_of(one) == '{"roads":{"City(roads={City(roads={...: 7}): 7})":7}}'
+
+
+def _doubled(make, levels):
+    inner: object = make(1, 2)
+    for _ in range(levels):
+        inner = make(inner, inner)
+    return inner
+
+
+def _connected():
+    cities = [City() for _ in range(12)]
+    for city in cities:
+        city.roads.update(enumerate(cities))
+    return cities[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _doubled(lambda *both: [*both], 40),
+        _doubled(lambda one, other: {"a": one, "b": other}, 40),
+        _doubled(Order, 40),
+        _doubled(lambda *both: [[], *both], 900),
+        _connected(),
+        [["x" * 1_000_000]] * 3,
+    ],
+    ids=["lists", "dicts", "dataclasses", "deep", "a graph", "long texts"],
+)
+def test_a_value_whose_text_has_no_end_is_not_written(value):
+    """A few objects that hold each other several times have texts that no memory holds."""
+    assert text_of(value) == f"<unprintable {type(value).__name__} object>"
+
+
+def test_a_container_that_is_in_another_twice_is_written_twice():
+    """It does not hold itself."""
+    inner = [1]
+    assert text_of([inner, {"a": inner}]) == '[[1],{"a":[1]}]'
+
+
+class Nameless(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError
+
+
+class Broken(metaclass=Nameless):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("name", ["Broken", "int"])
+def test_a_value_whose_text_fails_costs_no_other_value(name):
+    """Wherever it is a whole value, also in compiled call sites."""
+    value = {"Broken": Broken(), "int": 2**20000}[name]
+    expected = [("user", "bob"), ("at", f"<unprintable {name} object>")]
+    assert pairs("user=%s at=%s", "bob", value) == expected
+    assert pairs("user=%(u)s at=%(v)s", {"u": "bob", "v": value}) == expected
+    assert pairs({"user": "bob", "at": value}) == expected
+    made = make("user=%s at=%s", ("bob", value))
+    formatter = KeyValueFormatter()
+    codec = codec_that_knows(made, formatter=formatter)
+    entry, _ = codec.entry(made, formatter)
+    assert is_compiled(entry)
+    assert frames(codec, entry) == formatted(made, formatter)
+    assert text_of([value, 1]) == f'["<unprintable {name} object>",1]'
 
 
 TEXTS = st.text(max_size=9)
