@@ -32,7 +32,7 @@ def run(*arguments, url="", stdin=b"", environ=None, **options):
         input=stdin,
         capture_output=True,
         env=environment(url, **(environ or {})),
-        timeout=25,
+        timeout=100,
         check=False,
         **options,
     )
@@ -67,4 +67,4 @@ def started(*arguments, url="", **options):
             finally:
                 process.kill()
     finally:
-        process.wait(15)
+        process.wait(100)

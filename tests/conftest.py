@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from logplex_handler._sender import retry_policy
 from logplex_handler.handler._handler import all_handlers
 from logplex_handler.streams import current
+from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._behaviour import Tokens
 
 # A failed assertion of a shared module shows its values, as one of a test does.
@@ -35,6 +36,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+
+# What must come is waited for as long as a busy machine needs; the wait ends as soon as it has.
+LogplexReceiver.wait_for.__defaults__ = (60.0,)
 
 # Every token of every receiver, as it could be printed.
 _secrets: set[str] = set()

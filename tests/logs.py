@@ -44,10 +44,11 @@ def own_logger(level=logging.DEBUG):
 def logging_to(url, *, formatter=None, **options):
     """A logger and its handler for the URL, which is closed at the end.
 
-    The text sent is the message alone, unless a formatter is given.
+    The text sent is the message alone, unless a formatter is given. `flush()` and closing wait for
+    what a busy machine delivers late.
     """
     with own_logger() as logger:
-        handler = LogplexHandler(url, **options)
+        handler = LogplexHandler(url, **{"shutdown_timeout": 30, **options})
         handler.setFormatter(formatter or logging.Formatter("%(message)s"))
         logger.addHandler(handler)
         try:
@@ -102,8 +103,11 @@ def balanced(stats: Stats) -> bool:
     return stats.accepted == stats.delivered + stats.pending + sum(stats.dropped.values())
 
 
-def wait_until(condition, seconds=15.0):
-    """Whether the condition came to hold in so many seconds."""
+def wait_until(condition, seconds=60.0):
+    """Whether the condition came to hold in so many seconds.
+
+    What must come is waited for as long as by default: the wait ends as soon as it is there.
+    """
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -98,7 +98,7 @@ class Server:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in self._threads:
-            thread.join(15)
+            thread.join(100)
 
     def _accept(self) -> None:
         while True:

@@ -73,7 +73,7 @@ def test_without_valgrind_the_guard_fails_unless_told_otherwise(more, status, tm
         env={**os.environ, "PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=100,
         check=False,
     )
     assert done.returncode == status
@@ -103,7 +103,7 @@ def test_the_costs_of_metrics_are_measured_beside_others():
         [sys.executable, BENCHMARKS / "metrics.py", "--calls=50", "--rounds=2"],
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr

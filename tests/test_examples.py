@@ -129,7 +129,7 @@ def run_program(path, **variables):
         env=environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables,
         capture_output=True,
         encoding="utf-8",
-        timeout=25,
+        timeout=100,
         check=False,
     )
 

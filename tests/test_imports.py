@@ -12,6 +12,7 @@ import typing
 import pytest
 
 import logplex_handler
+from logplex_handler.testing import LogplexReceiver
 
 # What takes longest to import.
 HTTP = {"requests", "urllib3", "http.client", "ssl", "gzip"}
@@ -41,7 +42,7 @@ def imported_by(script):
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=True,
     )
     return set(json.loads(done.stdout))
@@ -131,7 +132,7 @@ def test_nothing_is_imported_by_a_worker(tmp_path):
         [sys.executable, "-W", "error", "-c", program, tmp_path / "spool"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=True,
     )
     assert [one for one in done.stdout.split() if "encodings" not in one] == []
@@ -187,25 +188,24 @@ def test_threads_that_use_a_name_first_at_the_same_moment_find_it():
 
 
 def test_the_first_handler_may_be_made_as_the_program_ends():
-    """Where no thread can be started any more, from Python 3.12 on."""
+    """Where no thread can be started any more, on Python 3.12."""
     program = """
-    import atexit, logging
+    import atexit, logging, sys
     import logplex_handler
-    from logplex_handler.testing import LogplexReceiver
-    logplex = LogplexReceiver().start()
     def end():
         logger = logging.getLogger("app")
-        logger.addHandler(logplex_handler.LogplexHandler(logplex.url))
+        logger.addHandler(logplex_handler.LogplexHandler(sys.argv[1]))
         logger.warning("late")
-        logger.handlers[0].flush()
-        assert len(logplex.lines) == 1, logplex.lines
+        assert logger.handlers[0].flush()
     atexit.register(end)
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    with LogplexReceiver() as logplex:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(program), logplex.url],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(logplex.lines) == 1

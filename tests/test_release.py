@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(script, *arguments):
     command = [sys.executable, ROOT / ".ci" / script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def copy(tmp_path):
         heading = re.escape(f"## [{__version__}]")
         changelog.write_text(re.sub(f"{heading}.*", dates, text), encoding="utf-8")
         command = [sys.executable, tmp_path / ".ci" / "release_version.py", tag]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     return for_tag
 

@@ -80,8 +80,9 @@ class CompiledCallSites:
         # wait.
         self._retired: set[CallSite] = set()
         self._packet = packet
-        # The numbers start above the small integers, of which Python keeps one object each.
-        self._numbers = itertools.count(1000)
+        # The numbers start above the small integers, of which Python keeps one object each: up to
+        # 256, and from Python 3.15 on up to 1,024.
+        self._numbers = itertools.count(10_000)
 
     def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
         """Compile the call site of a typical record, or return None if that is not possible."""

@@ -99,13 +99,13 @@ def test_a_caller_that_waits_for_room_goes_on_when_a_batch_is_settled():
     time.sleep(0.05)
     assert waiting.is_alive()
     queue.settle(delivered=1)
-    waiting.join(15)
+    waiting.join(100)
     assert not waiting.is_alive()
     queue.put(entry("b"))
     waiting = threading.Thread(target=queue.wait_for_room, args=(10, 20))
     waiting.start()
     queue.reject_from_now("closed")
-    waiting.join(15)
+    waiting.join(100)
     assert not waiting.is_alive()
 
 

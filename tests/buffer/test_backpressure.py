@@ -71,7 +71,7 @@ def test_a_burst_of_many_threads_loses_nothing():
             worker.start()
         for worker in workers:
             worker.join()
-        assert handler.flush(25)
+        assert handler.flush(100)
         stats = handler.stats()
     assert stats.delivered == threads * each
     assert balanced(stats)
@@ -91,7 +91,7 @@ def test_a_burst_of_long_records_loses_nothing():
         text = "the parcel waits " * 1200
         for number in range(1500):
             logger.info("order %s shipped: %s", number, text)
-        assert handler.flush(25)
+        assert handler.flush(100)
         stats = handler.stats()
     assert stats.delivered == 1500
     assert balanced(stats)

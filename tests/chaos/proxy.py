@@ -66,7 +66,7 @@ class Proxy:
         self._over.set()
         self._cut_all()
         for thread in list(self._threads):
-            thread.join(10)
+            thread.join(100)
         self._listener.close()
 
     def _cut_all(self) -> None:

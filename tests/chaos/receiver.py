@@ -136,13 +136,13 @@ class Receiver:
     def close(self) -> None:
         """End all connections and threads."""
         self._over.set()
-        self._threads[0].join(10)
+        self._threads[0].join(100)
         with self._lock:
             for connection in self._sockets:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads[1:]:
-            thread.join(10)
+            thread.join(100)
         self._listener.close()
         with suppress(OSError):
             self._elsewhere.accept()[0].close()

@@ -39,7 +39,7 @@ class Receiving:
     def end(self):
         """Stop it; its output and its errors."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
+        assert self.process.wait(100) == 0
         return self.shown, self.process.stderr.read().decode()
 
 
@@ -52,5 +52,5 @@ def receiving(tmp_path, *arguments):
             *("receive", "--port", "0", "--url-file", str(url_file), *arguments), stdout=file
         ) as process,
     ):
-        assert wait_until(url_file.exists, 10), process.poll()
+        assert wait_until(url_file.exists), process.poll()
         yield Receiving(process, url_file.read_text().strip(), shown)

@@ -15,7 +15,7 @@ def demo(*arguments, **options):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=100,
         **options,
     )
 
@@ -86,7 +86,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=100,
         cwd=tmp_path,
     )
     assert done.stderr == ""

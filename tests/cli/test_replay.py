@@ -22,7 +22,7 @@ def test_what_is_recorded_can_be_sent_again(tmp_path):
         with logging_to(local.url, token_as_appname=True) as (logger, handler):
             for number in range(5):
                 logger.info("n=%d", number)
-                assert handler.flush(10)
+                assert handler.flush(100)
         while local.post(body("wrong count"), 2).status_code == 503:
             pass
         local.end()

@@ -34,14 +34,14 @@ def process_status(process, field, base=10):
 
 def wait_for_signal_handlers(process):
     bit = 1 << (signal.SIGTERM - 1)
-    assert wait_until(lambda: process_status(process, "SigCgt", 16) & bit, 15)
+    assert wait_until(lambda: process_status(process, "SigCgt", 16) & bit)
 
 
 def wait_for_polling(process):
     """Wait until it has looked for its file, which it does before each time it sleeps."""
     wait_for_signal_handlers(process)
     before = process_status(process, "voluntary_ctxt_switches")
-    assert wait_until(lambda: process_status(process, "voluntary_ctxt_switches") >= before + 3, 15)
+    assert wait_until(lambda: process_status(process, "voluntary_ctxt_switches") >= before + 3)
 
 
 def texts(logplex):
@@ -156,7 +156,7 @@ def test_a_signal_sends_what_is_there_and_ends(logplex, number):
         time.sleep(0.1)
         process.stdin.write(b"after\n")
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(100) == 0
         assert process.stderr.read() == b""
     assert texts(logplex) == ["before", "after"]
 
@@ -173,7 +173,7 @@ def test_a_program_that_never_ends_is_read_for_so_long_and_nothing_is_lost():
         endless.stdout.close()
         assert wait_until(lambda: taken)
         process.send_signal(signal.SIGTERM)
-        status = process.wait(20)
+        status = process.wait(100)
         endless.kill()
         assert (process.stderr.read(), status) == (b"", 0)
         assert sum(taken) > 1_000
@@ -197,7 +197,7 @@ def test_lines_that_wait_for_room_do_not_put_the_end_off(tmp_path, end):
             process.send_signal(signal.SIGTERM)
         else:
             cat.kill()
-        assert process.wait(15) == 1
+        assert process.wait(100) == 1
         assert b"lines not delivered" in process.stderr.read()
         cat.kill()
 
@@ -216,7 +216,7 @@ def test_a_second_signal_does_not_wait():
         time.sleep(0.3)
         with stopwatch() as watch:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 1
+            assert process.wait(100) == 1
             assert watch.seconds < 6
         assert b"1 of 1 lines not delivered" in process.stderr.read()
 
@@ -225,7 +225,7 @@ def test_a_program_that_ends_and_a_closed_stderr_are_no_trouble(logplex):
     """`yes | head | send 2>&-` is as quiet as it should be."""
     command = f"yes n=1 | head -n 2000 | {' '.join(COMMAND)} send 2>&-"
     done = subprocess.run(
-        command, shell=True, env=environment(logplex.url), timeout=20, check=False
+        command, shell=True, env=environment(logplex.url), timeout=100, check=False
     )
     assert done.returncode == 0
     assert len(logplex.lines) == 2_000
@@ -241,7 +241,7 @@ def test_closed_standard_streams_are_no_trouble(logplex, closed, status):
         shell=True,
         env=environment(logplex.url),
         stderr=subprocess.PIPE,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert done.returncode == status
@@ -270,7 +270,7 @@ def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_pa
         log.write_text("4\n")
         assert logplex.wait_for(5)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(100) == 0
     assert texts(logplex) == ["one", "two, in parts", "late", "three", "4"]
 
 
@@ -282,7 +282,7 @@ def test_follow_waits_for_a_file_and_reads_it_from_the_start(logplex, tmp_path):
         log.write_text("first\nunfinished")
         assert logplex.wait_for(1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(100) == 0
     assert texts(logplex) == ["first", "unfinished"]
 
 
@@ -293,7 +293,7 @@ def test_follow_from_start_sends_what_is_there(logplex, tmp_path):
     with started("send", "--follow", str(log), "--from-start", url=logplex.url) as process:
         assert logplex.wait_for(1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(100) == 0
     assert texts(logplex) == ["old"]
 
 
@@ -312,18 +312,18 @@ def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path)
             yield process
 
     with receiver("0", "--url-file", str(url_file)) as first:
-        assert wait_until(url_file.exists, 10)
+        assert wait_until(url_file.exists)
         url = url_file.read_text().strip()
         with started("send", url=url) as sender:
             sender.stdin.write(b"".join(b"n=%d\n" % n for n in range(count // 2)))
             sender.stdin.flush()
-            assert wait_until(lambda: b"n=9\n" in shown.read_bytes(), 15)
+            assert wait_until(lambda: b"n=9\n" in shown.read_bytes())
             first.kill()
             first.wait()
             with receiver(url.rpartition(":")[2].partition("/")[0]):
                 sender.stdin.write(b"".join(b"n=%d\n" % n for n in range(count // 2, count)))
                 sender.stdin.close()
-                assert sender.wait(25) == 0
+                assert sender.wait(100) == 0
     came = [int(number) for number in re.findall(rb" n=(\d+)\n", shown.read_bytes())]
     assert set(came) == set(range(count))
 

@@ -92,7 +92,7 @@ def run(*command, **variables):
         env=environ | variables | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert (finished.returncode, finished.stderr) == (0, "")

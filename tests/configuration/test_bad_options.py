@@ -224,7 +224,7 @@ def test_a_program_that_ends_by_a_bad_option_shows_one_traceback():
         env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert (finished.returncode, finished.stderr.count("Traceback (most")) == (1, 1)

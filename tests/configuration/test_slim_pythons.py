@@ -30,7 +30,7 @@ def run_without(missing, program, *arguments):
         [sys.executable, "-W", "error", "-c", text, *arguments],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

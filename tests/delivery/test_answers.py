@@ -285,7 +285,7 @@ def test_a_packet_at_fault_is_found_without_another_one(short_waits):
     with logging_to_server(accept, flush_interval=0.05) as (server, logger, handler):
         server.steps[0] = refusing(b"bad", 403)(server)
         logger.info("bad")
-        assert handler.flush(20)
+        assert handler.flush(100)
         stats = handler.stats()
     assert (stats.delivered, stats.dropped) == (0, {"refused": 1})
     assert texts(server.received[3].body) == [b"count#logplex_handler.probe=1"]
@@ -304,7 +304,7 @@ def test_a_packet_at_fault_is_found_after_a_look_up_that_changed_nothing(short_w
         with logging_to(None, streams=url_for, flush_interval=60) as (logger, handler):
             for number in range(200):
                 logger.info("line %d", number, extra={"logplex_stream": "a"})
-            assert handler.flush(20)
+            assert handler.flush(100)
             stats = handler.stats()
     assert (stats.delivered, stats.dropped) == (199, {"refused": 1})
     assert asked == ["a", "a"]

@@ -19,7 +19,7 @@ def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(cap
     released = threading.Event()
 
     def wait(connection):
-        released.wait(10)
+        released.wait(100)
         answer(503)(connection)
 
     dropped = []

@@ -106,7 +106,7 @@ def test_under_backlog_batches_grow_beyond_batch_size():
     released = threading.Event()
 
     def slow_accept(connection):
-        released.wait(15)
+        released.wait(100)
         accept(connection)
 
     with logging_to_server(slow_accept, accept, batch_size=10, flush_interval=60) as (

@@ -102,7 +102,7 @@ def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_itself(is_changin
         logger.info("two")
         changing = accumulator._under_way if is_changing else nullcontext()
         with accumulator.lock, accumulator.lock, changing:
-            assert handler.flush(10)
+            assert handler.flush(100)
         # It is held again until the interrupted call is over, and free from then on.
         assert not accumulator.lock._is_owned()
         assert [line.text for line in logplex.lines] == ["one", "two"]

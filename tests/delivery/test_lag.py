@@ -32,7 +32,7 @@ def test_the_lag_is_the_age_of_the_oldest_record(tmp_path, stored):
         assert stored or until - after - 0.1 <= lag
         assert lag <= since - before + 0.1
         server.steps[:] = [accept]
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert wait_until(lambda: not handler.stats().pending)
         assert handler.stats().lag == 0
 
@@ -82,11 +82,11 @@ def test_a_receiver_that_is_too_slow_is_said_once(monkeypatch, capsys):
         ) as (logger, handler):
             for stream in streams:
                 logger.info("hello", extra={"logplex_stream": stream})
-            assert handler.flush(20)
+            assert handler.flush(100)
             # Now all URLs are known, which takes its time too.
             for stream in streams:
                 logger.info("hello", extra={"logplex_stream": stream})
-            assert handler.flush(20)
+            assert handler.flush(100)
         assert handler.stats().delivered == 40
     said = capsys.readouterr().err
     assert said.count(" s behind, though no request fails: raise `workers` (now 1)") == 1
@@ -99,7 +99,7 @@ def test_what_an_outage_explains_is_not_said_again(monkeypatch, capsys):
         logger.info("hello")
         assert wait_until(lambda: handler.stats().lag > 1)
         server.steps[:] = [accept]
-        assert handler.flush(10)
+        assert handler.flush(100)
     assert "behind" not in capsys.readouterr().err
 
 

@@ -96,7 +96,7 @@ class Storm(Server):
         elif fault == "hang_up_after_the_body":
             connection.shutdown(socket.SHUT_RDWR)
         elif fault in ("no_answer", "no_answer_but_routed"):
-            self.stopped.wait(10)
+            self.stopped.wait(100)
         elif fault == "trickle":
             for byte in b"HTTP/1.1 503 X\r\nX: " + b"x" * 60:
                 connection.sendall(bytes([byte]))

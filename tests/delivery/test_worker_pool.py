@@ -187,7 +187,7 @@ def test_of_all_idle_workers_only_two_wake_for_what_is_due_next():
     ):
         for token in tokens:
             logger.info("line", extra=to(token))
-        assert handler.flush(20)
+        assert handler.flush(100)
         pool = handler._pipeline._worker_pool
         assert wait_until(lambda: len(pool._wakes_at) == len(pool._workers) > 2)
         with pool._lock:

@@ -39,7 +39,7 @@ class _Conversation(BaseHTTPRequestHandler):
         if not self.server.events:
             # As Lambda does: the machine is frozen until there is another event.
             self.server.finished.set()
-            threading.Event().wait(30)
+            threading.Event().wait(100)
         number, event = self.server.events.pop(0)
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{number}")
@@ -91,10 +91,10 @@ def test_all_has_arrived_when_the_answer_is_given():
             text=True,
         )
         try:
-            assert runtime.finished.wait(20)
+            assert runtime.finished.wait(100)
         finally:
             function.send_signal(signal.SIGKILL)
-            _, said = function.communicate(timeout=10)
+            _, said = function.communicate(timeout=100)
             runtime.shutdown()
             runtime.server_close()
         lines = [line.text for line in logplex.lines]

@@ -80,7 +80,7 @@ def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str =
         cwd=cwd,
         capture_output=True,
         encoding="utf-8",
-        timeout=25,
+        timeout=100,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

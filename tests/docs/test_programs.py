@@ -71,9 +71,9 @@ def _running(server: Block, port: str, registry: Path, environ: dict[str, str]) 
     )
     if str(server.says).startswith("worker"):
         # Before that, SIGTERM would end it at once.
-        is_up = wait_until(lambda: _catches_sigterm(process.pid), 20)
+        is_up = wait_until(lambda: _catches_sigterm(process.pid))
     else:
-        is_up = wait_until(lambda: _listens(port), 20)
+        is_up = wait_until(lambda: _listens(port))
     try:
         if is_up:
             yield
@@ -81,7 +81,7 @@ def _running(server: Block, port: str, registry: Path, environ: dict[str, str]) 
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            said, _ = process.communicate(timeout=15)
+            said, _ = process.communicate(timeout=100)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -98,7 +98,7 @@ def _run(commands: str, registry: Path, environ: dict[str, str]) -> None:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=100,
         check=False,
     )
     print(finished.stdout, finished.stderr)
@@ -156,7 +156,7 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
         for client in clients:
             _run(client.text.replace(PORT, port), registry, environ)
         if server is not None and "waited for" in str(server.says):
-            wait_until(lambda: not _missing(expected, logplex), 20)
+            wait_until(lambda: not _missing(expected, logplex))
         stack.close()
         missing = _missing(expected, logplex)
         assert not missing, "\n".join(_shown(logplex))

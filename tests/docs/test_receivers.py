@@ -29,7 +29,7 @@ def sent_by(example: str, variable: str, path: str) -> Received:
             env=environ | {variable: url},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=100,
             check=False,
         )
         assert (finished.returncode, finished.stderr) == (0, "")

@@ -128,7 +128,7 @@ class Sent:
 
     def packets(self):
         """All packets, strictly read, in order."""
-        assert self.handler.flush(10)
+        assert self.handler.flush(100)
         assert self.receiver.violations == ()
         requests = self.receiver.requests
         assert {request.status for request in requests} <= {204}
@@ -318,7 +318,7 @@ def test_small_and_compressed_packets_lose_nothing():
     with Sent(max_packet_bytes=2_048, compress=True, max_batch_bytes=5_000, batch_size=3) as sent:
         for text in TEXTS[::9]:
             sent.logger.info("user=%s", text)
-        assert sent.handler.flush(10)
+        assert sent.handler.flush(100)
         assert sent.receiver.violations == ()
         lines = strict.lines(line.text for line in sent.receiver.lines)
         check(lines, [[("user", shown(text))] for text in TEXTS[::9]])

@@ -251,7 +251,6 @@ def test_templates_of_any_length_are_read_alike(length):
     assert pairs(template, "1 c=2") == [("a", "1 c=2"), ("b", "x" * (length - 7))]
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "message", ["a=" * 500_000, "a=1 " * 100_000 + "!", 'a="' * 300_000, "a" * 1_000_000]
 )

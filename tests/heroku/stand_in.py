@@ -90,7 +90,7 @@ class Heroku:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(15)
+        self._thread.join(100)
 
     def _serve(self, http):
         body = http.rfile.read(int(http.headers.get("Content-Length", "0"))).decode()
@@ -100,7 +100,7 @@ class Heroku:
             self.asked.append(asked)
             planned = self.planned.popleft() if self.planned else None
         if isinstance(planned, threading.Event):
-            planned.wait(20)
+            planned.wait(100)
             planned = None
         elif isinstance(planned, float):
             time.sleep(planned)

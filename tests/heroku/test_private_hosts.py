@@ -84,7 +84,7 @@ def test_a_name_with_a_private_address_is_not_connected_to(monkeypatch, capsys, 
         with logging_to(None, **options) as (logger, handler):
             logger.info("hello", extra={"logplex_stream": "a"})
             if allow_private:
-                assert handler.flush(10)
+                assert handler.flush(100)
             else:
                 assert wait_until(lambda: handler.stats().retries or handler.stats().requests)
                 assert not handler.flush(0.2)
@@ -110,7 +110,7 @@ def test_an_open_connection_to_a_private_host_is_not_used_for_a_customer(monkeyp
         options = {"streams": streams, "allow_http": True, "shutdown_timeout": 0.5, "workers": 1}
         with logging_to(None, **options) as (logger, handler):
             logger.info("mine", extra={"logplex_stream": "own"})
-            assert handler.flush(10)
+            assert handler.flush(100)
             logger.info("hello", extra={"logplex_stream": "customer"})
             assert wait_until(lambda: handler.stats("customer").requests)
             handler.flush(0.2)

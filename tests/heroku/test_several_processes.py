@@ -70,7 +70,7 @@ def test_heroku_is_asked_once_for_one_rotation(example, tmp_path):
         printed = [process.stdout.read().split() for process in processes]
         for process in processes:
             process.stdout.close()
-        assert [process.wait(20) for process in processes] == [0] * PROCESSES
+        assert [process.wait(100) for process in processes] == [0] * PROCESSES
         assert [words[-1] for words in printed] == ["t.new-secret"] * PROCESSES
         assert len(heroku.looked_up) == 1
         assert sum(words.count("stored") for words in printed) == 1

@@ -152,7 +152,7 @@ def test_many_threads_refresh_one_token_once():
         together = threading.Barrier(8)
 
         def look_up(number):
-            together.wait(15)
+            together.wait(100)
             return api.refresh(number % 2, OLD)
 
         with ThreadPoolExecutor(8) as threads:
@@ -196,7 +196,7 @@ def test_a_child_forked_during_a_look_up_looks_up_by_itself():
             os._exit(0 if api.refresh("one", OLD) else 1)
         _, status = os.waitpid(pid, 0)
         release.set()
-        thread.join(15)
+        thread.join(100)
     assert status == 0
 
 

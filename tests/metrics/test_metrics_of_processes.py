@@ -45,7 +45,7 @@ def program(text, url, **variables):
         env=environ,
         capture_output=True,
         text=True,
-        timeout=28,
+        timeout=100,
         check=False,
     )
 

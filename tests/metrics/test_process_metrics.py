@@ -154,11 +154,11 @@ def test_a_loop_that_is_blocked_now_is_late_already():
         async def main():
             await asyncio.sleep(0.01)
             blocked.set()
-            block.wait(10)
+            block.wait(100)
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
         thread.start()
-        blocked.wait(10)
+        blocked.wait(100)
 
         def late():
             metrics.report()

@@ -85,11 +85,11 @@ def test_close_does_not_wait_for_ever_for_what_hangs(monkeypatch, capsys):
 
     def function():
         asked.set()
-        hang.wait(20)
+        hang.wait(100)
 
     with recording(interval=0.05) as (metrics, lines):
         metrics.sample("hanging", function)
-        assert asked.wait(15)
+        assert asked.wait(100)
         metrics.count("x", 3)
         metrics.close()
         assert lines.sums() == {"x": 3}
@@ -155,14 +155,14 @@ def test_what_was_taken_just_before_close_is_reported():
         def begin_late(which):
             if which is meter:
                 taken.set()
-                closed.wait(15)
+                closed.wait(100)
             begin(which)
 
         metrics.count("other")
         metrics._reporter.begin = begin_late
         thread = threading.Thread(target=meter.count, args=("x",))
         thread.start()
-        assert taken.wait(15)
+        assert taken.wait(100)
         metrics.close()
         closed.set()
         thread.join()

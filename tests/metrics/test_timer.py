@@ -167,13 +167,13 @@ def test_threads_share_a_timer(clock):
         def work():
             with timer:
                 began.set()
-                end.wait(10)
+                end.wait(100)
 
         with timer:
             clock[0] = 10
             thread = threading.Thread(target=work)
             thread.start()
-            began.wait(10)
+            began.wait(100)
             clock[0] = 30
             with timer:
                 clock[0] = 31

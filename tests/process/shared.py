@@ -16,7 +16,7 @@ logger.addHandler(handler)
 """
 
 
-def run(url, script, *, timeout=20, **options):
+def run(url, script, *, timeout=100, **options):
     """Run a program whose `logger` sends to the URL; its exit status and its output."""
     program = PREAMBLE.replace("OPTIONS", repr(options)) + textwrap.dedent(script)
     return subprocess.run(

@@ -44,7 +44,7 @@ def test_no_thread_that_is_started_meanwhile_has_the_value(var):
     gone_on = threading.Event()
 
     def later():
-        gone_on.wait(10)
+        gone_on.wait(100)
         return var.get()
 
     found = []

@@ -126,7 +126,7 @@ def test_a_platform_without_fork_hooks_works():
             env={**os.environ, "LOGPLEX_URL": logplex.url},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=100,
             check=False,
         )
         lines = [line.text for line in logplex.lines]

@@ -39,7 +39,7 @@ def test_multiprocessing_workers_deliver_their_lines():
         for process in processes:
             process.start()
         for process in processes:
-            process.join(20)
+            process.join(100)
         assert [process.exitcode for process in processes] == [0] * 8
         logger.removeHandler(handler)
         assert handler.flush()
@@ -95,7 +95,7 @@ def test_children_of_multiprocessing_deliver_without_being_told(method, children
             env={**os.environ, "LOGPLEX_URL": logplex.url},
             capture_output=True,
             text=True,
-            timeout=25,
+            timeout=100,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
@@ -197,7 +197,7 @@ def run_pool(tmp_path, url, method, end):
         env={**os.environ, "LOGPLEX_URL": url},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=100,
         check=False,
     )
 

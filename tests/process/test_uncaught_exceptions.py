@@ -47,7 +47,7 @@ def test_the_traceback_of_a_thread_arrives_while_the_program_goes_on():
         def work(): 1 / 0
         thread = threading.Thread(target=work, name="packer")
         thread.start(); thread.join()
-        print(handler.flush(10), handler.stats().delivered)
+        print(handler.flush(100), handler.stats().delivered)
         """
     )
     assert (done.returncode, done.stdout) == (0, "True 1\n")

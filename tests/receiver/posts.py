@@ -14,5 +14,5 @@ def post(url, data, count, token=TOKEN, **headers):
         data=data,
         headers=given | {name.replace("_", "-"): value for name, value in headers.items()},
         auth=("token", token),
-        timeout=20,
+        timeout=100,
     )

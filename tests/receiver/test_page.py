@@ -29,7 +29,7 @@ def test_more_pages_than_anybody_opens_are_refused(monkeypatch):
         host = f"127.0.0.1:{one.page.port}"
 
         def opened():
-            page = socket.create_connection(("127.0.0.1", one.page.port), timeout=15)
+            page = socket.create_connection(("127.0.0.1", one.page.port), timeout=100)
             page.sendall(f"GET /api/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             return page, page.recv(100).split(b"\r\n")[0]
 
@@ -62,7 +62,7 @@ def test_a_page_may_say_that_it_saw_anything():
                 f"{one.page.url}api/events",
                 headers={"Last-Event-ID": seen},
                 stream=True,
-                timeout=15,
+                timeout=100,
             ) as answer:
                 assert answer.status_code == 200
                 assert any(b"a=1" in line for line in answer.iter_lines())
@@ -234,7 +234,7 @@ def test_streams_are_told_apart_by_hostname_and_token():
                 one.receiver.url_for(token),
                 data=body("a=1"),
                 headers={"Content-Type": "application/logplex-1"},
-                timeout=15,
+                timeout=100,
             )
         _, items = one.store.since(0)
         assert [item["s"] for item in items if "x" in item] == ["shop", "shop…3c4d", "shop…3"]

@@ -68,6 +68,6 @@ def test_credentials_that_cannot_be_read_are_no_trouble(recorded):
     for value in ("", "Basic", "Basic \xff", "Basic " + base64.b64encode(b"\xff").decode(), "x y"):
         head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: {value}\r\nContent-Length: 1\r\n"
         port = int(receiver.url.split(":")[-1].partition("/")[0])
-        with socket.create_connection(("127.0.0.1", port), timeout=15) as sender:
+        with socket.create_connection(("127.0.0.1", port), timeout=100) as sender:
             sender.sendall(head.encode("latin-1") + b"Connection: close\r\n\r\nx")
             assert sender.recv(100)[9:12] in (b"401", b"500")

@@ -14,7 +14,7 @@ import pytest
 def run(tmp_path):
     """Runs a program of that text to its end."""
 
-    def run(url, *parts, timeout=25):
+    def run(url, *parts, timeout=100):
         path = tmp_path / "program.py"
         path.write_text("\n".join(textwrap.dedent(part) for part in parts))
         done = subprocess.run(

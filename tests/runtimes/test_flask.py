@@ -133,8 +133,8 @@ def use(shop, numbers):
         for number in numbers:
             url = f"{shop}/orders/{number}"
             answers = [
-                session.post(url, params={"item": f"té a\tpot {number}"}, timeout=10),
-                session.get(url, timeout=10),
+                session.post(url, params={"item": f"té a\tpot {number}"}, timeout=100),
+                session.get(url, timeout=100),
             ]
             statuses += [answer.status_code for answer in answers]
     return statuses

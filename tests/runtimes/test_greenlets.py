@@ -37,7 +37,7 @@ def test_greenlets_deliver_while_others_run(run, library):
             greenlets = [threading.Thread(target=work, args=(n,)) for n in range(5)]
             for greenlet in greenlets: greenlet.start()
             for greenlet in greenlets: greenlet.join()
-            assert handler.flush(10)
+            assert handler.flush(100)
             print(longest[0])
             """,
         )

@@ -43,7 +43,7 @@ def _gunicorn(tmp_path, logplex, *arguments):
             yield server, f"http://127.0.0.1:{port}", said
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(25)
+            server.wait(100)
             said.append((tmp_path / "stderr").read_text())
     assert server.returncode == 0, said
 

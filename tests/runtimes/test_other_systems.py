@@ -56,7 +56,7 @@ def run(program, url="", **environ):
         [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
         env={**os.environ, "LOGPLEX_URL": url, **environ},
         capture_output=True,
-        timeout=25,
+        timeout=100,
         check=False,
     )
 
@@ -138,7 +138,7 @@ def test_children_of_multiprocessing_deliver_where_there_is_no_fork(tmp_path):
             [sys.executable, program],
             env={**os.environ, "LOGPLEX_URL": logplex.url},
             capture_output=True,
-            timeout=25,
+            timeout=100,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
@@ -171,7 +171,7 @@ def test_the_commands_write_to_a_console_of_windows(command):
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=25,
+            timeout=100,
             check=False,
         )
     assert done.returncode == 0, done.stderr

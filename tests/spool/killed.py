@@ -88,9 +88,9 @@ class Story:
 
     def wait_for_lines(self):
         """Until some more are logged."""
-        assert wait_until((self.folder / "notes").exists, 30)
+        assert wait_until((self.folder / "notes").exists)
         before = len(self.lines())
-        assert wait_until(lambda: len(self.lines()) >= before + 200, 30)
+        assert wait_until(lambda: len(self.lines()) >= before + 200)
 
     def _kept(self):
         with contextlib.closing(sqlite3.connect(self.folder / "spool.db")) as db:
@@ -101,7 +101,7 @@ class Story:
     def kill(self, *pids):
         """As the system does when memory is out."""
         lines = self.lines(*pids)
-        assert wait_until(lambda: lines <= self._kept(), 10)
+        assert wait_until(lambda: lines <= self._kept())
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         self._killed |= set(pids)
@@ -110,7 +110,7 @@ class Story:
     def _takes_over_all(self):
         spool = self.folder / "spool.db"
         with logging_to(self.url, spool=spool) as (_, handler):
-            assert handler.flush(10)
+            assert handler.flush(100)
         with contextlib.closing(sqlite3.connect(spool)) as db:
             return not db.execute("SELECT * FROM bodies").fetchall()
 
@@ -119,7 +119,7 @@ class Story:
         self.weather(accept)
         # It takes a moment until the system has let go of what they held, and a handler looks for
         # it when it begins.
-        assert wait_until(self._takes_over_all, 10)
+        assert wait_until(self._takes_over_all)
         late = self.lines(*self._killed) - self._safe
         logged = dict.fromkeys(self.lines(), 0.0)
         findings = kills.compared(logged, late, self._received)
@@ -143,7 +143,7 @@ def running(story, *command, **environment):
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(25)
+            process.wait(100)
             text = (story.folder / "said").read_text()
     assert process.returncode in (0, -signal.SIGTERM, -signal.SIGKILL), text
     assert "internal error" not in text

@@ -29,9 +29,9 @@ def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **optio
     with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
-        assert wait_until(until, 10)
+        assert wait_until(until)
     # Somebody may be sending still.
-    assert wait_until(lambda: os.path.realpath(spool) not in owner_locks._files, 10)
+    assert wait_until(lambda: os.path.realpath(spool) not in owner_locks._files)
     return handler.stats()
 
 

@@ -35,7 +35,7 @@ def test_beyond_the_bound_memory_does_what_it_does_without(spool):
             assert spool.stat().st_size <= 300_000
             server.steps[:] = [accept]
             server.received.clear()
-            assert handler.flush(10)
+            assert handler.flush(100)
             numbers = [int(text.split()[1]) for text in server.frames() if text[:4] == b"line"]
             assert numbers == sorted(set(numbers))
             assert numbers[0] == 0
@@ -56,7 +56,7 @@ def test_an_outage_longer_than_memory_holds_loses_nothing(spool):
         assert handler.stats().pending == 60_000
         server.received.clear()
         server.steps[:] = [accept]
-        assert handler.flush(30)
+        assert handler.flush(100)
         assert dict(handler.stats().dropped) == {}
         numbers = [int(text.split()[1]) for text in server.frames()]
         assert numbers == list(range(60_000))
@@ -80,7 +80,7 @@ def test_a_disk_that_is_slow_loses_nothing(spool, monkeypatch):
             logger.info("line %d %s", number, "x" * 200)
         assert handler.stats().pending == 20_000
         server.steps[:] = [accept]
-        assert handler.flush(30)
+        assert handler.flush(100)
 
 
 def test_a_stream_that_ends_leaves_nothing_on_disk(spool, monkeypatch):
@@ -133,7 +133,7 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             handler.flush(0.3)
             assert seen[0]
             server.steps[:] = [accept]
-            assert handler.flush(10)
+            assert handler.flush(100)
             numbers = [int(text.split()[0]) for text in server.frames()]
             assert sorted(set(numbers)) == list(range(1000))
             assert numbers[-1] == 999

@@ -27,7 +27,7 @@ def test_neither_token_nor_url_is_written_to_disk(spool, token_as_appname):
         _,
         handler,
     ):
-        assert handler.flush(5)
+        assert handler.flush(100)
         appname = TOKEN.encode() if token_as_appname else b"app"
         assert len(server.frames()) == 50
         assert server.received[0].body.count(b" " + appname + b" ") == 50
@@ -61,7 +61,7 @@ def test_files_of_another_user_are_not_used(spool, suffix, capsys):
     os.chown(path, 12345, 12345)
     with logging_to_server(accept, spool=spool) as (_, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
         if suffix:
             assert "spool: .lock belongs to another user" in capsys.readouterr().err
         else:

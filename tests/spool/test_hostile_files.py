@@ -46,7 +46,7 @@ def test_tables_that_are_not_a_spools_are_refused(spool, capsys, statements):
         db.execute(f"PRAGMA user_version = {database._VERSION}")
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("hello")
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert server.frames() == [b"hello"]
     assert "spool: its tables are not those of a spool" in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_tables_that_change_under_way_are_refused(spool, capsys):
             db.commit()
         server.steps[:] = [accept]
         logger.info("two")
-        assert handler.flush(15)
+        assert handler.flush(100)
         assert b"two" in server.frames()
         assert balanced(handler.stats())
     assert "spool: its tables are not those of a spool" in capsys.readouterr().err
@@ -84,7 +84,7 @@ def test_a_transaction_that_takes_too_long_is_given_up(spool, capsys, monkeypatc
     monkeypatch.setattr(transactions, "_MAX_CALLS", 10)
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("hello")
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert b"hello" in server.frames()
     assert "spool: interrupted" in capsys.readouterr().err
 
@@ -102,7 +102,7 @@ def test_what_is_no_file_is_no_spool(spool, capsys, kind, where):
         path.symlink_to("/dev/full" if kind == "device" else path)
     with serving(accept) as server, logging_to(server.url, spool=spool) as (logger, handler):
         logger.info("hello")
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert b"hello" in server.frames()
         assert (handler.stats().delivered, dict(handler.stats().dropped)) == (1, {})
     assert "Traceback" not in capsys.readouterr().err
@@ -115,7 +115,7 @@ def test_a_link_to_a_spool_is_followed(tmp_path):
     link.symlink_to(tmp_path / "spool.db")
     with serving(accept) as server, logging_to(server.url, spool=link) as (logger, handler):
         logger.info("hello")
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert sorted(server.frames()) == [b"hello", b"left"]
 
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_cut_short_under_way_is_said(spool, capsys, suffix, size)
         os.truncate(f"{spool}{suffix}", size)
         server.steps[:] = [accept]
         logger.info("two")
-        handler.flush(10)
+        handler.flush(100)
         logger.info("three")
         assert wait_until(lambda: handler.flush(1) and not handler.stats().pending)
         stats = handler.stats()
@@ -187,10 +187,10 @@ def test_a_descriptor_that_the_program_closes_is_left_alone(spool, reused):
                 if other != descriptor:
                     os.dup2(other, descriptor)
                     os.close(other)
-            with logging_to(server.url, spool=spool) as (second, _):
+            with logging_to(server.url, spool=spool, shutdown_timeout=0.1) as (second, _):
                 second.info("two")
             server.steps[:] = [accept]
-            assert handler.flush(10)
+            assert handler.flush(100)
             assert balanced(handler.stats())
         assert b"one" in server.frames()
     if reused:
@@ -215,7 +215,7 @@ def test_a_file_that_may_only_be_read_is_said(spool, capfd):
                     os.seteuid(65534)
                 with logging_to(server.url, spool=spool) as (logger, handler):
                     logger.info("hello")
-                    status = 0 if handler.flush(10) and balanced(handler.stats()) else 2
+                    status = 0 if handler.flush(100) and balanced(handler.stats()) else 2
             os._exit(status)
         _, status = os.waitpid(pid, 0)
         spool.parent.chmod(0o700)

@@ -94,10 +94,10 @@ def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
         streams = {"a": server.url}
         with logging_to(server.url, spool=spool, streams=streams) as (logger, handler):
             logger.info("good 3")
-            assert handler.flush(10)
+            assert handler.flush(100)
             assert wait_until(lambda: not handler.stats().pending)
             logger.info("good 4", extra={"logplex_stream": "a"})
-            assert handler.flush(10)
+            assert handler.flush(100)
             stats = handler.stats()
         assert balanced(stats)
         assert set(stats.dropped) <= {"spool_lost", "unknown_stream"}
@@ -119,7 +119,7 @@ def test_content_that_is_longer_than_the_file_may_be_is_not_read(left, tmp_path)
     try:
         with logging_to(server.url, spool=spool, max_spool_bytes=4_000_000) as (logger, handler):
             logger.info("good 3")
-            assert handler.flush(10)
+            assert handler.flush(100)
             assert wait_until(lambda: not handler.stats().pending)
             assert dict(handler.stats().dropped) == {"spool_lost": 3}
         _, peak = tracemalloc.get_traced_memory()

@@ -52,8 +52,8 @@ def test_workers_of_celery_that_are_killed(story):
             environment = {**os.environ, "LOGPLEX_URL": story.url}
             environment["CELERY_BROKER_URL"] = "filesystem://"
             command = [sys.executable, "-c", send]
-            subprocess.run(command, cwd=folder, env=environment, check=True, timeout=20)
-            assert wait_until(lambda: not list(story.folder.glob("*.msg")), 20)
+            subprocess.run(command, cwd=folder, env=environment, check=True, timeout=100)
+            assert wait_until(lambda: not list(story.folder.glob("*.msg")))
             if step is not accept:
                 # Celery itself may wait for ever for one that has died alone.
                 story.kill(worker.pid, *map(int, children(worker.pid)))

@@ -41,7 +41,7 @@ def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, cap
     assert "1000 records left in the spool: NewConnectionError" in capsys.readouterr().err
     with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("new")
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [line.encode() for line in [*lines(*range(1000)), "new"]]
         stats = handler.stats()
         assert (stats.accepted, stats.delivered, stats.recovered) == (1001, 1001, 1000)
@@ -52,7 +52,7 @@ def test_a_flush_alone_delivers_what_was_left(spool):
     """A process need not log anything itself."""
     leave(spool, lines(1, 2))
     with logging_to_server(accept, spool=spool) as (server, _, handler):
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [b"line 1", b"line 2"]
 
 
@@ -66,7 +66,7 @@ def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
 
     with logging_to_server(look, spool=spool) as (server, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
         (request,) = server.received
         assert seen == [(request.frame_id, request.body)]
         assert rows(spool) == []
@@ -79,7 +79,7 @@ def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(
         first = server.received[0]
     with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("new")
-        assert handler.flush(5)
+        assert handler.flush(100)
         again, new = server.received
         assert (again.frame_id, again.body) == (first.frame_id, first.body)
         assert texts(new.body) == [b"new"]
@@ -107,7 +107,7 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
 
         leave(spool, messages, url=server.url, until=is_cut)
     with logging_to_server(accept, spool=spool) as (server, _, handler):
-        assert handler.flush(5)
+        assert handler.flush(100)
         delivered = [text for request in accepted for text in texts(request.body)]
         assert len(accepted) == 1
         assert delivered + server.frames() == [message.encode() for message in messages]
@@ -131,7 +131,7 @@ def test_a_record_of_several_packets_is_one_record_on_disk(spool):
     long = "x" * 30_000
     assert leave(spool, [long, "short"]).pending == 2
     with logging_to_server(accept, spool=spool) as (server, _, handler):
-        assert handler.flush(5)
+        assert handler.flush(100)
         stats = handler.stats()
         assert (stats.delivered, stats.recovered) == (2, 2)
         assert b"".join(server.frames()) == f"{long}short".encode()
@@ -160,10 +160,10 @@ def test_what_this_handler_cannot_deliver_stays_for_one_that_can(spool):
     leave(spool, ["of a stream"], stream="a", streams={"a": DEAD})
     with serving(accept) as server:
         with logging_to(server.url, spool=spool) as (_, handler):
-            assert handler.flush(5)
+            assert handler.flush(100)
             assert server.received == []
         with logging_to(None, spool=spool, streams={"a": server.url}) as (_, handler):
-            assert handler.flush(5)
+            assert handler.flush(100)
             assert server.frames() == [b"of a stream"]
 
 
@@ -184,7 +184,7 @@ def test_streams_of_other_ids_stay_in_memory(spool):
         streams = {("a", 1): server.url}
         with logging_to(None, spool=spool, streams=streams) as (logger, handler):
             logger.info("hello", extra={"logplex_stream": ("a", 1)})
-            assert handler.flush(5)
+            assert handler.flush(100)
             assert server.frames() == [b"hello"]
             assert not spool.exists() or rows(spool) == []
 
@@ -205,7 +205,7 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
         before = {request.frame_id: request.body for request in server.received}
     assert len(rows(spool)) > 4
     with logging_to_server(accept, spool=spool) as (server, _, handler):
-        assert handler.flush(5)
+        assert handler.flush(100)
         again = {request.frame_id: request.body for request in server.received}
         assert len(again) == len(server.received)
         assert before.items() <= again.items()

@@ -26,7 +26,7 @@ def test_with_a_file_that_is_no_spool_memory_goes_on(spool, content, capsys):
     spool.write_bytes(content)
     with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [b"hello"]
     assert "spool: file is not a database" in capsys.readouterr().err
     assert spool.read_bytes() == content
@@ -39,7 +39,7 @@ def test_a_file_of_another_version_is_left_alone(spool, capsys):
         db.execute("CREATE TABLE others (name)")
     with logging_to_server(accept, spool=spool) as (_, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
     assert "spool: it is another program's" in capsys.readouterr().err
 
 
@@ -50,7 +50,7 @@ def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys
     path = tmp_path / "spool.db" if os.geteuid() else "/sys/spool.db"
     with logging_to_server(accept, spool=path) as (server, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [b"hello"]
     tmp_path.chmod(0o700)
     assert "spool: Permission denied" in capsys.readouterr().err
@@ -83,7 +83,7 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
         logger.info("after")
         server.received.clear()
         server.steps[:] = [accept]
-        assert handler.flush(10)
+        assert handler.flush(100)
         stats = handler.stats()
         assert dict(stats.dropped) == {"spool_lost": 100}
         assert balanced(stats)
@@ -106,7 +106,7 @@ def test_another_programs_database_is_left_as_it_is(spool, capsys):
     content = spool.read_bytes()
     with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("hello")
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [b"hello"]
     assert "spool: it is another program's" in capsys.readouterr().err
     assert (spool.read_bytes(), stat.S_IMODE(spool.stat().st_mode)) == (content, 0o644)
@@ -171,7 +171,7 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
         spool.rmdir()
         away.rename(spool)
         server.received.clear()
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames()[-1] == b"after"
         assert (handler.stats().delivered, dict(handler.stats().dropped)) == (101, {})
     assert "spool: it is no file; 101 records pending" in capsys.readouterr().err
@@ -222,11 +222,11 @@ def test_what_could_not_be_deleted_is_not_sent_again(spool, monkeypatch):
         server.steps[:] = [hold, accept]
         with contextlib.ExitStack() as held_here:
             logger.info("one", extra={"logplex_stream": "a"})
-            assert handler.flush(5)
+            assert handler.flush(100)
             # Until the stream is retired, while its row cannot be deleted.
             time.sleep(0.6)
         logger.info("two", extra={"logplex_stream": "a"})
-        assert handler.flush(5)
+        assert handler.flush(100)
         assert server.frames() == [b"one", b"two"]
         assert (handler.stats().delivered, handler.stats().pending) == (2, 0)
         assert wait_until(lambda: rows(spool) == [])

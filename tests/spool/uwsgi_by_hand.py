@@ -61,7 +61,7 @@ def test_workers_deliver_every_request_once(tmp_path, arguments):
                         time.sleep(0.05)
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(25)
+            server.wait(100)
         lines = [line.text for line in logplex.lines]
     said = (tmp_path / "said").read_text()
     assert "not delivered" not in said

@@ -263,7 +263,7 @@ def test_a_thread_that_a_request_of_ours_starts_is_an_ordinary_one(logplex):
     gone_on = threading.Event()
 
     def later():
-        gone_on.wait(10)
+        gone_on.wait(100)
         logging.getLogger("urllib3.mine").info("mine")
         logger.info("later")
 

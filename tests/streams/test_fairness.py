@@ -12,7 +12,7 @@ from logplex_handler._delivery import scheduler
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler.streams.stream import Stream
 from tests.logs import holds_for, logging_to, wait_until
-from tests.servers import ScriptedServer, _read, accept, hang, hang_up, serving
+from tests.servers import ScriptedServer, _read, accept, answer, hang, hang_up, serving
 from tests.streams.shared import receiving, to
 
 # Fairness.
@@ -27,13 +27,13 @@ def test_a_host_that_hangs_holds_up_no_other():
         def url_for(stream):
             return hanging.url if stream % 2 else logplex.url_for(f"t.{stream}")
 
-        options = {"workers": 2, "timeout": 3, "flush_interval": 0.05, "shutdown_timeout": 0.1}
+        options = {"workers": 2, "timeout": 100, "flush_interval": 0.05, "shutdown_timeout": 0.1}
         logger, handler = stack.enter_context(logging_to(None, streams=url_for, **options))
         for _ in range(10):
             for stream in range(20):
                 logger.info("line", extra=to(stream))
             time.sleep(0.02)
-        assert logplex.wait_for(100, 2.0)
+        assert logplex.wait_for(100)
         assert len(hanging.received) == 1
         assert wait_until(lambda: handler.stats().pending == 100)
 
@@ -68,18 +68,18 @@ def test_a_host_that_begins_to_hang_is_left_to_itself(monkeypatch, seconds_late)
         def url_for(stream):
             return hanging.url if stream else logplex.url_for("t.0")
 
-        options = {"workers": 2, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+        options = {"workers": 2, "timeout": 100, "flush_interval": 0.01, "shutdown_timeout": 0.1}
         logger, handler = stack.enter_context(logging_to(None, streams=url_for, **options))
         for stream in range(10):
             logger.info("line", extra=to(stream))
-        assert handler.flush(5)
+        assert handler.flush(100)
         hangs.set()
         for stream in range(1, 10):
             logger.info("line", extra=to(stream))
         assert wait_until(lambda: len(hanging.received) > 9)
         for number in range(5):
             logger.info("line", extra=to(0))
-            assert logplex.wait_for(number + 2, 2.0)
+            assert logplex.wait_for(number + 2)
         assert len(hanging.received) <= 9 + 2
 
 
@@ -105,7 +105,7 @@ def test_a_host_that_comes_back_gets_all_that_waited():
         assert wait_until(lambda: handler.stats().requests >= 3)
         assert handler.stats().requests < 20
         step["status"] = 204
-        assert handler.flush(10)
+        assert handler.flush(100)
         assert handler.stats().delivered == 50
 
 
@@ -114,7 +114,7 @@ def test_a_flood_in_one_stream_leaves_the_others_their_turn():
     logged = threading.Event()
 
     def accept_later(connection):
-        logged.wait(20)
+        logged.wait(100)
         accept(connection)
 
     with serving(accept_later) as server:
@@ -125,7 +125,7 @@ def test_a_flood_in_one_stream_leaves_the_others_their_turn():
             for stream in range(5):
                 logger.info("calm", extra=to(stream))
             logged.set()
-            assert handler.flush(30)
+            assert handler.flush(100)
             frames = server.frames()
             assert (len(frames), frames.count(b"calm")) == (5005, 5)
             assert frames[:2500].count(b"calm") == 5
@@ -162,7 +162,7 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
 
     def on_drop(records, cause):
         at_a_time.append(1)
-        released.wait(20)
+        released.wait(100)
         at_a_time.pop()
 
     with receiving("own") as logplex:
@@ -178,38 +178,43 @@ def test_a_callback_that_takes_its_time_holds_up_no_stream():
             released.set()
 
 
-def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch):
+def test_a_stream_that_alone_gets_no_answer_holds_up_its_host_once(monkeypatch, short_waits):
     """All the streams of one host share its health, but this is the stream's own."""
     monkeypatch.setattr(scheduler, "_PATIENCE", 0.05)
 
     class Server(ScriptedServer):
+        """Gives one stream no answer. It lets its request go when one of another stream comes."""
+
+        good = answered = answered_before = borne = 0
+
         def _converse(self, connection, number):
             with connection.makefile("rb") as stream:
-                while (received := _read(stream, number)) is not None:
-                    self.received.append(received)
-                    if b"bad" in received.body:
-                        hang(connection)
-                        return
-                    accept(connection)
+                if b"bad" in _read(stream, number).body:
+                    if self.answered > self.answered_before:
+                        # Only after this long could it hold up the host.
+                        time.sleep(4 * scheduler._PATIENCE)
+                        came = self.good
+                        self.borne += wait_until(lambda: self.good > came)
+                    self.answered_before = self.answered
+                else:
+                    self.good += 1
+                    # A connection that is closed while it is idle would be no fault of the host.
+                    answer(204, "Connection: close")(connection)
+                    self.answered += 1
+                hang_up(connection)
 
     server = Server([accept])
-    options = {"timeout": 0.5, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+    options = {"timeout": 100, "flush_interval": 0.01, "shutdown_timeout": 0.1}
     with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
         logger.info("bad", extra=to("bad"))
-        assert wait_until(lambda: handler.stats(stream="bad").requests == 1)
-        waits = []
-        for _ in range(60):
-            began = time.monotonic()
+        accepted = 0
+        while server.borne < 3:
             logger.info("line", extra=to("good"))
-            accepted = len(waits) + 1
+            accepted += 1
             assert wait_until(
                 lambda accepted=accepted: handler.stats(stream="good").delivered == accepted
             )
-            waits.append(time.monotonic() - began)
-            time.sleep(0.05)
-        assert handler.stats(stream="bad").requests > 2
     server.close()
-    assert sum(wait > 0.3 for wait in waits) <= 1
 
 
 def test_a_new_host_does_not_wait_for_hosts_that_hang():
@@ -218,13 +223,12 @@ def test_a_new_host_does_not_wait_for_hosts_that_hang():
         hanging = [stack.enter_context(serving(hang)) for _ in range(6)]
         logplex = stack.enter_context(receiving("t.1"))
         urls = dict(enumerate([server.url for server in hanging]))
-        options = {"workers": 2, "flush_interval": 0.01, "shutdown_timeout": 0.1}
+        options = {"workers": 2, "timeout": 100, "flush_interval": 0.01, "shutdown_timeout": 0.1}
         logger, _ = stack.enter_context(
             logging_to(None, streams={**urls, "new": logplex.url_for("t.1")}, **options)
         )
         for stream in urls:
             logger.info("line", extra=to(stream))
-        # Until all workers have met a host that hangs.
-        time.sleep(2.0)
+        assert wait_until(lambda: sum(len(server.received) for server in hanging) >= 4)
         logger.info("line", extra=to("new"))
-        assert logplex.wait_for(1, 2.0)
+        assert logplex.wait_for(1)

@@ -119,7 +119,7 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
             def put():
                 with other.lock:
                     holds_other.set()
-                    interrupted.wait(15)
+                    interrupted.wait(100)
                     memory.reserve(other, other.allowed + 1)
 
             def put_and_be_interrupted():
@@ -129,11 +129,11 @@ def test_a_signal_that_logs_while_memory_is_shared_out_freezes_nothing():
 
             threads = [threading.Thread(target=put, daemon=True)]
             threads[0].start()
-            assert holds_other.wait(15)
+            assert holds_other.wait(100)
             threads.append(threading.Thread(target=put_and_be_interrupted, daemon=True))
             threads[1].start()
             for thread in threads:
-                thread.join(15)
+                thread.join(100)
             assert not any(thread.is_alive() for thread in threads)
 
 
@@ -146,7 +146,7 @@ def test_two_signals_that_log_while_queues_must_shrink_freeze_nothing():
                 logger.info("line", extra=to(stream))
             memory = handler._pipeline._memory
             streams = handler._pipeline._registry.streams()
-            both_hold = threading.Barrier(2, timeout=15)
+            both_hold = threading.Barrier(2, timeout=100)
 
             def wake(mine, its):
                 with mine.accumulator.lock:
@@ -164,7 +164,7 @@ def test_two_signals_that_log_while_queues_must_shrink_freeze_nothing():
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(20)
+                thread.join(100)
             assert not any(thread.is_alive() for thread in threads)
             # They shrink with the next call that finds their locks free.
             memory.shrink_holders()
@@ -186,7 +186,7 @@ def test_the_books_balance_where_a_streams_first_drop_meets_the_recursion_limit(
             depths = range(sys.getrecursionlimit() - 200, sys.getrecursionlimit())
             for depth in depths:
                 logger.info("open", extra=to(depth))
-            assert handler.flush(20)
+            assert handler.flush(100)
             for depth in depths:
                 with suppress(RecursionError):
                     at(depth, depth)

@@ -86,7 +86,7 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
     with receiving("t.1") as logplex:
 
         def url_for(stream):
-            released.wait(20)
+            released.wait(100)
             return logplex.url_for("t.1")
 
         with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):

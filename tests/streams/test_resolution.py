@@ -129,7 +129,7 @@ def test_whoever_flushes_has_a_refused_url_looked_up(long_waits, monkeypatch):
             assert wait_until(handler.set_aside)
             assert not handler.flush(0.2)
             source.urls[1] = logplex.url_for("new")
-            assert handler.flush(20)
+            assert handler.flush(100)
             assert handler.set_aside() == ()
             stats = handler.stats()
     # The URL that is refused got no other request.
@@ -155,7 +155,7 @@ def test_a_new_url_that_a_late_look_up_finds_is_used_at_once(long_waits, monkeyp
     go_on = threading.Event()
     with receiving("new") as logplex:
         source = Record({1: logplex.url_for("rotated")})
-        source.refresh = lambda stream, rejected: go_on.wait(20) and logplex.url_for("new")
+        source.refresh = lambda stream, rejected: go_on.wait(100) and logplex.url_for("new")
         with logging_to(None, streams=source, flush_interval=0.01) as (logger, handler):
             logger.info("line", extra=to(1))
             assert wait_until(lambda: "no answer" in str(handler.set_aside()))
@@ -192,7 +192,7 @@ def test_drops_during_an_outage_are_told_when_the_stream_lives_again():
             waiting = False
             stream = handler._pipeline._registry._streams[1]
             stream.resolution._looked_up_again_at = float("-inf")
-            assert handler.flush(20)
+            assert handler.flush(100)
             stats = handler.stats()
     dropped = stats.dropped["buffer_full"]
     assert dropped

@@ -70,7 +70,7 @@ def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
 
         def url_for(stream):
             if stream == "hangs":
-                released.wait(20)
+                released.wait(100)
                 return logplex.url_for("t.1")
             return logplex.url_for("t.2")
 
@@ -115,7 +115,7 @@ def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
     monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.05)
     released = threading.Event()
     with receiving("own") as logplex:
-        with logging_to(logplex.url, streams=lambda stream: released.wait(20) and None) as (
+        with logging_to(logplex.url, streams=lambda stream: released.wait(100) and None) as (
             logger,
             handler,
         ):
@@ -160,7 +160,7 @@ def test_a_flush_within_a_look_up_does_not_wait_for_itself():
         flushed = []
 
         def url_for(stream):
-            flushed.append(handler.flush(5))
+            flushed.append(handler.flush(100))
             return logplex.url_for("t.1")
 
         with logging_to(None, streams=url_for) as (logger, handler):

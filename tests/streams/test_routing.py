@@ -296,7 +296,7 @@ def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
             for stream in range(1000):
                 logger.info("line %d", number, extra=to(stream))
         for host in breakers:
-            assert host.wait_for(1002 if host is breakers[0] else 999, 25)
+            assert host.wait_for(1002 if host is breakers[0] else 999)
         expected = [f"line {number}" for number in range(3)]
         healthy = [stream for stream in range(1000) if stream % 3 != 2]
         found = {**by_token(breakers[0]), **by_token(breakers[1])}

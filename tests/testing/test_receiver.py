@@ -136,8 +136,8 @@ def test_close_leaves_no_thread_and_no_connection():
     before = set(threading.enumerate())
     logplex = LogplexReceiver().start()
     where = address(logplex)
-    idle = socket.create_connection(where, timeout=15)
-    busy = socket.create_connection(where, timeout=15)
+    idle = socket.create_connection(where, timeout=100)
+    busy = socket.create_connection(where, timeout=100)
     with idle, busy:
         busy.sendall(b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         post(logplex, LINES)
@@ -146,7 +146,7 @@ def test_close_leaves_no_thread_and_no_connection():
         assert busy.recv(1) == b""
     assert set(threading.enumerate()) == before
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(where, timeout=15).close()
+        socket.create_connection(where, timeout=100).close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -191,7 +191,7 @@ left_open = LogplexReceiver().start()
         [sys.executable, "-c", program],
         capture_output=True,
         cwd=root,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

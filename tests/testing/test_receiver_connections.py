@@ -149,7 +149,7 @@ def test_expect_100_continue_is_answered_before_the_body(logplex):
     head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('token:' + logplex.token)}\r\n"
     head += f"Content-Length: {len(LINES)}\r\nExpect: 100-continue\r\nConnection: close\r\n"
     head += "Content-Type: application/logplex-1\r\n\r\n"
-    with socket.create_connection(address(logplex), timeout=15) as sock:
+    with socket.create_connection(address(logplex), timeout=100) as sock:
         sock.sendall(head.encode())
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(LINES)

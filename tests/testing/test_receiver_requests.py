@@ -36,7 +36,7 @@ def test_a_good_batch_is_no_violation(logplex):
                 "Logplex-Msg-Count": "3",
                 "Logplex-Frame-Id": "a",
             },
-            timeout=15,
+            timeout=100,
         )
     assert response.status_code == 204
     assert response.headers["Connection"] == "keep-alive"

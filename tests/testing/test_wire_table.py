@@ -138,7 +138,7 @@ def sent(row, token):
 def answers(logplex, requests):
     """Send requests on one connection, the next after an answer; the statuses until it ends."""
     found = []
-    with socket.create_connection(address(logplex), timeout=10) as client:
+    with socket.create_connection(address(logplex), timeout=100) as client:
         reader = client.makefile("rb")
         for request in requests:
             # The receiver may answer, and close, before it has read the whole body.

@@ -132,7 +132,7 @@ print("done")
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=100,
         check=False,
         env=os.environ.copy(),
     )

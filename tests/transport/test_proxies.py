@@ -62,7 +62,7 @@ def tunnel_to(port):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-        thread.join(15)
+        thread.join(100)
 
 
 def test_a_tunnel_of_the_environment_is_used_for_tls(authority, monkeypatch):

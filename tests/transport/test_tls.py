@@ -122,7 +122,7 @@ def test_a_slow_reader_of_a_long_body_is_given_up_under_tls(authority, monkeypat
         stalled.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(15)
+        thread.join(100)
 
 
 def garble(connection):
@@ -191,6 +191,6 @@ def test_tls_that_is_not_agreed_on_has_delivered_nothing(short_waits):
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(15)
+        thread.join(100)
     assert stats.retries >= 2
     assert stats.possible_duplicates == 0
