@@ -71,19 +71,19 @@ def run(options: argparse.Namespace) -> int:
 
 def in_words(load: Load, needed: Size) -> list[str]:
     """Return the lines of the report."""
-    which = f"Each of {load.processes:,} processes" if load.processes > 1 else "The process"
+    which = f"Each of {load.processes:,} processes has" if load.processes > 1 else "The process has"
     is_enough = load.processes >= needed.processes > 0
     return [
-        f"{which} writes {_rounded(needed.lines)} lines a second to "
-        f"{_counted(needed.streams, 'stream')}, in {_rounded(needed.requests)} requests a second.",
+        f"{which} {_counted(needed.streams, 'stream')}, with {_counted(needed.lines, 'line')} and "
+        f"{_counted(needed.requests, 'request')} a second.",
         "",
         f"  requests  {_requests(load, needed)}",
         f"  lag       {_lag(load, needed)}",
         f"  CPU       {needed.cpu:.2f} cores",
         f"  memory    {_megabytes(needed.memory)} for the streams; "
         f"{_megabytes(needed.outage_memory)} in an outage of {_span(load.outage)}",
-        f"  buffer    {load.max_buffer_bytes:,} bytes last for an outage of "
-        f"{_span(needed.outage)}; {_span(load.outage)} take {needed.max_buffer_bytes:,}",
+        f"  buffer    is full after {_span(needed.outage)}; "
+        f"{_span(load.outage)} take {needed.max_buffer_bytes:,} bytes",
         "",
         _advice(load, needed) if is_enough else _not_enough(load, needed),
     ]
@@ -122,8 +122,9 @@ def _not_enough(load: Load, needed: Size) -> str:
     return f"Not enough: use {needed.processes:,} processes with up to {MAX_WORKERS} workers{hint}."
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _counted(number: float, what: str) -> str:
+    text = _rounded(number)
+    return f"{text} {what}{'' if text == '1' else 's'}"
 
 
 def _rounded(number: float) -> str:
