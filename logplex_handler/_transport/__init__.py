@@ -8,5 +8,6 @@ Must not know: records, batches, retries.
 - `prepared_request`: the part of a request that is the same each time.
 - `session`, `pool`, `connection`: what requests and urllib3 lack: deadlines, public addresses only,
   and a short way for later requests.
+- `names`: the addresses of a name, within the time that a caller has.
 - `answer`, `errors`: the outcome of a request, and the meaning of an exception.
 """

@@ -7,13 +7,11 @@ take for ever.
 from __future__ import annotations
 
 import http.client
-import importlib
 import io
 import os
 import re
 import socket
 import ssl
-import sys
 import time
 import weakref
 from contextlib import AbstractContextManager, suppress
@@ -24,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from logplex_handler._process import forks
 from logplex_handler._process.contexts import CallVar
+from logplex_handler._transport.names import addresses_by
 from logplex_handler._wire.destination import is_public
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*
 
 # When a request is given up, on the monotonic clock.
 _deadline: CallVar[float] = CallVar("deadline")
+# Whether names are given up at that time, too.
+_names_in_time: CallVar[bool] = CallVar("names_in_time")
 # Whether no connection to a private address is made.
 _public: CallVar[bool] = CallVar("public")
 
@@ -56,6 +57,11 @@ _public: CallVar[bool] = CallVar("public")
 def until(deadline: float) -> AbstractContextManager[None]:
     """Return a context in which bounded connections raise TimeoutError after the deadline."""
     return _deadline.set(deadline)
+
+
+def names_in_time() -> AbstractContextManager[None]:
+    """Return a context in which names that are not resolved by the deadline are given up."""
+    return _names_in_time.set(True)
 
 
 def public_addresses_only() -> AbstractContextManager[None]:
@@ -185,22 +191,6 @@ class _BoundedResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
-def _addresses(name: str, port: int) -> list[str]:
-    """Return the addresses of a name, each once, in the order in which they are to be tried."""
-    try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except RuntimeError:
-        # gevent resolves names in a thread, and Python 3.12 starts no thread once it is about to
-        # exit. Any, because gevent need not be installed where types are checked.
-        gevent: Any = sys.modules.get("gevent")
-        if gevent is None:
-            raise
-        blocking: Any = importlib.import_module("gevent.resolver.blocking")
-        gevent.get_hub().resolver = blocking.Resolver()
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
 class BoundedHTTPConnection(HTTPConnection):
     """A connection that observes the deadline."""
 
@@ -210,7 +200,8 @@ class BoundedHTTPConnection(HTTPConnection):
         """Try the addresses of the name one after the other, all within the deadline."""
         name, timeout = self._dns_host, self.timeout
         try:
-            addresses = _addresses(name, self.port)
+            deadline = _deadline.get() if _names_in_time.get() else None
+            addresses = addresses_by(deadline, name, self.port)
         except OSError as error:
             # The stubs allow only the error of `getaddrinfo`.
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]

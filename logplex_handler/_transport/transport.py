@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +17,11 @@ import urllib3.exceptions
 from logplex_handler._process.reentrancy import Activity, free_library_loggers, performing
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
-from logplex_handler._transport.connection import public_addresses_only, until
+from logplex_handler._transport.connection import (
+    names_in_time,
+    public_addresses_only,
+    until,
+)
 from logplex_handler._transport.prepared_request import PreparedRequest
 from logplex_handler._transport.session import SessionFactory, new_session
 from logplex_handler._wire.destination import Destination
@@ -69,7 +74,7 @@ class Transport:
         *,
         frames: int,
         frame_id: str,
-        seconds: float = float("inf"),
+        seconds: float = math.inf,
     ) -> Answer:
         """Send a body of this many frames once, within the time-outs and the given seconds."""
         if self._options.compress:
@@ -148,7 +153,9 @@ class Transport:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
         addresses = nullcontext() if destination.allow_private else public_addresses_only()
-        with until(deadline), addresses:
+        # A worker waits for a resolver that hangs. A caller that flushes must be back in time.
+        names = nullcontext() if seconds == math.inf else names_in_time()
+        with until(deadline), addresses, names:
             prepared = self._prepared
             if prepared is None or prepared.endpoint != destination.endpoint:
                 prepared = self._prepare(session, destination)

@@ -260,3 +260,32 @@ def test_a_timeout_may_be_any_number():
         for timeout in (-1, True, math.nan, math.inf, 10**400, Decimal(1), Fraction(1, 2)):
             assert handler.flush(timeout)
             assert flush_all(timeout)
+
+
+def test_closing_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
+    """The caller helps the workers, all of which wait for names."""
+    real, over = socket.getaddrinfo, threading.Event()
+
+    def getaddrinfo(host, *args, **kwargs):
+        if not host.endswith(".test"):
+            return real(host, *args, **kwargs)
+        assert over.wait(25)
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    urls = {number: f"https://t:x@{number}.test/logs" for number in range(20)}
+    options = {"shutdown_timeout": 1.0, "flush_interval": 60}
+    with logging_to(None, streams=urls, **options) as (logger, handler):
+        # As where no thread can be started.
+        handler._pipeline._worker_pool._max_workers = 1
+        for stream in urls:
+            logger.info("line", extra={"logplex_stream": stream})
+        began = time.monotonic()
+        assert not handler.flush(1.5)
+        handler.close()
+        assert time.monotonic() - began < 20
+        over.set()
+        assert dict(handler.stats().dropped) == {"shutdown": 20}
+        # What it says on stderr belongs to this test.
+        for worker in handler._pipeline._worker_pool._workers:
+            worker.join(15)
