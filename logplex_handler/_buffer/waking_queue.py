@@ -235,6 +235,10 @@ class WakingQueue(BoundedQueue):
         self._plan_look()
         return is_news or self.is_congested
 
+    def look_again(self) -> None:
+        """Look at the next entry as if no worker had been woken."""
+        self.woken_for = self.look_at = 0
+
     def _plan_look(self) -> None:
         backpressure = self.backpressure or _CALM
         self.look_at = next_look(

@@ -51,9 +51,17 @@ class News:
 
     def wake_one(self) -> None:
         """Wake a worker without news."""
-        self._wake_ups.append(None)
-        with contextlib.suppress(KeyError):
-            self._sleeping.popitem()[0].release()
+        try:
+            self._wake_ups.append(None)
+            for lock in reversed(list(self._sleeping)):
+                # If it is released already, its worker has not noticed yet.
+                with contextlib.suppress(RuntimeError):
+                    lock.release()
+                    return
+        except BaseException:
+            # A signal handler may have raised it before a worker was woken. The next call does so.
+            self._wake_ups.clear()
+            raise
 
     def wait(self, until: float) -> None:
         """Sleep until there is news, `wake_one` was called, or the time has come."""

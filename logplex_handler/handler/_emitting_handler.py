@@ -126,11 +126,8 @@ class EmittingHandler(logging.Handler):
                     if intake.append(entry):
                         intake.wake()
                     return True
-        except RecursionError:
-            # Raised as in `emit`.
-            raise
-        except Exception as error:
-            self._report_internal(error)
+        except BaseException as error:
+            self._after(error, record)
             return True
         self.emit(record)
         return True
@@ -169,14 +166,20 @@ class EmittingHandler(logging.Handler):
                 intake.put(entry, never_wakes=never_wakes)
             elif intake.append(entry):
                 intake.wake()
-        except RecursionError:
-            # Raised as in `logging`: the caller is at the recursion limit, and the record could not
-            # be counted.
-            raise
-        except Exception as error:
-            self._report_internal(error)
+        except BaseException as error:
+            self._after(error, record)
 
-    def _report_internal(self, error: Exception) -> None:
+    def _after(self, error: BaseException, record: logging.LogRecord) -> None:
+        """Report an exception raised while a record was queued, or raise it if it is the caller's.
+
+        A signal handler may have raised it just before a worker was to be woken, so one is woken
+        now. RecursionError is raised as in `logging`: the caller is at the recursion limit, and the
+        record could not be counted.
+        """
+        with contextlib.suppress(Exception):
+            self._current_pipeline().intake(stream_of(record)).wake()
+        if isinstance(error, RecursionError) or not isinstance(error, Exception):
+            raise error
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
     def handleError(self, record: logging.LogRecord) -> None:

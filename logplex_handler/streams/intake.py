@@ -172,7 +172,12 @@ class OpenIntake:
         return False
 
     def wake(self) -> None:
-        self._on_news()
+        try:
+            self._on_news()
+        except BaseException:
+            # Raised by a signal handler, or at the recursion limit. The next record wakes a worker.
+            self._accumulator.look_again()
+            raise
         if self._accumulator.is_congested and not self._is_delivering():
             self._throttle()
 

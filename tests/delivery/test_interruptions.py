@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import sys
 import threading
 import time
@@ -9,10 +10,11 @@ from contextlib import nullcontext, suppress
 
 import pytest
 
+import logplex_handler
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from tests.delivery.shared import before_rendering
-from tests.logs import logging_to_receiver, logging_to_server, own_stream, wait_until
+from tests.logs import balanced, logging_to_receiver, logging_to_server, own_stream, wait_until
 from tests.servers import answer
 
 
@@ -90,6 +92,43 @@ def test_ctrl_c_anywhere_in_a_flush_leaves_no_hurry_behind():
             assert wait_until(lambda: urgency.current is Urgency.NONE, 1.0)
             number += 1
         assert number > 8
+
+
+class TimeLimit(Exception):
+    """An error that a signal handler raises, such as Celery's SoftTimeLimitExceeded."""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeLimit])
+@pytest.mark.parametrize("value", [7, [7]], ids=["light", "text"])
+def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, value, capsys):
+    """Whether or not the interrupted call has queued its record, it wakes a worker for it."""
+    folder = os.path.dirname(logplex_handler.__file__)
+    interrupted, place = True, 0
+    with logging_to_receiver(flush_interval=0.01) as (_, logger, handler):
+        logger.info("ready: %s", value)
+        assert handler.flush()
+        while interrupted:
+            places, interrupted = itertools.count(), False
+
+            # Python calls signal handlers as a function begins, and when one written in C is over.
+            def profile(frame, event, _, places=places, place=place):
+                nonlocal interrupted
+                is_ours = frame.f_code.co_filename.startswith(folder)
+                if is_ours and event in ("call", "c_return") and next(places) == place:
+                    sys.setprofile(None)
+                    interrupted = True
+                    raise error
+
+            sys.setprofile(profile)
+            try:
+                with suppress(error):
+                    logger.info("line: %s", value)
+            finally:
+                sys.setprofile(None)
+            assert wait_until(lambda: not handler.stats().pending), place
+            place += 1
+        assert place > 40
+        assert balanced(handler.stats())
 
 
 @pytest.mark.parametrize("is_changing", [False, True])
