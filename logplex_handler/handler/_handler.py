@@ -93,8 +93,9 @@ class LogplexHandler(EmittingHandler):
             inactive.
         on_drop: A function that is called as `on_drop(records, cause)` after records were dropped,
             with one of the causes in `Stats.dropped`. It is called in the thread that delivers or
-            closes, and may log. It is not called for records that reach an inactive or a closed
-            handler. Default: none.
+            closes, and may log. It should return soon, because closing waits for it as long as it
+            takes. It is not called for records that reach an inactive or a closed handler. Default:
+            none.
         streams: Finds the URLs of other streams, for records that name one by
             `extra={"logplex_stream": ID}` or `use_stream`: a mapping of ids to URLs, a callable
             that returns the URL for an id, or an object with `url_for(ID)` and optionally
