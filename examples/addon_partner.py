@@ -180,10 +180,12 @@ def ship(record: Record, orders: range) -> None:
 
 
 def work(path: Path, heroku_url: str, orders: range) -> None:
-    """The whole life of a worker process, which delivers its lines when it ends."""
+    """The whole life of a worker process."""
     record = Record(path)
-    connect(record, heroku_url, procid="worker.1")
+    _, handler = connect(record, heroku_url, procid="worker.1")
     ship(record, orders)
+    # A new URL may take longer than the end of a process waits for by itself.
+    handler.flush(timeout=20)
 
 
 def main(logplex: LogplexReceiver, directory: Path) -> None:
@@ -197,7 +199,7 @@ def main(logplex: LogplexReceiver, directory: Path) -> None:
                 heroku.provision(partner_url, customer)
                 heroku.provision(partner_url, customer)
             ship(record, range(1, 4))
-            handler.flush()
+            handler.flush(timeout=20)
 
             # Both processes still have the old URL.
             heroku.rotate(CUSTOMERS[0])
@@ -207,11 +209,12 @@ def main(logplex: LogplexReceiver, directory: Path) -> None:
             worker.start()
             ship(record, range(4, 7))
             worker.join()
+            handler.flush(timeout=20)
 
             heroku.change_plan(partner_url, CUSTOMERS[0], "premium")
             heroku.deprovision(partner_url, CUSTOMERS[1])
             ship(record, range(7, 8))
-            handler.flush()
+            handler.flush(timeout=20)
         handler.close()
         stats = handler.stats()
     for customer in CUSTOMERS:
