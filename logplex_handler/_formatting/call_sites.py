@@ -34,8 +34,11 @@ _RECORDS_BEFORE_COMPILING = 50
 _MAX_CALL_SITES_OF_A_SIGNATURE = 8
 # The most signatures that are counted at a time.
 _MAX_COUNTED = 1024
-# The longest template, in characters. A longer one was made at run time, and will not come again.
-_MAX_TEMPLATE = 1000
+# The most characters of a template, of the keys of a mapping as message, and of a record's names. A
+# record with more was made at run time, and none like it will come again.
+_MAX_TEXT = 1000
+# The most keys, likewise.
+_MAX_KEYS = 32
 # The most bytes of memory that compiled call sites may hold: about a thousand call sites. A program
 # has as many as it has logging calls, or a few times that.
 _MAX_BYTES = 24 * 1024 * 1024
@@ -66,7 +69,8 @@ class CallSite:
         self.layout = layout
         self.render = render
         self.size = _CALL_SITE_BYTES + _VALUE_BYTES * len(layout.values)
-        self.size += 8 * len(layout.template or layout.keys or "")
+        names = [layout.logger_name, layout.level_name, *layout.attributes, *(layout.keys or ())]
+        self.size += 8 * sum(map(len, [layout.template or "", *names]))
         self.used_at = used_at
         self.holders = 0
 
@@ -239,13 +243,24 @@ class CallSites:
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""
-        is_made_at_run_time = record.args and len(record.msg) > _MAX_TEMPLATE
-        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE or is_made_at_run_time:
+        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE or _is_made_at_run_time(record):
             return False
         if len(self._counts) >= _MAX_COUNTED and signature not in self._counts:
             self._counts.clear()
         count = self._counts[signature] = self._counts.get(signature, 0) + 1
         return count >= _RECORDS_BEFORE_COMPILING
+
+
+def _is_made_at_run_time(record: LogRecord) -> bool:
+    """Return whether what a call site would keep of the record is too long to be a program's."""
+    message = record.msg
+    keys = [*message] if type(message) is dict else [message] if record.args else []
+    names = [record.name, record.levelname, *record.__dict__]
+    return (
+        len(keys) > _MAX_KEYS
+        or any(type(text) is not str for text in (*keys, *names))
+        or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
+    )
 
 
 def _extracted(call_site: CallSite, record: LogRecord) -> Entry | None:

@@ -47,10 +47,14 @@ def live(key: str, call: Callable[[], object]) -> Live:
     return Live(key, ask)
 
 
-# A program has few loggers, and uses them often.
-@lru_cache(maxsize=256)
 def _level_and_logger(level_name: str, logger_name: str) -> str:
     return f"level={grammar.quote(level_name.lower())} logger={grammar.quote(logger_name)}"
+
+
+# A program has few loggers, and uses them often.
+_known_level_and_logger = lru_cache(maxsize=256)(_level_and_logger)
+# The most characters of names that are worth keeping.
+_LONGEST_NAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class LineForm:
 
     def start(self, level_name: object, logger_name: object) -> str:
         """Return the pairs at the start of each line, up to the logger."""
-        return self.head + _level_and_logger(text_of(level_name), text_of(logger_name))
+        level, logger = text_of(level_name), text_of(logger_name)
+        is_short = len(level) + len(logger) <= _LONGEST_NAMES
+        make = _known_level_and_logger if is_short else _level_and_logger
+        return self.head + make(level, logger)
 
     def line(self, shared: Iterable[str], metrics: list[str], last: Iterable[str] = ()) -> str:
         """Return the line of the pairs; metrics that make it too long follow in separate lines."""

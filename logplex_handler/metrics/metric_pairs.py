@@ -18,6 +18,7 @@ _NAME = r"""[^\x00-\x20="'\\#\x7f-\x9f\ud800-\udfff]+"""
 _KEY = re.compile(rf"(?:measure|sample|count)#{_NAME}")
 # With these two limits, one metric with its source always fits in the smallest packet allowed.
 MAX_NAME_BYTES = 200
+_LONGEST_KEY = len("measure#") + MAX_NAME_BYTES
 _MAX_UNIT_LETTERS = 20
 _UNIT = re.compile(rf"[A-Za-z]{{0,{_MAX_UNIT_LETTERS}}}")
 # A source needs no quotes in a line.
@@ -36,7 +37,7 @@ class MetricValue(str):
 
 def is_metric(key: str, value: object) -> bool:
     """Return whether the pair was made by `measure`, `sample` or `count`."""
-    return type(value) is MetricValue and _is_metric_key(key)
+    return type(value) is MetricValue and len(key) <= _LONGEST_KEY and _is_metric_key(key)
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 from logplex_handler import KeyValueFormatter
+from logplex_handler._formatting import line
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
 from logplex_handler.testing import LogplexReceiver
@@ -70,6 +71,36 @@ def test_templates_made_at_run_time_do_not_fill_the_memory():
         codec.entry(make(f"order {number} took %s", (5,)), FORMATTER)
     assert len(codec.call_sites._counts) <= 1024
     assert not codec._compiled.by_number
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        make({"a" * 1001: 1}),
+        make({f"a{number}": 1 for number in range(33)}),
+        make({("a",) * 1000: 1}),
+        make("a" * 1001 + "%s", (1,)),
+        make("hello", extra={"a" * 1001: 1}),
+        make("hello", name="a" * 1001),
+    ],
+    ids=["long key", "many keys", "another key", "template", "extra", "logger"],
+)
+def test_nothing_is_kept_of_texts_that_are_made_at_run_time(record):
+    """A user may have chosen them, and each may be different."""
+    codec = codec_that_knows(record)
+    assert not codec.call_sites._counts
+    assert not codec._compiled.by_number
+    line._known_level_and_logger.cache_clear()
+    line.LineForm("", "", "msg", False).start("INFO", "a" * 1001)
+    assert line._known_level_and_logger.cache_info().currsize == 0
+
+
+def test_a_call_site_has_the_size_of_its_names():
+    """So that many with long names are too many."""
+    short, long = make({"a": 1}), make({"a" * 900: 1})
+    codec = codec_that_knows(short, long)
+    sizes = [site.size for site in codec._compiled.by_number.values()]
+    assert sizes[1] - sizes[0] == 8 * 899
     for _ in range(2 * _RECORDS_BEFORE_COMPILING):
         codec.entry(make("x" * 2000 + "%s", (5,)), FORMATTER)
     assert not codec._compiled.by_number
