@@ -132,13 +132,24 @@ class SpoolWriter:
     def _work(self) -> None:
         pid = os.getpid()
         noted: set[Stream] = set()
+        try:
+            self._serve(pid, noted)
+        finally:
+            self._thread = None
+            if not self._stopped and os.getpid() == pid:
+                # As with a worker: another thread has raised an exception here.
+                for stream in noted:
+                    self._news.put(stream)
+                self._start()
+
+    def _serve(self, pid: int, noted: set[Stream]) -> None:
         while not self._stopped and os.getpid() == pid:
             try:
                 self.recover()
                 self._wait(noted)
                 # Streams for which the disk has had no room are tried again.
-                noted = {stream for stream in noted if self._spill(stream)}
-            except Exception as error:
+                noted.intersection_update([stream for stream in noted if self._spill(stream)])
+            except BaseException as error:
                 self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
                 time.sleep(_AFTER_ERROR)
 

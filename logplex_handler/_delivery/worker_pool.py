@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 
 from logplex_handler._delivery.fair_queue import Task
+from logplex_handler._delivery.progress import Progress
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._process.contexts import new_thread
-from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
@@ -88,46 +88,6 @@ class News:
                     raise
 
 
-class Progress:
-    """The number of finished tasks, for which callers may wait."""
-
-    def __init__(self) -> None:
-        # Guards `done` and `_awaited`; notified when a task of an awaited stream is finished.
-        # Re-entrant, because a signal handler may flush. It is not the scheduler's lock: waiting
-        # releases the lock, even if a signal interrupted a change of the scheduler.
-        self._condition = threading.Condition(threading.RLock())
-        self.done = 0
-        # A list, because several callers may wait for the same stream.
-        self._awaited: list[Stream] = []
-
-    def note(self, stream: Stream) -> None:
-        with self._condition:
-            self.done += 1
-            if stream in self._awaited:
-                self._condition.notify_all()
-
-    def end(self) -> None:
-        """Wake all waiting callers, because no more tasks follow."""
-        with self._condition:
-            self._condition.notify_all()
-
-    def wait(self, stream: Stream, done: int, countdown: Countdown, seconds: float) -> bool:
-        """Wait until a task of the stream is finished, unless more tasks are finished already.
-
-        Returns:
-            Whether more tasks are finished, of any stream.
-        """
-        with self._condition:
-            if self.done == done:
-                self._awaited.append(stream)
-                try:
-                    if not self._condition.wait(seconds):
-                        countdown.waited(seconds)
-                finally:
-                    self._awaited.remove(stream)
-            return self.done != done
-
-
 class WorkerPool:
     """Workers that do the scheduler's tasks; a flushing caller may help them.
 
@@ -196,7 +156,7 @@ class WorkerPool:
         """Begin no more tasks. Running tasks continue to their end."""
         with self._lock:
             self.stopped = True
-        for _ in self._workers:
+        for _ in [*self._workers]:
             self._news.wake_one()
         self.progress.end()
         self._end_if_all_done()
@@ -227,15 +187,29 @@ class WorkerPool:
                 worker = new_thread(self._work, "logplex_handler")
                 self._workers.append(worker)
             worker.start()
-        except RuntimeError:
+        except BaseException as error:
+            if worker is not None and worker.ident is None:
+                self._workers.remove(worker)
+            if not isinstance(error, RuntimeError):
+                # After Ctrl-C, for example, no later record may be a reason to start one.
+                self._start()
+                raise
             # The interpreter is about to exit, or is a subinterpreter without daemon threads, or
             # the system cannot start another thread. Callers that flush or close deliver the
             # waiting records.
             self._cannot_start = True
-            if worker is not None:
-                self._workers.remove(worker)
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        finally:
+            with contextlib.suppress(ValueError):
+                self._workers.remove(threading.current_thread())
+            if not self.stopped and self._here[0]:
+                # Another thread, a debugger's for example, has raised an exception here.
+                self._start()
+
+    def _serve(self) -> None:
         # Unlike a thread, a greenlet continues in a forked child, where it must not deliver
         # anything.
         while not self.stopped and self._here[0]:

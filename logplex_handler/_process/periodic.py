@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from logplex_handler._process.contexts import new_thread
+from logplex_handler._process.diagnostics import Diagnostics
 
 # The part of the interval over which processes are spread. A thousand processes report within six
 # seconds of each minute; a receiver that counts by the minute still gets one report of each process
@@ -26,12 +27,13 @@ def next_time(now: float, interval: float, offset: float) -> float:
 class Periodic:
     """Calls a function at times aligned to the interval, and once more when it is stopped.
 
-    The interval is in seconds, and the function must not raise.
+    The interval is in seconds. If the function raises, that is reported on stderr.
     """
 
     def __init__(self, interval: float, function: Callable[[], object]) -> None:
         self._interval = interval = max(interval, _MIN_INTERVAL)
         self._function = function
+        self._diagnostics = Diagnostics()
         # SystemRandom, because processes forked from one parent may share the state of `random`.
         self._offset = random.SystemRandom().uniform(0, interval * _SPREAD)
         # Guards `_thread`, which is None until it is started. Re-entrant, because a garbage
@@ -75,6 +77,13 @@ class Periodic:
             now = time.time()
             # The wait may end a little too early. If it ends far too early, the clock was set back.
             if now >= due or due - now > self._interval:
-                self._function()
+                self._call()
                 due = next_time(time.time(), self._interval, self._offset)
-        self._function()
+        self._call()
+
+    def _call(self) -> None:
+        try:
+            self._function()
+        except BaseException as error:
+            # Code of the application may raise anything, even what is meant to end a program.
+            self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")

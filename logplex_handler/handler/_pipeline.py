@@ -6,7 +6,7 @@ This is the only module that connects these objects with each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -291,15 +291,13 @@ class Pipeline:
 
     def _report_health(self) -> None:
         own, before = self._registry.own, self._vitals
-        # No error may end the thread.
-        with suppress(Exception):
-            self._vitals = now = Vitals(
-                self.stats(), self._transports.requests_took, self._registry.fill_ratio()
-            )
-            if own is not None and own.in_flight.destination is not None:
-                frames = self._codec.health_lines(pairs(now, before), own.in_flight.destination)
-                own.in_flight.add_health(frames)
-                self._worker_pool.wake(own)
+        self._vitals = now = Vitals(
+            self.stats(), self._transports.requests_took, self._registry.fill_ratio()
+        )
+        if own is not None and own.in_flight.destination is not None:
+            frames = self._codec.health_lines(pairs(now, before), own.in_flight.destination)
+            own.in_flight.add_health(frames)
+            self._worker_pool.wake(own)
 
     def set_aside(self) -> tuple[SetAside, ...]:
         return self._registry.set_aside()

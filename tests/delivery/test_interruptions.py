@@ -145,3 +145,62 @@ def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_itself(is_changin
         # It is held again until the interrupted call is over, and free from then on.
         assert not accumulator.lock._is_owned()
         assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+def ended(*arguments):
+    """Raised in a thread by another one, as debuggers can do: it ends the thread."""
+    raise SystemExit
+
+
+# pytest reports it, as `threading` does not.
+ends_a_thread = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@ends_a_thread
+def test_a_worker_that_another_thread_ends_is_replaced(monkeypatch):
+    """At once: the stream may have no other news."""
+    with logging_to_receiver(flush_interval=0.01) as (logplex, logger, handler):
+        pool = handler._pipeline._worker_pool
+        logger.info("one")
+        assert logplex.wait_for(1)
+        (worker,) = pool._workers
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_sleep", ended)
+            patch.setattr(pool, "_rest_after", ended)
+            logger.info("two")
+            assert wait_until(lambda: not worker.is_alive())
+        assert logplex.wait_for(2)
+
+
+@ends_a_thread
+def test_a_writer_of_the_spool_that_another_thread_ends_is_replaced(monkeypatch, tmp_path):
+    """Otherwise a crash would lose all records from then on."""
+    path = tmp_path / "spool"
+    options = {"flush_interval": 60, "spool": path, "spool_interval": 0.01}
+    with logging_to_receiver(**options) as (_, logger, handler):
+        writer = handler._pipeline._spool_writer
+        start, ends = writer._start, []
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "_wait", ended)
+            patch.setattr(writer._diagnostics, "warn", ended)
+            patch.setattr(writer, "_start", lambda: ends.append(start()))
+            logger.info("one")
+            assert wait_until(lambda: len(ends) > 1)
+        assert wait_until(lambda: own_stream(handler).source.records == 1)
+
+
+def test_ctrl_c_while_a_worker_starts_is_no_reason_for_none(monkeypatch):
+    """A console goes on after it."""
+    with logging_to_receiver(flush_interval=0.01) as (logplex, logger, _):
+        start = threading.Thread.start
+        interruptions = iter([KeyboardInterrupt])
+
+        def interrupted(thread):
+            for interruption in interruptions:
+                raise interruption
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            logger.info("one")
+        assert logplex.wait_for(1)
