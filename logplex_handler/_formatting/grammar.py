@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
+from typing import AnyStr
 
 from logplex_handler._formatting.value_text import text_of
 
@@ -66,6 +67,18 @@ def escaped_length(text: str) -> int:
     escapes = text.encode("utf-8", "surrogatepass").translate(None, _NOT_ESCAPED)
     late = 0 if text.isascii() else sum([text.count(chr(code)) for code in range(0x80, 0xA0)])
     return len(text) + len(escapes) + 4 * len(escapes.translate(None, _IN_TWO)) + 5 * late
+
+
+def end_of_quoted(text: AnyStr, quote: AnyStr, backslash: AnyStr, start: int) -> int:
+    """Return the index after the quote that ends a value, or 0 if there is none."""
+    end = start
+    while end := text.find(quote, end) + 1:
+        first = end - 1
+        while first > start and text[first - 1 : first] == backslash:
+            first -= 1
+        if (end - 1 - first) % 2 == 0:
+            return end
+    return 0
 
 
 def unescape(text: str) -> str | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
+from logplex_handler._formatting import grammar
 from logplex_handler._wire import packet
 
 # The start of a pair in a UTF-8 line: up to a quoted value, or with a bare one.
@@ -81,25 +82,13 @@ def _pairs(line: bytes) -> list[_Pair] | None:
         if value < 0:
             # A quoted value may be long, so its end is found by the fastest search.
             value = match.end()
-            end = _end_of_quoted(line, value)
+            end = grammar.end_of_quoted(line, b'"', b"\\", value)
             value_end = end - 1
         if not end or line[end : end + 1] not in (b"", b" ") or line.endswith(b" "):
             return None
         pairs.append(_Pair(match[1], position, end, value, value_end))
         position = end + 1
     return pairs
-
-
-def _end_of_quoted(line: bytes, start: int) -> int:
-    """Return the index after the quote that ends a value, or 0 if there is none."""
-    end = start
-    while end := line.find(b'"', end) + 1:
-        first = quote = end - 1
-        while first > start and line[first - 1] == ord("\\"):
-            first -= 1
-        if (quote - first) % 2 == 0:
-            return end
-    return 0
 
 
 def _apart(
