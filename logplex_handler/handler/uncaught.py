@@ -64,6 +64,7 @@ class _LogTo:
         self.logger = logging.getLogger()
         self.level = logging.CRITICAL
         self._diagnostics = Diagnostics()
+        self._of_thread = threading.local()
 
     def log(
         self,
@@ -72,8 +73,11 @@ class _LogTo:
         message: str,
         extra: dict[str, str] | None = None,
     ) -> None:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+        is_logging = getattr(self._of_thread, "is_logging", False)
+        # What the logging of an exception raises would be logged without end.
+        if is_logging or isinstance(error, KeyboardInterrupt | SystemExit):
             return
+        self._of_thread.is_logging = True
         try:
             self.logger.log(
                 self.level, message, exc_info=(type(error), error, traceback), extra=extra
@@ -81,6 +85,8 @@ class _LogTo:
         except Exception as failure:
             # An application's filter has failed, for example. The previous hook must still run.
             self._diagnostics.warn("uncaught", f"{message}: not logged: {type(failure).__name__}")
+        finally:
+            self._of_thread.is_logging = False
 
 
 _log_to = _LogTo()

@@ -164,6 +164,21 @@ def test_a_filter_that_fails_hides_no_traceback():
     assert (done.returncode, lines) == (1, [])
 
 
+def test_what_the_logging_of_an_exception_raises_is_only_printed():
+    """It would be logged without end: here, a filter makes an object that cannot be collected."""
+    done, lines = crash(
+        """
+        class Parcel:
+            def __del__(self): raise OSError("torn")
+        handler.addFilter(lambda record: bool([Parcel()]))
+        Parcel()
+        """
+    )
+    assert done.returncode == 0
+    assert [line["error_msg"] for line in lines] == ["torn"]
+    assert done.stderr.count("OSError: torn") == 2
+
+
 def test_a_child_of_fork_crashes_as_its_parent_would():
     """Its line arrives, although it ends in os._exit."""
     done, lines = crash(
