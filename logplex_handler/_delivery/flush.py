@@ -109,17 +109,20 @@ class Flusher:
     def stop(self) -> int:
         """Stop delivering, and return how many records were not delivered."""
         with self._without_locks():
-            streams = self._streams()
-            left = sum([stream.abandon() for stream in streams])
+            left = sum([stream.abandon() for stream in self._streams()])
             self._workers.stop()
             # A connection on which a request is being made is closed when it is released.
             self._transports.close()
+            return left
+
+    def report_last_drops(self) -> None:
+        """Report all drops that were not reported yet, which calls the application."""
+        with self._without_locks():
             unreported = Counter[str]()
-            for stream in streams:
+            for stream in self._streams():
                 unreported += stream.drop_reports.report_locally(closing=True)
             if unreported:
                 self._diagnostics.warn("dropped at last", drops_in_words(unreported))
-            return left
 
     @contextmanager
     def _without_locks(self) -> Iterator[None]:

@@ -274,6 +274,11 @@ class Pipeline:
         if left:
             why = problem or f"not {within}"
             self._diagnostics.warn("shutdown", f"{records_in_words(left)} not delivered: {why}")
+        # Last, as `on_drop` may raise what is meant to end the program.
+        try:
+            self._flusher.report_last_drops()
+        except Exception as error:
+            self._report_internal(error)
 
     def _report_internal(self, error: Exception) -> None:
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 
 import pytest
 import requests
 
-from logplex_handler import flush_all
+from logplex_handler import LogplexHandler, flush_all
 from logplex_handler._delivery.flush import Flusher
 from tests.logs import balanced, logging_to
 from tests.servers import accept, answer, serving
@@ -108,3 +109,14 @@ def test_an_interruption_by_the_user_passes_on(name, inner, monkeypatch):
             patch.setattr(Flusher, inner, raising(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 getattr(handler, name)()
+
+
+def test_a_callback_that_ends_the_program_keeps_nothing_from_being_closed(capsys):
+    """If the thread that closes calls it, what it raises passes on when all is said."""
+    with serving(answer(503)) as server:
+        handler = LogplexHandler(server.url, on_drop=raising(SystemExit), shutdown_timeout=0)
+        handler.handle(logging.makeLogRecord({"msg": "line", "levelno": 20}))
+        with contextlib.suppress(SystemExit):
+            handler.close()
+    assert "1 record not delivered" in capsys.readouterr().err
+    assert handler._pipeline._worker_pool.stopped
