@@ -20,6 +20,11 @@ from logplex_handler.streams.stream import Stream, StreamContext
 _FORGET_AFTER = 3600.0
 # The most retired streams that are kept; each takes less than a kilobyte.
 _MAX_RETIRED = 100_000
+# The longest id, in characters, bytes or bits. A user may choose ids, and those of unknown streams
+# are remembered, too.
+_LONGEST_ID = 1000
+# The most parts of an id that is a tuple or a frozenset.
+_MOST_PARTS = 10
 # Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
@@ -91,7 +96,7 @@ class Registry:
             return self._ended[state]
 
     def _open(self, stream_id: Hashable) -> Intake:
-        if self._context.resolver is None:
+        if self._context.resolver is None or _is_long(stream_id):
             return self.unknown.intake
         with self._lock:
             if self._is_closed:
@@ -200,6 +205,15 @@ class Registry:
         """Return the streams that receive nothing at the moment, while their lines are kept."""
         candidates = [stream.set_aside for stream in self.streams()]
         return tuple([found for found in candidates if found is not None])
+
+
+def _is_long(stream_id: object) -> bool:
+    """Return whether an id is so long that no stream has it."""
+    if isinstance(stream_id, str | bytes):
+        return len(stream_id) > _LONGEST_ID
+    if isinstance(stream_id, tuple | frozenset):
+        return len(stream_id) > _MOST_PARTS or any(map(_is_long, stream_id))
+    return isinstance(stream_id, int) and stream_id.bit_length() > _LONGEST_ID
 
 
 def _has_just_ended(retired: _Retired) -> bool:

@@ -33,6 +33,23 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
     assert any("'nobody'" in line and "unknown_stream" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    "stream",
+    ["a" * 1001, b"a" * 1001, 1 << 1001, ("a", ("b" * 1001,)), frozenset(range(11))],
+    ids=["text", "bytes", "number", "tuple", "set"],
+)
+def test_an_id_that_is_too_long_is_kept_nowhere(stream):
+    """A user may have chosen it, and each may be different."""
+    source = Record({})
+    with logging_to(None, streams=source) as (logger, handler):
+        logger.info("line", extra=to(stream))
+        assert handler.flush()
+        assert handler.stats().dropped == {"unknown_stream": 1}
+        assert handler.stats(stream=stream).accepted == 0
+        assert stream not in handler._pipeline._registry._streams
+    assert source.asked == []
+
+
 @pytest.mark.parametrize("has_url", [False, True])
 def test_on_drop_hears_of_every_record_that_leads_nowhere(has_url, monkeypatch):
     """For the first record of a stream, later ones, and those without a stream; not for its own."""
