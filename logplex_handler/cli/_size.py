@@ -9,6 +9,9 @@ from dataclasses import fields
 from logplex_handler.cli._argument_types import count, duration, within
 from logplex_handler.cli._sizing import MAX_WORKERS, Load, Size, size
 
+# Bytes of a buffer from which on lines are better kept on disk, the default of `max_spool_bytes`.
+_MUCH_MEMORY = 256 * 1024 * 1024
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--customers", type=count, required=True, help="streams of all processes")
@@ -112,7 +115,8 @@ def _advice(load: Load, needed: Size) -> str:
         arguments.append(f"max_buffer_bytes={_round_up(buffer):_}")
     if not arguments:
         return "The defaults are enough."
-    return f"Use LogplexHandler(…, {', '.join(arguments)})."
+    hint = " A spool on disk takes less memory." if buffer > _MUCH_MEMORY else ""
+    return f"Use LogplexHandler(…, {', '.join(arguments)}).{hint}"
 
 
 def _not_enough(load: Load, needed: Size) -> str:

@@ -89,10 +89,14 @@ def test_sticky_customers_take_less_memory():
     [
         (FEW, "The defaults are enough."),
         (PARTNER, "Use LogplexHandler(…, workers=18, max_buffer_bytes=48_000_000)."),
+        (
+            Load(1, 2000, outage=3600),
+            "Use LogplexHandler(…, max_buffer_bytes=2_304_000_000). A spool on disk takes less",
+        ),
         (BUSY, "Not enough: use 145 processes with up to 64 workers, or let one process write"),
         (FLOOD, "No number is enough: let several processes share the lines of a customer."),
     ],
-    ids=["few", "partner", "busy", "flood"],
+    ids=["few", "partner", "long outage", "busy", "flood"],
 )
 def test_the_last_line_says_what_to_do(load, advice):
     """It can be copied."""
