@@ -188,9 +188,7 @@ def layout_of(
     names = [*(keys or [""] * len(message)), *[""] * len(live), *extras]
     all_values = [*message, *live, *extras.values()]
     texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
-    # The record's own source replaces the formatter's. Even if this record's is empty, that of the
-    # next record may not be.
-    has_source = "logplex_source" in record.__dict__
+    has_source = bool(record_parts.source(record))
     if has_source or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
     if not all(type(text) is str for text in texts):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from logplex_handler._formatting import grammar, tracebacks
 from logplex_handler._formatting.value_text import exact, name_of, text_of, unprintable
 from logplex_handler._wire.entry import WIDEST
-from logplex_handler.metrics.metric_pairs import is_metric
+from logplex_handler.metrics.metric_pairs import MetricSource, is_metric
 
 # The precision of a conversion, which may cut its argument.
 _PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
@@ -22,8 +22,8 @@ _MOST_BYTES = 6 * WIDEST
 _WIDE = re.compile("[^\x00-\x9f]")
 
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
-# and `logplex_source` choose the stream and the source, and Python has `taskName` since 3.12.
-MAY_BE_MISSING = frozenset({"asctime", "logplex_source", "logplex_stream", "message", "taskName"})
+# chooses the stream, and Python has `taskName` since 3.12.
+MAY_BE_MISSING = frozenset({"asctime", "logplex_stream", "message", "taskName"})
 # The number of attributes of a record without extras.
 _ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 # The attributes that did not come through `extra=`.
@@ -36,7 +36,11 @@ ERROR_KEYS = frozenset({"error", "error_msg", "traceback", "stack"})
 def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
 ) -> list[tuple[str, object]]:
-    return [item for item in record.__dict__.items() if item[0] not in omitted]
+    return [
+        (name, value)
+        for name, value in record.__dict__.items()
+        if name not in omitted and (type(value) is not MetricSource or name != "logplex_source")
+    ]
 
 
 def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
@@ -101,16 +105,10 @@ def pairs_and_metrics(
     return pairs, metrics
 
 
-def has_source(record: logging.LogRecord) -> bool:
-    """Return whether the record has its own source."""
-    own = record.__dict__.get("logplex_source")
-    # The truth of an object that is not a string is not tested, because that might raise.
-    return not (own is None or (isinstance(own, str) and not own))
-
-
 def source(record: logging.LogRecord) -> str:
-    """Return the pair of the record's own source, or empty if it has none."""
-    return grammar.pair("source", record.__dict__["logplex_source"]) if has_source(record) else ""
+    """Return the pair of the source that `Metrics` has given the record, or empty without one."""
+    own = record.__dict__.get("logplex_source")
+    return f"source={own}" if type(own) is MetricSource else ""
 
 
 def has_error(record: logging.LogRecord) -> bool:

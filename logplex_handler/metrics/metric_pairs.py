@@ -35,6 +35,12 @@ class MetricValue(str):
     __slots__ = ()
 
 
+class MetricSource(str):
+    """The checked source of a line of metrics, which an application's extra cannot be."""
+
+    __slots__ = ()
+
+
 def is_metric(key: str, value: object) -> bool:
     """Return whether the pair was made by `measure`, `sample` or `count`."""
     return type(value) is MetricValue and len(key) <= _LONGEST_KEY and _is_metric_key(key)

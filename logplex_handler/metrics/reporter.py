@@ -15,6 +15,7 @@ from logplex_handler._process.forks import LiveObjects
 from logplex_handler._process.periodic import Periodic
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter
+from logplex_handler.metrics.metric_pairs import MetricSource
 
 _LEVEL = logging.INFO
 # The longest wait of `close`, in seconds, for a running report: polled functions may hang.
@@ -32,7 +33,7 @@ class Reporter:
     def __init__(self, logger: logging.Logger, interval: float, source: str | None) -> None:
         self._logger = logger
         self._interval = interval
-        self._source = source
+        self._source = MetricSource(source) if source else None
         self._diagnostics = Diagnostics()
         # Functions that return more metrics, called before each report; a forked child keeps them.
         self._collectors: list[tuple[str, Callable[[], Mapping[str, str]]]] = []

@@ -14,6 +14,7 @@ from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.frames import Run, flattened
+from logplex_handler.metrics.metric_pairs import MetricSource
 from tests.formatting.call_sites import (
     DESTINATION,
     FORMATTER,
@@ -382,9 +383,9 @@ def test_a_call_site_stays_while_an_entry_waits():
     assert not codec._compiled.by_number
 
 
-@pytest.mark.parametrize("first", [None, ""])
-def test_a_source_of_its_own_that_comes_after_an_empty_one(first):
+@pytest.mark.parametrize("first", [None, "", "eu"])
+def test_a_source_of_its_own_that_comes_after_an_extra_of_that_name(first):
     codec = codec_that_knows(make("order %s", (5,), {"logplex_source": first}))
-    record = make("order %s", (5,), {"logplex_source": "eu"})
+    record = make("order %s", (5,), {"logplex_source": MetricSource("eu")})
     entry, _ = codec.entry(record, FORMATTER)
     assert frames(codec, entry) == formatted(record)

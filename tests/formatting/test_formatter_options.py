@@ -8,7 +8,8 @@ import logging.handlers
 
 import pytest
 
-from logplex_handler import ConfigurationError, KeyValueFormatter
+from logplex_handler import ConfigurationError, KeyValueFormatter, count
+from logplex_handler.metrics.metric_pairs import MetricSource
 from tests import strict
 from tests.formatting.shared import forgeries, line, record
 
@@ -70,20 +71,16 @@ def test_without_a_source_there_is_no_such_pair(source):
     assert line(formatter=KeyValueFormatter(source=source)).startswith("level=")
 
 
-def test_a_source_of_the_records_own_can_be_any_object():
-    """Also an object whose truth cannot be tested; None and an empty text mean no source."""
-
-    class Undecided:
-        def __bool__(self):
-            raise ValueError
-
-        def __str__(self):
-            return "a b"
-
-    assert line(extra={"logplex_source": Undecided()}).startswith('source="a b" level=')
-    assert line(extra={"logplex_source": "eu"}).startswith("source=eu level=")
-    assert line(extra={"logplex_source": None}).startswith("level=")
-    assert line(extra={"logplex_source": ""}).startswith("level=")
+def test_only_metrics_give_a_record_a_source_of_its_own():
+    """An extra of that name, which a user may have chosen, is an extra."""
+    formatter = KeyValueFormatter(source="us-east")
+    assert line(extra={"logplex_source": MetricSource("eu")}).startswith("source=eu level=")
+    for value in ["eu", "x" * 5000, None]:
+        written = line(extra={"logplex_source": value}, formatter=formatter)
+        assert written.startswith("source=us-east level=")
+        assert written.endswith(f" logplex_source={value or 'null'}")
+    both = line("", extra=count("a") | {"logplex_source": "eu"}, formatter=formatter)
+    assert both.startswith("source=us-east level=")
 
 
 @pytest.mark.parametrize("static", [[("a", 1)], "a=1", 7])

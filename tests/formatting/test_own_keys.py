@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logplex_handler import KeyValueFormatter, count
+from logplex_handler.metrics.metric_pairs import MetricSource
 from tests import strict
 from tests.formatting.call_sites import codec_that_knows, formatted, frames, is_compiled, make
 from tests.formatting.shared import failure, line, record
@@ -74,7 +75,7 @@ def test_a_message_may_have_a_source_or_an_error_unless_the_line_has_one():
         expected = ["level", "logger", "source", "error_", "error", "error_msg", "traceback"]
         assert keys == expected
         own = record(text)
-        own.logplex_source = "mine"
+        own.logplex_source = MetricSource("mine")
         made = KeyValueFormatter().format(own)
         assert made == "source=mine level=info logger=shop source_=x error=y"
 

@@ -9,6 +9,7 @@ from logplex_handler import (
     Metrics,
     count,
 )
+from logplex_handler.metrics.metric_pairs import MetricSource
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to
 from tests.metrics.shared import recording
@@ -112,7 +113,7 @@ def test_records_of_one_call_site_keep_their_sources_apart():
     ):
         expected = []
         for number in range(120):
-            own = {"logplex_source": f"s{number}"} if number // 30 % 2 else {}
+            own = {"logplex_source": MetricSource(f"s{number}")} if number // 30 % 2 else {}
             logger.info("order %s", number, extra={"city": "berlin"} | own)
             source = own.get("logplex_source", "here")
             expected.append(
