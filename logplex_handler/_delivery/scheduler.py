@@ -85,6 +85,13 @@ class Scheduler:
             # While a caller flushes, the host's backoff is shorter.
             self._requests.update(plan.breaker, self._clock())
 
+    def replan(self) -> None:
+        """Plan all waiting tasks again; those that are in a queue are outdated then."""
+        for stream, plan in [*self._plans.items()]:
+            if isinstance(plan, Task) and plan.slot is None:
+                del self._plans[stream]
+                self.plan(stream)
+
     def _plan_report(self, stream: Stream) -> None:
         if stream.drop_reports.is_due_locally and stream not in self._reporting:
             self._reporting.add(stream)

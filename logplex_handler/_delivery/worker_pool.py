@@ -242,8 +242,13 @@ class WorkerPool:
 
     def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:
-            self._news.drain(self._scheduler.plan)
-            task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
+            try:
+                self._news.drain(self._scheduler.plan)
+                task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
+            except BaseException:
+                # Ctrl-C may have struck after a task had left its queue, before it was begun.
+                self._scheduler.replan()
+                raise
             if task is not None:
                 self._busy.add(threading.get_ident())
             return task

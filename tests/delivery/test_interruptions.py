@@ -13,6 +13,7 @@ import pytest
 import logplex_handler
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
+from logplex_handler.streams.stream import Stream
 from tests.delivery.shared import before_rendering
 from tests.logs import balanced, logging_to_receiver, logging_to_server, own_stream, wait_until
 from tests.servers import answer
@@ -129,6 +130,40 @@ def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, valu
             place += 1
         assert place > 40
         assert balanced(handler.stats())
+
+
+def test_ctrl_c_while_a_flushing_caller_chooses_its_task_leaves_no_stream_behind(monkeypatch):
+    """The next flush delivers what this one has not."""
+    number, interrupted = 0, True
+    with logging_to_receiver(flush_interval=60) as (_, logger, handler):
+        pool = handler._pipeline._worker_pool
+        # As where no thread can be started.
+        monkeypatch.setattr(pool, "_start", lambda: None)
+        monkeypatch.setattr(pool, "_cannot_start", True)
+        while interrupted:
+            lines = itertools.count()
+            interrupted = False
+
+            def trace(frame, event, _, lines=lines, number=number):
+                nonlocal interrupted
+                if frame.f_code is not Stream.next_job.__code__:
+                    return None
+                if event == "line" and next(lines) == number:
+                    interrupted = True
+                    raise KeyboardInterrupt
+                return trace
+
+            logger.info("line")
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                with suppress(KeyboardInterrupt):
+                    handler.flush(15)
+            finally:
+                sys.settrace(before)
+            assert handler.flush(15)
+            number += 1
+        assert handler.stats().delivered == number > 8
 
 
 @pytest.mark.parametrize("is_changing", [False, True])
