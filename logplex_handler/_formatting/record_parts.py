@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable
+from typing import Any
 
-from logplex_handler._formatting import grammar, tracebacks
+from logplex_handler._formatting import grammar, message_template, tracebacks
 from logplex_handler._formatting.value_text import exact, name_of, text_of, unprintable
 from logplex_handler._wire.entry import WIDEST
 from logplex_handler.metrics.metric_pairs import MetricSource, is_metric
@@ -50,19 +51,25 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
     values: list[object] = []
     if type(message) is dict:
         values += message.values()
+    elif isinstance(message, BaseException) and not arguments:
+        values.append(_plain_text(message))
     elif type(arguments) is tuple and template:
         values += _at_least(template, arguments)
+    elif type(arguments) is dict and template:
+        values += _named(template, arguments)
     if len(record.__dict__) > _ALWAYS:
         values += [value for _, value in extras(record, omitted)]
     if record.exc_info:
-        values.append(_plain_text(record))
-    texts = [value for value in values if type(value) is str]
-    characters = len(template) + sum(map(len, texts))
+        exception = _exception(record)
+        values.append(_plain_text(exception[1]) if exception else "")
+    texts = [exact(value) for value in values if isinstance(value, str) and _is_plain(value)]
+    inner = sum(map(_characters_within, values))
+    characters = len(template) + sum(map(len, texts)) + inner
     if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
         return characters <= max_bytes
     # The quotes and backslashes of a message that is key=value are not escaped.
     texts.append(template.replace('"', "").replace("\\", ""))
-    size = sum(map(grammar.escaped_length, texts))
+    size = sum(map(grammar.escaped_length, texts)) + inner
     return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
 
 
@@ -73,14 +80,36 @@ def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
         return [*arguments]
     # A precision `*` is itself an argument.
     least = min([int(one) if one.isdecimal() and len(one) < 10 else 0 for one in precisions])
-    return [one[:least] if type(one) is str else one for one in arguments]
+    return [one[:least] for one in arguments if type(one) is str]
 
 
-def _plain_text(record: logging.LogRecord) -> str:
+def _named(template: str, arguments: dict[object, object]) -> list[object]:
+    """Return the arguments that the template names, unless it may cut them."""
+    found = message_template.by_position(template)
+    if found is None or _PRECISION.search(found[0]):
+        return []
+    return [arguments[name] for name in {*found[1]} if name in arguments]
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether the text of a string, which may be of a subclass, is its characters."""
+    kind = type(text)
+    return kind is str or (kind.__str__ is str.__str__ and kind.__repr__ is str.__repr__)
+
+
+def _characters_within(value: object) -> int:
+    """Return the number of characters that the texts directly in a container have at least."""
+    if type(value) is bytes:
+        return len(value)
+    inner = [*value.values()] if type(value) is dict else value
+    if type(inner) is not list and type(inner) is not tuple:
+        return 0
+    return sum([len(one) for one in [*inner] if type(one) is str])
+
+
+def _plain_text(error: object) -> str:
     """Return the text of the exception, or empty if its class writes its own text."""
-    exception = _exception(record)
-    error = exception[1] if exception else None
-    kind = type(error)
+    kind: Any = type(error)
     if not isinstance(error, BaseException) or kind.__str__ is not BaseException.__str__:
         return ""
     # A class's own property might raise an error.

@@ -35,6 +35,12 @@ LONG = "\x00" * (LIMIT + 1)
         ({"a": "é" * (LIMIT // 4 + 1)}, (), {}),
         ("hello %.90000s", (LONG,), {}),
         ("hello", (), {"exc_info": ValueError(LONG[: LIMIT // 6 + 1])}),
+        (ValueError(LONG), (), {}),
+        ("a=%(b)s", ({"b": LONG},), {}),
+        ("hello", (), {"extra": {"a": type("Text", (str,), {})(LONG)}}),
+        ("hello", (), {"extra": {"a": [LONG], "b": 1}}),
+        ("hello", (), {"extra": {"a": {"b": LONG}}}),
+        ("hello", (), {"extra": {"a": LONG.encode()}}),
     ],
 )
 @pytest.mark.parametrize("on_full", ["drop_oldest", "block"])
@@ -62,6 +68,16 @@ def test_what_cannot_fit_is_not_escaped(message, args, options, on_full, monkeyp
     assert max(escaped) < 1000
 
 
+class Masked(str):
+    def __str__(self):
+        return "***"
+
+
+class Short(str):
+    def __repr__(self):
+        return "..."
+
+
 @pytest.mark.parametrize(
     "text",
     ["a", "\x00", '"', "\\", "\n", "\x85", "é", "🎉", "\ud800", "a \x1b\x85é", '=" \\n', "\x9f"],
@@ -78,6 +94,14 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         (long, ()),
         (f'a="{long}"', ()),
         ({"a": long}, ()),
+        ({"a": [long, {"b": long}]}, ()),
+        (ValueError(long), ()),
+        ("%(a)s b=%(a)s", ({"a": long, "b": long},)),
+        ("%(a).3s", ({"a": long},)),
+        ("%s %.3s", ([long, long], {long: (long, long)})),
+        ("%s", (long.encode("utf-8", "surrogatepass"),)),
+        ("%r", (Short(long),)),
+        ("a=%s", (Masked(long),)),
         ("", ()),
     ]
     for (message, args), error in itertools.product(messages, errors):
