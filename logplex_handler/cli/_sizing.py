@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-# Medians of `benchmarks/sizing.py`, which docs/sizing.md shows.
+# Rounded figures of `benchmarks/sizing.py`, which docs/sizing.md shows.
 # Seconds of a request in addition to the receiver's latency.
 _REQUEST = 0.005
 # Seconds of CPU of a request, and of a line with its logging call.
