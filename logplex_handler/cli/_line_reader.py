@@ -26,24 +26,29 @@ class LineSplitter:
 
     def __init__(self, max_bytes: int = _MAX_LINE_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._rest = b""
+        # Extended in place, because a line may come byte by byte.
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[str]:
         """Add bytes, and return the lines that are now complete, without their line breaks."""
-        *complete, self._rest = (self._rest + data).split(b"\n")
+        self._rest += data
+        if b"\n" not in data and len(self._rest) <= self._max_bytes:
+            return []
+        *complete, rest = bytes(self._rest).split(b"\n")
         lines = [_text(line.removesuffix(b"\r")) for line in complete]
-        while len(self._rest) > self._max_bytes:
+        while len(rest) > self._max_bytes:
             cut = self._max_bytes
             # Cut between two characters: continuation bytes of UTF-8 begin with the bits 10.
-            while cut > self._max_bytes - 4 and self._rest[cut] & 0xC0 == 0x80:
+            while cut > self._max_bytes - 4 and rest[cut] & 0xC0 == 0x80:
                 cut -= 1
-            lines.append(_text(self._rest[:cut]))
-            self._rest = self._rest[cut:]
+            lines.append(_text(rest[:cut]))
+            rest = rest[cut:]
+        self._rest = bytearray(rest)
         return lines
 
     def end(self) -> list[str]:
         """Return the last line, if it has no line break."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), bytearray()
         return [_text(rest)] if rest else []
 
 

@@ -94,7 +94,8 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
         return FileResponse(_STATIC / "index.html")
 
     async def details(request: Request) -> Response:
-        line = store.details(request.path_params["number"])
+        number = request.path_params["number"]
+        line = store.details(int(number)) if _NUMBER.fullmatch(number) else None
         return JSONResponse(line, 404 if line is None else 200)
 
     open_pages: set[Request] = set()
@@ -117,7 +118,7 @@ def _application(store: Store, closing: threading.Event) -> Starlette:
         routes=[
             Route("/", index),
             Route("/api/events", events),
-            Route("/api/lines/{number:int}", details),
+            Route("/api/lines/{number}", details),
             Mount("/static", StaticFiles(directory=_STATIC)),
         ]
     )

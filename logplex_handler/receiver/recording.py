@@ -99,5 +99,5 @@ def read(path: Path) -> Iterator[Recorded]:
                 headers = {str(name): str(value) for name, value in record["headers"].items()}
                 body = base64.b64decode(record["body"], validate=True)
                 yield Recorded(float(record["time"]), headers, body)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise ValueError(f"line {number} is no recorded request") from None

@@ -20,7 +20,9 @@ from typing import TextIO
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
 from logplex_handler.testing import Line, Request, Violation
 
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # The colours that `heroku logs` gives to processes: readable on dark and on light; none is red.
 _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")

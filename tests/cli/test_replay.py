@@ -59,7 +59,9 @@ def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{}", "no json", "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}']
+    "content",
+    ["{}", "no json", "[" * 100_000, "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}'],
+    ids=["empty", "text", "deep", "surrogates", "list"],
 )
 def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
     """Status 2, as for a file that is not there."""

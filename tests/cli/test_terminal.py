@@ -65,7 +65,7 @@ def test_no_color_is_obeyed():
 
 def test_nothing_that_was_logged_reaches_the_terminal_raw():
     """Neither codes that move the cursor nor those that turn the reading direction."""
-    assert harmless("a\x1b[2J\u202e\x9b\ttab") == "a\\u001b[2J\\u202e\\u009b\ttab"
+    assert harmless("a\x1b[2J\u202e\u200f\x9b\ttab") == "a\\u001b[2J\\u202e\\u200f\\u009b\ttab"
 
 
 def test_a_terminal_of_another_encoding_is_no_trouble(tmp_path, monkeypatch):

@@ -195,6 +195,7 @@ def test_the_details_of_a_line_have_its_pairs_and_violations(local):
     assert known["violations"][0]["cure"].startswith("Quote")
     assert get(local, "api/lines/2").status_code == 404
     assert get(local, "api/lines/99").status_code == 404
+    assert get(local, "api/lines/" + "9" * 5000).status_code == 404
 
 
 def test_no_answer_holds_the_token(local):
