@@ -73,7 +73,8 @@ class Accumulator(WakingQueue):
                 self._append(entry, size, frames)
                 return True
             if self._append_between_looks(entry, size, frames):
-                return False
+                # A light entry may have been appended meanwhile, without a look.
+                return len(self.entries) >= self.look_at and self._look()
             if never_wakes or may_wait:
                 self._catch_up(weigh=True)
                 fits = self._fits(size)
@@ -87,6 +88,10 @@ class Accumulator(WakingQueue):
                 self._never_waking += 1
             self._append(entry, size, frames)
             return self._look(weigh=never_wakes or may_wait)
+
+    def look_again(self) -> None:
+        with self.lock:
+            super().look_again()
 
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""

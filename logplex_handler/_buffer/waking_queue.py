@@ -188,10 +188,10 @@ class WakingQueue(BoundedQueue):
         self.woken_for: WakeReasons = 0
         # Whether a caller waits for room.
         self._is_room_wanted = False
-        # Read without a lock after a light entry was appended. Only `take` lowers it while the
-        # queue is not empty, and a worker looks again after taking and before it sleeps. So either
-        # the caller or the worker sees an entry that was appended meanwhile. (Without a global
-        # interpreter lock, the deque's own lock orders the two.)
+        # Read without a lock after a light entry was appended. What lowers it while the queue is
+        # not empty looks again afterwards: a worker before it sleeps, a caller of `put` at once. So
+        # one of them, or the caller that appends, sees an entry that was appended meanwhile.
+        # (Without a global interpreter lock, the deque's own lock orders the two.)
         self.look_at = 0
         # A mark after all entries queued when the last flush began; it stays after that flush ends.
         self._latest_flush: FlushMark | None = None

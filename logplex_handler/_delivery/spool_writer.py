@@ -124,10 +124,13 @@ class SpoolWriter:
             self._thread = thread = new_thread(self._work, "logplex_handler.spool")
             try:
                 thread.start()
-            except RuntimeError:
+            except BaseException as error:
                 # The interpreter is about to exit, or the system has no thread left. Waiting
-                # entries are written when the handler is closed.
-                self._thread = None
+                # entries are written when the handler is closed. Or a signal handler has raised it.
+                if thread.ident is None:
+                    self._thread = None
+                if not isinstance(error, RuntimeError):
+                    raise
 
     def _work(self) -> None:
         pid = os.getpid()

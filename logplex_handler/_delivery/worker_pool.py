@@ -189,7 +189,8 @@ class WorkerPool:
             worker.start()
         except BaseException as error:
             if worker is not None and worker.ident is None:
-                self._workers.remove(worker)
+                with contextlib.suppress(ValueError):
+                    self._workers.remove(worker)
             if not isinstance(error, RuntimeError):
                 # After Ctrl-C, for example, no later record may be a reason to start one.
                 self._start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from logplex_handler._formatting import grammar, message_template, tracebacks
 from logplex_handler._formatting.value_text import exact, name_of, text_of, unprintable
@@ -51,7 +51,7 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
     values: list[object] = []
     if type(message) is dict:
         values += message.values()
-    elif isinstance(message, BaseException) and not arguments:
+    elif issubclass(type(message), BaseException) and not arguments:
         values.append(_plain_text(message))
     elif type(arguments) is tuple and template:
         values += _at_least(template, arguments)
@@ -62,7 +62,7 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
     if record.exc_info:
         exception = _exception(record)
         values.append(_plain_text(exception[1]) if exception else "")
-    texts = [exact(value) for value in values if isinstance(value, str) and _is_plain(value)]
+    texts = [exact(value) for value in values if _is_plain(value)]
     inner = sum(map(_characters_within, values))
     characters = len(template) + sum(map(len, texts)) + inner
     if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
@@ -91,10 +91,13 @@ def _named(template: str, arguments: dict[object, object]) -> list[object]:
     return [arguments[name] for name in {*found[1]} if name in arguments]
 
 
-def _is_plain(text: str) -> bool:
-    """Return whether the text of a string, which may be of a subclass, is its characters."""
-    kind = type(text)
-    return kind is str or (kind.__str__ is str.__str__ and kind.__repr__ is str.__repr__)
+def _is_plain(value: object) -> TypeGuard[str]:
+    """Return whether a value is a string, maybe of a subclass, whose text is its characters."""
+    # Not `isinstance`, which may call the value's own `__class__`.
+    kind = type(value)
+    return kind is str or (
+        issubclass(kind, str) and kind.__str__ is str.__str__ and kind.__repr__ is str.__repr__
+    )
 
 
 def _characters_within(value: object) -> int:
@@ -107,13 +110,14 @@ def _characters_within(value: object) -> int:
     return sum([len(one) for one in [*inner] if type(one) is str])
 
 
-def _plain_text(error: object) -> str:
+# Any, because the value need not be an exception.
+def _plain_text(error: Any) -> str:
     """Return the text of the exception, or empty if its class writes its own text."""
-    kind: Any = type(error)
-    if not isinstance(error, BaseException) or kind.__str__ is not BaseException.__str__:
+    kind = type(error)
+    if not issubclass(kind, BaseException) or kind.__str__ is not BaseException.__str__:
         return ""
     # A class's own property might raise an error.
-    arguments = error.args if kind.args is BaseException.args else ()
+    arguments: tuple[Any, ...] = error.args if kind.args is BaseException.args else ()
     return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else ""
 
 

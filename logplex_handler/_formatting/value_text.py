@@ -21,8 +21,8 @@ def text_of(value: object) -> str:
     leaves out. All other values, and those whose class has its own `__str__` or `__repr__`, are
     written by `str()`.
 
-    A value whose text fails, or is JSON without end, becomes `<unprintable TYPE object>`, as in
-    tracebacks, so that the record is not lost.
+    A value whose text fails, or whose JSON would repeat more than 1,000,000 characters, becomes
+    `<unprintable TYPE object>`, as in tracebacks, so that the record is not lost.
     """
     if type(value) is str:
         return value

@@ -22,7 +22,7 @@ class Countdown:
     __slots__ = ("_unwaited", "deadline")
 
     def __init__(self, seconds: float) -> None:
-        # A caller may give any kind of number; NaN becomes 0.
+        # A caller may give any kind of number; a float's NaN becomes 0.
         seconds = float(max(0.0, min(seconds, _LONGEST)))
         self.deadline = time.monotonic() + seconds
         self._unwaited = seconds

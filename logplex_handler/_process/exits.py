@@ -42,7 +42,8 @@ class _ExitFunctions:
         if functions is None:
             # A forked child inherits its parent's functions, but no finalizer for them.
             for other in [*self._functions]:
-                self._functions.pop(other, None)
+                if other != pid:
+                    self._functions.pop(other, None)
             # Several threads may do this at once; it does no harm, and all add to the same lists.
             self._install()
             functions = self._functions.setdefault(pid, ([], []))

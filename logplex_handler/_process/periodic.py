@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import threading
@@ -49,12 +50,11 @@ class Periodic:
         with self._lock:
             if self._thread is not None or self._stopped.is_set():
                 return
-            self._thread = new_thread(self._work, "logplex_handler.periodic")
-            try:
-                self._thread.start()
-            except RuntimeError:
-                # The interpreter is about to exit, or the system cannot start another thread.
-                self._thread = None
+            thread = new_thread(self._work, "logplex_handler.periodic")
+            # The interpreter may be about to exit, or the system cannot start another thread.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def stop(self, seconds: float) -> bool | None:
         """Stop, and wait at most `seconds` for the last call.

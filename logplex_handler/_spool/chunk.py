@@ -22,8 +22,8 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # The id of a stream as it is written to disk; None for the handler's own URL.
 StreamId = str | int | None
 
-# The longest stream id, in characters, that is written to disk. No id should be nearly as long.
-MAX_STREAM_ID = 10_000
+# The longest stream id, in characters, that is written to disk. No stream has a longer one.
+MAX_STREAM_ID = 1000
 # The most records of a chunk. No batch of 8,000,000 bytes has as many.
 _MAX_RECORDS = 1_000_000
 # The form of this package's frame ids. Other content of a damaged file must not become a header.

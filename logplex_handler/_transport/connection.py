@@ -38,8 +38,8 @@ if not issubclass(HTTPConnection, http.client.HTTPConnection):
 _PIECE = 524_288
 # The most bytes of an answer that are read. If it is longer, its connection is closed.
 MAX_ANSWER = 65_536
-# The most bytes that are received of one answer, with its headers: twice the longest that anything
-# here reads. The standard library would read a chunk of size -1, for example, without end.
+# The most bytes that are received of one answer, with its headers: twice the longest answer that is
+# read, one of Heroku's APIs. The standard library would read a chunk of size -1 without end.
 _MAX_RECEIVED = 2 * 1_048_576
 # Bytes that are read at first. Logplex's answer takes a few hundred.
 _FIRST_READ = 8192

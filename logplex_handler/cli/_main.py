@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             # argparse itself would show the usage of all commands, which names no options.
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        # The module of a command is imported when it runs, so that the other commands cost nothing.
+        # The module of a command is imported when it runs, so that the others cost little.
         command = import_module(f"logplex_handler.cli._{options.command}")
         status: int = command.run(options)
     except KeyboardInterrupt:

@@ -13,6 +13,17 @@ from logplex_handler.cli._sizing import MAX_WORKERS, Load, Size, size
 _MUCH_MEMORY = 256 * 1024 * 1024
 
 
+# The default of `timeout`, in seconds: no request succeeds if the receiver takes longer.
+_TIMEOUT = 5.0
+
+
+def _latency(text: str) -> float:
+    latency = duration(text)
+    if latency > _TIMEOUT:
+        raise argparse.ArgumentTypeError(f"must be at most {_TIMEOUT:g}s, the handler's `timeout`")
+    return latency
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--customers", type=count, required=True, help="streams of all processes")
     command.add_argument(
@@ -31,14 +42,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--latency",
-        type=duration,
+        type=_latency,
         default=Load.latency,
         metavar="TIME",
-        help="until the receiver answers (default: 50ms)",
+        help="until the receiver answers, at most the handler's `timeout`, 5s (default: 50ms)",
     )
     command.add_argument(
         "--workers",
-        type=within(int, 1, 64, "a number from 1 to 64"),
+        type=within(int, 1, MAX_WORKERS, f"a number from 1 to {MAX_WORKERS}"),
         default=Load.workers,
         help="default: 4",
     )

@@ -118,7 +118,7 @@ def size(load: Load) -> Size:
 def _share(load: Load) -> tuple[int, float, float]:
     """Return the streams of one process, and its lines and requests a second."""
     streams = math.ceil(load.customers / load.processes) if load.sticky else load.customers
-    lines = load.customers * load.lines_per_second / load.processes
+    lines = (streams if load.sticky else load.customers / load.processes) * load.lines_per_second
     # A stream's next request has the lines of `flush_interval` from the next line on.
     requests = lines / (1 + lines / streams * _FLUSH_INTERVAL)
     return streams, lines, max(requests, lines / LINES_A_REQUEST)
@@ -142,7 +142,8 @@ def _is_enough(load: Load) -> bool:
 def _is_flood(load: Load) -> bool:
     """Return whether each stream has more lines than leave it: it has one request at a time."""
     streams, lines, _ = _share(load)
-    return lines / streams * (load.latency + _REQUEST) > LINES_A_REQUEST
+    seconds = load.latency + _REQUEST + LINES_A_REQUEST * LINE_CPU
+    return lines / streams * seconds > LINES_A_REQUEST
 
 
 def _processes(load: Load) -> int:

@@ -133,7 +133,12 @@ class EmittingHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record, formatted if its values may change. Raises only RecursionError."""
+        """Queue the record, formatted if its values may change.
+
+        Raises:
+            RecursionError: The caller is at the recursion limit.
+            BaseException: What is no Exception, such as KeyboardInterrupt, passes on.
+        """
         try:
             # Records that the package itself causes must not cause another delivery: those of the
             # HTTP libraries during a request are left out, all others go with the next batch.

@@ -205,7 +205,7 @@ class StreamLookUp:
                 if isinstance(located, Located):
                     return self._take(stream, resource, refused, located)
         if stream not in self._reported_ends:
-            # It is not said if another stream's end was, too recently.
+            # stderr gets one such line a minute; a later look-up reports what is left out.
             message = f"stream {shown(stream)}: {located.why}"
             if self._diagnostics.warn("ended", message):
                 self._reported_ends.add(stream)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from pathlib import Path
 
 import pytest
 
-from logplex_handler.cli import _sizing
+from logplex_handler import LogplexHandler
+from logplex_handler.cli import _size, _sizing
 from logplex_handler.cli._argument_types import duration
 from logplex_handler.cli._commands import parser
 from logplex_handler.cli._size import in_words
@@ -58,7 +60,9 @@ def test_too_few_requests_make_lines_late_but_not_ever_later():
 
 
 @pytest.mark.parametrize(
-    "load", [FEW, PARTNER, BUSY, ONE_STREAM, Load(50_000, 2, sticky=True)], ids=str
+    "load",
+    [FEW, PARTNER, BUSY, ONE_STREAM, Load(50_000, 2, sticky=True), Load(10_001, 9, sticky=True)],
+    ids=str,
 )
 def test_the_number_of_processes_is_enough_and_the_least(load):
     """One less is not."""
@@ -66,7 +70,8 @@ def test_the_number_of_processes_is_enough_and_the_least(load):
 
     def is_enough(processes: int) -> bool:
         needed = size(Load(load.customers, load.lines_per_second, processes, load.sticky))
-        return needed.workers <= _sizing.MAX_WORKERS and needed.cpu <= 0.5
+        is_carried = not math.isinf(needed.lag)
+        return needed.workers <= _sizing.MAX_WORKERS and needed.cpu <= 0.5 and is_carried
 
     assert is_enough(enough)
     assert enough == 1 or not is_enough(enough - 1)
@@ -76,6 +81,7 @@ def test_a_stream_that_floods_needs_several_processes_that_write_to_it():
     """It has one request at a time."""
     assert math.isinf(size(FLOOD).lag)
     assert size(FLOOD).processes == 0
+    assert size(Load(3, 10_000, latency=0.2, sticky=True)).processes == 0
     assert size(Load(1, 20_000, latency=0.2)).processes > 1
 
 
@@ -141,3 +147,27 @@ def test_the_figures_are_those_of_the_page():
         for workers, measured in zip((4, 16), figures(f"{latency} ms"), strict=False):
             load = Load(1, 1, latency=latency / 1000, workers=workers)
             assert measured == pytest.approx(size(load).capacity, rel=0.3), (latency, workers)
+    for latency in (100, 500):
+        # The load that is just carried, by the last column.
+        most = figures(f"{latency} ms")[-1]
+        seconds = latency / 1000
+        assert math.isinf(size(Load(1, most * 1.3, latency=seconds)).lag)
+        assert not math.isinf(size(Load(1, most / 1.3, latency=seconds)).lag)
+
+
+def test_the_defaults_and_bounds_are_the_handler_s():
+    defaults = inspect.signature(LogplexHandler).parameters
+    assert Load.workers == defaults["workers"].default
+    assert Load.max_buffer_bytes == defaults["max_buffer_bytes"].default
+    assert defaults["flush_interval"].default == _sizing._FLUSH_INTERVAL
+    assert defaults["max_spool_bytes"].default == _size._MUCH_MEMORY
+    assert defaults["timeout"].default == _size._TIMEOUT
+    LogplexHandler(workers=_sizing.MAX_WORKERS).close()
+    with pytest.raises(ValueError, match="workers"):
+        LogplexHandler(workers=_sizing.MAX_WORKERS + 1)
+
+
+def test_a_latency_beyond_the_timeout_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["size", "--customers=1", "--lines-per-second=1", "--latency=6s"])
+    assert "must be at most 5s" in capsys.readouterr().err

@@ -7,8 +7,10 @@ import logging
 
 import pytest
 
+from logplex_handler import KeyValueFormatter
 from logplex_handler._process.reentrancy import Activity, performing
 from tests.configuration.shared import HUGE, URL, Broken, packet, record, texts
+from tests.logs import logging_to_receiver
 
 BROKEN = {
     "a formatter that raises": ({}, Broken(ZeroDivisionError("oops"))),
@@ -115,6 +117,36 @@ def test_an_interrupt_in_a_formatter_is_not_swallowed(make):
     handler.setFormatter(Interrupted())
     with pytest.raises(KeyboardInterrupt):
         handler.handle(record())
+
+
+class Proxy:
+    """Stands for an object, as the local proxies of Flask and Django; here for one that is gone."""
+
+    @property  # type: ignore[misc]  # as the proxies do it
+    def __class__(self):
+        raise RuntimeError("working outside of request context")
+
+    def __str__(self):
+        raise RuntimeError("working outside of request context")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "extra"),
+    [
+        ("extra", (), {"user": Proxy()}),
+        ("user=%s n=%d", (Proxy(), 1), None),
+        ("user=%(user)s", ({"user": Proxy()},), None),
+        ({"user": Proxy()}, (), None),
+    ],
+    ids=["extra", "argument", "named argument", "mapping"],
+)
+def test_a_value_whose_class_cannot_be_asked_for_is_unprintable(message, arguments, extra):
+    with logging_to_receiver() as (logplex, logger, handler):
+        handler.setFormatter(KeyValueFormatter())
+        logger.info(message, *arguments, extra=extra)
+        assert handler.flush(100)
+        assert not handler.stats().dropped
+    assert dict(logplex.lines[0].pairs)["user"] == "<unprintable Proxy object>"
 
 
 class Unreadable(logging.LogRecord):

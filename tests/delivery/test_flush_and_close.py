@@ -269,7 +269,7 @@ def test_closing_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
     def getaddrinfo(host, *args, **kwargs):
         if not host.endswith(".test"):
             return real(host, *args, **kwargs)
-        assert over.wait(25)
+        assert over.wait(100)
         raise socket.gaierror(socket.EAI_AGAIN, "try again")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -280,12 +280,12 @@ def test_closing_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
         handler._pipeline._worker_pool._max_workers = 1
         for stream in urls:
             logger.info("line", extra={"logplex_stream": stream})
-        began = time.monotonic()
-        assert not handler.flush(1.5)
-        handler.close()
-        assert time.monotonic() - began < 20
+        with stopwatch() as watch:
+            assert not handler.flush(1.5)
+            handler.close()
+        assert watch.seconds < 20
         over.set()
         assert dict(handler.stats().dropped) == {"shutdown": 20}
         # What it says on stderr belongs to this test.
         for worker in handler._pipeline._worker_pool._workers:
-            worker.join(15)
+            worker.join(100)

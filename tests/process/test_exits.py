@@ -96,6 +96,35 @@ def test_a_closed_stderr_is_no_reason_to_fail():
     assert (done.returncode, done.stdout) == (0, "")
 
 
+class Interrupted(dict[int, object]):
+    """Its first reader is interrupted as soon as it has read."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def get(self, key, default=None):
+        found, function = super().get(key, default), self._function
+        self._function = lambda: None
+        function()
+        return found
+
+
+def test_no_function_is_forgotten_that_another_thread_adds_as_the_first_one_is_looked_for(
+    monkeypatch,
+):
+    monkeypatch.setattr(exits.atexit, "register", lambda _: None)
+    functions = exits._ExitFunctions()
+    called = []
+
+    def add(name):
+        functions.add(lambda: called.append(name), before_handlers=False)
+
+    functions._functions = Interrupted(lambda: add("inner"))
+    add("outer")
+    functions()
+    assert sorted(called) == ["inner", "outer"]
+
+
 @pytest.mark.parametrize("place", ["getpid", "_install"])
 def test_no_function_is_forgotten_that_another_thread_adds_at_the_same_moment(monkeypatch, place):
     """The second one comes while the first, in the middle of it, has not added its own."""

@@ -115,13 +115,13 @@ def test_counting_holds_up_no_caller(monkeypatch):
 
             def count_slowly(stream):
                 counting.set()
-                waits.append(logged.wait(15))
+                waits.append(logged.wait(100))
                 return count(stream)
 
             monkeypatch.setattr(Stream, "stats", count_slowly)
             thread = threading.Thread(target=handler.stats)
             thread.start()
-            assert counting.wait(15)
+            assert counting.wait(100)
             logger.info("two", extra=to(2))
             logged.set()
             thread.join()
