@@ -156,13 +156,12 @@ class Batch:
         """Whether the next part itself is at fault if the receiver refuses it.
 
         The part is at fault if another part was accepted right before, several times over; or, if
-        it can be halved, not long before. A part that may have arrived is only sent again
-        unchanged.
+        it can be halved, not long before. A part that may have arrived is not halved so soon: its
+        frames would arrive again under other ids. But a receiver that had taken it would not refuse
+        it several times over.
         """
         part = self._parts[-1]
-        if part.is_uncertain:
-            return False
-        if part.number > 1:
+        if part.number > 1 and not part.is_uncertain:
             return self._refusals < _MOST_HALVINGS
         return not (part.is_probe or self._refusals) and part.doubts + 1 >= _REFUSALS_OF_FAULT
 
