@@ -47,6 +47,9 @@ _current: ContextVar[_Choice | None] = ContextVar("logplex_handler_stream", defa
 _probe: ContextVar[_Choice | None] = ContextVar("logplex_handler_probe", default=None)
 # True in free-threaded builds from 3.14 on, and in others with `-X thread_inherit_context=1`.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
+# Loggers of the process. A garbage collection makes both of them log about any object, in whatever
+# call triggers it: tasks whose exception nobody has seen, and files that were not closed.
+_OF_PROCESS = ("asyncio", "py.warnings")
 # Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]
 
@@ -59,6 +62,9 @@ def use_stream(stream: Hashable) -> Iterator[None]:
     not apply to threads that are started within the block. `use_stream` is also a decorator for
     functions, but not for coroutines or generators. A generator must not yield within the block:
     the stream would apply to its caller meanwhile.
+
+    Records of the loggers `asyncio` and `py.warnings` are the process's own, because a garbage
+    collection may cause them at any moment, about another customer's objects.
 
     Args:
         stream: The stream's id in the handler's `streams`; None for the handler's own URL.
@@ -83,4 +89,4 @@ def stream_of(record: logging.LogRecord) -> Hashable:
     choice = _current.get()
     if choice is None or (_THREADS_INHERIT and not choice.holds()):
         return None
-    return choice.stream
+    return None if record.__dict__.get("name") in _OF_PROCESS else choice.stream

@@ -286,3 +286,24 @@ def test_a_thread_that_a_request_of_ours_starts_is_an_ordinary_one(logplex):
             assert wait_until(lambda: by_token(logplex) == {OWN: ["hello", "mine", "later"]})
         finally:
             urllib3_logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("name", ["asyncio", "py.warnings"])
+def test_what_a_garbage_collection_may_log_belongs_to_no_customer(logplex, logger, name):
+    """It runs in any call, and tells of any customer's objects."""
+    diagnostics = logging.getLogger(name)
+    [handler] = [one for one in logger.handlers if isinstance(one, LogplexHandler)]
+    diagnostics.addHandler(handler)
+    try:
+        with serving_customer():
+            diagnostics.error("Task exception was never retrieved")
+            logger.info("of the customer")
+            diagnostics.error("chosen", extra={"logplex_stream": 1})
+        assert logger.flush()
+    finally:
+        diagnostics.removeHandler(handler)
+    arrived = {
+        of: [text.split("msg=")[1] for text in found] for of, found in by_token(logplex).items()
+    }
+    assert arrived[OWN] == ['"Task exception was never retrieved"']
+    assert arrived["t.1"] == ['"of the customer"', "chosen"]
