@@ -191,10 +191,22 @@ class _BoundedResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
+def _own_address(sock: socket.socket) -> object:
+    """Return the address of the socket's own end, or None if it has none."""
+    try:
+        return sock.getsockname()
+    except (AttributeError, OSError):
+        # TLS within TLS, through a proxy, has a socket of urllib3's.
+        return None
+
+
 class BoundedHTTPConnection(HTTPConnection):
     """A connection that observes the deadline."""
 
     response_class = _BoundedResponse
+
+    # The address of the socket's own end; None while it is not connected.
+    _own_address: object = None
 
     def _new_conn(self) -> socket.socket:
         """Try the addresses of the name one after the other, all within the deadline."""
@@ -233,6 +245,17 @@ class BoundedHTTPConnection(HTTPConnection):
             raise HandshakeFailed(*error.args) from error
         if self.sock is not None:
             _open_sockets.sockets.add(self.sock)
+            self._own_address = _own_address(self.sock)
+
+    @property
+    def is_connected(self) -> bool:
+        if self.sock is not None and _own_address(self.sock) != self._own_address:
+            # The program has closed the descriptor, as one that becomes a daemon does. Its number
+            # may be that of another socket, which must neither get the request nor be closed.
+            self.sock.detach()
+            self.sock = None
+            return False
+        return super().is_connected
 
     # Any, as for the standard library: bytes, a file or an iterable of bytes.
     def send(self, data: Any) -> None:

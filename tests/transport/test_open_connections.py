@@ -1,5 +1,6 @@
 """Later requests on an open connection leave out requests and urllib3, and must not differ."""
 
+import os
 import socket
 
 import pytest
@@ -7,7 +8,7 @@ import requests
 import responses
 import urllib3
 
-from logplex_handler._transport.connection import BoundedHTTPConnection
+from logplex_handler._transport.connection import BoundedHTTPConnection, _open_sockets
 from logplex_handler._transport.transport import Transport
 from logplex_handler.streams import Destination
 from tests.servers import accept, answer, hang, hang_up, reset, serving
@@ -320,3 +321,27 @@ def test_a_frame_id_never_forges_a_header(frame_id):
     assert (answered.status == 204) == (frame_id == "")
     assert answered.status == 204 or not answered.maybe_delivered
     assert {request.headers.get("x-forged") for request in server.received} == {None}
+
+
+@pytest.mark.parametrize("factory", [None, requests.Session], ids=["own session", "given session"])
+def test_a_descriptor_that_the_program_has_closed_is_not_used(factory):
+    """Its number may be that of another connection by then, which must not get the token."""
+    with serving(accept) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        transport = Transport(options(session_factory=factory))
+        assert posted(transport, server.url).status == 204
+        [sock] = [
+            one
+            for one in _open_sockets.sockets
+            if one.fileno() >= 0 and one.getpeername()[1] == server.port
+        ]
+        with (
+            socket.create_connection(other.getsockname()) as connection,
+            socket.socket(fileno=os.dup2(connection.fileno(), sock.fileno())) as mine,
+        ):
+            assert posted(transport, server.url).status == 204
+            transport.close()
+            mine.sendall(b"mine")
+            accepted, _ = other.accept()
+            with accepted:
+                assert accepted.recv(100) == b"mine"
+    assert [request.connection for request in server.received] == [1, 2]
