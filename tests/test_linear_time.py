@@ -135,6 +135,7 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     ),
     "_formatting/record_parts._WIDE": ("search", []),
     "_spool/chunk._FRAME_ID": ("fullmatch", []),
+    "_spool/chunk._START": ("match", []),
     "_transport/connection._NO_CONTENT": (
         "fullmatch",
         [

@@ -20,6 +20,7 @@ from logplex_handler._wire.frames import (
     settle,
     total_bytes,
 )
+from logplex_handler._wire.packet import MAX_BODY_BYTES
 
 # The refusals after an accepted part that still count as refusals of faulty frames: so many
 # halvings find one frame among 65,536.
@@ -88,7 +89,8 @@ class Batch:
 
     Args:
         max_bytes: The largest size of a part, unless a single frame is larger.
-        frame_id: The id under which the frames were sent before; if given, they stay one part.
+        frame_id: The id under which the frames were sent before; if given, they stay one part,
+            unless no receiver takes so long a body.
     """
 
     def __init__(self, frames: list[Frame], max_bytes: int, frame_id: str | None = None) -> None:
@@ -99,7 +101,7 @@ class Batch:
     def _start(self, frames: list[Frame], frame_id: str | None = None) -> None:
         # The parts in reverse order: the last one is the next part.
         self._parts: list[Part]
-        if frame_id is not None:
+        if frame_id is not None and total_bytes(frames) <= MAX_BODY_BYTES:
             self._parts = [Part(frames, frame_id)]
         elif total_bytes(frames) <= self._max_bytes:
             self._parts = [Part(frames)] if frames else []

@@ -109,7 +109,7 @@ class InFlight:
             self._begin(self.destination)
         elif self._sending[0].all_refused:
             self._begin_again(*self._sending)
-        elif self._sending[1].is_outdated:
+        if self._sending is not None and self._sending[1].is_outdated:
             self._settle_some(*self._sending, 0, 0)
         if self._sending is None:
             return None
@@ -128,7 +128,11 @@ class InFlight:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
             if frames:
-                self._sending = (Batch(frames, self._max_bytes, lease.frame_id), lease)
+                batch = Batch(frames, self._max_bytes, lease.frame_id)
+                # A body that is too long for a receiver is sent in parts, with other ids.
+                is_cut = bool(lease.frame_id) and batch.left[0][0] != lease.frame_id
+                lease.is_outdated = is_cut
+                self._sending = (batch, lease)
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:

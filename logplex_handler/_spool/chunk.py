@@ -28,6 +28,8 @@ MAX_STREAM_ID = 1000
 _MAX_RECORDS = 1_000_000
 # The form of this package's frame ids. Other content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}", re.ASCII)
+# The length and the header of a frame: priority, time, hostname, appname, procid and message id.
+_START = re.compile(rb"([1-9]\d{0,4}) <\d{1,3}>1 [\d:.T+-]{32}(?: [!-~]{1,255}){3} - ")
 # Reserves the room for a frame id, so that it can be written even if the file is full.
 NO_ID = " " * 36
 
@@ -144,16 +146,19 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
 
 
 def _split(body: bytes) -> list[bytes]:
+    """Return the frames, each of which must be a packet: a receiver might refuse them all."""
+    if not body.isascii():
+        body.decode()
     frames: list[bytes] = []
     at = 0
     while at < len(body):
-        space = body.index(b" ", at, at + 6)
-        digits = body[at:space]
-        if not digits.isdigit() or digits.startswith(b"0") or int(digits) > MAX_PACKET_BYTES:
-            raise ValueError("a frame does not begin with its length")
-        end = space + 1 + int(digits)
+        match = _START.match(body, at)
+        if match is None:
+            raise ValueError("a frame does not begin with its length and a header")
+        length = int(match[1])
+        end = match.end(1) + 1 + length
+        if length > MAX_PACKET_BYTES or body.find(b"\n", at, end) != end - 1:
+            raise ValueError("a frame does not end with the only newline")
         frames.append(body[at:end])
         at = end
-    if at != len(body):
-        raise ValueError("a frame is longer than its chunk")
     return frames

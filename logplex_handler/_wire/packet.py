@@ -15,6 +15,8 @@ from typing import TypeAlias
 
 # Logplex silently drops the whole request if one packet is longer than this.
 MAX_PACKET_BYTES = 10_240
+# Logplex answers a body over this with an error or a reset connection.
+MAX_BODY_BYTES = 8_000_000
 # RFC 5424, 6.1: receivers should accept 2,048 octets. With the longest header (480 bytes), that
 # leaves room for any line of metrics.
 MIN_PACKET_BYTES = 2_048

@@ -37,8 +37,6 @@ from logplex_handler.streams.resolver import Resolver
 if TYPE_CHECKING:
     from logplex_handler._spool.spool import SpoolOptions
 
-# Logplex answers a body over 8,000,000 bytes with an error or a reset connection.
-_MAX_BATCH_BYTES = 8_000_000
 # Bytes before a packet in its frame: its length and a space.
 _FRAME_OVERHEAD = 8
 # The most workers, each of which may be a thread or two.
@@ -95,7 +93,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     form = _packet_form(given, environ, destination, machine=machine, program=program)
     min_batch_bytes = form.max_packet_bytes + _FRAME_OVERHEAD
     max_batch_bytes = whole_number(
-        "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, _MAX_BATCH_BYTES
+        "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, packet.MAX_BODY_BYTES
     )
     streams = given["streams"]
     spool = _spool(given, environ)

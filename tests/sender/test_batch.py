@@ -126,6 +126,15 @@ def test_the_frames_of_a_run_are_rewritten_one_by_one():
 # Parts
 
 
+def test_a_body_that_was_sent_before_is_cut_only_if_no_receiver_takes_it(monkeypatch):
+    """Then its parts have new ids."""
+    monkeypatch.setattr("logplex_handler._sender.batch.MAX_BODY_BYTES", 30)
+    assert [id for id, _ in Batch(one_frame_each(5), 12, "id").left] == ["id"]
+    left = Batch(one_frame_each(6), 12, "id").left
+    assert [len(part) for _, part in left] == [2, 2, 2]
+    assert "id" not in {id for id, _ in left}
+
+
 def test_a_batch_is_one_part_if_it_fits():
     """Its body is the frames with nothing between them."""
     batch = Batch(one_frame_each(3), 18)

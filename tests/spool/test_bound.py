@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import uuid
 
 import pytest
 
@@ -12,7 +13,7 @@ from logplex_handler._sender.disk_source import DiskSource
 from logplex_handler._sender.source import drain
 from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, serving
-from tests.spool.shared import rows
+from tests.spool.shared import leave, rows
 
 # The bound, and disks that fail
 
@@ -137,6 +138,44 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             numbers = [int(text.split()[0]) for text in server.frames()]
             assert sorted(set(numbers)) == list(range(1000))
             assert numbers[-1] == 999
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_frames_on_disk_that_no_receiver_takes_at_once_are_sent_in_parts(
+    spool, is_sent, monkeypatch
+):
+    """Such as those of one long record; the parts are on disk with their ids before they are sent.
+
+    `is_sent`: Another process has tried to send the frames in one request.
+    """
+    seen = []
+
+    def look(connection):
+        request = server.current.request
+        with contextlib.closing(sqlite3.connect(spool)) as db:
+            found = db.execute(
+                "SELECT body FROM chunks JOIN bodies USING (id) WHERE frame_id = ?",
+                (request.frame_id,),
+            ).fetchall()
+        seen.append(found == [(request.body,)])
+        (accept if len(request.body) <= 30_000 else answer(500))(connection)
+
+    with serving(look) as server:
+        if is_sent:
+            leave(spool, ["x" * 100_000])
+            with contextlib.closing(sqlite3.connect(spool)) as db:
+                db.execute("UPDATE chunks SET frame_id = ?", (str(uuid.uuid4()),))
+                db.commit()
+        monkeypatch.setattr("logplex_handler._sender.batch.MAX_BODY_BYTES", 30_000)
+        with logging_to(server.url, spool=spool, max_batch_bytes=30_000) as (logger, handler):
+            logger.info("%s", "x" * 100_000)
+            assert handler.flush(100)
+            assert wait_until(lambda: not handler.stats().pending)
+            assert balanced(handler.stats())
+            assert dict(handler.stats().dropped) == {}
+    assert b"".join(server.frames()).count(b"x") == 100_000 * (1 + is_sent)
+    assert all(seen)
+    assert rows(spool) == []
 
 
 def _one_by_one(frames, max_bytes, accumulator, render, *, held=0):

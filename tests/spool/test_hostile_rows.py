@@ -17,7 +17,8 @@ from tests.logs import balanced, logging_to, wait_until
 from tests.servers import accept, serving
 from tests.spool.shared import leave, rows
 
-FRAME = b"%d %b" % (len(b"<190>1 - - app x - - foreign\n"), b"<190>1 - - app x - - foreign\n")
+PACKET = b"<190>1 2026-01-01T00:00:00.000000+00:00 host app x - - foreign\n"
+FRAME = b"%d %b" % (len(PACKET), PACKET)
 # A row as this package writes it; `id` is left to SQLite.
 ROW = {
     "place": 1, "part": 0, "owner": 5, "recovered": 0, "stream": None, "hostname": None,
@@ -30,7 +31,7 @@ NOT_UTF8 = b"a\xff\xc3"
 TEXTS = ["", "x", "a", "7", "nowhere", "\0", "é", "[1]", "[2]", "{}", "[" * 5000, "x" * 11_000]
 BODIES = [
     b"", b" ", b"0 ", b"1", b"5 abc", b"99999 x", b"05 abcde", b"-1 x", b"+1 x", b"1_0 x",
-    FRAME[:-1], FRAME + b"1", b"9" * 5000 + b" x", FRAME * 3,
+    FRAME[:-1], FRAME + b"1", b"9" * 5000 + b" x", FRAME * 3, b"5 abc\nd", b"1 \n", b"3 \xff\xff\n",
     b"10241 " + b"x" * 10241, b"\0" * 100_000,
 ]  # fmt: skip
 VALUES = st.one_of(
@@ -82,6 +83,7 @@ def insert(spool, hostile):
 @example([{"records": 2**63 - 1}, {"records": 2**63 - 1, "stream": "a"}])
 @example([{"stream": b"a"}, {"stream": NOT_UTF8}, {"stream": 1.5}, {"stream": "x" * 11_000}])
 @example([{"stream": "a\0b"}, {"hostname": "a\0b"}, {"frame_id": "\0" * 36}])
+@example([{"body": b"5 abc\nd"}, {"body": b"1 \n"}, {"body": b"3 \xff\xff\n"}])
 @example([{"sizes": NOT_UTF8}, {"sizes": "[1e999]"}, {"sizes": "[-5]"}, {"body": 5}])
 def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
     """Nothing is raised by a log call, `flush` or `close`, and the books balance."""
@@ -103,6 +105,7 @@ def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
         assert set(stats.dropped) <= {"spool_lost", "unknown_stream"}
         texts = set(server.frames())
         assert {b"good 1", b"good 2", b"good 3", b"good 4"} <= texts
+        assert not [request for request in server.received if b"5 abc\nd" in request.body]
         assert not [request for request in server.received if "x-forged" in request.headers]
         assert rows(spool) == []
 
