@@ -6,12 +6,14 @@ It needs `opentelemetry-sdk`: `pip install 'logplex-handler[opentelemetry]'`.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from logplex_handler._formatting.value_text import text_of
-from logplex_handler.metrics import Metrics, bridge
+from logplex_handler.metrics import Metrics, bridge, number_format
 from logplex_handler.metrics.meter import reporter_of
 
 try:
@@ -78,27 +80,33 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
         if not self._reporter.is_enabled():
             return MetricExportResult.FAILURE
         found = bridge.Gathered(self._reporter.leave_out)
+        now = time.time()
         for metric, point in _points(metrics_data):
-            data = metric.data
-            name, unit = bridge.name_and_unit(metric.name, metric.unit or "")
-            name = bridge.named(name, _attributes(point))
-            if isinstance(data, Sum) and data.is_monotonic:
-                # A count has no unit.
-                name = bridge.named(metric.name, _attributes(point))
-                found.count(name, self._increment(name, data, point))
-            elif isinstance(data, Histogram | ExponentialHistogram):
-                counts, bounds = _buckets(data, point)
-                found.histogram(name, unit, counts, bounds, point.sum, point.min, point.max)
-            else:
-                found.sample(name, point.value, unit)
+            with found.guarded(metric.name):
+                self._take(metric, point, found, now)
+        self._increments.forget(now)
         self._reporter.report_recorded(collected=found.pairs())
         return MetricExportResult.SUCCESS
 
-    def _increment(self, name: str, data: Any, point: Any) -> Any:
+    def _take(self, metric: Any, point: Any, found: bridge.Gathered, now: float) -> None:
+        data = metric.data
+        name, unit = bridge.name_and_unit(metric.name, metric.unit or "")
+        name = bridge.named(name, _attributes(point))
+        if isinstance(data, Sum) and data.is_monotonic:
+            # A count has no unit.
+            name = bridge.named(metric.name, _attributes(point))
+            found.count(name, self._increment(name, data, point, now))
+        elif isinstance(data, Histogram | ExponentialHistogram):
+            counts, bounds = _buckets(data, point)
+            found.histogram(name, unit, counts, bounds, point.sum, point.min, point.max)
+        else:
+            found.sample(name, point.value, unit)
+
+    def _increment(self, name: str, data: Any, point: Any, now: float) -> Any:
         if data.aggregation_temporality is AggregationTemporality.DELTA:
             return point.value
         attributes = tuple(sorted((point.attributes or {}).items()))
-        return self._increments.of((name, attributes), point.value)
+        return self._increments.of((name, attributes), {"": point.value}, now)[""]
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Do nothing: the exporter keeps no metrics, and the handler delivers the lines."""
@@ -129,11 +137,19 @@ def _buckets(data: Any, point: Any) -> tuple[list[float], list[tuple[float, floa
     """Return the buckets' counts and bounds."""
     if not isinstance(data, ExponentialHistogram):
         return list(point.bucket_counts), [*pairwise([0.0, *point.explicit_bounds, float("inf")])]
-    # Bucket i is from `base ** i` to `base ** (i + 1)`.
-    base = 2.0 ** (2.0**-point.scale)
+    # Bucket i is from `base ** i` to `base ** (i + 1)`, and the base is `2 ** (2 ** -scale)`.
+    width = 2.0**-point.scale
     counts: list[float] = [point.zero_count]
     bounds = [(0.0, 0.0)]
     for number, n in enumerate(point.positive.bucket_counts, point.positive.offset):
         counts.append(n)
-        bounds.append((base**number, base ** (number + 1)))
+        bounds.append((_power_of_two(number * width), _power_of_two((number + 1) * width)))
     return counts, bounds
+
+
+def _power_of_two(exponent: float) -> float:
+    try:
+        return math.pow(2.0, exponent)
+    except OverflowError:
+        # The bucket of the largest values ends beyond the largest float.
+        return number_format.LARGEST

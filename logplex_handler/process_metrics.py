@@ -15,6 +15,7 @@ from functools import partial
 
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import Metrics, metric_pairs
+from logplex_handler.metrics.meter import reporter_of
 
 __all__ = ["ProcessMetrics"]
 
@@ -55,6 +56,7 @@ class ProcessMetrics:
             ) from None
         self._make = psutil.Process
         self._unavailable: tuple[type[Exception], ...] = (psutil.Error, OSError, AttributeError)
+        self._leave_out = reporter_of(metrics).leave_out
         self._process = self._make()
         # The first call only starts the measurement.
         self._process.cpu_percent()
@@ -74,13 +76,16 @@ class ProcessMetrics:
             # The parent's loop does not run here, even if `is_running` says so after a fork in it.
             self._lag.close()
         found: dict[str, str] = {}
-        for read in (self._memory, _load, self._cpu, self._threads, self._open_files):
+        reads = (self._memory, _load, self._cpu, self._threads, self._open_files)
+        for read in (*reads, self._pauses.take, self._lag.take):
             try:
                 found |= read()
             except self._unavailable:
                 # The platform lacks this metric, or does not allow reading it.
                 continue
-        return found | self._pauses.take() | self._lag.take()
+            except Exception as error:
+                self._leave_out(read.__qualname__, error)
+        return found
 
     def _memory(self) -> dict[str, str]:
         rss = self._process.memory_info().rss

@@ -6,6 +6,7 @@ It needs `prometheus-client`: `pip install 'logplex-handler[prometheus]'`.
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +34,9 @@ class PrometheusBridge:
         PrometheusBridge(metrics)
 
     Only increments after the bridge was made are reported; in a forked child, only those after its
-    first report.
+    first report. A collector that fails costs its own metrics alone. A counter whose labels are
+    removed, and made again, starts at zero; one that was absent for a while goes on from the total
+    that it had, unless 1,000 others became absent after it.
 
     Args:
         metrics: The `Metrics` that reports the registry.
@@ -52,66 +55,101 @@ class PrometheusBridge:
             ) from None
         self._registry = REGISTRY if registry is None else registry
         self._leave_out = reporter_of(metrics).leave_out
+        # The process whose increments these are.
         self._pid = 0
         self._increments = bridge.Increments()
-        try:
-            self._begin()
-        except Exception as error:
-            # One of the application's functions has failed; it may succeed later.
-            self._leave_out(type(self).__name__, error)
+        # The collectors whose totals have no starting point yet: they have failed so far.
+        self._not_begun: set[int] = set()
+        self._collect()
         metrics.collect(self._collect)
 
-    def _begin(self) -> None:
-        """Take the present totals as the starting point."""
-        self._increments = bridge.Increments()
-        self._gather()
-        self._pid = os.getpid()
-
     def _collect(self) -> dict[str, str]:
+        # Call all collectors before taking the first increment: one of them may raise SystemExit.
+        now = time.time()
+        collected: list[tuple[int, list[Any]]] = []
+        failed: set[int] = set()
+        for collector, name in self._collectors():
+            try:
+                collected.append((id(collector), list(collector.collect())))
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                # A function of the application has failed; it may succeed later.
+                failed.add(id(collector))
+                self._leave_out(name, error)
         if self._pid != os.getpid():
-            # This is a forked child: the parent reports what the parent has counted.
-            self._begin()
-        return self._gather().pairs()
-
-    def _gather(self) -> bridge.Gathered:
-        # Collect all families before taking the first increment: an application's function may
-        # fail.
-        families = list(self._registry.collect())
+            # The bridge is new, or this is a forked child: the parent reports what the parent has
+            # counted. The present totals are the starting point.
+            self._increments = bridge.Increments()
+            self._not_begun = failed | {owner for owner, _ in collected}
+            self._pid = os.getpid()
         found = bridge.Gathered(self._leave_out)
-        for family in families:
-            unit = _unit(family)
-            if family.type == "counter":
-                for one in family.samples:
-                    if one.name.endswith("_total"):
-                        increment = self._increments.of((one.name, _labels(one)), one.value)
-                        found.count(bridge.named(family.name, one.labels), increment)
-            elif family.type in ("histogram", "summary"):
-                for name, counts, bounds, total in self._histograms(family):
-                    found.histogram(name, unit, counts, bounds, total)
-            elif family.type in ("gauge", "stateset", "unknown"):
-                for one in family.samples:
-                    found.sample(bridge.named(one.name, one.labels), one.value, unit)
-        return found
+        for owner, families in collected:
+            for family in families:
+                with found.guarded(str(getattr(family, "name", type(family).__name__))):
+                    if owner in self._not_begun:
+                        self._take(family, bridge.Gathered(_ignore), owner, now)
+                    self._take(family, found, owner, now)
+        self._not_begun &= failed
+        self._increments.forget(now, but=failed)
+        return found.pairs()
 
-    def _histograms(
-        self, family: Any
-    ) -> Iterator[tuple[str, list[float], list[tuple[float, float]], float]]:
-        """Yield the histogram of each combination of labels.
+    def _collectors(self) -> list[tuple[Any, str]]:
+        """Return the registry's collectors, each with a name of its metrics.
 
-        It consists of the name, the number of values in each bucket, the buckets' bounds, and the
-        sum of the values.
+        The registry's own `collect` ends at the first collector that fails. Only a registry of
+        another class, which may have none, is asked as a whole.
         """
-        by_labels: defaultdict[_Labels, dict[str, float]] = defaultdict(dict)
-        for one in family.samples:
-            kind = one.name.removeprefix(family.name)
-            bound = one.labels.get("le", "")
-            if kind in ("_bucket", "_count", "_sum"):
-                increment = self._increments.of((one.name, _labels(one), bound), one.value)
-                by_labels[_labels(one)][bound or kind] = increment
-        for labels, values in by_labels.items():
-            total, n = values.pop("_sum", 0.0), values.pop("_count", 0.0)
-            counts, bounds = _buckets(values) if values else ([n], [])
-            yield bridge.named(family.name, dict(labels)), counts, bounds, total
+        from prometheus_client import CollectorRegistry
+
+        registry = self._registry
+        registered = getattr(registry, "_collector_to_names", None)
+        own = getattr(type(registry), "collect", None) is CollectorRegistry.collect
+        if not own or not isinstance(registered, dict):
+            return [(registry, type(self).__name__)]
+        return [
+            (collector, names[0] if names else type(collector).__name__)
+            for collector, names in registered.copy().items()
+        ]
+
+    def _take(self, family: Any, found: bridge.Gathered, owner: int, now: float) -> None:
+        unit = _unit(family)
+        if family.type in ("counter", "histogram", "summary"):
+            for labels, totals, created in _totals(family):
+                name = bridge.named(family.name, dict(labels))
+                with found.guarded(name):
+                    key = (family.name, labels)
+                    increments = self._increments.of(key, totals, now, created, owner)
+                    if family.type == "counter":
+                        found.count(name, increments["_total"])
+                        continue
+                    total, n = increments.pop("_sum", 0.0), increments.pop("_count", 0.0)
+                    counts, bounds = _buckets(increments) if increments else ([n], [])
+                    found.histogram(name, unit, counts, bounds, total)
+        elif family.type in ("gauge", "stateset", "unknown"):
+            for one in family.samples:
+                with found.guarded(str(one.name)):
+                    found.sample(bridge.named(one.name, one.labels), one.value, unit)
+
+
+def _ignore(_name: str, _error: BaseException) -> None:
+    """Leave out a metric that the report itself leaves out, too."""
+
+
+def _totals(family: Any) -> Iterator[tuple[_Labels, dict[str, float], float]]:
+    """Yield the labels, the totals of each bucket or suffix, and the time of creation, or 0."""
+    by_labels: defaultdict[_Labels, dict[str, float]] = defaultdict(dict)
+    created: dict[_Labels, float] = {}
+    for one in family.samples:
+        kind = one.name.removeprefix(family.name)
+        if family.type == "counter" and one.name.endswith("_total"):
+            kind = "_total"
+        if kind == "_created":
+            created[_labels(one)] = one.value
+        elif kind in ("_total", "_bucket", "_count", "_sum"):
+            by_labels[_labels(one)][one.labels.get("le", "") or kind] = one.value
+    for labels, totals in by_labels.items():
+        yield labels, totals, created.get(labels, 0.0)
 
 
 def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:

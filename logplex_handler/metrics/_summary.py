@@ -59,7 +59,11 @@ class Summary:
             ".mean": (number_format.short(self._sketch.sum / self._sketch.count), self.unit),
         }
         for percent in PERCENTILES:
-            value = self._sketch.get_quantile_value(percent / 100)
+            try:
+                value = self._sketch.get_quantile_value(percent / 100)
+            except OverflowError:
+                # The estimate is beyond the largest float.
+                value = self._most
             # The estimate may be outside the range of the values.
             value = min(max(value, self._least), self._most)
             parts[f".p{percent}"] = (number_format.short(value), self.unit)

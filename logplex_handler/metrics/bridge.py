@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 
 from logplex_handler.metrics import metric_pairs, number_format
 from logplex_handler.metrics._summary import LONGEST_PART, PERCENTILES
@@ -18,6 +21,9 @@ _UNITS = {
 # An annotation of OpenTelemetry, such as `{request}`, is not part of the unit.
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _LETTERS = re.compile("[A-Za-z]{1,20}")
+# The largest number of metrics that a report did not have, and whose totals are kept: such a metric
+# may come back with the total that it had. A histogram with 15 buckets takes about 2 kB.
+_MAX_UNSEEN = 1_000
 
 Bounds = Sequence[tuple[float, float]]
 
@@ -54,13 +60,60 @@ class Increments:
     """Turns totals that only grow into increments since the previous report."""
 
     def __init__(self) -> None:
-        self._totals: dict[Hashable, float] = {}
+        # By metric: its totals, when the last report that saw it began, when it was created, and
+        # its owner.
+        self._seen: dict[Hashable, tuple[dict[str, float], float, float, object]] = {}
 
-    def of(self, key: Hashable, total: float) -> float:
-        """Return the increment: the whole total if it is the first or has become smaller."""
-        before = self._totals.get(key, 0.0)
-        self._totals[key] = total
-        return total - before if total >= before else total
+    def of(
+        self,
+        key: Hashable,
+        totals: Mapping[str, float],
+        now: float,
+        created: float = 0.0,
+        owner: object = None,
+    ) -> dict[str, float]:
+        """Return the increments of a metric's totals.
+
+        They are the whole totals if they are the first, if one of them has become smaller, or if
+        the metric was created after it was last seen. A sum may become smaller, and need not be
+        finite.
+
+        Args:
+            key: What the metric is known by.
+            totals: The total of each part of it.
+            now: When this report began, in seconds, on the clock of `created`.
+            created: When the metric was created. Default: unknown.
+            owner: What `forget` knows the metric's origin by. Default: none.
+
+        Raises:
+            ValueError: A total is not a finite number; none of them is taken.
+        """
+        growing = {part: total for part, total in totals.items() if part != "_sum"}
+        if not all(map(math.isfinite, growing.values())):
+            raise ValueError("must be finite")
+        before, at, made, _ = self._seen.get(key, ({}, now, created, None))
+        # Some collectors compute the time of creation, and it varies a little. It is later than the
+        # previous report only if the metric was created anew.
+        is_new = created >= at and created != made
+        if is_new or any(total < before.get(part, 0.0) for part, total in growing.items()):
+            before = {}
+        increments = {part: total - before.get(part, 0.0) for part, total in totals.items()}
+        self._seen[key] = (dict(totals), now, created, owner)
+        return increments
+
+    def forget(self, now: float, but: Container[object] = ()) -> None:
+        """Forget metrics that the report did not have, those that were seen last excepted.
+
+        Metrics of the owners in `but` are kept: they could not be read.
+        """
+        unseen = [
+            (at, key)
+            for key, (_, at, _, owner) in self._seen.copy().items()
+            if at != now and owner not in but
+        ]
+        unseen.sort(key=itemgetter(0))
+        for _, key in unseen[: max(0, len(unseen) - _MAX_UNSEEN)]:
+            self._seen.pop(key, None)
 
 
 class Gathered:
@@ -71,24 +124,29 @@ class Gathered:
 
     def __init__(self, leave_out: Callable[[str, BaseException], object]) -> None:
         self._leave_out = leave_out
-        self._counts: dict[str, float] = {}
+        self._counts: dict[str, number_format.Plain] = {}
         self._pairs: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def guarded(self, name: str) -> Iterator[None]:
+        """Leave out a metric whose block raises an error."""
+        try:
+            yield
+        except Exception as error:
+            self._leave_out(name, error)
 
     def count(self, name: str, n: float) -> None:
         """Add to a counter. Labels that become the same name share one counter."""
-        try:
-            number_format.plain(n)
-        except (TypeError, ValueError) as error:
-            self._leave_out(name, error)
-        else:
-            self._counts[name] = self._counts.get(name, 0) + n
+        with self.guarded(name):
+            self._counts[name] = self._counts.get(name, 0) + number_format.plain(n)
 
-    def sample(self, name: str, value: float, unit: str) -> None:
+    def sample(self, name: str, value: float | Callable[[], float], unit: str) -> None:
         """Report a value, or leave it out if another sample has the name."""
-        if f"sample#{name}" in self._pairs:
-            self._leave_out(name, ValueError(f"sample {name}: several have this name"))
-            return
-        self._add(name, partial(metric_pairs.sample, name, value, unit))
+        with self.guarded(name):
+            if f"sample#{name}" in self._pairs:
+                raise ValueError(f"sample {name}: several have this name")
+            value = value() if callable(value) else value
+            self._pairs |= metric_pairs.sample(name, value, unit)
 
     def histogram(
         self,
@@ -108,28 +166,24 @@ class Gathered:
         n = sum(counts)
         if n <= 0:
             return
-        self.sample(f"{name}.count", int(n), "")
-        values = {".mean": total / n, ".min": least, ".max": most}
-        for percent in PERCENTILES if bounds else ():
-            values[f".p{percent}"] = _percentile(percent / 100, counts, bounds, least, most)
-        for part, value in values.items():
+        self.sample(f"{name}.count", lambda: int(n), "")
+        self.sample(f"{name}.mean", lambda: number_format.short(total / n), unit)
+        for part, value in ((".min", least), (".max", most)):
             if value is not None:
-                self.sample(name + part, number_format.short(value), unit)
+                self.sample(name + part, partial(number_format.short, value), unit)
+        for percent in PERCENTILES if bounds else ():
+            estimate = partial(_percentile, percent / 100, counts, bounds, least, most)
+            self.sample(f"{name}.p{percent}", estimate, unit)
 
     def pairs(self) -> dict[str, str]:
         for name, n in self._counts.items():
             if n:
-                self._add(name, partial(_count, name, n))
+                with self.guarded(name):
+                    self._pairs |= _count(name, n)
         return self._pairs
 
-    def _add(self, name: str, make: Callable[[], dict[str, str]]) -> None:
-        try:
-            self._pairs |= make()
-        except (TypeError, ValueError, OverflowError) as error:
-            self._leave_out(name, error)
 
-
-def _count(name: str, n: float) -> dict[str, str]:
+def _count(name: str, n: number_format.Plain) -> dict[str, str]:
     return metric_pairs.count(name, int(n) if n == int(n) else n)
 
 
@@ -140,7 +194,7 @@ def _percentile(
     least: float | None,
     most: float | None,
 ) -> float:
-    """Return a percentile, estimated as if the values of its bucket were spread evenly."""
+    """Return a rounded percentile, estimated as if its bucket's values were spread evenly."""
     rank = part * sum(counts)
     value = 0.0
     for count, (low, high) in zip(counts, bounds, strict=True):
@@ -151,4 +205,4 @@ def _percentile(
                 break
         rank -= count
     value = value if most is None else min(value, most)
-    return value if least is None else max(value, least)
+    return number_format.short(value if least is None else max(value, least))

@@ -11,7 +11,11 @@ import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.metrics.view import (
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+    View,
+)
 
 from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
 from logplex_handler.opentelemetry import LogplexMetricExporter
@@ -178,6 +182,49 @@ def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
     assert values(lines) == {"fine": (1, "")}
     lines = one.report()
     assert not [r for r in lines.records if r.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("buckets", [160, 2])
+def test_otel_histograms_hold_the_largest_floats(exported, buckets):
+    """Their last bucket ends beyond them; with few buckets, each is wider than all floats."""
+    view = View(
+        instrument_name="size",
+        aggregation=ExponentialBucketHistogramAggregation(max_size=buckets),
+    )
+    one = exported(views=[view])
+    histogram = one.meter.create_histogram("size")
+    one.meter.create_counter("orders").add(5)
+    for value in (1e-300, 1.7e308):
+        histogram.record(value)
+    lines = one.report()
+    assert lines.sums() == {"orders": 5}
+    read = values(lines)
+    assert read["size.count"] == (2, "")
+    assert read["size.max"][0] == pytest.approx(1.7e308)
+    assert 1e307 < read["size.p99"][0] <= 1.7e308
+
+
+def test_an_otel_point_that_fails_costs_no_other(exported):
+    """It is counted, and told once."""
+    one = exported()
+    one.meter.create_histogram("latency").record(1)
+    one.meter.create_gauge("fine").set(1)
+    one.meter.create_counter("orders").add(5)
+    exporter = one.reader._exporter
+    export = exporter.export
+
+    def break_and_export(data, **kwargs):
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+            if metric.name == "latency":
+                (point,) = metric.data.data_points
+                object.__setattr__(point, "positive", None)
+        return export(data, **kwargs)
+
+    exporter.export = break_and_export
+    lines = one.report()
+    assert [r.metric for r in lines.records if r.levelno == logging.WARNING] == ["latency"]
+    assert lines.sums() == {"orders": 5, "logplex_handler.metrics.failed": 1}
+    assert values(lines) == {"fine": (1, "")}
 
 
 def test_otel_metrics_arrive_at_the_receiver_at_shutdown():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy
 import pytest
 
@@ -33,3 +35,13 @@ def test_percentiles_are_within_one_percent_of_numpys(name, n):
             true = numpy.percentile(data, percent, method="lower")
             # The last six digits are rounded away.
             assert abs(read[f"job.p{percent}"] - true) <= 0.01 * true + 1e-5 * true
+
+
+def test_the_largest_floats_have_percentiles_too():
+    """Though the estimate may be beyond them; the report has all other metrics."""
+    with recording() as (metrics, lines):
+        metrics.measure("job", sys.float_info.max, aggregate=True)
+        metrics.count("orders", 5)
+        metrics.report()
+        assert lines.sums() == {"orders": 5}
+        assert values(lines)["job.p99"][0] == pytest.approx(sys.float_info.max)

@@ -247,3 +247,15 @@ def test_a_child_of_an_event_loop_has_no_lag():
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     assert asyncio.run(fork_in_it()) == 0
+
+
+@LINUX
+def test_a_value_that_cannot_be_reported_costs_no_other(process, monkeypatch):
+    """It is counted, and told once."""
+    watched, metrics, lines = process
+    monkeypatch.setattr(watched._process, "num_threads", lambda: -1)
+    metrics.report()
+    assert lines.sums()["logplex_handler.metrics.failed"] == 1
+    read = values(lines)
+    assert "process.threads" not in read
+    assert {"memory_rss", "process.open_files", "process.gc.longest"} <= read.keys()

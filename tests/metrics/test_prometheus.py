@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -9,8 +10,10 @@ import sys
 import numpy
 import prometheus_client
 import pytest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from logplex_handler import ConfigurationError
+from logplex_handler.metrics.bridge import Increments
 from logplex_handler.prometheus import PrometheusBridge
 from tests.metrics.shared import recording, values
 
@@ -254,3 +257,179 @@ def test_a_histogram_without_a_mean_keeps_its_other_parts(registry, bridged):
     assert parts["h.count"] == (1, "")
     assert float(parts["h.p50"][0]) == pytest.approx(0.5)
     assert "h.mean" not in parts
+
+
+class Collector:
+    """A collector of the application, whose families are given, and which may fail."""
+
+    def __init__(self, *families, error=None):
+        self.families = families
+        self.error = error
+
+    def collect(self):
+        if self.error is not None:
+            raise self.error
+        yield from self.families
+
+
+def counter_family(total, name="remote"):
+    """A counter that does not say when it was created."""
+    return CounterMetricFamily(name, "d", value=total)
+
+
+def histogram_family(n, total):
+    return HistogramMetricFamily("lat", "d", buckets=[("1", 1.0), ("+Inf", n)], sum_value=total)
+
+
+@pytest.mark.parametrize("broken", [float("inf"), float("nan"), "x", None])
+def test_a_total_that_is_no_finite_number_costs_its_own_metric_alone(registry, bridged, broken):
+    """Once it is a number again, the increments since the last number are reported."""
+    metrics, lines, _ = bridged
+    collector = Collector(counter_family(5), histogram_family(4.0, 8.0))
+    registry.register(collector)
+    counter = prometheus_client.Counter("c", "d", registry=registry)
+    counter.inc(5)
+    metrics.report()
+    assert lines.sums() == {"remote": 5, "c": 5}
+    lines.records.clear()
+
+    bad = counter_family(1)
+    bad.samples[0] = bad.samples[0]._replace(value=broken)
+    bad_histogram = histogram_family(1.0, 100.0)
+    at = next(i for i, one in enumerate(bad_histogram.samples) if one.labels.get("le") == "+Inf")
+    bad_histogram.samples[at] = bad_histogram.samples[at]._replace(value=broken)
+    collector.families = (bad, bad_histogram)
+    counter.inc(2)
+    metrics.report()
+    assert lines.sums() == {"c": 2, "logplex_handler.metrics.failed": 2}
+    assert not values(lines)
+    lines.records.clear()
+
+    collector.families = (counter_family(6), histogram_family(6.0, 14.0))
+    metrics.report()
+    assert lines.sums() == {"remote": 1}
+    assert values(lines)["lat.count"] == (2, "")
+    assert values(lines)["lat.mean"] == (3, "")
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), asyncio.CancelledError()])
+def test_a_collector_that_fails_costs_its_own_metrics_alone(registry, error):
+    """Its increments are those since its last success; the totals of its first are their start."""
+    failing = Collector(counter_family(1000), error=error)
+    registry.register(failing)
+    counter = prometheus_client.Counter("c", "d", registry=registry)
+    with recording() as (metrics, lines):
+        PrometheusBridge(metrics, registry)
+        counter.inc(5)
+        metrics.report()
+        assert lines.sums() == {"c": 5, "logplex_handler.metrics.failed": 2}
+        failing.error = None
+        metrics.report()
+        failing.families = [counter_family(1003)]
+        metrics.report()
+        assert lines.sums()["remote"] == 3
+        failing.error = error
+        counter.inc(1)
+        metrics.report()
+        failing.error, failing.families = None, [counter_family(1007)]
+        metrics.report()
+        assert lines.sums() == {"c": 6, "remote": 7, "logplex_handler.metrics.failed": 3}
+
+
+def test_a_registry_of_another_class_is_bridged_as_a_whole(registry):
+    """It may have no list of collectors."""
+    counter = prometheus_client.Counter("c", "d", registry=registry)
+    prometheus_client.Counter("other", "d", registry=registry).inc(1)
+    with recording() as (metrics, lines):
+        PrometheusBridge(metrics, registry.restricted_registry(["c_total"]))
+        counter.inc(5)
+        metrics.report()
+        assert lines.sums() == {"c": 5}
+
+
+def test_labels_that_are_removed_and_made_again_are_counted_from_zero(registry, bridged):
+    """Also within one interval, and if the new total is larger than the old one."""
+    metrics, lines, _ = bridged
+    counter = prometheus_client.Counter("c", "d", ["room"], registry=registry)
+    histogram = prometheus_client.Histogram("h", "d", ["room"], registry=registry, buckets=[1, 2])
+    counter.labels("a").inc(5)
+    histogram.labels("a").observe(0.5)
+    metrics.report()
+    for n in (7, 100):
+        counter.remove("a")
+        histogram.remove("a")
+        counter.labels("a").inc(n)
+        for _ in range(n):
+            histogram.labels("a").observe(1.5)
+        lines.records.clear()
+        metrics.report()
+        assert lines.sums() == {"c.a": n}
+        assert values(lines)["h.a.count"] == (n, "")
+        assert values(lines)["h.a.mean"] == (1.5, "")
+        if n == 7:
+            counter.remove("a")
+            histogram.remove("a")
+            metrics.report()
+
+
+def test_a_counter_that_was_absent_goes_on_from_its_total(registry, bridged):
+    """A total that was reported is not reported again."""
+    metrics, lines, _ = bridged
+    collector = Collector(counter_family(1000))
+    registry.register(collector)
+    own = prometheus_client.Counter("own", "d", registry=registry)
+    own.inc(50)
+    metrics.report()
+    collector.families = []
+    registry.unregister(own)
+    metrics.report()
+    collector.families = [counter_family(1003)]
+    registry.register(own)
+    own.inc(2)
+    metrics.report()
+    assert lines.sums() == {"remote": 1003, "own": 52}
+
+
+def test_totals_of_removed_labels_are_forgotten(registry, bridged, monkeypatch):
+    """All but a limited number, those that were seen last; a failing collector's are all kept."""
+    monkeypatch.setattr("logplex_handler.metrics.bridge._MAX_UNSEEN", 10)
+    metrics, lines, bridge = bridged
+    names = [f"remote{n}" for n in range(30)]
+    collector = Collector(*[counter_family(1000, name) for name in names])
+    registry.register(collector)
+    metrics.report()
+    collector.error = ValueError("x")
+    counter = prometheus_client.Counter("c", "d", ["room"], registry=registry)
+    for start in range(0, 100, 20):
+        for room in range(start, start + 20):
+            counter.labels(str(room)).inc()
+        metrics.report()
+        assert len(bridge._increments._seen) <= 30 + 20 + 10
+        for room in range(start, start + 20):
+            counter.remove(str(room))
+    lines.records.clear()
+    collector.error = None
+    metrics.report()
+    assert lines.sums() == {}
+
+
+@pytest.mark.parametrize(
+    ("totals", "created", "increments"),
+    [
+        ({"_count": 7, "_sum": 30}, 0, {"_count": 2, "_sum": 10}),
+        ({"_count": 5, "_sum": 20}, 0, {"_count": 0, "_sum": 0}),
+        # Values may be negative.
+        ({"_count": 6, "_sum": 15}, 0, {"_count": 1, "_sum": -5}),
+        ({"_count": 4, "_sum": 30}, 0, {"_count": 4, "_sum": 30}),
+        # The time of creation varies, or is after the first report began, or is a new one.
+        ({"_count": 7, "_sum": 30}, 90.001, {"_count": 2, "_sum": 10}),
+        ({"_count": 7, "_sum": 30}, 100.5, {"_count": 2, "_sum": 10}),
+        ({"_count": 7, "_sum": 30}, 101, {"_count": 7, "_sum": 30}),
+    ],
+)
+def test_increments_since_the_last_report_or_the_creation(totals, created, increments):
+    """The previous report began at 100."""
+    found = Increments()
+    before = 100.5 if created == 100.5 else 90.0
+    assert found.of("x", {"_count": 5, "_sum": 20}, 100, before) == {"_count": 5, "_sum": 20}
+    assert found.of("x", totals, 200, created) == increments
