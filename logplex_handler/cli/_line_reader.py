@@ -81,8 +81,9 @@ def read_descriptor(descriptor: int, stop: StopRequest) -> Iterator[list[str]]:
 def follow_file(path: Path, stop: StopRequest, *, from_start: bool) -> Iterator[list[str]]:
     """Read the lines that are added to a file, until a stop request.
 
-    A new file under the same name (after a rotation), or a file that became shorter, is read from
-    its start. A missing file is waited for.
+    After it, the rest of the file is read, for a few seconds at most. A new file under the same
+    name (after a rotation), or a file that became shorter, is read from its start. A missing file
+    is waited for.
     """
     skip = not from_start
     while stop.requested_at is None:
@@ -108,6 +109,10 @@ def _follow_open_file(file: FileIO, path: Path, stop: StopRequest) -> Iterator[l
             stop.wait(_POLL_INTERVAL)
         while data := file.read(_CHUNK_BYTES):
             yield splitter.feed(data)
+            asked_at = stop.requested_at
+            if asked_at is not None and time.monotonic() > asked_at + GRACE_PERIOD:
+                # A line that was read in part is left out, because its rest is still in the file.
+                return
         if stopping or not in_place:
             break
         if os.fstat(file.fileno()).st_size < file.tell():

@@ -8,15 +8,22 @@ import sys
 import time
 
 import requests
+import urllib3.exceptions
 
+from logplex_handler._transport import errors
+from logplex_handler._transport.connection import until
+from logplex_handler._transport.session import new_session
+from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._wire.destination import Destination
 from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver.recording import Recorded, read
 from logplex_handler.receiver.terminal import harmless
 
-# The time-out of a request, in seconds.
+# Seconds for connecting, and for each read of an answer.
 _TIMEOUT = 10.0
+# The most bytes of an answer that are read and shown.
+_MAX_TEXT = 100
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,7 +47,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"logplex-handler: {message}", file=sys.stderr)
         return 2
     refused = 0
-    with requests.Session() as session:
+    with new_session(None) as session:
+        # A compressed answer is not decoded, so its text could not be shown.
+        session.headers["Accept-Encoding"] = "identity"
         session.auth = (destination.user, destination.token)
         session.trust_env = not destination.is_loopback
         started_at = time.monotonic()
@@ -57,15 +66,35 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _post(session: requests.Session, destination: Destination, request: Recorded) -> str:
+    """Send a request; return its status and the beginning of the answer, or the failure's name."""
     try:
-        answer = session.post(
-            destination.endpoint,
-            data=request.body,
-            headers=request.headers,
-            timeout=_TIMEOUT,
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:
-        return type(error).__name__
-    # A receiver's text may contain control characters, which must not reach the terminal.
-    return harmless(f"{answer.status_code} {answer.text[:100]}".strip())
+        with (
+            until(time.monotonic() + TOTAL_TIMEOUTS * _TIMEOUT),
+            session.post(
+                destination.endpoint,
+                data=request.body,
+                headers=request.headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
+            if answer.status_code < 200:
+                raise urllib3.exceptions.ProtocolError("no final answer")
+            # A receiver's text may contain control characters, which must not reach the terminal.
+            return harmless(f"{answer.status_code} {_text(answer)}".strip())
+    except Exception as error:
+        # The connection may be in any state. The text of the error may quote the URL.
+        session.close()
+        return errors.setting_at_fault(error) or errors.name(error)
+
+
+def _text(answer: requests.Response) -> str:
+    """Return the beginning of the answer's text, which is never decompressed."""
+    try:
+        data = answer.raw.read(_MAX_TEXT, decode_content=False)
+    except (OSError, ValueError, urllib3.exceptions.HTTPError):
+        # The status is known. A chunk of size -2 is a ValueError.
+        return ""
+    is_encoded = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+    return "" if is_encoded else data.decode("utf-8", "replace")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
 import pytest
 
+from logplex_handler.cli import _replay
 from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import receiving
 from tests.commands import call, run
 from tests.logs import logging_to
 from tests.receiver.page import body
+from tests.servers import accept, hang_up, serving
 
 
 def test_what_is_recorded_can_be_sent_again(tmp_path):
@@ -86,3 +89,74 @@ def test_what_the_other_side_answers_does_not_reach_the_terminal_raw(tmp_path):
         logplex.fail_next(400, headers=plain, body=b"\x1b]0;title\x07")
         done = call("replay", str(record), url=logplex.url)
     assert b"request 1: 400 \\u001b]0;title\\u0007" in done.stdout
+
+
+def recording(tmp_path, *headers):
+    """A file with one request for each of the headers."""
+    record = tmp_path / "record"
+    requests = [{"time": 1.0, "headers": one, "body": ""} for one in headers]
+    record.write_text("".join(json.dumps(one) + "\n" for one in requests))
+    return record
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (b"302 x\r\nLocation: http://%zz[/\r\nContent-Length: 0\r\n\r\n", "302"),
+        (b"400 x\r\nContent-Type: a/b; charset=idna\r\nContent-Length: 2\r\n\r\n\xff.", "400 �."),
+        (b"400 x\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"z" * 10**6), "400"),
+        (b"400 x\r\nContent-Length: 1000000000\r\n\r\n" + b"y" * 100, f"400 {'y' * 100}"),
+        (b"400 x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "400"),
+        (b"101 x\r\n\r\n", "ProtocolError"),
+        (b"what?\r\n\r\n", "ProtocolError"),
+        (b"400 x\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n", "400"),
+    ],
+    ids=["location", "charset", "gzip", "long", "chunk", "interim", "no http", "cookie"],
+)
+def test_whatever_the_other_side_answers_the_next_request_is_sent(
+    tmp_path, monkeypatch, answer, shown
+):
+    """Without a cookie."""
+    monkeypatch.setattr(_replay, "_TIMEOUT", 100)
+
+    def hostile(connection):
+        # The second request must not meet a connection that is just being closed.
+        head = answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        connection.sendall(b"HTTP/1.1 " + head)
+        hang_up(connection)
+
+    with serving(hostile, accept) as server:
+        done = call("replay", str(recording(tmp_path, {}, {})), url=server.url)
+        first, second = server.received
+    assert done.stdout.decode() == (
+        f"request 1: {shown}\n2 requests sent again, 1 of them refused\n"
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "cookie" not in second.headers
+    assert first.headers["authorization"] == second.headers["authorization"]
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 400 x\r\n\r\n"], ids=["head", "text"])
+def test_an_answer_that_trickles_is_given_up(tmp_path, monkeypatch, begun):
+    """After four times the time-out, although each byte comes in time."""
+    monkeypatch.setattr(_replay, "_TIMEOUT", 0.5)
+
+    def trickle(connection):
+        connection.sendall(begun)
+        while not server.stopped.wait(0.2):
+            connection.sendall(b"H")
+
+    with serving(trickle) as server:
+        done = call("replay", str(recording(tmp_path, {})), url=server.url)
+    assert b"1 requests sent again, 1 of them refused" in done.stdout
+    assert b"H" not in done.stdout
+
+
+def test_a_request_that_cannot_be_sent_is_told_by_its_number(tmp_path):
+    """The next one is sent."""
+    with LogplexReceiver(strict=False) as logplex:
+        record = recording(tmp_path, {"Logplex-Frame-Id": "\u20ac"}, {})
+        done = call("replay", str(record), url=logplex.url)
+        assert len(logplex.requests) == 1
+    assert b"request 1: UnicodeEncodeError\n" in done.stdout
+    assert (done.returncode, done.stderr) == (1, b"")

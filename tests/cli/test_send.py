@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler.cli._line_reader import LineSplitter
+from logplex_handler.cli._line_reader import LineSplitter, follow_file
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from tests.commands import COMMAND, call, environment, run, started
 from tests.logs import wait_until
@@ -295,6 +297,22 @@ def test_follow_from_start_sends_what_is_there(logplex, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(100) == 0
     assert texts(logplex) == ["old"]
+
+
+def test_follow_reads_no_longer_than_the_grace_period_however_much_is_left(tmp_path):
+    """Lines that are not read by then are not lost, and no half of one is sent."""
+    log = tmp_path / "app.log"
+    log.write_bytes((b"x" * 99 + b"\n") * 10_000)
+    stop = SimpleNamespace(requested_at=None, wait=lambda timeout: None)
+    lines = follow_file(log, stop, from_start=True)
+    read = next(lines)
+    # However long the test takes, the request was made just now.
+    stop.requested_at = math.inf
+    read += next(lines)
+    stop.requested_at = -math.inf
+    assert list(lines) == []
+    assert 0 < len(read) < 10_000
+    assert set(read) == {"x" * 99}
 
 
 def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path):
