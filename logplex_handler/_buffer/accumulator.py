@@ -89,10 +89,6 @@ class Accumulator(WakingQueue):
             self._append(entry, size, frames)
             return self._look(weigh=never_wakes or may_wait)
 
-    def look_again(self) -> None:
-        with self.lock:
-            super().look_again()
-
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
         with self.lock:

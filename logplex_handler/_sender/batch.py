@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from logplex_handler._wire.frames import (
     Frame,
+    HealthFrame,
     OwnFrame,
     flattened,
     frame_count,
@@ -200,6 +201,11 @@ class Batch:
         In this case, the receiver may refuse the stream rather than these frames.
         """
         return not self._parts and not self._any_accepted
+
+    @property
+    def has_health_line(self) -> bool:
+        """Whether one of the refused frames is of the handler's own metrics."""
+        return HealthFrame in map(type, self._refused)
 
     @property
     def size(self) -> int:

@@ -116,8 +116,11 @@ class InFlight:
         batch, lease = self._sending
         self.sent_since = math.inf if lease.recovered else lease.since
         if batch.wants_probe:
-            batch.probe(HealthFrame(self._codec.health_lines(_PROBE, lease.destination)[0]))
+            batch.probe(self._probe(lease))
         return batch.next_part
+
+    def _probe(self, lease: Lease) -> HealthFrame:
+        return HealthFrame(self._codec.health_lines(_PROBE, lease.destination)[0])
 
     def _begin(self, destination: Destination) -> None:
         lease = Lease(destination)
@@ -142,6 +145,9 @@ class InFlight:
         try:
             if room > 0:
                 self._fill(lease, room)
+            if not (lease.frames or batch.has_health_line) and self.source.backlog().records:
+                # Records wait that cannot join the batch; a line shows if the stream is taken.
+                lease.frames.append(self._probe(lease))
             is_filled = True
         finally:
             # If a signal interrupted this before anything was taken, it is done again.

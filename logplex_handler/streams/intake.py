@@ -176,7 +176,8 @@ class OpenIntake:
             self._on_news()
         except BaseException:
             # Raised by a signal handler, or at the recursion limit. The next record wakes a worker.
-            self._accumulator.look_again()
+            with self._accumulator.lock:
+                self._accumulator.look_again()
             raise
         if self._accumulator.is_congested and not self._is_delivering():
             self._throttle()

@@ -21,11 +21,12 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import flattened
 
 DESTINATION = Destination("http://host.test/logs", "user", "token")
-MOST = 1000
+MOST = 10_000
 
 
 def frame(number):
-    return b"5 %04d\n" % number
+    packet = b"<190>1 2026-11-29T12:00:00.000000+00:00 host app web.1 - %04d\n" % number
+    return b"%d %b" % (len(packet), packet)
 
 
 class Codec:

@@ -51,6 +51,18 @@ def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, cap
     assert rows(spool) == []
 
 
+def test_what_was_left_and_is_at_fault_holds_up_nothing(spool, short_waits):
+    """New records cannot join its batch, and so cannot show that the receiver takes the stream."""
+    leave(spool, ["bad"])
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
+        server.steps[0] = refusing(b"bad", 400)(server)
+        for text in lines(*range(5)):
+            logger.info(text)
+        assert handler.flush(100)
+        stats = handler.stats()
+    assert (stats.delivered, dict(stats.dropped)) == (5, {"refused": 1})
+
+
 def test_a_flush_alone_delivers_what_was_left(spool):
     """A process need not log anything itself."""
     leave(spool, lines(1, 2))
