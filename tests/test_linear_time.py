@@ -79,6 +79,8 @@ LONG = {
     "a message with quotes": lambda n: line('a="' + '\\"' * n + '"'),
     "a message with an open quote": lambda n: line('a="' + "\\\\" * n),
     "a template with zeros": lambda n: line("user=%" + "0" * n + "! tries=%d", 3),
+    "a template with names": lambda n: line("%(a" * n + "000", {"a": 1}),
+    "a template with names in names": lambda n: line("%(" * n + ")" * n + "000", {"a": 1}),
     "a template with many arguments": lambda n: line("a=%s " * n, *["b=c"] * n),
     "an extra that looks like pairs": lambda n: line("hello", extra={"a": '" a="1\\' * n}),
     "a long line of pairs": lambda n: long_lines.parts(b'a="\\n" ' * n, 2000),
@@ -107,6 +109,17 @@ ENDINGS = ["", "!", "\n"]
 
 # Each pattern of the package, how it is applied, and its own worst inputs; the others are above.
 PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
+    "_formatting/fitting._PRECISION": (
+        "search",
+        [lambda n: "%" + "0" * n, lambda n: "%." + "9" * n, lambda n: "%." * n],
+    ),
+    "_formatting/fitting._WIDE": ("search", []),
+    "_formatting/fitting._WIDE_FIELD": ("search", []),
+    "_formatting/fitting._FIELD": (
+        "match",
+        [lambda n: "0" * n + "9" * n, lambda n: "." + "9" * n],
+    ),
+    "_formatting/fitting._PARENTHESIS": ("search", []),
     "_formatting/grammar._LATE_CONTROL": ("sub", [lambda n: "\x85" * n]),
     "_formatting/grammar._NOT_IN_KEYS": ("sub", []),
     "_formatting/grammar._METRIC_KEY": ("sub", []),
@@ -129,11 +142,6 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
         ],
     ),
     "_formatting/message_template._WHOLE": ("fullmatch", [lambda n: "%(" + "a" * n + ")"]),
-    "_formatting/record_parts._PRECISION": (
-        "search",
-        [lambda n: "%" + "0" * n, lambda n: "%." + "9" * n, lambda n: "%." * n],
-    ),
-    "_formatting/record_parts._WIDE": ("search", []),
     "_spool/chunk._FRAME_ID": ("fullmatch", []),
     "_spool/chunk._START": ("match", []),
     "_transport/connection._NO_CONTENT": (

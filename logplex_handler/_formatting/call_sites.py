@@ -14,6 +14,7 @@ from logging import Formatter, LogRecord
 from time import monotonic
 
 from logplex_handler._formatting.extract import extract_source
+from logplex_handler._formatting.fitting import padding
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
@@ -260,6 +261,7 @@ def _is_made_at_run_time(record: LogRecord) -> bool:
         len(keys) > _MAX_KEYS
         or any(type(text) is not str for text in (*keys, *names))
         or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
+        or (type(message) is str and padding(message, record.args) > _MAX_TEXT)
     )
 
 

@@ -15,7 +15,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from time import monotonic
 
-from logplex_handler._formatting import record_parts
+from logplex_handler._formatting import fitting
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import KeyValueFormatter, line_form, without_live_pairs
 from logplex_handler._formatting.long_lines import parts
@@ -115,7 +115,7 @@ class Codec:
             if compiled is not None:
                 return compiled
             form = call_sites.form
-            if form is not None and not record_parts.fits(record, form.omitted, self._max_bytes):
+            if form is not None and not fitting.fits(record, form.omitted, self._max_bytes):
                 raise DoesNotFit
         entry = self._formatted(record, formatter, own_format)
         size, packets = self.weigh(entry)

@@ -6,27 +6,16 @@ A part that cannot be written is replaced by a text that says so; the other part
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Iterable
-from typing import Any, TypeGuard
+from typing import Any
 
-from logplex_handler._formatting import grammar, message_template, tracebacks
+from logplex_handler._formatting import grammar, tracebacks
 from logplex_handler._formatting.value_text import exact, name_of, text_of, unprintable
-from logplex_handler._wire.entry import WIDEST
 from logplex_handler.metrics.metric_pairs import MetricSource, is_metric
-
-# The precision of a conversion, which may cut its argument.
-_PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
-# The most bytes of memory that a character takes in a line: the longest escape has six characters.
-_MOST_BYTES = 6 * WIDEST
-# A character that is not ASCII once it is escaped.
-_WIDE = re.compile("[^\x00-\x9f]")
 
 # Attributes that only some records have: formatters add `asctime` and `message`, `logplex_stream`
 # chooses the stream, and Python has `taskName` since 3.12.
 MAY_BE_MISSING = frozenset({"asctime", "logplex_stream", "message", "taskName"})
-# The number of attributes of a record without extras.
-_ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 # The attributes that did not come through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
@@ -42,83 +31,6 @@ def extras(
         for name, value in record.__dict__.items()
         if name not in omitted and (type(value) is not MetricSource or name != "logplex_source")
     ]
-
-
-def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
-    """Return whether the record's line may fit into memory, judged by its texts."""
-    message, arguments = record.msg, record.args
-    template = message if type(message) is str else ""
-    values: list[object] = []
-    if type(message) is dict:
-        values += message.values()
-    elif issubclass(type(message), BaseException) and not arguments:
-        values.append(_plain_text(message))
-    elif type(arguments) is tuple and template:
-        values += _at_least(template, arguments)
-    elif type(arguments) is dict and template:
-        values += _named(template, arguments)
-    if len(record.__dict__) > _ALWAYS:
-        values += [value for _, value in extras(record, omitted)]
-    if record.exc_info:
-        exception = _exception(record)
-        values.append(_plain_text(exception[1]) if exception else "")
-    texts = [exact(value) for value in values if _is_plain(value)]
-    inner = sum(map(_characters_within, values))
-    characters = len(template) + sum(map(len, texts)) + inner
-    if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
-        return characters <= max_bytes
-    # The quotes and backslashes of a message that is key=value are not escaped.
-    texts.append(template.replace('"', "").replace("\\", ""))
-    size = sum(map(grammar.escaped_length, texts)) + inner
-    return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
-
-
-def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
-    """Return the arguments, cut to the lowest precision that the template has, if any."""
-    precisions = _PRECISION.findall(template)
-    if not precisions:
-        return [*arguments]
-    # A precision `*` is itself an argument.
-    least = min([int(one) if one.isdecimal() and len(one) < 10 else 0 for one in precisions])
-    return [one[:least] for one in arguments if type(one) is str]
-
-
-def _named(template: str, arguments: dict[object, object]) -> list[object]:
-    """Return the arguments that the template names, unless it may cut them."""
-    found = message_template.by_position(template)
-    if found is None or _PRECISION.search(found[0]):
-        return []
-    return [arguments[name] for name in {*found[1]} if name in arguments]
-
-
-def _is_plain(value: object) -> TypeGuard[str]:
-    """Return whether a value is a string, maybe of a subclass, whose text is its characters."""
-    # Not `isinstance`, which may call the value's own `__class__`.
-    kind = type(value)
-    return kind is str or (
-        issubclass(kind, str) and kind.__str__ is str.__str__ and kind.__repr__ is str.__repr__
-    )
-
-
-def _characters_within(value: object) -> int:
-    """Return the number of characters that the texts directly in a container have at least."""
-    if type(value) is bytes:
-        return len(value)
-    inner = [*value.values()] if type(value) is dict else value
-    if type(inner) is not list and type(inner) is not tuple:
-        return 0
-    return sum([len(one) for one in [*inner] if type(one) is str])
-
-
-# Any, because the value need not be an exception.
-def _plain_text(error: Any) -> str:
-    """Return the text of the exception, or empty if its class writes its own text."""
-    kind = type(error)
-    if not issubclass(kind, BaseException) or kind.__str__ is not BaseException.__str__:
-        return ""
-    # A class's own property might raise an error.
-    arguments: tuple[Any, ...] = error.args if kind.args is BaseException.args else ()
-    return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else ""
 
 
 def pairs_and_metrics(
@@ -151,7 +63,7 @@ def has_error(record: logging.LogRecord) -> bool:
 
 def error_pairs(record: logging.LogRecord) -> list[str]:
     """Return the pairs of the exception's type and text; empty without an exception."""
-    exception = _exception(record)
+    exception = exception_of(record)
     if exception is None:
         return []
     kind, error, _ = exception
@@ -168,7 +80,7 @@ def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[
 
 
 def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
-    exception = _exception(record)
+    exception = exception_of(record)
     if exception is None:
         # The exception was lost on the way from another process.
         return text_of(record.exc_text) if record.exc_text else ""
@@ -186,12 +98,14 @@ def _stack(stack_info: str, formatter: logging.Formatter) -> str:
         return unprintable(stack_info)
 
 
-def _exception(record: logging.LogRecord) -> tracebacks.ExcInfo | None:
+def exception_of(record: logging.LogRecord) -> tracebacks.ExcInfo | None:
     """Return the exception as `sys.exc_info` returns it, or None."""
-    given = record.exc_info
-    # A record that was made by hand may hold the exception alone.
-    if isinstance(given, BaseException):
+    # Any, because a record that was made by hand may hold the exception alone. Types are compared,
+    # because `isinstance` may ask a value for its `__class__`.
+    given: Any = record.exc_info
+    if issubclass(type(given), BaseException):
         return type(given), given, given.__traceback__
-    if isinstance(given, tuple) and len(given) == 3 and given[0] is not None:
-        return given
+    if issubclass(type(given), tuple) and len(given) == 3 and given[0] is not None:
+        exception: tracebacks.ExcInfo = given
+        return exception
     return None

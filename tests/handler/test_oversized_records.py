@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._formatting import grammar, record_parts
+from logplex_handler._formatting import fitting, grammar, record_parts
 from logplex_handler._wire.entry import weight
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to
@@ -16,6 +17,23 @@ from tests.logs import balanced, logging_to
 # So much that no part of it is short enough for a compiled call site.
 LIMIT = 500_000
 LONG = "\x00" * (LIMIT + 1)
+
+
+HAS_NOTES = pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no notes")
+
+
+def caused(cause, during=None):
+    """An exception with a cause, or one that another was handled for, which refer to each other."""
+    error = ValueError("here")
+    error.__cause__, error.__context__, error.__suppress_context__ = cause, during, bool(cause)
+    (cause or during).__context__ = error
+    return error
+
+
+def noted(*notes):
+    error = ValueError("here")
+    error.__notes__ = [*notes]
+    return error
 
 
 @pytest.mark.parametrize(
@@ -41,6 +59,24 @@ LONG = "\x00" * (LIMIT + 1)
         ("hello", (), {"extra": {"a": [LONG], "b": 1}}),
         ("hello", (), {"extra": {"a": {"b": LONG}}}),
         ("hello", (), {"extra": {"a": LONG.encode()}}),
+        ("hello %999999d", (1,), {}),
+        ("a=%.999999f b=%s", (1, 2), {}),
+        ("%*s", (-LIMIT - 1, 1), {}),
+        ("%(a)400000s %(a)400000s", ({"a": 1},), {}),
+        ('a="%\\u00399999999d%d"', (1, 1), {}),
+        ({LONG: 1}, (), {}),
+        ("hello", (), {"extra": {LONG: 1}}),
+        ("hello", (), {"extra": {"a": {LONG: 1}}}),
+        ("hello %s", ({"a": LONG},), {}),
+        ("hello %s", (ValueError(LONG),), {}),
+        ([LONG], (), {}),
+        ("hello", (), {"exc_info": ValueError(LONG, 1)}),
+        ("hello", (), {"exc_info": KeyError(LONG)}),
+        ("hello", (), {"exc_info": OSError(36, "File name too long", LONG)}),
+        ("hello", (), {"exc_info": ImportError(LONG)}),
+        ("hello", (), {"exc_info": caused(ValueError(LONG))}),
+        ("hello", (), {"exc_info": caused(None, during=ValueError(LONG))}),
+        pytest.param("hello", (), {"exc_info": noted(LONG)}, marks=HAS_NOTES),
     ],
 )
 @pytest.mark.parametrize("on_full", ["drop_oldest", "block"])
@@ -78,6 +114,49 @@ class Short(str):
         return "..."
 
 
+class Hidden(KeyError):
+    def __str__(self):
+        return "***"
+
+    __repr__ = __str__
+
+
+class Untouchable:
+    """Must be asked for nothing."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(name)
+
+
+def test_no_value_is_asked_for_anything():
+    """Not even for its class, wherever it is."""
+    value = Untouchable()
+    error = ValueError(value, 1)
+    error.__notes__ = value
+    for message, args in [("a %s", (value,)), ({value: value}, ()), ("%*d", (value, value))]:
+        record = logging.LogRecord("app", logging.INFO, "", 0, message, (), None)
+        record.__dict__.update(args=args, extra=value, more=[value])
+        for exception in [(ValueError, error, None), error, value]:
+            record.exc_info = exception
+            assert fitting.fits(record, record_parts.NOT_EXTRAS, 1000)
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "padding"),
+    [
+        ("%500d", (1,), 500), ("%0500d % 700d", (1, 1), 1200), ("%.500d%.700s", (1, 1), 500),
+        ("%*.*f", (5, 7, 1), 12), ("%-*d", (-5, 1), 5), ("%.*d", (-5, 1), 0), ("%%500d", (1,), 0),
+        ("%(a(b)c)500d", {"a(b)c": 1}, 500), ("%500%%600d", (1,), 600), ("%(a500d", {"a": 1}, 0),
+        ("%" + "9" * 30 + "d", (1,), 0), ("%500d %!%600d", (1, 1), 500), ("%*d", ("5", 1), 0),
+        ("%*d", (True, 1), 1), ("%ld%500ld", (1, 1), 500), ("500 %", (1,), 0),
+        ('a="%\\u0035d" b=%600d', (1, 1), 605), ("\\ %500d", (1,), 500), ("%50d", (1,), 0),
+    ],
+)  # fmt: skip
+def test_the_padding_of_a_template_is_the_sum_of_its_widths(template, arguments, padding):
+    """And of precisions that do not cut."""
+    assert fitting.padding(template, arguments) == padding
+
+
 @pytest.mark.parametrize(
     "text",
     ["a", "\x00", '"', "\\", "\n", "\x85", "é", "🎉", "\ud800", "a \x1b\x85é", '=" \\n', "\x9f"],
@@ -85,7 +164,10 @@ class Short(str):
 def test_what_fits_is_never_taken_for_what_does_not(text):
     """Whatever becomes of its texts."""
     long = 50 * text
-    errors = [None, ValueError(long), KeyError(long), ValueError(long, 1)]
+    errors = [None, ValueError(long), KeyError(long), ValueError(long, 1), OSError(36, long, long)]
+    errors += [OSError(long), ImportError(long), SyntaxError(long), noted(long, long)]
+    errors += [caused(KeyError(long)), caused(None, during=ValueError(long)), Hidden(long)]
+    errors += [caused(None, during=noted()), ValueError([long]), ValueError(KeyError(long))]
     messages = [
         ("%s", (long,)),
         ("a=%s b=%.3s", (long, long)),
@@ -102,6 +184,15 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         ("%s", (long.encode("utf-8", "surrogatepass"),)),
         ("%r", (Short(long),)),
         ("a=%s", (Masked(long),)),
+        ("%s", ({"a": long},)),
+        ("%.3s", ({"a": long},)),
+        ("%%s %d", ({"a": long},)),
+        ("%s %r", (ValueError(long), Hidden(long))),
+        ("%r", (OSError(36, long, long),)),
+        ("%-999s|%5.300f|%*d|%.*e", (1, 2, -300, 3, 400, 4)),
+        ("%.999s", ("a",)),
+        ([long], ()),
+        ({(long,): 1, "key": {long: [long]}}, ()),
         ("", ()),
     ]
     for (message, args), error in itertools.product(messages, errors):
@@ -110,7 +201,7 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         record.__dict__.update(extra=long, omitted=long)
         line = KeyValueFormatter(omit=["omitted"]).format(record)
         omitted = record_parts.NOT_EXTRAS | {"omitted"}
-        assert record_parts.fits(record, omitted, weight((1, line)))
+        assert fitting.fits(record, omitted, weight((1, line)))
     assert grammar.escaped_length(long) == len(grammar.escape(long))
 
 

@@ -1,0 +1,225 @@
+"""Whether a record's line may fit into memory, told by its texts before they are formatted.
+
+No code of a value's class is called here: types are compared, and `isinstance` might ask the value.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard
+
+from logplex_handler._formatting import grammar, message_template
+from logplex_handler._formatting.record_parts import exception_of, extras
+from logplex_handler._formatting.value_text import exact
+from logplex_handler._wire.entry import WIDEST
+
+# The precision of a conversion, which may cut its argument.
+_PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
+# A template without any has no field whose width matters.
+_WIDE_FIELD = re.compile(r"\d{3}|\*")
+# A conversion after its `%` and its name, as Python reads it.
+_FIELD = re.compile(r"[#0\- +]*(\*|[1-9]\d*)?(?:\.(\*|\d*))?[hlL]?([diouxXeEfFgGcrsa%])", re.ASCII)
+_PARENTHESIS = re.compile("[()]")
+# A number of so many digits is an error as a width.
+_DIGITS_OF_ERROR = 20
+# The most bytes of memory that a character takes in a line: the longest escape has six characters.
+_MOST_BYTES = 6 * WIDEST
+# A character that is not ASCII once it is escaped.
+_WIDE = re.compile("[^\x00-\x9f]")
+
+# The text of such values is short, or proportional to what they are.
+_SHORT_KINDS = frozenset({int, float, bool, type(None)})
+# The most exceptions that are looked at, of those before an exception.
+_MOST_CHAINED = 30
+# How the parts of an exception are read without any code of its class.
+_arguments, _attributes, _cause, _context, _hides_context = [
+    BaseException.__dict__[name].__get__
+    for name in ("args", "__dict__", "__cause__", "__context__", "__suppress_context__")
+]
+# The methods that write an exception's arguments, and those that write attributes.
+_WRITE_ARGUMENTS = (BaseException.__str__, KeyError.__str__)
+_ATTRIBUTES: dict[object, list[Callable[[object], object]]] = {
+    OSError.__str__: [OSError.__dict__[name].__get__ for name in ("filename", "strerror")],
+    ImportError.__str__: [ImportError.__dict__["msg"].__get__],
+    SyntaxError.__str__: [SyntaxError.__dict__["msg"].__get__],
+}
+_HAS_NOTES = sys.version_info >= (3, 11)
+
+# The number of attributes of a record without extras.
+_ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+
+
+def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
+    """Return whether the record's line may fit into memory, judged by its texts."""
+    message, arguments = record.msg, record.args
+    values: list[object] = []
+    template, inner = "", 0
+    if type(message) is str or _is_plain(message):
+        template = exact(message)
+        if arguments:
+            if padding(template, arguments) > max_bytes:
+                return False
+            if type(arguments) is tuple:
+                values += _at_least(template, arguments)
+            elif type(arguments) is dict:
+                values += _named(template, arguments)
+    elif type(message) is dict:
+        # Also the characters that are not written in a key.
+        inner = sum([len(key) for key in [*message] if type(key) is str])
+        values += message.values()
+    elif not arguments:
+        values.append(message)
+    if len(record.__dict__) > _ALWAYS:
+        for name, value in extras(record, omitted):
+            inner += len(name) if type(name) is str else 0
+            values.append(value)
+    if record.exc_info:
+        exception = exception_of(record)
+        values += _texts_of_chain(exception[1]) if exception else [record.exc_text]
+    texts = []
+    for value in values:
+        if type(value) is str:
+            texts.append(value)
+        elif type(value) not in _SHORT_KINDS:
+            if _is_plain(value):
+                texts.append(exact(value))
+            else:
+                inner += _characters_within(value)
+    characters = len(template) + sum(map(len, texts)) + inner
+    if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
+        return characters <= max_bytes
+    # The quotes and backslashes of a message that is key=value are not escaped.
+    texts.append(template.replace('"', "").replace("\\", ""))
+    size = sum(map(grammar.escaped_length, texts)) + inner
+    return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
+
+
+def padding(template: str, arguments: object) -> int:
+    """Return the sum of the widths that formatting pads to, up to the first error.
+
+    Widths of less than three digits do not count if there are no others.
+    """
+    if not _WIDE_FIELD.search(template):
+        return 0
+    values = message_template.plan(template, frozenset()) if "\\" in template else None
+    if values:
+        # The values of a message that is key=value, without their escapes.
+        template = " ".join([value.template for value in values])
+    left = iter(arguments if type(arguments) is tuple else ())
+    total = at = 0
+    while at := template.find("%", at) + 1:
+        at = _end_of_name(template, at)
+        field = _FIELD.match(template, at)
+        if field is None:
+            break
+        at = field.end()
+        width, precision, kind = field.groups()
+        padded, digits = abs(_number(width, left)), max(0, _number(precision, left))
+        if kind != "%":
+            # The precision of these cuts.
+            total += padded if kind in "srac" else padded + digits
+            next(left, None)
+    return total
+
+
+def _end_of_name(template: str, start: int) -> int:
+    """Return the index after a name in parentheses, which may hold others, if there is one."""
+    if not template.startswith("(", start):
+        return start
+    depth = 0
+    for parenthesis in _PARENTHESIS.finditer(template, start):
+        depth += 1 if parenthesis[0] == "(" else -1
+        if not depth:
+            return parenthesis.end()
+    return len(template)
+
+
+def _number(text: str | None, arguments: Iterator[object]) -> int:
+    """Return a width or precision, which may be an argument; 0 if Python takes it for an error."""
+    if text == "*":
+        given = next(arguments, None)
+        return int.__int__(given) if issubclass(type(given), int) else 0  # type: ignore[arg-type]
+    return int(text) if text and len(text) < _DIGITS_OF_ERROR else 0
+
+
+def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
+    """Return the arguments, cut to the lowest precision that the template has, if any."""
+    precisions = _PRECISION.findall(template)
+    if not precisions:
+        return [*arguments]
+    # A precision `*` is itself an argument.
+    least = min([int(one) if one.isdecimal() and len(one) < 10 else 0 for one in precisions])
+    return [one[:least] for one in arguments if type(one) is str]
+
+
+def _named(template: str, arguments: dict[object, object]) -> list[object]:
+    """Return the arguments that the template names, unless it may cut them."""
+    found = message_template.by_position(template)
+    if found is None or _PRECISION.search(found[0]):
+        # One `%s` takes all arguments.
+        parts = message_template.parts(template)
+        return [arguments] if parts and parts[1] == ["%s"] else []
+    return [arguments[name] for name in {*found[1]} if name in arguments]
+
+
+def _is_plain(value: object) -> TypeGuard[str]:
+    """Return whether a value is a string, maybe of a subclass, whose text is its characters."""
+    kind = type(value)
+    return kind is str or (
+        issubclass(kind, str) and kind.__str__ is str.__str__ and kind.__repr__ is str.__repr__
+    )
+
+
+# Any, because its type is compared, not checked.
+def _characters_within(value: Any) -> int:
+    """Return the least number of characters of bytes, or of texts directly in a container.
+
+    An exception is the container of its arguments.
+    """
+    kind, inner = type(value), value
+    if kind is dict:
+        inner = [*value, *value.values()]
+    elif kind is bytes:
+        return len(value)
+    elif kind is not list and kind is not tuple:
+        if not issubclass(kind, BaseException) or kind.__repr__ is not BaseException.__repr__:
+            return 0
+        inner = _arguments(value) if kind.__str__ in _WRITE_ARGUMENTS else ()
+    return sum([len(one) for one in [*inner] if type(one) is str])
+
+
+def _texts_of_chain(error: object) -> list[object]:
+    """Return what is written of an exception, and of those before it, by their tracebacks."""
+    texts: list[object] = []
+    # An exception may come before itself.
+    seen: set[int] = set()
+    while (
+        issubclass(type(error), BaseException)
+        and id(error) not in seen
+        and len(seen) < _MOST_CHAINED
+    ):
+        seen.add(id(error))
+        texts += _texts_of(error)
+        before = _cause(error)
+        error = _context(error) if before is None and not _hides_context(error) else before
+    return texts
+
+
+def _texts_of(error: object) -> list[object]:
+    write = type(error).__str__
+    texts: list[object] = []
+    arguments = _arguments(error)
+    if write is BaseException.__str__ and len(arguments) == 1:
+        texts += arguments
+    elif write in _WRITE_ARGUMENTS:
+        # By `repr`, whose escapes are shorter than those of a line.
+        texts.append(arguments)
+    elif write in _ATTRIBUTES:
+        written = [read(error) for read in _ATTRIBUTES[write]]
+        texts.append(written if str in map(type, written) else arguments)
+    if _HAS_NOTES:
+        texts.append(dict.get(_attributes(error), "__notes__"))
+    return texts
