@@ -59,7 +59,7 @@ class CallSite:
         layout: Makes the line of one entry step by step, whatever its values are.
         size: About how many bytes of memory it holds.
         used_at: When entries of it were last rendered, on the monotonic clock.
-        holders: The number of references to its number while no entry waits.
+        holders: What `_holders` returns while no entry waits and none is being made.
     """
 
     __slots__ = ("extract", "holders", "is_light", "layout", "render", "size", "used_at")
@@ -113,6 +113,10 @@ class CompiledCallSites:
                 return CallSite(layout, extract, render.function(), monotonic())
         return None
 
+    def knows(self, call_site: CallSite) -> bool:
+        """Return whether the entries of a call site can be rendered."""
+        return call_site.layout.number in self.by_number
+
     def excess(self) -> set[CallSite]:
         """Retire the least recently used call sites if there are too many, and return them."""
         active = {*self.by_number.values()} - self._retired
@@ -130,8 +134,7 @@ class CompiledCallSites:
     def retire(self, call_sites: Collection[CallSite]) -> None:
         """Give these call sites no more records, and forget them once no entry waits for them.
 
-        They are forgotten at the next call or later, because a thread may be making an entry just
-        now.
+        They are forgotten at the next call or later.
         """
         for site in [*self._retired]:
             if _holders(site) <= site.holders:
@@ -141,8 +144,12 @@ class CompiledCallSites:
 
 
 def _holders(call_site: CallSite) -> int:
-    """Return the number of references to a call site's number; every entry adds one."""
-    return sys.getrefcount(call_site.layout.number)
+    """Return the number of references to a call site's number and to its `extract`.
+
+    Every entry adds one to the number. While an entry is being made, which may take long because
+    the text of a value is asked for, the call adds one to `extract`; so does `CallSites._latest`.
+    """
+    return sys.getrefcount(call_site.layout.number) + sys.getrefcount(call_site.extract)
 
 
 class CallSites:
@@ -212,13 +219,18 @@ class CallSites:
             return None
         for call_site in call_sites:
             entry = _extracted(call_site, record)
-            if entry is not None:
+            # Another thread may have forgotten the call site before `extract` was called.
+            if entry is not None and self._compiled.knows(call_site):
                 if call_site.is_light:
                     self._latest[key] = call_site.extract
                 return entry, call_site.is_light
-        is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
-        if is_lasting and self._is_hot(signature, record, len(call_sites)):
-            self._compile(signature, record, self.form)
+        try:
+            is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
+            if is_lasting and self._is_hot(signature, record, len(call_sites)):
+                self._compile(signature, record, self.form)
+        except Exception:
+            # Another thread may be changing the record. It is formatted all the same.
+            return None
         return None
 
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
@@ -230,17 +242,22 @@ class CallSites:
         self._counts[signature] = 0
         self._by_signature[signature] = (*self._by_signature.get(signature, ()), compiled)
         if excess := self._compiled.excess():
-            self._by_signature = {
-                signature: left
-                for signature, call_sites in self._by_signature.items()
-                if (left := tuple([site for site in call_sites if site not in excess]))
-            }
+            # Other threads add call sites meanwhile: copies are searched.
+            for signature, call_sites in self._by_signature.copy().items():
+                left = tuple([site for site in call_sites if site not in excess])
+                if not left:
+                    self._by_signature.pop(signature, None)
+                elif left != call_sites:
+                    self._by_signature[signature] = left
             gone = {site.extract for site in excess}
-            self._latest = {key: one for key, one in self._latest.items() if one not in gone}
+            for key, extract in self._latest.copy().items():
+                if extract in gone:
+                    self._latest.pop(key, None)
 
     def retire(self) -> None:
         """Take no more records, because the handler has another formatter."""
-        self._compiled.retire([site for sites in self._by_signature.values() for site in sites])
+        by_signature = self._by_signature.copy()
+        self._compiled.retire([site for sites in by_signature.values() for site in sites])
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""

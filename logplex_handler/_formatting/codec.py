@@ -44,6 +44,8 @@ class Codec:
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
     collector nothing, however many wait:
 
+    The time of both is a float, whatever the record had.
+
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
       values that its lines are rendered from.
     - `(-packets, time, level, text)`: a formatted text of key=value lines, and the number of its
@@ -142,7 +144,8 @@ class Codec:
             text = one_line(text)
         elif own_format is not None or line_form(given) is None:
             text = "\n".join(map(one_line, packet.lines(text)))
-        created = packet.in_calendar(record.created)
+        # The time may be of any type that can be compared with a float, Decimal for example.
+        created = float(packet.in_calendar(record.created))
         if math.isnan(created):
             raise ValueError("the record's time is no number")
         if not isinstance(record.levelno, int):
@@ -190,23 +193,21 @@ class Codec:
         time = NO_MILLISECOND
         now = monotonic()
         for number, group in groupby(entries, itemgetter(0)):
-            if number > 0:
-                site = self._compiled.by_number[number]
-                if site.is_light:
-                    time = site.render(group, frames.append, render_slowly, form.after_time, time)
-                else:
-                    most = 1
-                    while some := [*islice(group, most)]:
-                        time = site.render(
-                            some, frames.append, render_slowly, form.after_time, time
-                        )
-                        most = 1 if rendered else _RENDERED_AT_ONCE
-                        yield from take()
-                site.used_at = now
-            else:
+            site = self._compiled.by_number.get(number)
+            if site is None:
                 yield from take()
                 for entry in group:
                     yield self._rendered_slowly(form, entry)
+                continue
+            if site.is_light:
+                time = site.render(group, frames.append, render_slowly, form.after_time, time)
+            else:
+                most = 1
+                while some := [*islice(group, most)]:
+                    time = site.render(some, frames.append, render_slowly, form.after_time, time)
+                    most = 1 if rendered else _RENDERED_AT_ONCE
+                    yield from take()
+            site.used_at = now
         yield from take()
 
     def _rendered_slowly(self, form: PacketForm, entry: Entry) -> list[bytes]:

@@ -19,6 +19,7 @@ from logplex_handler._formatting.value_kinds import VALUE_KINDS
 _TEMPLATE = """\
 def extract(record):
     attributes = record.__dict__
+    created = record.created
     $reads
     if not (
         len(attributes) == $attribute_count
@@ -28,11 +29,12 @@ def extract(record):
         and record.exc_info is None
         and record.exc_text is None
         and record.stack_info is None
+        and type(created) is float
         $checks
     ):
         return None
     $conversions
-    return (number, record.created, $values)
+    return (number, created, $values)
 """
 
 # Whether attributes are read as `record.name` or as `attributes["name"]`. The latter takes 1,200

@@ -184,7 +184,7 @@ def drain(
         done += len(entries)
         added = 0
         try:
-            for rendered in _joined(render(entries), max_bytes - filled):
+            for rendered in _joined(_rendered(render, entries), max_bytes - filled):
                 for more, entries_of_more in _units(rendered, max_bytes - filled):
                     bytes_of_more = total_bytes(more)
                     if filled + bytes_of_more > max_bytes and frames:
@@ -207,6 +207,24 @@ def drain(
 
 def held_bytes(frames: Iterable[Frame]) -> int:
     return total_bytes(frames) + frame_count(frames) * _FRAME_OVERHEAD
+
+
+def _rendered(render: Render, entries: Sequence[Entry]) -> Iterator[Rendered]:
+    """Yield what `render` does, and no frames for an entry that makes it fail."""
+    done = 0
+    try:
+        for one in render(entries):
+            done += len(one) if isinstance(one, Run) else 1
+            yield one
+    except RecursionError:
+        # The flushing caller is near the recursion limit; a worker renders the entries later.
+        raise
+    except Exception:
+        if len(entries) == 1 and not done:
+            yield []
+            return
+        for entry in entries[done:]:
+            yield from _rendered(render, [entry])
 
 
 def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:

@@ -78,6 +78,23 @@ def test_other_odd_attributes_cost_no_record(logplex, make, attributes):
     assert not handler.stats().dropped
 
 
+@pytest.mark.parametrize("created", ["2026-11-29T17:00:00Z", None, 1j, [1], float("nan")], ids=repr)
+def test_a_time_that_is_no_number_costs_one_record(logplex, make, created):
+    """Also among records whose call site is compiled, which arrive."""
+    handler = make(logplex.url)
+    for _ in range(60):
+        handler.handle(record("order %s", args=(1,)))
+    assert handler.flush()
+    handler.handle(record("order %s", args=(2,), created=created))
+    assert handler.stats().accepted == 61
+    handler.handle(record("order %s", args=(3,)))
+    assert handler.flush()
+    stats = handler.stats()
+    assert (stats.accepted, stats.delivered, stats.lag) == (62, 61, 0.0)
+    assert dict(stats.dropped) == {"format_error": 1}
+    assert 'level=info logger=shop msg="order 3"' in texts(logplex)
+
+
 @pytest.mark.parametrize("plain", [False, True], ids=["by shape", "by a formatter"])
 @pytest.mark.parametrize(
     ("created", "shown"),

@@ -4,6 +4,8 @@ import dataclasses
 import gc
 import itertools
 import logging
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -262,6 +264,37 @@ def test_frames_of_call_sites_are_one_run_and_others_stand_in_their_place():
     assert surrogate == expected[2]
     assert second == expected[3] + expected[4]
     assert len(lines) == 1
+
+
+class Instant(float):
+    def __sub__(self, other):
+        raise TypeError
+
+    __rsub__ = __sub__
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        (1, 1.0),
+        (True, 1.0),
+        (Decimal("1.5"), 1.5),
+        (Fraction(-1, 2), 0.0),
+        (Instant(1.5), 1.5),
+        (10**400, 253_402_300_799.0),
+    ],
+    ids=["int", "bool", "Decimal", "Fraction", "float", "huge"],
+)
+def test_the_time_of_every_entry_is_a_float(created, shown, learned):
+    """The time is the one that a packet can name, whatever its type is."""
+    codec = codec_that_knows(*[make("order %s", (5,))] * learned)
+    assert is_compiled(codec.entry(make("order %s", (5,)), FORMATTER)[0]) == learned
+    record = make("order %s", (5,), created=created)
+    assert codec.call_sites.light_entry(record, FORMATTER) is None
+    entry, _ = codec.entry(record, FORMATTER)
+    assert type(entry[1]) is float
+    assert frames(codec, entry) == formatted(make("order %s", (5,), created=shown))
 
 
 @given(st.lists(st.tuples(st.integers(-3000, 3000), st.booleans()), min_size=2, max_size=20))

@@ -117,6 +117,19 @@ def test_an_entry_without_frames_is_dropped_and_counted():
     assert accumulator.counts() == (4, 2, 0, {"format_error": 2})
 
 
+@pytest.mark.parametrize("before", [0, 3, 600])
+def test_an_entry_that_cannot_be_rendered_is_dropped_and_counted(before):
+    """Whatever the error is; the others go on."""
+    others = [*map(one, range(before + 2))]
+    broken = (ValueError(),)
+    accumulator = buffer_of(*others[:before], broken, others[before], broken, others[-1])
+    frames = []
+    drain(frames, 10**6, accumulator, render)
+    assert flattened(frames) == [what for (what,) in others]
+    accumulator.settle(delivered=len(others))
+    assert accumulator.counts() == (before + 4, before + 2, 0, {"format_error": 2})
+
+
 def test_a_slice_of_entries_without_frames_is_no_end():
     """What comes behind them is taken."""
     accumulator = buffer_of(*[([],)] * 700, one(1))
@@ -141,13 +154,12 @@ def test_what_is_given_back_and_what_is_sent_hold_their_memory_once():
     assert accumulator.counts() == (10, 0, 10, {})
 
 
-def test_what_a_signal_interrupts_is_neither_lost_nor_doubled():
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, RecursionError])
+def test_what_a_signal_interrupts_is_neither_lost_nor_doubled(interrupt):
     """What was added stays, and the rest of what was taken is given back."""
-    accumulator = buffer_of(
-        *map(one, range(700)), (KeyboardInterrupt(),), *map(one, range(700, 800))
-    )
+    accumulator = buffer_of(*map(one, range(700)), (interrupt(),), *map(one, range(700, 800)))
     frames = []
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(interrupt):
         drain(frames, 10**6, accumulator, render)
     sent = flattened(frames)
     assert sent == [b"%010d" % number for number in range(500)]
