@@ -290,7 +290,7 @@ def test_a_thousand_streams_on_three_hosts_each_get_their_lines():
                 refreshed[stream] += 1
                 return breakers[stream % 3].url_for(good[stream])
 
-        options = {"flush_interval": 0.1, "shutdown_timeout": 0.1}
+        options = {"timeout": 100, "flush_interval": 0.1, "shutdown_timeout": 0.1}
         logger, handler = stack.enter_context(logging_to(None, streams=Rotated(), **options))
         for number in range(3):
             for stream in range(1000):
