@@ -30,8 +30,6 @@ _MOST_BYTES = 6 * WIDEST
 # A character that is not ASCII once it is escaped.
 _WIDE = re.compile("[^\x00-\x9f]")
 
-# The text of such values is short, or proportional to what they are.
-_SHORT_KINDS = frozenset({int, float, bool, type(None)})
 # The most exceptions that are looked at, of those before an exception.
 _MOST_CHAINED = 30
 # How the parts of an exception are read without any code of its class.
@@ -46,6 +44,7 @@ _ATTRIBUTES: dict[object, list[Callable[[object], object]]] = {
     ImportError.__str__: [ImportError.__dict__["msg"].__get__],
     SyntaxError.__str__: [SyntaxError.__dict__["msg"].__get__],
 }
+_OfC = type(BaseException.__str__)
 _HAS_NOTES = sys.version_info >= (3, 11)
 
 # The number of attributes of a record without extras.
@@ -81,13 +80,17 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
         values += _texts_of_chain(exception[1]) if exception else [record.exc_text]
     texts = []
     for value in values:
+        kind = type(value)
+        # Not a lookup in a set: a class may have a metaclass without a hash.
         if type(value) is str:
             texts.append(value)
-        elif type(value) not in _SHORT_KINDS:
-            if _is_plain(value):
-                texts.append(exact(value))
-            else:
-                inner += _characters_within(value)
+        elif kind is int or kind is float or kind is bool or value is None:
+            # Its text is short, or proportional to its memory.
+            continue
+        elif _is_plain(value):
+            texts.append(exact(value))
+        else:
+            inner += _characters_within(value)
     characters = len(template) + sum(map(len, texts)) + inner
     if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
         return characters <= max_bytes
@@ -214,6 +217,9 @@ def _texts_of(error: object) -> list[object]:
     arguments = _arguments(error)
     if write is BaseException.__str__ and len(arguments) == 1:
         texts += arguments
+    elif type(write) is not _OfC:
+        # A method of the application's own.
+        pass
     elif write in _WRITE_ARGUMENTS:
         # By `repr`, whose escapes are shorter than those of a line.
         texts.append(arguments)
