@@ -1,5 +1,6 @@
 """What the handler does with a batch after each answer."""
 
+import threading
 import time
 from contextlib import suppress
 
@@ -104,11 +105,18 @@ def test_of_a_refused_batch_only_the_packet_at_fault_is_lost(status, capsys, sho
 
 def test_a_stream_that_refuses_every_packet_is_set_aside_rather_than_emptied(capsys, short_waits):
     """Its records are kept, and delivered when it takes lines again."""
-    with logging_to_server(*[answer(400)] * 7, accept) as (server, logger, handler):
+    takes_lines = threading.Event()
+
+    def accept_then(connection):
+        assert takes_lines.wait(100)
+        accept(connection)
+
+    with logging_to_server(*[answer(400)] * 7, accept_then) as (server, logger, handler):
         for number in range(4):
             logger.info("line %d", number)
         assert wait_until(lambda: len(server.received) >= 7)
         assert handler.stats().pending == 4
+        takes_lines.set()
         assert handler.flush()
         assert handler.stats().delivered == 4
     assert server.frames()[-4:] == [b"line 0", b"line 1", b"line 2", b"line 3"]
