@@ -148,19 +148,19 @@ class Proxy:
 
 
 @pytest.mark.parametrize(
-    ("message", "arguments", "extra"),
+    "log",
     [
-        ("extra", (), {"user": Proxy()}),
-        ("user=%s n=%d", (Proxy(), 1), None),
-        ("user=%(user)s", ({"user": Proxy()},), None),
-        ({"user": Proxy()}, (), None),
+        lambda logger, user: logger.info("extra", extra={"user": user}),
+        lambda logger, user: logger.info("user=%s n=%d", user, 1),
+        lambda logger, user: logger.info("user=%(user)s", {"user": user}),
+        lambda logger, user: logger.info({"user": user}),
     ],
     ids=["extra", "argument", "named argument", "mapping"],
 )
-def test_a_value_whose_class_cannot_be_asked_for_is_unprintable(message, arguments, extra):
+def test_a_value_whose_class_cannot_be_asked_for_is_unprintable(log):
     with logging_to_receiver() as (logplex, logger, handler):
         handler.setFormatter(KeyValueFormatter())
-        logger.info(message, *arguments, extra=extra)
+        log(logger, Proxy())
         assert handler.flush(100)
         assert not handler.stats().dropped
     assert dict(logplex.lines[0].pairs)["user"] == "<unprintable Proxy object>"

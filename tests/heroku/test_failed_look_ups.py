@@ -209,7 +209,7 @@ def test_an_api_that_trickles_is_given_up():
 
 
 def prepared_requests():
-    return [one for one in gc.get_objects() if isinstance(one, requests.PreparedRequest)]
+    return [one for one in gc.get_objects() if type(one) is requests.PreparedRequest]
 
 
 def test_a_failed_request_leaves_nothing_in_memory():

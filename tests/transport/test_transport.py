@@ -224,7 +224,7 @@ def test_no_request_with_its_credentials_outlives_a_failure():
     answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
     transport.close()
     assert answer.failure == "NewConnectionError"
-    requested = [one for one in gc.get_objects() if isinstance(one, requests.PreparedRequest)]
+    requested = [one for one in gc.get_objects() if type(one) is requests.PreparedRequest]
     assert not [one for one in requested if one.url and str(port) in one.url]
 
 
