@@ -18,7 +18,7 @@ from logplex_handler._formatting.fitting import padding
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
-from logplex_handler._wire.entry import LIGHT, Entry, weight
+from logplex_handler._wire.entry import LIGHT, ORDINARY_BITS, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
 Extract = Callable[[LogRecord], Entry | None]
@@ -275,7 +275,9 @@ def _is_made_at_run_time(record: LogRecord) -> bool:
     keys = [*message] if type(message) is dict else [message] if record.args else []
     names = [record.name, record.levelname, *record.__dict__]
     return (
-        len(keys) > _MAX_KEYS
+        type(record.levelno) is not int
+        or record.levelno.bit_length() > ORDINARY_BITS
+        or len(keys) > _MAX_KEYS
         or any(type(text) is not str for text in (*keys, *names))
         or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
         or (type(message) is str and padding(message, record.args) > _MAX_TEXT)

@@ -151,9 +151,11 @@ class Codec:
         if not isinstance(record.levelno, int):
             raise TypeError("the record's level is no number")
         packets = self._packet.count(text)
+        # A subclass could run code of the application in a worker.
+        level = int.__index__(record.levelno)
         if is_foreign:
-            return (-packets, created, record.levelno, None, text)
-        return (-packets, created, record.levelno, text)
+            return (-packets, created, level, None, text)
+        return (-packets, created, level, text)
 
     @staticmethod
     def created(entry: Entry) -> float:

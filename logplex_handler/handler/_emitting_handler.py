@@ -29,6 +29,9 @@ _reporting: CallVar[bool] = CallVar("reporting")
 class EmittingHandler(logging.Handler):
     """A handler that queues records for delivery, and starts afresh in a forked child."""
 
+    # Whether `filter` is overridden, by a subclass or on the instance.
+    _has_own_filter = False
+
     def __init__(self, options: Options) -> None:
         self._options = options
         formatter = KeyValueFormatter(source=options.source)
@@ -56,10 +59,16 @@ class EmittingHandler(logging.Handler):
         if not options.is_active:
             self._diagnostics.warn("inactive", "inactive: neither url nor LOGPLEX_URL is set")
 
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._has_own_filter = cls.filter is not logging.Handler.filter
+
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        # A subclass may set `format` before it calls `__init__`.
-        if name == "format" and "_codec" in self.__dict__:
+        if name == "filter":
+            super().__setattr__("_has_own_filter", True)
+        # A subclass may set them before it calls `__init__`.
+        elif name in ("emit", "format", "__class__") and "_codec" in self.__dict__:
             self._codec.stop_compiling()
 
     def _has_own_format(self) -> bool:
@@ -107,7 +116,7 @@ class EmittingHandler(logging.Handler):
         The pipeline does not need that lock, and `logging.shutdown` holds it while it waits for
         `flush`.
         """
-        if self.filters:
+        if self.filters or self._has_own_filter:
             passed = self.filter(record)
             if not passed:
                 return False

@@ -135,6 +135,8 @@ def test_many_look_ups_that_hang_do_not_stop_the_delivery(monkeypatch, capsys):
             assert said.startswith("logplex_handler: 4 look-ups hang, the first since ")
             since = re.findall(r"since (\S+ \S+) UTC", said)
             assert began <= since[0] <= time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+            # On a busy machine, a look-up that does not hang may take longer, too.
+            monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 30)
             released.set()
         assert handler.stats().dropped == {"unknown_stream": 100}
 
