@@ -42,9 +42,7 @@ class Codec:
     """Makes entries from records, and frames from entries, for one handler.
 
     There are two forms of entries, both tuples of immutable built-ins, which cost the garbage
-    collector nothing, however many wait:
-
-    The time of both is a float, whatever the record had.
+    collector nothing, however many wait. The time of both is a float, whatever the record had.
 
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
       values that its lines are rendered from.

@@ -44,6 +44,7 @@ _ATTRIBUTES: dict[object, list[Callable[[object], object]]] = {
     ImportError.__str__: [ImportError.__dict__["msg"].__get__],
     SyntaxError.__str__: [SyntaxError.__dict__["msg"].__get__],
 }
+# The type of methods written in C. Any other is of the application, and is not compared.
 _OfC = type(BaseException.__str__)
 _HAS_NOTES = sys.version_info >= (3, 11)
 
@@ -217,13 +218,10 @@ def _texts_of(error: object) -> list[object]:
     arguments = _arguments(error)
     if write is BaseException.__str__ and len(arguments) == 1:
         texts += arguments
-    elif type(write) is not _OfC:
-        # A method of the application's own.
-        pass
-    elif write in _WRITE_ARGUMENTS:
+    elif type(write) is _OfC and write in _WRITE_ARGUMENTS:
         # By `repr`, whose escapes are shorter than those of a line.
         texts.append(arguments)
-    elif write in _ATTRIBUTES:
+    elif type(write) is _OfC and write in _ATTRIBUTES:
         written = [read(error) for read in _ATTRIBUTES[write]]
         texts.append(written if str in map(type, written) else arguments)
     if _HAS_NOTES:
