@@ -99,7 +99,15 @@ def test_a_burst_of_long_records_loses_nothing():
 
 def test_a_signal_that_logs_while_its_thread_holds_the_queue_waits_for_nobody(monkeypatch):
     """The worker could take nothing meanwhile."""
-    slept = []
+    caller, others, slept = threading.get_ident(), time.sleep, []
+
+    def sleep(seconds):
+        # The receiver's threads go on sleeping.
+        if threading.get_ident() == caller:
+            slept.append(seconds)
+        else:
+            others(seconds)
+
     with logging_to_server(hang, shutdown_timeout=0.1) as (_server, logger, handler):
         logger.info("line")
         stream = own_stream(handler)
@@ -108,7 +116,7 @@ def test_a_signal_that_logs_while_its_thread_holds_the_queue_waits_for_nobody(mo
         assert wait_until(lambda: accumulator.in_transit == 1)
         accumulator.entries.extend([(1, 0.0)] * MANY)
         assert accumulator.is_congested
-        monkeypatch.setattr(time, "sleep", slept.append)
+        monkeypatch.setattr(time, "sleep", sleep)
         with accumulator.lock:
             stream.intake.wake()
         assert not slept
