@@ -36,6 +36,8 @@ _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler che
 
 def run(options: argparse.Namespace) -> int:
     """Print the result of each step; return 0 if logs would arrive, 1 if not."""
+    if options.setup is not None and options.logger is None:
+        options.parser.error("--setup needs --logger")
     style = Style(sys.stdout)
     works = True
     of_logger = () if options.logger is None else _of_logger(options.logger, options.setup)

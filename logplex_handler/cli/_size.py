@@ -94,7 +94,7 @@ def in_words(load: Load, needed: Size) -> list[str]:
         f"  requests  {_requests(load, needed)}",
         f"  lag       {_lag(load, needed)}",
         f"  CPU       {needed.cpu:.2f} cores",
-        f"  memory    {_megabytes(needed.memory)} for the streams; "
+        f"  memory    {_megabytes(needed.memory)} for the streams beside the buffer; "
         f"{_megabytes(needed.outage_memory)} in an outage of {_span(load.outage)}",
         f"  buffer    is full after {_span(needed.outage)}; "
         f"{_span(load.outage)} take {needed.max_buffer_bytes:,} bytes",
@@ -114,7 +114,7 @@ def _lag(load: Load, needed: Size) -> str:
     if math.isinf(needed.lag):
         return "grows: one stream has more lines than its requests, one at a time, can carry"
     if needed.lag > needed.outage:
-        return f"about {_span(needed.lag)}, or lines are dropped: the buffer is full before"
+        return f"about {_span(needed.lag)}, but the buffer is full earlier: lines are dropped"
     return f"about {_span(needed.lag)}"
 
 

@@ -242,3 +242,10 @@ def test_what_stands_between_a_logger_and_its_handler(tmp_path, monkeypatch, set
     assert ("reach a handler" in shown) == words.startswith("ok ")
     assert "answered 204" in shown
     assert done == status
+
+
+def test_a_set_up_without_a_logger_is_a_mistake():
+    """Nothing would look at what it has set up."""
+    done, shown = check("http://a:b@127.0.0.1:1", "--setup", "settings", command=run)
+    assert done == 2
+    assert "--setup needs --logger" in shown
