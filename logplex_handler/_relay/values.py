@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
 from logplex_handler._relay.chunk import Chunk, StreamId
+from logplex_handler._relay.parts import Part, relinked
 from logplex_handler._wire.frames import Frame, flattened
 
 _NONE: Mapping[str, int] = MappingProxyType({})
@@ -66,22 +66,6 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a batch, which is the body of one request.
-
-    Attributes:
-        ranges: Which frames, counted from 0 among all frames of the batch: for each run of them
-            the first, and the one behind the last.
-    """
-
-    frame_id: str
-    ranges: tuple[tuple[int, int], ...]
-
-    def frames_of(self, frames: list[bytes]) -> list[bytes]:
-        return [frame for start, stop in self.ranges for frame in frames[start:stop]]
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """What a shipper has taken of one stream: a batch, which it settles once or several times.
 
@@ -125,48 +109,7 @@ class Taken:
         flat = flattened(frames)
         left = [part.frames_of(flat) for part in self.parts]
         ids = [part.frame_id for part in self.parts]
-        return list(zip(ids, _relinked(left), strict=True))
-
-
-def parts_of(
-    left: Sequence[tuple[str, Sequence[Frame]]], frames: Sequence[Frame]
-) -> tuple[Part, ...]:
-    """The parts that are left, each given by its frame id and its frames.
-
-    Args:
-        frames: All frames of the batch as they were sent, in their order.
-    """
-    places: dict[bytes, deque[int]] = {}
-    for place, frame in enumerate(flattened(frames)):
-        places.setdefault(frame, deque()).append(place)
-    parts = []
-    for frame_id, some in left:
-        ranges: list[tuple[int, int]] = []
-        for frame in flattened(some):
-            # Of frames with the same bytes, any will do.
-            place = places[frame].popleft()
-            if ranges and ranges[-1][1] == place:
-                ranges[-1] = (ranges[-1][0], place + 1)
-            else:
-                ranges.append((place, place + 1))
-        parts.append(Part(frame_id, tuple(ranges)))
-    return tuple(parts)
-
-
-def _relinked(parts: Sequence[Sequence[bytes]]) -> list[list[Frame]]:
-    """The frames, each record of several frames linked to those that are left of it."""
-    left = Counter(
-        id(frame.record) for part in parts for frame in part if isinstance(frame, PieceFrame)
-    )
-    records = {record: SplitRecord(number) for record, number in left.items()}
-
-    def relinked(frame: bytes) -> bytes:
-        if isinstance(frame, PieceFrame):
-            old, frame = frame.record, PieceFrame(frame)
-            frame.record = records[id(old)]
-        return frame
-
-    return [[relinked(frame) for frame in part] for part in parts]
+        return list(zip(ids, relinked(left), strict=True))
 
 
 class Fate(Enum):
