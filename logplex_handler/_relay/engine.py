@@ -28,7 +28,7 @@ SHARDS = 64
 LEASE = 6.0
 RENEW = 1.5
 ALIVE = LEASE
-# Bytes that `take` hands over at most in one call, unless a single batch has more.
+# Bytes that `take` hands over in one call.
 MAX_TAKE = 8 * 1024 * 1024
 
 
@@ -38,6 +38,10 @@ class Engine(Protocol):
     @property
     def shards(self) -> int:
         """The number of shards, which is the same for all processes."""
+
+    @property
+    def problem(self) -> str:
+        """Why a server could not be used last, with its name; empty if all could."""
 
     def check(self) -> tuple[Health, ...]:
         """Look at each server: may it be used, and what should an operator know?
@@ -110,7 +114,9 @@ class Engine(Protocol):
             linger: Seconds that a stream waits for more, from its oldest chunk on. A stream with
                 enough for a request does not wait.
             max_streams: Streams of one shard.
-            max_bytes: Bytes of all shards, unless a single batch has more.
+            max_bytes: Bytes of all shards. Each of them may hand over one batch more.
+
+        One thread at a time takes with a lease.
         """
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Settled]:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logplex_handler._wire.frames import Frame, PieceFrame, SplitRecord, flattened
+from logplex_handler._wire.frames import Frame, OwnFrame, PieceFrame, SplitRecord, flattened
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ def parts_of(
 ) -> tuple[Part, ...]:
     """The parts that are left, each given by its frame id and its frames.
 
+    Lines of the handler's own, which are in no chunk, are left out.
+
     Args:
         frames: All frames of the batch as they were sent, in their order.
     """
@@ -40,13 +42,16 @@ def parts_of(
     for frame_id, some in left:
         ranges: list[tuple[int, int]] = []
         for frame in flattened(some):
+            if isinstance(frame, OwnFrame):
+                continue
             # Of frames with the same bytes, any will do.
             place = places[frame].popleft()
             if ranges and ranges[-1][1] == place:
                 ranges[-1] = (ranges[-1][0], place + 1)
             else:
                 ranges.append((place, place + 1))
-        parts.append(Part(frame_id, tuple(ranges)))
+        if ranges:
+            parts.append(Part(frame_id, tuple(ranges)))
     return tuple(parts)
 
 

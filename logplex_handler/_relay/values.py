@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from logplex_handler._relay.chunk import Chunk, StreamId
+from logplex_handler._relay.chunk import Chunk, DamagedChunk, StreamId
 from logplex_handler._relay.parts import Part, relinked
 from logplex_handler._wire.frames import Frame, flattened
 
@@ -41,7 +42,7 @@ class Settled(Enum):
     DONE = "it is in the books"
     FENCED = "the lease is not the shipper's any more, and nothing was changed"
     STALE = "the engine knows no such batch, and nothing was changed"
-    AWAY = "nobody knows; telling it again changes nothing twice"
+    AWAY = "nobody knows; it is to be told again, before anything else of its stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Taken:
         since: When the oldest chunk was stored, in seconds since the epoch by the engine's clock.
         waited: Seconds that it has waited, by the same clock.
         untold: Drops, by cause, that the stream has not been told of.
+        key: The stream as the engine has it; the engine's own business.
     """
 
     lease: Lease
@@ -91,11 +93,16 @@ class Taken:
     since: float = 0.0
     waited: float = 0.0
     untold: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    key: bytes = field(default=b"", repr=False)
 
     @property
     def frames(self) -> list[Frame]:
-        """All frames of the chunks, also those that are settled."""
-        return [frame for chunk in self.chunks for frame in chunk.frames]
+        """All frames of the chunks, also those that are settled; none of a damaged one."""
+        frames: list[Frame] = []
+        for chunk in self.chunks:
+            with contextlib.suppress(DamagedChunk):
+                frames += chunk.frames
+        return frames
 
     @property
     def requests(self) -> list[tuple[str, list[Frame]]]:
@@ -146,6 +153,13 @@ class Outcome:
     told: Mapping[str, int] = field(default_factory=lambda: _NONE)
     parts: tuple[Part, ...] = ()
     again_in: float = 0.0
+
+    @property
+    def rest(self) -> Taken:
+        """What the shipper has in hand after this, if it is held: further outcomes are of it."""
+        settled = self.delivered + sum(self.dropped.values())
+        left = max(0, self.taken.records - settled)
+        return replace(self.taken, records=left, parts=self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+#!lua
+-- Stores chunks of one producer, each once, in the lists of their streams; drops the oldest chunks
+-- that are not in flight where there are too many.
+--
+-- KEYS: the shard's lease; the bytes of all shards under one bound.
+-- ARGV: producer, sequence below which it has nothing more to push, bytes of a stream, bytes under
+--       the bound; then for each chunk its stream, its sequence and itself.
+-- Reads and writes: q, bytes, ready, due, books, seen; with drops also drops; reads fly.
+-- Returns for each chunk 1 if it was stored, 0 if it had been before.
+-- Refused by the engine (OOM) if its memory is full.
+local producer, settled = ARGV[1], ARGV[2]
+local max_stream, max_total = tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = time()
+local stamp = struct.pack('>d', now)
+local seen = key('seen:' .. producer)
+local CAUSE = 'relay_full'
+-- Streams among which the oldest chunk is looked for, of those that are not in `ready`.
+local LOOKED_AT = 10
+local DAY = 86400
+
+-- The oldest chunk of a stream that is not in flight, and the number of those that are.
+local function oldest(stream)
+    local batch = batch_of(stream)
+    local place = batch and batch.chunks or 0
+    return redis.call('LINDEX', key('q:' .. stream), place), place
+end
+
+local function drop_oldest(stream)
+    local item, place = oldest(stream)
+    local list = key('q:' .. stream)
+    if place == 0 then
+        redis.call('LPOP', list)
+    else
+        redis.call('LSET', list, place, '')
+        redis.call('LREM', list, 1, '')
+    end
+    local records = numbers(item)
+    count('bytes', -#item)
+    count('waiting', -records)
+    count_drop(stream, CAUSE, records)
+    local bytes = add_bytes(stream, -#item)
+    if place == 0 and not redis.call('ZSCORE', key('due'), stream) then schedule(stream, now) end
+    return bytes, #item
+end
+
+-- Whether a stream has more than one chunk that is not in flight.
+local function has_older(stream)
+    local _, place = oldest(stream)
+    return redis.call('LLEN', key('q:' .. stream)) - place > 1
+end
+
+-- The stream with the oldest chunk that may be dropped: of those that are ready, and of some others.
+local function stream_of_oldest()
+    local found, since
+    local streams = redis.call('ZRANGE', key('ready'), 0, 0)
+    for _, stream in ipairs(redis.call('ZRANGE', key('due'), 0, LOOKED_AT - 1)) do
+        table.insert(streams, stream)
+    end
+    for _, stream in ipairs(streams) do
+        local item = oldest(stream)
+        if item and (not since or came(item) < since) then found, since = stream, came(item) end
+    end
+    return found
+end
+
+if settled ~= '' then redis.call('ZREMRANGEBYSCORE', seen, '-inf', '(' .. settled) end
+local results = {}
+for i = 5, #ARGV, 3 do
+    local stream, sequence, chunk = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local is_new = redis.call('ZADD', seen, 'NX', sequence, sequence)
+    table.insert(results, is_new)
+    if is_new == 0 then
+        count('repeated', 1)
+    else
+        local item = stamp .. chunk
+        local length = redis.call('RPUSH', key('q:' .. stream), item)
+        local bytes = redis.call('HINCRBY', key('bytes'), stream, #item)
+        local records = numbers(item)
+        count('pushed', records)
+        count('waiting', records)
+        count('bytes', #item)
+        if length == 1 and not redis.call('ZSCORE', key('due'), stream) then
+            redis.call('ZADD', key('ready'), now, stream)
+        end
+        if bytes >= LARGE and redis.call('ZREM', key('ready'), stream) == 1 then
+            redis.call('ZADD', key('due'), now, stream)
+        end
+        while bytes > max_stream and has_older(stream) do bytes = drop_oldest(stream) end
+    end
+end
+redis.call('EXPIRE', seen, DAY)
+local total = (redis.call('GET', KEYS[2]) or 0) + (changes.bytes or 0)
+while total > max_total do
+    local stream = stream_of_oldest()
+    if not stream then break end
+    local _, freed = drop_oldest(stream)
+    total = total - freed
+end
+write_books(KEYS[2])
+return results
