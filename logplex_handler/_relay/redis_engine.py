@@ -227,15 +227,16 @@ class RedisEngine:
         return last + 1, answered
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Settled]:
-        of_leases: dict[Lease, list[int]] = {}
+        of_leases: dict[tuple[int, str], list[int]] = {}
         for place, outcome in enumerate(outcomes):
-            of_leases.setdefault(outcome.taken.lease, []).append(place)
+            lease = outcome.taken.lease
+            of_leases.setdefault((lease.shard, lease.token), []).append(place)
         commands = []
-        for lease, places in of_leases.items():
-            args: list[Any] = [lease.token]
+        for (shard, token), places in of_leases.items():
+            args: list[Any] = [token]
             for place in places:
                 args += outcome_args(outcomes[place])
-            commands.append(Command(lease.shard, "settle", args, (TOTAL,)))
+            commands.append(Command(shard, "settle", args, (TOTAL,)))
         answers = self._servers.run(commands)
         results = [Settled.AWAY] * len(outcomes)
         for places, answer in zip(of_leases.values(), answers, strict=True):

@@ -16,7 +16,7 @@ PATIENCE = 15
 
 
 class RedisServer:
-    """A server with its data in a folder, which may be stopped, frozen, killed and started again."""
+    """A server with its data in a folder, which may be frozen, killed and started again."""
 
     def __init__(self, folder: Path, *options: str, password: str = "") -> None:
         self.folder = folder

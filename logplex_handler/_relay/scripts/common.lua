@@ -84,6 +84,7 @@ end
 
 -- Adds to the bytes that wait of a stream, and returns them.
 local function add_bytes(stream, bytes)
+    if bytes == 0 then return 0 end
     local now = redis.call('HINCRBY', key('bytes'), stream, bytes)
     if now <= 0 then redis.call('HDEL', key('bytes'), stream) end
     return now
