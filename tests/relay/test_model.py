@@ -22,6 +22,13 @@ SHIPPERS = ("one", "two")
 # Bytes of a stream: some five chunks.
 MAX_STREAM = 5000
 PRODUCERS = ("p", "q")
+EVENTS = (
+    *("push again", "renew", "release", "lease ends", "time passes", "scripts are forgotten"),
+)
+
+_NUMBERS = st.integers(0, 99)
+# Of the lines of a chunk.
+_LENGTHS = st.lists(st.sampled_from([1, 600]), min_size=1, max_size=3)
 
 
 class Stream:
@@ -61,18 +68,15 @@ class Relay(RuleBasedStateMachine):
         self.client.close()
 
     @rule(
-        data=st.data(),
         producer=st.sampled_from(PRODUCERS),
-        streams=st.lists(st.sampled_from(STREAMS), min_size=1, max_size=4),
+        pushed=st.lists(st.tuples(st.sampled_from(STREAMS), _LENGTHS), min_size=1, max_size=4),
     )
-    def push(self, data, producer, streams):
+    def push(self, producer, pushed):
         chunks = []
-        for stream in streams:
+        for stream, lengths in pushed:
             lines = [
                 f"{producer} {self.producers[producer].sequence} {number}".ljust(length)
-                for number, length in enumerate(
-                    data.draw(st.lists(st.sampled_from([1, 600]), min_size=1, max_size=3))
-                )
+                for number, length in enumerate(lengths)
             ]
             chunks.append(self.producers[producer].chunk(stream, *lines))
         assert {*self.engine.push(chunks)} == {Pushed.STORED}
@@ -90,11 +94,10 @@ class Relay(RuleBasedStateMachine):
                 stream.untold["relay_full"] += dropped.records
                 self.counts["relay_full"] += dropped.records
 
-    @rule(data=st.data())
-    def push_again(self, data):
+    def push_again(self, number):
         if self.pushed:
-            chunks = data.draw(st.lists(st.sampled_from(self.pushed), max_size=3))
-            assert {*self.engine.push(chunks)} <= {Pushed.KNOWN}
+            chunks = [self.pushed[(number + place) % len(self.pushed)] for place in (0, 7)]
+            assert {*self.engine.push(chunks)} == {Pushed.KNOWN}
 
     @rule(shipper=st.sampled_from(SHIPPERS))
     def acquire(self, shipper):
@@ -107,29 +110,27 @@ class Relay(RuleBasedStateMachine):
                 if self.shard_of(stream) == lease.shard:
                     state.in_hand_of = None
 
-    @rule(shipper=st.sampled_from(SHIPPERS))
     def renew(self, shipper):
         held = self.leases[shipper]
         assert {lease.token for lease in self.engine.renew([*held.values()])} == {
             lease.token for lease in held.values()
         }
 
-    @rule(shipper=st.sampled_from(SHIPPERS))
     def release(self, shipper):
         """In order, but with batches in hand: the next owner must take those again."""
         self.engine.release([*self.leases[shipper].values()])
         self.leases[shipper] = {}
 
-    @rule(shard=st.integers(0, SHARDS - 1))
     def lease_ends(self, shard):
         self.client.delete(f"lp:{{{shard}}}:lease")
         for of_one in self.leases.values():
             of_one.pop(shard, None)
 
-    @rule(shipper=st.sampled_from(SHIPPERS), most=st.integers(1, 4), is_lost=st.booleans())
-    def take(self, shipper, most, is_lost):
+    @rule(shipper=st.sampled_from(SHIPPERS), most=st.integers(1, 4), luck=_NUMBERS)
+    def take(self, shipper, most, luck):
+        self.acquire(shipper)
         leases = [*self.leases[shipper].values()]
-        if is_lost:
+        if luck % 5 == 4:
             self.lose_take(leases, most)
             return
         takes = self.engine.take(leases, max_streams=most)
@@ -187,31 +188,32 @@ class Relay(RuleBasedStateMachine):
         assert [(id, texts(frames)) for id, frames in taken.requests] == state.requests
         assert Counter(taken.untold) == state.untold
 
+    # What is drawn must not depend on the engine, which has a clock.
     @rule(
         shipper=st.sampled_from(SHIPPERS),
         fate=st.sampled_from(Fate),
-        data=st.data(),
+        which=_NUMBERS,
+        numbers=st.tuples(_NUMBERS, _NUMBERS, _NUMBERS),
+        is_parted=st.booleans(),
+        is_told=st.booleans(),
         waits=st.booleans(),
     )
-    def settle(self, shipper, fate, data, waits):
+    def settle(self, shipper, fate, which, numbers, is_parted, is_told, waits):
         if not self.hands[shipper]:
             return
-        taken = data.draw(st.sampled_from(self.hands[shipper]))
-        self.hands[shipper].remove(taken)
-        delivered = data.draw(st.integers(0, taken.records))
-        refused = data.draw(st.integers(0, taken.records - delivered))
-        parts, requests = (), [(id, texts(frames)) for id, frames in taken.requests]
+        taken = self.hands[shipper].pop(which % len(self.hands[shipper]))
+        delivered = numbers[0] % (taken.records + 1)
+        refused = numbers[1] % (taken.records - delivered + 1)
+        parts, requests = taken.parts, [(id, texts(frames)) for id, frames in taken.requests]
         frames = sum(chunk.frame_count for chunk in taken.chunks)
-        if fate in (Fate.HELD, Fate.LATER) and frames and data.draw(st.booleans()):
-            cut = data.draw(st.integers(0, frames - 1))
+        if fate in (Fate.HELD, Fate.LATER) and frames and is_parted:
+            cut = numbers[2] % frames
             part = Part(f"{len(self.ids):032x}", ((cut, frames),))
             self.ids[part.frame_id] += 1
             lines = [line for chunk in taken.chunks for line in texts(chunk.frames)]
             parts, requests = (part,), [(part.frame_id, lines[cut:])]
-        elif taken.parts:
-            parts = taken.parts
         dropped = {"refused": refused} if refused else {}
-        told = taken.untold if data.draw(st.booleans()) else {}
+        told = taken.untold if is_told else {}
         if fate is Fate.ENDED:
             dropped = {"stream_gone": refused}
         outcome = Outcome(
@@ -251,7 +253,22 @@ class Relay(RuleBasedStateMachine):
             state.untold.clear()
         state.flying, state.frame_id, state.requests, state.left = [], None, [], 0
 
-    @rule()
+    @rule(shipper=st.sampled_from(SHIPPERS), event=st.sampled_from(EVENTS), number=_NUMBERS)
+    def something_happens(self, shipper, event, number):
+        match event:
+            case "push again":
+                self.push_again(number)
+            case "renew":
+                self.renew(shipper)
+            case "release":
+                self.release(shipper)
+            case "lease ends":
+                self.lease_ends(number % SHARDS)
+            case "time passes":
+                self.time_passes()
+            case "scripts are forgotten":
+                self.client.script_flush()
+
     def time_passes(self):
         """All that is to be taken later may be taken."""
         for shard in range(SHARDS):
@@ -260,10 +277,6 @@ class Relay(RuleBasedStateMachine):
                     self.client.zadd(f"lp:{{{shard}}}:due", {stream: 1})
         for state in self.streams.values():
             state.is_later = False
-
-    @rule()
-    def scripts_are_forgotten(self):
-        self.client.script_flush()
 
     def shard_of(self, stream):
         return shard_of(stream_key(stream), SHARDS)
@@ -293,8 +306,8 @@ def test_any_order_of_events(server):
     run_state_machine_as_test(
         lambda: Relay(server),
         settings=settings(
-            max_examples=40,
-            stateful_step_count=40,
+            max_examples=50,
+            stateful_step_count=60,
             deadline=None,
             suppress_health_check=[*HealthCheck],
         ),
