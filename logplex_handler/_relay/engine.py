@@ -23,11 +23,10 @@ from logplex_handler._relay.values import (
 # Bytes of one stream that wait at most, besides those in flight and the newest chunk.
 MAX_STREAM_BYTES = 1024 * 1024
 SHARDS = 64
-# Seconds: how long a lease lasts, how often it is renewed, and how long a shipper counts as alive
-# after a heartbeat. Three renewals may fail before a shard is taken over.
+# Seconds: how long a lease lasts, and a shipper counts as alive after a heartbeat; and how often
+# both are renewed. Three renewals may fail before a shard is taken over.
 LEASE = 6.0
 RENEW = 1.5
-ALIVE = LEASE
 # Bytes that `take` hands over in one call.
 MAX_TAKE = 8 * 1024 * 1024
 

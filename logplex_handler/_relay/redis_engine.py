@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from logplex_handler._relay.chunk import MAX_BODY, MAX_FRAMES, Chunk
-from logplex_handler._relay.engine import ALIVE, LEASE, MAX_STREAM_BYTES, MAX_TAKE, SHARDS
+from logplex_handler._relay.engine import LEASE, MAX_STREAM_BYTES, MAX_TAKE, SHARDS
 from logplex_handler._relay.pushing import PushCall, PushOrder
 from logplex_handler._relay.reading import books_of, outcome_args, owner_of, taken_of
 from logplex_handler._relay.routing import TOTAL, Command, Servers, lease_key
@@ -31,7 +31,6 @@ from logplex_handler._relay.values import (
 )
 from logplex_handler.errors import ConfigurationError
 
-_LEASE_MS = int(LEASE * 1000)
 # The names of all shippers that are alive, on the first server.
 _SHIPPERS = "lp:shippers"
 
@@ -52,6 +51,7 @@ class RedisEngine:
         ca: The path of a file with the certificates that sign those of the servers. Default: the
             system's.
         timeout: Seconds that connecting may take, and each answer.
+        lease: Seconds that a lease lasts, and that a shipper counts as alive after a heartbeat.
 
     Raises:
         ConfigurationError: A URL or an option cannot be used, or redis-py is missing.
@@ -67,11 +67,13 @@ class RedisEngine:
         replicas: int = 0,
         ca: str | None = None,
         timeout: float = 5.0,
+        lease: float = LEASE,
     ) -> None:
         check_installed()
         self._servers = Servers(urls, shards, ca=ca, timeout=timeout, replicas=replicas)
         self._max_stream_bytes = max_stream_bytes
         self._max_relay_bytes = max_relay_bytes
+        self._lease = lease
         # By the token of a lease: the number of the last call of `take`, and of the last one whose
         # answer came.
         self._takes: dict[str, tuple[int, int]] = {}
@@ -132,7 +134,9 @@ class RedisEngine:
         return Call("push", (lease_key(call.shard), TOTAL), args)
 
     def heartbeat(self, shipper: str) -> Fleet:
-        answer = self._servers.first.run([Call("heartbeat", (_SHIPPERS,), (shipper, ALIVE))])[0]
+        answer = self._servers.first.run([Call("heartbeat", (_SHIPPERS,), (shipper, self._lease))])[
+            0
+        ]
         if isinstance(answer, Problem):
             raise EngineAway(f"{self._servers.first.name}: {answer.name}")
         owners: dict[int, str | None] = {}
@@ -147,24 +151,28 @@ class RedisEngine:
         with contextlib.suppress(EngineAway, ConfigurationError):
             self._servers.first.ask("ZREM", _SHIPPERS, shipper)
 
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._lease * 1000)
+
     def acquire(self, shards: Collection[int], shipper: str) -> list[Lease]:
         # Before the engine's time, so that the lease ends here first.
-        until = time.monotonic() + LEASE
+        until = time.monotonic() + self._lease
         wanted = [Lease(shard, f"{shipper} {uuid.uuid4().hex}", shipper, until) for shard in shards]
         answers = self._servers.run(
-            [Command(lease.shard, "acquire", (lease.token, _LEASE_MS)) for lease in wanted]
+            [Command(lease.shard, "acquire", (lease.token, self._lease_ms)) for lease in wanted]
         )
         return [lease for lease, answer in zip(wanted, answers, strict=True) if answer == 1]
 
     def renew(self, leases: Collection[Lease]) -> list[Lease]:
         now = time.monotonic()
         answers = self._servers.run(
-            [Command(lease.shard, "renew", (lease.token, _LEASE_MS)) for lease in leases]
+            [Command(lease.shard, "renew", (lease.token, self._lease_ms)) for lease in leases]
         )
         held = []
         for lease, answer in zip(leases, answers, strict=True):
             if answer == 1:
-                held.append(replace(lease, until=now + LEASE))
+                held.append(replace(lease, until=now + self._lease))
             elif isinstance(answer, Problem) and lease.until > time.monotonic():
                 held.append(lease)
         return held

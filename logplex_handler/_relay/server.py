@@ -128,10 +128,10 @@ class Server:
                 if safely and self._replicas:
                     done = client.execute_command("WAIT", self._replicas, _REPLICA_PATIENCE)
                     if done < self._replicas:
-                        raise EngineAway("too few replicas")
+                        self.problem = "too few replicas"
+                        raise EngineAway(self.problem)
                 return results
-        except EngineAway as error:
-            self.problem = str(error)
+        except EngineAway:
             return [Problem(self.problem)] * len(calls)
 
     def make_usable(self) -> None:
@@ -163,8 +163,8 @@ class Server:
                 if not self._is_usable:
                     self._inspect(self, self._client)
                     self._is_usable = True
-                yield self._client
                 self.problem = ""
+                yield self._client
             except (RedisError, OSError) as error:
                 raise self._failure(error) from None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.servers import free_port
+from tests.servers import Server, free_port
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 PATIENCE = 15
@@ -76,3 +78,29 @@ def wait_until(holds: Any) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+class Line(Server):
+    """A way to a server, on which nothing arrives any more once it is `cut`."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.cut = threading.Event()
+        super().__init__()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with socket.create_connection(("127.0.0.1", self._target)) as there:
+            self._sockets.append(there)
+            back = threading.Thread(target=self._pass_on, args=(there, connection), daemon=True)
+            back.start()
+            self._pass_on(connection, there)
+            back.join(PATIENCE)
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65_536):
+                if not self.cut.is_set():
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

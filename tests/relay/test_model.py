@@ -53,7 +53,7 @@ class Relay(RuleBasedStateMachine):
         super().__init__()
         self.client = server.client
         self.client.flushall()
-        self.engine = RedisEngine(server.url, shards=SHARDS, max_stream_bytes=MAX_STREAM)
+        self.engine = RedisEngine(server.url, shards=SHARDS, max_stream_bytes=MAX_STREAM, lease=600)
         self.producers = {name: Producer(name) for name in PRODUCERS}
         self.pushed = []
         self.streams = {stream: Stream() for stream in STREAMS}
@@ -306,9 +306,11 @@ def test_any_order_of_events(server):
     run_state_machine_as_test(
         lambda: Relay(server),
         settings=settings(
-            max_examples=50,
+            max_examples=25,
             stateful_step_count=60,
             deadline=None,
+            # The same each time: one that fails would fail for whoever comes next, too.
+            derandomize=True,
             suppress_health_check=[*HealthCheck],
         ),
     )
