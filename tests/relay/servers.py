@@ -50,7 +50,9 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
         )
-        wait_until(self._answers)
+        wait_until(lambda: self.process.poll() is not None or self._answers())
+        if self.process.poll() is not None:
+            raise ChildProcessError("the server has ended")
 
     def _answers(self) -> bool:
         import redis

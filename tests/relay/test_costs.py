@@ -35,6 +35,8 @@ def commands(server, call):
 def _costs(engine, server, producer):
     """The commands of each kind of call, for one stream."""
     found = {}
+    # The scripts are loaded, and the server inspected, once.
+    producer.push(engine, "warm", "1")
     found["push"] = commands(server, lambda: producer.push(engine, "a", "1"))
     found["look"] = commands(server, engine.look)
     leases = lease_all(engine)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 import trustme
 
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler.errors import ConfigurationError
 from tests.relay.chunks import Producer
-from tests.relay.servers import PROGRAM, RedisServer
+from tests.relay.servers import RedisServer
 from tests.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("relay_server")
@@ -35,10 +33,10 @@ def _start(folder, *names):
 
 
 def test_a_certificate_is_checked_and_its_authority_may_be_given(tmp_path):
-    version = subprocess.run([str(PROGRAM), "--tls-port", "0", "--version"], check=False)
-    if version.returncode:
+    try:
+        server, url, ca = _start(tmp_path / "good", "127.0.0.1")
+    except ChildProcessError:
         pytest.skip("this redis-server knows no TLS")
-    server, url, ca = _start(tmp_path / "good", "127.0.0.1")
     other, other_url, other_ca = _start(tmp_path / "other", "other.example")
     try:
         engine = RedisEngine(url, ca=ca, shards=1)
@@ -46,7 +44,7 @@ def test_a_certificate_is_checked_and_its_authority_may_be_given(tmp_path):
         engine.close()
         for wrong_url, wrong_ca in ((url, None), (url, other_ca), (other_url, other_ca)):
             engine = RedisEngine(wrong_url, ca=wrong_ca, shards=1)
-            with pytest.raises(ConfigurationError, match="certificate of .* cannot be verified"):
+            with pytest.raises(ConfigurationError, match=r"certificate of .* cannot be verified"):
                 engine.check()
             engine.close()
     finally:
