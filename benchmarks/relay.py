@@ -18,12 +18,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import redis
 
 from logplex_handler._relay.chunk import Chunk
 from logplex_handler._relay.redis_engine import RedisEngine
-from logplex_handler._relay.values import Outcome
+from logplex_handler._relay.values import Lease, Outcome
 from logplex_handler._wire.frames import Run
 
 # Frames of 145 bytes, which is a short line of key=value text.
@@ -95,22 +97,16 @@ def _compare(client: redis.Redis, port: int, frames: int, rounds: int) -> None:
     taking: list[float] = []
     sequence = 0
     for _ in range(rounds):
+        batches = [_chunks(frames, sequence + call * _TOGETHER) for call in range(calls)]
+        sequence += calls * _TOGETHER
+        bodies = [[(f"q:{one.stream}", one.body) for one in batch] for batch in batches]
+        client.flushall()
+        bare.append(_cpu(partial(_each, partial(_bare, client), bodies)))
         client.flushall()
         engine.check()
+        ours.append(_cpu(partial(_each, partial(_push, engine), batches)))
         leases = engine.acquire(range(_SHARDS), "benchmark")
-        batches = []
-        for _ in range(calls):
-            batches.append(_chunks(frames, sequence))
-            sequence += _TOGETHER
-        bodies = [[(f"q:{one.stream}", one.body) for one in batch] for batch in batches]
-        bare.append(_cpu(lambda: [_bare(client, some) for some in bodies]))
-        client.flushdb()
-        engine.check()
-        leases = engine.acquire(range(_SHARDS), "benchmark")
-        engine.push(_chunks(1, 10**9 + sequence))
-        ours.append(_cpu(lambda: [_push(engine, batch) for batch in batches]))
-        taken: list[int] = []
-        taking.append(_cpu(lambda: taken.append(_drain(engine, leases))))
+        taking.append(_cpu(partial(_drain, engine, leases)))
     each = calls * _TOGETHER
     ratio = statistics.median(mine / other for mine, other in zip(ours, bare, strict=True))
     print(
@@ -119,6 +115,11 @@ def _compare(client: redis.Redis, port: int, frames: int, rounds: int) -> None:
         f"{_micro(taking, each):6.1f} us"
     )
     engine.close()
+
+
+def _each(call: Callable[[Any], object], values: Sequence[Any]) -> None:
+    for value in values:
+        call(value)
 
 
 def _bare(client: redis.Redis, items: Sequence[tuple[str, bytes]]) -> None:
@@ -133,13 +134,8 @@ def _push(engine: RedisEngine, chunks: Sequence[Chunk]) -> None:
     assert all(result.is_stored for result in engine.push(chunks, settled=settled))
 
 
-def _drain(engine: RedisEngine, leases: Sequence) -> int:  # type: ignore[type-arg]
-    number = 0
-    while True:
-        found = engine.take(leases).taken
-        if not found:
-            return number
-        number += len(found)
+def _drain(engine: RedisEngine, leases: Sequence[Lease]) -> None:
+    while found := engine.take(leases).taken:
         engine.settle([Outcome(one, delivered=one.records) for one in found])
 
 

@@ -18,12 +18,12 @@ StreamId = str | int
 MAX_FRAMES = 500
 MAX_BODY = 1024 * 1024
 
-# The form of a packed chunk: version, checksum of all that follows, records, frames, flags, bytes
+# The form of a stored chunk: version, checksum of all that follows, records, frames, flags, bytes
 # of the producer's name, sequence, bytes of the sizes; then the name, the sizes and the body. The
-# scripts read the two numbers, so they must stay where they are.
+# scripts read records and frames, so they must stay where they are.
 _VERSION = 1
-_HEAD = struct.Struct(">BIIIBBQI")
-_CHECKED_FROM = 5
+_PREFIX = struct.Struct(">BI")
+_HEAD = struct.Struct(">IIBBQI")
 _HAS_TOKEN = 1
 # Characters of a producer's name.
 _MAX_NAME = 64
@@ -81,38 +81,39 @@ class Chunk:
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise DamagedChunk("its frames do not add up") from None
 
-    def pack(self) -> bytes:
-        """The bytes to store; the opposite of `unpack`. The stream is not among them."""
-        name = self.producer.encode("ascii")
+    def head(self) -> bytes:
+        """The bytes to store in front of the body. The stream is not among them."""
         sizes = b"" if self.sizes is None else self.sizes.encode()
+        name = self.producer.encode("ascii")
         flags = _HAS_TOKEN if self.has_token else 0
-        head = _HEAD.pack(
-            _VERSION, 0, self.records, self.frame_count, flags, len(name), self.sequence, len(sizes)
-        )
-        # The body, by far the largest part, is copied once.
-        tail = b"".join((head[_CHECKED_FROM:], name, sizes, self.body))
-        return b"".join((head[:1], zlib.crc32(tail).to_bytes(4, "big"), tail))
+        numbers = self.records, self.frame_count, flags, len(name), self.sequence, len(sizes)
+        checked = _HEAD.pack(*numbers) + name + sizes
+        # The body, by far the largest part, is not copied.
+        return _PREFIX.pack(_VERSION, zlib.crc32(self.body, zlib.crc32(checked))) + checked
 
     @classmethod
-    def unpack(cls, stream: StreamId, data: bytes) -> Chunk:
-        """The chunk that was packed, or a `DamagedChunk`."""
-        if len(data) < _HEAD.size:
+    def unpack(cls, stream: StreamId, data: bytes, start: int = 0) -> Chunk:
+        """The chunk of a head and a body, from a place on; or a `DamagedChunk`."""
+        name_start = start + _PREFIX.size + _HEAD.size
+        if len(data) < name_start:
             raise DamagedChunk("it is too short")
-        version, crc, records, frames, flags, name_size, sequence, size = _HEAD.unpack_from(data)
+        version, crc = _PREFIX.unpack_from(data, start)
         if version != _VERSION:
             raise DamagedChunk(f"its format is {version}, not {_VERSION}")
-        if zlib.crc32(memoryview(data)[_CHECKED_FROM:]) != crc:
+        checked_from = start + _PREFIX.size
+        if zlib.crc32(memoryview(data)[checked_from:]) != crc:
             raise DamagedChunk("its checksum is wrong")
-        name_end = _HEAD.size + name_size
-        sizes_end = name_end + size
+        numbers = _HEAD.unpack_from(data, checked_from)
+        records, frames, flags, name_size, sequence, sizes_size = numbers
+        sizes_start = name_start + name_size
+        body_start = sizes_start + sizes_size
         try:
-            producer = data[_HEAD.size : name_end].decode("ascii")
-            sizes = data[name_end:sizes_end].decode() if size else None
+            producer = data[name_start:sizes_start].decode("ascii")
+            sizes = data[sizes_start:body_start].decode() if sizes_size else None
         except UnicodeDecodeError:
             raise DamagedChunk("it is no chunk") from None
         has_token = bool(flags & _HAS_TOKEN)
-        body = data[sizes_end:]
-        return cls(stream, producer, sequence, records, frames, has_token, body, sizes)
+        return cls(stream, producer, sequence, records, frames, has_token, data[body_start:], sizes)
 
 
 def is_relay_stream(stream: object) -> bool:

@@ -17,7 +17,11 @@ _MAX_BYTES = 2 * 1024 * 1024
 
 
 class PushCall(NamedTuple):
-    """Chunks of one producer for one shard, by their places in what is pushed."""
+    """Chunks of one producer for one server, by their places in what is pushed.
+
+    Attributes:
+        shard: One of their shards, which all are on the server.
+    """
 
     shard: int
     producer: str
@@ -27,20 +31,22 @@ class PushCall(NamedTuple):
 class PushOrder:
     """The calls that push chunks to servers.
 
-    If a call fails, the later ones of the same producer and shard are not made: they could store a
-    later chunk of a stream without an earlier one.
+    If a call fails, the later ones of the same producer to the same server are not made: they could
+    store a later chunk of a stream without an earlier one.
     """
 
     def __init__(self, chunks: Sequence[Chunk], shards: int, servers: int) -> None:
         self._chunks = chunks
         self._keys = [stream_key(chunk.stream) for chunk in chunks]
-        # By server, then by shard and producer: calls, the last one first.
-        self._calls: list[dict[tuple[int, str], list[PushCall]]] = [{} for _ in range(servers)]
+        self._shards = [shard_of(key, shards) for key in self._keys]
+        # By server, then by producer: calls, the last one first.
+        self._calls: list[dict[str, list[PushCall]]] = [{} for _ in range(servers)]
         room: dict[tuple[int, str], int] = {}
-        for place, chunk in enumerate(chunks):
-            shard = shard_of(self._keys[place], shards)
-            group = shard, chunk.producer
-            calls = self._calls[shard % servers].setdefault(group, [])
+        # Those of a shard come together; the order within a stream is kept.
+        for place in sorted(range(len(chunks)), key=self._shards.__getitem__):
+            chunk, shard = chunks[place], self._shards[place]
+            group = shard % servers, chunk.producer
+            calls = self._calls[shard % servers].setdefault(chunk.producer, [])
             left = room.get(group, 0) - len(chunk.body)
             if not calls or left < 0 or len(calls[-1].places) >= _MAX_CHUNKS:
                 calls.append(PushCall(shard, chunk.producer, []))
@@ -52,14 +58,14 @@ class PushOrder:
                 calls.reverse()
 
     def next_calls(self, server: int) -> list[PushCall]:
-        """The next call for each shard and producer; they may be made together."""
+        """The next call of each producer; they may be made together."""
         return [calls.pop() for calls in self._calls[server].values() if calls]
 
-    def give_up(self, server: int, failed: PushCall | None = None) -> list[int]:
-        """Make no more calls to a server, or of one group; return the places of their chunks."""
+    def give_up(self, server: int, producer: str | None = None) -> list[int]:
+        """Make no more calls to a server, or of one producer; return the places of their chunks."""
         places = []
-        for (shard, producer), calls in self._calls[server].items():
-            if failed is None or (shard, producer) == (failed.shard, failed.producer):
+        for name, calls in self._calls[server].items():
+            if producer in (None, name):
                 places += [place for call in calls for place in call.places]
                 calls.clear()
         return places
@@ -68,4 +74,6 @@ class PushOrder:
         """Add the arguments of the script that say what the chunks of a call are."""
         for place in call.places:
             chunk = self._chunks[place]
-            args += (self._keys[place], chunk.sequence, chunk.pack())
+            # In one argument, because each costs as much as the head of a chunk.
+            name = b"%d:%d:%b" % (self._shards[place], chunk.sequence, self._keys[place])
+            args += (name, chunk.head(), chunk.body)

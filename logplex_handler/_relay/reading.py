@@ -38,7 +38,7 @@ def taken_of(lease: Lease, now: float, found: Sequence[Any]) -> Taken | Outcome:
         return Outcome(nothing, Fate.ENDED, dropped={"relay_lost": 0})
     for item in items:
         try:
-            chunks.append(Chunk.unpack(stream, item[_CAME.size :]))
+            chunks.append(Chunk.unpack(stream, item, _CAME.size))
         except DamagedChunk:
             is_damaged = True
     since = _CAME.unpack_from(items[0])[0] if items and len(items[0]) >= _CAME.size else now

@@ -101,7 +101,7 @@ class RedisEngine:
         results = [Pushed.AWAY] * len(chunks)
         order = PushOrder(chunks, self.shards, len(self._servers))
         for index, server in enumerate(self._servers):
-            # A call of each group in an exchange: no chunk of it is stored without earlier ones.
+            # A call of each producer in an exchange: none is made if an earlier one fails.
             while calls := order.next_calls(index):
                 try:
                     server.make_usable()
@@ -113,7 +113,7 @@ class RedisEngine:
                 for call, answer in zip(calls, answers, strict=True):
                     if isinstance(answer, Problem):
                         failed = Pushed.FULL if answer.is_full else Pushed.AWAY
-                        for place in [*call.places, *order.give_up(index, call)]:
+                        for place in [*call.places, *order.give_up(index, call.producer)]:
                             results[place] = failed
                         continue
                     for place, is_new in zip(call.places, answer, strict=True):

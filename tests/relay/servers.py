@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ class Line(Server):
         super().__init__()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        with socket.create_connection(("127.0.0.1", self._target)) as there:
+        # The server may have been killed.
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as there:
             self._sockets.append(there)
             back = threading.Thread(target=self._pass_on, args=(there, connection), daemon=True)
             back.start()
@@ -99,10 +101,8 @@ class Line(Server):
             back.join(PATIENCE)
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65_536):
                 if not self.cut.is_set():
                     sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass

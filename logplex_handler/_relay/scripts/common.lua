@@ -1,7 +1,7 @@
 -- What the other scripts share; the loader puts it behind their first line.
 --
--- Keys of a shard, which begin with its tag `lp:{k}:`. All are in one slot of a cluster; only the
--- first, `lease`, is declared, and says which.
+-- Keys of a shard, which begin with its tag `lp:{k}:`. Only the first, `lease`, is declared, and says
+-- which shard it is.
 --   lease         the token of the shipper that owns the shard
 --   q:STREAM      list of chunks; an item is the time it came (8 bytes, a double), then the chunk
 --   bytes         hash: bytes of the items of a stream that are not in flight
@@ -45,13 +45,17 @@ local function count(name, number)
     changes[name] = (changes[name] or 0) + number
 end
 
-local function write_books(total_key)
-    if total_key and (changes.bytes or 0) ~= 0 then
-        redis.call('INCRBY', total_key, changes.bytes)
-    end
+local function write_books()
     for name, number in pairs(changes) do
         if number ~= 0 then redis.call('HINCRBY', key('books'), name, number) end
     end
+    changes = {}
+end
+
+-- The bytes of all shards on this server, which share a bound.
+local function add_to_total(bytes)
+    if bytes == 0 then return redis.call('GET', KEYS[2]) or 0 end
+    return redis.call('INCRBY', KEYS[2], bytes)
 end
 
 local function count_drop(stream, cause, records)

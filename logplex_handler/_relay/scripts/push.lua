@@ -2,9 +2,10 @@
 -- Stores chunks of one producer, each once, in the lists of their streams; drops the oldest chunks
 -- that are not in flight where there are too many.
 --
--- KEYS: the shard's lease; the bytes of all shards under one bound.
--- ARGV: producer, sequence below which it has nothing more to push, bytes of a stream, bytes under
---       the bound; then for each chunk its stream, its sequence and itself.
+-- KEYS: the lease of the first shard; the bytes of all shards on this server.
+-- ARGV: producer, sequence below which it has nothing more to push, bytes of a stream, bytes of all
+--       shards; then for each chunk "shard:sequence:stream", its head and its body. Those of a shard
+--       come together.
 -- Reads and writes: q, bytes, ready, due, books, seen; with drops also drops; reads fly.
 -- Returns for each chunk 1 if it was stored, 0 if it had been before.
 -- Refused by the engine (OOM) if its memory is full.
@@ -12,7 +13,6 @@ local producer, settled = ARGV[1], ARGV[2]
 local max_stream, max_total = tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = time()
 local stamp = struct.pack('>d', now)
-local seen = key('seen:' .. producer)
 local CAUSE = 'relay_full'
 -- Streams among which the oldest chunk is looked for, of those that are not in `ready`.
 local LOOKED_AT = 10
@@ -63,38 +63,60 @@ local function stream_of_oldest()
     return found
 end
 
-if settled ~= '' then redis.call('ZREMRANGEBYSCORE', seen, '-inf', '(' .. settled) end
-local results = {}
-for i = 5, #ARGV, 3 do
-    local stream, sequence, chunk = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-    local is_new = redis.call('ZADD', seen, 'NX', sequence, sequence)
-    table.insert(results, is_new)
-    if is_new == 0 then
-        count('repeated', 1)
-    else
-        local item = stamp .. chunk
-        local length = redis.call('RPUSH', key('q:' .. stream), item)
-        local bytes = redis.call('HINCRBY', key('bytes'), stream, #item)
-        local records = numbers(item)
-        count('pushed', records)
-        count('waiting', records)
-        count('bytes', #item)
-        if length == 1 and not redis.call('ZSCORE', key('due'), stream) then
-            redis.call('ZADD', key('ready'), now, stream)
-        end
-        if bytes >= LARGE and redis.call('ZREM', key('ready'), stream) == 1 then
-            redis.call('ZADD', key('due'), now, stream)
-        end
-        while bytes > max_stream and has_older(stream) do bytes = drop_oldest(stream) end
+local shard
+local total = 0
+
+-- Makes room where all shards have too many, in this one; then its books are done.
+local function leave_shard()
+    redis.call('EXPIRE', key('seen:' .. producer), DAY)
+    local before = changes.bytes or 0
+    total = tonumber(add_to_total(before))
+    while total > max_total do
+        local stream = stream_of_oldest()
+        if not stream then break end
+        local _, freed = drop_oldest(stream)
+        total = total - freed
+    end
+    add_to_total((changes.bytes or 0) - before)
+    write_books()
+end
+
+local function enter_shard(next_shard)
+    if shard then leave_shard() end
+    shard = next_shard
+    PREFIX = 'lp:{' .. shard .. '}:'
+    if settled ~= '' then
+        redis.call('ZREMRANGEBYSCORE', key('seen:' .. producer), '-inf', '(' .. settled)
     end
 end
-redis.call('EXPIRE', seen, DAY)
-local total = (redis.call('GET', KEYS[2]) or 0) + (changes.bytes or 0)
-while total > max_total do
-    local stream = stream_of_oldest()
-    if not stream then break end
-    local _, freed = drop_oldest(stream)
-    total = total - freed
+
+local function store(stream, item)
+    local length = redis.call('RPUSH', key('q:' .. stream), item)
+    local bytes = redis.call('HINCRBY', key('bytes'), stream, #item)
+    local records = numbers(item)
+    count('pushed', records)
+    count('waiting', records)
+    count('bytes', #item)
+    if length == 1 and not redis.call('ZSCORE', key('due'), stream) then
+        redis.call('ZADD', key('ready'), now, stream)
+    end
+    if bytes >= LARGE and redis.call('ZREM', key('ready'), stream) == 1 then
+        redis.call('ZADD', key('due'), now, stream)
+    end
+    while bytes > max_stream and has_older(stream) do bytes = drop_oldest(stream) end
 end
-write_books(KEYS[2])
+
+local results = {}
+for i = 5, #ARGV, 3 do
+    local of_shard, sequence, stream = string.match(ARGV[i], '^(%d+):(%d+):(.*)$')
+    if of_shard ~= shard then enter_shard(of_shard) end
+    local is_new = redis.call('ZADD', key('seen:' .. producer), 'NX', sequence, sequence)
+    if is_new == 1 then
+        store(stream, stamp .. ARGV[i + 1] .. ARGV[i + 2])
+    else
+        count('repeated', 1)
+    end
+    table.insert(results, is_new)
+end
+leave_shard()
 return results

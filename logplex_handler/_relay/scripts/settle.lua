@@ -95,5 +95,6 @@ for i = 2, #ARGV, 9 do
         settle(stream, batch, fate, dropped, ARGV[i + 7], tonumber(ARGV[i + 8]))
     end
 end
-write_books(KEYS[2])
+add_to_total(changes.bytes or 0)
+write_books()
 return results
