@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from logplex_handler._relay import server
 from logplex_handler._relay.address import addresses_of
+from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler.errors import ConfigurationError
 
 
@@ -62,6 +64,12 @@ def test_a_certificate_that_cannot_be_used_is_refused(tmp_path):
         addresses_of("rediss://:secret@relay.example", str(tmp_path / "absent"))
     with pytest.raises(ConfigurationError, match="begin with rediss"):
         addresses_of("redis://:secret@relay.example", __file__)
+
+
+def test_without_redis_py_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(server, "redis", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'logplex-handler\[relay\]'"):
+        RedisEngine("redis://:secret@relay.example")
 
 
 def test_no_password_is_in_a_repr():
