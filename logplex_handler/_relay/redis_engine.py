@@ -129,6 +129,9 @@ class RedisEngine:
             settled.get(call.producer, ""),
             self._max_stream_bytes,
             max_bytes,
+            call.shard % len(self._servers),
+            len(self._servers),
+            self.shards,
         ]
         order.add_args(call, args)
         return Call("push", (lease_key(call.shard), TOTAL), args)

@@ -379,6 +379,21 @@ def test_the_oldest_chunks_of_all_make_room_where_all_are_too_many(server, is_in
     engine.close()
 
 
+def test_the_oldest_chunks_make_room_whatever_their_shard(server):
+    engine = RedisEngine(server.url, lease=600, shards=8, max_relay_bytes=200_000)
+    producer = Producer()
+    for number in range(100):
+        producer.push(engine, number, f"{number}", "x" * 5000)
+    total = bytes_of(engine)
+    assert 180_000 < total <= 200_000
+    with server.client as client:
+        assert int(client.get("lp:bytes")) == total
+    found = deliver(engine, lease_all(engine))
+    assert {*found} == {*range(100 - len(found), 100)}
+    assert books(engine)["relay_full"] == 2 * (100 - len(found))
+    engine.close()
+
+
 def test_drops_of_a_stream_without_chunks_are_told(engine):
     """Such as the only chunk being damaged, or the only record being refused."""
     Producer().push(engine, "a", "1")

@@ -4,19 +4,25 @@
 --
 -- KEYS: the lease of the first shard; the bytes of all shards on this server.
 -- ARGV: producer, sequence below which it has nothing more to push, bytes of a stream, bytes of all
---       shards; then for each chunk "shard:sequence:stream", its head and its body. Those of a shard
---       come together.
+--       shards on this server; the first of these shards, the step to the next, the number of all;
+--       then for each chunk "shard:sequence:stream", its head and its body. Those of a shard come
+--       together.
 -- Reads and writes: q, bytes, ready, due, books, seen; with drops also drops; reads fly.
 -- Returns for each chunk 1 if it was stored, 0 if it had been before.
 -- Refused by the engine (OOM) if its memory is full.
 local producer, settled = ARGV[1], ARGV[2]
 local max_stream, max_total = tonumber(ARGV[3]), tonumber(ARGV[4])
+local first_shard, step, shards = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = time()
 local stamp = struct.pack('>d', now)
 local CAUSE = 'relay_full'
 -- Streams among which the oldest chunk is looked for, of those that are not in `ready`.
 local LOOKED_AT = 10
 local DAY = 86400
+-- The share of the bound down to which room is made, so that not every call has to; and chunks of a
+-- shard that are dropped before the shards are compared again.
+local ENOUGH = 0.99
+local AT_ONCE = 16
 
 -- The oldest chunk of a stream that is not in flight, and the number of those that are.
 local function oldest(stream)
@@ -60,31 +66,48 @@ local function stream_of_oldest()
         local item = oldest(stream)
         if item and (not since or came(item) < since) then found, since = stream, came(item) end
     end
-    return found
+    return found, since
+end
+
+local function go_to(shard) PREFIX = 'lp:{' .. shard .. '}:' end
+
+-- Drops the oldest chunks of all shards on this server.
+local function make_room(total)
+    while total > max_total * ENOUGH do
+        local shard, oldest_since
+        for one = first_shard, shards - 1, step do
+            go_to(one)
+            local _, since = stream_of_oldest()
+            if since and not (oldest_since and oldest_since <= since) then
+                shard, oldest_since = one, since
+            end
+        end
+        if not shard then return end
+        go_to(shard)
+        for _ = 1, AT_ONCE do
+            local stream = stream_of_oldest()
+            if not stream or total <= max_total * ENOUGH then break end
+            local _, freed = drop_oldest(stream)
+            total = total - freed
+        end
+        add_to_total(changes.bytes)
+        write_books()
+    end
 end
 
 local shard
 local total = 0
 
--- Makes room where all shards have too many, in this one; then its books are done.
 local function leave_shard()
     redis.call('EXPIRE', key('seen:' .. producer), DAY)
-    local before = changes.bytes or 0
-    total = tonumber(add_to_total(before))
-    while total > max_total do
-        local stream = stream_of_oldest()
-        if not stream then break end
-        local _, freed = drop_oldest(stream)
-        total = total - freed
-    end
-    add_to_total((changes.bytes or 0) - before)
+    total = tonumber(add_to_total(changes.bytes or 0))
     write_books()
 end
 
 local function enter_shard(next_shard)
     if shard then leave_shard() end
     shard = next_shard
-    PREFIX = 'lp:{' .. shard .. '}:'
+    go_to(shard)
     if settled ~= '' then
         redis.call('ZREMRANGEBYSCORE', key('seen:' .. producer), '-inf', '(' .. settled)
     end
@@ -107,7 +130,7 @@ local function store(stream, item)
 end
 
 local results = {}
-for i = 5, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
     local of_shard, sequence, stream = string.match(ARGV[i], '^(%d+):(%d+):(.*)$')
     if of_shard ~= shard then enter_shard(of_shard) end
     local is_new = redis.call('ZADD', key('seen:' .. producer), 'NX', sequence, sequence)
@@ -119,4 +142,5 @@ for i = 5, #ARGV, 3 do
     table.insert(results, is_new)
 end
 leave_shard()
+if total > max_total then make_room(total) end
 return results
