@@ -41,6 +41,7 @@ _POLLS_A_SECOND = 4
 def main() -> str | None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=_CALLS)
     parser.add_argument("--streams", type=int, default=100_000)
     options = parser.parse_args()
     program = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -56,7 +57,7 @@ def main() -> str | None:
         client = redis.Redis(port=port, protocol=2)
         _wait(client)
         for frames in (1, 10, 500):
-            _compare(client, port, frames, options.rounds)
+            _compare(client, port, frames, options.rounds, options.calls)
         _idle(client, port)
         _memory(client, port, options.streams)
     finally:
@@ -89,9 +90,9 @@ def _chunks(frames: int, first: int) -> list[Chunk]:
     ]
 
 
-def _compare(client: redis.Redis, port: int, frames: int, rounds: int) -> None:
+def _compare(client: redis.Redis, port: int, frames: int, rounds: int, most: int) -> None:
     engine = _engine(port)
-    calls = max(4, _CALLS // (1 + frames // 50))
+    calls = max(1, most // (1 + frames // 50))
     bare: list[float] = []
     ours: list[float] = []
     taking: list[float] = []
