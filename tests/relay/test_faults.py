@@ -127,6 +127,8 @@ def test_a_full_engine_refuses_what_is_pushed_and_still_hands_over(start, opened
         stored += 1
     assert result == [Pushed.FULL]
     assert stored > 10
+    with server.client as client:
+        client.script_flush()
     assert engine.heartbeat("shipper").shippers == {"shipper"}
     leases = lease_all(engine)
     taken = take(engine, leases, max_streams=1)
