@@ -36,6 +36,6 @@ def server(relay_server):
 def engine(server):
     from logplex_handler._relay.redis_engine import RedisEngine
 
-    engine = RedisEngine(server.url, shards=4, lease=600)
+    engine = RedisEngine(server.url, shards=4, lease=600, timeout=100)
     yield engine
     engine.close()

@@ -7,15 +7,16 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.logs import wait_until
 from tests.servers import Server, free_port
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
-PATIENCE = 15
+# Seconds, so many that only what hangs takes them.
+PATIENCE = 100
 
 
 class RedisServer:
@@ -51,7 +52,7 @@ class RedisServer:
             ],
             stdout=subprocess.DEVNULL,
         )
-        wait_until(lambda: self.process.poll() is not None or self._answers())
+        assert wait_until(lambda: self.process.poll() is not None or self._answers())
         if self.process.poll() is not None:
             raise ChildProcessError("the server has ended")
 
@@ -73,14 +74,6 @@ class RedisServer:
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
-
-
-def wait_until(holds: Any) -> None:
-    """Wait until a condition holds, however busy the machine is."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 class Line(Server):

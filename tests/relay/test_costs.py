@@ -15,7 +15,7 @@ _LINEAR = {"keys", "smembers", "zrange", "lrem", "sort", "scan"}
 @pytest.fixture
 def engine(server):
     engine = RedisEngine(
-        server.url, shards=1, lease=600, max_stream_bytes=20_000, max_relay_bytes=10**9
+        server.url, shards=1, lease=600, timeout=100, max_stream_bytes=20_000, max_relay_bytes=10**9
     )
     yield engine
     engine.close()

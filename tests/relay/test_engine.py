@@ -83,7 +83,9 @@ def test_chunks_that_are_settled_at_their_producer_are_forgotten(engine, server)
 
 
 def test_a_batch_has_at_most_500_frames_or_the_bytes_of_a_request(server):
-    engine = RedisEngine(server.url, lease=600, shards=4, max_stream_bytes=4 * 1024 * 1024)
+    engine = RedisEngine(
+        server.url, lease=600, timeout=100, shards=4, max_stream_bytes=4 * 1024 * 1024
+    )
     producer = Producer()
     for number in range(501):
         producer.push(engine, "many", f"{number}")
@@ -320,7 +322,7 @@ def test_a_stream_that_has_ended_is_dropped_with_all_that_waits(engine, server):
 
 def test_the_oldest_chunks_of_a_stream_that_are_not_in_flight_make_room(server):
     producer = Producer()
-    engine = RedisEngine(server.url, lease=600, shards=4, max_stream_bytes=100_000)
+    engine = RedisEngine(server.url, lease=600, timeout=100, shards=4, max_stream_bytes=100_000)
     leases = lease_all(engine)
     large = "x" * 9000
 
@@ -351,7 +353,7 @@ def test_the_oldest_chunks_of_a_stream_that_are_not_in_flight_make_room(server):
 @pytest.mark.parametrize("is_in_flight", [False, True])
 def test_the_oldest_chunks_of_all_make_room_where_all_are_too_many(server, is_in_flight):
     producer = Producer()
-    engine = RedisEngine(server.url, lease=600, shards=1, max_relay_bytes=100_000)
+    engine = RedisEngine(server.url, lease=600, timeout=100, shards=1, max_relay_bytes=100_000)
     leases = lease_all(engine)
     large = ["x" * 9000] * 2
     producer.push(engine, "old", "0", *large)
@@ -380,7 +382,7 @@ def test_the_oldest_chunks_of_all_make_room_where_all_are_too_many(server, is_in
 
 
 def test_the_oldest_chunks_make_room_whatever_their_shard(server):
-    engine = RedisEngine(server.url, lease=600, shards=8, max_relay_bytes=200_000)
+    engine = RedisEngine(server.url, lease=600, timeout=100, shards=8, max_relay_bytes=200_000)
     producer = Producer()
     for number in range(100):
         producer.push(engine, number, f"{number}", "x" * 5000)
@@ -454,7 +456,7 @@ def test_a_call_takes_as_much_as_it_may(engine):
 
 def test_large_streams_leave_places_to_those_that_wait_in_order(server):
     producer = Producer()
-    engine = RedisEngine(server.url, lease=600, shards=1)
+    engine = RedisEngine(server.url, lease=600, timeout=100, shards=1)
     producer.push(engine, "small", "line")
     for number in range(4):
         producer.push(engine, number, *(["x" * 1000] * 70))

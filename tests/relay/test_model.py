@@ -58,7 +58,9 @@ class Relay(RuleBasedStateMachine):
         super().__init__()
         self.client = server.client
         self.client.flushall()
-        self.engine = RedisEngine(server.url, shards=SHARDS, max_stream_bytes=MAX_STREAM, lease=600)
+        self.engine = RedisEngine(
+            server.url, shards=SHARDS, max_stream_bytes=MAX_STREAM, lease=600, timeout=100
+        )
         self.producers = {name: Producer(name) for name in PRODUCERS}
         self.pushed = []
         self.streams = {stream: Stream() for stream in STREAMS}

@@ -39,11 +39,11 @@ def test_a_certificate_is_checked_and_its_authority_may_be_given(tmp_path):
         pytest.skip("this redis-server knows no TLS")
     other, other_url, other_ca = _start(tmp_path / "other", "other.example")
     try:
-        engine = RedisEngine(url, ca=ca, shards=1)
+        engine = RedisEngine(url, ca=ca, shards=1, timeout=100)
         Producer().push(engine, "a", "1")
         engine.close()
         for wrong_url, wrong_ca in ((url, None), (url, other_ca), (other_url, other_ca)):
-            engine = RedisEngine(wrong_url, ca=wrong_ca, shards=1)
+            engine = RedisEngine(wrong_url, ca=wrong_ca, shards=1, timeout=100)
             with pytest.raises(ConfigurationError, match=r"certificate of .* cannot be verified"):
                 engine.check()
             engine.close()
