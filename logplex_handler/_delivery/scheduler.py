@@ -210,6 +210,23 @@ class Scheduler:
             self._requests.update(host.breaker, now)
         return None
 
+    def take_along(self, task: Task, most: int) -> list[Task]:
+        """Begin requests that wait for the same host, and are to be sent together with a task's.
+
+        The caller calls `end` after each of them.
+        """
+        found: list[Task] = []
+        if task.breaker is None:
+            return found
+        now = self._clock()
+        host = self._requests.host_of(task.breaker)
+        while host.waiting and len(found) < most:
+            other = self._requests.pop(host)
+            if self._is_still_due(other):
+                self._requests.begin(host, now)
+                found.append(self._begin(other, Slot.ALONG, now))
+        return found
+
     def _begin(self, task: Task, slot: Slot, now: float) -> Task:
         task.began = now
         self._move(task, slot)

@@ -128,7 +128,8 @@ class InFlight:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
             if frames:
-                self._sending = (Batch(frames, self._max_bytes, lease.frame_id), lease)
+                frame_id = lease.frame_id or self.source.new_id()
+                self._sending = (Batch(frames, self._max_bytes, frame_id), lease)
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.waking_queue import Backlog
@@ -35,6 +37,31 @@ _FRAME_OVERHEAD = 48
 # Yielding more often would delay more calls, and yielding less often would delay each for longer.
 _SLICE = 0.003
 _PAUSE = 0.000_05
+
+
+# Replaces a token that is the appname of a packet that is stored. It is as long as the longest
+# token, so that no packet becomes too long when the token replaces it again.
+_NO_TOKEN = "-" * 48
+
+
+def without_token(hostname: str | None = None) -> Destination:
+    """The destination of packets that are stored, on disk or in a relay."""
+    return Destination("", "", _NO_TOKEN, hostname)
+
+
+class LeaseForm(NamedTuple):
+    """How much a lease takes, and the name of its batch.
+
+    Attributes:
+        max_bytes: Bytes of the frames that are taken at a time.
+        max_frames: The number of those frames, unless one record has more.
+        new_id: Makes the frame id of a batch, which then is never parted. Default: each part of a
+            batch gets one of its own.
+    """
+
+    max_bytes: int
+    max_frames: int = sys.maxsize
+    new_id: Callable[[], str] | None = None
 
 
 @dataclass(slots=True)
@@ -81,16 +108,22 @@ class Source:
     Any thread may call `spill`, `count_recovered` and `backlog`. Only the delivering thread calls
     the other methods.
 
-    Attributes:
-        max_bytes: Bytes of the frames that are taken at a time.
     """
 
-    __slots__ = ("_accumulator", "_codec", "max_bytes")
+    __slots__ = ("_accumulator", "_codec", "_form")
 
-    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: Codec) -> None:
+    def __init__(self, accumulator: Accumulator, form: LeaseForm, codec: Codec) -> None:
         self._accumulator = accumulator
-        self.max_bytes = max_bytes
+        self._form = form
         self._codec = codec
+
+    @property
+    def max_bytes(self) -> int:
+        return self._form.max_bytes
+
+    def new_id(self) -> str | None:
+        """The frame id of a whole batch; None if each of its parts gets one of its own."""
+        return None if self._form.new_id is None else self._form.new_id()
 
     @property
     def is_synced(self) -> bool:
@@ -129,7 +162,14 @@ class Source:
         lease.since = min(lease.since, time.monotonic() - self.age())
         try:
             render = partial(self._codec.render, destination=lease.destination)
-            drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)
+            drain(
+                lease.frames,
+                room,
+                self._accumulator,
+                render,
+                held=lease.held_bytes,
+                max_frames=self._form.max_frames,
+            )
         finally:
             lease.held_bytes += held_bytes(lease.frames)
 
@@ -159,7 +199,13 @@ class Source:
 
 
 def drain(
-    frames: list[Frame], max_bytes: int, accumulator: Accumulator, render: Render, *, held: int = 0
+    frames: list[Frame],
+    max_bytes: int,
+    accumulator: Accumulator,
+    render: Render,
+    *,
+    held: int = 0,
+    max_frames: int = sys.maxsize,
 ) -> None:
     """Add the frames of waiting entries in order: as many as fit, and at least those of one entry.
 
@@ -169,14 +215,18 @@ def drain(
     Args:
         max_bytes: The limit for all frames together, including those already there.
         held: Memory of other frames that are being sent.
+        max_frames: The limit for the number of frames, in the same way.
     """
     filled = total_bytes(frames)
+    room = max_frames - frame_count(frames)
     done = 0
     paused_at = time.perf_counter()
     is_more = True
-    while is_more:
+    while is_more and (room > 0 or not frames):
         most = min(
-            _likely_to_fit(done, filled, max_bytes), accumulator.likely_number(max_bytes - filled)
+            _likely_to_fit(done, filled, max_bytes),
+            accumulator.likely_number(max_bytes - filled),
+            max(1, room),
         )
         entries = accumulator.take(most)
         # If fewer waited, later entries are for the next batch.
@@ -187,10 +237,12 @@ def drain(
             for rendered in _joined(render(entries), max_bytes - filled):
                 for more, entries_of_more in _units(rendered, max_bytes - filled):
                     bytes_of_more = total_bytes(more)
-                    if filled + bytes_of_more > max_bytes and frames:
+                    is_too_much = filled + bytes_of_more > max_bytes or frame_count(more) > room
+                    if is_too_much and frames:
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
+                    room -= frame_count(more)
                     # There is no call between these three lines, so that no signal can interrupt
                     # them.
                     filled += bytes_of_more

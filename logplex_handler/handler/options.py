@@ -30,6 +30,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler._relay_options import RelayOptions, relay_options
 from logplex_handler.handler.arguments import Arguments, headers, is_header_value, level
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
@@ -62,6 +63,7 @@ class Options:
         source: The environment's `source=` for the formatter that is used if none is set.
         lookup: Looks up the application's streams; None if there are none.
         spool: The options of the spool; None if batches are kept only in memory.
+        relay: Where the batches of streams go; None if they go to receivers.
     """
 
     level: int
@@ -78,10 +80,24 @@ class Options:
     token_as_appname: bool
     health_interval: float | None
     spool: SpoolOptions | None
+    relay: RelayOptions | None = None
 
     @property
     def is_active(self) -> bool:
-        return self.destination is not None or self.lookup is not None
+        return any(way is not None for way in (self.destination, self.lookup, self.relay))
+
+    @property
+    def has_streams(self) -> bool:
+        return self.lookup is not None or self.relay is not None
+
+    @property
+    def cure_of_lag(self) -> str:
+        """What helps if records come faster than they are sent."""
+        if self.relay is not None:
+            return "log less, or in more processes"
+        if self.lookup is not None:
+            return f"raise `workers` (now {self.workers}), or log less"
+        return "set `compress`, or log less"
 
 
 def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, program: str) -> Options:
@@ -97,7 +113,9 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     max_batch_bytes = whole_number(
         "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, _MAX_BATCH_BYTES
     )
-    streams = given["streams"]
+    timeout = seconds("timeout", given["timeout"])
+    relay = relay_options(given["relay"], environ, timeout=timeout)
+    streams = given["streams"] if relay is None else None
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
@@ -133,6 +151,7 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
             else seconds("health_interval", given["health_interval"])
         ),
         spool=spool,
+        relay=relay,
     )
 
 
@@ -167,7 +186,8 @@ def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destinatio
     if url := url or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None
         return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
-    if required and given["streams"] is None:
+    has_streams = given["streams"] or given["relay"] or environ.get("LOGPLEX_RELAY")
+    if required and not has_streams:
         raise ConfigurationError("url: required, but neither url nor LOGPLEX_URL is set")
     return None
 

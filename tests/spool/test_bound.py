@@ -139,5 +139,5 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             assert numbers[-1] == 999
 
 
-def _one_by_one(frames, max_bytes, accumulator, render, *, held=0):
-    drain(frames, 0, accumulator, render, held=held)
+def _one_by_one(frames, max_bytes, accumulator, render, **options):
+    drain(frames, 0, accumulator, render, **options)
