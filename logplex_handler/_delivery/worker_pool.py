@@ -153,6 +153,11 @@ class WorkerPool:
         """Have an existing worker look at a stream at once."""
         self._news.put(stream, -math.inf)
 
+    def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
+        """Call a function that does not wait unless a task of the stream is running."""
+        with self._lock:
+            return self._scheduler.while_idle(stream, function)
+
     def stop(self) -> None:
         """Begin no more tasks. Running tasks continue to their end."""
         with self._lock:
@@ -262,7 +267,7 @@ class WorkerPool:
                 stream.drop_reports.report_locally()
             elif task.job is Job.DELIVER and stream.relay is not None:
                 with self._lock:
-                    tasks += self._scheduler.take_along(task, MAX_STREAMS - 1)
+                    tasks += self._scheduler.take_along(stream.relay.breaker, MAX_STREAMS - 1)
                 push([one.stream for one in tasks])
             elif task.job is Job.DELIVER:
                 stream.deliver(self._transports, seconds)

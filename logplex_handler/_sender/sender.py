@@ -25,6 +25,9 @@ from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 
+# Seconds after which a source that allows no request is asked again.
+_BETWEEN_LOOKS = 0.2
+
 
 @dataclass(frozen=True)
 class SenderOptions:
@@ -124,6 +127,12 @@ class Sender:
 
     def due_in(self, urgency: Urgency) -> float | None:
         """Return the seconds until the next request is due, or None if nothing waits."""
+        due_in = self._due_in(urgency)
+        if due_in is not None and self.in_flight.source.time_left() <= 0:
+            return max(due_in, _BETWEEN_LOOKS)
+        return due_in
+
+    def _due_in(self, urgency: Urgency) -> float | None:
         now = time.monotonic()
         backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:
@@ -160,14 +169,14 @@ class Sender:
             attempt.part.body,
             frames=attempt.part.number,
             frame_id=attempt.part.frame_id,
-            seconds=seconds,
+            seconds=min(seconds, self.in_flight.source.time_left()),
         )
         return self.end(attempt, answer, time.monotonic(), may_look_up=may_look_up)
 
     def begin(self) -> Attempt | None:
         """Begin to send a part, perhaps of a new batch; None if there is nothing to send."""
         part = self.in_flight.next_part()
-        if part is None:
+        if part is None or self.in_flight.source.time_left() <= 0:
             return None
         attempt = Attempt(part, part.tried, part.maybe_delivered)
         # Set before the request, because a signal may interrupt it; the answer corrects both.

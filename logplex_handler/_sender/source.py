@@ -72,6 +72,7 @@ class Lease:
         destination: The destination of the frames.
         since: When the oldest record came, on the monotonic clock.
         frames: Frames that were taken and are in no batch yet.
+        parts: Instead of frames, the parts of a batch that was made before.
         frame_id: The id under which the frames are on disk; None if they are not.
         held_bytes: The memory of all taken records.
         recovered: Whether a dead process left the records.
@@ -85,6 +86,7 @@ class Lease:
     destination: Destination
     since: float = math.inf
     frames: list[Frame] = field(default_factory=list)
+    parts: list[tuple[str, list[Frame]]] = field(default_factory=list)
     frame_id: str | None = None
     held_bytes: int = 0
     recovered: bool = False
@@ -149,6 +151,13 @@ class Source:
 
     def set_hostname(self, hostname: str | None) -> None:
         """Use this hostname in packets that wait on disk, or for the disk."""
+
+    def time_left(self) -> float:
+        """Seconds that a request may take; 0 if there may be none now."""
+        return math.inf
+
+    def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
+        return self._codec.readdress(frame, old, new)
 
     def takes_own_lines(self, lease: Lease) -> bool:
         """Return whether the handler's own lines may be added to the lease."""

@@ -5,7 +5,7 @@ Goes out: entries for the streams.
 Must not know: the command line, the receiver for tests.
 
 - `_handler`, `_emitting_handler`: `LogplexHandler`, and its way of taking a record.
-- `arguments`, `options`, `_relay_options`: the arguments, and the options that they become.
+- `arguments`, `options`, `relay_options`: the arguments, and the options that they become.
 - `_pipeline`, `_inactive`: joins the parts of all other rooms, or counts drops without a URL.
 - `_sharing`: the limits of streams that share memory.
 - `_health`: the handler's metrics about itself.

@@ -27,7 +27,7 @@ from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler._sharing import shared
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.context import StreamContext
+from logplex_handler.streams.context import Relaying, StreamContext
 from logplex_handler.streams.intake import Intake
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
@@ -99,10 +99,9 @@ class Pipeline:
             on_news=self._on_news,
             is_delivering=self._is_delivering,
             make_room=self._make_room,
-            spool=self._spool,
-            disk=disk,
+            disk=None if self._spool is None or disk is None else (self._spool, disk),
             recover=self._recover,
-            relay=self._relay,
+            relaying=Relaying(sink=self._relay),
         )
         own = None
         if options.destination is not None:

@@ -30,8 +30,8 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler._relay_options import RelayOptions, relay_options
 from logplex_handler.handler.arguments import Arguments, headers, is_header_value, level
+from logplex_handler.handler.relay_options import RelayOptions, relay_options
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
@@ -155,9 +155,9 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     )
 
 
-def resolve_for_process(given: Arguments) -> Options:
+def resolve_for_process(given: Arguments, environ: Mapping[str, str] = os.environ) -> Options:
     program = str(sys.argv[0]) if sys.argv else ""
-    return resolve(given, os.environ, machine=socket.gethostname(), program=program)
+    return resolve(given, environ, machine=socket.gethostname(), program=program)
 
 
 def _limits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
@@ -20,8 +20,21 @@ from logplex_handler.streams.resolver import Resolver
 if TYPE_CHECKING:
     from logplex_handler._sender.disk_source import DiskOptions
     from logplex_handler._sender.relay import Relay
+    from logplex_handler._sender.taken_source import Hands
     from logplex_handler._spool.spool import Spool
     from logplex_handler.streams.stream import Stream
+
+
+class Relaying(NamedTuple):
+    """What streams have to do with a relay.
+
+    Attributes:
+        sink: Takes the batches of all streams that have an id; None if receivers do.
+        hands: The shipper, if records come from a relay instead of from callers.
+    """
+
+    sink: Relay | None = None
+    hands: Hands | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,7 +50,8 @@ class StreamContext:
         make_room: Has the waiting records of all streams sent at once.
         recover: Called before each request, because records that dead processes left on disk come
             first.
-        relay: Takes the batches of all streams that have an id; None if receivers do.
+        disk: The spool, and what a stream needs to know of it; None without a spool.
+        relaying: The relay that batches go to, or come from, if there is one.
     """
 
     limits: BufferLimits
@@ -54,7 +68,6 @@ class StreamContext:
     on_news: Callable[[Stream], None]
     is_delivering: Callable[[], bool]
     make_room: Callable[[], object]
-    spool: Spool | None
-    disk: DiskOptions | None
+    disk: tuple[Spool, DiskOptions] | None
     recover: Callable[[], object]
-    relay: Relay | None = None
+    relaying: Relaying

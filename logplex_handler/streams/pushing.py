@@ -13,11 +13,12 @@ MAX_STREAMS = 500
 def push(streams: Sequence[Stream]) -> None:
     """Push a batch of each of these streams, all of which go to the same relay."""
     context = streams[0].context
-    if context.relay is None:
+    sink = context.relaying.sink
+    if sink is None:
         return
     context.recover()
     try:
-        for sender in context.relay.push(stream.sender for stream in streams):
+        for sender in sink.push(stream.sender for stream in streams):
             context.lag_reports.note(sender.unhindered_lag)
     finally:
         if context.memory is not None:

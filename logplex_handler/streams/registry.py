@@ -98,7 +98,7 @@ class Registry:
 
     def _open(self, stream_id: Hashable) -> Intake:
         is_known = self._context.resolver is not None and not _is_long(stream_id)
-        if self._context.relay is not None:
+        if self._context.relaying.sink is not None:
             from logplex_handler._relay.chunk import is_relay_stream
 
             is_known = is_relay_stream(stream_id)

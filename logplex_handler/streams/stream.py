@@ -32,6 +32,7 @@ from logplex_handler.streams.resolver import Resolved
 
 if TYPE_CHECKING:
     from logplex_handler._sender.relay import Relay
+    from logplex_handler._sender.taken_source import Hands
 
 _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
@@ -76,7 +77,8 @@ class Stream:
         on_news = self._on_news
         self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
-        self.source = self._new_source()
+        hands = context.relaying.hands
+        self.source = self._new_source() if hands is None else self._taken_source(hands)
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
@@ -110,15 +112,15 @@ class Stream:
     def _new_source(self) -> Source:
         """Return a source with the spool if that can hold the stream, else one without."""
         context = self.context
-        if context.spool is not None and context.disk is not None and not self.resolution.end_cause:
+        if context.disk is not None and not self.resolution.end_cause:
             # Imported here, because it is not needed without a spool.
             from logplex_handler._sender.disk_queue import DiskQueue
             from logplex_handler._sender.disk_source import DiskSource
             from logplex_handler._spool.chunk import is_stream_id
 
             if is_stream_id(self.id):
-                queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
-                disk = context.disk
+                spool, disk = context.disk
+                queue = DiskQueue(self.id, spool, self.accumulator, context.diagnostics)
                 if self.relay is not None:
                     form = self.relay.form
                     max_bytes = min(form.max_bytes, disk.form.max_bytes)
@@ -127,10 +129,32 @@ class Stream:
         form = LeaseForm(context.sender.max_batch_bytes) if self.relay is None else self.relay.form
         return Source(self.accumulator, form, context.codec)
 
+    def _taken_source(self, hands: Hands) -> Source:
+        from logplex_handler._sender.taken_source import RelayedDrops, TakenSource
+
+        context = self.context
+        drops = self.drop_reports = RelayedDrops(self.accumulator, context.diagnostics)
+        return TakenSource(
+            self.accumulator,
+            LeaseForm(context.sender.max_batch_bytes),
+            context.codec,
+            hands,
+            drops,
+            lambda: self.resolution.end_cause,
+        )
+
+    def put_back(self, seconds: float) -> None:
+        """Have the relay hand its batch out again after so many seconds."""
+        from logplex_handler._sender.taken_source import TakenSource
+
+        if isinstance(self.source, TakenSource):
+            self.in_flight.leave_batch()
+            self.source.put_back(seconds)
+
     @property
     def relay(self) -> Relay | None:
         """The relay that takes its batches; None if a receiver does."""
-        return None if self.id is None else self.context.relay
+        return None if self.id is None else self.context.relaying.sink
 
     def _on_news(self) -> None:
         self.context.on_news(self)
