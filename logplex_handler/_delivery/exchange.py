@@ -35,6 +35,8 @@ _SWEEP = 0.25
 # Seconds: a batch that is not due within the first is put back; so is one that has not been sent
 # within the second.
 _SOON, _LONG = 1.0, 10.0
+# Seconds: the longest wait of a batch that was put back before its turn came.
+_LONGEST = 30.0
 # Seconds that a stream which was put back is remembered: twice the longest wait.
 _REMEMBERED = 1200.0
 # Seconds by which a lease must outlast a request.
@@ -93,8 +95,9 @@ class Exchange:
         # Only the thread that calls `step` uses the fields below.
         self._in_hand: dict[Hashable, _InHand] = {}
         self._unsettled: list[_Told] = []
-        # Streams that were put back, which know how often they have failed.
-        self._put_back: dict[Hashable, tuple[Stream, float]] = {}
+        # Streams that were put back, which know how often they have failed; when; and the seconds
+        # that they had to wait for a turn.
+        self._put_back: dict[Hashable, tuple[Stream, float, float]] = {}
         self._take_at = self._sweep_at = 0.0
         self.is_stopping = False
 
@@ -171,7 +174,7 @@ class Exchange:
             one.done.set()
             if outcome.fate is not Fate.HELD:
                 in_hand = self._in_hand.get(stream)
-                if in_hand is not None and in_hand.taken.frame_id == outcome.taken.frame_id:
+                if in_hand is not None and in_hand.taken.lease.token == outcome.taken.lease.token:
                     del self._in_hand[stream]
                 if outcome.fate in (Fate.DONE, Fate.ENDED):
                     self._put_back.pop(stream, None)
@@ -190,29 +193,36 @@ class Exchange:
     def _put_back_in(self, one: _InHand, now: float) -> float | None:
         """Seconds after which it may be taken again; None if it is kept in hand."""
         stream = one.stream
-        if isinstance(stream.source, TakenSource) and not stream.source.has_taken:
-            # Its outcome is being settled.
-            return None
+        source = stream.source
+        if isinstance(source, TakenSource):
+            if not source.has_taken:
+                # Its outcome is being settled.
+                return None
+            if source.is_lost:
+                return 0.0
         shard = one.taken.lease.shard
         if self.is_stopping or shard in self.leaving or not self._is_held(one.taken.lease):
             return 0.0
         job = stream.next_job(Urgency.NONE)
         due_in = 0.0 if job is None else job[1]
         if due_in > _SOON:
-            self._remember(stream, now)
+            self._remember(stream, now, 0.0)
             return due_in
         breaker = stream.breaker
         is_closed = breaker is None or breaker.is_closed
         if now - one.since > (_LONG if is_closed or (job and job[0] is Job.LOOK_UP) else _SOON):
-            self._remember(stream, now)
-            return _SOON
+            # Longer each time, or many such streams would be taken and put back all the time.
+            _, _, before = self._put_back.get(stream.id, (stream, now, 0.0))
+            wait = min(max(_SOON, 2 * before), _LONGEST)
+            self._remember(stream, now, wait)
+            return wait
         return None
 
-    def _remember(self, stream: Stream, now: float) -> None:
+    def _remember(self, stream: Stream, now: float, wait: float) -> None:
         self._put_back.pop(stream.id, None)
-        self._put_back[stream.id] = stream, now
+        self._put_back[stream.id] = stream, now, wait
         # The first one was put back first. If it is not taken again, another shipper does that.
-        first, (_, since) = next(iter(self._put_back.items()))
+        first, (_, since, _) = next(iter(self._put_back.items()))
         if now - since > _REMEMBERED:
             del self._put_back[first]
 

@@ -74,9 +74,12 @@ class TakenSource(Source):
 
     Args:
         end_cause: Returns why the stream has ended; empty if it has not.
+
+    Attributes:
+        is_lost: Whether another shipper may have the batch, so that no request may be made of it.
     """
 
-    __slots__ = ("_carried", "_drops", "_end_cause", "_hands", "_is_lost", "_taken", "_tried")
+    __slots__ = ("_carried", "_drops", "_end_cause", "_hands", "_taken", "_tried", "is_lost")
 
     def __init__(
         self,
@@ -96,14 +99,13 @@ class TakenSource(Source):
         self._carried = (0, 0)
         # Whether a request may have been made of what was taken.
         self._tried = False
-        # Whether another shipper has the batch.
-        self._is_lost = False
+        self.is_lost = False
 
     def offer(self, taken: Taken) -> None:
         """Have this delivered. What was offered before is settled or put back."""
         self._taken = taken
         self._tried = taken.again
-        self._is_lost = False
+        self.is_lost = False
         self._carried = (0, 0)
         self._drops.untold, self._drops.told = Counter(taken.untold), {}
         self._accumulator.count_recovered(_records(frames for _, frames in taken.requests))
@@ -136,7 +138,7 @@ class TakenSource(Source):
         return 0.0 if self._taken is None else self._taken.waited
 
     def time_left(self) -> float:
-        if self._taken is None or self._is_lost:
+        if self._taken is None or self.is_lost:
             return 0.0
         seconds = self._hands.time_left(self._taken.lease)
         return seconds if seconds >= _MIN_REQUEST else 0.0
@@ -170,7 +172,7 @@ class TakenSource(Source):
         if self._hands.settle_now(held):
             self._taken = held.rest
         else:
-            self._is_lost = True
+            self.is_lost = True
 
     def forget(self, lease: Lease) -> None:
         taken, self._taken = self._taken, None

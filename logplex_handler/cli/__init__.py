@@ -10,7 +10,8 @@ Must not know: nothing, but no other room may know it.
 - `_configuration`: the configuration of commands by arguments and environment.
 - `_sizing`: the arithmetic of `size`.
 - `_line_reader`, `_stop_request`: input lines, and signals.
-- `_reachability`, `_wording`: the steps of `check`, and errors in the command line's words.
+- `_reachability`, `_relay_health`: the steps of `check`.
+- `_wording`: errors in the command line's words.
 """
 
 from logplex_handler.cli._main import main

@@ -22,6 +22,7 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.cli._configuration import configured
 from logplex_handler.cli._reachability import Finding, Proxy, connected
+from logplex_handler.cli._relay_health import findings as of_relay
 from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler.diagnosis import diagnose
@@ -82,6 +83,10 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield options
         return
     destination = options.destination
+    if options.relay is not None:
+        yield from of_relay(options.relay)
+        if destination is None:
+            return
     if destination is None:
         cure = (
             "Set it to the stream's URL, https://token:TOKEN@HOST/logs; "

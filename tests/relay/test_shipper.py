@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -322,64 +321,3 @@ def test_what_a_killed_shipper_had_in_hand_is_sent_again_under_the_same_id(serve
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"more {n}"] for n in range(20)}
         assert sums(engine)[0]["retaken"] > 0
-
-
-def run(*arguments, **environ):
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(**environ),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_what_a_shipper_needs_is_asked_for_by_name(server, tmp_path):
-    for arguments, environ, words in [
-        ((), {}, b"LOGPLEX_RELAY: is not set"),
-        ((), {"LOGPLEX_RELAY": server.url}, b"LOGPLEX_STREAMS: is not set"),
-        (("--relay", "http://:secret@x"), {}, b"LOGPLEX_RELAY: the URL must begin with redis://"),
-        (("--relay", server.url, "--streams", "no:such"), {}, b"no:such raises ModuleNotFound"),
-    ]:
-        ended = run("ship", *arguments, **environ)
-        assert (ended.returncode, ended.stdout) == (2, b"")
-        assert words in ended.stderr
-        assert b"secret" not in ended.stderr
-
-
-def test_a_shipper_refuses_an_engine_that_evicts(server):
-    with server.client as client:
-        client.config_set("maxmemory-policy", "allkeys-lru")
-        try:
-            ended = run("ship", "--relay", server.url, "--streams", "os:environ")
-        finally:
-            client.config_set("maxmemory-policy", "noeviction")
-    assert ended.returncode == 2
-    assert b"evicts" in ended.stderr
-
-
-def test_the_command_relay_shows_the_books(server, engine):
-    Producer().push(engine, "acme", "one", "two")
-    leases = engine.acquire([0, 1], "a shipper")
-    ended = run("relay", LOGPLEX_RELAY=server.url)
-    assert ended.returncode == 0
-    assert re.search(rb"a shipper +2 ", ended.stdout)
-    assert b"2 lines were pushed" in ended.stdout
-    assert b"The books balance." in ended.stdout
-    ended = run("relay", "--relay", server.url, "--json")
-    found = json.loads(ended.stdout)
-    assert (found["pushed"], found["waiting"], found["balances"]) == (2, 2, True)
-    assert [one["owner"] for one in found["shards"]][:3] == ["a shipper", "a shipper", None]
-    engine.release(leases)
-    with server.client as client:
-        client.hincrby("lp:{0}:books", "pushed", 1)
-    ended = run("relay", "--relay", server.url)
-    assert ended.returncode == 1
-    assert b"DO NOT balance" in ended.stdout
-
-
-def test_the_command_relay_says_that_the_relay_is_away():
-    ended = run("relay", "--relay", "redis://:secret@127.0.0.1:1")
-    assert ended.returncode == 1
-    assert b"the relay is away" in ended.stderr
-    assert b"secret" not in ended.stderr
