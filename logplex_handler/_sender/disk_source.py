@@ -8,6 +8,7 @@ URL nor token.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 import uuid
@@ -213,6 +214,8 @@ class DiskSource(Source):
     def _first_that_fit(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The first chunks, with as many frames as may be taken at a time; at least one chunk."""
         room = self._form.max_frames
+        if room == sys.maxsize:
+            return list(chunks)
         fitting: list[Chunk] = []
         for chunk in chunks:
             room -= frame_count(chunk.frames)

@@ -227,7 +227,9 @@ def drain(
         max_frames: The limit for the number of frames, in the same way.
     """
     filled = total_bytes(frames)
-    room = max_frames - frame_count(frames)
+    # Frames are counted only where they are limited.
+    is_limited = max_frames < sys.maxsize
+    room = max_frames - frame_count(frames) if is_limited else max_frames
     done = 0
     paused_at = time.perf_counter()
     is_more = True
@@ -246,12 +248,12 @@ def drain(
             for rendered in _joined(render(entries), max_bytes - filled):
                 for more, entries_of_more in _units(rendered, max_bytes - filled):
                     bytes_of_more = total_bytes(more)
-                    is_too_much = filled + bytes_of_more > max_bytes or frame_count(more) > room
-                    if is_too_much and frames:
+                    number = frame_count(more) if is_limited else 0
+                    if (filled + bytes_of_more > max_bytes or number > room) and frames:
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
-                    room -= frame_count(more)
+                    room -= number
                     # There is no call between these three lines, so that no signal can interrupt
                     # them.
                     filled += bytes_of_more

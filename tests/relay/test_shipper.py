@@ -20,6 +20,7 @@ from logplex_handler.cli._configuration import configured
 from tests.commands import COMMAND, environment
 from tests.logs import logging_to, wait_until
 from tests.relay.chunks import Producer
+from tests.relay.servers import RedisServer
 from tests.servers import TOKEN, accept, answer, hang, serving, texts
 
 PATIENCE = 20
@@ -321,3 +322,69 @@ def test_what_a_killed_shipper_had_in_hand_is_sent_again_under_the_same_id(serve
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"more {n}"] for n in range(20)}
         assert sums(engine)[0]["retaken"] > 0
+
+
+def test_a_frozen_shipper_that_wakes_up_changes_nothing(server, engine, ship):
+    """Another one has taken over, and each line is under one id, and once in the books."""
+    entered, may_end = threading.Event(), threading.Event()
+
+    def slow(connection):
+        entered.set()
+        may_end.wait(PATIENCE)
+        accept(connection)
+
+    with serving(slow) as receiver:
+        first = ship(receiver)
+        producer = Producer()
+        for number in range(10):
+            producer.push(engine, number, f"line {number}")
+        assert entered.wait(PATIENCE)
+        first.send_signal(signal.SIGSTOP)
+        receiver.steps[:] = [accept]
+        may_end.set()
+        second = ship(receiver)
+        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        for number in range(10):
+            producer.push(engine, number, f"more {number}")
+        first.send_signal(signal.SIGCONT)
+        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        half = engine.shards // 2
+        assert wait_until(
+            lambda: (shards_of(engine, first), shards_of(engine, second)) == (half, half), PATIENCE
+        )
+        lines = lines_of(receiver)
+        assert lines == {str(n): [f"line {n}", f"more {n}"] for n in range(10)}
+        found, dropped = sums(engine)
+        assert (found["delivered"], dropped) == (20, {})
+
+
+def test_lines_are_delivered_though_the_engine_is_killed_meanwhile(relay_server, tmp_path):
+    """It keeps what it has acknowledged; producers and shippers wait for it."""
+    server = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always")
+    streams = {}
+    try:
+        with (
+            serving(accept) as receiver,
+            shipping(server, streams),
+            logging_to(None, relay=server.url) as (logger, handler),
+        ):
+            streams |= {f"c{number}": url_of(receiver, f"c{number}") for number in range(10)}
+            for round_ in range(3):
+                for number in range(100):
+                    extra = {"logplex_stream": f"c{number % 10}"}
+                    logger.info(f"line {round_} {number}", extra=extra)
+                if round_ == 1:
+                    assert handler.flush(PATIENCE)
+                    server.kill()
+                    server.start()
+            assert wait_until(lambda: handler.flush(PATIENCE), PATIENCE)
+            assert handler.stats().relayed == 300
+            engine = RedisEngine(server.url)
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+            engine.close()
+            lines = lines_of(receiver)
+            for number in range(10):
+                expected = [f"line {r} {n}" for r in range(3) for n in range(number, 100, 10)]
+                assert lines[f"c{number}"] == expected
+    finally:
+        server.kill()
