@@ -71,6 +71,7 @@ class Exchange:
     Attributes:
         leases: By shard. Another thread replaces it.
         leaving: The shards to give back as soon as nothing of them is in hand.
+        taken_over: Batches taken that were taken before.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Exchange:
         # that they had to wait for a turn.
         self._put_back: dict[Hashable, tuple[Stream, float, float]] = {}
         self._take_at = self._sweep_at = 0.0
+        self.taken_over = 0
+        self._max_wait = 0.0
         self.is_stopping = False
 
     # For streams, in the threads that deliver.
@@ -126,6 +129,15 @@ class Exchange:
     def shards_in_hand(self) -> set[int]:
         # Copied in one step, as another thread changes it.
         return {one.taken.lease.shard for one in list(self._in_hand.values())}
+
+    def max_wait(self) -> float:
+        """Seconds that chunks have waited at most that were taken since the last call."""
+        longest, self._max_wait = self._max_wait, 0.0
+        return longest
+
+    @property
+    def fill_ratio(self) -> float:
+        return len(self._in_hand) / self._most
 
     @property
     def is_empty(self) -> bool:
@@ -262,6 +274,8 @@ class Exchange:
         elif not (taken.untold or taken.requests):
             self.settle(Outcome(taken))
         elif isinstance(stream.source, TakenSource):
+            self.taken_over += taken.again
+            self._max_wait = max(self._max_wait, taken.waited)
             self._in_hand[taken.stream] = _InHand(stream, taken, now)
             stream.source.offer(taken)
             self._pool.wake(stream)

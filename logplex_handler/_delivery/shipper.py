@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
@@ -29,6 +30,7 @@ from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.sender import SenderOptions
 from logplex_handler._transport.transport import TransportOptions, TransportPool
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.stats import Stats
 from logplex_handler.streams.context import Relaying, StreamContext
@@ -47,6 +49,7 @@ class ShipperOptions:
     Attributes:
         flush_interval: Seconds that a stream's first chunk waits for more.
         workers: Requests at the same time.
+        destination: Where the shipper's own lines go; None if it has none.
     """
 
     flush_interval: float
@@ -55,6 +58,7 @@ class ShipperOptions:
     max_batch_bytes: int
     transport: TransportOptions
     resolver: Resolver
+    destination: Destination | None = None
 
 
 class Shipper:
@@ -96,7 +100,12 @@ class Shipper:
             recover=lambda: None,
             relaying=Relaying(hands=self),
         )
-        self._registry = Registry(context, None)
+        self._codec = codec
+        self._own: Stream | None = None
+        if options.destination is not None:
+            self._own = Stream(None, context)
+            self._own.fix(options.destination)
+        self._registry = Registry(context, self._own)
         self._pool = WorkerPool(
             Scheduler(options.workers, self._registry, urgency, diagnostics),
             self._transports,
@@ -160,10 +169,36 @@ class Shipper:
     def stats(self) -> Stats:
         return self._registry.stats()
 
+    def report(self, pairs: Mapping[str, str]) -> None:
+        """Send a line of metrics to its own URL, if it has one."""
+        own = self._own
+        if own is not None and own.in_flight.destination is not None:
+            own.in_flight.add_health(self._codec.health_lines(pairs, own.in_flight.destination))
+            self._pool.wake(own)
+
+    @property
+    def requests_took(self) -> float:
+        """Seconds that all requests have taken together."""
+        return self._transports.requests_took
+
     @property
     def owned(self) -> int:
         """The number of shards that it owns."""
         return len(self._exchange.leases)
+
+    @property
+    def taken_over(self) -> int:
+        """Batches taken that were taken before, by another shipper or by this one."""
+        return self._exchange.taken_over
+
+    def max_wait(self) -> float:
+        """Seconds that chunks have waited at most that were taken since the last call."""
+        return self._exchange.max_wait()
+
+    @property
+    def fill_ratio(self) -> float:
+        """The share of the room for batches in hand that is in use, from 0 to 1."""
+        return self._exchange.fill_ratio
 
     def _serve(self) -> None:
         while not (self._exchange.is_stopping and self._exchange.is_empty):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from logplex_handler.cli._argument_types import wait, within
+from logplex_handler.cli._argument_types import seconds, wait, within
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -60,6 +60,12 @@ def add_ship(commands: Commands) -> None:
         default=16,
         metavar="NUMBER",
         help="requests at the same time (default: 16)",
+    )
+    command.add_argument(
+        "--health-interval",
+        type=seconds,
+        metavar="SECONDS",
+        help="send metrics of this shipper to LOGPLEX_URL so often (default: none)",
     )
     command.add_argument("--compress", action="store_true", help="send bodies gzipped")
     add_allow_http(command)

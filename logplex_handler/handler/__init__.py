@@ -8,7 +8,7 @@ Must not know: the command line, the receiver for tests.
 - `arguments`, `options`, `relay_options`: the arguments, and the options that they become.
 - `_pipeline`, `_inactive`: joins the parts of all other rooms, or counts drops without a URL.
 - `_sharing`: the limits of streams that share memory.
-- `_health`: the handler's metrics about itself.
+- `health`: the handler's metrics about itself.
 - `shutdown`, `uncaught`, `diagnosis`: functions for all handlers of a process, or for its loggers.
 """
 

@@ -23,8 +23,8 @@ from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.source import LeaseForm
 from logplex_handler._transport.transport import TransportPool
-from logplex_handler.handler._health import Vitals, pairs
 from logplex_handler.handler._sharing import shared
+from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.context import Relaying, StreamContext

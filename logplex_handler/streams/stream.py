@@ -77,7 +77,7 @@ class Stream:
         on_news = self._on_news
         self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
-        hands = context.relaying.hands
+        hands = None if stream_id is None else context.relaying.hands
         self.source = self._new_source() if hands is None else self._taken_source(hands)
         self.in_flight = InFlight(
             self.accumulator,

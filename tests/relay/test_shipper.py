@@ -228,12 +228,12 @@ def ship(server, tmp_path):
     (tmp_path / "shop.py").write_text(_STREAMS)
     processes = []
 
-    def ship(receiver, *options):
+    def ship(receiver, *options, **more):
         environ = {"LOGPLEX_RELAY": server.url, "LOGPLEX_STREAMS": "shop:streams"}
         environ["RECEIVER"] = url_of(receiver, "")
         process = subprocess.Popen(
             [*COMMAND, "ship", "--flush-interval", "0.05", *options],
-            env=environment(**environ),
+            env=environment(**environ, **more),
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
@@ -322,6 +322,20 @@ def test_what_a_killed_shipper_had_in_hand_is_sent_again_under_the_same_id(serve
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"more {n}"] for n in range(20)}
         assert sums(engine)[0]["retaken"] > 0
+
+
+def test_a_shipper_sends_metrics_about_itself_to_its_own_url(server, engine, ship):
+    with serving(accept) as receiver:
+        Producer().push(engine, "acme", "one", "two")
+        ship(receiver, "--health-interval", "0.05", LOGPLEX_URL=url_of(receiver, "operator"))
+        wanted = "sample#logplex_handler.delivered=2", "sample#logplex_handler.shards=64"
+        assert wait_until(
+            lambda: all(
+                any(one in line for line in lines_of(receiver).get("operator", []))
+                for one in wanted
+            )
+        )
+        assert lines_of(receiver)["acme"] == ["one", "two"]
 
 
 def test_a_frozen_shipper_that_wakes_up_changes_nothing(server, engine, ship):
