@@ -20,7 +20,7 @@ from logplex_handler.handler.relay_options import RelayOptions, relay_options
 _TIMEOUT = 2.0
 
 
-def configured(environ: Mapping[str, str] = os.environ, **given: object) -> Options:
+def configured(environ: Mapping[str, str] | None = None, **given: object) -> Options:
     """The options that a handler with these arguments takes from the environment.
 
     Raises:

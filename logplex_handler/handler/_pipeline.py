@@ -23,7 +23,7 @@ from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.source import LeaseForm
 from logplex_handler._transport.transport import TransportPool
-from logplex_handler.handler._sharing import shared
+from logplex_handler.handler._sharing import cure_of_lag, shared
 from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
@@ -92,7 +92,7 @@ class Pipeline:
             lag_reports=LagReports(
                 diagnostics,
                 sender.flush_interval,
-                options.cure_of_lag,
+                cure_of_lag(options),
             ),
             resolver=options.lookup,
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,

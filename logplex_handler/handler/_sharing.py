@@ -1,4 +1,4 @@
-"""The limits of streams that share the memory of a handler."""
+"""The limits of streams that share the memory of a handler, and what helps if they lag behind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._sender.sender import SenderOptions
+from logplex_handler.handler.options import Options
 
 # The least size of a batch, in bytes, where many streams share the memory (if half of it suffices).
 _MIN_SHARED_BATCH_BYTES = 65_536
@@ -24,3 +25,12 @@ def shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, S
         replace(limits, batch_bytes=min(limits.batch_bytes, batch_bytes)),
         replace(sender, max_batch_bytes=batch_bytes),
     )
+
+
+def cure_of_lag(options: Options) -> str:
+    """Return what helps if records come faster than they are sent."""
+    if options.relay is not None:
+        return "log less, or in more processes"
+    if options.lookup is not None:
+        return f"raise `workers` (now {options.workers}), or log less"
+    return "set `compress`, or log less"

@@ -90,15 +90,6 @@ class Options:
     def has_streams(self) -> bool:
         return self.lookup is not None or self.relay is not None
 
-    @property
-    def cure_of_lag(self) -> str:
-        """What helps if records come faster than they are sent."""
-        if self.relay is not None:
-            return "log less, or in more processes"
-        if self.lookup is not None:
-            return f"raise `workers` (now {self.workers}), or log less"
-        return "set `compress`, or log less"
-
 
 def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, program: str) -> Options:
     """Return the options of a handler on a machine, in a program with this path.
@@ -155,9 +146,14 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     )
 
 
-def resolve_for_process(given: Arguments, environ: Mapping[str, str] = os.environ) -> Options:
+def resolve_for_process(given: Arguments, environ: Mapping[str, str] | None = None) -> Options:
     program = str(sys.argv[0]) if sys.argv else ""
-    return resolve(given, environ, machine=socket.gethostname(), program=program)
+    return resolve(
+        given,
+        os.environ if environ is None else environ,
+        machine=socket.gethostname(),
+        program=program,
+    )
 
 
 def _limits(

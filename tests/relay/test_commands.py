@@ -8,8 +8,9 @@ import re
 import pytest
 
 from logplex_handler._relay.redis_engine import RedisEngine
-from tests.commands import call
-from tests.relay.chunks import Producer
+from logplex_handler._relay.values import Outcome, Settled
+from tests.commands import ROOT, call
+from tests.relay.chunks import Producer, lease_all, take
 from tests.relay.servers import RedisServer
 
 
@@ -106,3 +107,25 @@ def test_check_says_why_a_relay_cannot_be_used(relay_server, tmp_path):
         assert b"does not allow what is needed" in ended.stdout
     finally:
         server.kill()
+
+
+def test_the_user_in_the_documentation_can_do_all_that_is_needed(server):
+    page = (ROOT / "docs" / "relay.md").read_text()
+    found = re.search("^ACL SETUSER .*$", page, re.MULTILINE)
+    assert found is not None
+    with server.client as client:
+        client.execute_command(*found[0].replace("PASSWORD", "secret").split())
+        engine = RedisEngine(f"redis://logs:secret@127.0.0.1:{server.port}", shards=4)
+        engine.check()
+        Producer().push(engine, "acme", "line")
+        engine.heartbeat("shipper")
+        leases = lease_all(engine)
+        (taken,) = take(engine, leases).values()
+        assert engine.settle([Outcome(taken, delivered=1)]) == [Settled.DONE]
+        assert len(engine.renew(leases)) == 4
+        engine.release(leases)
+        engine.leave("shipper")
+        assert all(books.balances for books in engine.look())
+        assert not engine.problem
+        engine.close()
+        client.execute_command("ACL", "DELUSER", "logs")
