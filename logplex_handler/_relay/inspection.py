@@ -92,7 +92,7 @@ def _agree(client: Any, name: str, place: Place) -> None:
     found = client.get(_CONFIG)
     if found is None:
         # Whoever writes first decides.
-        found = client.execute_command("SET", _CONFIG, str(place), "NX", "GET")
+        found = client.set(_CONFIG, str(place), nx=True, get=True)
     if found is not None and found != str(place).encode():
         text = found.decode("ascii", "replace") if isinstance(found, bytes) else "something else"
         raise ConfigurationError(

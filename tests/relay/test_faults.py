@@ -227,6 +227,17 @@ def test_processes_that_do_not_agree_are_told(server, opened):
         opened([server.url, other], shards=1)
 
 
+def test_processes_that_are_the_first_ones_together_agree(server, opened, monkeypatch):
+    """Each finds nothing, and then one of them writes first."""
+    import redis
+
+    assert opened(server.url, shards=8).check()
+    monkeypatch.setattr(redis.Redis, "get", lambda client, key: None)
+    assert opened(server.url, shards=8).check()
+    with pytest.raises(ConfigurationError, match="was set up as 'format 1, 8 shards"):
+        opened(server.url, shards=4).check()
+
+
 def test_shards_are_spread_over_several_servers(start, opened):
     servers = [start(), start()]
     engine = opened(",".join(server.url for server in servers))

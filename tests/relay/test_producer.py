@@ -145,6 +145,25 @@ def test_streams_that_are_due_together_are_pushed_together(server, engine, monke
     assert pushed(engine) == 300
 
 
+def test_streams_that_fail_together_are_one_failure_of_the_engine(server, engine, monkeypatch):
+    """So it is asked again soon, however many streams wait for it."""
+    pushes = []
+
+    def away(self, chunks, **options):
+        pushes.append(len(chunks))
+        return [Pushed.AWAY] * len(chunks)
+
+    monkeypatch.setattr(RedisEngine, "push", away)
+    with logging_to_relay(server, flush_interval=600, shutdown_timeout=0) as (logger, handler):
+        for number in range(50):
+            log(logger, number, "line")
+        assert not handler.flush(0.3)
+        breaker = handler._pipeline._relay.breaker
+        assert wait_until(lambda: not breaker.is_untried)
+        assert sum(pushes) >= 50
+        assert breaker.backoff.failures <= len(pushes)
+
+
 def test_records_without_a_stream_go_to_the_handlers_own_url(server, engine):
     with logging_to_server(accept, relay=server.url) as (receiver, logger, handler):
         logger.info("own")

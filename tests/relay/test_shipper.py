@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from logplex_handler._delivery.exchange import Exchange
 from logplex_handler._delivery.shipper import Shipper, ShipperOptions
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
@@ -18,8 +19,8 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler.cli._configuration import configured
 from tests.commands import COMMAND, environment
-from tests.logs import logging_to, wait_until
-from tests.relay.chunks import Producer
+from tests.logs import holds_for, logging_to, wait_until
+from tests.relay.chunks import Producer, lease_all
 from tests.relay.servers import RedisServer
 from tests.servers import TOKEN, accept, answer, hang, serving, texts
 
@@ -138,6 +139,10 @@ def test_a_refused_line_is_found_and_told_in_its_stream(server, engine):
             assert wait_until(lambda: sums(engine)[0]["delivered"] == 20)
             notice = "count#logplex_handler.dropped=1"
             assert wait_until(lambda: any(notice.encode() in one.body for one in receiver.received))
+            assert wait_until(lambda: sums(engine)[0]["in_flight"] == 0)
+        assert sum(notice.encode() in one.body for one in receiver.received) == 1
+        # Nothing is left to be told.
+        assert engine.take(lease_all(engine)).taken == ()
         accepted = [
             text.decode()
             for one in receiver.received
@@ -213,6 +218,18 @@ def test_a_rotated_url_is_looked_up_and_an_unknown_stream_is_dropped(server, eng
         assert [one.target for one in receiver.received] == ["/old", "/new"]
         assert texts(receiver.received[1].body) == [b"one", b"two"]
     assert sums(engine)[1] == {"unknown_stream": 1}
+
+
+def test_no_request_begins_that_the_lease_may_not_outlast(server, engine, monkeypatch):
+    with serving(accept) as receiver:
+        with shipping(server, lambda customer: url_of(receiver, customer)) as shipper:
+            with monkeypatch.context() as patched:
+                patched.setattr(Exchange, "time_left", lambda self, lease: 0.5)
+                Producer().push(engine, "acme", "line")
+                assert wait_until(lambda: sums(engine)[0]["in_flight"] == 1)
+                assert holds_for(lambda: shipper.stats().requests == 0, 0.5)
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        assert lines_of(receiver) == {"acme": ["line"]}
 
 
 _STREAMS = """
