@@ -213,7 +213,9 @@ class Shipper:
             began = time.monotonic()
             try:
                 self._keep_leases()
-            except (EngineAway, ConfigurationError) as error:
+            except EngineAway as error:
+                self._diagnostics.warn("relay", f"the relay is away: {error}; tried again")
+            except ConfigurationError as error:
                 self._diagnostics.warn("relay", f"{error}; tried again")
             except Exception as error:
                 self._report(error)
