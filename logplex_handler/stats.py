@@ -17,9 +17,9 @@ class Stats:
     """The counts of one handler in one process, at one moment.
 
     The counts are of records, not of packets: a record is delivered when all its packets are, and
-    dropped if any of them is. `accepted == delivered + pending + sum(dropped.values())` holds at
-    any moment. The handler's own lines, such as drop notices, are not counted. A forked child
-    starts at zero.
+    dropped if any of them is. `accepted == delivered + relayed + pending + sum(dropped.values())`
+    holds at any moment. The handler's own lines, such as drop notices, are not counted. A forked
+    child starts at zero.
 
     Attributes:
         accepted: Records that the handler was given, whatever their outcome.
@@ -28,7 +28,7 @@ class Stats:
         dropped: Records that will not be delivered, by cause: `buffer_full`, `refused`,
             `inactive`, `closed`, `shutdown`, `format_error`, `unknown_stream`, `stream_gone`,
             `spool_lost` (the spool's file was damaged). Causes without records are left out.
-        requests: HTTP requests that were attempted.
+        requests: HTTP requests that were attempted; chunks that were pushed to a relay.
         retries: Requests that sent a batch again.
         possible_duplicates: Retries of a batch that may have arrived before, so that the receiver
             may have taken it twice.
@@ -37,6 +37,7 @@ class Stats:
         lag: Seconds since the oldest pending record was logged, or was queued if that is later; 0
             if none is pending. A sum has the greater lag. Not compared, since it changes all the
             time.
+        relayed: Records that the relay has stored.
     """
 
     accepted: int = 0
@@ -49,6 +50,7 @@ class Stats:
     bytes_sent: int = 0
     recovered: int = 0
     lag: float = field(default=0.0, compare=False)
+    relayed: int = 0
 
     def __add__(self, other: Stats) -> Stats:
         """Return the sums of the counts of two handlers or streams."""
@@ -68,6 +70,7 @@ class Stats:
             self.bytes_sent + other.bytes_sent,
             self.recovered + other.recovered,
             max(self.lag, other.lag),
+            self.relayed + other.relayed,
         )
 
     def __sub__(self, other: Stats) -> Stats:
@@ -88,6 +91,7 @@ class Stats:
             self.bytes_sent - other.bytes_sent,
             self.recovered - other.recovered,
             self.lag,
+            self.relayed - other.relayed,
         )
 
 

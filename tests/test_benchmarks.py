@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.relay.servers import PROGRAM
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -145,3 +147,18 @@ def test_requests_of_sparse_streams_are_compared():
     rows = [row.split() for row in done.stdout.splitlines()[1:]]
     assert [row[0] for row in rows] == ["urllib3", "ours", "requests", "http.client"]
     assert rows[0][2] == rows[0][4] == "1.00"
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="there is no redis-server here")
+def test_a_relay_is_compared():
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "relay.py", "--rounds=1", "--calls=1", "--streams=100"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ratio") == 3
+    assert "of a core" in done.stdout
+    assert "100 streams" in done.stdout

@@ -32,6 +32,7 @@ ORDER = """
     _buffer
     _transport
     _spool
+    _relay
     _sender
     streams
     heroku

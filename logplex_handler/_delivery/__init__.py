@@ -9,4 +9,6 @@ Must not know: formats, answers.
 - `progress`: the finished tasks, for callers that wait.
 - `flush`: flushing and closing.
 - `spool_writer`: the thread that writes to the spool.
+- `shipper`, `exchange`: delivers from a relay, in place of a handler: leases of shards, and what
+  is taken and settled.
 """

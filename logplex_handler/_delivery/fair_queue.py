@@ -30,6 +30,8 @@ class Slot(IntEnum):
     # Look-ups that have returned a usable answer.
     ANSWERED = 4
     REPORT = 5
+    # Pushed to the relay together with a request in one of the first two slots.
+    ALONG = 6
 
 
 @dataclass(eq=False)
@@ -115,6 +117,10 @@ class FairQueue:
         self._update(host, now)
         return None
 
+    def host_of(self, breaker: CircuitBreaker) -> Host:
+        """The host of a request that is in progress."""
+        return self._hosts[breaker]
+
     def pop(self, host: Host) -> Task:
         """Take the next request to the host; then `begin` or `update` must follow."""
         self._size -= 1
@@ -159,9 +165,10 @@ class FairQueue:
         breaker = host.breaker
         if not host.waiting:
             return None
-        if breaker.is_closed:
-            return now, False
-        if host.in_progress:
+        is_closed = breaker.is_closed
+        if host.in_progress and (breaker.is_exclusive or not is_closed):
             return None
+        if is_closed:
+            return now, False
         backoff = breaker.backoff.remaining(now, self._urgency.current)
         return now + backoff, not breaker.is_untried

@@ -16,6 +16,7 @@ from functools import partial
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.registry import Registry
@@ -210,6 +211,18 @@ class Scheduler:
             self._requests.update(host.breaker, now)
         return None
 
+    def take_along(self, breaker: CircuitBreaker, most: int) -> list[Task]:
+        """Begin requests to send together with one to the same host; the caller calls `end`."""
+        now = self._clock()
+        host = self._requests.host_of(breaker)
+        found: list[Task] = []
+        while host.waiting and len(found) < most:
+            task = self._requests.pop(host)
+            if self._is_still_due(task):
+                self._requests.begin(host, now)
+                found.append(self._begin(task, Slot.ALONG, now))
+        return found
+
     def _begin(self, task: Task, slot: Slot, now: float) -> Task:
         task.began = now
         self._move(task, slot)
@@ -280,6 +293,16 @@ class Scheduler:
             self._plans[task.stream] = task
         # An answered look-up is no longer given up.
         self._move(task, Slot.ANSWERED)
+        return True
+
+    def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
+        """Drop the task that waits, and call a function; False if a task of the stream runs."""
+        plan = self._plans.get(stream)
+        if isinstance(plan, Task):
+            if plan.slot is not None:
+                return False
+            del self._plans[stream]
+        function()
         return True
 
     def end(self, task: Task) -> None:

@@ -17,6 +17,7 @@ from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
+from logplex_handler.streams.pushing import MAX_STREAMS, push
 from logplex_handler.streams.stream import Job, Stream
 
 # Seconds that a worker rests after an internal error, so that it does not spin.
@@ -152,6 +153,11 @@ class WorkerPool:
         """Have an existing worker look at a stream at once."""
         self._news.put(stream, -math.inf)
 
+    def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
+        """Call a function that does not wait unless a task of the stream is running."""
+        with self._lock:
+            return self._scheduler.while_idle(stream, function)
+
     def stop(self) -> None:
         """Begin no more tasks. Running tasks continue to their end."""
         with self._lock:
@@ -256,9 +262,14 @@ class WorkerPool:
 
     def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
+        tasks = [task]
         try:
             if task.job is Job.REPORT:
                 stream.drop_reports.report_locally()
+            elif task.job is Job.DELIVER and stream.relay is not None:
+                with self._lock:
+                    tasks += self._scheduler.take_along(stream.relay.breaker, MAX_STREAMS - 1)
+                push([one.stream for one in tasks])
             elif task.job is Job.DELIVER:
                 stream.deliver(self._transports, seconds)
             else:
@@ -270,8 +281,10 @@ class WorkerPool:
         finally:
             self._busy.discard(threading.get_ident())
             with self._lock:
-                self._scheduler.end(task)
-            self.progress.note(stream)
+                for one in tasks:
+                    self._scheduler.end(one)
+            for one in tasks:
+                self.progress.note(one.stream)
             self._end_if_all_done()
 
     def _end_if_all_done(self) -> None:

@@ -9,6 +9,7 @@ Must not know: threads, other streams.
 - `in_flight`, `batch`: the batch that is being sent, and its parts.
 - `source`: takes entries from the accumulator. With a spool, `disk_source` takes its place, and
   `disk_queue` has the stream's chunks.
+- `relay`: pushes batches to a relay, in place of requests. `taken_source` takes them from there.
 - `circuit_breaker`: whether a host answers.
 - `drop_reports`, `lag_reports`: reports of drops and of late delivery.
 """

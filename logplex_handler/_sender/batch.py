@@ -99,6 +99,15 @@ class Batch:
         self._notice_refused = False
         self._start(frames, frame_id)
 
+    @classmethod
+    def of_parts(
+        cls, own: list[Frame], parts: Sequence[tuple[str, list[Frame]]], max_bytes: int
+    ) -> Batch:
+        """A batch with the parts of one that was made before, and lines of the handler's own."""
+        batch = cls(own, max_bytes)
+        batch._parts[:0] = [Part(frames, frame_id) for frame_id, frames in reversed(parts)]
+        return batch
+
     def _start(self, frames: list[Frame], frame_id: str | None = None) -> None:
         # The parts in reverse order: the last one is the next part.
         self._parts: list[Part]

@@ -25,6 +25,9 @@ class CircuitBreaker:
 
     Workers use it without a lock: at worst, a wait is shorter than it should be.
 
+    Args:
+        is_exclusive: Whether one request at a time is made even while it is closed.
+
     Attributes:
         backoff: How long it stays open.
         is_untried: Whether no request was made yet.
@@ -34,10 +37,11 @@ class CircuitBreaker:
 
     __slots__ = (
         "__weakref__", "_failing_streams", "_has_answered", "_last_failing_stream",
-        "_suspected_after", "answers", "backoff", "failed_at", "is_untried",
+        "_suspected_after", "answers", "backoff", "failed_at", "is_exclusive", "is_untried",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_exclusive: bool = False) -> None:
+        self.is_exclusive = is_exclusive
         self.backoff = NO_BACKOFF
         self.is_untried = True
         self.answers = 0

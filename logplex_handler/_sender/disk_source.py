@@ -8,6 +8,7 @@ URL nor token.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 import uuid
@@ -20,27 +21,30 @@ from logplex_handler._buffer.bounded_queue import LARGE_BATCH
 from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
-from logplex_handler._sender.source import Lease, Parts, Source, drain, held_bytes
+from logplex_handler._sender.source import (
+    Lease,
+    LeaseForm,
+    Parts,
+    Source,
+    drain,
+    held_bytes,
+    without_token,
+)
 from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.frames import Frame, OwnFrame, rewritten
-
-# Replaces a token that is a packet's appname on disk. It is as long as the longest token, so that
-# no packet becomes too long when the token replaces it again.
-_NO_TOKEN = "-" * 48
+from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten
 
 
 class DiskOptions(NamedTuple):
     """Options that the disk sources of a handler share.
 
     Attributes:
-        max_bytes: Bytes of a chunk, and of the frames that are sent at a time, unless they were
-            sent together before.
+        form: Of a chunk, and of what is sent at a time, unless that was sent together before.
         batch_frames: Frames that make a batch due.
         has_token: Whether a packet's appname is its stream's token.
     """
 
-    max_bytes: int
+    form: LeaseForm
     batch_frames: int
     has_token: bool
 
@@ -53,7 +57,7 @@ class DiskSource(Source):
     def __init__(
         self, queue: DiskQueue, accumulator: Accumulator, options: DiskOptions, codec: Codec
     ) -> None:
-        super().__init__(accumulator, options.max_bytes, codec)
+        super().__init__(accumulator, options.form, codec)
         self._queue = queue
         self._options = options
         # Guards `_hostname`, `_unwritten`, `_lease`, `_queue`, and draining the accumulator,
@@ -100,7 +104,7 @@ class DiskSource(Source):
 
     def set_hostname(self, hostname: str | None) -> None:
         with self._lock:
-            old, new = _on_disk(self._hostname), _on_disk(hostname)
+            old, new = without_token(self._hostname), without_token(hostname)
             self._unwritten = self._readdressed(self._unwritten, old, new)
             self._hostname = hostname
 
@@ -114,6 +118,7 @@ class DiskSource(Source):
         since = time.monotonic() - super().age()
         with self._lock:
             chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
+            chunks = chunks and self._first_that_fit(chunks)
             if chunks is not None and _may_join(lease, chunks):
                 age = max(0.0, time.time() - chunks[0].written_at) if chunks else 0.0
                 lease.since = min(lease.since, time.monotonic() - age if chunks else since)
@@ -121,7 +126,7 @@ class DiskSource(Source):
 
     def replace(self, lease: Lease, left: Parts) -> None:
         destination = lease.destination
-        on_disk = _on_disk(destination.hostname)
+        on_disk = without_token(destination.hostname)
         parts = []
         for frame_id, frames in left:
             of_records = [frame for frame in frames if not isinstance(frame, OwnFrame)]
@@ -177,13 +182,13 @@ class DiskSource(Source):
         """Lease the chunks and, if no other chunk comes in between, frames not yet on disk."""
         frames: list[Frame] = []
         for chunk in chunks:
-            on_disk = _on_disk(chunk.hostname)
+            on_disk = without_token(chunk.hostname)
             frames += self._readdressed(chunk.frames, on_disk, lease.destination)
         stored = len(frames)
         ids = [chunk.id for chunk in chunks]
         frame_id = chunks[0].frame_id if chunks else None
         if frame_id is None:
-            frame_id = str(uuid.uuid4())
+            frame_id = self.new_id() or str(uuid.uuid4())
             try:
                 is_all = sum([chunk.records for chunk in chunks]) == self._queue.written
                 if not self._queue.recovered and is_all:
@@ -193,7 +198,7 @@ class DiskSource(Source):
                 # A signal handler may have raised it. The drained frames are sent next.
                 self._unwritten = frames[stored:] or self._unwritten
                 raise
-            on_disk = _on_disk(self._hostname)
+            on_disk = without_token(self._hostname)
             frames[stored:] = self._readdressed(frames[stored:], on_disk, lease.destination)
         self._queue.lease(chunks)
         self._lease = lease
@@ -205,6 +210,19 @@ class DiskSource(Source):
         self._keep()
         if not self.records:
             self._queue.since = math.inf
+
+    def _first_that_fit(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The first chunks, with as many frames as may be taken at a time; at least one chunk."""
+        room = self._form.max_frames
+        if room == sys.maxsize:
+            return list(chunks)
+        fitting: list[Chunk] = []
+        for chunk in chunks:
+            room -= frame_count(chunk.frames)
+            if fitting and room < 0:
+                break
+            fitting.append(chunk)
+        return fitting
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
         """Add records that are not on disk yet: frames that could not be written, or entries."""
@@ -244,8 +262,15 @@ class DiskSource(Source):
         return True
 
     def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
-        render = partial(self._codec.render, destination=_on_disk(self._hostname))
-        drain(frames, max_bytes, self._accumulator, render, held=self._leased_bytes)
+        render = partial(self._codec.render, destination=without_token(self._hostname))
+        drain(
+            frames,
+            max_bytes,
+            self._accumulator,
+            render,
+            held=self._leased_bytes,
+            max_frames=self._form.max_frames,
+        )
 
     def _keep(self) -> None:
         """Report to the accumulator how much memory is held here."""
@@ -259,10 +284,6 @@ class DiskSource(Source):
         if not frames or (old.hostname == new.hostname and not self._options.has_token):
             return frames
         return rewritten(frames, lambda frame: self._codec.readdress(frame, old, new))
-
-
-def _on_disk(hostname: str | None) -> Destination:
-    return Destination("", "", _NO_TOKEN, hostname)
 
 
 def _may_join(lease: Lease, chunks: Sequence[Chunk]) -> bool:

@@ -64,7 +64,7 @@ class InFlight:
         if self._sending is not None:
             batch, lease = self._sending
             old = lease.destination
-            batch.rewrite(lambda frame: self._codec.readdress(frame, old, destination))
+            batch.rewrite(lambda frame: self.source.readdress(frame, old, destination))
             lease.destination = destination
         self.destination = destination
         self.source.set_hostname(destination.hostname)
@@ -130,11 +130,13 @@ class InFlight:
         finally:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
-            if frames:
-                batch = Batch(frames, self._max_bytes, lease.frame_id)
+            if lease.parts:
+                self._sending = (Batch.of_parts(frames, lease.parts, self._max_bytes), lease)
+            elif frames:
+                frame_id = lease.frame_id or self.source.new_id()
+                batch = Batch(frames, self._max_bytes, frame_id)
                 # A body that is too long for a receiver is sent in parts, with other ids.
-                is_cut = bool(lease.frame_id) and batch.left[0][0] != lease.frame_id
-                lease.is_outdated = is_cut
+                lease.is_outdated = bool(frame_id) and batch.left[0][0] != frame_id
                 self._sending = (batch, lease)
             self._is_filling = False
 
@@ -214,14 +216,15 @@ class InFlight:
     def _end(self, batch: Batch, lease: Lease) -> None:
         # The lease is kept until the source has forgotten it, because only the lease knows the
         # chunks.
+        self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
         self.source.forget(lease)
         self._sending = None
-        self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
         self._accumulator.settle(
             delivered=lease.delivered, dropped=lease.dropped, recovered=lease.recovered
         )
 
     def _settle_some(self, batch: Batch, lease: Lease, delivered: int, dropped: int) -> None:
+        lease.delivered, lease.dropped = delivered, dropped
         self.source.replace(lease, batch.left)
         lease.is_outdated = False
         self._accumulator.settle(
@@ -232,6 +235,11 @@ class InFlight:
         """Discard the batch and all waiting records, because the stream has ended."""
         self._sending = None
         self.source.discard()
+
+    def leave_batch(self) -> None:
+        """Forget the batch, which its source has taken back."""
+        self._sending = None
+        self._drop_reports.end_stream_notice(delivered=False)
 
     def persist(self) -> int | None:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""

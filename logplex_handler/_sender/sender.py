@@ -11,9 +11,11 @@ import math
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._sender import retry_policy
+from logplex_handler._sender.batch import Part
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import Urgency, next_batch_due_in
 from logplex_handler._sender.in_flight import InFlight
@@ -22,6 +24,9 @@ from logplex_handler._transport.answer import Answer
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
+
+# Seconds after which a source that allows no request is asked again.
+_BETWEEN_LOOKS = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,19 @@ class SenderOptions:
     max_batch_bytes: int
 
 
+class Attempt(NamedTuple):
+    """A part that is being sent, and what was known of it before."""
+
+    part: Part
+    tried: bool
+    maybe_delivered: bool
+
+
 class Sender:
     """The sender of one stream's batches, one request at a time.
 
     Attributes:
+        name: The stream's id.
         backoff: The wait after failures of this stream alone; the circuit breaker of its host has
             its own.
         breaker: The circuit breaker of the destination's host; None without a destination.
@@ -53,14 +67,14 @@ class Sender:
 
     __slots__ = (
         "_answers_before", "_bytes_sent", "_diagnostics", "_failures", "_flush_interval",
-        "_hindered_at", "_name", "_possible_duplicates", "_requests", "_retries", "backoff",
-        "breaker", "in_flight", "problem", "sent_at", "set_aside_since",
+        "_hindered_at", "_possible_duplicates", "_requests", "_retries", "backoff",
+        "breaker", "in_flight", "name", "problem", "sent_at", "set_aside_since",
     )  # fmt: skip
 
     def __init__(
         self, name: Hashable, in_flight: InFlight, flush_interval: float, diagnostics: Diagnostics
     ) -> None:
-        self._name = name
+        self.name = name
         self.in_flight = in_flight
         self._flush_interval = flush_interval
         self._diagnostics = diagnostics
@@ -113,6 +127,12 @@ class Sender:
 
     def due_in(self, urgency: Urgency) -> float | None:
         """Return the seconds until the next request is due, or None if nothing waits."""
+        due_in = self._due_in(urgency)
+        if due_in is not None and self.in_flight.source.time_left() <= 0:
+            return max(due_in, _BETWEEN_LOOKS)
+        return due_in
+
+    def _due_in(self, urgency: Urgency) -> float | None:
         now = time.monotonic()
         backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:
@@ -140,21 +160,45 @@ class Sender:
             The decision about the answer, or None if there was nothing to send. If the URL must be
             looked up again, the stream's `Resolution` does so.
         """
-        part = self.in_flight.next_part()
+        attempt = self.begin()
         destination = self.in_flight.destination
-        if part is None or destination is None:
+        if attempt is None or destination is None:
             return None
-        tried, maybe_delivered = part.tried, part.maybe_delivered
-        # Set before the request, because a signal may interrupt it; the answer corrects both.
-        part.tried = part.maybe_delivered = True
         answer = transport.post(
             destination,
-            part.body,
-            frames=part.number,
-            frame_id=part.frame_id,
-            seconds=seconds,
+            attempt.part.body,
+            frames=attempt.part.number,
+            frame_id=attempt.part.frame_id,
+            seconds=min(seconds, self.in_flight.source.time_left()),
         )
-        self.sent_at = time.monotonic()
+        return self.end(attempt, answer, time.monotonic(), may_look_up=may_look_up)
+
+    def begin(self) -> Attempt | None:
+        """Begin to send a part, perhaps of a new batch; None if there is nothing to send."""
+        part = self.in_flight.next_part()
+        if part is None or self.in_flight.source.time_left() <= 0:
+            return None
+        attempt = Attempt(part, part.tried, part.maybe_delivered)
+        # Set before the request, because a signal may interrupt it; the answer corrects both.
+        part.tried = part.maybe_delivered = True
+        return attempt
+
+    def end(
+        self,
+        attempt: Attempt,
+        answer: Answer,
+        now: float,
+        *,
+        may_look_up: bool = False,
+        host_failed: bool | None = None,
+    ) -> Decision:
+        """Do what follows from the answer, which came now; return what that was.
+
+        Args:
+            host_failed: Whether the host itself fails, if the circuit breaker knows the answer.
+        """
+        part, tried, maybe_delivered = attempt
+        self.sent_at = now
         part.tried, part.maybe_delivered = tried or answer.was_tried, answer.maybe_delivered
         if answer.was_tried:
             self._requests += 1
@@ -164,7 +208,7 @@ class Sender:
         situation = Situation(
             may_look_up=may_look_up,
             failures=self._failures,
-            host_failed=self._record_at_breaker(answer),
+            host_failed=self._record_at_breaker(answer) if host_failed is None else host_failed,
             refusal=self.in_flight.refusal,
         )
         decision = retry_policy.decide(answer, situation)
@@ -199,7 +243,7 @@ class Sender:
         if breaker is None:
             return False
         is_alone = answer.status is None and self.fails_alone
-        host_failed = not is_alone and breaker.record_answer(self._name, answer, self.sent_at)
+        host_failed = not is_alone and breaker.record_answer(self.name, answer, self.sent_at)
         if answer.status is not None:
             self._answers_before = None
         elif answer.was_tried:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.waking_queue import Backlog
@@ -37,6 +39,31 @@ _SLICE = 0.003
 _PAUSE = 0.000_05
 
 
+# Replaces a token that is the appname of a packet that is stored. It is as long as the longest
+# token, so that no packet becomes too long when the token replaces it again.
+_NO_TOKEN = "-" * 48
+
+
+def without_token(hostname: str | None = None) -> Destination:
+    """The destination of packets that are stored, on disk or in a relay."""
+    return Destination("", "", _NO_TOKEN, hostname)
+
+
+class LeaseForm(NamedTuple):
+    """How much a lease takes, and the name of its batch.
+
+    Attributes:
+        max_bytes: Bytes of the frames that are taken at a time.
+        max_frames: The number of those frames, unless one record has more.
+        new_id: Makes the frame id of a batch, which then is never parted. Default: each part of a
+            batch gets one of its own.
+    """
+
+    max_bytes: int
+    max_frames: int = sys.maxsize
+    new_id: Callable[[], str] | None = None
+
+
 @dataclass(slots=True)
 class Lease:
     """The records that a batch has taken from a source, until each of them is settled.
@@ -45,6 +72,7 @@ class Lease:
         destination: The destination of the frames.
         since: When the oldest record came, on the monotonic clock.
         frames: Frames that were taken and are in no batch yet.
+        parts: Instead of frames, the parts of a batch that was made before.
         frame_id: The id under which the frames are on disk; None if they are not.
         held_bytes: The memory of all taken records.
         recovered: Whether a dead process left the records.
@@ -58,6 +86,7 @@ class Lease:
     destination: Destination
     since: float = math.inf
     frames: list[Frame] = field(default_factory=list)
+    parts: list[tuple[str, list[Frame]]] = field(default_factory=list)
     frame_id: str | None = None
     held_bytes: int = 0
     recovered: bool = False
@@ -81,16 +110,22 @@ class Source:
     Any thread may call `spill`, `count_recovered` and `backlog`. Only the delivering thread calls
     the other methods.
 
-    Attributes:
-        max_bytes: Bytes of the frames that are taken at a time.
     """
 
-    __slots__ = ("_accumulator", "_codec", "max_bytes")
+    __slots__ = ("_accumulator", "_codec", "_form")
 
-    def __init__(self, accumulator: Accumulator, max_bytes: int, codec: Codec) -> None:
+    def __init__(self, accumulator: Accumulator, form: LeaseForm, codec: Codec) -> None:
         self._accumulator = accumulator
-        self.max_bytes = max_bytes
+        self._form = form
         self._codec = codec
+
+    @property
+    def max_bytes(self) -> int:
+        return self._form.max_bytes
+
+    def new_id(self) -> str | None:
+        """The frame id of a whole batch; None if each of its parts gets one of its own."""
+        return None if self._form.new_id is None else self._form.new_id()
 
     @property
     def is_synced(self) -> bool:
@@ -117,6 +152,13 @@ class Source:
     def set_hostname(self, hostname: str | None) -> None:
         """Use this hostname in packets that wait on disk, or for the disk."""
 
+    def time_left(self) -> float:
+        """Seconds that a request may take; 0 if there may be none now."""
+        return math.inf
+
+    def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
+        return self._codec.readdress(frame, old, new)
+
     def takes_own_lines(self, lease: Lease) -> bool:
         """Return whether the handler's own lines may be added to the lease."""
         return True
@@ -129,7 +171,14 @@ class Source:
         lease.since = min(lease.since, time.monotonic() - self.age())
         try:
             render = partial(self._codec.render, destination=lease.destination)
-            drain(lease.frames, room, self._accumulator, render, held=lease.held_bytes)
+            drain(
+                lease.frames,
+                room,
+                self._accumulator,
+                render,
+                held=lease.held_bytes,
+                max_frames=self._form.max_frames,
+            )
         finally:
             lease.held_bytes += held_bytes(lease.frames)
 
@@ -159,7 +208,13 @@ class Source:
 
 
 def drain(
-    frames: list[Frame], max_bytes: int, accumulator: Accumulator, render: Render, *, held: int = 0
+    frames: list[Frame],
+    max_bytes: int,
+    accumulator: Accumulator,
+    render: Render,
+    *,
+    held: int = 0,
+    max_frames: int = sys.maxsize,
 ) -> None:
     """Add the frames of waiting entries in order: as many as fit, and at least those of one entry.
 
@@ -169,14 +224,20 @@ def drain(
     Args:
         max_bytes: The limit for all frames together, including those already there.
         held: Memory of other frames that are being sent.
+        max_frames: The limit for the number of frames, in the same way.
     """
     filled = total_bytes(frames)
+    # Frames are counted only where they are limited.
+    is_limited = max_frames < sys.maxsize
+    room = max_frames - frame_count(frames) if is_limited else max_frames
     done = 0
     paused_at = time.perf_counter()
     is_more = True
-    while is_more:
+    while is_more and (room > 0 or not frames):
         most = min(
-            _likely_to_fit(done, filled, max_bytes), accumulator.likely_number(max_bytes - filled)
+            _likely_to_fit(done, filled, max_bytes),
+            accumulator.likely_number(max_bytes - filled),
+            max(1, room),
         )
         entries = accumulator.take(most)
         # If fewer waited, later entries are for the next batch.
@@ -187,10 +248,12 @@ def drain(
             for rendered in _joined(_rendered(render, entries), max_bytes - filled):
                 for more, entries_of_more in _units(rendered, max_bytes - filled):
                     bytes_of_more = total_bytes(more)
-                    if filled + bytes_of_more > max_bytes and frames:
+                    number = frame_count(more) if is_limited else 0
+                    if (filled + bytes_of_more > max_bytes or number > room) and frames:
                         return
                     if not more:
                         accumulator.settle(dropped=1, cause="format_error", through=False)
+                    room -= number
                     # There is no call between these three lines, so that no signal can interrupt
                     # them.
                     filled += bytes_of_more

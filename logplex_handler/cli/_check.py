@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import logging
 import os
 import sys
@@ -16,19 +15,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from itertools import chain
-from typing import cast
 from urllib.parse import urlsplit
 
 from logplex_handler._transport.transport import Transport
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
+from logplex_handler.cli._configuration import configured
 from logplex_handler.cli._reachability import Finding, Proxy, connected
+from logplex_handler.cli._relay_health import findings as of_relay
 from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
-from logplex_handler.handler import LogplexHandler
-from logplex_handler.handler.arguments import Arguments
 from logplex_handler.handler.diagnosis import diagnose
-from logplex_handler.handler.options import Options, resolve_for_process
+from logplex_handler.handler.options import Options
 from logplex_handler.receiver.terminal import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
@@ -87,6 +85,10 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
         yield options
         return
     destination = options.destination
+    if options.relay is not None:
+        yield from of_relay(options.relay)
+        if destination is None:
+            return
     if destination is None:
         cure = (
             "Set it to the stream's URL, https://token:TOKEN@HOST/logs; "
@@ -114,11 +116,8 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 def _configured(arguments: argparse.Namespace) -> Options | Finding:
     """Return the options that a handler takes from the environment."""
-    parameters = inspect.signature(LogplexHandler).parameters
-    given = {name: parameter.default for name, parameter in parameters.items()}
-    given |= {"timeout": arguments.timeout, "allow_http": arguments.allow_http}
     try:
-        return resolve_for_process(cast(Arguments, given))
+        return configured(timeout=arguments.timeout, allow_http=arguments.allow_http)
     except ConfigurationError as error:
         variable, problem = in_words(error)
         cure = f"Correct {variable}."

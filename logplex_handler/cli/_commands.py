@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from logplex_handler._process.version import __version__
 from logplex_handler.cli._argument_types import failure, pattern, port, seconds, share, wait, within
+from logplex_handler.cli._relay_arguments import add_allow_http, add_relay, add_ship
 from logplex_handler.cli._size import add_arguments as add_size_arguments
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -30,6 +31,13 @@ logplex-handler send --follow /var/log/myapp.log""",
 logplex-handler check
 logplex-handler check --no-line                                 # sends nothing
 logplex-handler check --logger shop.orders --setup shop.settings""",
+    "ship": """\
+logplex-handler ship --streams shop.logs:streams                # LOGPLEX_RELAY has the URL
+logplex-handler ship --streams shop.logs:streams --flush-interval 5 --workers 32
+shipper: logplex-handler ship                                   # in a Procfile""",
+    "relay": """\
+logplex-handler relay
+logplex-handler relay --json""",
     "size": """\
 logplex-handler size --customers 50000 --lines-per-second 0.1 --processes 20
 logplex-handler size --customers 1 --lines-per-second 2000 --latency 200ms --outage 1h""",
@@ -61,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_send(commands)
     _add_check(commands)
+    add_ship(commands)
+    add_relay(commands)
     _add_receive(commands)
     _add_replay(commands)
     add_size_arguments(
@@ -78,14 +88,6 @@ def parser() -> argparse.ArgumentParser:
         command.epilog = f"examples:\n{textwrap.indent(_EXAMPLES[name], '  ')}"
         command.description = textwrap.fill(command.description or "", 78)
     return main
-
-
-def _add_allow_http(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--allow-http",
-        action="store_true",
-        help="accept an http:// URL of another machine, which sends the token unencrypted",
-    )
 
 
 def _add_demo(commands: _Commands) -> None:
@@ -139,7 +141,7 @@ def _add_send(commands: _Commands) -> None:
         help="drop the oldest lines when their memory is full, instead of making the input wait",
     )
     command.add_argument("--compress", action="store_true", help="send bodies gzipped")
-    _add_allow_http(command)
+    add_allow_http(command)
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print the counts even if all is well"
     )
@@ -153,7 +155,7 @@ def _add_check(commands: _Commands) -> None:
         "TLS and the credentials, and sends one test line. The exit status is 1 if logs would not "
         "arrive. The token is never shown.",
     )
-    _add_allow_http(command)
+    add_allow_http(command)
     command.add_argument("--no-line", action="store_true", help="send no test line")
     command.add_argument(
         "--logger",
@@ -271,7 +273,7 @@ def _add_replay(commands: _Commands) -> None:
         "unchanged.",
     )
     command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
-    _add_allow_http(command)
+    add_allow_http(command)
     command.add_argument(
         "--speed",
         type=wait,

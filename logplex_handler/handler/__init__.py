@@ -5,9 +5,10 @@ Goes out: entries for the streams.
 Must not know: the command line, the receiver for tests.
 
 - `_handler`, `_emitting_handler`: `LogplexHandler`, and its way of taking a record.
-- `arguments`, `options`: the arguments, and the options that they become.
+- `arguments`, `options`, `relay_options`: the arguments, and the options that they become.
 - `_pipeline`, `_inactive`: joins the parts of all other rooms, or counts drops without a URL.
-- `_health`: the handler's metrics about itself.
+- `_sharing`: the limits of streams that share memory.
+- `health`: the handler's metrics about itself.
 - `shutdown`, `uncaught`, `diagnosis`: functions for all handlers of a process, or for its loggers.
 """
 

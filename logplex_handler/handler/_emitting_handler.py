@@ -47,7 +47,7 @@ class EmittingHandler(logging.Handler):
             max_bytes=options.accumulator.max_bytes,
         )
         # Whether a record may name a stream; the value in the list may change at any time.
-        self._may_name_stream = ever_used if options.lookup is None else [True]
+        self._may_name_stream = [True] if options.has_streams else ever_used
         self._diagnostics = Diagnostics()
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.

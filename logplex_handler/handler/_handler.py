@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from logplex_handler._process.contexts import in_empty_context
@@ -123,6 +123,14 @@ class LogplexHandler(EmittingHandler):
             `max_buffer_bytes` and `on_full` apply to further records. Default: 256 MiB.
         spool_interval: Seconds after which waiting records are written to the spool; a crash loses
             the records that were logged since. Default: 0.1.
+        relay: The URL of a Redis or Valkey, `rediss://:PASSWORD@HOST:PORT`, or the URLs of several,
+            to which streams are written instead of to receivers; `logplex-handler ship` delivers
+            them from there (`docs/relay.md`). `streams` is then not used, and `url`, if there is
+            one, has the records that name no stream. A stream's id must be a string or a 64-bit
+            integer. It needs `pip install 'logplex-handler[relay]'`. Default: `LOGPLEX_RELAY`
+            (several with commas between them), else there is no relay. `LOGPLEX_RELAY_CA` is the
+            path of a file with the certificates that sign the server's, and
+            `LOGPLEX_RELAY_SHARDS` the number of shards if that is not 64.
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names the option, and
@@ -161,6 +169,7 @@ class LogplexHandler(EmittingHandler):
         spool: str | os.PathLike[str] | None = None,
         max_spool_bytes: int = 256 * 1024 * 1024,
         spool_interval: float = 0.1,
+        relay: str | Sequence[str] | None = None,
     ) -> None:
         given = Arguments(
             url=url,
@@ -192,6 +201,7 @@ class LogplexHandler(EmittingHandler):
             spool=spool,
             max_spool_bytes=max_spool_bytes,
             spool_interval=spool_interval,
+            relay=relay,
         )
         problem = ""
         try:
@@ -210,11 +220,11 @@ class LogplexHandler(EmittingHandler):
         except BaseException as error:
             # A signal handler may have raised it.
             traceback.clear_frames(error.__traceback__)
-            del given, url, headers, streams
+            del given, url, headers, streams, relay
             raise
         if problem:
             # Raised here, so that no frame of the traceback holds the URL or a header.
-            del given, url, headers, streams
+            del given, url, headers, streams, relay
             raise ConfigurationError(problem)
         all_handlers.add(self)
 
@@ -264,8 +274,10 @@ class LogplexHandler(EmittingHandler):
             return "<LogplexHandler that could not be made>"
         destination = self._options.destination
         where = "inactive" if destination is None else destination.shown
-        if self._options.lookup is not None:
-            where = "streams" if destination is None else f"{where} and streams"
+        options = self._options
+        others = "streams" if options.lookup is not None else "relay" if options.relay else ""
+        if others:
+            where = others if destination is None else f"{where} and {others}"
         return f"<LogplexHandler {where} ({logging.getLevelName(self.level)})>"
 
 

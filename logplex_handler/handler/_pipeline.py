@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher, ShutdownClock
 from logplex_handler._delivery.scheduler import Scheduler
@@ -23,39 +21,25 @@ from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
-from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._sender.source import LeaseForm
 from logplex_handler._transport.transport import TransportPool
-from logplex_handler.handler._health import Vitals, pairs
+from logplex_handler.handler._sharing import cure_of_lag, shared
+from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams.context import Relaying, StreamContext
 from logplex_handler.streams.intake import Intake
 from logplex_handler.streams.registry import Registry
-from logplex_handler.streams.stream import Stream, StreamContext
+from logplex_handler.streams.stream import Stream
 
 if TYPE_CHECKING:
     from logplex_handler._delivery.spool_writer import SpoolWriter
     from logplex_handler._sender.disk_source import DiskOptions
+    from logplex_handler._sender.relay import Relay
     from logplex_handler._spool.spool import Spool
 
-# The least size of a batch, in bytes, where many streams share the memory (if half of it suffices).
-_MIN_SHARED_BATCH_BYTES = 65_536
-# No frame is longer, in bytes: a packet has at most 10,240, and an octet count.
-_MAX_FRAME_BYTES = 10_248
 # The longest wait in `close`, in seconds, for the handler's last health lines.
 _HEALTH_PATIENCE = 1.0
-
-
-def _shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, SenderOptions]:
-    """Return each stream's limits where many share the memory.
-
-    No request may take much of the memory, and no stream needs to hold more than one.
-    """
-    share = min(max(_MIN_SHARED_BATCH_BYTES, limits.max_bytes // 64), limits.max_bytes // 2)
-    batch_bytes = min(sender.max_batch_bytes, max(_MAX_FRAME_BYTES, share))
-    return (
-        replace(limits, batch_bytes=min(limits.batch_bytes, batch_bytes)),
-        replace(sender, max_batch_bytes=batch_bytes),
-    )
 
 
 class Pipeline:
@@ -73,11 +57,11 @@ class Pipeline:
         self.takes_entries = True
         self._clock = ShutdownClock(options.shutdown_timeout)
         self._diagnostics = diagnostics
-        many = options.lookup is not None
+        many = options.has_streams
         limits, sender = options.accumulator, options.sender
         self._memory: MemoryPool | None = None
         if many:
-            limits, sender = _shared(limits, sender)
+            limits, sender = shared(limits, sender)
             may_reclaim = limits.on_full == "drop_oldest"
             self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim)
         self._spool: Spool | None = None
@@ -91,10 +75,11 @@ class Pipeline:
             self._spool = Spool(options.spool)
             disk = DiskOptions(
                 # At most an eighth: a chunk and a batch together leave most of an accumulator free.
-                max_bytes=min(options.sender.max_batch_bytes, limits.max_bytes // 8),
+                form=LeaseForm(min(options.sender.max_batch_bytes, limits.max_bytes // 8)),
                 batch_frames=limits.batch_frames,
                 has_token=options.token_as_appname,
             )
+        self._relay = self._new_relay(options, sender.max_batch_bytes)
         context = StreamContext(
             limits=limits,
             memory=self._memory,
@@ -107,18 +92,16 @@ class Pipeline:
             lag_reports=LagReports(
                 diagnostics,
                 sender.flush_interval,
-                f"raise `workers` (now {options.workers}), or log less"
-                if many
-                else "set `compress`, or log less",
+                cure_of_lag(options),
             ),
             resolver=options.lookup,
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
             is_delivering=self._is_delivering,
             make_room=self._make_room,
-            spool=self._spool,
-            disk=disk,
+            disk=None if self._spool is None or disk is None else (self._spool, disk),
             recover=self._recover,
+            relaying=Relaying(sink=self._relay),
         )
         own = None
         if options.destination is not None:
@@ -128,16 +111,18 @@ class Pipeline:
         self.own_intake: Intake = self._registry.unknown.intake if own is None else own.intake
         self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
+        # A relay takes one push at a time, and is asked for nothing.
+        workers = options.workers if options.relay is None else 1
         self._worker_pool = WorkerPool(
-            Scheduler(options.workers, self._registry, urgency, diagnostics),
+            Scheduler(workers, self._registry, urgency, diagnostics),
             self._transports,
             diagnostics,
             urgency,
             # Requests to hosts that answer and to hosts that do not, look-ups that return and
             # look-ups that do not, one thread that reports drops, and one that watches the others.
-            max_workers=4 * options.workers + 2 if many else 1,
+            max_workers=4 * workers + 2 if many else 1,
             here=self.here,
-            on_end=self._leave_spool,
+            on_end=self._on_end,
         )
         self._flusher = Flusher(
             self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
@@ -162,6 +147,15 @@ class Pipeline:
         self._codec = codec
         self._started = False
         self._cancel_exit_call: Callable[[], None] | None = None
+
+    def _new_relay(self, options: Options, max_bytes: int) -> Relay | None:
+        if options.relay is None:
+            return None
+        # With redis-py, which nothing else needs.
+        from logplex_handler._sender.relay import Relay
+
+        has_token = options.token_as_appname
+        return Relay(options.relay.engine(), max_bytes, self._diagnostics, has_token=has_token)
 
     def intake(self, stream: Hashable) -> Intake:
         return self.own_intake if stream is None else self._registry.intake(stream)
@@ -283,10 +277,12 @@ class Pipeline:
     def _report_internal(self, error: Exception) -> None:
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
-    def _leave_spool(self) -> None:
+    def _on_end(self) -> None:
         """Leave the spool, so that other handlers may take over its chunks."""
         if self._spool_writer is not None:
             self._spool_writer.leave()
+        if self._relay is not None:
+            self._relay.close()
 
     def stats(self) -> Stats:
         return self._registry.stats()

@@ -7,7 +7,7 @@ import operator
 import os
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, SupportsIndex, TypedDict
 
 from logplex_handler.errors import ConfigurationError
@@ -59,6 +59,7 @@ class Arguments(TypedDict):
     spool: str | os.PathLike[str] | None
     max_spool_bytes: int
     spool_interval: float
+    relay: str | Sequence[str] | None
 
 
 def logger_of(given: logging.Logger | str | None) -> logging.Logger:

@@ -31,6 +31,7 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler.arguments import Arguments, headers, is_header_value, level
+from logplex_handler.handler.relay_options import RelayOptions, relay_options
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
@@ -60,6 +61,7 @@ class Options:
         source: The environment's `source=` for the formatter that is used if none is set.
         lookup: Looks up the application's streams; None if there are none.
         spool: The options of the spool; None if batches are kept only in memory.
+        relay: Where the batches of streams go; None if they go to receivers.
     """
 
     level: int
@@ -76,10 +78,15 @@ class Options:
     token_as_appname: bool
     health_interval: float | None
     spool: SpoolOptions | None
+    relay: RelayOptions | None = None
 
     @property
     def is_active(self) -> bool:
-        return self.destination is not None or self.lookup is not None
+        return any(way is not None for way in (self.destination, self.lookup, self.relay))
+
+    @property
+    def has_streams(self) -> bool:
+        return self.lookup is not None or self.relay is not None
 
 
 def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, program: str) -> Options:
@@ -95,7 +102,9 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
     max_batch_bytes = whole_number(
         "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, packet.MAX_BODY_BYTES
     )
-    streams = given["streams"]
+    timeout = seconds("timeout", given["timeout"])
+    relay = relay_options(given["relay"], environ, timeout=timeout)
+    streams = given["streams"] if relay is None else None
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None
     return Options(
@@ -131,12 +140,18 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
             else seconds("health_interval", given["health_interval"])
         ),
         spool=spool,
+        relay=relay,
     )
 
 
-def resolve_for_process(given: Arguments) -> Options:
+def resolve_for_process(given: Arguments, environ: Mapping[str, str] | None = None) -> Options:
     program = str(sys.argv[0]) if sys.argv else ""
-    return resolve(given, os.environ, machine=socket.gethostname(), program=program)
+    return resolve(
+        given,
+        os.environ if environ is None else environ,
+        machine=socket.gethostname(),
+        program=program,
+    )
 
 
 def _limits(
@@ -165,7 +180,8 @@ def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destinatio
     if url := url or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None
         return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
-    if required and given["streams"] is None:
+    has_streams = given["streams"] or given["relay"] or environ.get("LOGPLEX_RELAY")
+    if required and not has_streams:
         raise ConfigurationError("url: required, but neither url nor LOGPLEX_URL is set")
     return None
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.resolver import Resolved
-from logplex_handler.streams.stream import Stream, StreamContext
+from logplex_handler.streams.stream import Stream
 
 # Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
 _FORGET_AFTER = 3600.0
@@ -96,7 +97,12 @@ class Registry:
             return self._ended[state]
 
     def _open(self, stream_id: Hashable) -> Intake:
-        if self._context.resolver is None or _is_long(stream_id):
+        is_known = self._context.resolver is not None and not _is_long(stream_id)
+        if self._context.relaying.sink is not None:
+            from logplex_handler._relay.chunk import is_relay_stream
+
+            is_known = is_relay_stream(stream_id)
+        if not is_known:
             return self.unknown.intake
         with self._lock:
             if self._is_closed:

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.accumulator import Accumulator
-from logplex_handler._buffer.bounded_queue import BufferLimits
-from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.waking_queue import FIRST
-from logplex_handler._formatting.codec import Codec
-from logplex_handler._process.diagnostics import Diagnostics, records_in_words, shown
+from logplex_handler._process.diagnostics import records_in_words, shown
 from logplex_handler._process.reentrancy import current_activity
-from logplex_handler._sender.circuit_breaker import CircuitBreaker, CircuitBreakers
-from logplex_handler._sender.drop_reports import DropReports, OnDrop
+from logplex_handler._sender.circuit_breaker import CircuitBreaker
+from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.in_flight import InFlight
-from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.retry_policy import Action
-from logplex_handler._sender.sender import Sender, SenderOptions
-from logplex_handler._sender.source import Source
+from logplex_handler._sender.sender import Sender
+from logplex_handler._sender.source import LeaseForm, Source
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry import Weigh
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, OpenIntake, RejectingIntake
-from logplex_handler.streams.resolver import Resolved, Resolver
+from logplex_handler.streams.resolver import Resolved
 
 if TYPE_CHECKING:
-    from logplex_handler._sender.disk_source import DiskOptions
-    from logplex_handler._spool.spool import Spool
+    from logplex_handler._sender.relay import Relay
+    from logplex_handler._sender.taken_source import Hands
 
 _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
@@ -52,40 +48,6 @@ class Job(Enum):
     LOOK_UP = "ask the application for the URL"
 
 
-@dataclass(frozen=True, repr=False)
-class StreamContext:
-    """The dependencies that all streams of a handler share.
-
-    Attributes:
-        resolver: Looks URLs up; None without the application's `streams`.
-        weigh: The codec's method, as one object for all streams.
-        max_block: Seconds that a caller may wait for room; None if it does not wait.
-        on_news: Called with a stream that has records to deliver or drops to report.
-        is_delivering: Returns whether the calling thread delivers.
-        make_room: Has the waiting records of all streams sent at once.
-        recover: Called before each request, because records that dead processes left on disk come
-            first.
-    """
-
-    limits: BufferLimits
-    memory: MemoryPool | None
-    sender: SenderOptions
-    codec: Codec
-    weigh: Weigh
-    diagnostics: Diagnostics
-    on_drop: OnDrop | None
-    breakers: CircuitBreakers
-    lag_reports: LagReports
-    resolver: Resolver | None
-    max_block: float | None
-    on_news: Callable[[Stream], None]
-    is_delivering: Callable[[], bool]
-    make_room: Callable[[], object]
-    spool: Spool | None
-    disk: DiskOptions | None
-    recover: Callable[[], object]
-
-
 class Stream:
     """A stream of records. Callers use its intake; its jobs are done by one thread at a time.
 
@@ -96,7 +58,7 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__", "_context", "_open_intake", "accumulator", "before", "drop_reports", "id",
+        "__weakref__", "_open_intake", "accumulator", "before", "context", "drop_reports", "id",
         "in_flight", "intake", "is_retired", "resolution", "sender", "source",
     )  # fmt: skip
 
@@ -110,12 +72,13 @@ class Stream:
     ) -> None:
         self.id = stream_id
         self.before = before
-        self._context = context
+        self.context = context
         self.resolution = Resolution() if resolution is None else resolution
         on_news = self._on_news
         self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
         self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
-        self.source = self._new_source()
+        hands = None if stream_id is None else context.relaying.hands
+        self.source = self._new_source() if hands is None else self._taken_source(hands)
         self.in_flight = InFlight(
             self.accumulator,
             self.source,
@@ -138,27 +101,63 @@ class Stream:
         self.intake: Intake = self._open_intake
         # Whether the stream is retired. The registry sets it.
         self.is_retired = False
-        if self.resolution.found is not None:
+        if self.relay is not None:
+            self.resolution.state = ResolutionState.FIXED
+            self.sender.set_destination(self.relay.destination, self.relay.breaker)
+        elif self.resolution.found is not None:
             self._set_destination(self.resolution.found.destination)
         elif self.resolution.end_cause:
             self._reject_records()
 
     def _new_source(self) -> Source:
         """Return a source with the spool if that can hold the stream, else one without."""
-        context = self._context
-        if context.spool is not None and context.disk is not None and not self.resolution.end_cause:
+        context = self.context
+        if context.disk is not None and not self.resolution.end_cause:
             # Imported here, because it is not needed without a spool.
             from logplex_handler._sender.disk_queue import DiskQueue
             from logplex_handler._sender.disk_source import DiskSource
             from logplex_handler._spool.chunk import is_stream_id
 
             if is_stream_id(self.id):
-                queue = DiskQueue(self.id, context.spool, self.accumulator, context.diagnostics)
-                return DiskSource(queue, self.accumulator, context.disk, context.codec)
-        return Source(self.accumulator, context.sender.max_batch_bytes, context.codec)
+                spool, disk = context.disk
+                queue = DiskQueue(self.id, spool, self.accumulator, context.diagnostics)
+                if self.relay is not None:
+                    form = self.relay.form
+                    max_bytes = min(form.max_bytes, disk.form.max_bytes)
+                    disk = disk._replace(form=form._replace(max_bytes=max_bytes))
+                return DiskSource(queue, self.accumulator, disk, context.codec)
+        form = LeaseForm(context.sender.max_batch_bytes) if self.relay is None else self.relay.form
+        return Source(self.accumulator, form, context.codec)
+
+    def _taken_source(self, hands: Hands) -> Source:
+        from logplex_handler._sender.taken_source import RelayedDrops, TakenSource
+
+        context = self.context
+        drops = self.drop_reports = RelayedDrops(self.accumulator, context.diagnostics)
+        return TakenSource(
+            self.accumulator,
+            LeaseForm(context.sender.max_batch_bytes),
+            context.codec,
+            hands,
+            drops,
+            lambda: self.resolution.end_cause,
+        )
+
+    def put_back(self, seconds: float) -> None:
+        """Have the relay hand its batch out again after so many seconds."""
+        from logplex_handler._sender.taken_source import TakenSource
+
+        if isinstance(self.source, TakenSource):
+            self.in_flight.leave_batch()
+            self.source.put_back(seconds)
+
+    @property
+    def relay(self) -> Relay | None:
+        """The relay that takes its batches; None if a receiver does."""
+        return None if self.id is None else self.context.relaying.sink
 
     def _on_news(self) -> None:
-        self._context.on_news(self)
+        self.context.on_news(self)
 
     def fix(self, destination: Destination) -> None:
         """Send to this destination, without ever looking it up."""
@@ -166,7 +165,7 @@ class Stream:
         self._set_destination(destination)
 
     def _set_destination(self, destination: Destination) -> None:
-        self.sender.set_destination(destination, self._context.breakers[destination.host])
+        self.sender.set_destination(destination, self.context.breakers[destination.host])
 
     @property
     def breaker(self) -> CircuitBreaker | None:
@@ -177,7 +176,7 @@ class Stream:
     def look_by(self) -> float:
         """When a worker must look at the stream, on the monotonic clock; -inf means at once."""
         if self.accumulator.woken_for == FIRST and self.resolution.is_known:
-            return time.monotonic() + self._context.sender.flush_interval
+            return time.monotonic() + self.context.sender.flush_interval
         return -math.inf
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
@@ -215,23 +214,23 @@ class Stream:
         if destination is None:
             return
         may_look_up = self.resolution.may_look_up_again
-        self._context.recover()
+        self.context.recover()
         transport = pool.acquire(destination)
         try:
             decision = self.sender.deliver(transport, seconds, may_look_up=may_look_up)
             if decision is not None and decision.action is Action.ACCEPT:
-                self._context.lag_reports.note(self.sender.unhindered_lag)
+                self.context.lag_reports.note(self.sender.unhindered_lag)
             if decision is not None and decision.looks_up:
                 # The scheduler asks for the next job after this one: then, it is a look-up.
                 self.resolution.state = ResolutionState.REFUSED
         finally:
             pool.release(destination, transport)
-            if self._context.memory is not None:
-                self._context.memory.shrink_holders()
+            if self.context.memory is not None:
+                self.context.memory.shrink_holders()
 
     def look_up(self) -> Resolved | LookupFailed | None:
         """Ask the application for the URL. The answer is for `end_look_up`."""
-        resolver = self._context.resolver
+        resolver = self.context.resolver
         if resolver is None:
             return LookupFailed("there is nobody to ask")
         return self.resolution.look_up(resolver, self.id)
@@ -242,7 +241,7 @@ class Stream:
         if isinstance(found, Resolved):
             self._set_destination(found.destination)
         elif isinstance(found, LookupFailed):
-            self._context.diagnostics.warn(
+            self.context.diagnostics.warn(
                 "look-up", f"stream {shown(self.id)}: {self.resolution.problem}"
             )
         else:
@@ -254,7 +253,7 @@ class Stream:
         self.sender.discard_batch()
         left = self.accumulator.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
-        self._context.diagnostics.warn(
+        self.context.diagnostics.warn(
             cause, f"stream {shown(self.id)} {kind}: {records_in_words(left)} dropped ({cause})"
         )
 
@@ -266,7 +265,7 @@ class Stream:
 
     def _report_rejected(self) -> None:
         cause = self.resolution.end_cause
-        self._context.diagnostics.warn(cause, f"{_WHY_REJECTED[cause]} ({cause})")
+        self.context.diagnostics.warn(cause, f"{_WHY_REJECTED[cause]} ({cause})")
         # Records that `on_drop` itself logs must not cause another call of it.
         if current_activity.get() is None and self.drop_reports.count_rejected(cause):
             self._on_news()
@@ -296,7 +295,8 @@ class Stream:
         stats = replace(
             self.sender.sent,
             accepted=accepted,
-            delivered=delivered,
+            delivered=delivered if self.relay is None else 0,
+            relayed=0 if self.relay is None else delivered,
             pending=pending,
             dropped=MappingProxyType(dropped),
             recovered=self.accumulator.recovered,

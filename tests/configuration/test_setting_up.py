@@ -74,6 +74,7 @@ JSON_OPTIONS = {
     "health_interval": 3600,
     "max_spool_bytes": 1_000_000,
     "spool_interval": 0.2,
+    "relay": "redis://127.0.0.1:1",
 }
 
 

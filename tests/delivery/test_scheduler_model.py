@@ -55,6 +55,8 @@ class Backoff:
 class Breaker:
     """A host whose answers the test chooses."""
 
+    is_exclusive = False
+
     def __init__(self, name):
         self.name = name
         self.backoff = Backoff()

@@ -10,7 +10,7 @@ import pytest
 from logplex_handler import KeyValueFormatter
 from logplex_handler._sender.batch import Batch
 from logplex_handler._wire.frames import HealthFrame, OwnFrame
-from logplex_handler.handler._health import Vitals, pairs
+from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
 from tests import strict

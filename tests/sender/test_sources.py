@@ -15,7 +15,7 @@ from logplex_handler._sender.disk_source import DiskOptions, DiskSource
 from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import Action, Decision
-from logplex_handler._sender.source import Lease, Source
+from logplex_handler._sender.source import Lease, LeaseForm, Source
 from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import flattened
@@ -59,13 +59,13 @@ class Harness:
         )
         diagnostics = Diagnostics()
         if kind == "memory":
-            self.source = Source(self.accumulator, MOST, Codec())
+            self.source = Source(self.accumulator, LeaseForm(MOST), Codec())
         else:
             self.spool = Spool(SpoolOptions(self.path, 10**7, 0.1))
             self.source = DiskSource(
                 DiskQueue("a", self.spool, self.accumulator, diagnostics),
                 self.accumulator,
-                DiskOptions(max_bytes=MOST, batch_frames=10, has_token=False),
+                DiskOptions(LeaseForm(MOST), batch_frames=10, has_token=False),
                 Codec(),
             )
 

@@ -178,5 +178,5 @@ def test_frames_on_disk_that_no_receiver_takes_at_once_are_sent_in_parts(
     assert rows(spool) == []
 
 
-def _one_by_one(frames, max_bytes, accumulator, render, *, held=0):
-    drain(frames, 0, accumulator, render, held=held)
+def _one_by_one(frames, max_bytes, accumulator, render, **options):
+    drain(frames, 0, accumulator, render, **options)

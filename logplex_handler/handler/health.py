@@ -32,6 +32,8 @@ def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
     new, old = now.stats, before.stats
     sample("accepted", new.accepted - old.accepted)
     sample("delivered", new.delivered - old.delivered)
+    if new.relayed:
+        sample("relayed", new.relayed - old.relayed)
     sample("pending", new.pending)
     sample("lag", number_format.short(new.lag), "s")
     sample("dropped", sum(new.dropped.values()) - sum(old.dropped.values()))

@@ -1,0 +1,270 @@
+"""The engine on Redis or Valkey: scripts, each of which changes one shard in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from logplex_handler._relay.chunk import MAX_BODY, MAX_FRAMES, Chunk
+from logplex_handler._relay.engine import LEASE, MAX_STREAM_BYTES, MAX_TAKE, SHARDS
+from logplex_handler._relay.pushing import PushCall, PushOrder
+from logplex_handler._relay.reading import books_of, outcome_args, owner_of, taken_of
+from logplex_handler._relay.routing import TOTAL, Command, Servers, lease_key
+from logplex_handler._relay.server import Call, Problem, Server, check_installed
+from logplex_handler._relay.values import (
+    EngineAway,
+    Fleet,
+    Health,
+    Lease,
+    Outcome,
+    Pushed,
+    Settled,
+    ShardBooks,
+    Taken,
+    Takes,
+)
+from logplex_handler.errors import ConfigurationError
+
+# The names of all shippers that are alive, on the first server.
+_SHIPPERS = "lp:shippers"
+
+
+class RedisEngine:
+    """See `engine.Engine`.
+
+    Args:
+        urls: Of one server, or of several: shard k is on server k modulo their number. All
+            processes must give the same ones in the same order.
+        shards: Must be the same for all processes; the first one decides.
+        max_stream_bytes: Bytes of one stream that wait at most.
+        max_relay_bytes: Bytes of all chunks on one server. Default: 60 % of its `maxmemory`, or of
+            the machine's memory.
+        replicas: Replicas that must have what was pushed and taken before it counts. Without them,
+            one that takes over from its primary may lack the last moments: what was pushed then is
+            lost, and what was taken may be sent again under another frame id.
+        ca: The path of a file with the certificates that sign those of the servers. Default: the
+            system's.
+        timeout: Seconds that connecting may take, and each answer.
+        lease: Seconds that a lease lasts, and that a shipper counts as alive after a heartbeat.
+
+    Raises:
+        ConfigurationError: A URL or an option cannot be used, or redis-py is missing.
+    """
+
+    def __init__(
+        self,
+        urls: str | Iterable[str],
+        *,
+        shards: int = SHARDS,
+        max_stream_bytes: int = MAX_STREAM_BYTES,
+        max_relay_bytes: int | None = None,
+        replicas: int = 0,
+        ca: str | None = None,
+        timeout: float = 5.0,
+        lease: float = LEASE,
+    ) -> None:
+        check_installed()
+        self._servers = Servers(urls, shards, ca=ca, timeout=timeout, replicas=replicas)
+        self._max_stream_bytes = max_stream_bytes
+        self._max_relay_bytes = max_relay_bytes
+        self._lease = lease
+        # By the token of a lease: the number of the last call of `take`, and of the last one whose
+        # answer came.
+        self._takes: dict[str, tuple[int, int]] = {}
+        # Guards the takes: leases may be renewed and released while others are used.
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"RedisEngine({', '.join(server.name for server in self._servers)})"
+
+    @property
+    def shards(self) -> int:
+        return self._servers.shards
+
+    @property
+    def problem(self) -> str:
+        found = [f"{server.name}: {server.problem}" for server in self._servers if server.problem]
+        return ", ".join(found)
+
+    def check(self) -> tuple[Health, ...]:
+        return self._servers.check()
+
+    def push(
+        self, chunks: Sequence[Chunk], *, settled: Mapping[str, int] | None = None
+    ) -> list[Pushed]:
+        results = [Pushed.AWAY] * len(chunks)
+        order = PushOrder(chunks, self.shards, len(self._servers))
+        for index, server in enumerate(self._servers):
+            # A call of each producer in an exchange: none is made if an earlier one fails.
+            while calls := order.next_calls(index):
+                try:
+                    server.make_usable()
+                except EngineAway:
+                    order.give_up(index)
+                    break
+                made = [self._push_call(server, order, call, settled or {}) for call in calls]
+                answers = server.run(made, safely=True)
+                for call, answer in zip(calls, answers, strict=True):
+                    if isinstance(answer, Problem):
+                        failed = Pushed.FULL if answer.is_full else Pushed.AWAY
+                        for place in [*call.places, *order.give_up(index, call.producer)]:
+                            results[place] = failed
+                        continue
+                    for place, is_new in zip(call.places, answer, strict=True):
+                        results[place] = Pushed.STORED if is_new else Pushed.KNOWN
+        return results
+
+    def _push_call(
+        self, server: Server, order: PushOrder, call: PushCall, settled: Mapping[str, int]
+    ) -> Call:
+        max_bytes = self._max_relay_bytes or self._servers.max_bytes(server)
+        args: list[Any] = [
+            call.producer,
+            settled.get(call.producer, ""),
+            self._max_stream_bytes,
+            max_bytes,
+            call.shard % len(self._servers),
+            len(self._servers),
+            self.shards,
+        ]
+        order.add_args(call, args)
+        return Call("push", (lease_key(call.shard), TOTAL), args)
+
+    def heartbeat(self, shipper: str) -> Fleet:
+        answer = self._servers.first.run([Call("heartbeat", (_SHIPPERS,), (shipper, self._lease))])[
+            0
+        ]
+        if isinstance(answer, Problem):
+            raise EngineAway(f"{self._servers.first.name}: {answer.name}")
+        owners: dict[int, str | None] = {}
+        for index, server in enumerate(self._servers):
+            shards = range(index, self.shards, len(self._servers))
+            with contextlib.suppress(EngineAway):
+                tokens = server.ask("MGET", *(lease_key(shard) for shard in shards))
+                owners.update(zip(shards, map(owner_of, tokens), strict=True))
+        return Fleet(frozenset(name.decode() for name in answer), owners)
+
+    def leave(self, shipper: str) -> None:
+        with contextlib.suppress(EngineAway, ConfigurationError):
+            self._servers.first.ask("ZREM", _SHIPPERS, shipper)
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._lease * 1000)
+
+    def acquire(self, shards: Collection[int], shipper: str) -> list[Lease]:
+        # Before the engine's time, so that the lease ends here first.
+        until = time.monotonic() + self._lease
+        wanted = [Lease(shard, f"{shipper} {uuid.uuid4().hex}", shipper, until) for shard in shards]
+        answers = self._servers.run(
+            [Command(lease.shard, "acquire", (lease.token, self._lease_ms)) for lease in wanted]
+        )
+        return [lease for lease, answer in zip(wanted, answers, strict=True) if answer == 1]
+
+    def renew(self, leases: Collection[Lease]) -> list[Lease]:
+        now = time.monotonic()
+        answers = self._servers.run(
+            [Command(lease.shard, "renew", (lease.token, self._lease_ms)) for lease in leases]
+        )
+        held = []
+        for lease, answer in zip(leases, answers, strict=True):
+            if answer == 1:
+                held.append(replace(lease, until=now + self._lease))
+            elif isinstance(answer, Problem) and lease.until > time.monotonic():
+                held.append(lease)
+        return held
+
+    def release(self, leases: Collection[Lease]) -> None:
+        with contextlib.suppress(ConfigurationError):
+            self._servers.run([Command(one.shard, "release", (one.token,)) for one in leases])
+        with self._lock:
+            for lease in leases:
+                self._takes.pop(lease.token, None)
+
+    def take(
+        self,
+        leases: Collection[Lease],
+        *,
+        linger: float = 0.0,
+        max_streams: int = 64,
+        max_bytes: int = MAX_TAKE,
+    ) -> Takes:
+        room = max(1, max_bytes // max(1, len(leases)))
+        limits = linger, max_streams, room, MAX_FRAMES, MAX_BODY
+        calls = [self._next_take(lease) for lease in leases]
+        answers = self._servers.run(
+            [
+                Command(lease.shard, "take", (lease.token, *call, *limits, os.urandom(12).hex()))
+                for lease, call in zip(leases, calls, strict=True)
+            ],
+            safely=True,
+        )
+        taken: list[Taken] = []
+        lost: list[Outcome] = []
+        fenced, away = set(), set()
+        is_all = True
+        for lease, (call, _), answer in zip(leases, calls, answers, strict=True):
+            if isinstance(answer, Problem):
+                away.add(lease.shard)
+            elif answer == 0:
+                fenced.add(lease.shard)
+            else:
+                with self._lock:
+                    self._takes[lease.token] = call, call
+                is_all = is_all and answer[0] == 1
+                for found in answer[2:]:
+                    one = taken_of(lease, float(answer[1]), found)
+                    if isinstance(one, Taken):
+                        taken.append(one)
+                    else:
+                        lost.append(one)
+        self.settle(lost)
+        return Takes(tuple(taken), frozenset(fenced), frozenset(away), is_all)
+
+    def _next_take(self, lease: Lease) -> tuple[int, int]:
+        """The number of the next call of `take`, and of the last one whose answer came.
+
+        What others have taken, whose answer was lost, is due again.
+        """
+        with self._lock:
+            last, answered = self._takes.get(lease.token, (0, 0))
+            self._takes[lease.token] = last + 1, answered
+        return last + 1, answered
+
+    def settle(self, outcomes: Sequence[Outcome]) -> list[Settled]:
+        of_leases: dict[tuple[int, str], list[int]] = {}
+        for place, outcome in enumerate(outcomes):
+            lease = outcome.taken.lease
+            of_leases.setdefault((lease.shard, lease.token), []).append(place)
+        commands = []
+        for (shard, token), places in of_leases.items():
+            args: list[Any] = [token]
+            for place in places:
+                args += outcome_args(outcomes[place])
+            commands.append(Command(shard, "settle", args, (TOTAL,)))
+        answers = self._servers.run(commands)
+        results = [Settled.AWAY] * len(outcomes)
+        for places, answer in zip(of_leases.values(), answers, strict=True):
+            for number, place in enumerate(places):
+                if answer == 0:
+                    results[place] = Settled.FENCED
+                elif not isinstance(answer, Problem):
+                    results[place] = Settled.DONE if answer[number] else Settled.STALE
+        return results
+
+    def look(self) -> tuple[ShardBooks, ...]:
+        answers = self._servers.run([Command(shard, "look") for shard in range(self.shards)])
+        for shard, answer in enumerate(answers):
+            if isinstance(answer, Problem):
+                raise EngineAway(f"{self._servers.of(shard).name}: {answer.name}")
+        return tuple(books_of(shard, answer) for shard, answer in enumerate(answers))
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()

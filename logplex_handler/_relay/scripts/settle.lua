@@ -1,0 +1,100 @@
+#!lua flags=allow-oom
+-- Writes outcomes of batches to the books, and says what becomes of what is left of them.
+--
+-- KEYS: the shard's lease; the bytes of all shards under one bound.
+-- ARGV: the token; then for each batch: stream, frame id, records left before this, fate, delivered
+--       records, dropped ones by cause as JSON, drops that were told as JSON, parts, seconds.
+-- Reads and writes: q, bytes, ready, due, fly, drops, books; reads lease.
+-- Returns 0 if the lease is not the shipper's; else for each batch 1, or 0 if there is none such.
+-- Works in an engine that is full.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local now = time()
+
+local function note_told(stream, told)
+    local text = redis.call('HGET', key('drops'), stream)
+    if not text or next(told) == nil then return end
+    local left = {}
+    for cause, records in pairs(cjson.decode(text)) do
+        if records > (told[cause] or 0) then left[cause] = records - (told[cause] or 0) end
+    end
+    if next(left) == nil then
+        redis.call('HDEL', key('drops'), stream)
+    else
+        redis.call('HSET', key('drops'), stream, cjson.encode(left))
+    end
+end
+
+local function take_off(stream, batch)
+    if batch.chunks > 0 then redis.call('LTRIM', key('q:' .. stream), batch.chunks, -1) end
+    redis.call('HDEL', key('fly'), stream)
+    count('bytes', -batch.bytes)
+end
+
+-- Drops all that waits of a stream which has ended. Nobody can tell it.
+local function finish(stream, cause)
+    for _, item in ipairs(redis.call('LRANGE', key('q:' .. stream), 0, -1)) do
+        local records = numbers(item)
+        count('waiting', -records)
+        count('bytes', -#item)
+        count('dropped:' .. cause, records)
+    end
+    redis.call('DEL', key('q:' .. stream))
+    redis.call('ZREM', key('ready'), stream)
+    redis.call('ZREM', key('due'), stream)
+    for _, hash in ipairs({'bytes', 'drops'}) do redis.call('HDEL', key(hash), stream) end
+end
+
+-- Counts what is settled of a batch; the rest of it is left.
+local function settle_some(stream, batch, delivered, dropped)
+    for cause, records in pairs(dropped) do
+        records = math.min(records, batch.left)
+        batch.left = batch.left - records
+        count('in_flight', -records)
+        count_drop(stream, cause, records)
+    end
+    delivered = math.min(delivered, batch.left)
+    batch.left = batch.left - delivered
+    count('in_flight', -delivered)
+    count('delivered', delivered)
+end
+
+local function settle(stream, batch, fate, dropped, parts, seconds)
+    if fate == 'UNDONE' and batch.left ~= batch.records then fate = 'LATER' end
+    if fate == 'DONE' or fate == 'ENDED' then
+        local cause = fate == 'ENDED' and next(dropped) or 'relay_lost'
+        local left = batch.left
+        count('in_flight', -left)
+        count_drop(stream, cause, left)
+        take_off(stream, batch)
+        if fate == 'ENDED' then finish(stream, cause) else schedule(stream, now) end
+    elseif fate == 'UNDONE' then
+        redis.call('HDEL', key('fly'), stream)
+        add_bytes(stream, batch.bytes)
+        count('waiting', batch.left)
+        count('in_flight', -batch.left)
+        redis.call('ZADD', key('due'), now + seconds, stream)
+    else
+        batch.parts = parts
+        write_batch(stream, batch)
+        if fate == 'LATER' then redis.call('ZADD', key('due'), now + seconds, stream) end
+    end
+end
+
+local results = {}
+for i = 2, #ARGV, 9 do
+    local stream, id, before, fate = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+    local delivered = tonumber(ARGV[i + 4])
+    local dropped, told = cjson.decode(ARGV[i + 5]), cjson.decode(ARGV[i + 6])
+    local batch = batch_of(stream)
+    local is_known = batch and batch.id == id
+    table.insert(results, is_known and 1 or 0)
+    if is_known then
+        -- Otherwise an outcome is told again that was in the books already.
+        if batch.left == before then settle_some(stream, batch, delivered, dropped) end
+        note_told(stream, told)
+        settle(stream, batch, fate, dropped, ARGV[i + 7], tonumber(ARGV[i + 8]))
+    end
+end
+add_to_total(changes.bytes or 0)
+write_books()
+return results

@@ -1,0 +1,93 @@
+#!lua flags=allow-oom
+-- Takes a batch of each stream that is due, and writes its frame id and chunks to `fly` before.
+--
+-- KEYS: the shard's lease.
+-- ARGV: the token, the number of this call, the number of the last call whose answer has come, seconds
+--       that a stream waits for more chunks, most streams, most bytes, frames and bytes of a batch,
+--       the first 24 digits of new frame ids.
+-- Reads q, lease, drops; reads and writes: bytes, ready, due, fly, books.
+-- Returns 0 if the lease is not the shipper's; else whether it is all (1 or 0), the time, and for
+-- each stream: stream, frame id, 1 if it was taken before, records left, parts, drops, chunks...
+-- Works in an engine that is full.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local call, answered, linger = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local max_streams, room = tonumber(ARGV[5]), tonumber(ARGV[6])
+local max_frames, max_bytes, id = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local now = time()
+
+-- The oldest chunks of a stream, as many as fit into a batch.
+local function first_chunks(list)
+    local chunks, bytes, frames, records = {}, 0, 0, 0
+    -- Few at first, because they may be large.
+    local step = 1
+    while true do
+        local some = redis.call('LRANGE', list, #chunks, #chunks + step - 1)
+        for _, item in ipairs(some) do
+            local of_records, of_frames = numbers(item)
+            local fits = bytes + #item <= max_bytes and frames + of_frames <= max_frames
+            if #chunks > 0 and not fits then return chunks, bytes, records end
+            table.insert(chunks, item)
+            bytes, frames, records = bytes + #item, frames + of_frames, records + of_records
+        end
+        if #some < step then return chunks, bytes, records end
+        step = math.min(2 * step, 64)
+    end
+end
+
+local function new_batch(stream, number)
+    local chunks, bytes, records = first_chunks(key('q:' .. stream))
+    local batch = {
+        id = string.format('%s%08x', id, number), chunks = #chunks, bytes = bytes,
+        left = records, records = records, parts = '',
+    }
+    add_bytes(stream, -bytes)
+    count('waiting', -records)
+    count('in_flight', records)
+    write_batch(stream, batch)
+    redis.call('ZREM', key('ready'), stream)
+    return batch, chunks
+end
+
+local answer = {1, string.format('%.6f', now)}
+
+local function take(stream)
+    local batch, chunks, again = batch_of(stream), {}, 1
+    local drops = redis.call('HGET', key('drops'), stream)
+    if not (batch or drops) and redis.call('EXISTS', key('q:' .. stream)) == 0 then
+        schedule(stream, now)
+        return
+    end
+    if not batch then
+        batch, chunks = new_batch(stream, #answer)
+        again = 0
+    elseif batch.chunks > 0 then
+        chunks = redis.call('LRANGE', key('q:' .. stream), 0, batch.chunks - 1)
+    end
+    redis.call('ZADD', key('due'), IN_HAND + call, stream)
+    local found = {stream, batch.id, again, batch.left, batch.parts, drops or '{}'}
+    for _, item in ipairs(chunks) do table.insert(found, item) end
+    table.insert(answer, found)
+    room = room - batch.bytes
+end
+
+-- What a call has taken whose answer never came is due again.
+local lost = redis.call('ZRANGEBYSCORE', key('due'), '(' .. IN_HAND + answered, '+inf')
+for _, stream in ipairs(lost) do redis.call('ZADD', key('due'), now, stream) end
+
+local function take_from(set, before, most)
+    local streams = redis.call('ZRANGEBYSCORE', key(set), '-inf', before, 'LIMIT', 0, most)
+    for _, stream in ipairs(streams) do
+        if room <= 0 then break end
+        take(stream)
+    end
+    return #streams
+end
+
+-- Half of the places are for streams that wait in order, so that large ones cannot take all.
+local half = math.ceil(max_streams / 2)
+local found = take_from('due', now, half)
+found = found + take_from('ready', now - linger, max_streams - found)
+if found < max_streams then found = found + take_from('due', now, max_streams - found) end
+if found >= max_streams or room <= 0 then answer[1] = 0 end
+write_books()
+return answer

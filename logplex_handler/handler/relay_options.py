@@ -1,0 +1,70 @@
+"""The options of a relay, checked as far as that is possible without asking it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from logplex_handler.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from logplex_handler._relay.engine import Engine
+
+_MAX_SHARDS = 4096
+
+
+@dataclass(frozen=True)
+class RelayOptions:
+    """Where a relay is. The URLs hold passwords.
+
+    Attributes:
+        ca: The path of a file with the certificates that sign those of the servers. Default: the
+            system's.
+        shards: The number of its shards; None stands for the engine's default.
+        timeout: Seconds that connecting may take, and each answer.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)
+    ca: str | None = None
+    shards: int | None = None
+    timeout: float = 5.0
+
+    def engine(self) -> Engine:
+        """A new engine, which connects when it is first used.
+
+        Raises:
+            ConfigurationError: A URL cannot be used, or redis-py is missing.
+        """
+        from logplex_handler._relay.engine import SHARDS
+        from logplex_handler._relay.redis_engine import RedisEngine
+
+        return RedisEngine(
+            self.urls, shards=self.shards or SHARDS, ca=self.ca, timeout=self.timeout
+        )
+
+
+def relay_options(
+    given: object, environ: Mapping[str, str], *, shards: int | None = None, timeout: float = 5.0
+) -> RelayOptions | None:
+    """The options of an argument or of the environment; None without either.
+
+    Raises:
+        ConfigurationError: An option cannot be used. The text shows no URL.
+    """
+    urls = given or environ.get("LOGPLEX_RELAY", "").strip()
+    if not urls:
+        return None
+    if isinstance(urls, str):
+        urls = urls.split(",")
+    if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
+        raise ConfigurationError("relay: must be a URL, or a list of URLs")
+    if shards is None and (text := environ.get("LOGPLEX_RELAY_SHARDS")):
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_SHARDS):
+            raise ConfigurationError(f"LOGPLEX_RELAY_SHARDS: must be from 1 to {_MAX_SHARDS:,}")
+        shards = int(text)
+    ca = environ.get("LOGPLEX_RELAY_CA") or None
+    options = RelayOptions(tuple(url.strip() for url in urls), ca, shards, timeout)
+    # The URLs are parsed, and the library is imported, where an error reaches the program.
+    options.engine().close()
+    return options

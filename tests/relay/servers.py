@@ -1,0 +1,101 @@
+"""A real redis-server for a test, on a port or a socket of its own."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.logs import wait_until
+from tests.servers import Server, free_port
+
+PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
+# Seconds, so many that only what hangs takes them.
+PATIENCE = 100
+
+
+class RedisServer:
+    """A server with its data in a folder, which may be frozen, killed and started again."""
+
+    def __init__(self, folder: Path, *options: str, password: str = "") -> None:
+        self.folder = folder
+        self.folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.password = password
+        self.options = [*options, *(["--requirepass", password] if password else [])]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        credentials = f":{self.password}@" if self.password else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> Any:
+        import redis
+
+        return redis.Redis(port=self.port, password=self.password or None, protocol=2)
+
+    def start(self) -> None:
+        assert PROGRAM is not None
+        self.process = subprocess.Popen(
+            [
+                PROGRAM,
+                *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
+                *("--save", "", "--daemonize", "no", "--repl-diskless-sync-delay", "0"),
+                *self.options,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        assert wait_until(lambda: self.process.poll() is not None or self._answers())
+        if self.process.poll() is not None:
+            raise ChildProcessError("the server has ended")
+
+    def _answers(self) -> bool:
+        import redis
+
+        try:
+            with self.client as client:
+                return bool(client.ping())
+        except redis.exceptions.RedisError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Line(Server):
+    """A way to a server, on which nothing arrives any more once it is `cut`."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.cut = threading.Event()
+        super().__init__()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        # The server may have been killed.
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as there:
+            self._sockets.append(there)
+            back = threading.Thread(target=self._pass_on, args=(there, connection), daemon=True)
+            back.start()
+            self._pass_on(connection, there)
+            back.join(PATIENCE)
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if not self.cut.is_set():
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,528 @@
+"""What goes wrong with engines: restarts, full memory, lost scripts, replicas, settings."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import pytest
+
+from logplex_handler._relay import server as server_module
+from logplex_handler._relay.redis_engine import RedisEngine
+from logplex_handler._relay.values import EngineAway, Fate, Outcome, Pushed, Settled
+from logplex_handler.errors import ConfigurationError
+from tests.logs import wait_until
+from tests.relay.chunks import Producer, deliver, lease_all, take, texts
+from tests.relay.servers import Line, RedisServer
+from tests.servers import free_port
+
+SECRET = "hunter2-hunter2"
+
+
+@pytest.fixture
+def start(tmp_path, request):
+    """Starts servers of the test's own."""
+    with contextlib.ExitStack() as ends:
+        number = 0
+
+        def started(*options, **more):
+            nonlocal number
+            number += 1
+            server = RedisServer(tmp_path / str(number), *options, **more)
+            ends.callback(server.kill)
+            return server
+
+        yield started
+
+
+@pytest.fixture
+def opened():
+    """Makes engines that are closed after the test."""
+    with contextlib.ExitStack() as ends:
+
+        def make(url, **options):
+            engine = RedisEngine(url, **{"shards": 4, "lease": 600, "timeout": 100, **options})
+            ends.callback(engine.close)
+            return engine
+
+        yield make
+
+
+pytestmark = pytest.mark.usefixtures("relay_server")
+
+
+def test_scripts_that_are_gone_are_loaded_again(engine, server):
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    leases = lease_all(engine)
+    with server.client as client:
+        client.script_flush()
+        assert engine.push([producer.chunk("a", "2"), producer.chunk("b", "3")]) == (
+            [Pushed.STORED] * 2
+        )
+        client.script_flush()
+        taken = take(engine, leases)
+        assert {*taken} == {"a", "b"}
+        client.script_flush()
+        results = engine.settle([Outcome(one, delivered=one.records) for one in taken.values()])
+        assert {*results} == {Settled.DONE}
+
+
+def test_a_killed_engine_comes_back_with_all_that_it_confirmed(start, opened):
+    server = start("--appendonly", "yes", "--appendfsync", "always")
+    engine = opened(server.url)
+    producer = Producer()
+    for number in range(20):
+        producer.push(engine, number % 3, f"{number}")
+    leases = lease_all(engine)
+    taken = take(engine, leases)
+    engine.settle([Outcome(taken[0], delivered=taken[0].records)])
+    server.kill()
+    chunk = producer.chunk("late", "line")
+    assert engine.push([chunk]) == [Pushed.AWAY]
+    assert engine.take(leases).away == {0, 1, 2, 3}
+    assert engine.settle([Outcome(taken[1], delivered=taken[1].records)]) == [Settled.AWAY]
+    assert {lease.token for lease in engine.renew(leases)} == {lease.token for lease in leases}
+    with pytest.raises(EngineAway, match=f"127.0.0.1:{server.port}: ConnectionError"):
+        engine.look()
+    with pytest.raises(EngineAway):
+        engine.heartbeat("shipper")
+    assert engine.problem == f"127.0.0.1:{server.port}: ConnectionError"
+    server.start()
+    assert engine.push([chunk]) == [Pushed.STORED]
+    assert engine.problem == ""
+    with server.client as client:
+        client.delete(*client.keys("lp:*:lease"))
+    again = take(engine, lease_all(engine))
+    assert again[1].frame_id == taken[1].frame_id
+    assert again[2].chunks == taken[2].chunks
+    assert texts(again["late"].frames) == ["line"]
+    assert all(one.balances for one in engine.look())
+    assert sum(one.pushed for one in engine.look()) == 21
+
+
+def test_an_engine_that_does_not_answer_is_away_for_a_bounded_time(start, opened):
+    server = start()
+    engine, hasty = opened(server.url), opened(server.url, timeout=0.2)
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    server.freeze()
+    chunk = producer.chunk("a", "2")
+    assert hasty.push([chunk]) == [Pushed.AWAY]
+    assert "TimeoutError" in hasty.problem
+    server.thaw()
+    # It may have been stored.
+    assert engine.push([chunk])[0].is_stored
+    assert deliver(engine, lease_all(engine)) == {"a": ["1", "2"]}
+
+
+def test_a_full_engine_refuses_what_is_pushed_and_still_hands_over(start, opened):
+    server = start("--maxmemory", "8mb")
+    engine = opened(server.url, max_relay_bytes=10**9, max_stream_bytes=10**9)
+    producer = Producer()
+    stored = 0
+    lines = ["x" * 1000] * 100
+    while (result := engine.push([producer.chunk(stored % 50, *lines)])) == [Pushed.STORED]:
+        stored += 1
+    assert result == [Pushed.FULL]
+    assert stored > 10
+    with server.client as client:
+        client.script_flush()
+    assert engine.heartbeat("shipper").shippers == {"shipper"}
+    leases = lease_all(engine)
+    taken = take(engine, leases, max_streams=1)
+    assert taken
+    outcomes = [Outcome(one, Fate.LATER) for one in taken.values()]
+    assert {*engine.settle(outcomes)} == {Settled.DONE}
+    assert len(engine.renew(leases)) == 4
+    assert all(one.balances for one in engine.look())
+    engine.check()
+    found = deliver(engine, leases)
+    assert sum(map(len, found.values())) == 100 * stored
+    assert engine.push([producer.chunk("a", "room")]) == [Pushed.STORED]
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_an_engine_that_evicts_is_refused_by_name(start, opened, policy):
+    server = start("--maxmemory", "8mb", "--maxmemory-policy", policy)
+    engine = opened(server.url)
+    for use in (
+        engine.check,
+        lambda: engine.push([Producer().chunk("a", "1")]),
+        lambda: engine.acquire([0], "shipper"),
+        lambda: engine.heartbeat("shipper"),
+        engine.look,
+    ):
+        with pytest.raises(ConfigurationError, match=f"evicts .*{policy}.* noeviction"):
+            use()
+    with server.client as client:
+        assert client.keys("*") == []
+        client.config_set("maxmemory-policy", "noeviction")
+    assert engine.push([Producer().chunk("a", "1")]) == [Pushed.STORED]
+
+
+@pytest.mark.parametrize(
+    ("info", "problem"),
+    [
+        ({"redis_version": "6.2.14"}, "is Redis 6.2.14; Redis 7 or Valkey is needed"),
+        ({"cluster_enabled": 1}, "is in cluster mode"),
+    ],
+)
+def test_an_engine_that_cannot_do_it_is_refused_by_name(engine, monkeypatch, info, problem):
+    import redis
+
+    original = redis.Redis.info
+    monkeypatch.setattr(redis.Redis, "info", lambda client: {**original(client), **info})
+    with pytest.raises(ConfigurationError, match=problem):
+        engine.check()
+
+
+def test_valkey_is_known_by_its_name(engine, monkeypatch):
+    import redis
+
+    original = redis.Redis.info
+    valkey = {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}
+    monkeypatch.setattr(redis.Redis, "info", lambda client: {**original(client), **valkey})
+    (health,) = engine.check()
+    assert health.version == "Valkey 8.0.1"
+
+
+def test_what_an_operator_should_know(start, opened, monkeypatch):
+    import redis
+
+    server = start("--maxmemory", "100mb", "--appendonly", "yes")
+    (health,) = opened(server.url).check()
+    assert health.server == f"127.0.0.1:{server.port}"
+    assert health.version.startswith(("Redis ", "Valkey "))
+    assert (health.policy, health.max_memory) == ("noeviction", 100 * 1024 * 1024)
+    assert 0 < health.used_memory < health.max_memory
+    assert health.connections[0] >= 1
+    assert health.connections[1] > 100
+    assert 0 < health.latency < 5
+    assert health.warnings == ()
+    with server.client as client:
+        client.config_set("appendonly", "no")
+        client.config_set("maxmemory", 0)
+        original = redis.Redis.info
+        many = {"connected_clients": 19, "maxclients": 20}
+        monkeypatch.setattr(redis.Redis, "info", lambda client: {**original(client), **many})
+        engine = opened(server.url)
+        persistence, memory, connections = engine.check()[0].warnings
+    assert "appendonly" in persistence
+    assert "maxmemory" in memory
+    assert connections == "19 of 20 connections are in use"
+
+
+def test_processes_that_do_not_agree_are_told(server, opened):
+    other = f"redis://127.0.0.1:{free_port()}"
+    engine = opened(server.url, shards=8)
+    Producer().push(engine, "a", "1")
+    for urls, shards in ((server.url, 4), ([server.url, other], 8), ([other, server.url], 8)):
+        wrong = opened(urls, shards=shards)
+        with pytest.raises((ConfigurationError, EngineAway)) as caught:
+            list(wrong._servers)[-1 if urls[0] == other else 0].inspect_again()
+        assert "was set up as 'format 1, 8 shards, server 1 of 1'" in str(caught.value)
+    with pytest.raises(ConfigurationError, match="too few for its servers"):
+        opened([server.url, other], shards=1)
+
+
+def test_processes_that_are_the_first_ones_together_agree(server, opened, monkeypatch):
+    """Each finds nothing, and then one of them writes first."""
+    import redis
+
+    assert opened(server.url, shards=8).check()
+    monkeypatch.setattr(redis.Redis, "get", lambda client, key: None)
+    assert opened(server.url, shards=8).check()
+    with pytest.raises(ConfigurationError, match="was set up as 'format 1, 8 shards"):
+        opened(server.url, shards=4).check()
+
+
+def test_shards_are_spread_over_several_servers(start, opened):
+    servers = [start(), start()]
+    engine = opened(",".join(server.url for server in servers))
+    producer = Producer()
+    chunks = [producer.chunk(number, f"{number}") for number in range(40)]
+    assert {*engine.push(chunks)} == {Pushed.STORED}
+    for index, server in enumerate(servers):
+        with server.client as client:
+            shards = {int(key.split(b"{")[1].split(b"}")[0]) for key in client.keys("lp:{*")}
+        assert shards == {index, index + 2}
+    leases = lease_all(engine)
+    assert engine.heartbeat("shipper").owners == dict.fromkeys(range(4), "shipper")
+    # One of them ends: the other half goes on.
+    servers[1].kill()
+    assert engine.take(leases, max_streams=1).away == {1, 3}
+    results = engine.push([producer.chunk(number, "more") for number in range(40)])
+    assert {*results} == {Pushed.STORED, Pushed.AWAY}
+    assert engine.heartbeat("shipper").owners == {0: "shipper", 2: "shipper"}
+    assert {lease.shard for lease in engine.renew(leases)} == {0, 1, 2, 3}
+
+
+def test_a_push_that_half_succeeds_is_completed_by_pushing_it_again(start, opened):
+    servers = [start(), start()]
+    engine = opened([server.url for server in servers])
+    producer = Producer()
+    engine.check()
+    servers[1].kill()
+    chunks = [producer.chunk(number % 10, f"{number}") for number in range(40)]
+    first = engine.push(chunks)
+    assert {*first} == {Pushed.STORED, Pushed.AWAY}
+    servers[1].start()
+    second = engine.push(chunks)
+    expected = {Pushed.STORED: Pushed.KNOWN, Pushed.AWAY: Pushed.STORED}
+    assert second == [expected[result] for result in first]
+    found = deliver(engine, lease_all(engine))
+    assert found == {one: [f"{number}" for number in range(one, 40, 10)] for one in range(10)}
+
+
+def test_an_answer_that_is_lost_after_the_chunks_were_stored(engine, server, monkeypatch):
+    producer = Producer()
+    producer.push(engine, "a", "0")
+    original = server_module._pipelined
+
+    def lost(*args):
+        original(*args)
+        raise ConnectionResetError
+
+    chunks = [producer.chunk("a", "1"), producer.chunk("b", "2")]
+    with monkeypatch.context() as patch:
+        patch.setattr(server_module, "_pipelined", lost)
+        assert engine.push(chunks) == [Pushed.AWAY] * 2
+    assert "ConnectionResetError" in engine.problem
+    assert engine.push(chunks) == [Pushed.KNOWN] * 2
+    assert deliver(engine, lease_all(engine)) == {"a": ["0", "1"], "b": ["2"]}
+
+
+def test_a_damaged_chunk_is_counted_and_told_and_the_others_are_delivered(engine, server):
+    producer = Producer()
+    producer.push(engine, "a", "1", "2")
+    producer.push(engine, "a", "3")
+    producer.push(engine, "b", "4", "5")
+    with server.client as client:
+        for stream in ("a", "b"):
+            (key,) = client.keys(f"lp:*:q:s{stream}")
+            item = client.lindex(key, 0)
+            client.lset(key, 0, item[:-3] + b"X" + item[-2:])
+    leases = lease_all(engine)
+    found = take(engine, leases)
+    assert texts(found["a"].frames) == ["3"]
+    # Of a stream that has nothing else, only the drop is to be told, the next time.
+    assert "b" not in found
+    engine.settle([Outcome(found["a"], delivered=1)])
+    untold = take(engine, leases)
+    assert untold["a"].untold == {"relay_lost": 2}
+    assert untold["b"].untold == {"relay_lost": 2}
+    assert untold["b"].requests == []
+    books = engine.look()
+    assert all(one.balances for one in books)
+    assert sum(one.dropped.get("relay_lost", 0) for one in books) == 4
+
+
+@pytest.mark.parametrize("item", [b"\x00", b"", b"x" * 100, b"\xff" * 30])
+def test_items_and_streams_of_other_programs_do_no_harm(engine, server, item):
+    Producer().push(engine, "a", "1")
+    with server.client as client:
+        for stream in ("xyz", "i", "sa"):
+            client.rpush(f"lp:{{0}}:q:{stream}", item)
+            client.zadd("lp:{0}:ready", {stream: 1})
+        client.hset("lp:{0}:fly", "xyz", "nonsense")
+    leases = lease_all(engine)
+    found = deliver(engine, leases)
+    assert found["a"] == ["1"]
+    assert all(one.lag == 0 for one in engine.look())
+
+
+def test_a_frozen_owner_that_wakes_changes_nothing(start, opened):
+    """Its lease ended by time, as after SIGSTOP, and it did not see so."""
+    server = start()
+    old, new = opened(server.url), opened(server.url)
+    producer = Producer()
+    producer.push(old, "a", "1")
+    with server.client as client:
+        leases = lease_all(old, "old")
+        taken = take(old, leases)["a"]
+        for lease in leases:
+            client.pexpire(f"lp:{{{lease.shard}}}:lease", 1)
+        assert wait_until(lambda: not client.keys("lp:*:lease"))
+    again = take(new, lease_all(new, "new"))["a"]
+    assert old.settle([Outcome(taken, delivered=1)]) == [Settled.FENCED]
+    assert again.frame_id == taken.frame_id
+    assert new.settle([Outcome(again, delivered=1)]) == [Settled.DONE]
+    assert old.take(leases).fenced == {0, 1, 2, 3}
+
+
+def test_clocks_of_machines_do_not_matter(engine, monkeypatch):
+    """Only the engine's own is used, but for when a lease ends here."""
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    Producer().push(engine, "a", "1")
+    taken = take(engine, lease_all(engine))["a"]
+    assert taken.since > 1e9
+    assert taken.waited < 60
+    assert all(0 < one.owned_for <= 600 for one in engine.look())
+
+
+def _follows(replica, port):
+    with replica.client as client:
+        client.replicaof("127.0.0.1", port)
+        assert wait_until(lambda: client.info()["master_link_status"] == "up")
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_a_replica_that_lags_and_is_promoted(start, opened, replicas, monkeypatch):
+    """Without `replicas`, what was confirmed last is lost; with it, it was not confirmed."""
+    primary, replica = start(), start()
+    monkeypatch.setattr(server_module, "_REPLICA_PATIENCE", 60_000)
+    with contextlib.closing(Line(primary.port)) as line:
+        _follows(replica, line.port)
+        engine = opened(primary.url, replicas=replicas)
+        producer = Producer()
+        first = producer.push(engine, "a", "1")
+        leases = lease_all(engine)
+        taken = take(engine, leases)["a"]
+        with primary.client as client:
+            client.set("mark", 1)
+        with replica.client as client:
+            assert wait_until(lambda: client.get("mark"))
+        line.cut.set()
+        monkeypatch.setattr(server_module, "_REPLICA_PATIENCE", 100)
+        second = producer.chunk("a", "2")
+        assert engine.push([second]) == [Pushed.AWAY if replicas else Pushed.STORED]
+        opened(primary.url).push([Producer("other").chunk("b", "3")])
+        takes = engine.take(leases)
+        assert [one.stream for one in takes.taken] == ([] if replicas else ["b"])
+        assert takes.away == ({0, 1, 2, 3} if replicas else set())
+        primary.kill()
+    with replica.client as client:
+        client.replicaof("no", "one")
+        client.delete(*client.keys("lp:*:lease"))
+    promoted = opened(replica.url)
+    again = take(promoted, lease_all(promoted))
+    assert {*again} == {"a"}
+    assert (again["a"].frame_id, again["a"].chunks) == (taken.frame_id, (first,))
+    # Whoever was not told that it is stored pushes it again.
+    assert promoted.push([second]) == [Pushed.STORED]
+
+
+def test_a_replica_is_away(start, opened):
+    primary, replica = start(), start()
+    engine = opened(primary.url)
+    chunk = Producer().push(engine, "a", "1")
+    _follows(replica, primary.port)
+    wrong = opened(replica.url)
+    assert wrong.push([chunk]) == [Pushed.AWAY]
+    assert "ReadOnlyError" in wrong.problem
+
+
+def test_an_engine_that_loads_its_data_is_away(engine, server, monkeypatch):
+    import redis
+
+    Producer().push(engine, "a", "1")
+    for error in (
+        redis.exceptions.BusyLoadingError("LOADING"),
+        redis.exceptions.ClusterDownError("CLUSTERDOWN"),
+        redis.exceptions.TimeoutError(SECRET),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(server_module, "_pipelined", lambda *args, error=error: _raise(error))
+            assert engine.push([Producer("p").chunk("a", "2")]) == [Pushed.AWAY]
+            assert type(error).__name__ in engine.problem
+            assert SECRET not in engine.problem
+    for error in (
+        redis.exceptions.ReadOnlyError("READONLY"),
+        redis.exceptions.MovedError("1 127.0.0.1:1"),
+        redis.exceptions.ResponseError("BUSY Redis is busy running a script"),
+        redis.exceptions.ResponseError("MISCONF errors writing to disk"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(server_module, "_pipelined", lambda *args, error=error: [error])
+            assert engine.push([Producer("p").chunk("a", "2")]) == [Pushed.AWAY]
+    assert engine.problem.endswith(": MISCONF")
+
+
+def _raise(error):
+    raise error
+
+
+def test_a_password_is_used_and_never_shown(start, opened):
+    server = start(password=SECRET)
+    engine = opened(server.url)
+    Producer().push(engine, "a", "1")
+    shown = [repr(engine), repr(engine.check()), engine.problem, *map(repr, engine._servers)]
+    for password in ("", "wrong-" + SECRET):
+        wrong = opened(f"redis://:{password}@127.0.0.1:{server.port}")
+        with pytest.raises(ConfigurationError, match="does not allow what is needed") as caught:
+            wrong.check()
+        shown += [str(caught.value), wrong.problem, repr(wrong)]
+    server.kill()
+    with pytest.raises(EngineAway) as away:
+        engine.look()
+    shown.append(str(away.value))
+    assert not [text for text in shown if SECRET in text]
+
+
+def test_what_a_user_of_the_engine_must_be_allowed(start, opened):
+    server = start()
+    with server.client as client:
+        client.execute_command(
+            *f"ACL SETUSER lp on >{SECRET} ~lp:* resetchannels -@all".split(), *COMMANDS.split()
+        )
+        client.execute_command(*f"ACL SETUSER less on >{SECRET} ~lp:* -@all +ping".split())
+    url = f"redis://lp:{SECRET}@127.0.0.1:{server.port}"
+    engine = opened(url, max_stream_bytes=5000, max_relay_bytes=10_000)
+    engine.check()
+    producer = Producer()
+    leases = lease_all(engine)
+    engine.heartbeat("shipper")
+    producer.push(engine, "a", "1")
+    taken = take(engine, leases)["a"]
+    for number in range(60):
+        producer.push(engine, "ab"[number % 2], "x" * 1000)
+    engine.settle([Outcome(taken, Fate.LATER, told={"a": 1})])
+    deliver(engine, engine.renew(leases))
+    engine.look()
+    engine.leave("shipper")
+    engine.release(leases)
+    with pytest.raises(ConfigurationError, match="NoPermissionError"):
+        opened(url.replace("lp:", "less:", 1)).check()
+
+
+# All that is used; the documentation has the same.
+COMMANDS = (
+    "+ping +info +get +set +mget +evalsha +script|load +wait +client|setname "
+    "+time +rpush +lpop +lindex +llen +lset +lrem +lrange +ltrim +exists +del "
+    "+hget +hset +hdel +hexists +hincrby +hgetall +incrby +expire +pexpire +pttl "
+    "+zadd +zrem +zscore +zrange +zrangebyscore +zremrangebyscore +zcard +zcount"
+)
+
+
+def test_a_forked_child_has_a_connection_of_its_own(engine, server):
+    import os
+
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    pid = os.fork()
+    if not pid:
+        stored = engine.push([Producer("child").chunk("b", "2")]) == [Pushed.STORED]
+        os._exit(0 if stored else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    producer.push(engine, "a", "3")
+    assert deliver(engine, lease_all(engine)) == {"a": ["1", "3"], "b": ["2"]}
+
+
+def test_threads_share_one_connection(engine, server):
+    producers = [Producer(f"{number}") for number in range(8)]
+    threads = [
+        threading.Thread(target=lambda one=one: [one.push(engine, "a", f"{n}") for n in range(20)])
+        for one in producers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    with server.client as client:
+        assert client.info()["connected_clients"] == 2
+    assert sum(one.pushed for one in engine.look()) == 160
+    engine.close()
+    engine.close()
+    assert sum(one.pushed for one in engine.look()) == 160
