@@ -1,6 +1,7 @@
 // Keeps, filters and draws the lines. Only visible rows exist as elements, so a hundred thousand lines
 // cost as little as forty.
 
+import { span } from "./address.js";
 import { counted, find, grouped, make, offer, visible, violationCard } from "./dom.js";
 
 const ROW = 22; // pixels, as in style.css
@@ -74,7 +75,13 @@ function passes(line) {
     && (!filter.stream || line.s === filter.stream)
     && (!filter.process || line.p === filter.process)
     && (!filter.bad || line.w)
+    && (!filter.span || isWithin(line, filter.span))
     && (!filter.text || (line.l ??= line.x.toLowerCase()).includes(filter.text));
+}
+
+function isWithin(line, { from, to }) {
+  const moment = Date.parse(line.t);
+  return from <= moment && moment < to;
 }
 
 export function refilter() {
@@ -84,6 +91,7 @@ export function refilter() {
     process: find("#process").value,
     level: Number(find("#level").value),
     bad: find("#only-violations").checked,
+    span: span(),
   };
   shown = all.filter(passes);
   if (!following) keepChosenInSight();
