@@ -31,7 +31,7 @@ port = within(int, 0, 65_535, "a port, 0 to 65535")
 share = within(float, 0, 1, "a share from 0 to 1")
 seconds = within(float, 0.001, 3600, "a number, more than 0 and at most 3600")
 wait = within(float, 0, 86_400, "a number from 0 to 86400")
-count = within(int, 1, 1_000_000_000, "a whole number from 1 to 1000000000")
+count = within(int, 1, 1_000_000_000, "a whole number such as 50000, at most 1000000000")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -46,6 +46,16 @@ def duration(text: str) -> float:
     if not 0 < length <= 1_000_000:
         raise argparse.ArgumentTypeError("must be a time such as 50ms, 1s, 10m or 1h")
     return length
+
+
+def set_up(text: str) -> tuple[str, str]:
+    """Return the module and the function, or an empty text, of `MODULE` or `MODULE:FUNCTION`."""
+    module, colon, function = text.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), function or "f"]) or (
+        colon and not function
+    ):
+        raise argparse.ArgumentTypeError("must be MODULE or MODULE:FUNCTION, as django:setup")
+    return module, function
 
 
 def failure(text: str) -> tuple[int, float]:

@@ -37,12 +37,14 @@ def run(options: argparse.Namespace) -> int:
     if options.setup is not None and options.logger is None:
         options.parser.error("--setup needs --logger")
     style = Style(sys.stdout)
-    works = True
+    works = is_certain = True
     of_logger = () if options.logger is None else _of_logger(options.logger, options.setup)
     for finding in chain(of_logger, _findings(options)):
         works = works and finding.good is not False
+        is_certain = is_certain and (finding.good is not None or finding.step != "logger")
         print(_shown(finding, style), flush=True)
-    message = "logs may arrive" if options.no_line else "logs would arrive"
+    is_certain = is_certain and not options.no_line
+    message = "logs would arrive" if is_certain else "logs may arrive"
     print(style.paint(message if works else "logs would not arrive", "green" if works else "red"))
     return 0 if works else 1
 
@@ -55,21 +57,21 @@ def _shown(finding: Finding, style: Style) -> str:
     return f"{text}\n     {finding.cure}" if finding.cure else text
 
 
-def _of_logger(name: str, setup: str | None) -> Iterator[Finding]:
+def _of_logger(name: str, set_up: tuple[str, str] | None) -> Iterator[Finding]:
     """Yield what stands between a logger and its handler after the program has set up `logging`."""
-    if setup is not None:
+    if set_up is not None:
         # Console scripts do not look for modules in the working directory, as `python -m` does.
         sys.path.insert(0, os.getcwd())
-        module, _, function = setup.partition(":")
+        module, function = set_up
         try:
             found = importlib.import_module(module)
             if function:
                 getattr(found, function)()
         except (Exception, SystemExit) as error:
             # The exception's text is left out, because it may hold a secret of the program.
-            message = f"{setup} raises {type(error).__name__}"
-            command = f"import {module}; {module}.{function}()" if function else f"import {module}"
-            yield Finding(False, "set-up", message, f"See `python -c '{command}'`.")
+            call = f"; {module}.{function}()" if function else ""
+            message = f"{':'.join(filter(None, set_up))} raises {type(error).__name__}"
+            yield Finding(False, "set-up", message, f"See `python -c 'import {module}{call}'`.")
             return
     obstacles = diagnose(name)
     for obstacle in obstacles:

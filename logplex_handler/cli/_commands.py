@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from logplex_handler._process.version import __version__
-from logplex_handler.cli._argument_types import failure, pattern, port, seconds, share, wait, within
+from logplex_handler.cli._argument_types import (
+    failure,
+    pattern,
+    port,
+    seconds,
+    set_up,
+    share,
+    wait,
+    within,
+)
 from logplex_handler.cli._relay_arguments import add_allow_http, add_relay, add_ship
 from logplex_handler.cli._size import add_arguments as add_size_arguments
 
@@ -164,6 +173,7 @@ def _add_check(commands: _Commands) -> None:
     )
     command.add_argument(
         "--setup",
+        type=set_up,
         metavar="MODULE[:FUNCTION]",
         help="import this module (and call its function) to set up logging as the program does: "
         "shop.settings, django:setup",

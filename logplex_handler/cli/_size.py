@@ -12,7 +12,7 @@ from logplex_handler.cli._sizing import MAX_WORKERS, Load, Size, size
 # Bytes of a buffer from which on lines are better kept on disk, the default of `max_spool_bytes`.
 _MUCH_MEMORY = 256 * 1024 * 1024
 
-
+_YEAR = 365 * 86_400
 # The default of `timeout`, in seconds: no request succeeds if the receiver takes longer.
 _TIMEOUT = 5.0
 
@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
 
 def in_words(load: Load, needed: Size) -> list[str]:
     """Return the lines of the report."""
-    which = f"Each of {load.processes:,} processes has" if load.processes > 1 else "The process has"
+    # One customer's lines do not spread over several processes.
+    busy = min(load.processes, load.customers) if load.sticky else load.processes
+    which = f"Each of {busy:,} processes has" if busy > 1 else "One process has"
     is_enough = load.processes >= needed.processes > 0
     return [
         f"{which} {_counted(needed.streams, 'stream')}, with {_counted(needed.lines, 'line')} and "
@@ -107,7 +109,7 @@ def _requests(load: Load, needed: Size) -> str:
     can = f"{_counted(load.workers, 'worker')} can make {_rounded(needed.capacity)} a second"
     if needed.requests > needed.capacity:
         return f"{can}: not enough"
-    return f"{can}, {needed.requests / needed.capacity:.0%} of which are in use"
+    return f"{can}, {_percent(needed.requests / needed.capacity)} of which are in use"
 
 
 def _lag(load: Load, needed: Size) -> str:
@@ -147,6 +149,10 @@ def _rounded(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
+def _percent(share: float) -> str:
+    return "less than 1%" if share < 0.01 else f"{share:.0%}"
+
+
 def _megabytes(size: float) -> str:
     return f"{_rounded(size / 1e6)} MB" if size >= 1e6 else "less than 1 MB"
 
@@ -158,6 +164,8 @@ def _round_up(size: int) -> int:
 
 def _span(seconds: float) -> str:
     """Write a time in its largest suitable unit."""
+    if seconds > _YEAR:
+        return "more than a year"
     for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{_rounded(seconds / length)} {unit}"

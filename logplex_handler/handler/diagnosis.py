@@ -181,7 +181,9 @@ def _of_the_way(logger: logging.Logger) -> Iterator[Obstacle]:
             f"Attach it to {_named(logger)}{or_root}.",
         )
     elif all_handlers.all():
-        yield Obstacle("there is a LogplexHandler, but no logger has it", _REPLACED)
+        yield Obstacle(
+            "there is a LogplexHandler, but no logger has it", f"Attach it to a logger. {_REPLACED}"
+        )
     else:
         yield Obstacle(
             "this process has no LogplexHandler", "Create one, and attach it to a logger."
@@ -270,7 +272,9 @@ def _of_delivery(handler: LogplexHandler, name: str) -> Iterator[Obstacle]:
         yield Obstacle(f"the {name} is inactive", "Set `url` or LOGPLEX_URL.")
         return
     if state == "closed":
-        yield Obstacle(f"the {name} is closed", f"Create a new one. {_REPLACED}")
+        yield Obstacle(
+            f"the {name} is closed", f"Create a new one, and attach it to the logger. {_REPLACED}"
+        )
     elif state == "without url":
         yield Obstacle(
             f"the {name} has no URL for records that name no stream",

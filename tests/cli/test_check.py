@@ -9,6 +9,7 @@ import sys
 import pytest
 import trustme
 
+from logplex_handler.cli._commands import parser
 from logplex_handler.testing import LogplexReceiver
 from tests.commands import call, run
 from tests.servers import NO_CONTENT, ScriptedServer, answer
@@ -240,6 +241,7 @@ def test_what_stands_between_a_logger_and_its_handler(tmp_path, monkeypatch, set
         done, shown = check(logplex.url, "--logger", "shop", *more, command=run)
     assert words in shown
     assert ("reach a handler" in shown) == words.startswith("ok ")
+    assert ("logs may arrive" in shown) == words.startswith("hint ")
     assert "answered 204" in shown
     assert done == status
 
@@ -249,3 +251,11 @@ def test_a_set_up_without_a_logger_is_a_mistake():
     done, shown = check("http://a:b@127.0.0.1:1", "--setup", "settings", command=run)
     assert done == 2
     assert "--setup needs --logger" in shown
+
+
+@pytest.mark.parametrize("setup", ["", ":", "settings:", ":quiet", "./settings", "a:b:c"])
+def test_a_set_up_that_names_no_module_is_a_mistake(setup, capsys):
+    """With the form, and an example."""
+    with pytest.raises(SystemExit):
+        parser().parse_args(["check", "--logger", "shop", "--setup", setup])
+    assert "must be MODULE or MODULE:FUNCTION, as django:setup" in capsys.readouterr().err

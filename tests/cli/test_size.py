@@ -171,3 +171,17 @@ def test_a_latency_beyond_the_timeout_is_refused(capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["size", "--customers=1", "--lines-per-second=1", "--latency=6s"])
     assert "must be at most 5s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (Load(3, 1, 20, sticky=True), "Each of 3 processes has 1 stream, with 1 line and"),
+        (Load(1, 1, 20, sticky=True), "One process has 1 stream"),
+        (Load(1, 1e-6), "less than 1% of which are in use"),
+        (Load(1, 1e-6), "buffer    is full after more than a year"),
+    ],
+    ids=["few customers", "one customer", "idle", "years"],
+)
+def test_extremes_are_said_in_plain_words(load, words):
+    assert words in "\n".join(in_words(load, size(load)))
