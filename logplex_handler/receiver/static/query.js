@@ -1,0 +1,210 @@
+// The query of the box: words, /regexp/, key=value, level>=warning, each excluded by a `-` before it.
+// tests/receiver/queries.json has the grammar and its cases, which also hold for `--grep`.
+
+export const LEVELS = {
+  debug: 7, info: 6, notice: 5, warning: 4, warn: 4, error: 3, err: 3, critical: 2, crit: 2, alert: 1, emergency: 0,
+};
+const FIELDS = {
+  stream: (line) => line.s,
+  process: (line) => line.p,
+  violations: (line) => String(line.w ?? 0),
+};
+const COMPARE = { ">": (a, b) => a > b, "<": (a, b) => a < b, ">=": (a, b) => a >= b, "<=": (a, b) => a <= b };
+const KEY = /([^ \t"=<>/:@]+)(>=|<=|=|>|<)/y;
+const NUMBER = /^(-?[0-9]+(?:\.[0-9]+)?)([A-Za-z%]*)$/;
+const QUOTED = /"((?:[^"\\]|\\[^]?)*)"?/y;
+const TOKEN = /([^ \t"=]+)=(?:("(?:[^"\\]|\\[^]?)*"?)[^ \t]*|([^ \t]*))|"(?:[^"\\]|\\[^]?)*"?[^ \t]*|[^ \t]+/g;
+
+// The pairs of a text, as [key, value]; none is found inside quotes.
+export function* pairsOf(text) {
+  for (const [, key, quoted, bare] of text.matchAll(TOKEN)) {
+    if (key !== undefined) yield [key, quoted === undefined ? bare : unquoted(quoted)];
+  }
+}
+
+function unquoted(quoted) {
+  const inner = quoted.slice(1, quoted.length > 1 && quoted.endsWith('"') ? -1 : undefined);
+  if (!inner.includes("\\")) return inner;
+  return inner.replace(/\\(?:u([0-9a-fA-F]{4})|([^]?))/g, (_, code, one) =>
+    code ? String.fromCharCode(parseInt(code, 16)) : { n: "\n", r: "\r", t: "\t" }[one] ?? one);
+}
+
+// A query: `test(line)`, `marker` (finds in a text what was asked for, or null), `error` (a text, or null).
+export function parse(text) {
+  const terms = [...termsOf(text)];
+  const tests = [];
+  let error = null;
+  for (const term of terms) {
+    try {
+      const test = tester(term);
+      tests.push(term.excludes ? (line) => !test(line) : test);
+    } catch (problem) {
+      error ??= problem.message;
+    }
+  }
+  return {
+    text, terms, error,
+    test: tests.length === 1 ? tests[0] : (line) => tests.every((test) => test(line)),
+    marker: markerOf(terms),
+    // Whether this value passes the terms on a field, for example on the stream.
+    allows: (key, value) => terms.every((term) => term.key !== key || term.sign !== "="
+      || matcher(term.values)(value.toLowerCase()) !== term.excludes),
+  };
+}
+
+function* termsOf(text) {
+  for (let at = 0; at < text.length;) {
+    if (text[at] === " " || text[at] === "\t") { at += 1; continue; }
+    const start = at;
+    const excludes = text[at] === "-" && at + 1 < text.length && !" \t".includes(text[at + 1]);
+    if (excludes) at += 1;
+    const term = quotedAt(text, at) ?? regexpAt(text, at) ?? pairAt(text, at) ?? wordAt(text, at);
+    at = term.end;
+    yield { ...term, excludes, source: text.slice(start, at) };
+  }
+}
+
+const ends = (text, at) => at >= text.length || " \t".includes(text[at]);
+const wordEnd = (text, at) => { while (!ends(text, at)) at += 1; return at; };
+const wordAt = (text, at) => ({ word: text.slice(at, wordEnd(text, at)), end: wordEnd(text, at) });
+
+function readQuoted(text, at) {
+  QUOTED.lastIndex = at;
+  const found = QUOTED.exec(text);
+  return { value: found[1].replace(/\\(["\\])/g, "$1"), end: QUOTED.lastIndex };
+}
+
+function quotedAt(text, at) {
+  if (text[at] !== '"') return null;
+  const { value, end } = readQuoted(text, at);
+  return { word: value, end };
+}
+
+function regexpAt(text, at) {
+  if (text[at] !== "/") return null;
+  const found = /\/((?:[^/\\]|\\[^]?)*)\//y;
+  found.lastIndex = at;
+  const pattern = found.exec(text)?.[1];
+  return pattern && ends(text, found.lastIndex) ? { regexp: pattern, end: found.lastIndex } : null;
+}
+
+function pairAt(text, at) {
+  KEY.lastIndex = at;
+  const found = KEY.exec(text);
+  if (!found) return null;
+  const [, name, sign] = found;
+  const key = name.toLowerCase();
+  const from = KEY.lastIndex;
+  if (sign !== "=") {
+    const end = wordEnd(text, from);
+    const bound = text.slice(from, end);
+    return key === "level" || NUMBER.test(bound) ? { key, sign, bound, end } : null;
+  }
+  const values = [];
+  let end = from;
+  for (;;) {
+    if (text[end] === '"') {
+      const quoted = readQuoted(text, end);
+      values.push({ text: quoted.value.toLowerCase(), exact: true });
+      end = quoted.end;
+      while (!ends(text, end) && text[end] !== ",") end += 1;
+    } else {
+      const start = end;
+      while (!ends(text, end) && text[end] !== ",") end += 1;
+      values.push({ text: text.slice(start, end).toLowerCase(), exact: false });
+    }
+    if (text[end] !== ",") return { key, sign, values, end };
+    end += 1;
+  }
+}
+
+const low = (line) => (line.l ??= line.x.toLowerCase());
+const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+
+// Whether one of the values is the lower-case text as a whole.
+function matcher(values) {
+  const whole = new Set();
+  const patterns = [];
+  for (const { text, exact } of values) {
+    if (exact || !text.includes("*")) whole.add(text);
+    else patterns.push(new RegExp(`^${text.split("*").map(escaped).join("[^]*")}$`));
+  }
+  return (text) => whole.has(text) || patterns.some((pattern) => pattern.test(text));
+}
+
+function tester(term) {
+  if (term.word !== undefined) {
+    const word = term.word.toLowerCase();
+    return (line) => low(line).includes(word);
+  }
+  if (term.regexp !== undefined) {
+    const regexp = new RegExp(term.regexp, "i");
+    return (line) => regexp.test(line.x);
+  }
+  if (term.key === "level") return levelTester(term);
+  const matches = valueTester(term);
+  const field = FIELDS[term.key];
+  return field ? (line) => matches(field(line).toLowerCase()) : (line) => hasPair(line, term.key, matches);
+}
+
+function valueTester({ sign, bound, values }) {
+  if (sign === "=") return matcher(values);
+  const compare = COMPARE[sign];
+  const [, number, unit] = NUMBER.exec(bound);
+  return (text) => {
+    const found = NUMBER.exec(text);
+    return found !== null && (!unit || found[2] === unit.toLowerCase()) && compare(Number(found[1]), Number(number));
+  };
+}
+
+function levelTester({ sign, bound, values }) {
+  if (sign === "=") {
+    const known = new Set(values.filter(isLevel).map(({ text }) => LEVELS[text]));
+    const others = values.filter((value) => !isLevel(value));
+    const matches = matcher(others);
+    return (line) => known.has(line.v) || (others.length > 0 && hasPair(line, "level", matches));
+  }
+  const severity = LEVELS[bound.toLowerCase()];
+  if (severity === undefined) throw new Error(`“${bound}” is no level: ${Object.keys(LEVELS).join(", ")}`);
+  // The most severe has the smallest number.
+  return (line) => COMPARE[sign](severity, line.v);
+}
+
+const isLevel = ({ text }) => Object.hasOwn(LEVELS, text);
+
+// Looks first where the key stands, and cuts the whole text only if that could be inside quotes.
+function hasPair(line, key, matches) {
+  const text = low(line);
+  const needle = key + "=";
+  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
+    if (at > 0 && text[at - 1] !== " " && text[at - 1] !== "\t") continue;
+    const start = at + needle.length;
+    // Quoted values are rare, and escapes in them depend on case.
+    const sure = text[start] !== '"' && text.lastIndexOf('"', at) < 0;
+    if (sure) { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
+    for (const [name, value] of pairsOf(line.x)) {
+      if (name.toLowerCase() === key && matches(value.toLowerCase())) return true;
+    }
+    return false;
+  }
+  return false;
+}
+
+function markerOf(terms) {
+  const parts = terms.filter((term) => !term.excludes).map((term) => {
+    if (term.word !== undefined) return escaped(term.word);
+    if (term.regexp !== undefined) return `(?:${term.regexp})`;
+    return term.key in FIELDS ? "" : `(?<![^ \\t])${escaped(term.key)}=(?:"(?:[^"\\\\]|\\\\.)*"?|[^ \\t]*)`;
+  }).filter(Boolean);
+  try { return parts.length ? new RegExp(parts.join("|"), "gi") : null; } catch { return null; }
+}
+
+// A value as the query writes it.
+export const quote = (value) =>
+  value !== "" && !/[\s",*\\]/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+
+// The query with this term in place of those on the same key that `replaces` names; an empty term only removes them.
+export function withTerm(text, term, replaces = () => false) {
+  const others = parse(text).terms.filter((one) => !replaces(one)).map((one) => one.source);
+  return [...others, ...(term && !others.includes(term) ? [term] : [])].join(" ");
+}
