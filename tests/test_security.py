@@ -137,6 +137,10 @@ PROMISES = {
         "streams/test_contexts.py::test_metrics_that_are_first_recorded_for_a_customer_are_the_process_s_own",
         "streams/test_contexts.py::test_diagnostics_belong_to_no_customer",
     ],
+    "What a garbage collection": [
+        "streams/test_contexts.py::test_what_a_garbage_collection_logs_belongs_to_no_customer",
+        "streams/test_contexts.py::test_what_is_logged_about_any_object_that_goes_belongs_to_no_customer",
+    ],
 }
 
 

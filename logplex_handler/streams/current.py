@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, Token
 
 __all__ = ["use_stream"]
 
@@ -47,11 +48,23 @@ _current: ContextVar[_Choice | None] = ContextVar("logplex_handler_stream", defa
 _probe: ContextVar[_Choice | None] = ContextVar("logplex_handler_probe", default=None)
 # True in free-threaded builds from 3.14 on, and in others with `-X thread_inherit_context=1`.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
-# Loggers of the process. A garbage collection makes both of them log about any object, in whatever
-# call triggers it: tasks whose exception nobody has seen, and files that were not closed.
+# Loggers of the process. Both log about an object when it goes, in whatever call that happens: tasks
+# whose exception nobody has seen, and files that were not closed.
 _OF_PROCESS = ("asyncio", "py.warnings")
 # Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]
+# Restores the choice of the call that a garbage collection interrupts. There is one such collection
+# at a time, in the thread and the context of that call.
+_interrupted: list[Token[_Choice | None] | None] = [None]
+
+
+def _on_collection(phase: str, info: object) -> None:
+    """Suspend the choice during a garbage collection, which may finalize anybody's objects."""
+    if phase == "start":
+        _interrupted[0] = None if _current.get() is None else _current.set(None)
+    elif _interrupted[0] is not None:
+        token, _interrupted[0] = _interrupted[0], None
+        _current.reset(token)
 
 
 @contextmanager
@@ -63,13 +76,19 @@ def use_stream(stream: Hashable) -> Iterator[None]:
     functions, but not for coroutines or generators. A generator must not yield within the block:
     the stream would apply to its caller meanwhile.
 
-    Records of the loggers `asyncio` and `py.warnings` are the process's own, because a garbage
-    collection may cause them at any moment, about another customer's objects.
+    What a garbage collection within the block causes to be logged is the process's own, because it
+    may be about another customer's objects: finalizers (`__del__`, `finally` in generators, weakref
+    callbacks) run in whatever call triggers the collection. An object that goes with its last
+    reference, without a collection, cannot be told apart: what its finalizer logs has the stream of
+    the block, except for records of the loggers `asyncio` and `py.warnings`.
 
     Args:
         stream: The stream's id in the handler's `streams`; None for the handler's own URL.
     """
-    ever_used[0] = True
+    if not ever_used[0]:
+        # Only now, because a callback costs each collection half a microsecond.
+        gc.callbacks.append(_on_collection)
+        ever_used[0] = True
     choice = _Choice(stream)
     token = _current.set(choice)
     try:

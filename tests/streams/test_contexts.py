@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import os
 import signal
 import sys
 import threading
+import weakref
 
 import pytest
 import requests
@@ -288,9 +290,53 @@ def test_a_thread_that_a_request_of_ours_starts_is_an_ordinary_one(logplex):
             urllib3_logger.removeHandler(handler)
 
 
+class Logging:
+    """An object that only a garbage collection finalizes, and that logs then."""
+
+    def __init__(self, logger):
+        self.logger = logger
+        self.myself = self
+        self.generator = self.generated()
+        next(self.generator)
+        weakref.finalize(self, logger.info, "callback")
+
+    def generated(self):
+        with use_stream("t.2"):
+            try:
+                yield self
+            finally:
+                self.logger.info("generator", extra={"logplex_stream": 1})
+
+    def __del__(self):
+        self.logger.info("__del__")
+        with use_stream(1):
+            self.logger.info("chosen")
+
+
+def test_what_a_garbage_collection_logs_belongs_to_no_customer(logplex, logger):
+    """Unless it names one. The block that it interrupts goes on as before."""
+    gc.disable()
+    try:
+        contextvars.Context().run(Logging, logger)
+        with serving_customer():
+            logger.info("before")
+            gc.collect()
+            logger.info("behind")
+        logger.info("outside")
+        assert logger.flush()
+    finally:
+        gc.enable()
+    texts = {
+        of: [text.split("msg=")[1] for text in of_one] for of, of_one in by_token(logplex).items()
+    }
+    assert sorted(texts[OWN]) == ["__del__", "callback", "outside"]
+    assert (texts["t.1"][0], texts["t.1"][-1]) == ("before", "behind")
+    assert sorted(texts["t.1"][1:-1]) == ["chosen", "generator"]
+
+
 @pytest.mark.parametrize("name", ["asyncio", "py.warnings"])
-def test_what_a_garbage_collection_may_log_belongs_to_no_customer(logplex, logger, name):
-    """It runs in any call, and tells of any customer's objects."""
+def test_what_is_logged_about_any_object_that_goes_belongs_to_no_customer(logplex, logger, name):
+    """It may go in any call, and be another customer's."""
     diagnostics = logging.getLogger(name)
     [handler] = [one for one in logger.handlers if isinstance(one, LogplexHandler)]
     diagnostics.addHandler(handler)
