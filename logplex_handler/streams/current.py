@@ -48,8 +48,8 @@ _current: ContextVar[_Choice | None] = ContextVar("logplex_handler_stream", defa
 _probe: ContextVar[_Choice | None] = ContextVar("logplex_handler_probe", default=None)
 # True in free-threaded builds from 3.14 on, and in others with `-X thread_inherit_context=1`.
 _THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
-# Loggers of the process. Both log about an object when it goes, in whatever call that happens: tasks
-# whose exception nobody has seen, and files that were not closed.
+# Loggers of the process. Both log about objects that go, in whatever call that happens: tasks whose
+# exception nobody has seen, and files that were not closed.
 _OF_PROCESS = ("asyncio", "py.warnings")
 # Whether `use_stream` was ever called. Reading this is faster than reading the context.
 ever_used = [False]

@@ -290,6 +290,13 @@ def test_a_thread_that_a_request_of_ours_starts_is_an_ordinary_one(logplex):
             urllib3_logger.removeHandler(handler)
 
 
+def messages(logplex):
+    """The messages that arrived, by token."""
+    return {
+        of: [text.split("msg=")[1] for text in found] for of, found in by_token(logplex).items()
+    }
+
+
 class Logging:
     """An object that only a garbage collection finalizes, and that logs then."""
 
@@ -348,8 +355,6 @@ def test_what_is_logged_about_any_object_that_goes_belongs_to_no_customer(logple
         assert logger.flush()
     finally:
         diagnostics.removeHandler(handler)
-    arrived = {
-        of: [text.split("msg=")[1] for text in found] for of, found in by_token(logplex).items()
-    }
+    arrived = messages(logplex)
     assert arrived[OWN] == ['"Task exception was never retrieved"']
     assert arrived["t.1"] == ['"of the customer"', "chosen"]
