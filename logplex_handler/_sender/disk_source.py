@@ -21,15 +21,8 @@ from logplex_handler._buffer.bounded_queue import LARGE_BATCH
 from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.disk_queue import DiskQueue
-from logplex_handler._sender.source import (
-    Lease,
-    LeaseForm,
-    Parts,
-    Source,
-    drain,
-    held_bytes,
-    without_token,
-)
+from logplex_handler._sender.drain import drain, held_bytes
+from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, without_token
 from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten

@@ -12,7 +12,7 @@ from logplex_handler._wire.frames import Frame, Run, flattened, linked
 
 def frame(text: str) -> bytes:
     """A frame as the handler makes it."""
-    packet = b"<190>1 2026-01-01T00:00:00+00:00 host app web.1 - - %b\n" % text.encode()
+    packet = b"<190>1 2026-01-01T00:00:00.000000+00:00 host app web.1 - - %b\n" % text.encode()
     return b"%d %b" % (len(packet), packet)
 
 

@@ -10,7 +10,7 @@ from logplex_handler import Destination, KeyValueFormatter
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._formatting.codec import Codec
-from logplex_handler._sender.source import drain
+from logplex_handler._sender.drain import drain
 from logplex_handler._wire.frames import Run, flattened, frame_count
 from logplex_handler._wire.packet import PacketForm
 

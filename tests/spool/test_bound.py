@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from logplex_handler._sender.disk_source import DiskSource
-from logplex_handler._sender.source import drain
+from logplex_handler._sender.drain import drain
 from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import leave, rows
