@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from logplex_handler._wire.frames import (
     Frame,
-    HealthFrame,
     OwnFrame,
     flattened,
     frame_count,
@@ -78,11 +77,14 @@ class Refusal(NamedTuple):
             if any frame was accepted.
         is_of_all: Whether no other part is left, and not one frame was accepted.
         is_of_part: Whether the receiver takes the stream, so that the part itself is at fault.
+        probe_refused: Whether a probe was refused as a faulty frame is, so that a status about the
+            URL may be about this part, too.
     """
 
     alone: int = 0
     is_of_all: bool = False
     is_of_part: bool = False
+    probe_refused: bool = False
 
 
 class Batch:
@@ -97,6 +99,8 @@ class Batch:
     def __init__(self, frames: list[Frame], max_bytes: int, frame_id: str | None = None) -> None:
         self._max_bytes = max_bytes
         self._notice_refused = False
+        # Whether the last probe was refused as a faulty frame is; no part was accepted since.
+        self._probe_refused = False
         self._start(frames, frame_id)
 
     @classmethod
@@ -137,14 +141,17 @@ class Batch:
         """
         self._any_accepted = True
         self._refusals = self._doubts = 0
+        self._probe_refused = False
         return settle(self._parts.pop().frames, delivered=True)
 
     def part_refused(self) -> None:
         """Record that the next part was refused: halve it, or set its single frame apart."""
         part = self._parts.pop()
         if part.is_probe:
-            # The probe has shown nothing, and now it is the frames' turn.
+            # Now it is the frames' turn. What was accepted before shows nothing about them.
             self._doubts += 1
+            self._probe_refused = True
+            self._any_accepted = False
             return
         self._refusals += 1
         frames = flattened(part.frames)
@@ -160,6 +167,7 @@ class Batch:
         part.doubts += not self._refusals
         if part.is_probe:
             self._parts.pop()
+            self._probe_refused = False
         self._doubts = self._doubts + 1 if self._refusals >= _MOST_HALVINGS else _DOUBTS_TO_PROBE
         self._refusals = _MOST_HALVINGS
 
@@ -195,9 +203,11 @@ class Batch:
     def refusal(self) -> Refusal:
         if not self._parts:
             return Refusal()
+        refusal = Refusal(is_of_part=self._is_at_fault, probe_refused=self._probe_refused)
         if self._any_accepted or self._parts[-1].number > 1 or self._parts[-1].is_probe:
-            return Refusal(is_of_part=self._is_at_fault)
-        return Refusal(len(self._refused) + 1, len(self._parts) == 1, self._is_at_fault)
+            return refusal
+        alone = len(self._refused) + 1
+        return refusal._replace(alone=alone, is_of_all=len(self._parts) == 1)
 
     @property
     def is_over(self) -> bool:
@@ -212,11 +222,6 @@ class Batch:
         return not self._parts and not self._any_accepted
 
     @property
-    def has_health_line(self) -> bool:
-        """Whether one of the refused frames is of the handler's own metrics."""
-        return HealthFrame in map(type, self._refused)
-
-    @property
     def size(self) -> int:
         return sum([total_bytes(part.frames) for part in self._parts]) + total_bytes(self._refused)
 
@@ -226,24 +231,32 @@ class Batch:
         refused = [(new_frame_id(), self._refused)] if self._refused else []
         return refused + [(part.frame_id, part.frames) for part in reversed(self._parts)]
 
-    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+    def rewrite(self, change: Callable[[bytes], bytes]) -> bool:
         """Change each frame that is not settled, because its destination has changed.
 
-        The frames of one record still share it.
+        The frames of one record still share it. Those that were refused are sent again.
+
+        Returns:
+            Whether there are such, so that the batch has a part more.
         """
         if self._parts and self._parts[-1].is_probe:
             self._parts.pop()
-        self._refusals, self._doubts = _MOST_HALVINGS, 0
+        self._refusals, self._doubts, self._probe_refused = _MOST_HALVINGS, 0, False
+        refused, self._refused = self._refused, []
+        self._parts += [Part(frames) for frames in reversed(_packed(refused, self._max_bytes))]
         for part in self._parts:
             part.frames = rewritten(part.frames, change)
-        self._refused = rewritten(self._refused, change)
+        return bool(refused)
 
     def restart(self, more: Iterable[Frame] = ()) -> None:
-        """Start again with the refused frames, followed by more.
+        """Start again with the refused frames, followed by more; if there are none, with a probe.
 
-        If some of the added frames are accepted, the faulty ones are known.
+        If some of the added frames are accepted, or the probe is, the faulty ones are known.
         """
-        self._start([*self._refused, *more])
+        added = [*more]
+        self._start([*self._refused, *added])
+        if not added:
+            self._doubts = _DOUBTS_TO_PROBE
 
     def drop_refused(self) -> tuple[int, int]:
         """Settle the frames that were refused alone; return the same as `part_accepted`."""

@@ -64,7 +64,9 @@ class InFlight:
         if self._sending is not None:
             batch, lease = self._sending
             old = lease.destination
-            batch.rewrite(lambda frame: self.source.readdress(frame, old, destination))
+            lease.is_outdated |= batch.rewrite(
+                lambda frame: self.source.readdress(frame, old, destination)
+            )
             lease.destination = destination
         self.destination = destination
         self.source.set_hostname(destination.hostname)
@@ -141,15 +143,15 @@ class InFlight:
             self._is_filling = False
 
     def _begin_again(self, batch: Batch, lease: Lease) -> None:
-        """Add records to a batch whose frames were all refused, to find the faulty ones."""
+        """Add records to a batch whose frames were all refused, to find the faulty ones.
+
+        If none can be added, a probe shows whether the receiver takes the stream.
+        """
         room = self.source.max_bytes - batch.size
         is_filled = False
         try:
             if room > 0:
                 self._fill(lease, room)
-            if not (lease.frames or batch.has_health_line) and self.source.backlog().records:
-                # Records wait that cannot join the batch; a line shows if the stream is taken.
-                lease.frames.append(self._probe(lease))
             is_filled = True
         finally:
             # If a signal interrupted this before anything was taken, it is done again.

@@ -90,27 +90,28 @@ def decide(answer: Answer, situation: Situation) -> Decision:
     status = answer.status
     if status is not None and 200 <= status < 300:
         return _ACCEPTED
-    if status is not None and (300 <= status < 400 or status in _ABOUT_THE_URL):
-        if situation.may_look_up:
-            return _set_aside(situation)
-        if situation.refusal.is_of_part:
-            return Decision(Action.SPLIT, refuses_part=True)
-        return _set_aside(situation, doubts_part=True)
-    if status is None or not 400 <= status < 500 or status in _TEMPORARY:
+    refusal = situation.refusal
+    if status is None or not 300 <= status < 500 or status in _TEMPORARY:
         return Decision(
             Action.RETRY,
             longest_wait=None if situation.host_failed else LONGEST_WAIT,
             is_reported=answer.timed_out or situation.failures + 1 >= _FAILURES_TO_REPORT,
         )
+    if (status < 400 or status in _ABOUT_THE_URL) and not refusal.probe_refused:
+        if situation.may_look_up:
+            return _set_aside(situation)
+        if refusal.is_of_part:
+            return Decision(Action.SPLIT, refuses_part=True)
+        return _set_aside(situation, doubts_part=True)
     if situation.may_look_up and status != _TOO_LARGE:
         # The URL may be refused rather than the batch.
         return Decision(Action.RESEND, looks_up=True)
-    if situation.refusal.is_of_all:
+    if refusal.is_of_all:
         return _set_aside(situation, refuses_part=True)
     return Decision(
         Action.SPLIT,
         refuses_part=True,
-        slows_down=situation.refusal.alone >= _REFUSALS_TO_SLOW_DOWN,
+        slows_down=refusal.alone >= _REFUSALS_TO_SLOW_DOWN,
     )
 
 

@@ -123,17 +123,40 @@ def test_a_stream_that_refuses_every_packet_is_set_aside_rather_than_emptied(cap
     assert capsys.readouterr().err.count("4 records kept") == 1
 
 
-def test_a_single_bad_packet_shows_beside_the_next_good_one(short_waits):
-    """Refused alone it is kept; once another line is accepted, it is the one at fault."""
+def test_a_single_bad_packet_shows_without_another_one(short_waits):
+    """Refused alone, it is kept; once the receiver accepts a probe, the packet is at fault."""
     with logging_to_server(accept, flush_interval=0.05) as (server, logger, handler):
         server.steps[0] = refusing(b"bad", 400)(server)
         logger.info("bad")
-        assert wait_until(lambda: handler.stats().requests >= 2)
-        assert handler.stats().pending == 1
+        assert wait_until(lambda: handler.stats().dropped == {"refused": 1})
         logger.info("good")
-        assert handler.flush()
-        assert handler.stats().dropped == {"refused": 1}
-        assert handler.stats().delivered == 1
+        assert handler.flush(100)
+        assert (handler.stats().pending, handler.stats().delivered) == (0, 1)
+    assert [t for r in server.received[1:3] for t in texts(r.body)] == [
+        b"count#logplex_handler.probe=1",
+        b"bad",
+    ]
+
+
+@pytest.mark.parametrize(("bad", "probe"), [(403, 400), (400, 403)])
+def test_a_packet_at_fault_is_found_although_probes_are_refused(bad, probe, short_waits):
+    """Nothing shows whether the stream is refused, until the receiver accepts another line."""
+
+    def refuse_both(connection):
+        body = server.received[-1].body
+        status = bad if b"bad" in body else probe if b"probe" in body else 204
+        answer(status)(connection)
+
+    with logging_to_server(accept, flush_interval=0.05) as (server, logger, handler):
+        server.steps[0] = refuse_both
+        logger.info("bad")
+        # Among six requests are two probes.
+        assert wait_until(lambda: handler.stats().requests >= 6)
+        assert (handler.stats().pending, len(handler.set_aside())) == (1, 1)
+        logger.info("good")
+        assert wait_until(lambda: handler.stats().dropped == {"refused": 1})
+        assert handler.flush(100)
+        assert (handler.stats().pending, handler.stats().delivered) == (0, 1)
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 410, 415])

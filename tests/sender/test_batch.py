@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logplex_handler._sender.batch import Batch
+from logplex_handler._sender.batch import Batch, Refusal
 from logplex_handler._wire.frames import (
     HealthFrame,
     OwnFrame,
@@ -360,20 +360,53 @@ def test_a_receiver_that_refuses_at_random_makes_one_frame_suspect_at_a_time(num
 
 @pytest.mark.parametrize("number", [1, 2, 60])
 def test_a_probe_that_is_refused_leaves_the_turn_to_the_frames(number):
-    """Otherwise probe would follow probe, without a wait."""
+    """Otherwise probe would follow probe, without a wait. A restart has one probe, too."""
     batch = Batch(one_frame_each(number), 10**6)
     for _ in range(3):
         batch.part_doubted()
-    requests = 0
-    while batch.next_part is not None:
-        if batch.wants_probe:
-            batch.probe(HealthFrame(b"probe"))
-        batch.part_refused()
-        requests += 1
-        assert requests < 2 * number + 2
+    for _ in range(3):
+        assert batch.wants_probe
+        requests = 0
+        while batch.next_part is not None:
+            if batch.wants_probe:
+                batch.probe(HealthFrame(b"probe"))
+            batch.part_refused()
+            requests += 1
+            assert requests < 2 * number + 2
+        assert batch.all_refused
+        batch.restart()
+        assert flattened(batch.next_part.frames) == one_frame_each(number)
+
+
+def test_what_was_refused_after_a_refused_probe_is_not_dropped_for_what_was_accepted_before():
+    """Between the two, the receiver may have begun to refuse the stream."""
+    batch = Batch(one_frame_each(3), 6)
+    batch.part_accepted()
+    for _ in range(3):
+        batch.part_doubted()
+    batch.probe(HealthFrame(b"probe"))
+    batch.part_refused()
+    assert batch.refusal == Refusal(alone=1, probe_refused=True)
+    batch.part_refused()
+    assert batch.refusal == Refusal(alone=2, is_of_all=True, probe_refused=True)
+    batch.part_refused()
     assert batch.all_refused
     batch.restart()
-    assert flattened(batch.next_part.frames) == one_frame_each(number)
+    assert Receiver().deal_with(batch) == (2, 0)
+    assert not batch.refusal.probe_refused
+
+
+def test_at_another_place_what_was_refused_is_sent_again():
+    """What the old place refused says nothing of the new one."""
+    batch = Batch(one_frame_each(3), 12)
+    batch.part_refused()
+    batch.part_refused()
+    assert batch.rewrite(bytes.upper)
+    receiver = Receiver()
+    assert receiver.deal_with(batch) == (3, 0)
+    assert [*flattened(receiver.taken)] == one_frame_each(3)
+    assert batch.drop_refused() == (0, 0)
+    assert not batch.rewrite(bytes.upper)
 
 
 def test_what_may_have_arrived_is_not_halved_before_it_is_refused_several_times():

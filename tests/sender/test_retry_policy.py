@@ -24,7 +24,7 @@ CONTEXTS = [
         may_look_up=may_look_up,
         failures=failures,
         host_failed=host_failed,
-        refusal=Refusal(alone, is_of_all, is_of_part),
+        refusal=Refusal(alone, is_of_all, is_of_part, probe_refused),
     )
     for may_look_up in (False, True)
     for failures in (0, 1, 2, 3, 100)
@@ -32,6 +32,7 @@ CONTEXTS = [
     for alone in (0, 1, 7, 8, 100)
     for is_of_all in (False, True)
     for is_of_part in (False, True)
+    for probe_refused in (False, True)
 ]
 RETRIED = {408, 425, 429, *range(500, 600)}
 ABOUT_THE_URL = {401, 403, 404, 405, 407, 410, 415, *range(300, 400)}
@@ -86,10 +87,13 @@ def test_what_passes_is_sent_again(answer):
 def test_what_concerns_the_url_sets_the_stream_aside(status):
     """The credentials, the place or the method are refused, or another place is named.
 
-    Unless the receiver takes other parts: then it is the part, whatever the status says.
+    Unless the receiver takes other parts: then it is the part, whatever the status says. If it has
+    refused a probe as it refuses a batch, the status means as little as a 400.
     """
     for context, decision in everywhere(Answer(status=status)):
-        if context.refusal.is_of_part and not context.may_look_up:
+        if context.refusal.probe_refused:
+            expected = decide(Answer(status=400), context)
+        elif context.refusal.is_of_part and not context.may_look_up:
             expected = Decision(Action.SPLIT, refuses_part=True)
         else:
             expected = Decision(
