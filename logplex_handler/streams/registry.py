@@ -6,8 +6,9 @@ import threading
 import time
 import weakref
 from collections.abc import Hashable
+from hashlib import blake2b
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler.stats import SetAside, Stats
@@ -21,11 +22,15 @@ from logplex_handler.streams.stream import Stream
 _FORGET_AFTER = 3600.0
 # The most retired streams that are kept; each takes less than a kilobyte.
 _MAX_RETIRED = 100_000
-# The longest id, in characters, bytes or bits. A user may choose ids, and those of unknown streams
-# are remembered, too.
+# The longest id, in characters, bytes or bits of all its parts. A user may choose ids, and those of
+# unknown streams are remembered, too.
 _LONGEST_ID = 1000
-# The most parts of an id that is a tuple or a frozenset.
+# The most parts of an id that is a tuple or a frozenset, with those of its parts.
 _MOST_PARTS = 10
+# The longest text that is remembered itself, in characters or bytes.
+_LONGEST_REMEMBERED = 64
+# Marks a digest, so that no other id is like it.
+_DIGEST = object()
 # Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
@@ -52,7 +57,7 @@ class Registry:
         # because a garbage collection may log while it is held.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # Retired streams, in the order of retirement.
+        # Retired streams, in the order of retirement, by what `_remembered` returns for their ids.
         self._retired: dict[Hashable, _Retired] = {}
         # The counts of all retired streams, and of those that are forgotten.
         self._not_in_use = Stats()
@@ -109,7 +114,7 @@ class Registry:
                 return self._after_close
             stream = self._streams.get(stream_id)
             if stream is None:
-                retired = self._retired.get(stream_id)
+                retired = self._retired.get(_remembered(stream_id))
                 if retired is not None and _has_just_ended(retired):
                     return self._ended_as(retired.state).intake
                 stream = self._opened(stream_id, retired)
@@ -144,12 +149,12 @@ class Registry:
             resolution = stream.resolution
             stats = stream.stats()
             self._not_in_use += stats
-            self._retired[stream.id] = _Retired(
+            self._retired[_remembered(stream.id)] = _Retired(
                 resolution.state, resolution.found, stats, now, weakref.ref(stream)
             )
-            for stream_id, retired in list(islice(self._retired.items(), 2)):
+            for remembered, retired in list(islice(self._retired.items(), 2)):
                 if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
-                    del self._retired[stream_id]
+                    del self._retired[remembered]
 
     def revive(self, stream: Stream) -> None:
         """Take a retired stream into use again after news of it."""
@@ -160,7 +165,7 @@ class Registry:
 
     def _end_retirement(self, stream_id: Hashable) -> None:
         """Count a stream with those in use again. Called with the lock held."""
-        retired = self._retired.pop(stream_id, None)
+        retired = self._retired.pop(_remembered(stream_id), None)
         if retired is not None:
             self._not_in_use -= retired.stats
 
@@ -201,7 +206,7 @@ class Registry:
                 stream = self._streams.get(stream_id)
                 if stream is not None:
                     return stream.stats()
-                retired = self._retired.get(stream_id)
+                retired = self._retired.get(_remembered(stream_id))
         except TypeError:
             # The id cannot be hashed.
             return Stats()
@@ -215,11 +220,34 @@ class Registry:
 
 def _is_long(stream_id: object) -> bool:
     """Return whether an id is so long that no stream has it."""
-    if isinstance(stream_id, str | bytes):
-        return len(stream_id) > _LONGEST_ID
-    if isinstance(stream_id, tuple | frozenset):
-        return len(stream_id) > _MOST_PARTS or any(map(_is_long, stream_id))
-    return isinstance(stream_id, int) and stream_id.bit_length() > _LONGEST_ID
+    left, length, parts = [stream_id], 0, 0
+    while left and length <= _LONGEST_ID:
+        part = left.pop()
+        if isinstance(part, str | bytes):
+            length += len(part)
+        elif isinstance(part, int):
+            length += part.bit_length()
+        elif isinstance(part, tuple | frozenset):
+            parts += len(part)
+            if parts > _MOST_PARTS:
+                return True
+            left += part
+    return length > _LONGEST_ID
+
+
+# Any, because what is compared is exactly the type.
+def _remembered(stream_id: Any) -> Any:
+    """Return what stands for an id while its stream is retired: a digest in place of a long text.
+
+    A user may have chosen a text of four kilobytes, and may choose another one each time.
+    """
+    kind = type(stream_id)
+    if kind is tuple or kind is frozenset:
+        return kind(map(_remembered, stream_id))
+    if kind not in (str, bytes) or len(stream_id) <= _LONGEST_REMEMBERED:
+        return stream_id
+    text = stream_id if kind is bytes else stream_id.encode("utf-8", "surrogatepass")
+    return _DIGEST, kind, blake2b(text, digest_size=16).digest()
 
 
 def _has_just_ended(retired: _Retired) -> bool:

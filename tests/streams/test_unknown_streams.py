@@ -4,7 +4,7 @@ import pytest
 
 from logplex_handler._delivery import scheduler
 from logplex_handler.streams._resolution import ResolutionState
-from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER
+from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER, _remembered
 from tests.logs import Told, balanced, holds_for, logging_to, wait_until
 from tests.servers import answer, serving
 from tests.streams.shared import Record, receiving, to, token
@@ -35,8 +35,16 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
 
 @pytest.mark.parametrize(
     "stream",
-    ["a" * 1001, b"a" * 1001, 1 << 1001, ("a", ("b" * 1001,)), frozenset(range(11))],
-    ids=["text", "bytes", "number", "tuple", "set"],
+    [
+        "a" * 1001,
+        b"a" * 1001,
+        1 << 1001,
+        ("a", ("b" * 1001,)),
+        frozenset(range(11)),
+        ("a" * 501, ("b" * 500,)),
+        ((), ((),) * 9),
+    ],
+    ids=["text", "bytes", "number", "tuple", "set", "texts", "parts"],
 )
 def test_an_id_that_is_too_long_is_kept_nowhere(stream):
     """A user may have chosen it, and each may be different."""
@@ -48,6 +56,37 @@ def test_an_id_that_is_too_long_is_kept_nowhere(stream):
         assert handler.stats(stream=stream).accepted == 0
         assert stream not in handler._pipeline._registry._streams
     assert source.asked == []
+
+
+@pytest.mark.parametrize(
+    "stream_id",
+    ["😀" * 1000, b"\xff" * 1000, ("tenant", "😀" * 900), ("a", frozenset({"b", ("c" * 900,)}))],
+    ids=["text", "bytes", "tuple", "nested"],
+)
+def test_of_a_long_id_only_a_digest_is_remembered(stream_id, monkeypatch):
+    """A user may have chosen it; its counts are found by it all the same."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    source = Record({})
+    with logging_to(None, streams=source) as (logger, handler):
+        registry = handler._pipeline._registry
+        for _ in range(2):
+            logger.info("line", extra=to(stream_id))
+            assert wait_until(lambda: handler._pipeline._registry._retired)
+            assert wait_until(lambda: not registry._streams)
+        assert handler.stats(stream=stream_id).dropped == {"unknown_stream": 1}
+        assert handler.stats(stream="other" * 100) == handler.stats(stream=b"other" * 100)
+        assert handler.stats().dropped == {"unknown_stream": 2}
+        assert len(repr([*registry._retired])) < 400
+    assert source.asked == [stream_id]
+
+
+def test_what_is_remembered_of_an_id_is_that_of_no_other():
+    """A text and its bytes are different ids, and a digest is none."""
+    ids = ["a" * 65, b"a" * 65, ("a" * 65,), (b"a" * 65,), frozenset({"a" * 65}), "a" * 64, None]
+    ids.append("\ud800" * 65)
+    remembered = [_remembered(one) for one in ids]
+    assert len({*remembered}) == len(ids)
+    assert [_remembered(one) for one in ids] == remembered
 
 
 @pytest.mark.parametrize("has_url", [False, True])
