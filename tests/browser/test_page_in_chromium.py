@@ -191,69 +191,6 @@ def test_a_field_of_ten_million_bytes_does_no_harm(tab, local):
     expect(tab.locator("#request-table")).to_contain_text("2 violations")
 
 
-def points(tab, metric):
-    """The numbers of a plot, the oldest first, as its table has them."""
-    card = tab.locator(f'[data-metric="{metric}"]')
-    if not card.locator("details[open]").count():
-        card.locator("summary").click()
-    head = card.locator("th").all_inner_texts()[1:]
-    rows = [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
-    return head, [(row[0], *[float(cell) if cell else None for cell in row[1:]]) for row in rows][
-        ::-1
-    ]
-
-
-def test_metrics_are_drawn_with_the_right_points(tab, local):
-    """Percentiles of a measure by source, the sums of a count, the last value of a sample."""
-    latencies = [f"source=us measure#web.latency={number}ms" for number in range(1, 101)]
-    local.send(*latencies, second=0)
-    local.send("source=us measure#web.latency=7ms", second=1)
-    local.send("source=eu measure#web.latency=5ms", second=1)
-    local.send("source=us count#orders=2", "source=us count#orders=3", second=0)
-    local.send("source=eu count#orders=4", second=0)
-    local.send("source=us sample#depth=9", "source=us sample#depth=4", second=0)
-    local.send("source=us sample#depth=6", second=2)
-    opened(tab, local)
-    tab.keyboard.press("2")
-    expect(tab.locator("#count-metrics")).to_have_text("3")
-    assert points(tab, "measure#web.latency@us") == (
-        ["p99", "p95", "p50"],
-        [("12:00:00", 99, 95, 50), ("12:00:01", 7, 7, 7)],
-    )
-    assert points(tab, "measure#web.latency@eu")[1] == [("12:00:01", 5, 5, 5)]
-    assert points(tab, "count#orders") == (["eu", "us"], [("12:00:00", 4, 5)])
-    assert points(tab, "sample#depth") == (["us"], [("12:00:00", 4), ("12:00:02", 6)])
-    bars = tab.locator('[data-metric="count#orders"] rect')
-    heights = [float(bar.get_attribute("height")) for bar in bars.all()]
-    assert heights[0] / heights[1] == pytest.approx(4 / 5, abs=0.01)
-    # A bar of 9 on an axis that ends at 10 or more has its top where its scale says.
-    labels = tab.locator('[data-metric="count#orders"] text[text-anchor="end"]').all_text_contents()
-    assert "10" in labels
-    tab.select_option("#source", "eu")
-    expect(tab.locator('[data-metric="measure#web.latency@us"]')).to_have_count(0)
-    expect(tab.locator('[data-metric="measure#web.latency@eu"]')).to_have_count(1)
-
-
-def test_a_clock_that_is_far_off_does_not_empty_the_plots(tab, local):
-    """One line of another century; the plots go on with those that come after it."""
-    local.send("count#orders=1", second=0)
-    local.send("count#orders=2", second=70 * 365 * 86_400)
-    local.send("count#orders=3", second=1)
-    opened(tab, local)
-    tab.keyboard.press("2")
-    expect(tab.locator("#count-metrics")).to_have_text("1")
-    assert points(tab, "count#orders")[1] == [("12:00:00", 1), ("12:00:01", 3)]
-
-
-def test_what_turns_the_reading_direction_is_visible_in_names(tab, local):
-    """A source or a metric could look like another."""
-    local.send("source=a\u202eb measure#x\u202ey=1ms", process="web")
-    opened(tab, local)
-    tab.keyboard.press("2")
-    expect(tab.locator("#plots h3")).to_have_text("x\\u202ey · a\\u202eb")
-    expect(tab.locator("#source option").nth(1)).to_have_text("a\\u202eb")
-
-
 def test_a_page_too_many_is_told(tab, monkeypatch):
     """Instead of trying for ever."""
     monkeypatch.setattr("logplex_handler.receiver.page._MAX_PAGES", 0)
@@ -262,39 +199,6 @@ def test_a_page_too_many_is_told(tab, monkeypatch):
         expect(tab.locator("#status")).to_have_text("refused: close other pages and reload")
     # Chromium's own word on it.
     tab.complaints[:] = [said for said in tab.complaints if "503" not in said]
-
-
-def test_names_without_end_do_not_stop_the_page(tab, local):
-    """A program that makes up metrics, sources and processes is drawn in part."""
-    local.post(
-        b"".join(
-            body(f"source=s{number} count#n{number}=1 measure#x=1ms", process=f"p{number}")
-            for number in range(600)
-        ),
-        600,
-    )
-    opened(tab, local)
-    assert tab.evaluate("document.querySelector('#process').options.length") == 501
-    tab.keyboard.press("2")
-    expect(tab.locator("#plots .card")).to_have_count(60)
-    expect(tab.locator("#more-metrics")).to_contain_text("more metrics are not drawn")
-    tab.fill("#metric-name", "n599")
-    expect(tab.locator('[data-metric="count#n599"]')).to_be_visible()
-    expect(tab.locator("#more-metrics")).to_be_hidden()
-
-
-def test_plots_go_on_while_metrics_arrive(tab, local):
-    """Without a click; the value under the pointer is shown."""
-    opened(tab, local, rows=False)
-    tab.keyboard.press("2")
-    expect(tab.get_by_text("No metrics yet")).to_be_visible()
-    local.send("count#orders=1", second=0)
-    expect(tab.locator('[data-metric="count#orders"]')).to_be_visible()
-    local.send("count#orders=6", second=3)
-    expect(tab.locator('[data-metric="count#orders"] rect')).to_have_count(2)
-    box = tab.locator('[data-metric="count#orders"] rect').nth(1).bounding_box()
-    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
-    expect(tab.locator("#tip")).to_have_text(re.compile("12:00:03.*6", re.DOTALL))
 
 
 def test_request_health_shows_batches_retries_and_errors(tab, local):
@@ -420,19 +324,6 @@ def test_refused_requests_are_explained_while_nothing_has_arrived(tab, local):
     expect(empty).to_contain_text("unknown or rotated token")
     local.send("msg=b")
     expect(empty).to_be_hidden()
-
-
-def test_numbers_are_not_rounded(tab, local):
-    """Above a plot, under the pointer and in the table they are what was sent."""
-    local.send("sample#a=9304ms", "sample#b=0.99968", "sample#c=1230000000bytes")
-    opened(tab, local)
-    tab.keyboard.press("2")
-    expect(tab.locator(".card .now")).to_have_text(["9,304 ms", "0.99968", "1,230,000,000 bytes"])
-    tab.locator('[data-metric="sample#a"] .plot').hover()
-    box = tab.locator('[data-metric="sample#a"] circle').bounding_box()
-    tab.mouse.move(box["x"] + 2, box["y"] + 2)
-    expect(tab.locator("#tip")).to_contain_text("9,304 ms")
-    assert points(tab, "sample#c")[1] == [("12:00:00", 1_230_000_000)]
 
 
 def test_a_chosen_line_stays_in_sight_when_the_search_is_cleared(tab, local):

@@ -98,7 +98,10 @@ def events(local, count=1, **headers):
     return found
 
 
-@pytest.mark.parametrize("path", ["", "static/main.js", "static/style.css"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "static/main.js", "static/style.css", "static/vendor/uplot/uPlot.iife.min.js"],
+)
 def test_the_page_and_its_files_are_there(local, path):
     """All of it comes from the package."""
     assert get(local, path).status_code == 200

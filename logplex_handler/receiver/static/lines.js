@@ -204,6 +204,8 @@ function reveal(index) {
 }
 
 export const chosenNumber = () => chosen?.n ?? wanted;
+// The chosen line's time in seconds since the epoch, or NaN.
+export const chosenTime = () => Date.parse(chosen?.t ?? "") / 1000;
 export const onChoice = (call) => { told = call; };
 
 // Chooses the line of this number, now or when it comes; null chooses none.

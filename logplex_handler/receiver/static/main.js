@@ -126,6 +126,7 @@ const filters = find("#filters");
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("input", () => { lines.refilter(); remember(false); });
 lines.onChoice(() => remember(false));
+metrics.connect(lines);
 addEventListener("popstate", restore);
 find("#follow").addEventListener("click", () => lines.follow(!lines.isFollowing()));
 find("#clear").addEventListener("click", clear);

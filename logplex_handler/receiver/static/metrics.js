@@ -1,48 +1,62 @@
 // Draws metrics as a consumer would: measure as percentiles, sample as its last value, count as a sum,
-// each by time step and source.
+// each by time step, stream and source.
 
-import { find, offer } from "./dom.js";
-import { bucket, card, colourOf, widthIn, withUnit } from "./plot.js";
+import { counted, find, offer } from "./dom.js";
+import { arrange, bucket, COLOURS, colourOf, span, withUnit } from "./plot.js";
+import * as scope from "./scope.js";
 
 const KEPT = 3600; // seconds
 const MOST_PLOTS = 60; // that are drawn; a filter finds the others
-const MOST_SOURCES = 12; // in one plot
-const PERCENTILES = [["p99", 0.99, "var(--high)"], ["p95", 0.95, "var(--mid)"], ["p50", 0.5, "var(--low)"]];
+const LEAST_BUCKETS = 20; // that an axis shows
+const PERCENTILES = [["p99", 0.99, "--high"], ["p95", 0.95, "--mid"], ["p50", 0.5, "--low"]];
+const KINDS = ["measure", "sample", "count"];
 
-// By kind, name and unit: {kind, name, unit, sources: Map(source → Map(second → [values]))}.
+// By kind, name and unit: {kind, name, unit, origins: Map(stream and source → {stream, source, seconds})}.
+// `seconds`: Map(second → {values, lines}), where `lines` are the numbers of the lines that sent the values.
 const known = new Map();
+const labels = new Map(); // Names of series with the order in which they came, which gives their colours.
+const streams = new Set();
+const kept = new Map(); // The cards.
 let newest = 0;
 let changed = false;
+let lines = { want() {}, chosenTime: () => NaN };
 export const count = () => known.size;
+
+// `want(number)` chooses a line; `chosenTime()` is the chosen line's, in seconds, or NaN.
+export const connect = (calls) => { lines = calls; };
 
 export function add(line) {
   const second = Math.floor(Date.parse(line.t) / 1000);
   if (!Number.isFinite(second)) return;
   // A line with a wrong clock moves the plots until the next line comes.
   newest = Math.abs(second - newest) > KEPT ? second : Math.max(newest, second);
+  streams.add(line.s);
   for (const [kind, name, value, unit, source] of line.m) {
     const id = `${kind}#${name} ${unit}`;
-    if (!known.has(id)) known.set(id, { kind, name, unit, sources: new Map() });
-    const { sources } = known.get(id);
-    if (!sources.has(source)) { sources.set(source, new Map()); offer(find("#source"), source); }
-    const bySecond = sources.get(source);
-    if (bySecond.has(second)) bySecond.get(second).push(value);
-    else bySecond.set(second, [value]);
-    if (bySecond.size > KEPT * 1.5) for (const old of bySecond.keys()) if (old < newest - KEPT) bySecond.delete(old);
+    if (!known.has(id)) known.set(id, { kind, name, unit, origins: new Map() });
+    const { origins } = known.get(id);
+    const origin = JSON.stringify([line.s, source]);
+    if (!origins.has(origin)) { origins.set(origin, { stream: line.s, source, seconds: new Map() }); offer(find("#source"), source); }
+    const { seconds } = origins.get(origin);
+    if (!seconds.has(second)) seconds.set(second, { values: [], lines: [] });
+    seconds.get(second).values.push(value);
+    seconds.get(second).lines.push(line.n);
+    if (seconds.size > KEPT * 1.5) for (const old of seconds.keys()) if (old < newest - KEPT) seconds.delete(old);
   }
   changed = true;
 }
 
-export function clear() { known.clear(); newest = 0; changed = true; }
+export function clear() { known.clear(); labels.clear(); streams.clear(); newest = 0; changed = true; }
 
 // The nearest rank: the value below which this share of the values lies.
 export function percentile(sorted, share) {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }
 
-function gathered(bySecond, from, to, step) {
+// The values of each bucket, by its start, in the order they came.
+function gathered(seconds, from, to, step) {
   const found = new Map();
-  for (const [second, values] of bySecond) {
+  for (const [second, { values }] of seconds) {
     const start = Math.floor(second / step) * step;
     if (start < from || start > to) continue;
     const there = found.get(start);
@@ -52,58 +66,105 @@ function gathered(bySecond, from, to, step) {
   return found;
 }
 
-const mapped = (values, what) => new Map([...values].sort((a, b) => a[0] - b[0]).map(([second, list]) => [second, what(list)]));
+const mapped = (lists, what) => new Map([...lists].map(([start, list]) => [start, what(list)]));
+
+// The span of time that is drawn: the one that is chosen, or the last minutes.
+function drawnSpan() {
+  const chosen = scope.spanned();
+  if (chosen) {
+    const [first, end] = [chosen.from / 1000, chosen.to / 1000];
+    const step = bucket(end - first);
+    return { from: Math.floor(first / step) * step, to: (Math.ceil(end / step) - 1) * step, step };
+  }
+  const range = Number(find("#range").value);
+  const step = bucket(range);
+  let oldest = newest;
+  for (const { origins } of known.values()) for (const { seconds } of origins.values()) for (const second of seconds.keys()) if (second < oldest && second >= newest - range) oldest = second;
+  const first = Math.max(newest - range, Math.min(oldest, newest - LEAST_BUCKETS * step));
+  return { from: Math.floor(first / step) * step, to: Math.floor(newest / step) * step, step };
+}
+
+const labelOf = ({ stream, source }) => [streams.size > 1 ? stream : "", source].filter(Boolean).join(" · ");
+
+// The same name has the same colour in all plots, as long as there are enough colours.
+function colour(label, index) {
+  if (!labels.has(label)) labels.set(label, labels.size);
+  return colourOf(labels.size > COLOURS ? index : labels.get(label));
+}
+
+const term = (key, value) => `${key}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+
+// Shows the lines with this metric in a bucket, and chooses the last one with this value, or the last one.
+function showLines(metric, origin, from, to, wanted) {
+  const terms = [`${metric.kind}#${metric.name}=*`];
+  if (origin.source) terms.push(term("source", origin.source));
+  if (streams.size > 1) terms.push(term("stream", origin.stream));
+  const found = [];
+  for (const [second, { values, lines: numbers }] of origin.seconds) {
+    if (second >= from && second < to) values.forEach((value, index) => { if (wanted === null || value === wanted) found.push(numbers[index]); });
+  }
+  scope.change({ text: terms.join(" "), within: { from: from * 1000, to: to * 1000 }, opens: true });
+  lines.want(found.length ? Math.max(...found) : null);
+}
+
+const choose = (from, to) => scope.change({ within: { from: from * 1000, to: to * 1000 } });
 
 export function draw(force) {
   if (!changed && !force) return;
-  changed = false;
-  const range = Number(find("#range").value);
-  const wanted = find("#source").value;
+  const { from, to, step } = drawnSpan();
+  // A bucket is over when later lines have come, or, if the clocks agree, when its time is over.
+  const sinceNewest = Date.now() / 1000 - newest;
+  const unfinished = newest < to + step && !(sinceNewest < KEPT && newest + sinceNewest >= to + step);
+  changed = unfinished;
+  const source = find("#source").value;
   const text = find("#metric-name").value.toLowerCase();
-  const place = find("#plots");
-  const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.closest("article").dataset.metric));
-  let oldest = newest;
-  for (const metric of known.values()) for (const values of metric.sources.values()) for (const second of values.keys()) if (second < oldest && second >= newest - range) oldest = second;
-  const step = bucket(Math.max(20, Math.min(range, newest - oldest)));
-  const to = Math.floor(newest / step) * step;
-  const from = Math.floor(Math.max(newest - range, Math.min(oldest, newest - 20 * step)) / step) * step;
-  const cards = [];
-  const width = widthIn(place);
+  const wanted = [];
   let left = 0;
-  const put = (metric, series, kind, title, suffix) => {
-    const id = `${metric.kind}#${metric.name}${suffix}`;
-    const all = series[0]?.points;
-    const last = all?.size ? [...all.values()].at(-1) : null;
-    cards.push(card({
-      id, series, kind, from, to, step, width, unit: metric.unit, title, open: open.has(id),
-      kindName: { measure: "measure", sample: "sample", count: step === 1 ? "count a second" : `count in ${step} s` }[metric.kind] + (metric.unit ? `, ${metric.unit}` : ""),
-      now: series.length === 1 || metric.kind === "measure" ? (last === null ? "" : `${series[0].name && metric.kind === "measure" ? series[0].name + " " : ""}${withUnit(last, metric.unit)}`) : "",
-    }));
+  const each = { measure: "percentiles", sample: "last", count: "sum" };
+  const put = (metric, origins, series, suffix, rest) => {
+    if (wanted.length >= MOST_PLOTS) { left += 1; return; }
+    const points = series[0]?.points ?? new Map();
+    const finished = [...points.keys()].filter((start) => !unfinished || start < to || points.size === 1);
+    const last = finished.length ? points.get(Math.max(...finished)) : null;
+    const sum = metric.kind === "count" ? series.flatMap((one) => [...one.points.values()]).reduce((a, b) => a + b, 0) : null;
+    const shown = sum !== null ? `${withUnit(sum, metric.unit)} in all` : last === null || (series.length > 1 && metric.kind !== "measure") ? "" : (metric.kind === "measure" ? "p99 " : "") + withUnit(last, metric.unit);
+    wanted.push([JSON.stringify([metric.kind, metric.name, metric.unit, suffix]), {
+      choose,
+      pick(index, start, end) {
+        const isMeasure = metric.kind === "measure";
+        showLines(metric, isMeasure ? origins[0] : origins[index], start, end, isMeasure ? series[index].points.get(start) : null);
+      },
+      name: `${metric.kind}#${metric.name}${suffix}`, series, kind: metric.kind === "count" ? "bars" : "lines", from, to, step, unfinished, mark: lines.chosenTime(), unit: metric.unit,
+      kindName: `${metric.kind}${metric.unit ? `, ${metric.unit}` : ""}: ${each[metric.kind]} of every ${span(step)}`, now: shown, ...rest,
+    }]);
   };
   const metrics = [...known.values()].filter((one) => one.name.toLowerCase().includes(text))
-    .sort((a, b) => a.kind === b.kind ? (a.name < b.name ? -1 : 1) : ["measure", "sample", "count"].indexOf(a.kind) - ["measure", "sample", "count"].indexOf(b.kind));
+    .sort((a, b) => a.kind === b.kind ? (a.name < b.name ? -1 : 1) : KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
   for (const metric of metrics) {
-    const sources = [...metric.sources].filter(([source]) => !wanted || source === wanted).sort((a, b) => (a[0] < b[0] ? -1 : 1));
-    if (!sources.length) continue;
-    if (cards.length >= MOST_PLOTS) { left += 1; continue; }
+    const origins = [...metric.origins.values()].filter((one) => (!source || one.source === source) && scope.showsStream(one.stream))
+      .sort((a, b) => (labelOf(a) < labelOf(b) ? -1 : 1));
+    if (!origins.length) continue;
     if (metric.kind === "measure") {
-      // One plot for each source, because a measure already has three lines.
-      for (const [source, values] of sources) {
-        if (cards.length >= MOST_PLOTS) break;
-        const sorted = mapped(gathered(values, from, to, step), (list) => list.sort((a, b) => a - b));
-        const series = PERCENTILES.map(([name, share, colour]) => ({ name, colour, points: mapped(sorted, (list) => percentile(list, share)) }));
-        put(metric, series, "lines", metric.name + (source ? ` · ${source}` : ""), source ? `@${source}` : "");
+      // One plot for each origin, because a measure already has three lines.
+      for (const origin of origins) {
+        const sorted = mapped(gathered(origin.seconds, from, to, step), (list) => Float64Array.from(list).sort());
+        const series = PERCENTILES.map(([name, share, shade]) => ({ name, colour: shade, points: mapped(sorted, (list) => percentile(list, share)) }));
+        const label = labelOf(origin);
+        put(metric, [origin], series, label ? `@${label}` : "", { title: metric.name + (label ? ` · ${label}` : "") });
       }
     } else {
       const what = metric.kind === "count" ? (list) => list.reduce((a, b) => a + b, 0) : (list) => list.at(-1);
-      const series = sources.slice(0, MOST_SOURCES).map(([source, values], index) => ({
-        name: source, colour: colourOf(index), points: mapped(gathered(values, from, to, step), what),
+      // More than there are colours could not be told apart: those with most values remain.
+      const drawn = new Set([...origins].sort((a, b) => b.seconds.size - a.seconds.size).slice(0, COLOURS));
+      const these = origins.filter((one) => drawn.has(one));
+      const series = these.map((origin, index) => ({
+        name: labelOf(origin), colour: colour(labelOf(origin), index), points: mapped(gathered(origin.seconds, from, to, step), what),
       }));
-      put(metric, series, metric.kind === "count" ? "bars" : "lines", metric.name, "");
+      put(metric, these, series, "", { title: metric.name, left: origins.length - these.length });
     }
   }
-  place.replaceChildren(...cards);
+  arrange(find("#plots"), kept, wanted);
   find("#more-metrics").hidden = left === 0;
-  find("#more-metrics").textContent = `${left} more metrics are not drawn: filter by name or source.`;
+  find("#more-metrics").textContent = `${counted(left, "more metric")} ${left === 1 ? "is" : "are"} not drawn: filter by name, source or stream.`;
   find("#no-metrics").hidden = known.size > 0;
 }

@@ -1,7 +1,7 @@
 // The requests of the lines: batch sizes, retries, refusals and violations.
 
 import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
-import { bucket, bytes, card, widthIn } from "./plot.js";
+import { arrange, bucket, bytes, span } from "./plot.js";
 
 const SHOWN = 200;
 const KEPT = 20_000;
@@ -10,6 +10,7 @@ const SPAN = 900; // seconds
 let requests = [];
 const totals = { requests: 0, lines: 0, retries: 0, refused: 0, meant: 0, violations: 0, largest: 0 };
 let changed = true;
+const kept = new Map(); // The cards.
 export const count = () => totals.requests;
 export const violations = () => totals.violations;
 
@@ -69,16 +70,16 @@ export function draw(force) {
 
 function drawPlots() {
   const place = find("#health");
-  if (!requests.length) { place.replaceChildren(); return; }
+  if (!requests.length) { arrange(place, kept, []); return; }
   const newest = Math.floor(requests.at(-1).time);
   const recent = requests.filter((one) => one.time >= newest - SPAN);
-  const step = bucket(Math.max(20, newest - Math.floor(recent[0].time)));
+  const step = bucket(SPAN);
   const to = Math.floor(newest / step) * step;
   const from = Math.floor(Math.min(recent[0].time, newest - 20 * step) / step) * step;
   const kinds = [
-    ["taken", "var(--green)", taken],
-    ["on purpose", "var(--faint)", (one) => one.on_purpose],
-    ["refused", "var(--red)", (one) => !taken(one) && !one.on_purpose],
+    ["taken", "--green", taken],
+    ["on purpose", "--faint", (one) => one.on_purpose],
+    ["refused", "--red", (one) => !taken(one) && !one.on_purpose],
   ];
   const at = (one) => Math.floor(one.time / step) * step;
   const answers = kinds.map(([name, colour, is]) => {
@@ -90,14 +91,14 @@ function drawPlots() {
   for (const one of recent) if (taken(one)) sizes.set(at(one), [...(sizes.get(at(one)) ?? []), one.frames]);
   const of = (what) => new Map([...sizes].map(([second, list]) => [second, what(list.sort((a, b) => a - b))]));
   const batches = [
-    { name: "largest", colour: "var(--high)", points: of((list) => list.at(-1)) },
-    { name: "median", colour: "var(--mid)", points: of((list) => list[Math.ceil(list.length / 2) - 1]) },
+    { name: "largest", colour: "--high", points: of((list) => list.at(-1)) },
+    { name: "median", colour: "--mid", points: of((list) => list[Math.ceil(list.length / 2) - 1]) },
   ];
-  const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.closest("article").dataset.metric));
-  const shared = { from, to, step, now: "", unit: "", width: widthIn(place) };
-  place.replaceChildren(
-    card({ ...shared, id: "requests", open: open.has("requests"), title: "Requests", kindName: step === 1 ? "a second" : `in ${step} s`, series: answers, kind: "bars" }),
-    card({ ...shared, id: "batches", open: open.has("batches"), title: "Lines in a request", kindName: "taken", series: batches, kind: "lines" }));
+  const shared = { from, to, step, unit: "", now: "", unfinished: to + step > Date.now() / 1000, mark: NaN };
+  arrange(place, kept, [
+    ["requests", { ...shared, name: "requests", title: "Requests", kindName: `of every ${span(step)}`, series: answers, kind: "bars" }],
+    ["batches", { ...shared, name: "batches", title: "Lines in a request", kindName: `taken in every ${span(step)}`, series: batches, kind: "lines" }],
+  ]);
 }
 
 function row(request, open) {

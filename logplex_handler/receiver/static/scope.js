@@ -7,10 +7,10 @@ let span = null;
 const listeners = [];
 
 export const current = () => query;
-// The span as [from, to] in milliseconds since 1970, the end not included; or null for all time.
+// `from` included and `to` not, in milliseconds since 1970; or null for all time.
 export const spanned = () => span;
 export const showsStream = (stream) => query.allows("stream", stream);
-export const showsTime = (moment) => span === null || (moment >= span[0] && moment < span[1]);
+export const showsTime = (moment) => span === null || (moment >= span.from && moment < span.to);
 
 // `call(opens)` is called after each change; `opens` is true if the lines are to be opened.
 export const onChange = (call) => listeners.push(call);
