@@ -178,6 +178,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
         "match",
         [lambda n: 'a="' + "\\n" * n, lambda n: 'a="' + "b" * n],
     ),
+    "testing/_text_parser._PAIRS": (
+        "fullmatch",
+        [lambda n: 'a="' + "\\n" * n, lambda n: "a=1 " * n + "!", lambda n: "a=" + "b" * n + "="],
+    ),
     "testing/_text_parser._ESCAPED": ("sub", [lambda n: "\\u00" * n]),
     "testing/_text_parser._METRIC_KEY": ("fullmatch", [lambda n: "count#" + "a" * n + "="]),
     "testing/_text_parser._METRIC_VALUE": ("fullmatch", [lambda n: "1" * n + "." + "m" * n]),
@@ -192,6 +196,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "testing/conventions._KIND": ("match", []),
     "testing/conventions._KIND_IN_TEXT": ("search", [lambda n: "count#" + "a" * n]),
     "testing/conventions._METRIC_IN_TEXT": ("findall", [lambda n: "count#" + "a" * n]),
+    "testing/conventions._PLAIN_METRIC": (
+        "findall",
+        [lambda n: "count#" + "a" * n, lambda n: "count#a=" * n, lambda n: "count#a=1 " * n + "!"],
+    ),
     "testing/conventions._CARD": ("search", [lambda n: "1" * 19 + "2" * n, lambda n: "1 " * n]),
     "testing/request_body._INCOMPLETE": ("match", []),
     "testing/request_body._HEADER": ("search", [lambda n: "1 <" * n, lambda n: "99999 <190>1" * n]),
@@ -201,6 +209,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "testing/wire_parser._DIGITS": ("match", []),
     "testing/wire_parser._CONTROL": ("search", []),
     "testing/wire_parser._PACKET": (
+        "fullmatch",
+        [lambda n: "<190>1 2013-03-27T20:02:24.000000+00:00 h a p - - " + "x" * n],
+    ),
+    "testing/wire_parser._DECODED": (
         "fullmatch",
         [lambda n: "<190>1 2013-03-27T20:02:24.000000+00:00 h a p - - " + "x" * n],
     ),
@@ -283,7 +295,11 @@ def test_no_text_takes_a_pattern_longer_than_its_length_says(place):
 # Bytes of memory that a pattern may take for each character: the pieces of its result, for example.
 _MOST_BYTES = 64
 # Those that take more: of an option, which a program's author gives, and of the receiver for tests.
-_TAKE_MORE = {"handler/arguments._HEADER_VALUE", "testing/_text_parser.PAIR"}
+_TAKE_MORE = {
+    "handler/arguments._HEADER_VALUE",
+    "testing/_text_parser.PAIR",
+    "testing/_text_parser._PAIRS",
+}
 
 
 @pytest.mark.parametrize("place", [place for place in PATTERNS if place not in _TAKE_MORE])

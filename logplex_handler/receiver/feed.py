@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from logplex_handler.testing import Line, PartJoiner, Request, Violation
+from logplex_handler.testing import Line, Metric, PartJoiner, Request, Violation
 from logplex_handler.testing.conventions import MetricUnits
 
 # The number of a token's characters that are shown where only the token distinguishes two streams.
@@ -24,11 +24,12 @@ _MAX_STREAMS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ReceivedLine:
-    """One line, with the name of its stream and its violations."""
+    """One line, with the name of its stream, its violations and its metrics."""
 
     line: Line
     stream: str
     violations: tuple[Violation, ...]
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +105,19 @@ class Feed:
     def _show(
         self, request: Request | None, lines: Iterable[Line], violations: tuple[Violation, ...]
     ) -> None:
-        received = tuple(
-            ReceivedLine(
-                line,
-                self._name(line.token, line.packet.hostname),
-                (*line.violations, *self._units.violations(line.text)),
-            )
-            for line in lines
-        )
+        received = tuple(map(self._received, lines))
         stream = received[0].stream if received else ""
         prepared = ReceivedRequest(request, stream, received, violations)
         for viewer in self._viewers:
             viewer(prepared)
+
+    def _received(self, line: Line) -> ReceivedLine:
+        violations, metrics = line.violations, line.metrics
+        if metrics:
+            violations += tuple(self._units.violations(metrics))
+        return ReceivedLine(
+            line, self._name(line.token, line.packet.hostname), violations, tuple(metrics)
+        )
 
     def _name(self, token: str, hostname: str) -> str:
         """Return the stream's name: its hostname, with the token's end if it is not the first."""

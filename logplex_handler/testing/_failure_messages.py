@@ -97,7 +97,7 @@ def faults(requests: Iterable[Request], lines: Iterable[Line]) -> str:
     for line in lines:
         explained += [
             _explained(violation, line)
-            for violation in (*line.violations, *units.violations(line.text))
+            for violation in (*line.violations, *units.violations(line.metrics))
         ]
     if not explained:
         return ""

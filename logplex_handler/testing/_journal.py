@@ -13,6 +13,7 @@ from logplex_handler._process import forks
 from logplex_handler.testing._line import Line, PartJoiner
 from logplex_handler.testing._verdict import as_shown
 from logplex_handler.testing.conventions import Violation
+from logplex_handler.testing.wire_parser import Packet
 
 FrameIdUse = Literal["first", "retry", "reused"]
 
@@ -55,10 +56,17 @@ class _Batch(NamedTuple):
     connection: int
     token: str
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self, packets: Mapping[int, Packet]) -> Iterator[Line]:
+        """Return the lines; `packets` are the well-formed ones, as far as they are known."""
+        frame_id, connection, token = self[1:]
+        secret = token.encode("latin-1")
         for number, frame in enumerate(self.frames, 1):
-            packet = as_shown(frame, self.token)
-            yield Line(packet, self.frame_id, self.connection, self.token, number, frame)
+            packet = packets.get(number)
+            if packet is None or secret in frame:
+                packet = as_shown(frame, token)
+                yield Line(packet, frame_id, connection, token, number, frame)
+            else:
+                yield Line(packet, frame_id, connection, token, number, frame, (), True)
 
 
 class Journal:
@@ -108,7 +116,7 @@ class Journal:
         with self._changed:
             unparsed, self._unparsed = self._unparsed, []
         for batch in unparsed:
-            for line in batch.lines():
+            for line in batch.lines({}):
                 self._lines += self._joiner.add(line)
         return self._lines
 
@@ -117,11 +125,13 @@ class Journal:
         with self._changed:
             return tuple(self._requests)
 
-    def add(self, request: Request, frames: list[bytes], token: str) -> None:
+    def add(
+        self, request: Request, frames: list[bytes], token: str, packets: Mapping[int, Packet]
+    ) -> None:
         """Store a request and those of its frames that were routed, or call `on_arrival`."""
         batch = _Batch(frames, request.frame_id, request.connection, token)
         if self._on_arrival is not None:
-            lines = tuple(batch.lines())
+            lines = tuple(batch.lines(packets))
             with self._callback_lock:
                 self._on_arrival(request, lines)
             return

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from logplex_handler.testing._text_parser import PAIR, Metric, parse_pairs
 from logplex_handler.testing.conventions import (
     Violation,
+    is_plain,
     line_violations,
     metrics_of,
     packet_violations,
@@ -43,6 +44,8 @@ class Line:
     number: int = 1
     frame: bytes = field(default=b"", repr=False)
     parts: tuple[Line, ...] = field(default=(), repr=False)
+    # Set if the packet is known to break no rule of the wire format, and has no token in it.
+    _is_well_formed: bool = field(default=False, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -62,6 +65,8 @@ class Line:
     @property
     def violations(self) -> tuple[Violation, ...]:
         """What is wrong with the packet, or misleads its readers; at most the first 20."""
+        if self._is_well_formed and is_plain(self.packet, self.frame):
+            return ()
         violations = chain.from_iterable(
             chain(
                 packet_violations(sent.frame, sent.number),
@@ -194,4 +199,5 @@ def _joined(parts: list[Line]) -> Line:
         packet=replace(first.packet, text="".join(pieces)),
         frame=b"".join([part.frame for part in parts]),
         parts=tuple(parts),
+        _is_well_formed=False,
     )

@@ -266,4 +266,5 @@ class LogplexReceiver:
             token=token,
         )
         is_routed = planned is None and request.status == 204
-        self._journal.add(request, verdict.frames if is_routed else [], verdict.token)
+        frames = verdict.frames if is_routed else []
+        self._journal.add(request, frames, verdict.token, verdict.packets)

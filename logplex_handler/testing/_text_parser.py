@@ -30,9 +30,12 @@ class Metric:
 _KEY = r'[^\x00-\x20="\x7f]+'
 _PLAIN = r'[^"\\\x00-\x1f\x7f]*'
 _ESCAPE = r'\\(?:["\\nrt]|u00[0-9a-fA-F]{2})'
-PAIR = re.compile(
-    rf'({_KEY})=(?:"({_PLAIN}(?:{_ESCAPE}{_PLAIN})*)"|(?!\')([^\x00-\x20="\\\x7f]+))(?= |\Z)'
-)
+_QUOTED = rf"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*"
+_BARE = r"(?!')[^\x00-\x20=\"\\\x7f]+"
+PAIR = re.compile(rf'({_KEY})=(?:"({_QUOTED})"|({_BARE}))(?= |\Z)')
+# A whole text of pairs.
+_ONE = rf'{_KEY}=(?:"{_QUOTED}"|{_BARE})'
+_PAIRS = re.compile(f"{_ONE}(?: {_ONE})*")
 _ESCAPED = re.compile(_ESCAPE)
 _MEANING = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 
@@ -43,19 +46,21 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
     Pairs are one space apart. A value may be quoted, with the escapes `\"`, `\\`, `\n`, `\r`, `\t`
     and `\u00XX` only. Raises Malformed, with the offset in characters.
     """
-    pairs: list[tuple[str, str]] = []
-    position = 0
-    while text:
-        match = PAIR.match(text, position)
-        if match is None:
-            raise Malformed(*_pair_fault(text, position))
-        key, quoted, bare = match.groups()
-        pairs.append((key, bare if quoted is None else _ESCAPED.sub(_unescape, quoted)))
-        position = match.end()
-        if position == len(text):
-            break
-        position += 1
-    return pairs
+    if not are_pairs(text):
+        position = 0
+        while (match := PAIR.match(text, position)) is not None:
+            position = match.end() + 1
+        raise Malformed(*_pair_fault(text, position))
+    return [(key, bare or _unescaped(quoted)) for key, quoted, bare in PAIR.findall(text)]
+
+
+def are_pairs(text: str) -> bool:
+    """Return whether `parse_pairs` can parse a text."""
+    return not text or _PAIRS.fullmatch(text) is not None
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(_unescape, text) if "\\" in text else text
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -91,8 +96,8 @@ _LARGEST = Decimal(sys.float_info.max)
 _METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
 
 
-def parse_metric(key: str, value: str) -> Metric:
-    """Return the metric that a pair represents, as l2met reads it.
+def parse_metric(key: str, value: str, source: str = "") -> Metric:
+    """Return the metric that a pair represents, as l2met reads it, with the line's source.
 
     The number must be at least 0, in fixed point, with at most six decimals; the unit consists of
     letters and follows without a space. Raises Malformed.
@@ -111,7 +116,7 @@ def parse_metric(key: str, value: str) -> Metric:
     amount = Decimal(number.group(1))
     if amount > _LARGEST:
         raise Malformed("character 0: the value must be at most 1.8e308", "metric.large")
-    return Metric(name.group(1), name.group(2), amount, number.group(2))
+    return Metric(name.group(1), name.group(2), amount, number.group(2), source)
 
 
 # Why l2met cannot read a value as a number: the first form that matches gives the rule.

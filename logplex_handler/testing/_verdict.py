@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from logplex_handler.testing._http_connection import (
@@ -18,9 +19,9 @@ from logplex_handler.testing._http_connection import (
     HttpRequest,
     UnreadableRequest,
 )
-from logplex_handler.testing.conventions import Violation, packet_violations
+from logplex_handler.testing.conventions import Violation, check_packet
 from logplex_handler.testing.request_body import decode, find_frames, wrong_count_violation
-from logplex_handler.testing.wire_parser import Packet
+from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 
 CONTENT_TYPE = "application/logplex-1"
 _CONTENT_TYPES = (CONTENT_TYPE, "application/x-logplex-1")
@@ -47,12 +48,16 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer, and the frames that Logplex finds; it routes them if the status is 204."""
+    """The answer, and the frames that Logplex finds; it routes them if the status is 204.
+
+    `packets` are the well-formed ones by the number of their frame, if they were checked.
+    """
 
     answer: HttpAnswer
     token: str
     frames: list[bytes]
     violations: tuple[Violation, ...]
+    packets: Mapping[int, Packet] = field(default_factory=dict)
 
 
 def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool) -> Verdict:
@@ -75,14 +80,15 @@ def judge(request: HttpRequest, accepts: Callable[[str], bool], *, strict: bool)
         message = f"{answer.status}: {answer.body.decode('ascii')}"
         finding = ": ".join(filter(None, [message, _reason(broken_rule, request, frames)]))
         violations.append(Violation(message, broken_rule, finding=finding))
+    packets: dict[int, Packet] = {}
     if strict and not is_no_batch:
         violations += _header_violations(request, fault)
-        of_packets = list(_packet_violations(frames))
+        of_packets = list(_packet_violations(frames, packets))
         if of_packets and not fault and body and (wrong_count := wrong_count_violation(body)):
             # The body splits into frames, but not where the packets begin.
             of_packets.insert(0, wrong_count)
         violations += of_packets
-    return Verdict(answer, token, frames, tuple(violations))
+    return Verdict(answer, token, frames, tuple(violations), packets)
 
 
 def unreadable(error: UnreadableRequest) -> Verdict:
@@ -193,10 +199,14 @@ def _header_violations(request: HttpRequest, fault: Violation | None) -> Iterato
         yield Violation("header Content-Encoding is not gzip, and ignored", "http.encoding")
 
 
-def _packet_violations(frames: list[bytes]) -> Iterator[Violation]:
+def _packet_violations(frames: list[bytes], packets: dict[int, Packet]) -> Iterator[Violation]:
+    """Return the violations of packets, and add those without any to `packets`."""
     count = 0
     for number, frame in enumerate(frames, 1):
-        for violation in packet_violations(frame, number):
+        packet, violations = check_packet(frame, number)
+        if packet is not None:
+            packets[number] = packet
+        for violation in violations:
             count += 1
             if count <= _MAX_PACKET_VIOLATIONS:
                 yield violation
@@ -217,6 +227,8 @@ def as_shown(frame: bytes, token: str) -> Packet:
     frame that is not a packet at all becomes `text`, with priority 0 and all other fields empty.
     """
     frame = frame.replace(token.encode("latin-1"), b"app", 1)
+    with suppress(Malformed):
+        return parse_packet(frame)
     match = _LENIENT_PACKET.fullmatch(frame)
     if match is None:
         return Packet(0, "", "", "", "", "", "", _text(frame))

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import random
 import re
 import zlib
 
 import pytest
 
+from logplex_handler.testing import conventions
 from logplex_handler.testing._explanations import RULES
-from logplex_handler.testing.conventions import MetricUnits, Violation, text_violations
+from logplex_handler.testing.conventions import (
+    MetricUnits,
+    Violation,
+    is_plain,
+    metrics_of,
+    text_violations,
+)
 from logplex_handler.testing.request_body import wrong_count_violation
+from logplex_handler.testing.wire_parser import parse_packet
 from tests.testing.wire import HEADER, LINES, bare, basic, frame, post, raw, sized
 
 GOOD = {"Logplex_Msg_Count": "1", "Logplex_Frame_Id": "a"}
@@ -199,9 +208,9 @@ def test_what_cannot_be_read_is_explained(logplex):
 def test_a_second_unit_of_a_metric_is_explained():
     """It is another bucket to l2met; another source may have a unit of its own."""
     units = MetricUnits()
-    assert not list(units.violations("source=a measure#x=1ms"))
-    assert not list(units.violations("source=b measure#x=1s"))
-    (told,) = units.violations("source=a measure#x=1s")
+    assert not list(units.violations(metrics_of("source=a measure#x=1ms")))
+    assert not list(units.violations(metrics_of("source=b measure#x=1s")))
+    (told,) = units.violations(metrics_of("source=a measure#x=1s"))
     assert told.rule == "metric.two-units"
     assert "was ms and is s" in told
 
@@ -222,6 +231,32 @@ def test_a_second_unit_of_a_metric_is_explained():
 def test_good_lines_and_free_text_are_no_violation(text):
     """Real lines of Heroku's own services among them."""
     assert list(text_violations(text)) == []
+
+
+PIECES = ["a", "=", " ", '"', "\\", "'", "#", ".", "1e3", "0123456789012", "a=1 ", 'b="x" ']
+PIECES += [
+    "count#a=1",
+    " measure#b=2.5ms",
+    "Count#a=1",
+    "source=us ",
+    'source="a b" ',
+    " source=eu",
+]
+
+
+def test_the_fast_way_finds_what_the_slow_one_finds(monkeypatch):
+    """A line that it calls plain has no violation, and its metrics are the same."""
+    chance = random.Random(1)
+    texts = ["".join(chance.choices(PIECES, k=chance.randrange(1, 7))) for _ in range(5_000)]
+    fast = []
+    for text in texts:
+        packet = parse_packet(f"{HEADER}{text}\n".encode())
+        fast.append((is_plain(packet, text.encode()), metrics_of(text)))
+    monkeypatch.setattr(conventions, "_plain_metrics", lambda text: None)
+    for text, (plain, metrics) in zip(texts, fast, strict=True):
+        assert metrics == metrics_of(text), text
+        assert not (plain and list(text_violations(text))), text
+    assert 500 < sum(plain for plain, _ in fast) < 4_500
 
 
 def test_metrics_in_free_text_are_looked_at():
