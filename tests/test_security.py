@@ -94,6 +94,10 @@ PROMISES = {
     ],
     "What cannot fit in memory": [
         "handler/test_oversized_records.py::test_what_cannot_fit_is_not_escaped",
+        "handler/test_oversized_records.py::test_a_traceback_that_cannot_fit_is_told_by_all_that_is_in_it",
+    ],
+    "A traceback of more": [
+        "handler/test_oversized_records.py::test_a_traceback_of_exceptions_without_end_is_not_written",
     ],
     "`max_buffer_bytes` limits memory": [
         "buffer/test_accumulator.py::test_the_oldest_give_way_to_the_newest",

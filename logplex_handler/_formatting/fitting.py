@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 from logplex_handler._formatting import grammar, message_template
+from logplex_handler._formatting.exception_texts import (
+    WRITE_ARGUMENTS,
+    arguments_of,
+    texts_of_traceback,
+)
 from logplex_handler._formatting.record_parts import exception_of, extras
 from logplex_handler._formatting.value_text import exact
 from logplex_handler._wire.entry import WIDEST
@@ -29,24 +33,6 @@ _DIGITS_OF_ERROR = 20
 _MOST_BYTES = 6 * WIDEST
 # A character that is not ASCII once it is escaped.
 _WIDE = re.compile("[^\x00-\x9f]")
-
-# The most exceptions that are looked at, of those before an exception.
-_MOST_CHAINED = 30
-# How the parts of an exception are read without any code of its class.
-_arguments, _attributes, _cause, _context, _hides_context = [
-    BaseException.__dict__[name].__get__
-    for name in ("args", "__dict__", "__cause__", "__context__", "__suppress_context__")
-]
-# The methods that write an exception's arguments, and those that write attributes.
-_WRITE_ARGUMENTS = (BaseException.__str__, KeyError.__str__)
-_ATTRIBUTES: dict[object, list[Callable[[object], object]]] = {
-    OSError.__str__: [OSError.__dict__[name].__get__ for name in ("filename", "strerror")],
-    ImportError.__str__: [ImportError.__dict__["msg"].__get__],
-    SyntaxError.__str__: [SyntaxError.__dict__["msg"].__get__],
-}
-# The type of methods written in C. Any other is of the application, and is not compared.
-_OfC = type(BaseException.__str__)
-_HAS_NOTES = sys.version_info >= (3, 11)
 
 # The number of attributes of a record without extras.
 _ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
@@ -78,7 +64,12 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
             values.append(value)
     if record.exc_info:
         exception = exception_of(record)
-        values += _texts_of_chain(exception[1]) if exception else [record.exc_text]
+        if exception is None:
+            values.append(record.exc_text)
+        else:
+            written, around = texts_of_traceback(exception[1], max_bytes)
+            values += written
+            inner += around
     texts = []
     for value in values:
         kind = type(value)
@@ -191,39 +182,5 @@ def _characters_within(value: Any) -> int:
     elif kind is not list and kind is not tuple:
         if not issubclass(kind, BaseException) or kind.__repr__ is not BaseException.__repr__:
             return 0
-        inner = _arguments(value) if kind.__str__ in _WRITE_ARGUMENTS else ()
+        inner = arguments_of(value) if kind.__str__ in WRITE_ARGUMENTS else ()
     return sum([len(one) for one in [*inner] if type(one) is str])
-
-
-def _texts_of_chain(error: object) -> list[object]:
-    """Return what is written of an exception, and of those before it, by their tracebacks."""
-    texts: list[object] = []
-    # An exception may come before itself.
-    seen: set[int] = set()
-    while (
-        issubclass(type(error), BaseException)
-        and id(error) not in seen
-        and len(seen) < _MOST_CHAINED
-    ):
-        seen.add(id(error))
-        texts += _texts_of(error)
-        before = _cause(error)
-        error = _context(error) if before is None and not _hides_context(error) else before
-    return texts
-
-
-def _texts_of(error: object) -> list[object]:
-    write = type(error).__str__
-    texts: list[object] = []
-    arguments = _arguments(error)
-    if write is BaseException.__str__ and len(arguments) == 1:
-        texts += arguments
-    elif type(write) is _OfC and write in _WRITE_ARGUMENTS:
-        # By `repr`, whose escapes are shorter than those of a line.
-        texts.append(arguments)
-    elif type(write) is _OfC and write in _ATTRIBUTES:
-        written = [read(error) for read in _ATTRIBUTES[write]]
-        texts.append(written if str in map(type, written) else arguments)
-    if _HAS_NOTES:
-        texts.append(dict.get(_attributes(error), "__notes__"))
-    return texts

@@ -14,6 +14,9 @@ import traceback
 from collections.abc import Iterator
 from types import CodeType, TracebackType
 
+from logplex_handler._formatting.exception_texts import has_too_many
+from logplex_handler._formatting.value_text import unprintable
+
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _START = "Traceback (most recent call last):\n"
@@ -48,7 +51,8 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
             return "".join(_chain(*exception, 0))[:-1]
         except Exception:
             # The error may come from the exception's own code, which the standard library handles.
-            return formatter.formatException(exception)
+            if has_too_many(exception[1]):
+                return unprintable(exception[1])
     return formatter.formatException(exception)
 
 

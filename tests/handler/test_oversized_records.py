@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import logging
+import random
 import sys
+from itertools import pairwise
 
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._formatting import fitting, grammar, record_parts
+from logplex_handler._formatting import exception_texts, fitting, grammar, record_parts
 from logplex_handler._wire.entry import weight
 from logplex_handler.testing import LogplexReceiver
+from tests import strict
 from tests.logs import balanced, logging_to
 
 # So much that no part of it is short enough for a compiled call site.
@@ -34,6 +38,23 @@ def noted(*notes):
     error = ValueError("here")
     error.__notes__ = [*notes]
     return error
+
+
+def chained(errors):
+    """The last of these exceptions, each of which was handled when the next one was raised."""
+    for before, error in pairwise(errors):
+        error.__context__ = before
+    return errors[-1]
+
+
+def empty(number):
+    return [ValueError() for _ in range(number)]
+
+
+def group(members, message="several"):
+    # Python 3.10 has no groups; the rows that have any are skipped there.
+    make = getattr(builtins, "BaseExceptionGroup", None)
+    return make and make(message, members)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +97,9 @@ def noted(*notes):
         ("hello", (), {"exc_info": ImportError(LONG)}),
         ("hello", (), {"exc_info": caused(ValueError(LONG))}),
         ("hello", (), {"exc_info": caused(None, during=ValueError(LONG))}),
+        ("hello", (), {"exc_info": chained([ValueError(LONG), *empty(40)])}),
         pytest.param("hello", (), {"exc_info": noted(LONG)}, marks=HAS_NOTES),
+        pytest.param("hello", (), {"exc_info": group([*empty(9), noted(LONG)])}, marks=HAS_NOTES),
     ],
 )
 @pytest.mark.parametrize("on_full", ["drop_oldest", "block"])
@@ -203,6 +226,76 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         omitted = record_parts.NOT_EXTRAS | {"omitted"}
         assert fitting.fits(record, omitted, weight((1, line)))
     assert grammar.escaped_length(long) == len(grammar.escape(long))
+
+
+def record_of(error):
+    exc_info = (type(error), error, error.__traceback__)
+    return logging.LogRecord("app", logging.INFO, "", 0, "", (), exc_info)
+
+
+def repeated(error, times, levels):
+    """Groups within groups, with the same members several times each."""
+    for _ in range(levels):
+        error = group([error] * times)
+    return error
+
+
+@HAS_NOTES
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: group([ValueError()], text),
+        lambda text: group(
+            [ValueError(), group([ValueError(), chained([KeyError(text), ValueError()])])]
+        ),
+        lambda text: chained([group([ValueError(text)]), *empty(12)]),
+        lambda text: chained([ValueError(text), group([ValueError()])]),
+        lambda text: group([ValueError(text[:20])] * 15),
+        lambda text: repeated(ValueError(), 2, 8),
+        lambda text: repeated(ValueError(), 1, 40),
+    ],
+    ids=["message", "within", "before", "context", "members", "many", "deep"],
+)
+def test_a_traceback_that_cannot_fit_is_told_by_all_that_is_in_it(make):
+    """In groups, and before them."""
+    error = make("x" * 250)
+    assert fitting.fits(record_of(error), record_parts.NOT_EXTRAS, 100_000)
+    assert not fitting.fits(record_of(error), record_parts.NOT_EXTRAS, 249)
+
+
+@HAS_NOTES
+def test_exceptions_that_are_in_each_other_are_never_taken_for_what_does_not_fit(monkeypatch):
+    """The `traceback` module writes each in one place, or only where it is not cut."""
+    monkeypatch.setattr(exception_texts, "_MOST_WITHIN", 300)
+    for seed in range(150):
+        chance = random.Random(seed)
+        errors = [noted("n" * 50) if number % 3 else ValueError("v" * 50) for number in range(12)]
+        for _ in range(12):
+            size = chance.choice([1, 2, 3, 16])
+            errors.append(group(chance.choices(errors[-8:], k=size)))
+        for error in errors:
+            other = chance.choice(errors)
+            if chance.random() < 0.4 and other is not error:
+                error.__cause__ = chance.choice([other, None])
+                error.__context__ = chance.choice([other, *errors])
+                error.__suppress_context__ = chance.random() < 0.2
+        record = record_of(errors[-1])
+        if exception_texts.has_too_many(errors[-1]):
+            continue
+        line = KeyValueFormatter().format(record)
+        assert fitting.fits(record, record_parts.NOT_EXTRAS, weight((1, line))), seed
+
+
+@HAS_NOTES
+def test_a_traceback_of_exceptions_without_end_is_not_written():
+    """The `traceback` module would take hours, also for groups that are too deep to be shown."""
+    endless = repeated(ValueError("a"), 2, 60)
+    for error in [endless, chained([endless, *empty(12)])]:
+        pairs = dict(strict.pairs(KeyValueFormatter().format(record_of(error))))
+        assert pairs["traceback"] == f"<unprintable {type(error).__name__} object>"
+        assert pairs["error"] == type(error).__name__
+    wide = group([ValueError(str(number)) for number in range(5_000)])
+    assert "and 4985 more exceptions" in KeyValueFormatter().format(record_of(wide))
 
 
 def test_a_text_of_another_formatter_that_cannot_fit_costs_no_other_record():
