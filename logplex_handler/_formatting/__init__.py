@@ -10,7 +10,8 @@ Must not know: queues, threads, receivers.
   site's `layout` and the table `value_kinds`.
 - `formatter`: all other records. Its parts are `record_parts`, `line`, `message_template`,
   `tracebacks`, `value_text` and `grammar`.
-- `fitting`: whether a record may fit into memory, before it is formatted.
+- `fitting`: whether a record may fit into memory, before it is formatted. It asks
+  `exception_texts` what an exception will write.
 - `long_lines`: a line that is too long for a packet becomes several.
 - `nesting`: records that are logged while another record is being formatted.
 """
