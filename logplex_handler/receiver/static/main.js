@@ -1,53 +1,98 @@
-// The page: receives events, and passes them to the three views.
+// The page: joins the events, the three views, the address and the keys.
 
-import { counted, find, grouped, make } from "./dom.js";
 import * as address from "./address.js";
+import * as controls from "./controls.js";
+import * as detail from "./detail.js";
+import { counted, find, grouped, make } from "./dom.js";
+import * as events from "./events.js";
 import * as lines from "./lines.js";
+import * as list from "./list.js";
 import * as metrics from "./metrics.js";
 import * as requests from "./requests.js";
+import { say, unsay } from "./notices.js";
+import { asText, copy } from "./saving.js";
+import * as scope from "./scope.js";
+import * as streams from "./streams.js";
+import { switchTheme } from "./theme.js";
+import * as timebar from "./timebar.js";
 
-const status = find("#status");
-let run = null;
-let linked = null; // The line in the address, until it is known whether it is of this run.
+let linked = null; // The line in the address, as run:number, until it comes.
 
-const source = new EventSource("/api/events");
-source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
-source.addEventListener("error", () => {
-  // The browser reconnects by itself, unless the server refused because too many pages are open.
-  const refused = source.readyState === EventSource.CLOSED;
-  status.textContent = refused ? "refused: close other pages and reload" : "receiver is gone, trying again";
-  status.className = "status lost";
-});
-source.addEventListener("run", (event) => {
-  // A restarted receiver numbers its items from the start.
-  if (run !== null && run !== event.data) clear();
-  run = event.data;
-  if (linked?.startsWith(run + ":")) lines.want(Number(linked.slice(run.length + 1)));
-  linked = null;
-});
-source.addEventListener("message", (event) => {
-  const { items } = JSON.parse(event.data);
-  const found = [];
-  for (const item of items) {
-    if (item.q) requests.add({ n: item.n, ...item.q });
-    else {
-      found.push(item);
-      if (item.m) metrics.add(item);
+// What comes.
+events.on({
+  items(items, run) {
+    const found = [];
+    for (const item of items) {
+      if (item.q) requests.add({ n: item.n, ...item.q });
+      else {
+        found.push(item);
+        if (item.m) metrics.add(item);
+      }
     }
-  }
-  lines.add(found);
-  count();
+    if (lines.add(found, run)) {
+      say("kept", `The page keeps the last lines only: ${counted(lines.counts.letGo, "older one")} are not here any more.`);
+      list.renew();
+    }
+    const line = linked && found.find(({ n }) => `${run}:${n}` === linked);
+    if (line) { linked = null; list.choose(line, { opens: true, centre: true }); }
+    drawLines();
+  },
+  restart() {
+    const count = lines.kept().length;
+    if (count) setAside(`The receiver was started again. ${counted(count, "line")} of the run before ${count === 1 ? "is" : "are"} set aside${
+      scope.current().text ? ", and the query still holds" : ""}.`, "Show them");
+    metrics.clear();
+    requests.clear();
+    redraw(true);
+  },
+  forget: () => { lines.setAside(); renewLines(); },
 });
+
+// Lines that are no longer shown can be brought back.
+function setAside(text, action) {
+  const bringBack = lines.setAside();
+  undo = () => { unsay("aside"); undo = () => {}; bringBack(); renewLines(); };
+  say("aside", text, [[action, () => undo()]]);
+  renewLines();
+}
+
+let undo = () => {};
+function clear() {
+  const count = lines.kept().length;
+  if (count) setAside(`${counted(count, "line")} cleared.`, "Undo (u)");
+}
+
+function renewLines() {
+  list.letGo();
+  list.renew();
+  drawLines();
+}
+
+function drawLines() {
+  count();
+  controls.offerNames();
+  list.setColumns();
+  streams.draw();
+  list.draw();
+  timebar.draw();
+}
+
+function put(selector, text) {
+  const element = find(selector);
+  if (element.textContent !== text) element.textContent = text;
+}
 
 function count() {
-  find("#count-lines").textContent = grouped(lines.counts.total);
-  find("#count-metrics").textContent = grouped(metrics.count());
-  find("#count-requests").textContent = grouped(requests.count());
+  put("#count-lines", grouped(lines.counts.total));
+  put("#count-metrics", grouped(metrics.count()));
+  put("#count-requests", grouped(requests.count()));
   const all = lines.counts.violations + requests.violations();
   const chip = find("#violations");
   chip.hidden = all === 0;
-  chip.textContent = "⚠ " + counted(all, "violation");
+  put("#violations", "⚠ " + counted(all, "violation"));
   chip.title = `Show them: ${grouped(lines.counts.violations)} in lines, ${grouped(requests.violations())} in requests`;
+  find("#dropped").hidden = lines.counts.bySender === 0;
+  put("#dropped", `${grouped(lines.counts.bySender)} dropped`);
   if (lines.counts.total === 0) showRefused();
 }
 
@@ -60,18 +105,10 @@ function showRefused() {
     make("span", { class: "answer bad", textContent: one.status || "none" }), ...requests.reasons(one))));
 }
 
-function clear() {
-  lines.clear();
-  metrics.clear();
-  requests.clear();
-  count();
-  redraw(true);
-  remember(false);
-}
-
 // Views.
 const tabs = [...document.querySelectorAll('[role="tab"]')];
 const current = () => tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+const nameOf = (tab) => tab.getAttribute("aria-controls");
 
 function open(tab, focus) {
   const before = current();
@@ -79,7 +116,7 @@ function open(tab, focus) {
     const is = one === tab;
     one.setAttribute("aria-selected", String(is));
     one.tabIndex = is ? 0 : -1;
-    find("#" + one.getAttribute("aria-controls")).hidden = !is;
+    find("#" + nameOf(one)).hidden = !is;
   }
   find("#tip").hidden = true;
   if (focus) tab.focus();
@@ -87,27 +124,11 @@ function open(tab, focus) {
   if (tab !== before) remember(true);
 }
 
-// The address.
-const nameOf = (tab) => tab.getAttribute("aria-controls");
-
-function remember(push) {
-  const number = lines.chosenNumber();
-  address.write(nameOf(current()), linked ?? (number === null ? null : `${run}:${number}`), push);
-}
-
-function restore() {
-  const { view, line } = address.read();
-  if (run === null) linked = line;
-  else lines.want(line?.startsWith(run + ":") ? Number(line.slice(run.length + 1)) : null);
-  open(tabs.find((tab) => nameOf(tab) === view) ?? tabs[0], false);
-  lines.refilter();
-}
-
 function redraw(force) {
-  const view = current().getAttribute("aria-controls");
-  if (view === "lines") lines.draw();
-  else if (view === "metrics") metrics.draw(force);
-  else requests.draw(force);
+  const view = nameOf(current());
+  if (view === "metrics") metrics.draw(force);
+  else if (view === "requests") requests.draw(force);
+  else if (force) { list.draw(); timebar.draw(); }
 }
 
 for (const tab of tabs) {
@@ -121,63 +142,99 @@ addEventListener("resize", () => redraw(true));
 // The plot under the pointer is not redrawn while the pointer is there.
 setInterval(() => { if (!document.hidden && find("#tip").hidden) redraw(false); }, 1000);
 
-// Filters.
-const filters = find("#filters");
-filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("input", () => { lines.refilter(); remember(false); });
-lines.onChoice(() => remember(false));
-metrics.connect(lines);
+// The address.
+let restoring = false;
+
+function remember(push) {
+  if (restoring) return;
+  const chosen = list.chosenLine();
+  address.write(nameOf(current()), linked ?? (chosen && `${chosen.run}:${chosen.n}`), controls.chosenOptions(), push);
+}
+
+function restore() {
+  restoring = true;
+  const { view, line, options } = address.read();
+  controls.setOptions(options);
+  open(tabs.find((tab) => nameOf(tab) === view) ?? tabs[0], false);
+  const found = line && lines.kept().find(({ run, n }) => `${run}:${n}` === line);
+  linked = found ? null : line;
+  if (!found) list.letGo();
+  else if (found !== list.chosenLine()) list.choose(found, { opens: true, centre: true });
+  restoring = false;
+}
 addEventListener("popstate", restore);
-find("#follow").addEventListener("click", () => lines.follow(!lines.isFollowing()));
+
+// What is looked at.
+scope.onChange((opens) => {
+  lines.refilter();
+  controls.draw();
+  list.renew({ centre: true });
+  timebar.draw();
+  if (opens) open(tabs[0], false);
+  redraw(true);
+  remember(opens);
+});
+controls.onOption(() => { timebar.draw(); remember(false); });
+list.onChosen((line, opens) => {
+  if (line === null) detail.close();
+  else if (opens || detail.isOpen()) detail.show(line, events.currentRun());
+  linked = null;
+  remember(false);
+});
+// A point of a plot leads to its lines, and a chosen line to its place in the plots.
+metrics.connect({
+  want(number) {
+    const line = lines.kept().findLast(({ run, n }) => n === number && run === events.currentRun());
+    if (line) list.choose(line, { opens: true, centre: true });
+  },
+  // In seconds since 1970, or NaN.
+  chosenTime: () => (list.chosenLine()?.at ?? NaN) / 1000,
+});
+detail.onClosed(() => { list.letGo(); find("#list").focus(); });
+
+find("#follow").addEventListener("click", () => list.follow(!list.isFollowing()));
 find("#clear").addEventListener("click", clear);
+find("#pause").addEventListener("click", events.togglePause);
+find("#dropped").addEventListener("click", () => scope.change({ text: "count#logplex_handler.dropped=*", within: null, opens: true }));
 // First those in lines; a second click shows those of requests.
 find("#violations").addEventListener("click", () => {
   const seen = current() === tabs[0] && find("#only-violations").checked;
   const inLines = lines.counts.violations > 0 && (!seen || requests.violations() === 0);
-  find(inLines ? "#only-violations" : "#only-bad").checked = true;
+  if (inLines) scope.change({ text: "violations>0", within: null });
+  else find("#only-bad").checked = true;
   open(tabs[inLines ? 0 : 2], false);
-  lines.refilter();
-  redraw(true);
-  remember(false);
 });
 find("#only-bad").addEventListener("input", () => requests.draw(true));
 for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
 
-// Themes.
-const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-let theme = null;
-try { theme = localStorage.getItem("theme"); } catch { /* Nothing is kept then. */ }
-const apply = () => { document.documentElement.dataset.theme = theme ?? (prefersDark.matches ? "dark" : "light"); };
-apply();
-prefersDark.addEventListener("change", apply);
-function switchTheme() {
-  theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  try { localStorage.setItem("theme", theme); } catch { /* For this visit only. */ }
-  apply();
-}
-find("#theme").addEventListener("click", switchTheme);
-
 // Keys, unless the user is typing.
+const keys = {
+  "/": () => { open(tabs[0], false); find("#search").focus(); find("#search").select(); },
+  f: () => list.follow(!list.isFollowing()),
+  p: events.togglePause,
+  c: clear,
+  u: () => undo(),
+  n: () => list.toTrouble(1),
+  N: () => list.toTrouble(-1),
+  w: () => find("#wrap").click(),
+  y: () => { if (list.chosenLine()) copy(asText(list.chosenLine()), find("#detail:not([hidden]) .actions button")); },
+  t: switchTheme,
+};
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const writing = event.target.matches("input, select, textarea");
+  const isWriting = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape") {
-    if (event.target.id === "search" && event.target.value) { event.target.value = ""; lines.refilter(); remember(false); return; }
-    lines.close();
-    if (writing) event.target.blur();
+    if (document.querySelector(":popover-open")) return; // It closes by itself.
+    if (event.target.id === "search" && event.target.value) { scope.change({ text: "" }); return; }
+    list.letGo();
+    if (isWriting) event.target.blur();
     if (!find("#lines").hidden) find("#list").focus();
-    return;
-  }
-  if (writing) {
+  } else if (isWriting) {
     if (event.target.id === "search" && (event.key === "Enter" || event.key === "ArrowDown")) { event.preventDefault(); find("#list").focus(); }
-    return;
-  }
-  if (event.key === "/") { event.preventDefault(); open(tabs[0], false); find("#search").focus(); find("#search").select(); }
-  else if (event.key in { 1: 0, 2: 0, 3: 0 }) open(tabs[event.key - 1], true);
-  else if (event.key === "f") lines.follow(!lines.isFollowing());
-  else if (event.key === "c") clear();
-  else if (event.key === "t") switchTheme();
+  } else if (event.key in { 1: 0, 2: 0, 3: 0 }) open(tabs[event.key - 1], true);
+  else if (Object.hasOwn(keys, event.key) && (event.key.length > 1 || nameOf(current()) === "lines" || "/t".includes(event.key))) { event.preventDefault(); keys[event.key](); }
 });
 
 restore();
+events.connect();

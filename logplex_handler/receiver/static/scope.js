@@ -1,6 +1,6 @@
-// What is looked at: the query and a span of time. Lines and metrics obey it, and controls change it.
+// What is looked at: the query and a span of time. Lines and plots obey it; controls, clicks and the address change it.
 
-import { parse } from "./query.js";
+import { parse, quote, withTerm } from "./query.js";
 
 let query = parse("");
 let span = null;
@@ -10,7 +10,6 @@ export const current = () => query;
 // `from` included and `to` not, in milliseconds since 1970; or null for all time.
 export const spanned = () => span;
 export const showsStream = (stream) => query.allows("stream", stream);
-export const showsTime = (moment) => span === null || (moment >= span.from && moment < span.to);
 
 // `call(opens)` is called after each change; `opens` is true if the lines are to be opened.
 export const onChange = (call) => listeners.push(call);
@@ -21,3 +20,19 @@ export function change({ text = query.text, within = span, opens = false }) {
   span = within;
   for (const call of listeners) call(opens);
 }
+
+// The term for a pair; where a query cannot name the key, the text of both is sought.
+export function pairTerm(key, value, excludes = false) {
+  const term = /^[^ \t"=<>/:@-][^ \t"=<>/:@]*$/.test(key) ? `${key}=${quote(value)}` : quote(`${key}=${value}`);
+  return (excludes ? "-" : "") + term;
+}
+
+// Adds the pair to the query, in place of its opposite.
+export function ask(key, value, excludes) {
+  const term = pairTerm(key, value, excludes);
+  const opposite = pairTerm(key, value, !excludes);
+  change({ text: withTerm(query.text, term, (one) => one.source === opposite) });
+}
+
+// Puts one term in the place of all terms on a key; an empty one only removes them.
+export const replace = (key, term) => change({ text: withTerm(query.text, term, (one) => one.key === key) });

@@ -1,0 +1,32 @@
+// A colour for each name: the same in every run unless another name has it. CSS makes it readable in both themes.
+
+const SLOTS = 24;
+const NEAR = 3; // slots between two colours that look alike
+const slots = { stream: new Map(), process: new Map() };
+
+export function hueOf(kind, name) {
+  const known = slots[kind];
+  if (!known.has(name)) {
+    let hash = 0;
+    for (const character of name) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
+    known.set(name, free(hash % SLOTS, [...known.values()].slice(0, SLOTS)));
+  }
+  return known.get(name) * (360 / SLOTS);
+}
+
+// The slot itself, or if its colour looks like a taken one, the slot that is farthest from all taken ones.
+function free(slot, taken) {
+  const distance = (one) => Math.min(SLOTS, ...taken.map((other) => Math.min(Math.abs(one - other), SLOTS - Math.abs(one - other))));
+  if (taken.length >= SLOTS || distance(slot) >= NEAR) return slot;
+  let best = slot;
+  for (let step = 1; step < SLOTS; step += 1) {
+    const one = (slot + step) % SLOTS;
+    if (distance(one) > distance(best)) best = one;
+  }
+  return best;
+}
+
+export function colour(element, kind, name) {
+  element.classList.add("hue");
+  element.style.setProperty("--hue", hueOf(kind, name));
+}
