@@ -8,6 +8,8 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.receiver.page import shown
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,3 +45,10 @@ def tab(chromium):
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def local():
+    """A receiver and its page."""
+    with shown() as one:
+        yield one

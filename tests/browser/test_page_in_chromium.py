@@ -9,26 +9,8 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
+from tests.browser.rows import ROWS, opened, texts
 from tests.receiver.page import body, shown
-
-ROWS = ".row:not([hidden])"
-
-
-@pytest.fixture
-def local():
-    with shown() as one:
-        yield one
-
-
-def opened(tab, local, *, rows=True):
-    tab.goto(local.page.url)
-    if rows:
-        tab.wait_for_selector(ROWS)
-    return tab
-
-
-def texts(tab):
-    return tab.locator(f"{ROWS} .text").all_inner_texts()
 
 
 def test_lines_appear_as_they_arrive(tab, local):
@@ -78,19 +60,24 @@ def test_filters_leave_what_passes_all_of_them(tab, local):
     expect(tab.locator(ROWS)).to_have_count(2)
     expect(tab.locator("#match-count")).to_have_text("2 of 4")
     assert tab.locator(f"{ROWS} mark").all_inner_texts() == ["apple", "APPLE"]
-    tab.select_option("#stream", "shop")
+    tab.locator("#streams-button").click()
+    tab.get_by_role("button", name="Only lines of shop").click()
+    tab.keyboard.press("Escape")
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=apple"])
     local.send("msg=pineapple", hostname="shop")
     expect(tab.locator(ROWS)).to_have_count(2)
-    tab.select_option("#stream", "")
+    expect(tab.locator("#search")).to_have_value("apple stream=shop")
+    tab.fill("#search", "apple")
     tab.select_option("#level", "3")
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=APPLE"])
-    tab.fill("#search", "")
     tab.select_option("#level", "7")
     tab.select_option("#process", "worker.1")
+    expect(tab.locator("#search")).to_have_value("apple process=worker.1")
+    tab.fill("#search", "process=worker.1")
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=APPLE", "a=b=c"])
     tab.check("#only-violations")
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["a=b=c"])
+    expect(tab.locator("#search")).to_have_value("process=worker.1 violations>0")
     tab.fill("#search", "nowhere")
     expect(tab.get_by_text("No line matches")).to_be_visible()
 
@@ -103,7 +90,8 @@ def test_a_click_shows_pairs_and_explains_violations(tab, local):
     detail = tab.locator("#detail")
     expect(detail.locator("table").first).to_contain_text("order_id")
     cells = detail.locator("table").first.locator("td").all_inner_texts()
-    assert cells == ["source", "us", "msg", 'a "b"\nc', "order_id", "42"]
+    assert cells[::3] == ["source", "msg", "order_id"]
+    assert cells[1::3] == ["us", 'a "b"\nc', "42"]
     bad = tab.locator(ROWS).nth(1)
     expect(bad).to_contain_text("1 violation")
     bad.click()
@@ -119,7 +107,7 @@ def test_everything_can_be_done_with_the_keyboard(tab, local):
     opened(tab, local)
     tab.keyboard.press("/")
     expect(tab.locator("#search")).to_be_focused()
-    tab.keyboard.type("n=1")
+    tab.keyboard.type("n=1*")
     tab.keyboard.press("Enter")
     expect(tab.locator("#list")).to_be_focused()
     tab.keyboard.press("Home")
@@ -254,7 +242,7 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     # A smooth page has 17 here, one that draws every line has seconds.
     assert sorted(gaps)[len(gaps) // 2] < 100
     began = time.monotonic()
-    tab.fill("#search", "n=4242")
+    tab.fill("#search", '"n=4242"')
     expect(tab.locator("#match-count")).to_have_text("11 of 100,000")
     assert time.monotonic() - began < 3
     tab.fill("#search", "")
@@ -371,7 +359,7 @@ def test_the_address_holds_what_is_shown(tab, local):
     local.send(*[f"msg=line n={number}" for number in range(50)], process="web.1")
     local.send("msg=other sample#depth=4", process="worker.1")
     opened(tab, local)
-    tab.fill("#search", "n=4")
+    tab.fill("#search", "n=4*")
     tab.select_option("#process", "web.1")
     tab.locator(ROWS).nth(1).click()
     expect(tab.locator("#detail")).to_contain_text("n=40")
@@ -382,7 +370,7 @@ def test_the_address_holds_what_is_shown(tab, local):
     for again in (tab.reload, lambda: tab.goto(tab.url)):
         again()
         tab.wait_for_selector(ROWS)
-        expect(tab.locator("#search")).to_have_value("n=4")
+        expect(tab.locator("#search")).to_have_value("n=4* process=web.1")
         expect(tab.locator("#process")).to_have_value("web.1")
         expect(tab.locator("#match-count")).to_have_text("11 of 51")
         expect(tab.locator('.row[aria-selected="true"]')).to_contain_text("n=40")
