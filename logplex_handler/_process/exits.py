@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from logplex_handler._process.contexts import in_empty_context
+from logplex_handler._process.contexts import in_empty_context, new_thread
 
 # multiprocessing, and Celery's fork of it, end their child processes without Python's exit
 # functions, but call their own finalizers, those with the highest priority first.
@@ -136,6 +136,26 @@ def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Calla
     """
     _exit_functions.add(function, before_handlers=before_handlers)
     return partial(_exit_functions.remove, function)
+
+
+def finish_in_thread(function: _Function, seconds: float) -> None:
+    """Call a function in a thread; wait at most `seconds` for it now, and for the rest at exit."""
+
+    def run() -> None:
+        try:
+            function()
+        finally:
+            cancel()
+
+    thread = new_thread(run, "logplex_handler.close")
+    cancel = call_at_exit(thread.join, before_handlers=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # The interpreter is about to exit, or the system cannot start another thread.
+        run()
+    else:
+        thread.join(seconds)
 
 
 def threads_run() -> bool:

@@ -1,8 +1,9 @@
 """What happens to the package's locks, threads and sockets when the process forks.
 
 Before a fork, the guards acquire their locks, the last registered one first, as with
-`os.register_at_fork`. After it, in the parent and in the child, they release them in the opposite
-order; in the child all other objects then begin anew, in the order of their registration.
+`os.register_at_fork`, but after the lock of the logging module. After it, in the parent and in the
+child, they release them in the opposite order; in the child all other objects then begin anew, in
+the order of their registration.
 
 Python runs these hooks for `os.fork` only: uWSGI, for one, forks without them. So an object that is
 used after every fork also marks the process that made it (`here`).
@@ -10,12 +11,14 @@ used after every fork also marks the process that made it (`here`).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import os
 import sys
 import threading
 import weakref
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 try:
     import mmap
@@ -64,8 +67,32 @@ class ForkGuard(Forkable, Protocol):
         """Release the locks, as `after_fork_in_child` does in the child."""
 
 
+def logging_lock() -> Any:
+    """Return the re-entrant lock of the logging module, which `dictConfig`, for one, holds."""
+    return vars(logging)["_lock"]
+
+
+class _LoggingLock:
+    """Waits for the lock of the logging module while no guard's lock is held.
+
+    `dictConfig` holds it while handlers deliver, which the guards hold up.
+    """
+
+    def before_fork(self) -> None:
+        logging_lock().acquire()
+
+    def after_fork_in_parent(self) -> None:
+        # It is not held if a signal handler has raised an exception in `before_fork`.
+        with contextlib.suppress(RuntimeError):
+            logging_lock().release()
+
+    def after_fork_in_child(self) -> None:
+        """Do nothing: the logging module has renewed the lock."""
+
+
 _forkables: LiveObjects[Forkable] = LiveObjects()
 _guards: LiveObjects[ForkGuard] = LiveObjects()
+_logging_guard = _LoggingLock()
 # Guards `_called`, from before a fork until after it. Re-entrant, because a signal handler may fork
 # meanwhile.
 _fork_lock = threading.RLock()
@@ -85,7 +112,7 @@ def _before() -> None:
     _fork_lock.acquire()
     called: list[ForkGuard] = []
     _called.append(called)
-    for guard in reversed(_guards.all()):
+    for guard in (_logging_guard, *reversed(_guards.all())):
         # Added first, so that a guard that fails is released all the same.
         called.append(guard)
         guard.before_fork()

@@ -248,6 +248,10 @@ class LogplexHandler(EmittingHandler):
         The time that a `flush` just before has taken counts, too. Records that are left then stay
         in the spool, or are dropped without a spool; either is reported on stderr. Later calls do
         nothing; later records are counted as dropped (`closed`).
+
+        `dictConfig` and `basicConfig(force=True)` call this method with the lock of the logging
+        module, which other threads need. It then waits for at most a second, as does `flush` there,
+        and a thread does the rest.
         """
         super().close()
         in_empty_context(self._current_pipeline().close)

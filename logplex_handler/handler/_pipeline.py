@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.memory_pool import MemoryPool
@@ -18,6 +19,7 @@ from logplex_handler._process import exits, forks
 from logplex_handler._process.countdown import Countdown
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._process.periodic import Periodic
+from logplex_handler._process.reentrancy import is_held
 from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 # The longest wait in `close`, in seconds, for the handler's last health lines.
 _HEALTH_PATIENCE = 1.0
+# The longest wait, in seconds, of `flush` and `close` each in a thread that holds the lock of the
+# logging module, as `dictConfig` does: a look-up that logs may need that lock.
+_CONFIGURATION_PATIENCE = 1.0
 
 
 class Pipeline:
@@ -204,7 +209,12 @@ class Pipeline:
         wait ended in time and without an internal error.
         """
         try:
-            countdown = Countdown(self._clock.left(closing=False) if timeout is None else timeout)
+            seconds = timeout
+            if seconds is None:
+                seconds = self._clock.left(closing=False)
+                if is_held(forks.logging_lock()):
+                    seconds = min(seconds, _CONFIGURATION_PATIENCE)
+            countdown = Countdown(seconds)
             spool = self._spool
             with spool.until(countdown.deadline) if spool is not None else nullcontext():
                 if self._spool_writer is not None:
@@ -228,12 +238,17 @@ class Pipeline:
         """Deliver the remaining records in the remaining time, and stop. May be called again."""
         if not self.takes_entries or not self.here[0]:
             return
-        seconds = self._clock.left(closing=True)
-        countdown = Countdown(seconds)
+        close = partial(self._close, Countdown(self._clock.left(closing=True)))
+        if is_held(forks.logging_lock()):
+            exits.finish_in_thread(close, _CONFIGURATION_PATIENCE)
+        else:
+            close()
+
+    def _close(self, countdown: Countdown) -> None:
         interruption = ""
         try:
             if self._health is not None:
-                self._health.stop(min(_HEALTH_PATIENCE, seconds))
+                self._health.stop(min(_HEALTH_PATIENCE, max(0.0, countdown.left)))
             self.takes_entries = False
             self.own_intake = self._registry.close()
             if self._cancel_exit_call is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from logplex_handler._process import forks
 from logplex_handler._process.forks import LiveObjects
+from logplex_handler._process.reentrancy import is_held
 
 
 class Guard:
@@ -67,6 +68,24 @@ def test_guards_are_called_as_locks_are_nested_and_others_begin_anew_afterwards(
     in_parent, in_child = forked(calls)
     assert in_parent == ["b before", "a before", "a parent", "b parent"]
     assert in_child == ["b before", "a before", "a child", "b child", "x child", "y child"]
+
+
+def test_guards_are_called_with_the_lock_of_the_logging_module():
+    """Otherwise `dictConfig` would hold it while it waits for what the guards hold up."""
+    held = []
+
+    class Looking(Guard):
+        def before_fork(self):
+            held.append(is_held(forks.logging_lock()))
+
+    guard = Looking("a", [])
+    forks.register_guard(guard)
+    pid = os.fork()
+    if not pid:
+        os._exit(not forks.logging_lock().acquire(blocking=False))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert held == [True]
+    assert not is_held(forks.logging_lock())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

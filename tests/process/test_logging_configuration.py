@@ -1,11 +1,15 @@
 """`logging.config` and `logging.shutdown` while other threads log."""
 
+import itertools
 import logging
 import logging.config
 import subprocess
 import sys
 import threading
 import time
+
+import pytest
+import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import (
@@ -62,8 +66,8 @@ def test_a_second_dictconfig_delivers_and_does_not_freeze():
             with stopwatch() as watch:
                 logging.config.dictConfig(config)
                 longest = max(longest, watch.seconds)
+            assert wait_until(lambda first=first: first.stats().pending == 0)
             assert balanced(first.stats())
-            assert first.stats().pending == 0
         stop.set()
         for thread in threads:
             thread.join()
@@ -174,4 +178,92 @@ def test_a_second_dictconfig_does_not_freeze_in_the_middle_of_a_request():
         second = logger.handlers[0]
         logger.removeHandler(second)
         second.close()
-        assert first.stats().delivered == 1
+        assert wait_until(lambda: first.stats().delivered == 1)
+
+
+@pytest.mark.parametrize("role", ["look-up", "session"])
+def test_a_second_dictconfig_loses_nothing_for_a_function_that_logs(role):
+    """The function's new logger needs the lock that `dictConfig` holds."""
+    called, held = threading.Event(), threading.Event()
+    names = itertools.count()
+
+    class Configuring(logging.Handler):
+        """Notices that `dictConfig` closes handlers; it is the first one, as the latest made."""
+
+        def flush(self):
+            held.set()
+
+    def log():
+        called.set()
+        assert held.wait(100)
+        logging.getLogger(f"test.new.{next(names)}").info("a logger of its own")
+
+    with LogplexReceiver() as logplex:
+
+        def url_for(stream):
+            if role == "look-up":
+                log()
+            return logplex.url
+
+        def new_session():
+            if role == "session":
+                log()
+            return requests.Session()
+
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {
+                "logplex": {
+                    "class": "logplex_handler.LogplexHandler",
+                    "streams": url_for,
+                    "session_factory": new_session,
+                    "shutdown_timeout": 100,
+                }
+            },
+            "loggers": {"test.function": {"handlers": ["logplex"], "level": "INFO"}},
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.function")
+        first = logger.handlers[0]
+        logger.info("line", extra={"logplex_stream": "a"})
+        assert called.wait(100)
+        configuring = Configuring()
+        with stopwatch() as watch:
+            logging.config.dictConfig(config)
+            assert watch.seconds < 50
+        configuring.close()
+        second = logger.handlers[0]
+        logger.removeHandler(second)
+        second.close()
+        assert wait_until(lambda: first.stats().delivered == 1)
+        assert [line.text for line in logplex.lines] == ["level=info logger=test.function msg=line"]
+
+
+def test_a_program_that_ends_after_a_second_dictconfig_delivers_first():
+    """What the first handler could not deliver meanwhile is delivered by a thread."""
+    with serving(hang, accept) as server:
+        program = f"""
+import logging.config
+config = {{
+    "version": 1,
+    "handlers": {{
+        "logplex": {{
+            "class": "logplex_handler.LogplexHandler",
+            "url": {server.url!r},
+            "timeout": 2.5,
+            "shutdown_timeout": 100,
+        }}
+    }},
+    "root": {{"handlers": ["logplex"], "level": "INFO"}},
+}}
+logging.config.dictConfig(config)
+logging.error("line")
+logging.config.dictConfig(config)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100
+        )
+        assert done.stdout == ""
+        assert "not delivered" not in done.stderr
+        assert len(server.received) == 2
