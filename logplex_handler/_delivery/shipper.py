@@ -38,6 +38,9 @@ from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.resolver import Resolver
 from logplex_handler.streams.stream import Stream
 
+# Seconds between two looks at who works and which shards are free. With it, the shards of a shipper
+# that was killed have owners again within the second after its leases end.
+_LOOK = 0.5
 # Seconds that a thread rests after an internal error, so as not to spin.
 _AFTER_ERROR = 1.0
 
@@ -209,30 +212,39 @@ class Shipper:
                 time.sleep(_AFTER_ERROR)
 
     def _keep(self) -> None:
+        renew_at = 0.0
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                self._keep_leases()
+                if began >= renew_at:
+                    renew_at = began + RENEW
+                    self._renew()
+                self._share()
             except EngineAway as error:
                 self._diagnostics.warn("relay", f"the relay is away: {error}; tried again")
             except ConfigurationError as error:
                 self._diagnostics.warn("relay", f"{error}; tried again")
             except Exception as error:
                 self._report(error)
-            self._stop.wait(max(0.05, began + RENEW - time.monotonic()))
+            self._stop.wait(max(0.05, began + _LOOK - time.monotonic()))
 
-    def _keep_leases(self) -> None:
+    def _renew(self) -> None:
         exchange = self._exchange
         held = {lease.shard: lease for lease in self._engine.renew(exchange.leases.values())}
         for shard in exchange.leases.keys() - held.keys():
             exchange.leaving.discard(shard)
         exchange.leases = held
+
+    def _share(self) -> None:
+        """Give back and take shards, so that each shipper has its share."""
+        exchange = self._exchange
         if exchange.is_stopping:
             return
+        held = dict(exchange.leases)
         free = unleased(exchange.leaving & held.keys(), exchange)
         if free:
             self._engine.release([held.pop(shard) for shard in free])
-            exchange.leases = dict(held)
+            exchange.leases = held
             exchange.leaving -= free
         fleet = self._engine.heartbeat(self.name)
         owned = held.keys() - exchange.leaving
