@@ -212,7 +212,7 @@ def test_what_turns_the_reading_direction_is_visible_in_names(tab, local):
     """A source or a metric could look like another."""
     local.send("source=a\u202eb measure#x\u202ey=1ms", process="web")
     opened(tab, local)
-    expect(tab.locator("#plots h3")).to_have_text("x\\u202ey · a\\u202eb")
+    expect(tab.locator("#plots h2")).to_have_text("x\\u202ey · a\\u202eb")
     expect(tab.locator("#source option").nth(1)).to_have_text("a\\u202eb")
 
 

@@ -89,7 +89,10 @@ function count() {
   const all = lines.counts.violations + requests.violations();
   const chip = find("#violations");
   chip.hidden = all === 0;
-  put("#violations", "⚠ " + counted(all, "violation"));
+  // A narrow screen shows the number alone.
+  if (chip.textContent !== "⚠ " + counted(all, "violation")) {
+    chip.replaceChildren(`⚠ ${grouped(all)}`, make("span", { class: "wide", textContent: all === 1 ? " violation" : " violations" }));
+  }
   chip.title = `Show them: ${grouped(lines.counts.violations)} in lines, ${grouped(requests.violations())} in requests`;
   find("#dropped").hidden = lines.counts.bySender === 0;
   put("#dropped", `${grouped(lines.counts.bySender)} dropped`);
@@ -228,6 +231,7 @@ document.addEventListener("keydown", (event) => {
     if (document.querySelector(":popover-open")) return; // It closes by itself.
     if (event.target.id === "search" && event.target.value) { scope.change({ text: "" }); return; }
     list.letGo();
+    requests.close();
     if (isWriting) event.target.blur();
     if (!find("#lines").hidden) find("#list").focus();
   } else if (isWriting) {

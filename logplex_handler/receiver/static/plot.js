@@ -51,7 +51,7 @@ function joined(points, starts, step) {
 }
 
 export function card(id) {
-  const title = make("h3"), kindName = make("span", { class: "kind" }), now = make("span", { class: "now" });
+  const title = make("h2"), kindName = make("span", { class: "kind" }), now = make("span", { class: "now" });
   const legend = make("div", { class: "legend" });
   const holder = make("div", { class: "plot", tabIndex: 0, role: "slider", "aria-valuemin": "0" });
   const head = make("tr"), body = make("tbody");
@@ -104,7 +104,8 @@ export function card(id) {
         stroke: () => resolved(shown.series[index].colour), width: bars ? 0 : 2,
         fill: bars ? () => resolved(shown.series[index].colour) : undefined,
         paths: bars ? uPlot.paths.bars({ size: [.84, 26] }) : undefined,
-        points: { show: bars ? false : undefined, size: 6, fill: () => resolved(shown.series[index].colour) },
+        // Where the values are close to each other, only those without neighbours are drawn as points.
+        points: { ...(bars && { show: false }), size: 6, fill: () => resolved(shown.series[index].colour) },
       }))],
       hooks: { draw: [shade], setCursor: [read], setSelect: [drag] },
     };

@@ -1,6 +1,7 @@
 // The requests of the lines: batch sizes, retries, refusals and violations.
 
 import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
+import { close, onClose, open, openedNumber } from "./dissect.js";
 import { arrange, bucket, bytes, span } from "./plot.js";
 
 const SHOWN = 200;
@@ -11,7 +12,9 @@ let requests = [];
 const totals = { requests: 0, lines: 0, retries: 0, refused: 0, meant: 0, violations: 0, largest: 0 };
 let changed = true;
 const kept = new Map(); // The cards.
+const rows = new Map(); // Those of the table, by the number of the request.
 export const count = () => totals.requests;
+export { close };
 export const violations = () => totals.violations;
 
 export function add(request) {
@@ -29,6 +32,7 @@ export function add(request) {
 
 export function clear() {
   requests = [];
+  close();
   for (const name of Object.keys(totals)) totals[name] = 0;
   changed = true;
 }
@@ -62,9 +66,8 @@ export function draw(force) {
   find("#tiles").replaceChildren(...tiles.map(([name, value, alert]) =>
     make("div", { class: alert ? "alert" : "" }, make("dt", { textContent: name }), make("dd", { textContent: value }))));
   drawPlots();
-  const open = new Set([...document.querySelectorAll("#request-table details[open]")].map((one) => one.dataset.number));
   const wanted = find("#only-bad").checked ? requests.filter(isBad) : requests;
-  find("#request-table tbody").replaceChildren(...wanted.slice(-SHOWN).reverse().map((one) => row(one, open)));
+  drawRows(wanted.slice(-SHOWN));
   find("#request-count").textContent = wanted.length > SHOWN ? `the last ${SHOWN} of ${grouped(wanted.length)}` : "";
 }
 
@@ -101,21 +104,35 @@ function drawPlots() {
   ]);
 }
 
-function row(request, open) {
+// The newest first. A row that is there stays, with its focus and what is open in it.
+function drawRows(wanted) {
+  const place = find("#request-table tbody");
+  const numbers = new Set(wanted.map((one) => one.n));
+  for (const [number, element] of rows) if (!numbers.has(number)) { element.remove(); rows.delete(number); }
+  let next = null;
+  for (const request of wanted) {
+    if (!rows.has(request.n)) rows.set(request.n, row(request));
+    const element = rows.get(request.n);
+    element.classList.toggle("open", request.n === openedNumber());
+    if (element.nextSibling !== next || !element.parentNode) place.insertBefore(element, next);
+    next = element;
+  }
+}
+
+function row(request) {
   const how = taken(request) ? "good" : request.on_purpose ? "meant" : "bad";
   const remarks = make("td");
   if (request.on_purpose) remarks.append("on purpose ");
   if (request.retry) remarks.append("retry ");
   if (request.status === 401) remarks.append("not let in: unknown or rotated token ");
   if (request.violations.length) {
-    const details = make("details", { open: open.has(String(request.n)), "data-number": String(request.n) },
-      make("summary", { textContent: counted(request.violations.length, "violation") }),
-      ...request.violations.map(violationCard));
-    details.dataset.number = request.n;
-    remarks.append(details);
+    remarks.append(make("details", {}, make("summary", { textContent: counted(request.violations.length, "violation") }),
+      ...request.violations.map(violationCard)));
   }
+  const time = make("button", { class: "opens", title: "Headers and body", textContent: new Date(request.time * 1000).toISOString().slice(11, 23) });
+  time.addEventListener("click", () => { open(request.n); draw(true); });
   return make("tr", {},
-    make("td", { textContent: new Date(request.time * 1000).toISOString().slice(11, 23) }),
+    make("td", {}, time),
     make("td", {}, make("span", { class: "answer " + how, textContent: request.status || "none" })),
     make("td", { class: "number", textContent: grouped(request.frames) }),
     make("td", { class: "number", textContent: grouped(request.bytes) }),
@@ -123,3 +140,6 @@ function row(request, open) {
     make("td", { class: "mono", textContent: visible((request.frame_id ?? "").slice(0, 40)) }),
     remarks);
 }
+
+// After the panel, the focus goes back to where it was opened.
+onClose((number) => { draw(true); rows.get(number)?.querySelector(".opens").focus(); });

@@ -1,0 +1,50 @@
+"""The page for everybody: axe-core finds nothing, in both themes and in all views."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.receiver.page import body, shown
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+
+@pytest.fixture
+def local():
+    with shown() as one:
+        yield one
+
+
+def faults(tab):
+    """What axe-core finds: each rule with the elements that break it."""
+    found = axe.Axe().run(tab).response["violations"]
+    return {one["id"]: [node["html"][:160] for node in one["nodes"]] for one in found}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(tab, local, scheme):
+    """In the empty page, and in every view with all that can be open in it."""
+    tab.emulate_media(color_scheme=scheme)
+    tab.goto(local.page.url)
+    expect(tab.locator("#status")).to_have_text("live")
+    assert faults(tab) == {}
+    for priority in (187, 188, 190, 191):
+        local.send("level=info msg=hello status=200", priority=priority, hostname="acme")
+    local.send("source=us count#orders=1 measure#x=1ms", "sample#depth=4", hostname="globex")
+    local.send("a=b=c measure#y=1e3ms", process="worker.1")
+    local.post(body("msg=a"), 2)
+    rows = tab.locator(".row:not([hidden])")
+    expect(rows).to_have_count(7)
+    assert faults(tab) == {}
+    rows.last.click()
+    expect(tab.locator("#detail")).to_be_visible()
+    assert faults(tab) == {}
+    tab.keyboard.press("2")
+    tab.locator("#plots summary").first.click()
+    tab.locator("#plots td").first.wait_for()
+    assert faults(tab) == {}
+    tab.keyboard.press("3")
+    tab.locator("#request-table summary").first.click()
+    expect(tab.locator("#request-table .violation")).to_be_visible()
+    assert faults(tab) == {}
