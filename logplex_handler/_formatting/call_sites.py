@@ -155,15 +155,23 @@ def _holders(call_site: CallSite) -> int:
 class CallSites:
     """The call sites of the records of one formatter. Any thread may call any method.
 
-    The formatter is None for the default one; `form` is None if nothing can be compiled for it.
+    The formatter is None for the default one.
+
+    Args:
+        form: Returns the form of its lines, or None if nothing can be compiled for it. Asked before
+            each compilation.
     """
 
     def __init__(
-        self, compiled: CompiledCallSites, formatter: Formatter | None, form: LineForm | None
+        self,
+        compiled: CompiledCallSites,
+        formatter: Formatter | None,
+        form: Callable[[], LineForm | None],
     ) -> None:
         self.formatter = formatter
         self._compiled = compiled
-        self.form = form
+        self._form = form
+        self.form = form()
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
         # The functions that took the latest light records, by the template or what stands for it.
         self._latest: dict[object, Extract] = {}
@@ -227,7 +235,9 @@ class CallSites:
         try:
             is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
             if is_lasting and self._is_hot(signature, record, len(call_sites)):
-                self._compile(signature, record, self.form)
+                self.form = self._form()
+                if self.form is not None:
+                    self._compile(signature, record, self.form)
         except Exception:
             # Another thread may be changing the record. It is formatted all the same.
             return None

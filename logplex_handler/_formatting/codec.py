@@ -17,7 +17,13 @@ from time import monotonic
 
 from logplex_handler._formatting import fitting
 from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
-from logplex_handler._formatting.formatter import KeyValueFormatter, line_form, without_live_pairs
+from logplex_handler._formatting.formatter import (
+    KeyValueFormatter,
+    line_form,
+    watchers,
+    without_live_pairs,
+)
+from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.long_lines import parts
 from logplex_handler._formatting.nesting import nested
 from logplex_handler._formatting.render import NO_MILLISECOND
@@ -52,7 +58,8 @@ class Codec:
     Args:
         default_formatter: For records whose handler has no formatter, and for the handler's own
             lines where the handler's formatter is not a KeyValueFormatter.
-        compile_call_sites: False formats every record in the caller's thread.
+        may_compile: Returns whether records may be formatted elsewhere than in the caller's
+            thread.
         own_formatter: Returns the formatter that the handler has now.
         max_bytes: The most memory of an entry. A record that cannot fit is not formatted.
     """
@@ -62,7 +69,7 @@ class Codec:
         packet: PacketForm,
         default_formatter: KeyValueFormatter,
         *,
-        compile_call_sites: bool = True,
+        may_compile: Callable[[], bool] = lambda: True,
         token_as_appname: bool = False,
         own_formatter: Callable[[], logging.Formatter | None] = lambda: None,
         max_bytes: float = math.inf,
@@ -72,21 +79,25 @@ class Codec:
         self._token_as_appname = token_as_appname
         self.default_formatter = default_formatter
         self._own_formatter = own_formatter
-        self._compile_call_sites = compile_call_sites
+        self._may_compile = may_compile
         self._compiled = CompiledCallSites(packet)
         # The call sites of the formatter used last. For nearly every record,
         # `call_sites.light_entry(record, formatter)` returns what `entry` would.
         self.call_sites = self._call_sites_of(None)
+        watchers.add(self)
 
     def _call_sites_of(self, formatter: logging.Formatter | None) -> CallSites:
         given = formatter or self.default_formatter
-        form = line_form(given) if self._compile_call_sites else None
+
+        def form() -> LineForm | None:
+            return line_form(given) if self._may_compile() else None
+
         return CallSites(self._compiled, formatter, form)
 
-    def stop_compiling(self) -> None:
-        """Format every record in the caller's thread from now on."""
-        self._compile_call_sites = False
-        self.call_sites = self._call_sites_of(None)
+    def look_again(self) -> None:
+        """Forget the compiled call sites, because a method may have been replaced."""
+        self.call_sites.retire()
+        self.call_sites = self._call_sites_of(self.call_sites.formatter)
 
     def entry(
         self,

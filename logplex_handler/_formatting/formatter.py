@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
 from logplex_handler._formatting.value_text import exact, unprintable
+from logplex_handler._process.checks import is_of_logging
+from logplex_handler._process.forks import LiveObjects
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
     checked_source,
@@ -21,6 +23,15 @@ __all__ = ["KeyValueFormatter"]
 # The most characters that repeating the pairs on every line of a traceback may add. An exception's
 # text may have any number of lines.
 _MAX_REPEATED = 1_000_000
+
+
+class Watcher(Protocol):
+    def look_again(self) -> None:
+        """Stop calling functions that were compiled for a formatter with another `format`."""
+
+
+# What has functions for the lines of formatters.
+watchers: LiveObjects[Watcher] = LiveObjects()
 
 
 class KeyValueFormatter(logging.Formatter):
@@ -125,6 +136,12 @@ class KeyValueFormatter(logging.Formatter):
         self._form = self._form_with(self._source)
         self._one_line_each = exceptions == "lines"
 
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ("format", "__class__"):
+            for watcher in watchers.all():
+                watcher.look_again()
+
     def _form_with(self, source: str) -> LineForm:
         pairs = [source, *self._static] if source else self._static
         start = "".join([pair + " " for pair in pairs])
@@ -196,28 +213,51 @@ def _message(
     message = record.msg
     if metrics and type(message) is str and message == metrics_text(metrics, own_source):
         return ""
-    # A record class with a `getMessage` of its own decides what its message is. That text has the
-    # arguments in it already, as does an object's text, so it is free text. A QueueHandler or
-    # SocketHandler merges the arguments too, and leaves None in their place.
-    if (
-        type(message) is str
-        and record.args is not None
-        and type(record).getMessage is logging.LogRecord.getMessage
-    ):
+    # A QueueHandler or SocketHandler has merged the arguments, and leaves None in their place. An
+    # object's text is free text, too.
+    has_pairs = type(message) is str and record.args is not None
+    if has_pairs and type(record).getMessage is _get_message:
         pairs = form.message(message, record.args, more_keys)
     else:
         try:
-            pairs = form.free_text(exact(str(record.getMessage())))
+            text = exact(str(record.getMessage()))
+            if has_pairs and text == _standard_message(message, record.args):
+                pairs = form.message(message, record.args, more_keys)
+            else:
+                # A method of the record's class, or one that replaces that of `logging`, decides
+                # what the message is. The text has the arguments in it already.
+                pairs = form.free_text(text)
         except Exception as failure:
             pairs = form.failed_message(message, failure)
     return "" if metrics and pairs == form.free_text("") else pairs
 
 
+def _standard_message(template: str, arguments: object) -> str | None:
+    """Return what `logging` makes of a template, or None if the arguments do not fit it."""
+    try:
+        return template % arguments if arguments else template
+    except Exception:
+        return None
+
+
 def line_form(formatter: logging.Formatter) -> LineForm | None:
-    """Return the form of a KeyValueFormatter's lines, or None if a formatter may write others."""
-    if type(formatter) is not KeyValueFormatter or "format" in vars(formatter):
+    """Return the form of a KeyValueFormatter's lines, or None if a formatter may write others.
+
+    Some programs and tools replace methods of a formatter, or of the classes.
+    """
+    if (
+        type(formatter) is not KeyValueFormatter
+        or "format" in vars(formatter)
+        or KeyValueFormatter.format is not _format
+        or logging.LogRecord.getMessage is not _get_message
+    ):
         return None
     return formatter._form
+
+
+_format = KeyValueFormatter.format
+# That of `logging`; None if it was replaced before.
+_get_message = logging.LogRecord.getMessage if is_of_logging(logging.LogRecord.getMessage) else None
 
 
 def without_live_pairs(formatter: KeyValueFormatter) -> KeyValueFormatter:

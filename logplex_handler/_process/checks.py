@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import math
 import operator
 from collections.abc import Callable
@@ -84,3 +85,8 @@ def function(option: str, value: Function) -> Function:
 
 def optional_function(option: str, value: Function | None) -> Function | None:
     return None if value is None else function(option, value)
+
+
+def is_of_logging(function: object) -> bool:
+    """Return whether a function is the one of the `logging` module, which no tool has replaced."""
+    return getattr(function, "__globals__", None) is vars(logging)

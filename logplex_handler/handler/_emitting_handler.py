@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from logplex_handler._formatting.codec import Codec, DoesNotFit
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._formatting.nesting import NestedTooDeeply
+from logplex_handler._process.checks import is_of_logging
 from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
@@ -38,10 +39,7 @@ class EmittingHandler(logging.Handler):
         self._codec = Codec(
             options.packet,
             formatter,
-            # A subclass with its own `emit` or `format` must get every record there.
-            compile_call_sites=(
-                type(self).emit is EmittingHandler.emit and not self._has_own_format()
-            ),
+            may_compile=self._may_compile,
             token_as_appname=options.token_as_appname,
             own_formatter=lambda: self.formatter,
             max_bytes=options.accumulator.max_bytes,
@@ -52,6 +50,9 @@ class EmittingHandler(logging.Handler):
         self._pipeline = self._new_pipeline()
         # The pipelines of forked children by process id, so that a child makes only one.
         self._renewed: dict[int, Pipeline | Inactive] = {}
+        if not is_of_logging(type(self).filter):
+            # Replaced after the class was made.
+            self._has_own_filter = True
         # Called last, because `logging.shutdown` flushes every handler that has got this far.
         super().__init__(options.level)
         # Set from the start: `basicConfig` gives its own formatter to a handler without one.
@@ -69,7 +70,12 @@ class EmittingHandler(logging.Handler):
             super().__setattr__("_has_own_filter", True)
         # A subclass may set them before it calls `__init__`.
         elif name in ("emit", "format", "__class__") and "_codec" in self.__dict__:
-            self._codec.stop_compiling()
+            self._codec.look_again()
+
+    def _may_compile(self) -> bool:
+        """Return whether no own `emit` or `format` must get every record."""
+        has_own_emit = type(self).emit is not EmittingHandler.emit or "emit" in self.__dict__
+        return not has_own_emit and not self._has_own_format()
 
     def _has_own_format(self) -> bool:
         return type(self).format is not EmittingHandler.format or "format" in self.__dict__
@@ -106,7 +112,8 @@ class EmittingHandler(logging.Handler):
         """Return the text of a record, by the handler's formatter or a KeyValueFormatter.
 
         A subclass or an instance may override this method; every record is then formatted in the
-        caller's thread.
+        caller's thread. So may a program that replaces the method of this class before it logs; a
+        call site that has already logged 50 records does not see that.
         """
         return (self.formatter or self._codec.default_formatter).format(record)
 

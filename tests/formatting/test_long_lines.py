@@ -296,7 +296,7 @@ def test_a_record_of_a_compiled_call_site_is_cut_alike():
     formatter = KeyValueFormatter()
     compiled = codec_that_knows(given, formatter=formatter, packet=SMALL)
     entry, _ = compiled.entry(given, formatter)
-    plain = Codec(SMALL, formatter, compile_call_sites=False)
+    plain = Codec(SMALL, formatter, may_compile=lambda: False)
     formatted, _ = plain.entry(given, formatter)
     assert is_compiled(entry)
     assert not is_compiled(formatted)

@@ -1,0 +1,108 @@
+"""Programs and tools replace methods of formatters and handlers, perhaps to hide a text."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from logplex_handler import KeyValueFormatter, LogplexHandler
+from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
+from logplex_handler.testing import LogplexReceiver
+from tests import strict
+from tests.formatting.call_sites import codec_that_knows, is_compiled, make
+
+SECRET = make("password is %s", ("s3cret",))
+
+
+def redacted(record):
+    return "password is ***"
+
+
+def test_a_format_that_is_set_on_the_formatter_gets_every_later_record():
+    """Also those of call sites that are compiled already."""
+    formatter = KeyValueFormatter()
+    codec = codec_that_knows(SECRET, formatter=formatter)
+    assert is_compiled(codec.entry(SECRET, formatter)[0])
+    assert codec.call_sites.light_entry(SECRET, formatter)
+    formatter.format = redacted
+    assert codec.call_sites.light_entry(SECRET, formatter) is None
+    for _ in range(_RECORDS_BEFORE_COMPILING + 1):
+        assert codec.entry(SECRET, formatter)[0][-1] == redacted(SECRET)
+
+
+def test_a_formatter_that_gets_another_class_gets_every_later_record():
+    """Its `format` is that of the new class."""
+
+    class Redacting(KeyValueFormatter):
+        def format(self, record):
+            return redacted(record)
+
+    formatter = KeyValueFormatter()
+    codec = codec_that_knows(SECRET, formatter=formatter)
+    formatter.__class__ = Redacting
+    assert codec.entry(SECRET, formatter)[0][-1] == redacted(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "replacement", "text"),
+    [
+        (KeyValueFormatter, "format", lambda formatter, record: "***", "***"),
+        (
+            logging.LogRecord,
+            "getMessage",
+            lambda record: str(record.msg) % record.args if record.args != ("s3cret",) else "***",
+            "level=info logger=shop msg=***",
+        ),
+    ],
+    ids=["format", "getMessage"],
+)
+def test_a_method_that_is_replaced_gets_the_records_of_what_is_not_compiled(
+    owner, name, replacement, text, monkeypatch
+):
+    """Nothing is compiled from then on."""
+    formatter = KeyValueFormatter()
+    codec = codec_that_knows(make("other %s", ("text",)), formatter=formatter)
+    monkeypatch.setattr(owner, name, replacement)
+    for _ in range(_RECORDS_BEFORE_COMPILING + 1):
+        assert codec.entry(SECRET, formatter)[0][-1] == text
+    monkeypatch.undo()
+    assert (
+        codec.entry(SECRET, formatter)[0][-1] == 'level=info logger=shop msg="password is s3cret"'
+    )
+
+
+def test_a_get_message_that_changes_nothing_leaves_the_pairs_of_a_message(monkeypatch):
+    """Agents replace it to add something only if they are asked to."""
+    before = logging.LogRecord.getMessage
+    monkeypatch.setattr(logging.LogRecord, "getMessage", lambda record: str(before(record)))
+    text = KeyValueFormatter().format(make("user=%s order=%d", ("bob admin=true", 7)))
+    assert strict.pairs(text)[2:] == [("user", "bob admin=true"), ("order", "7")]
+    text = KeyValueFormatter().format(make("order=%d", ("seven",)))
+    assert [key for key, _ in strict.pairs(text)[2:]] == ["msg", "log_error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_late"), [("emit", False), ("format", False), ("filter", False), ("emit", True)]
+)
+def test_a_method_of_the_handler_s_class_that_is_replaced_gets_every_record(
+    name, is_late, monkeypatch
+):
+    """If a handler is made later; `emit` and `format` otherwise, too, if nothing is compiled."""
+    called = []
+
+    def replacement(handler, record):
+        called.append(record)
+        return ""
+
+    with LogplexReceiver() as receiver:
+        early = LogplexHandler(receiver.url)
+        monkeypatch.setattr(LogplexHandler, name, replacement)
+        handler = early if is_late else LogplexHandler(receiver.url)
+        for _ in range(_RECORDS_BEFORE_COMPILING + 10):
+            handler.handle(SECRET)
+        assert len(called) == _RECORDS_BEFORE_COMPILING + 10
+        monkeypatch.undo()
+        handler.close()
+        early.close()
+    assert "s3cret" not in str([line.text for line in receiver.lines])
