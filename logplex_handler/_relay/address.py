@@ -52,7 +52,11 @@ def _address(url: str, ca: str | None) -> Address:
     except ValueError:
         raise ConfigurationError("relay: the URL is malformed") from None
     if scheme not in ("redis", "rediss", "unix"):
-        raise ConfigurationError("relay: the URL must begin with redis://, rediss:// or unix://")
+        is_of_many = "sentinel" in scheme or "cluster" in scheme
+        raise ConfigurationError(
+            "relay: the URL must begin with redis://, rediss:// or unix://"
+            + ("; Sentinel and Redis Cluster are not supported" if is_of_many else "")
+        )
     if parts.query or parts.fragment:
         # Among those that redis-py knows is one that turns the check of certificates off.
         raise ConfigurationError("relay: the URL must have no query; use the options instead")

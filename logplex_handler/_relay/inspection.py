@@ -18,6 +18,12 @@ _SHARE = 0.6
 # The form of all that is stored: keys, chunks and batches.
 _FORMAT = 1
 _CONFIG = "lp:config"
+# What to say of servers that are in another mode than `standalone`.
+_INSTEAD = {
+    "cluster": "belongs to a Redis Cluster, which is not supported; give the URLs of several "
+    "servers instead, over which the shards are spread",
+    "sentinel": "is a Sentinel, which stores nothing; give the URL of the server that it watches",
+}
 # A server whose connections are used to this share is nearly full.
 _MANY = 0.9
 
@@ -52,12 +58,13 @@ def inspected(client: Any, name: str, place: Place) -> Inspection:
     client.ping()
     latency = time.perf_counter() - began
     info: Mapping[str, Any] = client.info()
+    mode = info.get("redis_mode")
+    if mode in _INSTEAD:
+        raise ConfigurationError(f"relay: {name} {_INSTEAD[mode]}")
     version = _version(info)
     number = str(info.get("redis_version", "0"))
     if int(number.partition(".")[0]) < _OLDEST:
         raise ConfigurationError(f"relay: {name} is {version}; Redis 7 or Valkey is needed")
-    if info.get("cluster_enabled"):
-        raise ConfigurationError(f"relay: {name} is in cluster mode, which is not supported")
     policy = str(info.get("maxmemory_policy", ""))
     if policy != "noeviction":
         raise ConfigurationError(

@@ -16,9 +16,9 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def relay_server(tmp_path_factory):
-    """One for all tests of a module, each of which begins with an empty one (see `server`)."""
+    """One for all tests, each of which begins with an empty one (see `server`)."""
     server = RedisServer(tmp_path_factory.mktemp("redis") / "data")
     yield server
     server.kill()

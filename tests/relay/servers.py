@@ -25,10 +25,14 @@ class RedisServer:
     def __init__(self, folder: Path, *options: str, password: str = "") -> None:
         self.folder = folder
         self.folder.mkdir(exist_ok=True)
-        self.port = free_port()
         self.password = password
         self.options = [*options, *(["--requirepass", password] if password else [])]
-        self.start()
+        for _ in range(3):
+            # Another run may have taken the port meanwhile.
+            self.port = free_port()
+            if self._starts():
+                return
+        raise ChildProcessError("the server has ended")
 
     @property
     def url(self) -> str:
@@ -42,6 +46,10 @@ class RedisServer:
         return redis.Redis(port=self.port, password=self.password or None, protocol=2)
 
     def start(self) -> None:
+        if not self._starts():
+            raise ChildProcessError("the server has ended")
+
+    def _starts(self) -> bool:
         assert PROGRAM is not None
         self.process = subprocess.Popen(
             [
@@ -53,15 +61,15 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
         )
         assert wait_until(lambda: self.process.poll() is not None or self._answers())
-        if self.process.poll() is not None:
-            raise ChildProcessError("the server has ended")
+        return self.process.poll() is None
 
     def _answers(self) -> bool:
+        """Whether it is this server that answers, and not another one on its port."""
         import redis
 
         try:
             with self.client as client:
-                return bool(client.ping())
+                return bool(client.info("server")["process_id"] == self.process.pid)
         except redis.exceptions.RedisError:
             return False
 

@@ -42,6 +42,8 @@ def test_several_servers():
     [
         ("http://:secret@relay.example", "must begin with redis://"),
         (":secret@relay.example", "must begin with redis://"),
+        ("redis+sentinel://:secret@relay.example/main", "Sentinel and Redis Cluster are not sup"),
+        ("rediss+cluster://:secret@relay.example", "Sentinel and Redis Cluster are not supported"),
         ("redis://:secret@relay.example:port", "malformed"),
         ("redis://:secret@[::1", "malformed"),
         ("redis://:secret@", "no host"),

@@ -24,13 +24,19 @@ from tests.relay.chunks import Producer, lease_all
 from tests.relay.servers import RedisServer
 from tests.servers import TOKEN, accept, answer, hang, serving, texts
 
-PATIENCE = 20
+PATIENCE = 60
+# Few, because the tests often look at all of them.
+SHARDS = 8
+
+
+@pytest.fixture(autouse=True)
+def _few_shards(monkeypatch):
+    monkeypatch.setenv("LOGPLEX_RELAY_SHARDS", str(SHARDS))
 
 
 @pytest.fixture
 def engine(server):
-    """An engine with as many shards as the shippers' by default."""
-    engine = RedisEngine(server.url)
+    engine = RedisEngine(server.url, shards=SHARDS)
     yield engine
     engine.close()
 
@@ -45,7 +51,7 @@ def shipping(server, streams, **given):
     options = configured({}, streams=streams, flush_interval=0.05, workers=4, **given)
     assert options.lookup is not None
     shipper = Shipper(
-        RedisEngine(server.url, timeout=2),
+        RedisEngine(server.url, shards=SHARDS, timeout=2),
         Codec(options.packet, KeyValueFormatter()),
         ShipperOptions(
             flush_interval=options.sender.flush_interval,
@@ -249,7 +255,7 @@ def ship(server, tmp_path):
         environ = {"LOGPLEX_RELAY": server.url, "LOGPLEX_STREAMS": "shop:streams"}
         environ["RECEIVER"] = url_of(receiver, "")
         process = subprocess.Popen(
-            [*COMMAND, "ship", "--flush-interval", "0.05", *options],
+            [*COMMAND, "ship", "--shards", str(SHARDS), "--flush-interval", "0.05", *options],
             env=environment(**environ, **more),
             cwd=tmp_path,
             stderr=subprocess.PIPE,
@@ -268,11 +274,16 @@ def ship(server, tmp_path):
         process.stderr.close()
 
 
-def shards_of(engine, process):
-    return sum(one.owner == process.name for one in engine.look())
+def shards_of(engine, shipper):
+    return sum(one.owner == shipper.name for one in engine.look())
 
 
-def test_sigterm_ends_requests_and_gives_all_shards_back_at_once(server, engine, ship):
+def share(engine, *shippers):
+    """Whether each of two shippers has half of the shards."""
+    return [shards_of(engine, one) for one in shippers] == [SHARDS // 2] * 2
+
+
+def test_a_stop_ends_requests_and_gives_all_shards_back_at_once(server, engine):
     entered, may_end = threading.Event(), threading.Event()
 
     def slow(connection):
@@ -281,34 +292,37 @@ def test_sigterm_ends_requests_and_gives_all_shards_back_at_once(server, engine,
         accept(connection)
 
     with serving(slow) as receiver:
-        first = ship(receiver)
-        assert wait_until(lambda: shards_of(engine, first) == engine.shards)
-        Producer().push(engine, "acme", "line")
-        assert entered.wait(PATIENCE)
-        first.send_signal(signal.SIGTERM)
-        may_end.set()
-        assert first.wait(PATIENCE) == 0
+        with shipping(server, lambda customer: url_of(receiver, customer)) as shipper:
+            assert wait_until(lambda: shards_of(engine, shipper) == SHARDS)
+            Producer().push(engine, "acme", "line")
+            assert entered.wait(PATIENCE)
+            ends = threading.Thread(
+                target=lambda: (
+                    wait_until(lambda: shipper._exchange.is_stopping),
+                    may_end.set(),
+                )
+            )
+            ends.start()
+        ends.join(PATIENCE)
         assert {one.owner for one in engine.look()} == {None}
         assert is_all_delivered(engine)
         assert len(receiver.received) == 1
 
 
-def test_two_shippers_share_the_shards_and_one_takes_over(server, engine, ship):
+def test_two_shippers_share_the_shards_and_one_takes_over_after_sigterm(server, engine, ship):
     with serving(accept) as receiver:
-        first, second = ship(receiver), ship(receiver)
-        half = engine.shards // 2
-        assert wait_until(
-            lambda: (shards_of(engine, first), shards_of(engine, second)) == (half, half), PATIENCE
-        )
-        producer = Producer()
-        for number in range(100):
-            producer.push(engine, number, f"line {number}")
-        first.send_signal(signal.SIGTERM)
-        assert first.wait(PATIENCE) == 0
-        for number in range(100):
-            producer.push(engine, number, f"another {number}")
-        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
-        assert wait_until(lambda: shards_of(engine, second) == engine.shards, PATIENCE)
+        first = ship(receiver)
+        with shipping(server, lambda customer: url_of(receiver, customer)) as second:
+            assert wait_until(lambda: share(engine, first, second), PATIENCE)
+            producer = Producer()
+            for number in range(100):
+                producer.push(engine, number, f"line {number}")
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(PATIENCE) == 0
+            for number in range(100):
+                producer.push(engine, number, f"another {number}")
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+            assert wait_until(lambda: shards_of(engine, second) == SHARDS, PATIENCE)
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"another {n}"] for n in range(100)}
 
@@ -330,8 +344,8 @@ def test_what_a_killed_shipper_had_in_hand_is_sent_again_under_the_same_id(serve
         first.kill()
         first.wait(PATIENCE)
         receiver.steps[:] = [accept]
-        ship(receiver)
-        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        with shipping(server, lambda customer: url_of(receiver, customer)):
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
         bodies = defaultdict(set)
         for request in receiver.received:
             bodies[request.frame_id].add(request.body)
@@ -345,7 +359,7 @@ def test_a_shipper_sends_metrics_about_itself_to_its_own_url(server, engine, shi
     with serving(accept) as receiver:
         Producer().push(engine, "acme", "one", "two")
         ship(receiver, "--health-interval", "0.05", LOGPLEX_URL=url_of(receiver, "operator"))
-        wanted = "sample#logplex_handler.delivered=2", "sample#logplex_handler.shards=64"
+        wanted = "sample#logplex_handler.delivered=2", f"sample#logplex_handler.shards={SHARDS}"
         assert wait_until(
             lambda: all(
                 any(one in line for line in lines_of(receiver).get("operator", []))
@@ -373,16 +387,13 @@ def test_a_frozen_shipper_that_wakes_up_changes_nothing(server, engine, ship):
         first.send_signal(signal.SIGSTOP)
         receiver.steps[:] = [accept]
         may_end.set()
-        second = ship(receiver)
-        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
-        for number in range(10):
-            producer.push(engine, number, f"more {number}")
-        first.send_signal(signal.SIGCONT)
-        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
-        half = engine.shards // 2
-        assert wait_until(
-            lambda: (shards_of(engine, first), shards_of(engine, second)) == (half, half), PATIENCE
-        )
+        with shipping(server, lambda customer: url_of(receiver, customer)) as second:
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+            for number in range(10):
+                producer.push(engine, number, f"more {number}")
+            first.send_signal(signal.SIGCONT)
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+            assert wait_until(lambda: share(engine, first, second), PATIENCE)
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"more {n}"] for n in range(10)}
         found, dropped = sums(engine)
@@ -410,7 +421,7 @@ def test_lines_are_delivered_though_the_engine_is_killed_meanwhile(relay_server,
                     server.start()
             assert wait_until(lambda: handler.flush(PATIENCE), PATIENCE)
             assert handler.stats().relayed == 300
-            engine = RedisEngine(server.url)
+            engine = RedisEngine(server.url, shards=SHARDS)
             assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
             engine.close()
             lines = lines_of(receiver)
