@@ -81,6 +81,7 @@ def _receive(
         resources.callback(recorder.close)
         viewers.append(recorder)
     viewers.append(terminal)
+    page = None
     if options.web is not None:
         from logplex_handler.receiver.page import Page
         from logplex_handler.receiver.store import Store
@@ -103,6 +104,8 @@ def _receive(
     )
     with _port_named("--port", options.port):
         resources.enter_context(receiver)
+    if page is not None:
+        page.receiver_url = receiver.url
     # Signals are handled before the URL is published, since a script may send one right after.
     with StopRequest() as stop:
         _publish_url(receiver.url, options.url_file)

@@ -1,44 +1,27 @@
-"""The web page: a server for its files and for its stream of events."""
+"""The web page: a server for its files and its API, which only its own machine reaches."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import (
-    FileResponse,
-    JSONResponse,
-    PlainTextResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from logplex_handler.receiver.api import Api
 from logplex_handler.receiver.store import Store
 
 # Lines may contain customers' secrets, so the page can be reached only from this machine.
 _HOST = "127.0.0.1"
 _STATIC = Path(__file__).with_name("static")
-# Seconds between checks for new items.
-_POLL_INTERVAL = 0.1
-# Seconds without an item after which a keep-alive comment is sent.
-_KEEP_ALIVE_INTERVAL = 10.0
-# The number of an item in the header Last-Event-ID.
-_NUMBER = re.compile("[0-9]{1,15}")
-# The most pages that may be open at the same time. Each costs work for every line, because the
-# server serializes the line once per page.
-_MAX_PAGES = 32
 # The page loads files from its own server only, has no inline scripts, and may not be framed.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -53,18 +36,24 @@ _HEADERS = {
 
 
 class Page:
-    """The page on a loopback port; `with` starts and stops its server."""
+    """The page on a loopback port; `with` starts and stops its server.
+
+    Attributes:
+        receiver_url: Where a request is sent again; empty for nowhere.
+    """
 
     def __init__(self, store: Store, port: int) -> None:
         """Open the port; 0 takes any free one. Raises OSError if it cannot be opened."""
         self._socket = socket.create_server((_HOST, port))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{_HOST}:{self.port}/"
+        self.receiver_url = ""
         self._closing = threading.Event()
+        api = Api(store, self._closing, lambda: self.receiver_url)
         hosts = [f"{name}:{self.port}" for name in (_HOST, "localhost")]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _Guard(_application(store, self._closing), hosts),
+                _Guard(_application(api), hosts),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -89,66 +78,17 @@ class Page:
         self._socket.close()
 
 
-def _application(store: Store, closing: threading.Event) -> Starlette:
+def _application(api: Api) -> Starlette:
     async def index(request: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
-
-    async def details(request: Request) -> Response:
-        number = request.path_params["number"]
-        line = store.details(int(number)) if _NUMBER.fullmatch(number) else None
-        return JSONResponse(line, 404 if line is None else 200)
-
-    open_pages: set[Request] = set()
-
-    async def events(request: Request) -> Response:
-        if len(open_pages) >= _MAX_PAGES:
-            return PlainTextResponse(f"{_MAX_PAGES} pages are open already.", 503)
-
-        async def counted() -> AsyncIterator[str]:
-            open_pages.add(request)
-            try:
-                async for event in _events(store, _last_seen(request, store.run), closing):
-                    yield event
-            finally:
-                open_pages.discard(request)
-
-        return StreamingResponse(counted(), media_type="text/event-stream")
 
     return Starlette(
         routes=[
             Route("/", index),
-            Route("/api/events", events),
-            Route("/api/lines/{number}", details),
+            *api.routes,
             Mount("/static", StaticFiles(directory=_STATIC)),
         ]
     )
-
-
-def _last_seen(request: Request, run: str) -> int:
-    """Return the number of the first item to send: a reconnecting page names its last one."""
-    page_run, _, number = request.headers.get("last-event-id", "").partition(":")
-    return int(number) if page_run == run and _NUMBER.fullmatch(number) else 0
-
-
-async def _events(store: Store, number: int, closing: threading.Event) -> AsyncIterator[str]:
-    """Yield server-sent events with new items, until the server closes."""
-    yield f"event: run\ndata: {json.dumps(store.run)}\n\n"
-    idle = 0.0
-    while not closing.is_set():
-        first, items = store.since(number)
-        if items:
-            data = {"missed": first - number, "items": items}
-            number = first + len(items)
-            # JSON contains no raw newline, which would end the event.
-            text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-            yield f"id: {store.run}:{number}\ndata: {text}\n\n"
-            idle = 0.0
-            continue
-        await asyncio.sleep(_POLL_INTERVAL)
-        idle += _POLL_INTERVAL
-        if idle >= _KEEP_ALIVE_INTERVAL:
-            idle = 0.0
-            yield ": alive\n\n"
 
 
 class _Guard:

@@ -57,7 +57,7 @@ class Recorder:
             "time": round(request.time, 6),
             "status": request.status,
             "headers": headers,
-            "body": base64.b64encode(_without_token(request)).decode("ascii"),
+            "body": base64.b64encode(without_token(request)).decode("ascii"),
         }
         if self._is_broken:
             return
@@ -74,7 +74,8 @@ class Recorder:
             self._file.close()
 
 
-def _without_token(request: Request) -> bytes:
+def without_token(request: Request) -> bytes:
+    """Return the body as sent, with `x` for each character of the token."""
     body, token = request.body_bytes, request.token.encode("latin-1")
     if not token:
         return body

@@ -30,7 +30,7 @@ class Request:
     body, routed or not. `is_retry` is true if a batch with the same frame id and content came
     before. `on_purpose` is true if the answer was planned with `fail_next` or came from a
     `Misbehaviour`. `time` is when the request was read, in seconds since the epoch. `token` is the
-    token in the request, accepted or not.
+    token in the request, accepted or not. `path` is without a query.
     """
 
     status: int
@@ -45,6 +45,8 @@ class Request:
     on_purpose: bool = False
     time: float = 0.0
     token: str = field(default="", repr=False)
+    method: str = ""
+    path: str = ""
 
 
 OnArrival = Callable[[Request, "tuple[Line, ...]"], object]

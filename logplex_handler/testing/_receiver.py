@@ -264,6 +264,8 @@ class LogplexReceiver:
             on_purpose=planned is not None,
             time=time.time(),
             token=token,
+            method=http.method,
+            path=http.target.partition("?")[0],
         )
         is_routed = planned is None and request.status == 204
         frames = verdict.frames if is_routed else []

@@ -8,9 +8,11 @@ input, which may contain credentials.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from itertools import islice
 
 MAX_PACKET_BYTES = 10_240
 """The largest packet that Logplex reads, in bytes, without its octet count."""
@@ -72,13 +74,21 @@ def split_frames(body: bytes) -> list[bytes]:
 def frames_from(body: bytes, position: int) -> tuple[list[bytes], int]:
     """Return the packets of the frames at `position`, at most `MAX_FRAMES`, and where they end."""
     frames: list[bytes] = []
-    while len(frames) < MAX_FRAMES and (length := _FRAME.match(body, position)):
-        end = length.end() + int(length.group(1))
-        if end > len(body) or end - length.end() > MAX_PACKET_BYTES:
-            break
-        frames.append(body[length.end() : end])
+    for _, start, end in islice(frame_spans(body, position), MAX_FRAMES):
+        frames.append(body[start:end])
         position = end
     return frames, position
+
+
+def frame_spans(body: bytes, position: int = 0) -> Iterator[tuple[int, int, int]]:
+    """Yield the offset of each frame from `position` on, those of its packet, and of its end."""
+    while length := _FRAME.match(body, position):
+        start = length.end()
+        end = start + int(length.group(1))
+        if end > len(body) or end - start > MAX_PACKET_BYTES:
+            break
+        yield position, start, end
+        position = end
 
 
 def _framing_fault(body: bytes, position: int, count: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -28,6 +29,13 @@ class Shown:
         """One request with these texts, as `body` makes it; its status."""
         return self.post(body(*texts, **options), len(texts))
 
+    def items(self):
+        """All items that are kept, as the page gets them."""
+        return [item for batch in self.store.kept() for item in json.loads(f"[{batch.text}]")]
+
+    def lines(self):
+        return [item for item in self.items() if "x" in item]
+
     def post(self, data, count):
         headers = {
             "Content-Type": "application/logplex-1",
@@ -51,4 +59,5 @@ def shown(keep=100_000, **options):
     store = Store(keep)
     receiver = LogplexReceiver(on_arrival=Feed([store.add]), **options)
     with Page(store, 0) as page, receiver:
+        page.receiver_url = receiver.url
         yield Shown(page, receiver, store)

@@ -16,14 +16,14 @@ def test_a_number_that_no_float_holds_does_not_stop_the_page():
     """The page reads JSON, which has no infinity."""
     with shown() as one:
         one.send(f"sample#x={'9' * 400}", "sample#x=4")
-        _, items = one.store.since(0)
+        items = one.items()
         assert json.loads(json.dumps(items, allow_nan=False))[1]["m"][0][2] == 4.0
         assert items[0]["w"] == 1
 
 
 def test_more_pages_than_anybody_opens_are_refused(monkeypatch):
     """Each has all lines written for it; the place of one that is closed is free again."""
-    monkeypatch.setattr("logplex_handler.receiver.page._MAX_PAGES", 2)
+    monkeypatch.setattr("logplex_handler.receiver.api._MAX_PAGES", 2)
     with shown() as one:
         one.send("a=1")
         host = f"127.0.0.1:{one.page.port}"
@@ -224,9 +224,11 @@ def test_only_so_many_lines_are_kept():
     with shown(keep=10) as one:
         for number in range(30):
             one.send(f"a={number}")
-        first, items = one.store.since(0)
+        items = one.items()
         assert 10 <= len(items) <= 20
-        assert first == 60 - len(items)
+        assert items[0]["n"] == 60 - len(items)
+        gone = 30 - len(items) // 2
+        assert one.store.dropped == (items[0]["n"], gone, gone)
         assert one.store.details(0) is None
 
 
@@ -240,7 +242,7 @@ def test_streams_are_told_apart_by_hostname_and_token():
                 headers={"Content-Type": "application/logplex-1"},
                 timeout=100,
             )
-        _, items = one.store.since(0)
+        items = one.items()
         assert [item["s"] for item in items if "x" in item] == ["shop", "shop…3c4d", "shop…3"]
 
 

@@ -1,0 +1,371 @@
+"""What the page's server answers below `/api`: to the page, and to tests in any language.
+
+`docs/receive.md` describes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import threading
+import time
+from base64 import b64encode
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from logplex_handler.receiver import items
+from logplex_handler.receiver.dissection import dissect
+from logplex_handler.receiver.feed import ReceivedLine
+from logplex_handler.receiver.items import JsonObject
+from logplex_handler.receiver.query import Query
+from logplex_handler.receiver.recording import without_token
+from logplex_handler.receiver.store import Batch, Position, Store, numbered
+from logplex_handler.testing import Request as ReceivedRequest
+
+_Found = TypeVar("_Found")
+
+# Seconds between checks for new items.
+_POLL_INTERVAL = 0.1
+# Seconds without an item after which a keep-alive comment is sent.
+_KEEP_ALIVE_INTERVAL = 10.0
+# A number in a path, in the header Last-Event-ID, or in a query.
+_NUMBER = re.compile("[0-9]{1,15}")
+_FILE_NAME = re.compile("[A-Za-z0-9._-]{1,100}")
+# The most pages that may be open at the same time, which each keep a connection and a task.
+_MAX_PAGES = 32
+# If more items than this are waiting, a page first gets the last ones, enough for a screen.
+_MANY_ITEMS = 5_000
+_RECENT_ITEMS = 500
+# The most lines of one answer, and the longest wait for them in seconds.
+_MAX_LINES = 100_000
+_MAX_WAIT = 60.0
+# Seconds to wait for the receiver's answer to a request that is sent again.
+_AGAIN_TIMEOUT = 20.0
+# Headers of the connection, which belong to the first request only.
+_OF_CONNECTION = ("connection", "content-length", "expect", "transfer-encoding")
+
+
+class Api:
+    """The routes below `/api`."""
+
+    def __init__(
+        self, store: Store, closing: threading.Event, receiver_url: Callable[[], str]
+    ) -> None:
+        """Answer from `store`; `receiver_url` is where a request is sent again."""
+        self._store = store
+        self._closing = closing
+        self._receiver_url = receiver_url
+        self._open_pages: set[Request] = set()
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/events", self._events),
+            Route("/api/lines", self._lines),
+            Route("/api/lines", self._clear, methods=["DELETE"]),
+            Route("/api/lines/{number}", self._line),
+            Route("/api/undo", self._undo, methods=["POST"]),
+            Route("/api/requests", self._requests),
+            Route("/api/requests/{number}", self._request),
+            Route("/api/requests/{number}/body", self._body),
+            Route("/api/requests/{number}/again", self._again, methods=["POST"]),
+            Route("/api/summary", self._summary),
+        ]
+
+    async def _events(self, request: Request) -> Response:
+        if len(self._open_pages) >= _MAX_PAGES:
+            return PlainTextResponse(f"{_MAX_PAGES} pages are open already.", 503)
+
+        async def counted() -> AsyncIterator[str]:
+            self._open_pages.add(request)
+            try:
+                async for event in self._news(_last_seen(request, self._store.run)):
+                    yield event
+            finally:
+                self._open_pages.discard(request)
+
+        return StreamingResponse(counted(), media_type="text/event-stream")
+
+    async def _news(self, seen: Position | None) -> AsyncIterator[str]:
+        """Yield server-sent events with new items, until the server closes."""
+        store = self._store
+        yield _event("run", {"run": store.run, "started": store.started, "keep": store.keep})
+        mark = None
+        position = seen or Position()
+        idle = 0.0
+        while not self._closing.is_set():
+            if mark != store.mark:
+                is_first, mark = mark is None, store.mark
+                yield _event("mark", {"before": mark[0].number, "undo": mark[1]})
+                # A page that comes back goes on, unless what it has was cleared meanwhile.
+                if not (is_first and seen is not None and seen >= mark[0]):
+                    position = mark[0]
+                    if store.end.number - position.number > _MANY_ITEMS:
+                        recent = ",".join(batch.text for batch in store.last(_RECENT_ITEMS))
+                        yield f'event: recent\ndata: {{"items":[{recent}]}}\n\n'
+            news = store.since(position)
+            if news.batches:
+                head = json.dumps(
+                    {
+                        "missed": _difference(position, news.start),
+                        "dropped": _difference(Position(), store.dropped),
+                        "next": news.end.number,
+                        "behind": news.behind,
+                    }
+                )
+                position = news.end
+                identity = ":".join(map(str, (store.run, *position)))
+                text = ",".join([batch.text for batch in news.batches])
+                yield f'id: {identity}\ndata: {head[:-1]}, "items":[{text}]}}\n\n'
+                idle = 0.0
+                continue
+            await asyncio.sleep(_POLL_INTERVAL)
+            idle += _POLL_INTERVAL
+            if idle >= _KEEP_ALIVE_INTERVAL:
+                idle = 0.0
+                yield ": alive\n\n"
+
+    async def _line(self, request: Request) -> Response:
+        number = _number(request)
+        line = None if number is None else self._store.details(number)
+        return JSONResponse(line, 404 if line is None else 200)
+
+    async def _clear(self, request: Request) -> Response:
+        self._store.clear()
+        return self._marked()
+
+    async def _undo(self, request: Request) -> Response:
+        self._store.undo_clear()
+        return self._marked()
+
+    def _marked(self) -> Response:
+        mark, can_undo = self._store.mark
+        return JSONResponse({"before": mark.number, "undo": can_undo})
+
+    async def _lines(self, request: Request) -> Response:
+        try:
+            asked = _Asked(request.query_params)
+            query = Query(request.query_params.get("q", ""))
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+        def matching(batches: list[Batch], after: int) -> Iterator[tuple[int, ReceivedLine, Batch]]:
+            return (one for one in numbered(batches, after) if query.matches(one[1]))
+
+        total, found = await self._search(matching, asked)
+        if asked.format == "text":
+            texts = [f"{one.line}\n" for _, one, _ in found if one.line.shown]
+            return asked.file("".join(texts), "text/plain")
+        full = (items.full_line(n, one, of.request, of.arrived) for n, one, of in found)
+        if asked.format == "ndjson":
+            texts = [json.dumps(line) + "\n" for line in full]
+            return asked.file("".join(texts), "application/x-ndjson")
+        return self._answer(asked, total, {"lines": list(full)})
+
+    async def _requests(self, request: Request) -> Response:
+        try:
+            asked = _Asked(request.query_params)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        bad, refused = (request.query_params.get(name) == "1" for name in ("violations", "refused"))
+
+        def matching(batches: list[Batch], after: int) -> Iterator[JsonObject]:
+            for batch in batches:
+                one = batch.summary
+                if one is None or batch.request is None or batch.request <= after:
+                    continue
+                if (not bad or one["violations"]) and (not refused or _is_refused(one)):
+                    yield {"n": batch.request, **one}
+
+        total, found = await self._search(matching, asked)
+        return self._answer(asked, total, {"requests": list(found)})
+
+    async def _search(
+        self, matching: Callable[[list[Batch], int], Iterable[_Found]], asked: _Asked
+    ) -> tuple[int, deque[_Found]]:
+        """Return how many match, and the last of them; wait for them if that is asked."""
+        found: deque[_Found] = deque(maxlen=asked.limit)
+
+        def look(after: int) -> int:
+            count = 0
+            for one in matching(self._store.kept(after), after):
+                count += 1
+                found.append(one)
+            return count
+
+        total, after, deadline = 0, asked.after, time.monotonic() + asked.wait
+        while True:
+            end = self._store.end.number
+            if end > after + 1:
+                total += await run_in_threadpool(look, after)
+                after = end - 1
+            if total >= asked.count or time.monotonic() >= deadline or self._closing.is_set():
+                return total, found
+            await asyncio.sleep(_POLL_INTERVAL / 2)
+
+    def _answer(self, asked: _Asked, total: int, found: JsonObject) -> Response:
+        head = {"run": self._store.run, "next": self._store.end.number, "total": total}
+        return JSONResponse(head | found, 404 if asked.wait and total < asked.count else 200)
+
+    async def _request(self, request: Request) -> Response:
+        number = _number(request)
+        known = None if number is None else self._store.request(number)
+        if known is None:
+            return JSONResponse(None, 404)
+        summary, received, batches = known
+        answer: JsonObject = {"n": number, **summary, "body": None}
+        if received is not None:
+            url = f"{request.url.scheme}://{request.url.netloc}{request.url.path}/body"
+            answer |= await run_in_threadpool(dissect, received, batches, url)
+        return JSONResponse(answer)
+
+    def _kept(self, request: Request) -> ReceivedRequest | None:
+        number = _number(request)
+        known = None if number is None else self._store.request(number)
+        return known and known[1]
+
+    async def _body(self, request: Request) -> Response:
+        received = self._kept(request)
+        if received is None:
+            return JSONResponse(None, 404)
+        return Response(without_token(received), media_type="application/octet-stream")
+
+    async def _again(self, request: Request) -> Response:
+        received = self._kept(request)
+        if received is None or not received.method or not self._receiver_url():
+            return JSONResponse({"error": "the request is no longer kept as it came"}, 404)
+        try:
+            status = await run_in_threadpool(_send_again, self._receiver_url(), received)
+        except (OSError, http.client.HTTPException, ValueError):
+            # The receiver hangs on purpose, or the request is none that can be sent by a library.
+            status = 0
+        return JSONResponse({"status": status})
+
+    async def _summary(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(_summary, self._store))
+
+
+def _summary(store: Store) -> JsonObject:
+    counts: Counter[str] = Counter()
+    streams: dict[str, Counter[str]] = {}
+    for batch in store.kept():
+        for one in batch.lines:
+            of_stream = streams.setdefault(one.stream, Counter())
+            of_stream["lines"] += 1
+            of_stream["violations"] += len(one.violations)
+        if batch.summary is not None:
+            counts["requests"] += 1
+            counts["refused"] += _is_refused(batch.summary)
+            found = batch.summary["violations"]
+            counts["violations"] += len(found) if isinstance(found, list) else 0
+    in_lines = sum(of_stream["violations"] for of_stream in streams.values())
+    return {
+        "run": store.run,
+        "started": store.started,
+        "lines": sum(of_stream["lines"] for of_stream in streams.values()),
+        "requests": counts["requests"],
+        "refused": counts["refused"],
+        "violations": counts["violations"] + in_lines,
+        "streams": streams,
+        "dropped": _difference(Position(), store.dropped),
+    }
+
+
+def _is_refused(summary: JsonObject) -> bool:
+    status = summary["status"]
+    return not summary["on_purpose"] and isinstance(status, int) and not 200 <= status < 300
+
+
+def _send_again(url: str, request: ReceivedRequest) -> int:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=_AGAIN_TIMEOUT
+    )
+    try:
+        names = {name.lower() for name in request.headers}
+        connection.putrequest(
+            request.method, request.path, skip_host="host" in names, skip_accept_encoding=True
+        )
+        for name, value in request.headers.items():
+            if name.lower() not in _OF_CONNECTION:
+                connection.putheader(name, value.encode("latin-1"))
+        if names & {"content-length", "transfer-encoding"}:
+            connection.putheader("Content-Length", str(len(request.body_bytes)))
+        if request.token:
+            credentials = b64encode(f"token:{request.token}".encode("latin-1"))
+            connection.putheader("Authorization", b"Basic " + credentials)
+        connection.putheader("Connection", "close")
+        connection.endheaders(request.body_bytes)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+class _Asked:
+    """The parameters of a search, whose names and defaults `docs/receive.md` has."""
+
+    def __init__(self, given: QueryParams) -> None:
+        """Raises ValueError, which names the parameter, for what makes no sense."""
+        self.format = given.get("format", "json")
+        if self.format not in ("json", "text", "ndjson"):
+            raise ValueError("format must be json, text or ndjson")
+        self.after = _parameter(given, "after", -1)
+        self.limit = min(
+            _parameter(given, "limit", 100 if self.format == "json" else _MAX_LINES), _MAX_LINES
+        )
+        self.count = _parameter(given, "count", 1)
+        self.wait = min(float(_parameter(given, "wait", 0)), _MAX_WAIT)
+        self._download = given.get("download", "")
+        if self._download and not _FILE_NAME.fullmatch(self._download):
+            raise ValueError("download must be a file name of letters, digits, dots and dashes")
+        if not self.wait:
+            self.count = 0
+
+    def file(self, text: str, media_type: str) -> Response:
+        headers = {}
+        if self._download:
+            headers["Content-Disposition"] = f'attachment; filename="{self._download}"'
+        return Response(text, media_type=media_type, headers=headers)
+
+
+def _parameter(given: QueryParams, name: str, default: int) -> int:
+    text = given.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name} must be a whole number")
+    return int(text)
+
+
+def _number(request: Request) -> int | None:
+    number = request.path_params["number"]
+    return int(number) if _NUMBER.fullmatch(number) else None
+
+
+def _event(name: str, data: JsonObject) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _difference(before: Position, after: Position) -> JsonObject:
+    return {
+        "lines": max(0, after.lines - before.lines),
+        "requests": max(0, after.requests - before.requests),
+    }
+
+
+def _last_seen(request: Request, run: str) -> Position | None:
+    """Return where a reconnecting page was, which names its last message, or None."""
+    page_run, *numbers = request.headers.get("last-event-id", "").split(":")
+    if page_run != run or len(numbers) != 3 or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    return Position(*map(int, numbers))

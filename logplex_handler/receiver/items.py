@@ -1,0 +1,133 @@
+"""Lines, requests and violations as JSON objects: short ones for the page, full ones for tests.
+
+`docs/receive.md` describes them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
+from logplex_handler.testing import Request, Violation
+from logplex_handler.testing.wire_parser import Malformed
+
+JsonObject: TypeAlias = dict[str, object]
+
+# The most characters of a frame id that are shown; a real frame id is a UUID.
+_MAX_FRAME_ID = 100
+_LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
+
+
+def short_line(number: int, received: ReceivedLine, arrived: int) -> JsonObject:
+    """Return a line as the page's stream has it; `arrived` is in milliseconds since the epoch."""
+    line = received.line
+    packet = line.packet
+    item: JsonObject = {
+        "n": number,
+        "t": packet.timestamp,
+        "s": received.stream,
+        "p": packet.procid,
+        "v": packet.severity,
+        "x": packet.text,
+        "r": arrived,
+    }
+    # The fields below are rare, so most items leave them out.
+    if packet.appname != "app":
+        item["a"] = packet.appname
+    if received.violations:
+        item["w"] = len(received.violations)
+    if not line.shown:
+        item["h"] = 1
+    if line.parts:
+        item["k"] = len(line.parts)
+    if received.metrics:
+        item["m"] = [[m.kind, m.name, float(m.value), m.unit, m.source] for m in received.metrics]
+    return item
+
+
+def full_line(
+    number: int, received: ReceivedLine, request: int | None, arrived: float
+) -> JsonObject:
+    """Return a line as `/api/lines` has it."""
+    line, packet = received.line, received.line.packet
+    pairs: dict[str, str] = {}
+    for key, value in _pairs(received):
+        pairs.setdefault(key, value)
+    return {
+        "n": number,
+        "time": packet.timestamp,
+        "arrived": round(arrived, 3),
+        "stream": received.stream,
+        "hostname": packet.hostname,
+        "app": packet.appname,
+        "process": packet.procid,
+        "level": _LEVELS[packet.severity],
+        "text": packet.text,
+        "pairs": pairs,
+        "metrics": [
+            {
+                "kind": metric.kind,
+                "name": metric.name,
+                "value": float(metric.value),
+                "unit": metric.unit,
+                "source": metric.source,
+            }
+            for metric in received.metrics
+        ],
+        "parts": [part.text for part in line.parts],
+        "shown": line.shown,
+        "violations": violations(received.violations),
+        "request": request,
+    }
+
+
+def details(received: ReceivedLine, request: int | None, arrived: float) -> JsonObject:
+    """Return everything known about a line."""
+    line, packet = received.line, received.line.packet
+    return {
+        "stream": received.stream,
+        "pairs": [list(pair) for pair in _pairs(received)],
+        "violations": violations(received.violations),
+        "packet": {
+            "priority": packet.priority,
+            "time": packet.timestamp,
+            "hostname": packet.hostname,
+            "appname": packet.appname,
+            "procid": packet.procid,
+            "bytes": len(line.frame),
+            "frame": line.number,
+            "frame id": line.frame_id,
+        },
+        "text": packet.text,
+        "parts": [part.text for part in line.parts],
+        "shown": line.shown,
+        "arrived": round(arrived, 3),
+        "request": request,
+    }
+
+
+def _pairs(received: ReceivedLine) -> list[tuple[str, str]]:
+    try:
+        return received.line.pairs
+    except Malformed:
+        return []
+
+
+def summary(received: ReceivedRequest, request: Request) -> JsonObject:
+    """Return a request as the list of requests has it."""
+    return {
+        "time": request.time,
+        "status": request.status,
+        "frames": request.frames,
+        "bytes": len(request.body_bytes),
+        "stream": received.stream,
+        "frame_id": request.frame_id and request.frame_id[:_MAX_FRAME_ID],
+        "retry": request.is_retry,
+        "on_purpose": request.on_purpose,
+        "violations": violations(received.violations),
+    }
+
+
+def violations(found: tuple[Violation, ...]) -> list[dict[str, str]]:
+    fields = ("rule", "finding", "consequence", "cure")
+    return [{field: getattr(violation, field) for field in fields} for violation in found]
