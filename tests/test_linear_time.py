@@ -169,7 +169,21 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "metrics/metric_pairs._KEY": ("fullmatch", [lambda n: "measure#" + "a" * n + "="]),
     "metrics/metric_pairs._UNIT": ("fullmatch", []),
     "metrics/metric_pairs._SOURCE": ("fullmatch", []),
-    "receiver/page._NUMBER": ("fullmatch", []),
+    "receiver/api._NUMBER": ("fullmatch", []),
+    "receiver/api._FILE_NAME": ("fullmatch", []),
+    "receiver/dissection._BYTE": ("search", [lambda n: "byte " * n, lambda n: "byte " + "1" * n]),
+    "receiver/query._KEY": ("match", []),
+    "receiver/query._QUOTED": ("match", [lambda n: '"' + "\\a" * n]),
+    "receiver/query._REGEXP": ("match", [lambda n: "/" + "\\/" * n]),
+    "receiver/query._WORD": ("search", []),
+    "receiver/query._ALTERNATIVE": ("match", []),
+    "receiver/query._NUMBER": ("fullmatch", [lambda n: "1" * n + "." + "a" * n]),
+    "receiver/query._TOKEN": (
+        "findall",
+        [lambda n: 'a="' + "\\" * n, lambda n: "a=" * n, lambda n: 'a="b"' * n],
+    ),
+    "receiver/query._ESCAPE": ("sub", [lambda n: "\\u00" * n]),
+    "receiver/query._ESCAPE_IN_QUERY": ("sub", []),
     "receiver/terminal._CONTROL": ("sub", []),
     "receiver/terminal._LEVEL": ("sub", [lambda n: "level=" + "a" * n, lambda n: "level= " * n]),
     "testing/_http_connection._CHUNK_SIZE": ("fullmatch", []),
@@ -226,6 +240,8 @@ FUNCTIONS = {
     "handler/options._checked_token": lambda n: _refused(
         url="https://token:" + "t" * n + "%0A@host", token_as_appname=True
     ),
+    "receiver/query._alternatives": None,  # The same.
+    "receiver/query._finds": None,
     "receiver/terminal.Filter": None,  # The default, which is empty.
     "metrics/metric_pairs._check": lambda n: _raises(metric_pairs.check, "count", "a" * n + "="),
     "testing/_text_parser._pair_fault": lambda n: _text_parser._pair_fault('a="' + "\\n" * n, 0),
@@ -297,6 +313,9 @@ _MOST_BYTES = 64
 # Those that take more: of an option, which a program's author gives, and of the receiver for tests.
 _TAKE_MORE = {
     "handler/arguments._HEADER_VALUE",
+    "receiver/query._QUOTED",
+    "receiver/query._REGEXP",
+    "receiver/query._TOKEN",
     "testing/_text_parser.PAIR",
     "testing/_text_parser._PAIRS",
 }

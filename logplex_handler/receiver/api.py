@@ -96,21 +96,24 @@ class Api:
 
         return StreamingResponse(counted(), media_type="text/event-stream")
 
-    async def _news(self, seen: Position | None) -> AsyncIterator[str]:
+    async def _news(self, seen: tuple[Position, int] | None) -> AsyncIterator[str]:
         """Yield server-sent events with new items, until the server closes."""
         store = self._store
         yield _event("run", {"run": store.run, "started": store.started, "keep": store.keep})
-        mark = None
-        position = seen or Position()
+        # A page that comes back goes on where it was, unless there was a clearing meanwhile.
+        position, mark = seen or (Position(), -1)
+        told = None
         idle = 0.0
         while not self._closing.is_set():
-            if mark != store.mark:
-                is_first, mark = mark is None, store.mark
-                yield _event("mark", {"before": mark[0].number, "undo": mark[1]})
-                # A page that comes back goes on, unless what it has was cleared meanwhile.
-                if not (is_first and seen is not None and seen >= mark[0]):
-                    position = mark[0]
-                    if store.end.number - position.number > _MANY_ITEMS:
+            if told != (told := store.mark):
+                begin, can_undo = told
+                has_moved = begin.number != mark
+                forget = has_moved and mark >= 0
+                mark = begin.number
+                yield _event("mark", {"before": mark, "undo": can_undo, "forget": forget})
+                if has_moved:
+                    position = begin
+                    if store.end.number - mark > _MANY_ITEMS:
                         recent = ",".join(batch.text for batch in store.last(_RECENT_ITEMS))
                         yield f'event: recent\ndata: {{"items":[{recent}]}}\n\n'
             news = store.since(position)
@@ -124,7 +127,7 @@ class Api:
                     }
                 )
                 position = news.end
-                identity = ":".join(map(str, (store.run, *position)))
+                identity = ":".join(map(str, (store.run, *position, mark)))
                 text = ",".join([batch.text for batch in news.batches])
                 yield f'id: {identity}\ndata: {head[:-1]}, "items":[{text}]}}\n\n'
                 idle = 0.0
@@ -363,9 +366,10 @@ def _difference(before: Position, after: Position) -> JsonObject:
     }
 
 
-def _last_seen(request: Request, run: str) -> Position | None:
-    """Return where a reconnecting page was, which names its last message, or None."""
+def _last_seen(request: Request, run: str) -> tuple[Position, int] | None:
+    """Return where a reconnecting page was, and its mark: the identity of its last message."""
     page_run, *numbers = request.headers.get("last-event-id", "").split(":")
-    if page_run != run or len(numbers) != 3 or not all(map(_NUMBER.fullmatch, numbers)):
+    if page_run != run or len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
         return None
-    return Position(*map(int, numbers))
+    *position, mark = map(int, numbers)
+    return Position(*position), mark

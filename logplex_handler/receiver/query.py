@@ -60,7 +60,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _KEY = re.compile(r'([^ \t"=<>/:@]+)(=|>=?|<=?)')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)', re.DOTALL)
+_QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)', re.DOTALL)
 # It ends at the first slash that has no backslash before it.
 _REGEXP = re.compile(r"/((?:[^/\\]|\\.)+)/(?=[ \t]|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^ \t]+")
@@ -68,7 +68,7 @@ _ALTERNATIVE = re.compile(r"[^ \t,]*")
 _NUMBER = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,300})?)([a-z]*|%)")
 # A pair of a line's text, or what stands between pairs.
 _TOKEN = re.compile(
-    r'(?:([^ \t"=]+)=)?(?:"((?:[^"\\]|\\.)*)(?:"|\\?\Z)[^ \t]*|([^ \t]+|(?<==)))', re.DOTALL
+    r'(?:([^ \t"=]+)=)?(?:"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)[^ \t]*|([^ \t]+|(?<==)))', re.DOTALL
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPE_IN_QUERY = re.compile(r'\\(["\\])')
@@ -124,10 +124,10 @@ def _contains(word: str) -> _Test:
 
 def _finds(source: str) -> _Test:
     try:
-        pattern = re.compile(source, re.IGNORECASE)
+        compiled = re.compile(source, re.IGNORECASE)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"no regular expression: {error}") from None
-    return lambda line: pattern.search(line.line.packet.text) is not None
+    return lambda line: compiled.search(line.line.packet.text) is not None
 
 
 def _alternatives(text: str, position: int) -> tuple[list[str | re.Pattern[str]], int]:

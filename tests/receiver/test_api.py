@@ -280,10 +280,10 @@ def test_what_was_cleared_comes_back(one):
     one.send("a=1")
     with listening(one) as following:
         assert following()[0] == "run"
-        assert following() == ("mark", {"before": 0, "undo": False})
+        assert following() == ("mark", {"before": 0, "undo": False, "forget": False})
         assert following()[1]["items"][0]["x"] == "a=1"
         assert get(one, "lines", "DELETE").json() == {"before": 2, "undo": True}
-        assert following() == ("mark", {"before": 2, "undo": True})
+        assert following() == ("mark", {"before": 2, "undo": True, "forget": True})
         # A second time there is nothing to clear, and the first can still be undone.
         get(one, "lines", "DELETE")
         one.send("a=2")
@@ -291,10 +291,22 @@ def test_what_was_cleared_comes_back(one):
         assert get(one, "lines").json()["total"] == 1
         assert get(one, "summary").json()["requests"] == 1
         assert get(one, "undo", "POST").json() == {"before": 0, "undo": False}
-        assert following() == ("mark", {"before": 0, "undo": False})
+        assert following() == ("mark", {"before": 0, "undo": False, "forget": True})
         assert [item["n"] for item in following()[1]["items"]] == [0, 1, 2, 3]
     assert get(one, "lines").json()["total"] == 2
     assert get(one, "undo", "POST").json() == {"before": 0, "undo": False}
+
+
+@pytest.mark.parametrize(("mark", "forgets"), [(0, True), (2, False)])
+def test_a_page_that_comes_back_after_a_clearing_forgets_what_it_had(one, mark, forgets):
+    """Unless it has known of the clearing before."""
+    one.send("a=1")
+    one.store.clear()
+    one.send("a=2")
+    with listening(one, **{"Last-Event-ID": f"{one.store.run}:2:1:1:{mark}"}) as following:
+        following()
+        assert following() == ("mark", {"before": 2, "undo": True, "forget": forgets})
+        assert [item["n"] for item in following()[1]["items"]] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +334,7 @@ def test_a_reader_that_is_too_slow_learns_what_it_missed():
         with listening(one) as following:
             following(), following()
             name, first = following()
-            seen = f"{one.store.run}:2:1:1"
+            seen = f"{one.store.run}:2:1:1:0"
             assert (name, first["missed"]) == ("message", {"lines": 0, "requests": 0})
         for number in range(30):
             one.send(f"a={number}", "b=1")

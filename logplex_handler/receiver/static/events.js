@@ -32,7 +32,7 @@ export function connect() {
     if (run !== null && run !== now) { release(); calls.restart(); }
     run = now;
   });
-  source.addEventListener("mark", (event) => { if (JSON.parse(event.data).before > 0) calls.forget(); });
+  source.addEventListener("mark", (event) => { if (JSON.parse(event.data).forget) calls.forget(); });
   source.addEventListener("message", (event) => {
     const data = JSON.parse(event.data);
     tellMissed(data.missed?.lines ?? data.missed);
