@@ -85,25 +85,37 @@ class RedisServer:
 
 
 class Line(Server):
-    """A way to a server, on which nothing arrives any more once it is `cut`."""
+    """A way to a server, on which nothing arrives while it is `cut`.
+
+    A connection of which something was lost stays cut, as the rest of it would be nonsense.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self.cut = threading.Event()
         super().__init__()
 
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
     def _serve(self, connection: socket.socket, number: int) -> None:
         # The server may have been killed.
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as there:
             self._sockets.append(there)
-            back = threading.Thread(target=self._pass_on, args=(there, connection), daemon=True)
+            lost = threading.Event()
+            back = threading.Thread(
+                target=self._pass_on, args=(there, connection, lost), daemon=True
+            )
             back.start()
-            self._pass_on(connection, there)
+            self._pass_on(connection, there, lost)
             back.join(PATIENCE)
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, lost: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if not self.cut.is_set():
+                if self.cut.is_set():
+                    lost.set()
+                if not lost.is_set():
                     sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,82 @@
+"""A network that is cut, and an engine that comes back without what it had."""
+
+from __future__ import annotations
+
+import contextlib
+
+from logplex_handler._relay.redis_engine import RedisEngine
+from logplex_handler._relay.values import Outcome, Pushed, Settled
+from tests.logs import logging_to, wait_until
+from tests.relay.chunks import Producer, deliver, lease_all, take
+from tests.relay.servers import PATIENCE, Line, RedisServer
+from tests.relay.test_shipper import is_all_delivered, lines_of, shipping, url_of
+from tests.servers import accept, serving
+
+
+def test_a_network_that_is_cut_and_mended_has_each_line_once(server):
+    """Nobody knows whether what was pushed in the meantime has arrived."""
+    with contextlib.closing(Line(server.port)) as line:
+        engine = RedisEngine(line.url, shards=4, timeout=0.5)
+        producer = Producer()
+        first = producer.chunk("a", "1")
+        assert wait_until(lambda: engine.push([first])[0].is_stored)
+        line.cut.set()
+        chunks = [producer.chunk("a", "2"), producer.chunk("b", "3")]
+        assert engine.push(chunks) == [Pushed.AWAY] * 2
+        line.cut.clear()
+        # Its connection may still be one on which an answer is missing.
+        assert wait_until(lambda: all(one.is_stored for one in engine.push(chunks)))
+        engine.close()
+    there = RedisEngine(server.url, shards=4, lease=600)
+    assert deliver(there, lease_all(there)) == {"a": ["1", "2"], "b": ["3"]}
+    there.close()
+
+
+def test_lines_are_delivered_though_the_network_is_cut_meanwhile(server):
+    """Between producers and the engine, and between the engine and a shipper."""
+    engine = RedisEngine(server.url)
+    with (
+        contextlib.closing(Line(server.port)) as line,
+        serving(accept) as receiver,
+        logging_to(None, relay=line.url, timeout=1) as (logger, handler),
+        shipping(line, lambda customer: url_of(receiver, customer)),
+    ):
+        for number in range(200):
+            logger.info(f"line {number}", extra={"logplex_stream": f"c{number % 10}"})
+            if number == 50:
+                assert handler.flush(PATIENCE)
+                line.cut.set()
+            if number == 100:
+                # Something waits for an answer that does not come.
+                assert not handler.flush(0.2)
+                line.cut.clear()
+        assert wait_until(lambda: handler.flush(PATIENCE), PATIENCE)
+        assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        assert lines_of(receiver) == {
+            f"c{one}": [f"line {number}" for number in range(one, 200, 10)] for one in range(10)
+        }
+    engine.close()
+
+
+def test_an_engine_that_comes_back_empty_loses_what_it_had_and_goes_on(relay_server, tmp_path):
+    """Without an append-only file: what producers had not pushed is there, and books begin anew."""
+    server = RedisServer(tmp_path / "redis")
+    engine = RedisEngine(server.url, shards=4, lease=600)
+    try:
+        producer = Producer()
+        producer.push(engine, "a", "lost 1")
+        producer.push(engine, "b", "lost 2")
+        leases = lease_all(engine)
+        taken = take(engine, leases)["a"]
+        server.kill()
+        server.start()
+        # Whoever owned a shard owns it no more, and changes nothing.
+        assert engine.settle([Outcome(taken, delivered=1)]) == [Settled.FENCED]
+        assert engine.renew(leases) == []
+        assert engine.push([producer.chunk("a", "new")]) == [Pushed.STORED]
+        assert deliver(engine, lease_all(engine)) == {"a": ["new"]}
+        assert all(one.balances for one in engine.look())
+        assert sum(one.pushed for one in engine.look()) == 1
+    finally:
+        engine.close()
+        server.kill()
