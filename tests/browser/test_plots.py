@@ -257,3 +257,66 @@ def test_numbers_are_not_rounded(tab, local):
     tab.mouse.move(box["x"] + box["width"] - 4, box["y"] + 50)
     expect(tab.locator("#tip")).to_contain_text("9,304 ms")
     assert points(tab, "sample#c")[1] == [("12:00:00", 1_230_000_000)]
+
+
+def test_a_click_on_a_peak_shows_the_line_that_made_it(tab, local):
+    """Among the lines of its bucket; going back shows the plots, with the place of the line."""
+    for second in range(10):
+        fast = [f"source=us measure#web.latency={second + n}ms n={n}" for n in range(5)]
+        slow = ["source=us measure#web.latency=900ms order_id=77"] if second == 4 else []
+        local.send(*fast, *slow, second=second, hostname="acme")
+        local.send("source=us measure#web.latency=950ms order_id=78", second=second, hostname="b")
+    opened(tab, local)
+    plot = tab.locator('[data-metric="measure#web.latency@acme · us"]')
+    plot.locator(".u-over").wait_for()
+    # Of the twenty seconds that are drawn, the last ten have values.
+    box = plot.locator(".u-over").bounding_box()
+    tab.mouse.move(box["x"] + box["width"] * (10 + 1 + 4 + 0.5) / 21, box["y"] + 15)
+    expect(tab.locator("#tip")).to_contain_text("12:00:04")
+    tab.mouse.down()
+    tab.mouse.up()
+    expect(tab.locator("#lines")).to_be_visible()
+    expect(tab.locator("#detail")).to_contain_text("order_id")
+    expect(tab.locator('.row[aria-selected="true"]')).to_contain_text("order_id=77")
+    expect(tab.locator("#match-count")).to_have_text("6 of 61")
+    assert "from=2026-11-21T12%3A00%3A04.000Z" in tab.url
+    tab.go_back()
+    expect(plot).to_be_visible()
+
+
+def test_a_line_leads_to_its_place_in_the_plots(tab, local):
+    """Also if its time is not drawn at present."""
+    local.send("measure#web.latency=4ms count#orders=1", second=0)
+    local.send("sample#depth=4", second=3_000)
+    tab.goto(local.page.url)
+    tab.locator(".row").first.click()
+    tab.get_by_role("button", name="Show in plots").click()
+    expect(tab.locator("#plots .card")).to_have_count(1)
+    expect(tab.locator("#plots h2")).to_have_text("web.latency")
+    tab.locator("#plots .u-over").wait_for()
+    assert drawn(tab, "measure#web.latency", "--accent")
+
+
+def test_dragging_in_a_plot_chooses_a_span_of_time(tab, local):
+    """For all plots and for the lines."""
+    for second in range(40):
+        local.send(f"sample#depth={second}", second=second)
+    opened(tab, local)
+    over = tab.locator("#plots .u-over")
+    over.wait_for()
+    box = over.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 40)
+    tab.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 40)
+    tab.mouse.up()
+    expect(tab.locator("#tab-metrics")).to_have_attribute("aria-selected", "true")
+    expect(tab.locator('[data-metric="sample#depth"] [role="slider"]')).to_have_attribute(
+        "aria-valuemax", "10"
+    )
+    tab.keyboard.press("1")
+    expect(tab.locator("#match-count")).to_have_text("11 of 40")
+    tab.keyboard.press("2")
+    tab.locator("#all-times").click()
+    expect(tab.locator("#all-times")).to_be_hidden()
+    assert "from=" not in tab.url

@@ -13,6 +13,8 @@ let onClose = () => {};
 
 export const isOpen = () => !detail.hidden;
 export function onClosed(call) { onClose = call; }
+let onPlot = () => {};
+export function onPlotWanted(call) { onPlot = call; }
 
 export function close() {
   shown = null;
@@ -61,7 +63,7 @@ function heading(line) {
   shut.addEventListener("click", () => onClose());
   return make("header", {},
     make("div", { class: "title" }, name, make("span", { class: "kind", textContent: visible(line.t) }), make("p", { class: "grow" }), shut),
-    make("div", { class: "actions" }, copyLine, copyLink, context));
+    make("div", { class: "actions" }, copyLine, copyLink, ...(line.m ? [button("Show in plots", "Where its metrics are in their plots", () => onPlot(line))] : []), context));
 }
 
 function button(text, title, call) {

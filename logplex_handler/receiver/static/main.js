@@ -193,6 +193,11 @@ metrics.connect({
   // In seconds since 1970, or NaN.
   chosenTime: () => (list.chosenLine()?.at ?? NaN) / 1000,
 });
+detail.onPlotWanted((line) => {
+  find("#metric-name").value = line.m[0][1];
+  open(tabs[1], true);
+  metrics.bringIntoView(line.at / 1000);
+});
 detail.onClosed(() => { list.letGo(); find("#list").focus(); });
 
 find("#follow").addEventListener("click", () => list.follow(!list.isFollowing()));

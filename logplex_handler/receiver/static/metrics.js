@@ -2,7 +2,7 @@
 // each by time step, stream and source.
 
 import { counted, find, offer } from "./dom.js";
-import { arrange, bucket, COLOURS, colourOf, span, withUnit } from "./plot.js";
+import { arrange, bucket, clock, COLOURS, colourOf, span, withUnit } from "./plot.js";
 import * as scope from "./scope.js";
 
 const KEPT = 3600; // seconds
@@ -68,6 +68,13 @@ function gathered(seconds, from, to, step) {
 
 const mapped = (lists, what) => new Map([...lists].map(([start, list]) => [start, what(list)]));
 
+// Draws the time around this moment (seconds), unless it is drawn anyway.
+export function bringIntoView(moment) {
+  const { from, to, step } = drawnSpan();
+  const half = Number(find("#range").value) / 2;
+  if (moment < from || moment >= to + step) choose(Math.floor(moment - half), Math.ceil(moment + half));
+}
+
 // The span of time that is drawn: the one that is chosen, or the last minutes.
 function drawnSpan() {
   const chosen = scope.spanned();
@@ -108,6 +115,9 @@ function showLines(metric, origin, from, to, wanted) {
 }
 
 const choose = (from, to) => scope.change({ within: { from: from * 1000, to: to * 1000 } });
+
+find("#all-times").addEventListener("click", () => scope.change({ within: null }));
+find("#range").addEventListener("input", () => { if (scope.spanned()) scope.change({ within: null }); });
 
 export function draw(force) {
   if (!changed && !force) return;
@@ -164,6 +174,9 @@ export function draw(force) {
     }
   }
   arrange(find("#plots"), kept, wanted);
+  const chosen = scope.spanned();
+  find("#all-times").hidden = chosen === null;
+  if (chosen) find("#all-times span").textContent = `${clock(chosen.from / 1000, true)} to ${clock(chosen.to / 1000, true)}`;
   find("#more-metrics").hidden = left === 0;
   find("#more-metrics").textContent = `${counted(left, "more metric")} ${left === 1 ? "is" : "are"} not drawn: filter by name, source or stream.`;
   find("#no-metrics").hidden = known.size > 0;

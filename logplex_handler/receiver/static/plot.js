@@ -1,6 +1,7 @@
 // Plots over time, drawn by uPlot (vendor/uplot): lines or stacked bars, each on a card with its legend and its numbers.
 // The pointer or the arrow keys read values; a click or Enter asks for the lines behind them; dragging chooses a span of time.
 
+import { clockTime, zone } from "./clock.js";
 import { find, make, visible } from "./dom.js";
 
 const { uPlot } = globalThis;
@@ -17,7 +18,7 @@ const plain = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6, useGrou
 export const withUnit = (value, unit) => exact.format(value) + (unit ? ` ${visible(unit)}` : "");
 const large = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 export const bytes = (value) => value >= 1e6 ? large.format(value / 1e6) + " MB" : value >= 1e3 ? large.format(value / 1e3) + " kB" : value + " B";
-export const clock = (second, long) => new Date(second * 1000).toISOString().slice(11, long ? 19 : 16);
+export const clock = (second, long) => clockTime(second * 1000).slice(0, long ? 8 : 5);
 export const span = (seconds) => seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 
 // The seconds of a bucket. They depend on the span of time alone, so that a number keeps its meaning while lines come.
@@ -214,7 +215,7 @@ export function card(id) {
 
   function table() {
     if (!details.open) return;
-    const names = ["UTC", ...shown.series.map((one) => visible(one.name) || "value")];
+    const names = [zone(), ...shown.series.map((one) => visible(one.name) || "value")];
     if (head.children.length !== names.length || names.some((name, index) => head.children[index].textContent !== name)) {
       head.replaceChildren(...names.map((name) => make("th", { scope: "col", textContent: name })));
       body.replaceChildren();

@@ -1,7 +1,8 @@
 // The requests of the lines: batch sizes, retries, refusals and violations.
 
-import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
+import { clockTime, zone } from "./clock.js";
 import { close, onClose, open, openedNumber } from "./dissect.js";
+import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
 import { arrange, bucket, bytes, span } from "./plot.js";
 
 const SHOWN = 200;
@@ -13,6 +14,7 @@ const totals = { requests: 0, lines: 0, retries: 0, refused: 0, meant: 0, violat
 let changed = true;
 const kept = new Map(); // The cards.
 const rows = new Map(); // Those of the table, by the number of the request.
+let rowsZone = zone(); // In which their times are.
 export const count = () => totals.requests;
 export { close };
 export const violations = () => totals.violations;
@@ -107,6 +109,7 @@ function drawPlots() {
 // The newest first. A row that is there stays, with its focus and what is open in it.
 function drawRows(wanted) {
   const place = find("#request-table tbody");
+  if (rowsZone !== zone()) { rows.clear(); place.replaceChildren(); rowsZone = zone(); }
   const numbers = new Set(wanted.map((one) => one.n));
   for (const [number, element] of rows) if (!numbers.has(number)) { element.remove(); rows.delete(number); }
   let next = null;
@@ -129,7 +132,7 @@ function row(request) {
     remarks.append(make("details", {}, make("summary", { textContent: counted(request.violations.length, "violation") }),
       ...request.violations.map(violationCard)));
   }
-  const time = make("button", { class: "opens", title: "Headers and body", textContent: new Date(request.time * 1000).toISOString().slice(11, 23) });
+  const time = make("button", { class: "opens", title: "Headers and body", textContent: clockTime(request.time * 1000) });
   time.addEventListener("click", () => { open(request.n); draw(true); });
   return make("tr", {},
     make("td", {}, time),
