@@ -3,14 +3,16 @@
 const WIDE = /[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\u{1f300}-\u{1faff}]/gu;
 
 export class Heights {
-  // `row`: pixels of a line of text.
+  // `row`: pixels of a line of text; `head`: of the line above it, which narrow screens have.
   constructor(row) {
     this.row = row;
+    this.head = 0;
     this.columns = 0; // of a wrapped text; 0 if lines are not wrapped
     this.tops = new Float64Array(1_024); // of rows, if they are wrapped
     this.known = 0;
   }
 
+  get least() { return this.head + this.row; }
   forget() { this.known = 0; }
 
   // Knows the rows of these lines, of which those that it knew are the first.
@@ -22,7 +24,7 @@ export class Heights {
       this.tops = longer;
     }
     for (let index = this.known; index < lines.length; index += 1) {
-      this.tops[index + 1] = this.tops[index] + this.row * this.rowsOf(textOf(lines[index]));
+      this.tops[index + 1] = this.tops[index] + this.head + this.row * this.rowsOf(textOf(lines[index]));
     }
     this.known = lines.length;
   }
@@ -33,13 +35,13 @@ export class Heights {
     return Math.max(1, Math.ceil(length / this.columns));
   }
 
-  top(index) { return this.columns ? this.tops[Math.min(index, this.known)] : index * this.row; }
+  top(index) { return this.columns ? this.tops[Math.min(index, this.known)] : index * this.least; }
   height(index) { return this.top(index + 1) - this.top(index); }
   total() { return this.top(this.known); }
 
   // The row at this pixel.
   at(pixel) {
-    if (!this.columns) return Math.floor(pixel / this.row);
+    if (!this.columns) return Math.floor(pixel / this.least);
     let low = 0;
     for (let high = this.known; low < high;) {
       const middle = (low + high + 1) >> 1;

@@ -8,7 +8,8 @@ import { rowOf, textOf } from "./row.js";
 import { asText } from "./saving.js";
 import * as scope from "./scope.js";
 
-const ROW = 22; // pixels, as in style.css
+const ROW = 22; // pixels, as in lines.css
+const HEAD = 18; // on narrow screens, of the line with time and process, as in small.css
 const SPARE = 8; // rows above and below the visible ones
 
 const list = find("#list");
@@ -55,8 +56,8 @@ function anchored(centre) {
   const top = list.scrollTop;
   if (chosen !== null && lines.isShown(chosen)) {
     const offset = (drawn.find(({ line }) => line.i === chosen.i)?.top ?? -1) - top;
-    const isInSight = !centre && offset >= 0 && offset < list.clientHeight - ROW;
-    return { serial: chosen.i, offset: isInSight ? offset : (list.clientHeight - ROW) / 2 };
+    const isInSight = !centre && offset >= 0 && offset < list.clientHeight - heights.least;
+    return { serial: chosen.i, offset: isInSight ? offset : (list.clientHeight - heights.least) / 2 };
   }
   const first = drawn.find((one) => one.top >= top);
   return first ? { serial: first.line.i, offset: first.top - top } : null;
@@ -137,7 +138,7 @@ function drawRows(shown, first, last) {
 
 function drawNewer(shown) {
   const fresh = following ? 0 : shown.length - lines.indexOf(heldAt + 1);
-  const isAtEnd = list.scrollTop + list.clientHeight >= heights.total() - ROW;
+  const isAtEnd = list.scrollTop + list.clientHeight >= heights.total() - heights.least;
   newer.hidden = following || (isAtEnd && fresh === 0);
   newer.textContent = fresh ? `↓ ${counted(fresh, "new line")}` : "↓ latest";
 }
@@ -181,7 +182,7 @@ export function letGo() {
 
 export function reveal(index, centre = false) {
   const top = heights.top(index);
-  const height = heights.height(index) || ROW;
+  const height = heights.height(index) || heights.least;
   const isAbove = top < list.scrollTop;
   const isBelow = top + height > list.scrollTop + list.clientHeight;
   if (centre && (isAbove || isBelow)) list.scrollTop = top - (list.clientHeight - height) / 2;
@@ -241,7 +242,7 @@ list.addEventListener("scroll", () => {
 }, { passive: true });
 
 list.addEventListener("keydown", (event) => {
-  const page = Math.max(1, Math.floor(list.clientHeight / ROW) - 1);
+  const page = Math.max(1, Math.floor(list.clientHeight / heights.least) - 1);
   const most = lines.shown().length;
   const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -most, End: most };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -249,4 +250,8 @@ list.addEventListener("keydown", (event) => {
   else if (event.key === "Enter" && chosen) { event.preventDefault(); onChoice(chosen, true); }
 });
 newer.addEventListener("click", () => follow(true));
+const narrow = matchMedia("(max-width: 800px)");
+function adapt() { heights.head = narrow.matches ? HEAD : 0; renew(); }
+narrow.addEventListener("change", adapt);
+adapt();
 new ResizeObserver(() => { if (wraps) renew(); else draw(); }).observe(list);

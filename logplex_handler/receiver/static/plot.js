@@ -86,7 +86,7 @@ export function card(id) {
   function options() {
     const bars = shown.kind === "bars";
     return {
-      width: Math.max(100, holder.clientWidth), height: HEIGHT, padding: [10, 10, 0, 0],
+      width: Math.max(100, holder.clientWidth), height: HEIGHT, padding: [10, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: "time" }, drag: { x: true, y: false, setScale: false }, points: { show: !bars, size: 8 } },
       scales: {
@@ -95,7 +95,7 @@ export function card(id) {
         y: { range: (_, least, most) => bars ? [0, Math.max(1, most ?? 1) * 1.05] : uPlot.rangeNum(least ?? 0, most ?? 1, { min: { pad: .1, soft: 0, mode: 3 }, max: { pad: .1, soft: 0, mode: 3 } }) },
       },
       axes: [
-        { stroke: () => resolved("--dim"), grid: { show: false }, ticks: { stroke: () => resolved("--line"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: 70,
+        { stroke: () => resolved("--dim"), grid: { show: false }, ticks: { stroke: () => resolved("--line"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: 52,
           values: (_, splits, __, ___, distance) => splits.map((second) => clock(second, distance < 60)) },
         { stroke: () => resolved("--dim"), grid: { stroke: () => resolved("--line"), width: 1 }, ticks: { show: false }, gap: 6, font: "11px system-ui, sans-serif", space: 32, incrs: bars ? WHOLE : undefined,
           values: (_, splits, __, ___, distance) => axisNumbers(splits, distance),

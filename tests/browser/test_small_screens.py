@@ -1,0 +1,77 @@
+"""A phone's screen, and a large one at 200 % zoom: nothing is cut off, and swipes scroll."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.receiver.page import body, shown
+
+
+@pytest.fixture
+def local():
+    with shown() as one:
+        yield one
+
+
+def outside(tab):
+    """Visible controls and texts that reach beyond the window's sides."""
+    return tab.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, h1, h2, .time, .status")]
+            .filter((one) => one.checkVisibility() && !one.closest(".table"))
+            .map((one) => [one.id || one.className || one.tagName, one.getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.left < 0 || box.right > innerWidth))
+            .map(([name]) => name)"""
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 800), (640, 360)])
+def test_nothing_is_cut_off(tab, local, width, height):
+    """In any view: neither the header, nor the time of a line, nor the name of a plot."""
+    tab.set_viewport_size({"width": width, "height": height})
+    local.send("level=info msg=hello measure#web.latency=4ms", hostname="acme")
+    local.send("a=b=c", hostname="a-customer-with-a-long-name")
+    local.post(body("msg=a"), 2)
+    tab.goto(local.page.url)
+    row = tab.locator(".row").first
+    row.wait_for()
+    expect(tab.locator("#violations")).to_be_visible()
+    assert outside(tab) == []
+    expect(row.locator(".time")).to_be_visible()
+    time, text = row.locator(".time").bounding_box(), row.locator(".text").bounding_box()
+    assert text["width"] > width * 0.8
+    assert text["y"] >= time["y"] + time["height"] - 1
+    rows = [one.bounding_box() for one in tab.locator(".row").all()]
+    assert rows[1]["y"] == pytest.approx(rows[0]["y"] + rows[0]["height"], abs=1)
+    tab.keyboard.press("2")
+    tab.locator("#plots canvas").wait_for()
+    assert outside(tab) == []
+    title = tab.locator("#plots h2")
+    expect(title).to_be_in_viewport()
+    assert title.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    tab.keyboard.press("3")
+    tab.locator("#request-table tr").nth(1).wait_for()
+    assert outside(tab) == []
+
+
+def test_a_swipe_over_a_plot_scrolls(chromium, local):
+    """The plot does not keep the gesture for itself."""
+    local.send(*[f"sample#depth{number}=1" for number in range(8)])
+    context = chromium.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{local.page.url}#view=metrics")
+    over = page.locator("#plots .u-over").nth(1)
+    over.wait_for()
+    box = over.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    devtools = context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+    touch("touchStart", {"x": x, "y": y})
+    for step in range(1, 11):
+        touch("touchMove", {"x": x, "y": y - 20 * step})
+    touch("touchEnd")
+    page.wait_for_function("document.querySelector('#metrics .scroll').scrollTop > 100")
+    context.close()
