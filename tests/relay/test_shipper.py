@@ -25,18 +25,12 @@ from tests.relay.servers import RedisServer
 from tests.servers import TOKEN, accept, answer, hang, serving, texts
 
 PATIENCE = 60
-# Few, because the tests often look at all of them.
-SHARDS = 8
-
-
-@pytest.fixture(autouse=True)
-def _few_shards(monkeypatch):
-    monkeypatch.setenv("LOGPLEX_RELAY_SHARDS", str(SHARDS))
 
 
 @pytest.fixture
 def engine(server):
-    engine = RedisEngine(server.url, shards=SHARDS)
+    """An engine with as many shards as the shippers' by default."""
+    engine = RedisEngine(server.url)
     yield engine
     engine.close()
 
@@ -51,7 +45,7 @@ def shipping(server, streams, **given):
     options = configured({}, streams=streams, flush_interval=0.05, workers=4, **given)
     assert options.lookup is not None
     shipper = Shipper(
-        RedisEngine(server.url, shards=SHARDS, timeout=2),
+        RedisEngine(server.url, timeout=2),
         Codec(options.packet, KeyValueFormatter()),
         ShipperOptions(
             flush_interval=options.sender.flush_interval,
@@ -255,7 +249,7 @@ def ship(server, tmp_path):
         environ = {"LOGPLEX_RELAY": server.url, "LOGPLEX_STREAMS": "shop:streams"}
         environ["RECEIVER"] = url_of(receiver, "")
         process = subprocess.Popen(
-            [*COMMAND, "ship", "--shards", str(SHARDS), "--flush-interval", "0.05", *options],
+            [*COMMAND, "ship", "--flush-interval", "0.05", *options],
             env=environment(**environ, **more),
             cwd=tmp_path,
             stderr=subprocess.PIPE,
@@ -280,7 +274,7 @@ def shards_of(engine, shipper):
 
 def share(engine, *shippers):
     """Whether each of two shippers has half of the shards."""
-    return [shards_of(engine, one) for one in shippers] == [SHARDS // 2] * 2
+    return [shards_of(engine, one) for one in shippers] == [engine.shards // 2] * 2
 
 
 def test_a_stop_ends_requests_and_gives_all_shards_back_at_once(server, engine):
@@ -293,7 +287,7 @@ def test_a_stop_ends_requests_and_gives_all_shards_back_at_once(server, engine):
 
     with serving(slow) as receiver:
         with shipping(server, lambda customer: url_of(receiver, customer)) as shipper:
-            assert wait_until(lambda: shards_of(engine, shipper) == SHARDS)
+            assert wait_until(lambda: shards_of(engine, shipper) == engine.shards)
             Producer().push(engine, "acme", "line")
             assert entered.wait(PATIENCE)
             ends = threading.Thread(
@@ -322,7 +316,7 @@ def test_two_shippers_share_the_shards_and_one_takes_over_after_sigterm(server, 
             for number in range(100):
                 producer.push(engine, number, f"another {number}")
             assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
-            assert wait_until(lambda: shards_of(engine, second) == SHARDS, PATIENCE)
+            assert wait_until(lambda: shards_of(engine, second) == engine.shards, PATIENCE)
         lines = lines_of(receiver)
         assert lines == {str(n): [f"line {n}", f"another {n}"] for n in range(100)}
 
@@ -359,7 +353,10 @@ def test_a_shipper_sends_metrics_about_itself_to_its_own_url(server, engine, shi
     with serving(accept) as receiver:
         Producer().push(engine, "acme", "one", "two")
         ship(receiver, "--health-interval", "0.05", LOGPLEX_URL=url_of(receiver, "operator"))
-        wanted = "sample#logplex_handler.delivered=2", f"sample#logplex_handler.shards={SHARDS}"
+        wanted = (
+            "sample#logplex_handler.delivered=2",
+            "sample#logplex_handler.shards=64",
+        )
         assert wait_until(
             lambda: all(
                 any(one in line for line in lines_of(receiver).get("operator", []))
@@ -421,7 +418,7 @@ def test_lines_are_delivered_though_the_engine_is_killed_meanwhile(relay_server,
                     server.start()
             assert wait_until(lambda: handler.flush(PATIENCE), PATIENCE)
             assert handler.stats().relayed == 300
-            engine = RedisEngine(server.url, shards=SHARDS)
+            engine = RedisEngine(server.url)
             assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
             engine.close()
             lines = lines_of(receiver)
