@@ -283,7 +283,8 @@ class Sender:
 
     def _report_kept(self, kind: str, answer: Answer, what: str) -> None:
         destination = self.in_flight.destination
-        host = destination.host if destination is not None else ""
+        # That of a relay is only `relay://`: the answer names the server.
+        host = destination.host.removesuffix("://") if destination is not None else ""
         self._diagnostics.warn(
             kind,
             f"{host}: {what}: {answer}; {records_in_words(self.in_flight.pending)} kept, "

@@ -85,7 +85,7 @@ class RedisServer:
 
 
 class Line(Server):
-    """A way to a server, on which nothing arrives while it is `cut`.
+    """A way to a server, on which nothing arrives while it is `cut`, and no answers while `deaf`.
 
     A connection of which something was lost stays cut, as the rest of it would be nonsense.
     """
@@ -93,7 +93,18 @@ class Line(Server):
     def __init__(self, target: int) -> None:
         self._target = target
         self.cut = threading.Event()
+        self.deaf = threading.Event()
         super().__init__()
+
+    def mend(self) -> None:
+        """Let everything arrive again, but on new connections: those there are get a reset."""
+        self.cut.clear()
+        self.deaf.clear()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                one.shutdown(socket.SHUT_RDWR)
+                one.close()
 
     @property
     def url(self) -> str:
@@ -105,16 +116,22 @@ class Line(Server):
             self._sockets.append(there)
             lost = threading.Event()
             back = threading.Thread(
-                target=self._pass_on, args=(there, connection, lost), daemon=True
+                target=self._pass_on, args=(there, connection, lost, self.deaf), daemon=True
             )
             back.start()
-            self._pass_on(connection, there, lost)
+            self._pass_on(connection, there, lost, self.cut)
             back.join(PATIENCE)
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, lost: threading.Event) -> None:
+    def _pass_on(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        lost: threading.Event,
+        stops: threading.Event,
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if self.cut.is_set():
+                if self.cut.is_set() or stops.is_set():
                     lost.set()
                 if not lost.is_set():
                     sink.sendall(data)

@@ -9,7 +9,7 @@ from logplex_handler._relay.values import Outcome, Pushed, Settled
 from tests.logs import logging_to, wait_until
 from tests.relay.chunks import Producer, deliver, lease_all, take
 from tests.relay.servers import PATIENCE, Line, RedisServer
-from tests.relay.test_shipper import is_all_delivered, lines_of, shipping, url_of
+from tests.relay.test_shipper import is_all_delivered, lines_of, share, shipping, sums, url_of
 from tests.servers import accept, serving
 
 
@@ -55,6 +55,79 @@ def test_lines_are_delivered_though_the_network_is_cut_meanwhile(server):
         assert lines_of(receiver) == {
             f"c{one}": [f"line {number}" for number in range(one, 200, 10)] for one in range(10)
         }
+    engine.close()
+
+
+def test_chunks_whose_answer_was_lost_are_stored_once_and_the_producer_says_so(server, capsys):
+    """The network passes on what is pushed and no answers, and then all connections are reset."""
+    engine = RedisEngine(server.url, lease=600)
+    with (
+        contextlib.closing(Line(server.port)) as line,
+        logging_to(None, relay=line.url, timeout=0.5) as (logger, handler),
+    ):
+        logger.info("line 0", extra={"logplex_stream": "c0"})
+        assert wait_until(lambda: handler.flush(PATIENCE))
+        line.deaf.set()
+        for number in range(1, 50):
+            logger.info(f"line {number}", extra={"logplex_stream": f"c{number % 5}"})
+        reported = ""
+
+        def is_reported():
+            nonlocal reported
+            assert not handler.flush(0.1)
+            reported += capsys.readouterr().err
+            return "kept, to be tried again" in reported
+
+        assert wait_until(is_reported)
+        assert f"handler: relay: not delivering: 127.0.0.1:{line.port}: TimeoutError; " in reported
+        stats = handler.stats()
+        assert (stats.relayed, stats.pending, dict(stats.dropped)) == (1, 49, {})
+        assert stats.retries > 0
+        line.mend()
+        assert wait_until(lambda: handler.flush(PATIENCE))
+        assert (handler.stats().relayed, handler.stats().pending) == (50, 0)
+    found, dropped = sums(engine)
+    assert (found["pushed"], dropped) == (50, {})
+    assert found["repeated"] > 0
+    assert deliver(engine, lease_all(engine)) == {
+        f"c{one}": [f"line {number}" for number in range(one, 50, 5)] for one in range(5)
+    }
+    engine.close()
+
+
+def test_a_shipper_that_hears_nothing_is_replaced_and_changes_nothing_later(server, capsys):
+    """What it does reaches the engine, which gives its shards to another one all the same."""
+    engine = RedisEngine(server.url)
+    producer = Producer()
+
+    def push(word):
+        for number in range(20):
+            producer.push(engine, number, f"{word} {number}")
+
+    with contextlib.closing(Line(server.port)) as line, serving(accept) as receiver:
+
+        def streams(customer):
+            return url_of(receiver, customer)
+
+        with shipping(line, streams) as first:
+            push("first")
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+            line.deaf.set()
+            push("second")
+            with shipping(server, streams) as second:
+                assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+                line.mend()
+                push("third")
+                assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+                assert wait_until(lambda: share(engine, first, second), PATIENCE)
+        assert lines_of(receiver) == {
+            f"{one}": [f"{word} {one}" for word in ("first", "second", "third")]
+            for one in range(20)
+        }
+        bodies = {(one.frame_id, one.body) for one in receiver.received}
+        assert len(bodies) == len({frame_id for frame_id, _ in bodies})
+    assert sums(engine)[1] == {}
+    assert f"relay is away: 127.0.0.1:{line.port}: TimeoutError" in capsys.readouterr().err
     engine.close()
 
 
