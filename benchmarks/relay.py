@@ -5,7 +5,8 @@
 Starts a redis-server of its own. Prints, for chunks of 1, 10 and 500 frames, the CPU of the process
 that pushes them beside that of redis-py's bare pipeline, which appends the same bytes to the same
 lists; the CPU of a shipper that takes and settles them; what an idle shipper uses of a core; and
-the memory of the engine with one line waiting in each of many streams.
+the memory of the engine with one line waiting in each of many streams. With `--fleet`, it measures
+shippers that are processes instead; see relay_fleet.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import redis
 
+import relay_fleet
 from logplex_handler._relay.chunk import Chunk
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import Lease, Outcome
@@ -43,6 +45,14 @@ def main() -> str | None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=_CALLS)
     parser.add_argument("--streams", type=int, default=100_000)
+    parser.add_argument(
+        "--fleet",
+        nargs="*",
+        choices=relay_fleet.PARTS,
+        help="measure this of shippers that are processes (all)",
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each part of --fleet")
+    parser.add_argument("--lines", type=int, default=80_000, help="that --fleet delivers")
     options = parser.parse_args()
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
@@ -56,6 +66,15 @@ def main() -> str | None:
     try:
         client = redis.Redis(port=port, protocol=2)
         _wait(client)
+        if options.fleet is not None:
+            relay_fleet.run(
+                f"redis://127.0.0.1:{port}",
+                client.flushall,
+                parts=options.fleet or relay_fleet.PARTS,
+                seconds=options.seconds,
+                lines=options.lines,
+            )
+            return None
         for frames in (1, 10, 500):
             _compare(client, port, frames, options.rounds, options.calls)
         _idle(client, port)

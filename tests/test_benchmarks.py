@@ -162,3 +162,16 @@ def test_a_relay_is_compared():
     assert done.stdout.count("ratio") == 3
     assert "of a core" in done.stdout
     assert "100 streams" in done.stdout
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="there is no redis-server here")
+def test_a_fleet_of_shippers_is_measured():
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "relay.py", "--fleet", "saved", "--seconds=0.2"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "40 lines, 10 of a customer in a second: " in done.stdout

@@ -132,6 +132,8 @@ class Scene:
         match step:
             case "scale up":
                 self.fleet.start(4)
+                # A busy machine starts them late.
+                assert wait_until(lambda: self.fleet.awake == self.fleet.alive, PATIENCE)
                 self._until_shared(step)
             case "kill":
                 chosen.kill()
