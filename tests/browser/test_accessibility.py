@@ -48,3 +48,6 @@ def test_axe_finds_nothing(tab, local, scheme):
     tab.locator("#request-table summary").first.click()
     expect(tab.locator("#request-table .violation")).to_be_visible()
     assert faults(tab) == {}
+    tab.locator(".opens").first.click()
+    expect(tab.locator("#request h2")).to_be_focused()
+    assert faults(tab) == {}

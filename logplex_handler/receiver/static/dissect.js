@@ -1,6 +1,7 @@
 // One request, dissected: its headers, its body with every octet count over its frame, and what Logplex does with it.
 
 import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
+import { currentRun } from "./events.js";
 import { icon } from "./icons.js";
 
 const SHOWN = 50; // frames at a time
@@ -37,17 +38,18 @@ function part(body, from, to, bad) {
   return [shownBytes(body.subarray(from, bad)), make("mark", { class: "bad", title: `byte ${bad}: ${code}`, textContent: byte || "∎" }), shownBytes(body.subarray(bad + 1, to))];
 }
 
+// Where the framing breaks may be within a frame that Logplex reads, or after the last one.
 function frame(body, one, number, bad) {
   const space = body[one.packet - 1] === 0x20 && bad !== one.packet - 1 ? 1 : 0;
   const count = part(body, one.count, one.packet - space, bad);
   const packet = part(body, one.packet, one.end, one.bad ?? bad);
   return make("li", { class: one.bad === null ? "frame" : "frame broken" },
     make("span", { class: "octets", title: `frame ${number}: its octet count, and the ${counted(one.end - one.packet, "byte")} that it spans` }, ...count),
+    ...(one.line === null ? [] : [make("a", { class: "to-line", href: `#line=${currentRun()}:${one.line}`, textContent: "line", "aria-label": `the line of frame ${number}` })]),
     make("code", {}, ...packet));
 }
 
 function bodyOf(found) {
-  if (found.body === null) return [make("p", { textContent: "The receiver no longer keeps the body." })];
   const body = Uint8Array.from(atob(found.body), (character) => character.charCodeAt(0));
   const parts = [];
   const frames = make("ol", { class: "frames" });
@@ -88,7 +90,7 @@ export async function open(number) {
   end.addEventListener("click", close);
   const heading = make("h2", { tabIndex: -1, textContent: "Request" });
   const parts = [make("header", {}, heading, make("p", { class: "grow" }), end)];
-  if (!found) parts.push(make("p", { textContent: "The receiver no longer keeps this request." }));
+  if (!found?.headers) parts.push(make("p", { textContent: "The receiver no longer keeps this request as it came." }), ...(found?.violations ?? []).map(violationCard));
   else {
     heading.textContent = visible(found.line);
     const said = make("output");
