@@ -9,12 +9,14 @@ from typing import Literal, Protocol
 
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
-from logplex_handler._formatting.value_text import exact, unprintable
+from logplex_handler._formatting.message_template import MOST_PAIRS
+from logplex_handler._formatting.value_text import exact, text_of, unprintable
 from logplex_handler._process.checks import is_of_logging
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
     checked_source,
+    is_metric,
     metrics_text,
 )
 
@@ -189,6 +191,8 @@ def _pairs_of_mapping(
 ) -> str:
     """Return the pairs of a message that is a mapping, and add its metrics to `metrics`."""
     try:
+        if len(message) > MOST_PAIRS and not any(is_metric(*item) for item in message.items()):
+            return form.free_text(text_of(message))
         pairs, more = record_parts.pairs_and_metrics(
             message.items(), form.beside_message | more_keys
         )

@@ -28,6 +28,10 @@ _CONVERSION = re.compile(
 )
 _WHOLE = re.compile(r"%\(([^()]*)\)s")
 
+# The most pairs of a message. A program writes few; a text of a user's with a million would take
+# their time and memory, 500 bytes for each, in place of those of one value.
+MOST_PAIRS = 1000
+
 # The most templates in the cache, and the longest, in characters. Templates are literals of a
 # program, so they are few and short. A longer text was made at run time, and is not worth caching.
 _CACHED_TEMPLATES = 1024
@@ -169,7 +173,8 @@ def _split(text: str) -> list[tuple[str, str]] | None:
     text = text.strip(" ")
     if "=" not in text or _CONTROL.search(text):
         return None
-    pairs, position = [], 0
+    pairs: list[tuple[str, str]] = []
+    position = 0
     while position < len(text):
         match = _START.match(text, position)
         if match is None:
@@ -183,7 +188,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
         position = end
         while text[position : position + 1] == " ":
             position += 1
-        if value is None or (position == end and end < len(text)):
+        if value is None or (position == end and end < len(text)) or len(pairs) == MOST_PAIRS:
             return None
         pairs.append((match["key"], value))
     # Base64 ends with `=`, and a comparison has `==`: neither is a pair.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import logging.handlers
 
 import pytest
 
-from logplex_handler import KeyValueFormatter
+from logplex_handler import KeyValueFormatter, measure
 from tests import strict
 from tests.formatting.shared import Grudge, Unprintable, forgeries, line, pairs
 
@@ -242,6 +243,22 @@ def test_what_a_record_class_adds_to_its_text_is_not_lost(message, args):
 def test_an_empty_message_is_an_empty_value():
     """With pairs other than metrics it is written, so that nobody overlooks it."""
     assert line("") == 'level=info logger=shop msg=""'
+
+
+def test_a_message_of_very_many_pairs_is_one_value():
+    """Each pair takes fifty times the memory of its text, and a user may have written them."""
+    assert len(pairs(" ".join(["a=1"] * 1000))) == 1000
+    text = " ".join(["a=1"] * 1001)
+    assert pairs(text) == [("msg", text)]
+    template = " ".join(["a=%s"] * 1001)
+    assert pairs(template, *["x"] * 1001) == [("msg", template.replace("%s", "x"))]
+    keys = {f"k{number}": number for number in range(1001)}
+    [(key, value)] = pairs(keys)
+    assert (key, json.loads(value)) == ("msg", keys)
+    keys.popitem()
+    assert len(pairs(keys)) == 1000
+    with_metric = line(keys | {"b": 1} | measure("a", 1)).split("\n")
+    assert with_metric[0].endswith(" b=1") and with_metric[1] == "measure#a=1"
 
 
 @pytest.mark.parametrize("length", [999, 1000, 1001, 100_000])
