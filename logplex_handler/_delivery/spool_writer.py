@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from logplex_handler._process.contexts import new_thread
+from logplex_handler._process.contexts import join_briefly, new_thread
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
@@ -105,8 +105,11 @@ class SpoolWriter:
 
     def stop(self) -> None:
         """Begin no more writes. Closing the spool waits for a running one."""
+        thread = self._thread
         self._stopped = True
         self._news.put(None)
+        if thread is not None:
+            join_briefly([thread])
 
     def leave(self) -> None:
         """Close the spool, and have other handlers of this process take over what is left there."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.progress import Progress
 from logplex_handler._delivery.scheduler import Scheduler
-from logplex_handler._process.contexts import new_thread
+from logplex_handler._process.contexts import join_briefly, new_thread
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
@@ -159,13 +159,16 @@ class WorkerPool:
             return self._scheduler.while_idle(stream, function)
 
     def stop(self) -> None:
-        """Begin no more tasks. Running tasks continue to their end."""
+        """Begin no more tasks, and have idle workers end. Running tasks continue to their end."""
+        # Read before they may end: while a thread is left, a subinterpreter must not end.
+        workers = [*self._workers]
         with self._lock:
             self.stopped = True
-        for _ in [*self._workers]:
+        for _ in workers:
             self._news.wake_one()
         self.progress.end()
         self._end_if_all_done()
+        join_briefly([worker for worker in workers if worker.ident not in self._busy])
 
     def help_out(self, deadline: float) -> bool:
         """Do a due task in the calling thread, by `deadline`; return whether there was one."""

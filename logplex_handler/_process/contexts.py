@@ -8,12 +8,16 @@ code that has nothing to do with it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from typing import Generic, ParamSpec, TypeVar
 
 from logplex_handler._process import forks
+
+# Seconds that a thread needs at most to end when it has been woken.
+_MOMENT = 0.2
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -70,6 +74,18 @@ def in_empty_context(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     caller has chosen.
     """
     return Context().run(function, *args, **kwargs)
+
+
+def join_briefly(threads: Iterable[threading.Thread]) -> None:
+    """Wait for threads that are about to end, for at most `_MOMENT` together.
+
+    If a thread of a subinterpreter is left when that ends, Python ends the process.
+    """
+    deadline = time.monotonic() + _MOMENT
+    for thread in threads:
+        # The calling thread, or one that has not begun, cannot be waited for.
+        with suppress(RuntimeError):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def new_thread(target: Callable[[], object], name: str) -> threading.Thread:

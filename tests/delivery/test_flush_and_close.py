@@ -14,6 +14,7 @@ import pytest
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, flush_all
 from logplex_handler._delivery.flush import Flusher
+from logplex_handler._process import contexts
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.retry_policy import Backoff
 from logplex_handler.streams.stream import Stream
@@ -289,3 +290,15 @@ def test_closing_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
         # What it says on stderr belongs to this test.
         for worker in handler._pipeline._worker_pool._workers:
             worker.join(100)
+
+
+def test_idle_threads_have_ended_when_a_handler_is_closed(monkeypatch, tmp_path):
+    """Python ends a process if a thread is left when a subinterpreter ends."""
+    monkeypatch.setattr(contexts, "_MOMENT", 100.0)
+    with logging_to_receiver(spool=tmp_path / "spool") as (_, logger, handler):
+        logger.info("line")
+        assert handler.flush()
+        pipeline = handler._pipeline
+        threads = [*pipeline._worker_pool._workers, pipeline._spool_writer._thread]
+        handler.close()
+        assert [thread.is_alive() for thread in threads] == [False, False]
