@@ -258,7 +258,8 @@ def test_a_message_of_very_many_pairs_is_one_value():
     keys.popitem()
     assert len(pairs(keys)) == 1000
     with_metric = line(keys | {"b": 1} | measure("a", 1)).split("\n")
-    assert with_metric[0].endswith(" b=1") and with_metric[1] == "measure#a=1"
+    assert with_metric[0].endswith(" b=1")
+    assert with_metric[1] == "measure#a=1"
 
 
 @pytest.mark.parametrize("length", [999, 1000, 1001, 100_000])

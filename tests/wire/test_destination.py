@@ -117,6 +117,8 @@ WRONG = [
     (f"https://token:{TOKEN}@{'é' * 70}.example/logs", "host that cannot be"),
     (f"https://token:{TOKEN}@a..b/logs", "host that cannot be"),
     (f"https://token:{TOKEN}@{'a' * 64}.example/logs", "host that cannot be"),
+    (f"https://token:{TOKEN}@{'a.' * 126}ab/logs", "host that cannot be"),
+    (f"https://token:{TOKEN}@host/{'a' * 8192}", "is longer than 8,192 characters"),
     (f"https://token:{TOKEN}@host/{'x'}".encode(), "must be a string"),
     (["https://token:", TOKEN], "must be a string"),
 ]
