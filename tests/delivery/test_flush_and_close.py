@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -295,10 +296,28 @@ def test_closing_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
 def test_idle_threads_have_ended_when_a_handler_is_closed(monkeypatch, tmp_path):
     """Python ends a process if a thread is left when a subinterpreter ends."""
     monkeypatch.setattr(contexts, "_MOMENT", 100.0)
+    joined = threading.Event()
+
+    class Joined(threading.Thread):
+        """A thread that ends only when it is waited for."""
+
+        def run(self):
+            super().run()
+            joined.wait(100)
+
+        def join(self, timeout=None):
+            joined.set()
+            super().join(timeout)
+
+    # Only in the module that makes the package's threads.
+    mine = SimpleNamespace(Thread=Joined, get_ident=threading.get_ident)
+    monkeypatch.setattr(contexts, "threading", mine)
     with logging_to_receiver(spool=tmp_path / "spool") as (_, logger, handler):
         logger.info("line")
         assert handler.flush()
         pipeline = handler._pipeline
         threads = [*pipeline._worker_pool._workers, pipeline._spool_writer._thread]
         handler.close()
-        assert [thread.is_alive() for thread in threads] == [False, False]
+        alive = [thread.is_alive() for thread in threads]
+        joined.set()
+    assert alive == [False, False]
