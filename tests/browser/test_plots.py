@@ -320,3 +320,17 @@ def test_dragging_in_a_plot_chooses_a_span_of_time(tab, local):
     tab.locator("#all-times").click()
     expect(tab.locator("#all-times")).to_be_hidden()
     assert "from=" not in tab.url
+
+
+def test_streams_are_chosen_beside_the_plots_too(tab, local):
+    """The choice is that of the lines."""
+    for name in ("acme", "globex"):
+        local.send("measure#x=1ms", hostname=name)
+    opened(tab, local)
+    expect(tab.locator("#plots .card")).to_have_count(2)
+    tab.locator("#metrics").get_by_role("button", name="Streams").click()
+    tab.locator("#streams-menu").get_by_role("button", name="Only lines of globex").click()
+    expect(tab.locator("#plots h2")).to_have_text(["x · globex"])
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("1")
+    expect(tab.locator("#search")).to_have_value("stream=globex")

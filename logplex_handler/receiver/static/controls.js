@@ -89,7 +89,7 @@ find("#save-json").addEventListener("click", () => save("ndjson"));
 for (const opener of document.querySelectorAll("[popovertarget]")) {
   const menu = document.getElementById(opener.getAttribute("popovertarget"));
   menu.addEventListener("toggle", () => {
-    if (!menu.matches(":popover-open")) return;
+    if (!menu.matches(":popover-open") || !opener.checkVisibility()) return;
     const { left, bottom } = opener.getBoundingClientRect();
     menu.style.left = Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8)) + "px";
     menu.style.top = bottom + 4 + "px";

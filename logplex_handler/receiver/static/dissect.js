@@ -75,6 +75,12 @@ function bodyOf(found) {
   return parts;
 }
 
+// The first is open; of the others, what was found.
+function briefly(violation, index) {
+  const [title, ...rest] = violationCard(violation).children;
+  return make("details", { class: "violation", open: index === 0 }, make("summary", {}, title), ...rest);
+}
+
 function button(name, text, call) {
   const one = make("button", { class: "action" }, icon(name), text);
   one.addEventListener("click", call);
@@ -89,7 +95,7 @@ export async function open(number) {
   const end = make("button", { class: "quiet", title: "Close (Esc)", "aria-label": "Close" }, icon("close"));
   end.addEventListener("click", close);
   const heading = make("h2", { tabIndex: -1, textContent: "Request" });
-  const parts = [make("header", {}, heading, make("p", { class: "grow" }), end)];
+  const parts = [make("header", { class: "title" }, heading, make("p", { class: "grow" }), end)];
   if (!found?.headers) parts.push(make("p", { textContent: "The receiver no longer keeps this request as it came." }), ...(found?.violations ?? []).map(violationCard));
   else {
     heading.textContent = visible(found.line);
@@ -107,11 +113,11 @@ export async function open(number) {
     parts.push(
       make("p", { class: "verdict" }, make("span", { class: "answer " + (found.status >= 200 && found.status < 300 ? "good" : "bad"), textContent: found.status || "none" }), " ", visible(found.answer)),
       make("p", { class: "actions" }, ...(found.curl ? [button("copy", "Copy as curl", copy)] : []), button("again", "Send again", again), said),
-      ...found.violations.map(violationCard),
-      make("h3", { textContent: "Headers" }),
-      make("table", {}, make("tbody", {}, ...found.headers.map(([name, value]) => make("tr", {}, make("th", { scope: "row", textContent: visible(name) }), make("td", { textContent: visible(value) }))))),
+      ...found.violations.map(briefly),
       make("h3", { textContent: `Body, ${counted(found.body_bytes, "byte")}` + (found.sent_bytes === found.body_bytes ? "" : `, sent as ${grouped(found.sent_bytes)}`) }),
-      ...bodyOf(found));
+      ...bodyOf(found),
+      make("h3", { textContent: "Headers" }),
+      make("table", {}, make("tbody", {}, ...found.headers.map(([name, value]) => make("tr", {}, make("th", { scope: "row", textContent: visible(name) }), make("td", { textContent: visible(value) }))))));
   }
   panel.replaceChildren(...parts);
   panel.hidden = false;

@@ -86,7 +86,7 @@ export function card(id) {
   function options() {
     const bars = shown.kind === "bars";
     return {
-      width: Math.max(100, holder.clientWidth), height: HEIGHT, padding: [10, 18, 0, 0],
+      width: Math.max(100, holder.clientWidth), height: HEIGHT, padding: [10, 26, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: "time" }, drag: { x: true, y: false, setScale: false }, points: { show: !bars, size: 8 } },
       scales: {
@@ -95,9 +95,9 @@ export function card(id) {
         y: { range: (_, least, most) => bars ? [0, Math.max(1, most ?? 1) * 1.05] : uPlot.rangeNum(least ?? 0, most ?? 1, { min: { pad: .1, soft: 0, mode: 3 }, max: { pad: .1, soft: 0, mode: 3 } }) },
       },
       axes: [
-        { stroke: () => resolved("--dim"), grid: { show: false }, ticks: { stroke: () => resolved("--line"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: 52,
+        { stroke: () => resolved("--dim"), grid: { show: false }, ticks: { stroke: () => resolved("--line"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: (_, __, ___, ____, width) => (width > 420 ? 76 : 54),
           values: (_, splits, __, ___, distance) => splits.map((second) => clock(second, distance < 60)) },
-        { stroke: () => resolved("--dim"), grid: { stroke: () => resolved("--line"), width: 1 }, ticks: { show: false }, gap: 6, font: "11px system-ui, sans-serif", space: 32, incrs: bars ? WHOLE : undefined,
+        { stroke: () => resolved("--dim"), grid: { stroke: () => resolved("--line"), width: 1 }, ticks: { show: false }, gap: 6, font: "11px system-ui, sans-serif", space: 32, ...((bars || shown.whole) && { incrs: WHOLE }),
           values: (_, splits, __, ___, distance) => axisNumbers(splits, distance),
           size: (_, values) => 14 + 6.6 * Math.max(2, ...(values ?? []).map((text) => text.length)) },
       ],
@@ -235,6 +235,7 @@ export function card(id) {
   details.addEventListener("toggle", () => { if (shown) table(); });
 
   // `series`: [{name, colour, points: Map(start of a bucket → value)}]; `from`, `to`: the first and the last bucket; `step`: seconds.
+  // With `whole`, the axis has whole numbers only.
   // `pick(series, from, to)` is called when somebody asks for the lines of a bucket, and `choose(from, to)` after a drag.
   function update(what) {
     shown = what;

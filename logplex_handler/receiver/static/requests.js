@@ -102,7 +102,7 @@ function drawPlots() {
   const shared = { from, to, step, unit: "", now: "", unfinished: to + step > Date.now() / 1000, mark: NaN };
   arrange(place, kept, [
     ["requests", { ...shared, name: "requests", title: "Requests", kindName: `of every ${span(step)}`, series: answers, kind: "bars" }],
-    ["batches", { ...shared, name: "batches", title: "Lines in a request", kindName: `taken in every ${span(step)}`, series: batches, kind: "lines" }],
+    ["batches", { ...shared, name: "batches", title: "Lines in a request", kindName: `taken in every ${span(step)}`, series: batches, kind: "lines", whole: true }],
   ]);
 }
 

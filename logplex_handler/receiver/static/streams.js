@@ -22,7 +22,7 @@ export function draw() {
   const shown = shownOnes();
   const all = lines.streams.size;
   const text = all > 0 && shown.length === 1 && all > 1 ? visible(shown[0]) : shown.length === all ? "all" : `${shown.length} of ${grouped(all)}`;
-  if (find("#streams-shown").textContent !== text) find("#streams-shown").textContent = text;
+  for (const element of document.querySelectorAll(".streams-shown")) if (element.textContent !== text) element.textContent = text;
   if (!menu.matches(":popover-open")) return;
   for (const [name, item] of items) if (!lines.streams.has(name)) { item.element.remove(); items.delete(name); }
   for (const [name, number] of lines.streams) {
