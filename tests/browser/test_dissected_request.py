@@ -104,3 +104,13 @@ def test_whatever_a_request_holds_is_shown_as_text(tab, local):
     expect(panel.locator(".frame")).to_contain_text("\\x00\\xff\\x1b[31m")
     assert tab.evaluate("window.hacked") is None
     assert panel.locator("img").count() == 0
+
+
+def test_the_address_holds_the_opened_request(tab, local):
+    """A reload shows it again, and going back closes it."""
+    local.send("msg=a")
+    panel = opened(tab, local)
+    tab.reload()
+    expect(panel.locator("h2")).to_have_text("POST /logs HTTP/1.1")
+    tab.go_back()
+    expect(panel).to_be_hidden()

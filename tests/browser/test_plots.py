@@ -305,10 +305,10 @@ def test_dragging_in_a_plot_chooses_a_span_of_time(tab, local):
     over = tab.locator("#plots .u-over")
     over.wait_for()
     box = over.bounding_box()
-    tab.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
+    tab.mouse.move(box["x"] + box["width"] * 0.51, box["y"] + 40)
     tab.mouse.down()
     tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 40)
-    tab.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 40)
+    tab.mouse.move(box["x"] + box["width"] * 0.76, box["y"] + 40)
     tab.mouse.up()
     expect(tab.locator("#tab-metrics")).to_have_attribute("aria-selected", "true")
     expect(tab.locator('[data-metric="sample#depth"] [role="slider"]')).to_have_attribute(

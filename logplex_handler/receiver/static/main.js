@@ -161,6 +161,7 @@ function restore() {
   open(tabs.find((tab) => nameOf(tab) === view) ?? tabs[0], false);
   const found = line && lines.kept().find(({ run, n }) => `${run}:${n}` === line);
   linked = found ? null : line;
+  requests.want(find("#chosen-request").value);
   if (!found) list.letGo();
   else if (found !== list.chosenLine()) list.choose(found, { opens: true, centre: true });
   restoring = false;
@@ -212,6 +213,7 @@ find("#violations").addEventListener("click", () => {
   else find("#only-bad").checked = true;
   open(tabs[inLines ? 0 : 2], false);
 });
+requests.onOpened((name) => { find("#chosen-request").value = name; remember(name !== ""); });
 find("#only-bad").addEventListener("input", () => requests.draw(true));
 for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());

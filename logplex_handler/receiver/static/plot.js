@@ -108,7 +108,7 @@ export function card(id) {
         // Where the values are close to each other, only those without neighbours are drawn as points.
         points: { ...(bars && { show: false }), size: 6, fill: () => resolved(shown.series[index].colour) },
       }))],
-      hooks: { draw: [shade], setCursor: [read], setSelect: [drag] },
+      hooks: { draw: [shade], setSelect: [drag] },
     };
   }
 
@@ -140,10 +140,9 @@ export function card(id) {
     return [when + (isOpen(start) ? ", not over yet" : ""), ...(values.length ? values : ["nothing"])];
   }
 
-  function read(plot) {
-    const index = plot.cursor.idx;
-    if (index === null || index === undefined || !(holder.matches(":hover") || holder === document.activeElement)) return;
-    showTip(plot, index, plot.cursor.left, plot.cursor.top);
+  function read() {
+    const { idx, left, top } = drawn.cursor;
+    if (idx !== null && idx !== undefined) showTip(drawn, idx, left, top);
   }
 
   function showTip(plot, index, left, top) {
@@ -209,6 +208,7 @@ export function card(id) {
     drawn?.destroy();
     drawnFor = wanted;
     drawn = new uPlot(options(), data(), holder);
+    drawn.over.addEventListener("mousemove", read);
     drawn.over.addEventListener("pointerdown", () => { dragged = false; });
     drawn.over.addEventListener("click", () => { if (!dragged) ask(drawn.cursor.idx ?? null, drawn.cursor.top); });
   }

@@ -3,6 +3,7 @@
 import { clockTime, zone } from "./clock.js";
 import { close, onClose, open, openedNumber } from "./dissect.js";
 import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
+import { currentRun } from "./events.js";
 import { arrange, bucket, bytes, span } from "./plot.js";
 
 const SHOWN = 200;
@@ -16,7 +17,11 @@ const kept = new Map(); // The cards.
 const rows = new Map(); // Those of the table, by the number of the request.
 let rowsZone = zone(); // In which their times are.
 export const count = () => totals.requests;
+let wanted = ""; // The run and the number of a request to open as soon as it comes.
+let opened = () => {}; // Called with the run and the number of the opened request, or with "".
 export { close };
+export const onOpened = (call) => { opened = call; };
+const named = (number) => `${currentRun()}:${number}`;
 export const violations = () => totals.violations;
 
 export function add(request) {
@@ -30,6 +35,23 @@ export function add(request) {
   totals.violations += request.violations.length;
   totals.largest = Math.max(totals.largest, request.bytes);
   changed = true;
+  if (wanted === named(request.n)) show(request.n);
+}
+
+// Opens a request, now or when it comes; "" closes the panel.
+export function want(name) {
+  wanted = name;
+  const found = requests.find((one) => named(one.n) === name);
+  if (found) show(found.n);
+  else if (!name) close();
+}
+
+function show(number) {
+  wanted = "";
+  if (number === openedNumber()) return;
+  open(number);
+  opened(named(number));
+  draw(true);
 }
 
 export function clear() {
@@ -133,7 +155,7 @@ function row(request) {
       ...request.violations.map(violationCard)));
   }
   const time = make("button", { class: "opens", title: "Headers and body", textContent: clockTime(request.time * 1000) });
-  time.addEventListener("click", () => { open(request.n); draw(true); });
+  time.addEventListener("click", () => show(request.n));
   return make("tr", {},
     make("td", {}, time),
     make("td", {}, make("span", { class: "answer " + how, textContent: request.status || "none" })),
@@ -145,4 +167,4 @@ function row(request) {
 }
 
 // After the panel, the focus goes back to where it was opened.
-onClose((number) => { draw(true); rows.get(number)?.querySelector(".opens").focus(); });
+onClose((number) => { opened(""); draw(true); rows.get(number)?.querySelector(".opens").focus(); });
