@@ -5,7 +5,7 @@ Goes out: calls of these streams, one at a time for each.
 Must not know: formats, answers.
 
 - `worker_pool`: the worker threads.
-- `scheduler`, `fair_queue`: which job is next, with hosts and streams taking turns.
+- `scheduler`, `fair_queue`, `tasks`: which job is next, with hosts and streams taking turns.
 - `progress`: the finished tasks, for callers that wait.
 - `flush`: flushing and closing.
 - `spool_writer`: the thread that writes to the spool.

@@ -6,49 +6,15 @@ import heapq
 import itertools
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from logplex_handler._delivery.tasks import Task
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
-from logplex_handler.streams.stream import Job, Stream
 
 # A turn that never comes: no host may be served before a request ends.
 NEVER = (math.inf, 0)
-
-
-class Slot(IntEnum):
-    """The kind of a running task; most kinds are limited in number."""
-
-    # Requests to hosts that are likely to answer soon.
-    REQUEST = 0
-    # Requests that are slow, or may be.
-    PROBE = 1
-    LOOK_UP = 2
-    # Look-ups that were given up, and have not returned.
-    HUNG = 3
-    # Look-ups that have returned a usable answer.
-    ANSWERED = 4
-    REPORT = 5
-    # Pushed to the relay together with a request in one of the first two slots.
-    ALONG = 6
-
-
-@dataclass(eq=False)
-class Task:
-    """A job of a stream. First it waits in a queue, then a worker or a flushing caller does it.
-
-    Attributes:
-        breaker: The circuit breaker of the host that a request goes to; None for other jobs.
-        slot: The slot that the task uses; None while it waits.
-        began: When the task began, on the scheduler's clock.
-    """
-
-    stream: Stream
-    job: Job
-    breaker: CircuitBreaker | None = None
-    slot: Slot | None = None
-    began: float = 0.0
 
 
 @dataclass(eq=False)
@@ -73,12 +39,17 @@ class FairQueue:
     host gets one request at a time, and none before its backoff is over; that request is a probe,
     unless it is the host's first request. Of the hosts that may be served, the one that has waited
     longest is next.
+
+    Args:
+        in_progress: The circuit breakers of the requests that are in progress already.
     """
 
-    def __init__(self, urgency: UrgencyMonitor) -> None:
+    def __init__(self, urgency: UrgencyMonitor, in_progress: Iterable[CircuitBreaker] = ()) -> None:
         self._urgency = urgency
         # Hosts with requests that wait or are in progress.
         self._hosts: dict[CircuitBreaker, Host] = {}
+        for breaker in in_progress:
+            self._hosts.setdefault(breaker, Host(breaker)).in_progress += 1
         # A heap of turns for ordinary requests, and one for probes. An outdated turn is removed
         # when it comes to the front.
         self._turns: dict[bool, list[tuple[float, int, bool, Host]]] = {False: [], True: []}

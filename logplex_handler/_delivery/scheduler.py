@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from logplex_handler._delivery.fair_queue import NEVER, FairQueue, Slot, Task
+from logplex_handler._delivery.fair_queue import NEVER, FairQueue
+from logplex_handler._delivery.tasks import RunningTasks, Slot, Task
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
@@ -71,8 +72,7 @@ class Scheduler:
         # whose drops are being reported.
         self._reports: deque[Stream] = deque()
         self._reporting: set[Stream] = set()
-        # The running tasks by slot, in the order in which they began.
-        self._running: list[dict[Task, None]] = [{} for _ in Slot]
+        self._running = RunningTasks()
 
     def plan(self, stream: Stream) -> None:
         """Plan the next job of a stream after news of it."""
@@ -86,11 +86,25 @@ class Scheduler:
             # While a caller flushes, the host's backoff is shorter.
             self._requests.update(plan.breaker, self._clock())
 
-    def replan(self) -> None:
-        """Plan all waiting tasks again; those that are in a queue are outdated then."""
-        for stream, plan in [*self._plans.items()]:
-            if isinstance(plan, Task) and plan.slot is None:
-                del self._plans[stream]
+    @property
+    def has_task_of_this_thread(self) -> bool:
+        return bool(self._running.of_this_thread())
+
+    def recover(self) -> None:
+        """Plan everything again after an interruption of this thread, such as Ctrl-C.
+
+        The tasks of this thread have ended, wherever it was interrupted.
+        """
+        for task in self._running.of_this_thread():
+            self._running.end(task)
+        running = {*self._running}
+        breakers = [task.breaker for task in running if task.breaker is not None]
+        self._requests = FairQueue(self._urgency, breakers)
+        self._reports.clear()
+        self._reporting = {task.stream for task in self._running[Slot.REPORT]}
+        for stream in {*self._registry.all_streams(), *self._plans}:
+            if self._plans.get(stream) not in running:
+                self._plans.pop(stream, None)
                 self.plan(stream)
 
     def _plan_report(self, stream: Stream) -> None:
@@ -159,7 +173,8 @@ class Scheduler:
                 break
         if self._reports and not tasks[Slot.REPORT]:
             yield -math.inf, self._begin_report
-        if look_ups and self._look_ups and self._may_look_up():
+        hung = len(tasks[Slot.HUNG])
+        if look_ups and self._look_ups and max(hung, len(tasks[Slot.LOOK_UP])) < workers:
             yield -math.inf, self._begin_look_up
         requests = probes = NEVER
         if len(tasks[Slot.REQUEST]) < workers:
@@ -177,10 +192,6 @@ class Scheduler:
             heapq.heappop(self._timers)
         return math.inf
 
-    def _may_look_up(self) -> bool:
-        tasks, workers = self._running, self._workers
-        return len(tasks[Slot.LOOK_UP]) < workers and len(tasks[Slot.HUNG]) < workers
-
     def _look_again(self, now: float) -> None:
         stream = heapq.heappop(self._timers)[2]
         del self._plans[stream]
@@ -194,11 +205,11 @@ class Scheduler:
     def _begin_report(self, now: float) -> Task:
         # Only one report at a time: the application's callback may take long, and does not expect
         # concurrent calls.
-        return self._begin(Task(self._reports.popleft(), Job.REPORT), Slot.REPORT, now)
+        return self._running.begin(Task(self._reports.popleft(), Job.REPORT), Slot.REPORT, now)
 
     def _begin_look_up(self, now: float) -> Task | None:
         task = self._look_ups.popleft()
-        return self._begin(task, Slot.LOOK_UP, now) if self._is_still_due(task) else None
+        return self._running.begin(task, Slot.LOOK_UP, now) if self._is_still_due(task) else None
 
     def _begin_request(self, slot: Slot, now: float) -> Task | None:
         host = self._requests.first(now, is_probe=slot is Slot.PROBE)
@@ -206,7 +217,7 @@ class Scheduler:
             task = self._requests.pop(host)
             if self._is_still_due(task):
                 self._requests.begin(host, now)
-                return self._begin(task, slot, now)
+                return self._running.begin(task, slot, now)
         if host is not None:
             self._requests.update(host.breaker, now)
         return None
@@ -220,13 +231,8 @@ class Scheduler:
             task = self._requests.pop(host)
             if self._is_still_due(task):
                 self._requests.begin(host, now)
-                found.append(self._begin(task, Slot.ALONG, now))
+                found.append(self._running.begin(task, Slot.ALONG, now))
         return found
-
-    def _begin(self, task: Task, slot: Slot, now: float) -> Task:
-        task.began = now
-        self._move(task, slot)
-        return task
 
     def _is_still_due(self, task: Task) -> bool:
         """Return whether the stream still has this job; if not, plan the job that it has.
@@ -246,7 +252,7 @@ class Scheduler:
     def _set_apart(self, now: float) -> None:
         """Move a slow request out of the slots for hosts that answer."""
         task = next(iter(self._running[Slot.REQUEST]))
-        self._move(task, Slot.PROBE)
+        self._running.move(task, Slot.PROBE)
         breaker = task.breaker
         if breaker is not None:
             # Read before checking whether another thread has just received an answer.
@@ -258,7 +264,7 @@ class Scheduler:
     def _give_up(self, now: float) -> None:
         """Give up a hanging look-up: its stream continues without it, and a slot stays in use."""
         task = next(iter(self._running[Slot.LOOK_UP]))
-        self._move(task, Slot.HUNG)
+        self._running.move(task, Slot.HUNG)
         del self._plans[task.stream]
         task.stream.end_look_up(LookupFailed(f"no answer within {_LOOK_UP_PATIENCE:g} s"))
         self.plan(task.stream)
@@ -273,12 +279,6 @@ class Scheduler:
                 "no other stream is looked up",
             )
 
-    def _move(self, task: Task, slot: Slot) -> None:
-        if task.slot is not None:
-            del self._running[task.slot][task]
-        task.slot = slot
-        self._running[slot][task] = None
-
     def accept_answer(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
         """Return whether the stream gets the answer of a look-up; called before `end`.
 
@@ -292,7 +292,7 @@ class Scheduler:
                 return False
             self._plans[task.stream] = task
         # An answered look-up is no longer given up.
-        self._move(task, Slot.ANSWERED)
+        self._running.move(task, Slot.ANSWERED)
         return True
 
     def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
@@ -307,8 +307,6 @@ class Scheduler:
 
     def end(self, task: Task) -> None:
         stream = task.stream
-        if task.slot is not None:
-            del self._running[task.slot][task]
         if task.slot is Slot.REPORT:
             self._reporting.discard(stream)
         elif self._plans.get(stream) is task:
@@ -316,3 +314,5 @@ class Scheduler:
         if task.breaker is not None:
             self._requests.end(task.breaker, self._clock())
         self.plan(stream)
+        # Last, so that `recover` ends it if this is interrupted.
+        self._running.end(task)

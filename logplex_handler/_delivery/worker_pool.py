@@ -9,9 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from logplex_handler._delivery.fair_queue import Task
 from logplex_handler._delivery.progress import Progress
 from logplex_handler._delivery.scheduler import Scheduler
+from logplex_handler._delivery.tasks import Task
 from logplex_handler._process.contexts import join_briefly, new_thread
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import Here
@@ -172,17 +172,20 @@ class WorkerPool:
 
     def help_out(self, deadline: float) -> bool:
         """Do a due task in the calling thread, by `deadline`; return whether there was one."""
-        task = self._take(look_ups=self._cannot_start)
-        if task is None:
-            return False
+        task = None
         try:
+            task = self._take(look_ups=self._cannot_start)
+            if task is None:
+                return False
             self._do(task, deadline - time.monotonic())
-        except Exception as error:
+        except BaseException as error:
+            self._recover(task)
+            if task is None or not isinstance(error, Exception):
+                raise
             # The flushing application does not see the error.
             self._rest_after(error, deadline - time.monotonic())
-        finally:
-            # A worker may have to continue a task that was begun or interrupted here.
-            self._news.wake_one()
+        # A worker may have to continue a task that was begun here.
+        self._news.wake_one()
         return True
 
     def _start(self) -> None:
@@ -204,9 +207,8 @@ class WorkerPool:
                 # After Ctrl-C, for example, no later record may be a reason to start one.
                 self._start()
                 raise
-            # The interpreter is about to exit, or is a subinterpreter without daemon threads, or
-            # the system cannot start another thread. Callers that flush or close deliver the
-            # waiting records.
+            # At exit, in some subinterpreters, or if the system cannot start another thread,
+            # callers that flush or close deliver the waiting records.
             self._cannot_start = True
 
     def _work(self) -> None:
@@ -220,9 +222,9 @@ class WorkerPool:
                 self._start()
 
     def _serve(self) -> None:
-        # Unlike a thread, a greenlet continues in a forked child, where it must not deliver
-        # anything.
+        # Unlike a thread, a greenlet continues in a forked child; it must deliver nothing there.
         while not self.stopped and self._here[0]:
+            task = None
             try:
                 task = self._take(look_ups=True)
                 if task is None:
@@ -232,9 +234,18 @@ class WorkerPool:
                         self._leave_one_watching()
                     self._do(task, math.inf)
             except BaseException as error:
-                # The application's callbacks may raise anything, and nothing is delivered if this
-                # thread ends.
+                # Callbacks may raise anything, and nothing is delivered if this thread ends.
+                self._recover(task)
                 self._rest_after(error, math.inf)
+
+    def _recover(self, task: Task | None) -> None:
+        """Leave no stream behind, if this thread was interrupted before its task had ended."""
+        with self._lock:
+            self._busy.discard(threading.get_ident())
+            if task is None or self._scheduler.has_task_of_this_thread:
+                self._scheduler.recover()
+        self._news.wake_one()
+        self._end_if_all_done()
 
     def _rest_after(self, error: BaseException, longest: float) -> None:
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
@@ -252,13 +263,8 @@ class WorkerPool:
 
     def _take(self, *, look_ups: bool) -> Task | None:
         with self._lock:
-            try:
-                self._news.drain(self._scheduler.plan)
-                task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
-            except BaseException:
-                # Ctrl-C may have struck after a task had left its queue, before it was begun.
-                self._scheduler.replan()
-                raise
+            self._news.drain(self._scheduler.plan)
+            task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
             if task is not None:
                 self._busy.add(threading.get_ident())
             return task

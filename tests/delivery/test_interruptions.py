@@ -11,9 +11,10 @@ from contextlib import nullcontext, suppress
 import pytest
 
 import logplex_handler
+from logplex_handler._delivery import scheduler
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
-from logplex_handler.streams.stream import Stream
+from logplex_handler.streams import stream
 from tests.delivery.shared import before_rendering
 from tests.logs import balanced, logging_to_receiver, logging_to_server, own_stream, wait_until
 from tests.servers import answer
@@ -133,37 +134,36 @@ def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, valu
 
 
 def test_ctrl_c_while_a_flushing_caller_chooses_its_task_leaves_no_stream_behind(monkeypatch):
-    """The next flush delivers what this one has not."""
-    number, interrupted = 0, True
+    """The next flush delivers what this one has not. Each place is one of a signal handler."""
+    choosing = (os.path.dirname(scheduler.__file__), stream.__file__)
+    interrupted, place = True, 0
     with logging_to_receiver(flush_interval=60) as (_, logger, handler):
         pool = handler._pipeline._worker_pool
         # As where no thread can be started.
         monkeypatch.setattr(pool, "_start", lambda: None)
         monkeypatch.setattr(pool, "_cannot_start", True)
         while interrupted:
-            lines = itertools.count()
-            interrupted = False
+            places, interrupted = itertools.count(), False
 
-            def trace(frame, event, _, lines=lines, number=number):
+            def profile(frame, event, _, places=places, place=place):
                 nonlocal interrupted
-                if frame.f_code is not Stream.next_job.__code__:
-                    return None
-                if event == "line" and next(lines) == number:
+                is_ours = frame.f_code.co_filename.startswith(choosing)
+                if is_ours and event in ("call", "c_return") and next(places) == place:
+                    sys.setprofile(None)
                     interrupted = True
                     raise KeyboardInterrupt
-                return trace
 
             logger.info("line")
-            before = sys.gettrace()
-            sys.settrace(trace)
+            sys.setprofile(profile)
             try:
                 with suppress(KeyboardInterrupt):
                     handler.flush(100)
             finally:
-                sys.settrace(before)
-            assert handler.flush(100)
-            number += 1
-        assert handler.stats().delivered == number > 8
+                sys.setprofile(None)
+            assert handler.flush(100), place
+            assert not pool._busy
+            place += 1
+        assert handler.stats().delivered == place > 60
 
 
 @pytest.mark.parametrize("is_changing", [False, True])

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from logplex_handler._delivery.fair_queue import Slot
 from logplex_handler._delivery.scheduler import (
     _IDLE,
     _LOOK_UP_PATIENCE,
     _PATIENCE,
     Scheduler,
 )
+from logplex_handler._delivery.tasks import Slot
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.due import Urgency
 from logplex_handler.errors import LookupFailed
