@@ -7,14 +7,15 @@ import * as lines from "./lines.js";
 import * as list from "./list.js";
 import * as scope from "./scope.js";
 
-const STEP = 5; // pixels of a column, with the gap
+const NARROWEST = 5; // pixels of a column, with the gap
+const FEWEST = 20; // columns
 const canvas = find("#timebar");
 const note = find("#timebar-note");
 const STEPS = [100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 21600e3, 86400e3];
 // Lines whose clock is off by more than this many times the span of most lines are left out.
 const FAR = 10;
 
-let axis = null; // {from, step, columns: [{usual, warnings, errors, violations}]}
+let axis = null; // {from, step, pitch: pixels of a column, columns: [{usual, warnings, errors, violations}]}
 let drag = null; // {from, to} in pixels
 let drawnAt = 0;
 let waiting = false;
@@ -47,17 +48,18 @@ function extent(all) {
 function gather(all, width) {
   const found = extent(all);
   if (!found) return null;
-  const most = Math.max(10, Math.floor(width / STEP));
+  const most = Math.max(FEWEST, Math.floor(width / NARROWEST));
   const step = STEPS.find((one) => (found.to - found.from) / one < most - 1) ?? Math.ceil((found.to - found.from) / most);
   const from = Math.floor(found.from / step) * step;
-  const columns = Array.from({ length: Math.min(most, Math.floor((found.to - from) / step) + 1) }, () => ({ usual: 0, warnings: 0, errors: 0, violations: 0 }));
+  const length = Math.max(FEWEST, Math.min(most, Math.floor((found.to - from) / step) + 1));
+  const columns = Array.from({ length }, () => ({ usual: 0, warnings: 0, errors: 0, violations: 0 }));
   for (const { at, v, w } of all) {
     const column = columns[Math.floor((at - from) / step)];
     if (!column) continue;
     if (v <= 3) column.errors += 1; else if (v === 4) column.warnings += 1; else column.usual += 1;
     if (w) column.violations += 1;
   }
-  return { from, step, columns };
+  return { from, step, pitch: width / length, columns };
 }
 
 const sum = ({ usual, warnings, errors }) => usual + warnings + errors;
@@ -93,12 +95,12 @@ function drawNow() {
       if (!count) continue;
       const tall = Math.max(least, count / highest * (room - 8));
       context.fillStyle = colour(name);
-      context.fillRect(index * STEP, bottom - tall, STEP - 1, tall);
+      context.fillRect(index * axis.pitch, bottom - tall, axis.pitch - 1, tall);
       bottom -= tall;
     }
     if (column.violations) {
       context.fillStyle = colour("--amber");
-      context.fillRect(index * STEP, 0, STEP - 1, 4);
+      context.fillRect(index * axis.pitch, 0, axis.pitch - 1, 4);
     }
   });
   label(all);
@@ -115,8 +117,8 @@ function label(all) {
 }
 
 const endOf = ({ from, step, columns }) => from + columns.length * step;
-const timeAt = (pixel) => axis.from + Math.floor(pixel / STEP) * axis.step;
-const pixelAt = (moment) => (moment - axis.from) / axis.step * STEP;
+const timeAt = (pixel) => axis.from + Math.floor(pixel / axis.pitch) * axis.step;
+const pixelAt = (moment) => (moment - axis.from) / axis.step * axis.pitch;
 
 // The selected span in pixels.
 function selected() {
@@ -126,7 +128,7 @@ function selected() {
 }
 
 function hover(x) {
-  const column = axis?.columns[Math.floor(x / STEP)];
+  const column = axis?.columns[Math.floor(x / axis.pitch)];
   note.hidden = !column;
   if (!column) return;
   const parts = [clockTime(timeAt(x), axis.step), counted(sum(column), "line")];
@@ -152,7 +154,7 @@ canvas.addEventListener("pointerup", (event) => {
   if (!drag) return;
   const { from, to } = selected();
   drag = null;
-  if (to - from < STEP) list.toTime(timeAt(event.offsetX));
+  if (to - from < NARROWEST) list.toTime(timeAt(event.offsetX));
   else scope.change({ within: { from: timeAt(from), to: timeAt(to) + axis.step } });
   draw();
 });
