@@ -133,6 +133,8 @@ def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, valu
         assert balanced(handler.stats())
 
 
+# What is raised as a generator is closed, Python ignores.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_while_a_flushing_caller_chooses_its_task_leaves_no_stream_behind(monkeypatch):
     """The next flush delivers what this one has not. Each place is one of a signal handler."""
     choosing = (os.path.dirname(scheduler.__file__), stream.__file__)
