@@ -169,9 +169,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "metrics/metric_pairs._KEY": ("fullmatch", [lambda n: "measure#" + "a" * n + "="]),
     "metrics/metric_pairs._UNIT": ("fullmatch", []),
     "metrics/metric_pairs._SOURCE": ("fullmatch", []),
-    "receiver/api._NUMBER": ("fullmatch", []),
-    "receiver/api._FILE_NAME": ("fullmatch", []),
-    "receiver/dissection._BYTE": ("search", [lambda n: "byte " * n, lambda n: "byte " + "1" * n]),
+    "receiver/_api._NUMBER": ("fullmatch", []),
+    "receiver/_events._NUMBER": ("fullmatch", []),
+    "receiver/_api._FILE_NAME": ("fullmatch", []),
+    "receiver/_dissection._BYTE": ("search", [lambda n: "byte " * n, lambda n: "byte " + "1" * n]),
     "receiver/query._KEY": ("match", []),
     "receiver/query._QUOTED": ("match", [lambda n: '"' + "\\a" * n]),
     "receiver/query._REGEXP": ("match", [lambda n: "/" + "\\/" * n]),
@@ -236,13 +237,11 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
 FUNCTIONS = {
     "_formatting/extract.extract_source": None,  # A program's own source text, when it is imported.
     "_wire/packet.field": lambda n: packet.field("é" * n, 48),
-    "cli/_argument_types.pattern": None,  # What a person types to search their own lines.
     "handler/options._checked_token": lambda n: _refused(
         url="https://token:" + "t" * n + "%0A@host", token_as_appname=True
     ),
-    "receiver/query._alternatives": None,  # The same.
-    "receiver/query._finds": None,
-    "receiver/terminal.Filter": None,  # The default, which is empty.
+    "receiver/query._alternatives": None,  # What a person types to search their own lines.
+    "receiver/query._finds": None,  # The same.
     "metrics/metric_pairs._check": lambda n: _raises(metric_pairs.check, "count", "a" * n + "="),
     "testing/_text_parser._pair_fault": lambda n: _text_parser._pair_fault('a="' + "\\n" * n, 0),
     "testing/_verdict._path": lambda n: _verdict._path("/" + "a/" * n + "?#" * n),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from typing import TypeVar
+
+from logplex_handler.receiver.query import Query
 
 _Number = TypeVar("_Number", int, float)
 
@@ -65,13 +66,8 @@ def failure(text: str) -> tuple[int, float]:
     return int(status), share(of_requests or "1")
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """Compile a text, or a regular expression between slashes, to match either case."""
-    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
-        text = text[1:-1]
-    else:
-        text = re.escape(text)
+def query(text: str) -> Query:
     try:
-        return re.compile(text, re.IGNORECASE)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"no regular expression: {error}") from None
+        return Query(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from logplex_handler._process.version import __version__
 from logplex_handler.cli._argument_types import (
     failure,
-    pattern,
     port,
+    query,
     seconds,
     set_up,
     share,
@@ -53,7 +53,8 @@ logplex-handler size --customers 1 --lines-per-second 2000 --latency 200ms --out
     "receive": """\
 logplex-handler receive --web                                   # with a page
 logplex-handler receive --process 'web.*' --level warning
-logplex-handler receive --grep '/status=5../' --stream acme
+logplex-handler receive --grep 'status=5* -path=/health stream=acme'
+logplex-handler receive --customer acme                         # as `heroku logs` shows it
 logplex-handler receive --fail 503:0.2 --delay 0.1              # a Logplex in trouble
 logplex-handler receive --record requests.ndjson""",
     "replay": """\
@@ -228,10 +229,16 @@ def _add_receive(commands: _Commands) -> None:
     shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
     shown.add_argument(
         "--grep",
-        type=pattern,
+        type=query,
         default="",
-        metavar="TEXT",
-        help="only lines with this text, or with a regular expression between slashes: /a|b/",
+        metavar="QUERY",
+        help='only lines that match: a word, "two words", /regexp/, status=5*, duration>100, '
+        "stream=acme, level>=warning; - before a term excludes what it matches",
+    )
+    shown.add_argument(
+        "--customer",
+        metavar="STREAM",
+        help="only what the customer of this stream sees, exactly as `heroku logs` shows it",
     )
     shown.add_argument("--quiet", action="store_true", help="only violations")
     shown.add_argument(

@@ -34,12 +34,13 @@ def run(options: argparse.Namespace) -> int:
     if not all(token.isascii() and token.isprintable() and token for token in options.token):
         options.parser.error("--token: must be printable ASCII")
     shown = Filter(
-        streams=tuple(options.stream),
+        streams=tuple(options.stream if options.customer is None else [options.customer]),
         processes=tuple(options.process),
         severity=severity(getattr(logging, options.level.upper())),
-        text=options.grep,
+        query=options.grep,
     )
-    terminal = Terminal(Style(sys.stdout), shown, quiet=options.quiet)
+    exact = options.customer is not None
+    terminal = Terminal(Style(sys.stdout), shown, quiet=options.quiet, exact=exact)
     try:
         with ExitStack() as resources:
             _receive(options, misbehaviour, terminal, resources)

@@ -6,5 +6,8 @@ Must not know: the command line, the handler.
 
 - `feed`: prepares each request for all viewers.
 - `terminal`, `recording`: lines in a terminal, and requests in a file.
+- `query`: which lines a query matches.
 - `store`, `page`: the latest lines, and the web page that shows them.
+- `_api`, `_events`, `_items`: what the page's server answers, and its objects as JSON.
+- `_dissection`, `_again`: one request by its bytes, and its repetition.
 """

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from logplex_handler.receiver.api import Api
+from logplex_handler.receiver._api import Api
 from logplex_handler.receiver.store import Store
 
 # Lines may contain customers' secrets, so the page can be reached only from this machine.

@@ -5,7 +5,6 @@ They are kept in batches, each with its JSON text, which is made once for all pa
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
@@ -17,9 +16,9 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from logplex_handler.receiver import items
+from logplex_handler.receiver import _items as items
+from logplex_handler.receiver._items import JsonObject
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
-from logplex_handler.receiver.items import JsonObject
 from logplex_handler.testing import Request
 
 # The most lines of a batch, and the most items of one event, unless one batch has more.
@@ -33,7 +32,6 @@ _MAX_BODY_BYTES = 32 * 1024 * 1024
 # Approximate memory of one violation, and of a request without its body, in bytes.
 _VIOLATION_BYTES = 500
 _REQUEST_BYTES = 2_000
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Position(NamedTuple):
@@ -76,13 +74,13 @@ class Batch:
     def text(self) -> str:
         """The items as JSON, separated by commas; it contains no line break."""
         arrived = int(self.arrived * 1000)
-        found: list[JsonObject] = [
+        found = [
             items.short_line(number, line, arrived)
             for number, line in enumerate(self.lines, self.start.number)
         ]
         if self.summary is not None:
-            found.append({"n": self.request, "q": self.summary})
-        return _encode(found)[1:-1]
+            found.append(items.encode({"n": self.request, "q": self.summary}))
+        return ",".join(found)
 
 
 class News(NamedTuple):
@@ -255,3 +253,11 @@ def numbered(batches: list[Batch], after: int) -> Iterator[tuple[int, ReceivedLi
 
 def _body_size(request: Request) -> int:
     return len(request.body_bytes) + _REQUEST_BYTES
+
+
+def difference(before: Position, after: Position) -> JsonObject:
+    """Return how many lines and requests are between two positions."""
+    return {
+        "lines": max(0, after.lines - before.lines),
+        "requests": max(0, after.requests - before.requests),
+    }

@@ -13,12 +13,13 @@ import textwrap
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TextIO
 
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
-from logplex_handler.testing import Line, Request, Violation
+from logplex_handler.receiver.query import Query
+from logplex_handler.testing import Request, Violation
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
@@ -26,10 +27,18 @@ _CONTROL = re.compile(
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # The colours that `heroku logs` gives to processes: readable on dark and on light; none is red.
 _PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
-# The handler's own `level` precedes any text that could hold another.
-_LEVEL = re.compile(r"(?<![^ ])level=\w+")
-# The most streams that are remembered; two are enough to show their names from then on.
-_MAX_STREAMS = 2
+# The handler's own `level` precedes any text that could hold another; Heroku's router says `at`.
+_LEVEL = re.compile(r"(?<![^ ])(?:level|at)=(\w+)")
+_LEVEL_COLOURS = {
+    **dict.fromkeys(("error", "err", "critical", "crit", "fatal", "alert", "emergency"), "red"),
+    **dict.fromkeys(("warning", "warn"), "yellow"),
+    **dict.fromkeys(("debug", "trace"), "dim"),
+    **dict.fromkeys(("info", "notice"), ""),
+}
+# The widest column of streams' names; a longer name stands out.
+_MAX_COLUMN = 24
+# The most processes whose head is kept ready.
+_MAX_HEADS = 10_000
 
 _ANSWERS = {
     0: "never answered",
@@ -50,7 +59,7 @@ class Style:
     @property
     def width(self) -> int:
         """The columns for explanations: those of the terminal, but few enough to read easily."""
-        return min(96, shutil.get_terminal_size().columns) if self.is_terminal else 96
+        return min(96, shutil.get_terminal_size((96, 24)).columns)
 
     def paint(self, text: str, name: str) -> str:
         """Return the text in bold, dim, red, green, yellow or cyan."""
@@ -66,6 +75,9 @@ class Style:
 
 def harmless(text: str) -> str:
     """Return the text with control characters as escapes, so that none reaches the terminal."""
+    # All of them are not printable, and so a text that is has none.
+    if text.isprintable():
+        return text
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -91,57 +103,61 @@ class Filter:
     Attributes:
         streams, processes: Patterns with `*`, of which one must match; empty for all.
         severity: The lowest severity to show, from 0 (emergency) to 7 (debug).
-        text: What the line must contain, in upper or lower case.
+        query: What the line must match.
     """
 
     streams: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
     severity: int = 7
-    text: re.Pattern[str] = re.compile("")
+    query: Query = field(default_factory=lambda: Query(""))
 
     def passes(self, seen: ReceivedLine) -> bool:
         packet = seen.line.packet
         return (
             packet.severity <= self.severity
-            and _matches(seen.stream, self.streams)
-            and _matches(packet.procid, self.processes)
-            and self.text.search(packet.text) is not None
+            and (not self.streams or _matches(seen.stream, self.streams))
+            and (not self.processes or _matches(packet.procid, self.processes))
+            and self.query.matches(seen)
         )
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def shown_line(line: Line, style: Style) -> str:
-    """Return a line as `heroku logs` shows it, in the colour of its process, and safe to print."""
-    packet = line.packet
-    if not line.shown:
-        return style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
-    name = harmless(f"{packet.timestamp} {packet.appname}[{packet.procid}]:")
-    text = harmless(packet.text)
-    if colour := _colour_of(packet.severity):
-        text = _LEVEL.sub(lambda match: style.paint(match[0], colour), text, count=1)
-    packets = style.paint(f" ({len(line.parts)} packets)", "dim") if line.parts else ""
-    return f"{style.of_process(name, packet.procid)} {text}{packets}"
-
-
-def _colour_of(severity: int) -> str:
-    """Return the colour of a line's level: none for notices and informational lines."""
-    if severity <= 3:
-        return "red"
-    return {4: "yellow", 7: "dim"}.get(severity, "")
+def _coloured(text: str, severity: int, style: Style) -> str:
+    """Return the text with its level in the level's colour, or all of it if it names none."""
+    if not style.is_on:
+        return text
+    of_packet = "red" if severity <= 3 else {4: "yellow", 7: "dim"}.get(severity, "")
+    level = _LEVEL.search(text)
+    if level is None:
+        return style.paint(text, of_packet) if of_packet else text
+    colour = _LEVEL_COLOURS.get(level[1].lower(), of_packet) or of_packet
+    if not colour:
+        return text
+    return text[: level.start()] + style.paint(level[0], colour) + text[level.end() :]
 
 
 class Terminal:
     """A viewer that prints requests to stdout."""
 
-    def __init__(self, style: Style, line_filter: Filter, *, quiet: bool = False) -> None:
-        """With `quiet`, print only violations and their lines."""
+    def __init__(
+        self, style: Style, line_filter: Filter, *, quiet: bool = False, exact: bool = False
+    ) -> None:
+        """With `quiet`, print only violations and their lines; with `exact`, only customers' lines.
+
+        These are printed exactly as `heroku logs` shows them, without what Logplex hides.
+        """
         self._style = style
         self._filter = line_filter
         self._quiet = quiet
+        self._exact = exact
+        # The names of the streams that were shown, and the width of their column; 0 for none yet.
         self._streams: set[str] = set()
+        self._column = 0
+        # What stands before and after the time, by stream, app name and process.
+        self._heads: dict[tuple[str, str, str], tuple[str, str]] = {}
         self.lines = self.requests = self.violations = 0
         # Set when stdout is closed, for example because `head` has read enough.
         self.reader_is_gone = threading.Event()
@@ -159,12 +175,19 @@ class Terminal:
             self.reader_is_gone.set()
 
     def _shown(self, received: ReceivedRequest) -> Iterator[str]:
+        passes = self._filter.passes
+        if self._exact:
+            for line in filter(passes, received.lines):
+                for packet in line.line.parts or (line.line,):
+                    if packet.shown:
+                        yield self._shown_line(ReceivedLine(packet, line.stream, ()))
+            return
         if (note := _answer_note(received.request)) is not None:
             yield self._style.paint(note, "dim")
         for violation in received.violations:
             yield from self._explained(violation)
         for line in received.lines:
-            if not self._quiet and self._filter.passes(line):
+            if not self._quiet and passes(line):
                 yield self._shown_line(line)
             for violation in line.violations:
                 if self._quiet:
@@ -172,13 +195,41 @@ class Terminal:
                 yield from self._explained(violation)
 
     def _shown_line(self, seen: ReceivedLine) -> str:
-        """Return the line as its customer sees it, after the stream's name if there are several."""
-        shown = shown_line(seen.line, self._style)
-        if len(self._streams) < _MAX_STREAMS:
-            self._streams.add(seen.stream)
-        if len(self._streams) == 1:
-            return shown
-        return f"{self._style.of_process(harmless(seen.stream), seen.stream)} | {shown}"
+        """Return a line as its customer sees it, after the stream's name if there are several."""
+        line, style = seen.line, self._style
+        packet = line.packet
+        key = (seen.stream, packet.appname, packet.procid)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._new_head(*key)
+        before, after = head
+        if not line.shown:
+            column = before.partition(" | ")
+            hidden = style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
+            return f"{column[0]}{column[1]}{hidden}" if column[1] else hidden
+        text = _coloured(harmless(packet.text), packet.severity, style)
+        packets = style.paint(f" ({len(line.parts)} packets)", "dim") if line.parts else ""
+        return f"{before}{harmless(packet.timestamp)}{after} {text}{packets}"
+
+    def _new_head(self, stream: str, appname: str, procid: str) -> tuple[str, str]:
+        style = self._style
+        if stream not in self._streams and len(self._streams) < _MAX_HEADS:
+            self._streams.add(stream)
+            if len(self._streams) > 1 and not self._exact:
+                self._column = min(_MAX_COLUMN, max(map(len, map(harmless, self._streams))))
+            self._heads.clear()
+        elif len(self._heads) >= _MAX_HEADS:
+            self._heads.clear()
+        column = ""
+        if self._column:
+            name = harmless(stream)
+            column = f"{style.of_process(name, stream)}{' ' * (self._column - len(name))} | "
+        # The time is between the colour's code and the process.
+        before, _, after = style.of_process(
+            f"\0{harmless(f' {appname}[{procid}]:')}", procid
+        ).partition("\0")
+        head = self._heads[stream, appname, procid] = (column + before, after)
+        return head
 
     def _explained(self, violation: Violation) -> Iterator[str]:
         self.violations += 1

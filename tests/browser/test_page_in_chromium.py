@@ -181,7 +181,7 @@ def test_a_field_of_ten_million_bytes_does_no_harm(tab, local):
 
 def test_a_page_too_many_is_told(tab, monkeypatch):
     """Instead of trying for ever."""
-    monkeypatch.setattr("logplex_handler.receiver.api._MAX_PAGES", 0)
+    monkeypatch.setattr("logplex_handler.receiver._api._MAX_PAGES", 0)
     with shown() as one:
         opened(tab, one, rows=False)
         expect(tab.locator("#status")).to_have_text("refused: close other pages and reload")

@@ -352,8 +352,8 @@ def test_a_reader_that_is_too_slow_learns_what_it_missed():
 
 def test_a_page_that_is_opened_late_has_the_last_lines_first(monkeypatch):
     """And then all of them, in their order."""
-    monkeypatch.setattr("logplex_handler.receiver.api._MANY_ITEMS", 50)
-    monkeypatch.setattr("logplex_handler.receiver.api._RECENT_ITEMS", 10)
+    monkeypatch.setattr("logplex_handler.receiver._events._MANY_ITEMS", 50)
+    monkeypatch.setattr("logplex_handler.receiver._events._RECENT_ITEMS", 10)
     with shown() as one:
         for number in range(40):
             one.send(f"a={number}")

@@ -23,7 +23,7 @@ def test_a_number_that_no_float_holds_does_not_stop_the_page():
 
 def test_more_pages_than_anybody_opens_are_refused(monkeypatch):
     """Each has all lines written for it; the place of one that is closed is free again."""
-    monkeypatch.setattr("logplex_handler.receiver.api._MAX_PAGES", 2)
+    monkeypatch.setattr("logplex_handler.receiver._api._MAX_PAGES", 2)
     with shown() as one:
         one.send("a=1")
         host = f"127.0.0.1:{one.page.port}"

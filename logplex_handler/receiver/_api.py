@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import re
 import threading
 import time
-from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
@@ -23,36 +20,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from logplex_handler.receiver import items
-from logplex_handler.receiver.dissection import dissect
+from logplex_handler.receiver import _items as items
+from logplex_handler.receiver._again import send_again
+from logplex_handler.receiver._dissection import dissect
+from logplex_handler.receiver._events import events
+from logplex_handler.receiver._items import JsonObject
 from logplex_handler.receiver.feed import ReceivedLine
-from logplex_handler.receiver.items import JsonObject
 from logplex_handler.receiver.query import Query
 from logplex_handler.receiver.recording import without_token
-from logplex_handler.receiver.store import Batch, Position, Store, numbered
+from logplex_handler.receiver.store import Batch, Position, Store, difference, numbered
 from logplex_handler.testing import Request as ReceivedRequest
 
 _Found = TypeVar("_Found")
 
 # Seconds between checks for new items.
 _POLL_INTERVAL = 0.1
-# Seconds without an item after which a keep-alive comment is sent.
-_KEEP_ALIVE_INTERVAL = 10.0
 # A number in a path, in the header Last-Event-ID, or in a query.
 _NUMBER = re.compile("[0-9]{1,15}")
 _FILE_NAME = re.compile("[A-Za-z0-9._-]{1,100}")
 # The most pages that may be open at the same time, which each keep a connection and a task.
 _MAX_PAGES = 32
-# If more items than this are waiting, a page first gets the last ones, enough for a screen.
-_MANY_ITEMS = 5_000
-_RECENT_ITEMS = 500
 # The most lines of one answer, and the longest wait for them in seconds.
 _MAX_LINES = 100_000
 _MAX_WAIT = 60.0
-# Seconds to wait for the receiver's answer to a request that is sent again.
-_AGAIN_TIMEOUT = 20.0
-# Headers of the connection, which belong to the first request only.
-_OF_CONNECTION = ("connection", "content-length", "expect", "transfer-encoding")
 
 
 class Api:
@@ -86,57 +76,17 @@ class Api:
         if len(self._open_pages) >= _MAX_PAGES:
             return PlainTextResponse(f"{_MAX_PAGES} pages are open already.", 503)
 
+        seen = request.headers.get("last-event-id", "")
+
         async def counted() -> AsyncIterator[str]:
             self._open_pages.add(request)
             try:
-                async for event in self._news(_last_seen(request, self._store.run)):
+                async for event in events(self._store, seen, self._closing):
                     yield event
             finally:
                 self._open_pages.discard(request)
 
         return StreamingResponse(counted(), media_type="text/event-stream")
-
-    async def _news(self, seen: tuple[Position, int] | None) -> AsyncIterator[str]:
-        """Yield server-sent events with new items, until the server closes."""
-        store = self._store
-        yield _event("run", {"run": store.run, "started": store.started, "keep": store.keep})
-        # A page that comes back goes on where it was, unless there was a clearing meanwhile.
-        position, mark = seen or (Position(), -1)
-        told = None
-        idle = 0.0
-        while not self._closing.is_set():
-            if told != (told := store.mark):
-                begin, can_undo = told
-                has_moved = begin.number != mark
-                forget = has_moved and mark >= 0
-                mark = begin.number
-                yield _event("mark", {"before": mark, "undo": can_undo, "forget": forget})
-                if has_moved:
-                    position = begin
-                    if store.end.number - mark > _MANY_ITEMS:
-                        recent = ",".join(batch.text for batch in store.last(_RECENT_ITEMS))
-                        yield f'event: recent\ndata: {{"items":[{recent}]}}\n\n'
-            news = store.since(position)
-            if news.batches:
-                head = json.dumps(
-                    {
-                        "missed": _difference(position, news.start),
-                        "dropped": _difference(Position(), store.dropped),
-                        "next": news.end.number,
-                        "behind": news.behind,
-                    }
-                )
-                position = news.end
-                identity = ":".join(map(str, (store.run, *position, mark)))
-                text = ",".join([batch.text for batch in news.batches])
-                yield f'id: {identity}\ndata: {head[:-1]}, "items":[{text}]}}\n\n'
-                idle = 0.0
-                continue
-            await asyncio.sleep(_POLL_INTERVAL)
-            idle += _POLL_INTERVAL
-            if idle >= _KEEP_ALIVE_INTERVAL:
-                idle = 0.0
-                yield ": alive\n\n"
 
     async def _line(self, request: Request) -> Response:
         number = _number(request)
@@ -247,11 +197,7 @@ class Api:
         received = self._kept(request)
         if received is None or not received.method or not self._receiver_url():
             return JSONResponse({"error": "the request is no longer kept as it came"}, 404)
-        try:
-            status = await run_in_threadpool(_send_again, self._receiver_url(), received)
-        except (OSError, http.client.HTTPException, ValueError):
-            # The receiver hangs on purpose, or the request is none that can be sent by a library.
-            status = 0
+        status = await run_in_threadpool(send_again, self._receiver_url(), received)
         return JSONResponse({"status": status})
 
     async def _summary(self, request: Request) -> Response:
@@ -280,38 +226,13 @@ def _summary(store: Store) -> JsonObject:
         "refused": counts["refused"],
         "violations": counts["violations"] + in_lines,
         "streams": streams,
-        "dropped": _difference(Position(), store.dropped),
+        "dropped": difference(Position(), store.dropped),
     }
 
 
 def _is_refused(summary: JsonObject) -> bool:
     status = summary["status"]
     return not summary["on_purpose"] and isinstance(status, int) and not 200 <= status < 300
-
-
-def _send_again(url: str, request: ReceivedRequest) -> int:
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(
-        address.hostname or "", address.port, timeout=_AGAIN_TIMEOUT
-    )
-    try:
-        names = {name.lower() for name in request.headers}
-        connection.putrequest(
-            request.method, request.path, skip_host="host" in names, skip_accept_encoding=True
-        )
-        for name, value in request.headers.items():
-            if name.lower() not in _OF_CONNECTION:
-                connection.putheader(name, value.encode("latin-1"))
-        if names & {"content-length", "transfer-encoding"}:
-            connection.putheader("Content-Length", str(len(request.body_bytes)))
-        if request.token:
-            credentials = b64encode(f"token:{request.token}".encode("latin-1"))
-            connection.putheader("Authorization", b"Basic " + credentials)
-        connection.putheader("Connection", "close")
-        connection.endheaders(request.body_bytes)
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 class _Asked:
@@ -353,23 +274,3 @@ def _parameter(given: QueryParams, name: str, default: int) -> int:
 def _number(request: Request) -> int | None:
     number = request.path_params["number"]
     return int(number) if _NUMBER.fullmatch(number) else None
-
-
-def _event(name: str, data: JsonObject) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
-
-
-def _difference(before: Position, after: Position) -> JsonObject:
-    return {
-        "lines": max(0, after.lines - before.lines),
-        "requests": max(0, after.requests - before.requests),
-    }
-
-
-def _last_seen(request: Request, run: str) -> tuple[Position, int] | None:
-    """Return where a reconnecting page was, and its mark: the identity of its last message."""
-    page_run, *numbers = request.headers.get("last-event-id", "").split(":")
-    if page_run != run or len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
-        return None
-    *position, mark = map(int, numbers)
-    return Position(*position), mark

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from itertools import islice
 
-from logplex_handler.receiver.items import JsonObject
+from logplex_handler.receiver._items import JsonObject
 from logplex_handler.receiver.recording import without_token
 from logplex_handler.receiver.store import Batch, numbered
 from logplex_handler.testing import Request

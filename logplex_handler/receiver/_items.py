@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TypeAlias
 
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
@@ -15,34 +17,34 @@ JsonObject: TypeAlias = dict[str, object]
 
 # The most characters of a frame id that are shown; a real frame id is a UUID.
 _MAX_FRAME_ID = 100
+encode = json.JSONEncoder(separators=(",", ":")).encode
 _LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 
 
-def short_line(number: int, received: ReceivedLine, arrived: int) -> JsonObject:
-    """Return a line as the page's stream has it; `arrived` is in milliseconds since the epoch."""
+def short_line(number: int, received: ReceivedLine, arrived: int) -> str:
+    """Return a line as the page's stream has it; `arrived` is in milliseconds since the epoch.
+
+    The JSON is written by hand, because this is done for every line while a page is open, and takes
+    a third of the time.
+    """
     line = received.line
     packet = line.packet
-    item: JsonObject = {
-        "n": number,
-        "t": packet.timestamp,
-        "s": received.stream,
-        "p": packet.procid,
-        "v": packet.severity,
-        "x": packet.text,
-        "r": arrived,
-    }
-    # The fields below are rare, so most items leave them out.
-    if packet.appname != "app":
-        item["a"] = packet.appname
+    # The fields of `more` are rare, so most items leave them out.
+    more = "" if packet.appname == "app" else f',"a":{_quoted(packet.appname)}'
     if received.violations:
-        item["w"] = len(received.violations)
+        more += f',"w":{len(received.violations)}'
     if not line.shown:
-        item["h"] = 1
+        more += ',"h":1'
     if line.parts:
-        item["k"] = len(line.parts)
+        more += f',"k":{len(line.parts)}'
     if received.metrics:
-        item["m"] = [[m.kind, m.name, float(m.value), m.unit, m.source] for m in received.metrics]
-    return item
+        metrics = [[m.kind, m.name, float(m.value), m.unit, m.source] for m in received.metrics]
+        more += f',"m":{encode(metrics)}'
+    return (
+        f'{{"n":{number},"t":{_quoted(packet.timestamp)},"s":{_quoted(received.stream)}'
+        f',"p":{_quoted(packet.procid)},"v":{packet.severity},"x":{_quoted(packet.text)}'
+        f',"r":{arrived}{more}}}'
+    )
 
 
 def full_line(

@@ -1,0 +1,77 @@
+"""The page's stream of server-sent events. `docs/receive.md` describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import AsyncIterator
+
+from logplex_handler.receiver._items import JsonObject
+from logplex_handler.receiver.store import Position, Store, difference
+
+# Seconds between checks for new items.
+_POLL_INTERVAL = 0.1
+# Seconds without an item after which a keep-alive comment is sent.
+_KEEP_ALIVE_INTERVAL = 10.0
+# If more items than this are waiting, a page first gets the last ones, enough for a screen.
+_MANY_ITEMS = 5_000
+_RECENT_ITEMS = 500
+# A number in the identity of a message.
+_NUMBER = re.compile("[0-9]{1,15}")
+
+
+async def events(store: Store, last_event_id: str, closing: threading.Event) -> AsyncIterator[str]:
+    """Yield server-sent events with new items, until the server closes."""
+    yield _event("run", {"run": store.run, "started": store.started, "keep": store.keep})
+    # A page that comes back goes on where it was, unless there was a clearing meanwhile.
+    position, mark = _last_seen(last_event_id, store.run) or (Position(), -1)
+    told = None
+    idle = 0.0
+    while not closing.is_set():
+        if told != (told := store.mark):
+            begin, can_undo = told
+            has_moved = begin.number != mark
+            forget = has_moved and mark >= 0
+            mark = begin.number
+            yield _event("mark", {"before": mark, "undo": can_undo, "forget": forget})
+            if has_moved:
+                position = begin
+                if store.end.number - mark > _MANY_ITEMS:
+                    recent = ",".join(batch.text for batch in store.last(_RECENT_ITEMS))
+                    yield f'event: recent\ndata: {{"items":[{recent}]}}\n\n'
+        news = store.since(position)
+        if news.batches:
+            head = json.dumps(
+                {
+                    "missed": difference(position, news.start),
+                    "dropped": difference(Position(), store.dropped),
+                    "next": news.end.number,
+                    "behind": news.behind,
+                }
+            )
+            position = news.end
+            identity = ":".join(map(str, (store.run, *position, mark)))
+            text = ",".join([batch.text for batch in news.batches])
+            yield f'id: {identity}\ndata: {head[:-1]}, "items":[{text}]}}\n\n'
+            idle = 0.0
+            continue
+        await asyncio.sleep(_POLL_INTERVAL)
+        idle += _POLL_INTERVAL
+        if idle >= _KEEP_ALIVE_INTERVAL:
+            idle = 0.0
+            yield ": alive\n\n"
+
+
+def _event(name: str, data: JsonObject) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _last_seen(last_event_id: str, run: str) -> tuple[Position, int] | None:
+    """Return where a reconnecting page was, and its mark: the identity of its last message."""
+    page_run, *numbers = last_event_id.split(":")
+    if page_run != run or len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    *position, mark = map(int, numbers)
+    return Position(*position), mark
