@@ -11,6 +11,7 @@ Must not know: nothing, but no other room may know it.
 - `_sizing`: the arithmetic of `size`.
 - `_line_reader`, `_stop_request`: input lines, and signals.
 - `_reachability`, `_relay_health`: the steps of `check`.
+- `_completion`: completion by shells, and mistyped options.
 - `_wording`: errors in the command line's words.
 """
 

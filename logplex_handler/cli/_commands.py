@@ -21,6 +21,7 @@ from logplex_handler.cli._argument_types import (
     wait,
     within,
 )
+from logplex_handler.cli._completion import Completion
 from logplex_handler.cli._relay_arguments import add_allow_http, add_relay, add_ship
 from logplex_handler.cli._size import add_arguments as add_size_arguments
 
@@ -75,6 +76,13 @@ def parser() -> argparse.ArgumentParser:
         description="Ships lines to a Heroku app's log stream, and shows what the customer sees.",
     )
     main.add_argument("--version", action="version", version=__version__)
+    main.add_argument(
+        "--completion",
+        action=Completion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print a script that completes commands and options in this shell "
+        "(needs the extra completion)",
+    )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_send(commands)

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 from logplex_handler.cli._commands import parser, suggestion
+from logplex_handler.cli._completion import similar_option
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         options, unknown = commands.parse_known_args(arguments)
         if unknown:
             # argparse itself would show the usage of all commands, which names no options.
-            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            meant = similar_option(options.parser, unknown[0])
+            hint = f"; did you mean {meant}?" if meant else ""
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         # The module of a command is imported when it runs, so that the others cost little.
         command = import_module(f"logplex_handler.cli._{options.command}")
         status: int = command.run(options)

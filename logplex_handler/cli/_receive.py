@@ -6,10 +6,11 @@ import argparse
 import errno
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from logplex_handler._wire.packet import severity
@@ -57,6 +58,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _free_port(taken: int) -> int:
+    """Return the next port that is free now, or 0."""
+    for port in range(taken + 1, min(taken + 20, 65_536)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    return 0
+
+
 @contextmanager
 def _port_named(option: str, port: int) -> Iterator[None]:
     """Name the port in the error if it is taken."""
@@ -65,7 +74,10 @@ def _port_named(option: str, port: int) -> Iterator[None]:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        message = f"{option} {port}: Address already in use (0 takes any free one)"
+        message = (
+            f"{option} {port}: Address already in use, perhaps by another `receive`. "
+            f"`{option} {_free_port(port)}` is free (0 takes any free one)"
+        )
         raise OSError(error.errno, message) from None
 
 

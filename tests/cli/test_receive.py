@@ -206,7 +206,10 @@ def test_a_port_that_is_taken_is_told():
         done = call("receive", "--port", port)
         page = call("receive", "--port", "0", "--web", port)
     assert (done.returncode, page.returncode) == (2, 2)
-    assert f"--port {port}: Address already in use" in done.stderr.decode()
+    said = done.stderr.decode()
+    assert f"--port {port}: Address already in use, perhaps by another `receive`" in said
+    free = int(re.search(r"`--port (\d+)` is free", said)[1])
+    assert free == 0 or int(port) < free < int(port) + 20
     assert f"--web {port}: Address already in use" in page.stderr.decode()
     assert b"0 takes any free one" in done.stderr
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 import pytest
 
@@ -32,6 +33,30 @@ def test_a_mistyped_command_is_recognized(typed, meant):
     done = call(typed)
     assert done.returncode == 2
     assert f"there is no command '{typed}'; did you mean '{meant}'?" in done.stderr.decode()
+
+
+def test_a_mistyped_option_is_recognized():
+    """The error names the one that was meant, if any is like it."""
+    said = call("receive", "--steam", "acme").stderr.decode()
+    assert "unrecognized arguments: --steam acme; did you mean --stream?" in said
+    assert "did you mean" not in call("receive", "--frobnicate").stderr.decode()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_commands_and_options(shell):
+    """The script is made from the commands themselves."""
+    pytest.importorskip("shtab")
+    done = call("--completion", shell)
+    assert done.returncode == 0
+    assert all(word in done.stdout.decode() for word in ("receive", "customer", "grep"))
+
+
+def test_without_the_extra_completion_says_what_to_install(monkeypatch):
+    """All else works without it."""
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    done = call("--completion", "bash")
+    assert done.returncode == 2
+    assert b"pip install 'logplex-handler[completion]'" in done.stderr
 
 
 def test_a_command_like_no_other_lists_those_that_exist():
