@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.logs import wait_until
 from tests.receiver.page import body, shown
 
 
@@ -73,5 +74,6 @@ def test_a_swipe_over_a_plot_scrolls(chromium, local):
     for step in range(1, 11):
         touch("touchMove", {"x": x, "y": y - 20 * step})
     touch("touchEnd")
-    page.wait_for_function("document.querySelector('#metrics .scroll').scrollTop > 100")
+    scroll = page.locator("#metrics .scroll")
+    assert wait_until(lambda: scroll.evaluate("(one) => one.scrollTop") > 100)
     context.close()

@@ -7,12 +7,13 @@ import * as scope from "./scope.js";
 
 const KEPT = 3600; // seconds
 const MOST_PLOTS = 60; // that are drawn; a filter finds the others
+const TRIMMED = 10_000; // values of an origin, from which on old ones are forgotten
 const LEAST_BUCKETS = 20; // that an axis shows
 const PERCENTILES = [["p99", 0.99, "--high"], ["p95", 0.95, "--mid"], ["p50", 0.5, "--low"]];
 const KINDS = ["measure", "sample", "count"];
 
-// By kind, name and unit: {kind, name, unit, origins: Map(stream and source → {stream, source, seconds})}.
-// `seconds`: Map(second → {values, lines}), where `lines` are the numbers of the lines that sent the values.
+// By kind, name and unit: {kind, name, unit, origins: Map(stream and source → origin)}. An origin is
+// {stream, source, times, values, lines, trimAt}: the seconds of its values, the values, and the numbers of the lines that sent them.
 const known = new Map();
 const labels = new Map(); // Names of series with the order in which they came, which gives their colours.
 const streams = new Set();
@@ -33,17 +34,27 @@ export function add(line) {
   streams.add(line.s);
   for (const [kind, name, value, unit, source] of line.m) {
     const id = `${kind}#${name} ${unit}`;
-    if (!known.has(id)) known.set(id, { kind, name, unit, origins: new Map() });
-    const { origins } = known.get(id);
-    const origin = JSON.stringify([line.s, source]);
-    if (!origins.has(origin)) { origins.set(origin, { stream: line.s, source, seconds: new Map() }); offer(find("#source"), source); }
-    const { seconds } = origins.get(origin);
-    if (!seconds.has(second)) seconds.set(second, { values: [], lines: [] });
-    seconds.get(second).values.push(value);
-    seconds.get(second).lines.push(line.n);
-    if (seconds.size > KEPT * 1.5) for (const old of seconds.keys()) if (old < newest - KEPT) seconds.delete(old);
+    let metric = known.get(id);
+    if (!metric) known.set(id, metric = { kind, name, unit, origins: new Map() });
+    const key = `${line.s}\n${source}`;
+    let origin = metric.origins.get(key);
+    if (!origin) {
+      metric.origins.set(key, origin = { stream: line.s, source, times: [], values: [], lines: [], trimAt: TRIMMED });
+      offer(find("#source"), source);
+    }
+    origin.times.push(second);
+    origin.values.push(value);
+    origin.lines.push(line.n);
+    if (origin.times.length > origin.trimAt) trim(origin);
   }
   changed = true;
+}
+
+// Forgets values that are too old to be drawn.
+function trim(origin) {
+  const stays = origin.times.map((second) => second >= newest - KEPT);
+  for (const name of ["times", "values", "lines"]) origin[name] = origin[name].filter((_, index) => stays[index]);
+  origin.trimAt = Math.max(TRIMMED, 2 * origin.times.length);
 }
 
 export function clear() { known.clear(); labels.clear(); streams.clear(); newest = 0; changed = true; }
@@ -54,14 +65,14 @@ export function percentile(sorted, share) {
 }
 
 // The values of each bucket, by its start, in the order they came.
-function gathered(seconds, from, to, step) {
+function gathered({ times, values }, from, to, step) {
   const found = new Map();
-  for (const [second, { values }] of seconds) {
-    const start = Math.floor(second / step) * step;
+  for (let index = 0; index < times.length; index += 1) {
+    const start = Math.floor(times[index] / step) * step;
     if (start < from || start > to) continue;
     const there = found.get(start);
-    if (there) for (const value of values) there.push(value);
-    else found.set(start, [...values]);
+    if (there) there.push(values[index]);
+    else found.set(start, [values[index]]);
   }
   return found;
 }
@@ -86,7 +97,7 @@ function drawnSpan() {
   const range = Number(find("#range").value);
   const step = bucket(range);
   let oldest = newest;
-  for (const { origins } of known.values()) for (const { seconds } of origins.values()) for (const second of seconds.keys()) if (second < oldest && second >= newest - range) oldest = second;
+  for (const { origins } of known.values()) for (const { times } of origins.values()) for (const second of times) if (second < oldest && second >= newest - range) oldest = second;
   const first = Math.max(newest - range, Math.min(oldest, newest - LEAST_BUCKETS * step));
   return { from: Math.floor(first / step) * step, to: Math.floor(newest / step) * step, step };
 }
@@ -107,9 +118,9 @@ function showLines(metric, origin, from, to, wanted) {
   if (origin.source) terms.push(term("source", origin.source));
   if (streams.size > 1) terms.push(term("stream", origin.stream));
   const found = [];
-  for (const [second, { values, lines: numbers }] of origin.seconds) {
-    if (second >= from && second < to) values.forEach((value, index) => { if (wanted === null || value === wanted) found.push(numbers[index]); });
-  }
+  origin.times.forEach((second, index) => {
+    if (second >= from && second < to && (wanted === null || origin.values[index] === wanted)) found.push(origin.lines[index]);
+  });
   scope.change({ text: terms.join(" "), within: { from: from * 1000, to: to * 1000 }, opens: true });
   lines.want(found.length ? Math.max(...found) : null);
 }
@@ -157,7 +168,7 @@ export function draw(force) {
     if (metric.kind === "measure") {
       // One plot for each origin, because a measure already has three lines.
       for (const origin of origins) {
-        const sorted = mapped(gathered(origin.seconds, from, to, step), (list) => Float64Array.from(list).sort());
+        const sorted = mapped(gathered(origin, from, to, step), (list) => Float64Array.from(list).sort());
         const series = PERCENTILES.map(([name, share, shade]) => ({ name, colour: shade, points: mapped(sorted, (list) => percentile(list, share)) }));
         const label = labelOf(origin);
         put(metric, [origin], series, label ? `@${label}` : "", { title: metric.name + (label ? ` · ${label}` : "") });
@@ -165,10 +176,10 @@ export function draw(force) {
     } else {
       const what = metric.kind === "count" ? (list) => list.reduce((a, b) => a + b, 0) : (list) => list.at(-1);
       // More than there are colours could not be told apart: those with most values remain.
-      const drawn = new Set([...origins].sort((a, b) => b.seconds.size - a.seconds.size).slice(0, COLOURS));
+      const drawn = new Set([...origins].sort((a, b) => b.values.length - a.values.length).slice(0, COLOURS));
       const these = origins.filter((one) => drawn.has(one));
       const series = these.map((origin, index) => ({
-        name: labelOf(origin), colour: colour(labelOf(origin), index), points: mapped(gathered(origin.seconds, from, to, step), what),
+        name: labelOf(origin), colour: colour(labelOf(origin), index), points: mapped(gathered(origin, from, to, step), what),
       }));
       put(metric, these, series, "", { title: metric.name, left: origins.length - these.length });
     }
