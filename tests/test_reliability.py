@@ -1,4 +1,4 @@
-"""Each claim in `docs/reliability.md` names a test that exists."""
+"""Each claim in `docs/reliability.md`, and in `docs/relay.md`, names a test that exists."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "reliability.md").read_text()
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
+PAGES = "".join((ROOT / "docs" / page).read_text() for page in ("reliability.md", "relay.md"))
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGES)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
@@ -24,7 +24,7 @@ def test_a_test_that_is_named_exists(path, name):
 def test_every_row_of_a_fault_names_its_test():
     """Those of the tables with a column for it."""
     rows = 0
-    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
+    for table in re.findall(r"(?:^\|.*\n)+", PAGES, re.MULTILINE):
         head, _, *lines = table.splitlines()
         if head.endswith(" test |"):
             rows += len(lines)

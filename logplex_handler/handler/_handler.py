@@ -129,8 +129,10 @@ class LogplexHandler(EmittingHandler):
             one, has the records that name no stream. A stream's id must be a string or a 64-bit
             integer. It needs `pip install 'logplex-handler[relay]'`. Default: `LOGPLEX_RELAY`
             (several with commas between them), else there is no relay. `LOGPLEX_RELAY_CA` is the
-            path of a file with the certificates that sign the server's, and
-            `LOGPLEX_RELAY_SHARDS` the number of shards if that is not 64.
+            path of a file with the certificates that sign the server's,
+            `LOGPLEX_RELAY_SHARDS` the number of shards if that is not 64, and
+            `LOGPLEX_RELAY_REPLICAS` how many replicas must have a line before it counts as stored
+            (none, if it is not set).
 
     Raises:
         ConfigurationError: (a ValueError) An option cannot be used. The text names the option, and

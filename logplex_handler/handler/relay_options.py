@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from logplex_handler._relay.engine import Engine
 
 _MAX_SHARDS = 4096
+_MAX_REPLICAS = 9
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class RelayOptions:
             system's.
         shards: The number of its shards; None stands for the engine's default.
         timeout: Seconds that connecting may take, and each answer.
+        replicas: Replicas that must have what is stored or taken before it counts.
     """
 
     urls: tuple[str, ...] = field(repr=False)
     ca: str | None = None
     shards: int | None = None
     timeout: float = 5.0
+    replicas: int = 0
 
     def engine(self) -> Engine:
         """A new engine, which connects when it is first used.
@@ -40,7 +43,11 @@ class RelayOptions:
         from logplex_handler._relay.redis_engine import RedisEngine
 
         return RedisEngine(
-            self.urls, shards=self.shards or SHARDS, ca=self.ca, timeout=self.timeout
+            self.urls,
+            shards=self.shards or SHARDS,
+            ca=self.ca,
+            timeout=self.timeout,
+            replicas=self.replicas,
         )
 
 
@@ -59,12 +66,20 @@ def relay_options(
         urls = urls.split(",")
     if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
         raise ConfigurationError("relay: must be a URL, or a list of URLs")
-    if shards is None and (text := environ.get("LOGPLEX_RELAY_SHARDS")):
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_SHARDS):
-            raise ConfigurationError(f"LOGPLEX_RELAY_SHARDS: must be from 1 to {_MAX_SHARDS:,}")
-        shards = int(text)
+    if shards is None:
+        shards = _number(environ, "LOGPLEX_RELAY_SHARDS", 1, _MAX_SHARDS)
+    replicas = _number(environ, "LOGPLEX_RELAY_REPLICAS", 0, _MAX_REPLICAS) or 0
     ca = environ.get("LOGPLEX_RELAY_CA") or None
-    options = RelayOptions(tuple(url.strip() for url in urls), ca, shards, timeout)
+    options = RelayOptions(tuple(url.strip() for url in urls), ca, shards, timeout, replicas)
     # The URLs are parsed, and the library is imported, where an error reaches the program.
     options.engine().close()
     return options
+
+
+def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise ConfigurationError(f"{name}: must be from {least} to {most:,}")
+    return int(text)

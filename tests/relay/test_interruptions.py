@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
+
+from logplex_handler import LogplexHandler
+from logplex_handler._relay import server as server_module
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import Outcome, Pushed, Settled
+from logplex_handler.errors import ConfigurationError
 from tests.logs import logging_to, wait_until
 from tests.relay.chunks import Producer, deliver, lease_all, take
 from tests.relay.servers import PATIENCE, Line, RedisServer
@@ -153,3 +158,16 @@ def test_an_engine_that_comes_back_empty_loses_what_it_had_and_goes_on(relay_ser
     finally:
         engine.close()
         server.kill()
+
+
+def test_a_line_does_not_count_as_stored_before_its_replicas_have_it(server, monkeypatch):
+    """The environment says how many there are to be; here there is none."""
+    monkeypatch.setenv("LOGPLEX_RELAY_REPLICAS", "1")
+    monkeypatch.setattr(server_module, "_REPLICA_PATIENCE", 1)
+    with logging_to(None, relay=server.url, shutdown_timeout=0) as (logger, handler):
+        logger.info("line", extra={"logplex_stream": "acme"})
+        assert wait_until(lambda: handler.stats().requests > 1)
+        assert (handler.stats().relayed, handler.stats().pending) == (0, 1)
+    monkeypatch.setenv("LOGPLEX_RELAY_REPLICAS", "10")
+    with pytest.raises(ConfigurationError, match="LOGPLEX_RELAY_REPLICAS: must be from 0 to 9"):
+        LogplexHandler(relay=server.url)
