@@ -6,22 +6,8 @@ Three files are all there is:
 - `customers.py` knows the URLs, and only the shippers read it.
 - `Procfile` starts both kinds of process: `web` and `shipper`.
 
-On a machine of one's own, with Redis installed:
-
-    pip install 'logplex-handler[relay]'
-    redis-server --appendonly yes --maxmemory 1gb --maxmemory-policy noeviction
-    export LOGPLEX_RELAY=redis://127.0.0.1
-    echo '{"acme": "https://token:…@…/logs", "globex": "https://token:…@…/logs"}' >customers.json
-    honcho start --concurrency web=3,shipper=2
-
-(`logplex-handler receive` prints a URL of a receiver on this machine, which shows what a customer
-would see; all customers may have it.) Then look at it, and end what you like:
-
-    logplex-handler relay
-    kill -9 %1
-
-On Heroku, `heroku addons:create heroku-redis:premium-0` sets `REDIS_URL`; give it to all processes
-as `LOGPLEX_RELAY`, and `heroku ps:scale web=3 shipper=2`.
+`docs/relay.md` says how to try it on one machine, and to kill some of it. On Heroku, let the
+`Procfile` say `LOGPLEX_RELAY=$REDIS_URL` before each command, and `heroku ps:scale web=3 shipper=2`.
 """
 
 from __future__ import annotations

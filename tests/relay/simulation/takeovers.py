@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from logplex_handler._relay.engine import LEASE, SHARDS
 from logplex_handler._relay.redis_engine import RedisEngine
@@ -31,7 +32,9 @@ import logging, sys, time
 from logplex_handler import LogplexHandler
 name, (first, lines, customers, width) = sys.argv[1], map(int, sys.argv[2:6])
 pace = float(sys.argv[6])
-handler = LogplexHandler(flush_interval=0.2, shutdown_timeout=100, spool=sys.argv[7])
+# A busy machine may keep a thread from the memory that is left for long enough to drop a line.
+options = {"on_full": "block", "shutdown_timeout": 100}
+handler = LogplexHandler(flush_interval=0.2, spool=sys.argv[7], **options)
 handler.setFormatter(logging.Formatter("%(message)s"))
 logger = logging.getLogger("fleet")
 logger.setLevel(logging.INFO)
@@ -50,10 +53,25 @@ _FROZEN = LEASE + 3.0
 
 
 class Scene:
-    """A server, a receiver, producers and shippers."""
+    """A server, a receiver, producers and shippers.
 
-    def __init__(self, folder: Path, *, lines: int, customers: int, producers: int, seconds: float):
+    Args:
+        lines: Those of all producers together, and in how many seconds.
+        more: Shippers that are added to the first one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lines: int,
+        customers: int,
+        producers: int,
+        seconds: float,
+        more: int = 4,
+    ) -> None:
         self._folder = folder
+        self._more = more
         self._lines = lines // producers
         self._customers = customers
         self._producers = producers
@@ -131,7 +149,7 @@ class Scene:
         chosen = self.fleet.awake[0]
         match step:
             case "scale up":
-                self.fleet.start(4)
+                self.fleet.start(self._more)
                 # A busy machine starts them late.
                 assert wait_until(lambda: self.fleet.awake == self.fleet.alive, PATIENCE)
                 self._until_shared(step)
@@ -189,14 +207,10 @@ class Scene:
         return {name: sum(getattr(one, name) for one in books) for name in names}
 
 
-def played(
-    steps: Sequence[str] = ALL_STEPS, *, lines: int, customers: int, producers: int, seconds: float
-) -> tuple[Scene, Seen]:
+def played(steps: Sequence[str] = ALL_STEPS, **options: Any) -> tuple[Scene, Seen]:
     """The scene, when it is over."""
     with tempfile.TemporaryDirectory() as folder:
-        scene = Scene(
-            Path(folder), lines=lines, customers=customers, producers=producers, seconds=seconds
-        )
+        scene = Scene(Path(folder), **options)
         try:
             return scene, scene.play(steps)
         finally:
