@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextvars
+import gc
 import logging
+import os
 import sys
 import threading
 import weakref
@@ -27,6 +29,9 @@ from logplex_handler.testing._behaviour import Tokens
 pytest.register_assert_rewrite(
     *(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir() if path.stem != "conftest")
 )
+
+# Without bytecode, each of the hundreds of programs that tests start would compile the package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
 settings.register_profile(
@@ -109,6 +114,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return min(places.get(name, len(places)) for name in names)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Collections of garbage pass over the many objects that now stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,8 @@ _MAY_EXEC = {"_formatting/codegen.py"}
 
 class _Module(NamedTuple):
     path: Path
-    tree: ast.Module
+    # All of its syntax: each rule passes over it.
+    nodes: list[ast.AST]
 
     @property
     def name(self) -> str:
@@ -71,11 +72,11 @@ class _Module(NamedTuple):
 @cache
 def _modules() -> list[_Module]:
     paths = sorted(_PACKAGE.rglob("*.py"))
-    return [_Module(path, ast.parse(path.read_text())) for path in paths]
+    return [_Module(path, [*ast.walk(ast.parse(path.read_text()))]) for path in paths]
 
 
-def _classes(tree: ast.AST) -> list[ast.ClassDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+def _classes(module: _Module) -> list[ast.ClassDef]:
+    return [node for node in module.nodes if isinstance(node, ast.ClassDef)]
 
 
 def _is_record(node: ast.ClassDef) -> bool:
@@ -124,7 +125,7 @@ def _class_names(node: ast.ClassDef) -> set[str]:
 
 def _imported(module: _Module) -> Iterator[tuple[str, ...]]:
     """What the module imports of the package, as parts of dotted names; also inside functions."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         dotted = []
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
@@ -159,7 +160,7 @@ def _too_long() -> Iterator[str]:
 
 def _too_many_attributes() -> Iterator[str]:
     for module in _modules():
-        for node in _classes(module.tree):
+        for node in _classes(module):
             if len(_attributes(node)) > MOST_ATTRIBUTES:
                 yield f"{module.name}: {node.name} has more than {MOST_ATTRIBUTES} attributes"
 
@@ -219,14 +220,14 @@ def _private_attributes() -> Iterator[str]:
     allowed = {"_asdict", "_fields", "_replace", "_dns_host"}
     allowed |= {"_acquire_restore", "_is_owned", "_release_save"}
     for module in _modules():
-        own = set[str]().union(*map(_class_names, _classes(module.tree)))
+        own = set[str]().union(*map(_class_names, _classes(module)))
         libraries = {
             alias.asname or alias.name
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Import)
             for alias in node.names
         }
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Attribute) and _is_private(node.attr):
                 of = ast.unparse(node.value)
                 is_own = of in ("self", "cls", "super()") or node.attr in own
@@ -242,8 +243,8 @@ def _makes_code() -> Iterator[str]:
 
 def _calls_of(name: str) -> Iterator[str]:
     for module in _modules():
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
+        for node in module.nodes:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name:
                 yield f"{module.name} calls {name}"
 
 

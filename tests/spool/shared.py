@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from unittest import mock
 
-from logplex_handler._spool import owner_locks
+from logplex_handler._spool import owner_locks, transactions
 from tests.logs import logging_to, wait_until
 from tests.servers import TOKEN
 
@@ -25,8 +26,15 @@ def rows(spool, what="*"):
 
 
 def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
-    """Log to a port where nothing listens, and close."""
-    with logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler):
+    """Log to a port where nothing listens, and close.
+
+    Closing waits for the thread that writes to disk, which a busy machine may hold up.
+    """
+    with (
+        mock.patch.object(transactions, "_LAST_PATIENCE", 60.0),
+        mock.patch.object(transactions, "_PATIENCE", 60.0),
+        logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler),
+    ):
         for message in messages:
             logger.info(message, extra={"logplex_stream": stream})
         assert wait_until(until)

@@ -131,7 +131,7 @@ def test_in_a_full_file_a_batch_is_with_its_frame_id_before_it_is_sent(spool, le
             assert isinstance(source, DiskSource)
             assert wait_until(lambda: bool(source._unwritten))
             monkeypatch.setattr("logplex_handler._sender.disk_source.drain", drain)
-            handler.flush(0.3)
+            assert wait_until(lambda: handler.flush(0.3) or seen)
             assert seen[0]
             server.steps[:] = [accept]
             assert handler.flush(100)
