@@ -55,11 +55,12 @@ def texts_of_traceback(error: object, most: float) -> tuple[list[object], int]:
     one, characters = error, -_LINK
     # An exception may come before itself.
     while issubclass(type(one), BaseException) and id(one) not in seen and characters <= most:
-        if _members_of(one):
+        if _Group is not None and issubclass(type(one), _Group):
             return _texts_with_groups(error, most)
         seen.add(id(one))
         texts += _texts_of(one)
-        one = _before(one)
+        before = _cause(one)
+        one = _context(one) if before is None and not _hides_context(one) else before
         characters += _LINK
     return texts, max(0, characters)
 

@@ -31,6 +31,9 @@ _MOST_PARTS = 10
 _LONGEST_REMEMBERED = 64
 # Marks a digest, so that no other id is like it.
 _DIGEST = object()
+# The most streams in use, of about three kilobytes each. Callers may name new ones faster than
+# look-ups end.
+_MAX_IN_USE = 250_000
 # Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
@@ -64,15 +67,16 @@ class Registry:
         self._is_closed = False
         # The streams for records that have none: one for each state in which a stream has ended.
         self._ended: dict[ResolutionState, Stream] = {}
-        # Counts the records that come after `close`.
+        # Counts the records that come after `close`, or for one stream too many.
         self._rejected = Ledger()
-        self._after_close = RejectingIntake(
-            self._rejected,
-            "closed",
-            lambda: context.diagnostics.warn(
-                "closed", "records are logged after close, and dropped (closed)"
-            ),
+        self._after_close = self._rejecting("closed", "records are logged after close, and dropped")
+        self._if_full = self._rejecting(
+            "buffer_full", f"more than {_MAX_IN_USE:,} streams are in use: records are dropped"
         )
+
+    def _rejecting(self, cause: str, message: str) -> Intake:
+        warn = self._context.diagnostics.warn
+        return RejectingIntake(self._rejected, cause, lambda: warn(cause, f"{message} ({cause})"))
 
     def intake(self, stream_id: Hashable) -> Intake:
         """Return the intake of a stream, which is opened if it is not in use."""
@@ -117,6 +121,8 @@ class Registry:
                 retired = self._retired.get(_remembered(stream_id))
                 if retired is not None and _has_just_ended(retired):
                     return self._ended_as(retired.state).intake
+                if len(self._streams) >= _MAX_IN_USE:
+                    return self._if_full
                 stream = self._opened(stream_id, retired)
                 self._streams[stream_id] = stream
                 self._end_retirement(stream_id)

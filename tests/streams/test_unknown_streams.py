@@ -1,8 +1,11 @@
 """Records for unknown or ended streams are dropped, counted and reported."""
 
+import threading
+
 import pytest
 
 from logplex_handler._delivery import scheduler
+from logplex_handler.streams import registry
 from logplex_handler.streams._resolution import ResolutionState
 from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER, _remembered
 from tests.logs import Told, balanced, holds_for, logging_to, wait_until
@@ -58,6 +61,30 @@ def test_an_id_that_is_too_long_is_kept_nowhere(stream):
     assert source.asked == []
 
 
+def test_streams_that_are_named_faster_than_they_are_looked_up_have_a_bound(monkeypatch, capsys):
+    """A caller may name a million while a look-up hangs. Those in use go on."""
+    monkeypatch.setattr(registry, "_MAX_IN_USE", 3)
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def streams(stream):
+        asked.set()
+        assert may_answer.wait(100)
+
+    with logging_to(None, streams=streams) as (logger, handler):
+        try:
+            for number in [*range(5), 0, 1]:
+                logger.info("line", extra=to(number))
+            assert asked.wait(100)
+            assert handler.stats().dropped == {"buffer_full": 2}
+            assert handler.stats().accepted == 7
+        finally:
+            may_answer.set()
+        assert handler.flush()
+        assert handler.stats().dropped == {"buffer_full": 2, "unknown_stream": 5}
+        assert balanced(handler.stats())
+    assert "records are dropped (buffer_full)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "stream_id",
     ["😀" * 1000, b"\xff" * 1000, ("tenant", "😀" * 900), ("a", frozenset({"b", ("c" * 900,)}))],
@@ -68,15 +95,14 @@ def test_of_a_long_id_only_a_digest_is_remembered(stream_id, monkeypatch):
     monkeypatch.setattr(scheduler, "_IDLE", 0.1)
     source = Record({})
     with logging_to(None, streams=source) as (logger, handler):
-        registry = handler._pipeline._registry
+        streams = handler._pipeline._registry
         for _ in range(2):
             logger.info("line", extra=to(stream_id))
-            assert wait_until(lambda: handler._pipeline._registry._retired)
-            assert wait_until(lambda: not registry._streams)
+            assert wait_until(lambda: streams._retired and not streams._streams)
         assert handler.stats(stream=stream_id).dropped == {"unknown_stream": 1}
         assert handler.stats(stream="other" * 100) == handler.stats(stream=b"other" * 100)
         assert handler.stats().dropped == {"unknown_stream": 2}
-        assert len(repr([*registry._retired])) < 400
+        assert len(repr([*streams._retired])) < 400
     assert source.asked == [stream_id]
 
 
