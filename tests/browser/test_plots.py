@@ -334,3 +334,20 @@ def test_streams_are_chosen_beside_the_plots_too(tab, local):
     tab.keyboard.press("Escape")
     tab.keyboard.press("1")
     expect(tab.locator("#search")).to_have_value("stream=globex")
+
+
+def test_measures_of_several_streams_are_compared_in_one_plot(tab, local):
+    """By one percentile; a click leads to the line as before."""
+    for name, slowest in (("acme", 90), ("globex", 70)):
+        local.send(*[f"measure#x={n}ms" for n in (1, 5, slowest)], hostname=name)
+    opened(tab, local)
+    tab.select_option("#percentile", "p99")
+    expect(tab.locator("#plots .card")).to_have_count(1)
+    assert points(tab, "measure#x") == (["acme", "globex"], [("12:00:00", 90, 70)])
+    expect(tab.locator("#plots .kind")).to_have_text("measure, ms: p99 of every second")
+    slider(tab, "measure#x").focus()
+    tab.keyboard.press("End")
+    tab.keyboard.press("Enter")
+    expect(tab.locator('.row[aria-selected="true"]')).to_contain_text(re.compile("x=(90|70)ms"))
+    tab.go_back()
+    expect(tab.locator("#percentile")).to_have_value("p99")

@@ -4,7 +4,7 @@ import { find, offer } from "./dom.js";
 import * as scope from "./scope.js";
 
 // By name in the address; the sources come with the lines, and are offered here already.
-const fields = { range: "#range", source: "#source", metric: "#metric-name", request: "#chosen-request" };
+const fields = { range: "#range", measures: "#percentile", source: "#source", metric: "#metric-name", request: "#chosen-request" };
 const offered = ["source"];
 const initial = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, find(field).value]));
 

@@ -215,7 +215,7 @@ find("#violations").addEventListener("click", () => {
 });
 requests.onOpened((name) => { find("#chosen-request").value = name; remember(name !== ""); });
 find("#only-bad").addEventListener("input", () => requests.draw(true));
-for (const id of ["#range", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
+for (const id of ["#range", "#percentile", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
 
 // Keys, unless the user is typing.

@@ -110,19 +110,17 @@ function colour(label, index) {
   return colourOf(labels.size > COLOURS ? index : labels.get(label));
 }
 
-const term = (key, value) => `${key}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-
 // Shows the lines with this metric in a bucket, and chooses the last one with this value, or the last one.
 function showLines(metric, origin, from, to, wanted) {
-  const terms = [`${metric.kind}#${metric.name}=*`];
-  if (origin.source) terms.push(term("source", origin.source));
-  if (streams.size > 1) terms.push(term("stream", origin.stream));
+  const terms = [scope.keyTerm(`${metric.kind}#${metric.name}`)];
+  if (origin.source) terms.push(scope.pairTerm("source", origin.source));
+  if (streams.size > 1) terms.push(scope.pairTerm("stream", origin.stream));
   const found = [];
   origin.times.forEach((second, index) => {
     if (second >= from && second < to && (wanted === null || origin.values[index] === wanted)) found.push(origin.lines[index]);
   });
   scope.change({ text: terms.join(" "), within: { from: from * 1000, to: to * 1000 }, opens: true });
-  lines.want(found.length ? Math.max(...found) : null);
+  if (found.length) lines.want(found.at(-1));
 }
 
 const choose = (from, to) => scope.change({ within: { from: from * 1000, to: to * 1000 } });
@@ -141,19 +139,19 @@ export function draw(force) {
   const text = find("#metric-name").value.toLowerCase();
   const wanted = [];
   let left = 0;
-  const each = { measure: "percentiles", sample: "last", count: "sum" };
+  const together = find("#percentile").value;
+  const each = { measure: together || "percentiles", sample: "last", count: "sum" };
   const put = (metric, origins, series, suffix, rest) => {
     if (wanted.length >= MOST_PLOTS) { left += 1; return; }
     const points = series[0]?.points ?? new Map();
     const finished = [...points.keys()].filter((start) => !unfinished || start < to || points.size === 1);
     const last = finished.length ? points.get(Math.max(...finished)) : null;
     const sum = metric.kind === "count" ? series.flatMap((one) => [...one.points.values()]).reduce((a, b) => a + b, 0) : null;
-    const shown = sum !== null ? `${withUnit(sum, metric.unit)} in all` : last === null || (series.length > 1 && metric.kind !== "measure") ? "" : (metric.kind === "measure" ? "p99 " : "") + withUnit(last, metric.unit);
+    const shown = sum !== null ? `${withUnit(sum, metric.unit)} in all` : last === null || origins.length > 1 ? "" : (metric.kind === "measure" ? `${together || "p99"} ` : "") + withUnit(last, metric.unit);
     wanted.push([JSON.stringify([metric.kind, metric.name, metric.unit, suffix]), {
       choose,
       pick(index, start, end) {
-        const isMeasure = metric.kind === "measure";
-        showLines(metric, isMeasure ? origins[0] : origins[index], start, end, isMeasure ? series[index].points.get(start) : null);
+        showLines(metric, origins[index] ?? origins[0], start, end, metric.kind === "measure" ? series[index].points.get(start) : null);
       },
       name: `${metric.kind}#${metric.name}${suffix}`, series, kind: metric.kind === "count" ? "bars" : "lines", from, to, step, unfinished, mark: lines.chosenTime(), unit: metric.unit,
       kindName: `${metric.kind}${metric.unit ? `, ${metric.unit}` : ""}: ${each[metric.kind]} of every ${span(step)}`, now: shown, ...rest,
@@ -165,7 +163,7 @@ export function draw(force) {
     const origins = [...metric.origins.values()].filter((one) => (!source || one.source === source) && scope.showsStream(one.stream))
       .sort((a, b) => (labelOf(a) < labelOf(b) ? -1 : 1));
     if (!origins.length) continue;
-    if (metric.kind === "measure") {
+    if (metric.kind === "measure" && !together) {
       // One plot for each origin, because a measure already has three lines.
       for (const origin of origins) {
         const sorted = mapped(gathered(origin, from, to, step), (list) => Float64Array.from(list).sort());
@@ -174,7 +172,8 @@ export function draw(force) {
         put(metric, [origin], series, label ? `@${label}` : "", { title: metric.name + (label ? ` · ${label}` : "") });
       }
     } else {
-      const what = metric.kind === "count" ? (list) => list.reduce((a, b) => a + b, 0) : (list) => list.at(-1);
+      const share = PERCENTILES.find(([name]) => name === together)?.[1];
+      const what = metric.kind === "measure" ? (list) => percentile(Float64Array.from(list).sort(), share) : metric.kind === "count" ? (list) => list.reduce((a, b) => a + b, 0) : (list) => list.at(-1);
       // More than there are colours could not be told apart: those with most values remain.
       const drawn = new Set([...origins].sort((a, b) => b.values.length - a.values.length).slice(0, COLOURS));
       const these = origins.filter((one) => drawn.has(one));

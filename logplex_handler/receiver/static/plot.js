@@ -19,7 +19,8 @@ export const withUnit = (value, unit) => exact.format(value) + (unit ? ` ${visib
 const large = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 export const bytes = (value) => value >= 1e6 ? large.format(value / 1e6) + " MB" : value >= 1e3 ? large.format(value / 1e3) + " kB" : value + " B";
 export const clock = (second, long) => clockTime(second * 1000).slice(0, long ? 8 : 5);
-export const span = (seconds) => seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+const SPANS = { 1: "second", 60: "minute", 3600: "hour" };
+export const span = (seconds) => SPANS[seconds] ?? (seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`);
 
 // The seconds of a bucket. They depend on the span of time alone, so that a number keeps its meaning while lines come.
 export function bucket(seconds) {

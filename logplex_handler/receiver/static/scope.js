@@ -21,9 +21,14 @@ export function change({ text = query.text, within = span, opens = false }) {
   for (const call of listeners) call(opens);
 }
 
+const isKey = (key) => /^[^ \t"=<>/:@-][^ \t"=<>/:@]*$/.test(key);
+
+// The term for lines that have a pair with this key; where a query cannot name the key, its text is sought.
+export const keyTerm = (key) => (isKey(key) ? `${key}=*` : quote(`${key}=`));
+
 // The term for a pair; where a query cannot name the key, the text of both is sought.
 export function pairTerm(key, value, excludes = false) {
-  const term = /^[^ \t"=<>/:@-][^ \t"=<>/:@]*$/.test(key) ? `${key}=${quote(value)}` : quote(`${key}=${value}`);
+  const term = isKey(key) ? `${key}=${quote(value)}` : quote(`${key}=${value}`);
   return (excludes ? "-" : "") + term;
 }
 
