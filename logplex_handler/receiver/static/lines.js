@@ -16,6 +16,10 @@ export const processes = new Map();
 let asCustomer = false;
 export const isAsCustomer = () => asCustomer;
 
+// Called with a long line whose packets are not known; what sets its `y` calls `refilter` afterwards.
+let onLong = () => {};
+export function onLongLine(call) { onLong = call; }
+
 export const kept = () => all;
 export const matches = () => matching;
 export const shown = () => inSpan;
@@ -61,7 +65,7 @@ function put(line, span) {
 // The packets of a line as lines; they have the line's number, and numbers between it and the next.
 function packetsOf(line) {
   if (line.h) return [];
-  if (!line.y) return [line];
+  if (!line.y) { if (line.k) onLong(line); return [line]; }
   return line.y.map((text, index) => ({ ...line, x: text, l: undefined, i: line.i + index / line.y.length }));
 }
 

@@ -8,6 +8,7 @@ import * as events from "./events.js";
 import * as lines from "./lines.js";
 import * as list from "./list.js";
 import * as metrics from "./metrics.js";
+import { onPackets } from "./packets.js";
 import * as requests from "./requests.js";
 import { say, unsay } from "./notices.js";
 import { asText, copy } from "./saving.js";
@@ -167,6 +168,8 @@ function restore() {
   restoring = false;
 }
 addEventListener("popstate", restore);
+
+onPackets(() => { lines.refilter(); list.renew(); });
 
 // What is looked at.
 scope.onChange((opens) => {
