@@ -16,7 +16,7 @@ RUN = """async (cases) => {
         if (!line) return parsed.error !== null;
         return parsed.error ?? parsed.test({
             x: line.text, s: line.stream ?? "shop", p: line.process ?? "web.1",
-            v: line.severity ?? 6, w: line.violations,
+            v: line.severity ?? 6, w: line.violations ?? 0, l: line.text.toLowerCase(),
         });
     });
 }"""

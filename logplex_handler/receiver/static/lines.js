@@ -4,6 +4,28 @@ import * as scope from "./scope.js";
 
 const KEPT = 200_000;
 
+// All lines have the same fields, which makes the query fast.
+class Line {
+  constructor(item, run, serial) {
+    this.n = item.n; // the receiver's number, which begins anew with each run
+    this.run = run;
+    this.i = serial; // unique on this page
+    this.at = Date.parse(item.t); // NaN if it cannot be read
+    this.t = item.t;
+    this.s = item.s;
+    this.a = item.a;
+    this.p = item.p;
+    this.v = item.v;
+    this.x = item.x;
+    this.l = item.x.toLowerCase();
+    this.w = item.w ?? 0;
+    this.h = item.h ?? 0;
+    this.k = item.k ?? 0;
+    this.m = item.m;
+    this.y = undefined; // the packets of a long line, once they are known
+  }
+}
+
 let all = [];
 let matching = []; // pass the query
 let inSpan = matching; // of these, those in the span; the same array if there is no span
@@ -27,14 +49,12 @@ export const shown = () => inSpan;
 const within = (line, span) => span === null || (line.at >= span.from && line.at < span.to);
 
 // Takes new lines of a run of the receiver; returns whether older ones were let go.
-export function add(lines, run) {
+export function add(items, run) {
   const { test } = scope.current();
   const span = scope.spanned();
-  for (const line of lines) {
+  for (const item of items) {
     serial += 1;
-    line.i = serial; // unique on this page, while `n` begins anew with each run
-    line.run = run;
-    line.at = Date.parse(line.t);
+    const line = new Line(item, run, serial);
     keep(line);
     if (test(line)) put(line, span);
   }
@@ -48,7 +68,7 @@ export function add(lines, run) {
 
 function keep(line) {
   counts.total += 1;
-  counts.violations += line.w ?? 0;
+  counts.violations += line.w;
   for (const [kind, name, value] of line.m ?? []) if (kind === "count" && name === "logplex_handler.dropped") counts.bySender += value;
   streams.set(line.s, (streams.get(line.s) ?? 0) + 1);
   processes.set(line.p, (processes.get(line.p) ?? 0) + 1);
@@ -66,7 +86,7 @@ function put(line, span) {
 function packetsOf(line) {
   if (line.h) return [];
   if (!line.y) { if (line.k) onLong(line); return [line]; }
-  return line.y.map((text, index) => ({ ...line, x: text, l: undefined, i: line.i + index / line.y.length }));
+  return line.y.map((text, index) => ({ ...line, x: text, l: text.toLowerCase(), i: line.i + index / line.y.length }));
 }
 
 export function refilter() {

@@ -34,7 +34,7 @@ events.on({
       say("kept", `The page keeps the last lines only: ${counted(lines.counts.letGo, "older one")} are not here any more.`);
       list.renew();
     }
-    const line = linked && found.find(({ n }) => `${run}:${n}` === linked);
+    const line = linked && lines.kept().findLast((one) => `${run}:${one.n}` === linked);
     if (line) { linked = null; list.choose(line, { opens: true, centre: true }); }
     drawLines();
   },

@@ -29,7 +29,7 @@ function unquoted(quoted) {
     code ? String.fromCharCode(parseInt(code, 16)) : { n: "\n", r: "\r", t: "\t" }[one] ?? one);
 }
 
-// A query: `test(line)`, `marker` (finds in a text what was asked for, or null), `error` (a text, or null).
+// A query: `test(line)` of a line with the lower-case text as `l`, `marker` (finds in a text what was asked for, or null), `error` (a text, or null).
 export function parse(text) {
   const terms = [...termsOf(text)];
   const tests = [];
@@ -64,7 +64,7 @@ function* termsOf(text) {
   }
 }
 
-const ends = (text, at) => at >= text.length || " \t".includes(text[at]);
+const ends = (text, at) => at >= text.length || isSpace(text[at]);
 const wordEnd = (text, at) => { while (!ends(text, at)) at += 1; return at; };
 const wordAt = (text, at) => ({ word: text.slice(at, wordEnd(text, at)), end: wordEnd(text, at) });
 
@@ -118,7 +118,7 @@ function pairAt(text, at) {
   }
 }
 
-const low = (line) => (line.l ??= line.x.toLowerCase());
+const low = (line) => line.l;
 const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
 // Whether one of the values is the lower-case text as a whole.
@@ -129,6 +129,7 @@ function matcher(values) {
     if (exact || !text.includes("*")) whole.add(text);
     else patterns.push(new RegExp(`^${text.split("*").map(escaped).join("[^]*")}$`));
   }
+  if (!patterns.length && whole.size === 1) { const [only] = whole; return (text) => text === only; }
   return (text) => whole.has(text) || patterns.some((pattern) => pattern.test(text));
 }
 
@@ -144,8 +145,15 @@ function tester(term) {
   if (term.key === "level") return levelTester(term);
   const matches = valueTester(term);
   const field = FIELDS[term.key];
-  return field ? (line) => matches(field(line).toLowerCase()) : (line) => hasPair(line, term.key, matches);
+  if (field) return (line) => matches(field(line).toLowerCase());
+  const { key } = term;
+  // Most lines have not even the beginning of the pair.
+  const start = term.values?.length === 1 && !term.values[0].text.startsWith('"') ? beginning(term.values[0]) : "";
+  const [bare, quoted] = [`${key}=${start}`, `${key}="`];
+  return (line) => (low(line).includes(bare) || low(line).includes(quoted)) && hasPair(line, key, matches);
 }
+
+const beginning = ({ text, exact }) => (exact ? text : text.split("*")[0]);
 
 function valueTester({ sign, bound, values }) {
   if (sign === "=") return matcher(values);
@@ -172,20 +180,42 @@ function levelTester({ sign, bound, values }) {
 
 const isLevel = ({ text }) => Object.hasOwn(LEVELS, text);
 
-// Looks first where the key stands, and cuts the whole text only if that could be inside quotes.
+const isSpace = (character) => character === " " || character === "\t";
+
+// Looks where the key stands instead of cutting the text into pairs, because there may be a hundred thousand texts.
 function hasPair(line, key, matches) {
   const text = low(line);
   const needle = key + "=";
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
-    if (at > 0 && text[at - 1] !== " " && text[at - 1] !== "\t") continue;
+    if ((at > 0 && !isSpace(text[at - 1])) || isQuoted(text, at)) continue;
     const start = at + needle.length;
-    // Quoted values are rare, and escapes in them depend on case.
-    const sure = text[start] !== '"' && text.lastIndexOf('"', at) < 0;
-    if (sure) { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
-    for (const [name, value] of pairsOf(line.x)) {
-      if (name.toLowerCase() === key && matches(value.toLowerCase())) return true;
-    }
-    return false;
+    if (text[start] !== '"') { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
+    const value = text.slice(start, closing(text, start) + 1);
+    // In lower case, an escape could mean something else.
+    const exact = value.includes("\\") && text.length === line.x.length ? line.x.slice(start, start + value.length) : value;
+    if (matches(unquoted(exact).toLowerCase())) return true;
+  }
+  return false;
+}
+
+// Where the quote that opens here is closed, or the end of the text.
+function closing(text, open) {
+  for (let at = text.indexOf('"', open + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text[at - 1 - escapes] === "\\") escapes += 1;
+    if (escapes % 2 === 0) return at;
+  }
+  return text.length;
+}
+
+// Whether this place is inside quotes, as the tokens of `pairsOf` have them.
+function isQuoted(text, place) {
+  for (let at = text.indexOf('"'); at >= 0 && at < place;) {
+    const token = at === 0 ? 0 : Math.max(text.lastIndexOf(" ", at - 1), text.lastIndexOf("\t", at - 1)) + 1;
+    const opens = token === at || (at - 1 > token && text.indexOf("=", token) === at - 1);
+    const end = opens ? closing(text, at) : at;
+    if (end >= place) return opens;
+    at = text.indexOf('"', wordEnd(text, end));
   }
   return false;
 }

@@ -27,8 +27,8 @@ export function rowOf(line, { marker, asCustomer }) {
     element.append(prefix, text);
     return element;
   }
-  const stream = make("span", { class: "stream", textContent: visible(line.s), title: visible(line.s) });
-  const name = make("span", { class: "name", textContent: visible(process(line)), title: visible(process(line)) });
+  const stream = make("span", { class: "stream", textContent: visible(line.s) });
+  const name = make("span", { class: "name", textContent: visible(process(line)) });
   colour(stream, "stream", line.s);
   colour(name, "process", line.p);
   element.append(make("span", { class: "time", textContent: timeOf(line), title: visible(line.t) }), stream, name, text);
