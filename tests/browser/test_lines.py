@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from logplex_handler.receiver.page import Page
-from tests.browser.rows import ROWS, opened, texts
+from tests.browser.rows import ROWS, opened
 from tests.receiver.page import body, shown
 
 
@@ -157,7 +157,9 @@ def test_what_was_missed_and_what_senders_dropped_is_said(tab):
             numbered(local, first, 1)
         local.send("level=warning logger=logplex_handler count#logplex_handler.dropped=17")
         opened(tab, local)
-        expect(tab.locator("[data-notice=missed]")).to_contain_text(re.compile(r"\d+ older items"))
+        expect(tab.locator("[data-notice=missed]")).to_contain_text(
+            re.compile(r"keeps only the latest: \d+ lines and \d+ requests")
+        )
         dropped = tab.locator("#dropped")
         expect(dropped).to_have_text("17 dropped")
         dropped.click()
@@ -167,22 +169,27 @@ def test_what_was_missed_and_what_senders_dropped_is_said(tab):
 
 
 def test_clearing_can_be_undone(tab, local):
-    """By its notice or a key; lines that came since follow those from before."""
+    """By its notice or a key, also after a reload; lines that came since stand behind."""
     numbered(local, 0, 3)
     opened(tab, local)
     expect(tab.locator(ROWS)).to_have_count(3)
     tab.keyboard.press("c")
     expect(tab.locator(ROWS)).to_have_count(0)
+    expect(tab.locator("[data-notice=aside]")).to_contain_text("3 lines cleared")
     expect(tab.locator("#count-lines")).to_have_text("0")
     numbered(local, 3, 1)
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=line n=3"])
     tab.keyboard.press("u")
-    expect(tab.locator(ROWS)).to_have_count(4)
-    assert texts(tab) == [f"msg=line n={number}" for number in range(4)]
+    everything = [f"msg=line n={number}" for number in range(4)]
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(everything)
     expect(tab.locator("#count-lines")).to_have_text("4")
-    tab.keyboard.press("c")
+    expect(tab.locator("[data-notice=aside]")).to_have_count(0)
+    tab.locator("#options-button").click()
+    tab.get_by_role("button", name="Clear the lines").click()
+    tab.keyboard.press("Escape")
+    expect(tab.locator(ROWS)).to_have_count(0)
     tab.get_by_role("button", name="Undo").click()
-    expect(tab.locator(ROWS)).to_have_count(4)
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(everything)
 
 
 def test_a_pause_counts_what_waits(tab, local):

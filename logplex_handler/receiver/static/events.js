@@ -9,11 +9,13 @@ const status = find("#status");
 let run = null;
 let waiting = null; // what came since the page was paused, or null
 let letGo = 0; // of those that wait
-let missed = 0;
-const calls = { items: () => {}, restart: () => {}, forget: () => {} };
+const missed = { lines: 0, requests: 0 };
+let backlog = null; // messages to be taken yet, while the last lines are shown already; or null
+const calls = { items: () => {}, restart: () => {}, forget: () => {}, preview: () => {}, loaded: () => {} };
 
 export const currentRun = () => run;
-// `items(items, run)` for new items; `restart()` if the receiver was started again; `forget()` if items were cleared.
+// `items(items, run)` for new items; `restart()` if the receiver was started again; `forget(canUndo)` if items were
+// cleared or brought back; `preview(items, run)` for the last items, which come again; `loaded()` when they have come.
 export function on(given) { Object.assign(calls, given); }
 
 export function connect() {
@@ -26,25 +28,76 @@ export function connect() {
     status.className = "status lost";
   });
   source.addEventListener("run", (event) => {
-    const data = JSON.parse(event.data);
-    const now = data.run ?? data;
+    const { run: now } = JSON.parse(event.data);
     // A restarted receiver numbers its items from the start.
-    if (run !== null && run !== now) { release(); calls.restart(); }
+    if (run !== null && run !== now) { drop(); release(); calls.restart(); }
     run = now;
   });
-  source.addEventListener("mark", (event) => { if (JSON.parse(event.data).forget) calls.forget(); });
-  source.addEventListener("message", (event) => {
-    const data = JSON.parse(event.data);
-    tellMissed(data.missed?.lines ?? data.missed);
-    if (waiting === null) calls.items(data.items, run);
-    else hold(data.items);
+  source.addEventListener("mark", (event) => {
+    const { forget, undo } = JSON.parse(event.data);
+    if (!forget) return;
+    drop();
+    if (waiting) waiting = [];
+    calls.forget(undo);
+    drawPause();
   });
+  source.addEventListener("recent", (event) => {
+    backlog = [];
+    calls.preview(JSON.parse(event.data).items, run);
+    load();
+  });
+  source.addEventListener("message", (event) => { if (backlog) backlog.push(event.data); else take(event.data); });
 }
 
-function tellMissed(count) {
-  if (!count) return;
-  missed += count;
-  say("missed", `${counted(missed, "older item")} came before this page could show them, and the receiver no longer keeps them.`);
+function take(data) {
+  const { missed: lost, behind, items } = JSON.parse(data);
+  tellMissed(lost.lines, lost.requests);
+  if (waiting === null || backlog) calls.items(items, run);
+  else hold(items);
+  if (!behind) endLoading();
+}
+
+// A frame, also while the page is in the background, where there are none.
+const frame = () => new Promise((resolve) => { requestAnimationFrame(resolve); setTimeout(resolve, 100); });
+
+// Between what is much to take, the page is drawn and can be used.
+async function load() {
+  const mine = backlog;
+  await frame();
+  while (backlog === mine) {
+    await frame();
+    if (backlog === mine && mine.length) take(mine.shift());
+  }
+  // What came with the last of it.
+  for (const data of mine) take(data);
+}
+
+// What is still to be taken is not wanted any more.
+function drop() {
+  if (backlog) backlog.length = 0;
+  endLoading();
+}
+
+function endLoading() {
+  if (backlog) calls.loaded();
+  backlog = null;
+}
+
+// Clears the lines and the requests of the receiver, or brings them back; a mark tells all pages.
+export async function clear() { await change("/api/lines", "DELETE"); }
+export async function undo() { await change("/api/undo", "POST"); }
+
+async function change(path, method) {
+  const answer = await fetch(path, { method }).catch(() => null);
+  if (!answer?.ok) say("aside", "The receiver does not answer, so nothing has changed.");
+}
+
+function tellMissed(lines, requests) {
+  if (!lines && !requests) return;
+  missed.lines += lines;
+  missed.requests += requests;
+  const parts = Object.entries(missed).filter(([, count]) => count).map(([noun, count]) => counted(count, noun.slice(0, -1)));
+  say("missed", `The receiver keeps only the latest: ${parts.join(" and ")} came before this page could show them.`);
 }
 
 function hold(items) {

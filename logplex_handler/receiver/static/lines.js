@@ -10,7 +10,7 @@ class Line {
     this.n = item.n; // the receiver's number, which begins anew with each run
     this.run = run;
     this.i = serial; // unique on this page
-    this.at = Date.parse(item.t); // NaN if it cannot be read
+    this.at = momentOf(item.t);
     this.t = item.t;
     this.s = item.s;
     this.a = item.a;
@@ -26,9 +26,22 @@ class Line {
   }
 }
 
+// A time in milliseconds since 1970, or NaN if it cannot be read. Most lines are of the same minute as the one before.
+let minute = { text: "", start: NaN };
+function momentOf(text) {
+  if (text.length === 32 && text.endsWith("+00:00")) {
+    if (!text.startsWith(minute.text) || !minute.text) minute = { text: text.slice(0, 17), start: Date.parse(text.slice(0, 17) + "00Z") };
+    const seconds = Number(text.slice(17, 26));
+    if (seconds >= 0 && seconds < 60) return minute.start + Math.floor(seconds * 1_000);
+  }
+  return Date.parse(text);
+}
+
 let all = [];
 let matching = []; // pass the query
 let inSpan = matching; // of these, those in the span; the same array if there is no span
+let previewed = []; // the last lines, shown until all before them have come
+let preview = null; // of these, those that pass
 let serial = 0;
 export const counts = { total: 0, violations: 0, bySender: 0, letGo: 0 };
 export const streams = new Map(); // by name: how many lines
@@ -44,7 +57,7 @@ export function onLongLine(call) { onLong = call; }
 
 export const kept = () => all;
 export const matches = () => matching;
-export const shown = () => inSpan;
+export const shown = () => preview ?? inSpan;
 
 const within = (line, span) => span === null || (line.at >= span.from && line.at < span.to);
 
@@ -90,12 +103,27 @@ function packetsOf(line) {
 }
 
 export function refilter() {
+  if (preview) filterPreview();
   const { test } = scope.current();
   const span = scope.spanned();
   matching = [];
   inSpan = span === null ? matching : [];
   if (asCustomer || span !== null) for (const line of all) { if (test(line)) put(line, span); }
   else for (const line of all) { if (test(line)) matching.push(line); }
+}
+
+// Shows these lines, with small numbers of their own, until `endPreview`.
+export function startPreview(items, run) {
+  previewed = items.map((item, index) => new Line(item, run, index - items.length));
+  filterPreview();
+}
+
+export function endPreview() { previewed = []; preview = null; }
+
+function filterPreview() {
+  const { test } = scope.current();
+  const span = scope.spanned();
+  preview = previewed.filter((line) => test(line) && within(line, span));
 }
 
 export function viewAsCustomer(wanted) { asCustomer = wanted; refilter(); }
@@ -125,13 +153,14 @@ function forget() {
 // The index of the line with this serial number, or of the next one after it.
 export function indexOf(serialNumber) {
   let low = 0;
-  for (let high = inSpan.length; low < high;) {
+  const found = shown();
+  for (let high = found.length; low < high;) {
     const middle = (low + high) >> 1;
-    if (inSpan[middle].i < serialNumber) low = middle + 1; else high = middle;
+    if (found[middle].i < serialNumber) low = middle + 1; else high = middle;
   }
   return low;
 }
 
-export const isShown = (line) => inSpan[indexOf(line.i)]?.i === line.i;
+export const isShown = (line) => shown()[indexOf(line.i)]?.i === line.i;
 // Errors and lines with violations are what one jumps to.
 export const isTrouble = (line) => line.v <= 3 || line.w > 0;

@@ -48,7 +48,11 @@ export function renew({ centre = false } = {}) {
   heights.forget();
   stale = true;
   measure();
-  if (anchor) list.scrollTop = heights.top(lines.indexOf(anchor.serial)) - anchor.offset;
+  if (anchor) {
+    const index = lines.indexOf(anchor.serial);
+    list.scrollTop = heights.top(index) - anchor.offset;
+    if (anchor.serial === chosen?.i) reveal(index);
+  }
   draw();
 }
 
@@ -88,7 +92,7 @@ function columnsOfText() {
   return Math.floor(text.clientWidth / (probe.getBoundingClientRect().width / 100));
 }
 
-function drawNow() {
+export function drawNow() {
   const shown = lines.shown();
   measure();
   if (following) list.scrollTop = heights.total();
@@ -96,7 +100,7 @@ function drawNow() {
   const first = Math.max(0, heights.at(top) - SPARE);
   const last = Math.min(shown.length, heights.at(top + list.clientHeight) + 1 + SPARE);
   drawRows(shown, first, last);
-  find("#empty").hidden = lines.counts.total > 0;
+  find("#empty").hidden = lines.counts.total > 0 || shown.length > 0;
   find("#no-match").hidden = lines.counts.total === 0 || shown.length > 0;
   find("#hidden-lines").textContent = counted(lines.kept().length, "line");
   const isFiltered = scope.current().text !== "" || scope.spanned() !== null;

@@ -41,26 +41,50 @@ events.on({
   restart() {
     const count = lines.kept().length;
     if (count) setAside(`The receiver was started again. ${counted(count, "line")} of the run before ${count === 1 ? "is" : "are"} set aside${
-      scope.current().text ? ", and the query still holds" : ""}.`, "Show them");
+      scope.current().text ? ", and the query still holds" : ""}.`);
     metrics.clear();
     requests.clear();
     redraw(true);
   },
-  forget: () => { lines.setAside(); renewLines(); },
+  forget(canUndo) {
+    const count = lines.counts.total;
+    lines.setAside();
+    metrics.clear();
+    requests.clear();
+    // What was brought back comes again.
+    undo = () => {};
+    unsay("aside");
+    if (canUndo) {
+      undo = events.undo;
+      say("aside", count ? `${counted(count, "line")} cleared.` : "Cleared.", [["Undo (u)", () => undo()]]);
+    }
+    renewLines();
+    redraw(true);
+  },
+  preview(items, run) {
+    lines.startPreview(items.filter((item) => !item.q), run);
+    find("#status").textContent = "loading";
+    list.setColumns();
+    list.drawNow();
+  },
+  loaded() {
+    const before = list.chosenLine();
+    lines.endPreview();
+    find("#status").textContent = "live";
+    list.renew();
+    if (before) list.choose(lines.kept().find(({ n, run }) => n === before.n && run === before.run), { centre: true });
+  },
 });
 
-// Lines that are no longer shown can be brought back.
-function setAside(text, action) {
+// What brings lines back.
+let undo = () => {};
+
+// Lines of a receiver that is gone are no longer shown, but can be brought back.
+function setAside(text) {
   const bringBack = lines.setAside();
   undo = () => { unsay("aside"); undo = () => {}; bringBack(); renewLines(); };
-  say("aside", text, [[action, () => undo()]]);
+  say("aside", text, [["Show them", () => undo()]]);
   renewLines();
-}
-
-let undo = () => {};
-function clear() {
-  const count = lines.kept().length;
-  if (count) setAside(`${counted(count, "line")} cleared.`, "Undo (u)");
 }
 
 function renewLines() {
@@ -205,7 +229,7 @@ detail.onPlotWanted((line) => {
 detail.onClosed(() => { list.letGo(); find("#list").focus(); });
 
 find("#follow").addEventListener("click", () => list.follow(!list.isFollowing()));
-find("#clear").addEventListener("click", clear);
+find("#clear").addEventListener("click", events.clear);
 find("#pause").addEventListener("click", events.togglePause);
 find("#dropped").addEventListener("click", () => scope.change({ text: "count#logplex_handler.dropped=*", within: null, opens: true }));
 // First those in lines; a second click shows those of requests.
@@ -226,7 +250,7 @@ const keys = {
   "/": () => { open(tabs[0], false); find("#search").focus(); find("#search").select(); },
   f: () => list.follow(!list.isFollowing()),
   p: events.togglePause,
-  c: clear,
+  c: events.clear,
   u: () => undo(),
   n: () => list.toTrouble(1),
   N: () => list.toTrouble(-1),

@@ -64,7 +64,9 @@ function* termsOf(text) {
   }
 }
 
-const ends = (text, at) => at >= text.length || isSpace(text[at]);
+const [SPACE, TAB, BACKSLASH, EQUALS] = [32, 9, 92, 61];
+const isSpace = (text, at) => { const code = text.charCodeAt(at); return code === SPACE || code === TAB; };
+const ends = (text, at) => at >= text.length || isSpace(text, at);
 const wordEnd = (text, at) => { while (!ends(text, at)) at += 1; return at; };
 const wordAt = (text, at) => ({ word: text.slice(at, wordEnd(text, at)), end: wordEnd(text, at) });
 
@@ -121,15 +123,19 @@ function pairAt(text, at) {
 const low = (line) => line.l;
 const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
+const startsWith = (start) => (text) => text.startsWith(start);
+
 // Whether one of the values is the lower-case text as a whole.
 function matcher(values) {
   const whole = new Set();
   const patterns = [];
   for (const { text, exact } of values) {
     if (exact || !text.includes("*")) whole.add(text);
+    else if (text.indexOf("*") === text.length - 1) patterns.push({ test: startsWith(text.slice(0, -1)) });
     else patterns.push(new RegExp(`^${text.split("*").map(escaped).join("[^]*")}$`));
   }
   if (!patterns.length && whole.size === 1) { const [only] = whole; return (text) => text === only; }
+  if (!whole.size && patterns.length === 1) { const [only] = patterns; return (text) => only.test(text); }
   return (text) => whole.has(text) || patterns.some((pattern) => pattern.test(text));
 }
 
@@ -159,10 +165,9 @@ function valueTester({ sign, bound, values }) {
   if (sign === "=") return matcher(values);
   const compare = COMPARE[sign];
   const [, number, unit] = NUMBER.exec(bound);
-  return (text) => {
-    const found = NUMBER.exec(text);
-    return found !== null && (!unit || found[2] === unit.toLowerCase()) && compare(Number(found[1]), Number(number));
-  };
+  const isRight = (text) => !unit || NUMBER.exec(text)[2] === unit.toLowerCase();
+  // What a number begins with is its value; whether all of it is a number is asked only if that passes.
+  return (text) => compare(parseFloat(text), Number(number)) && NUMBER.test(text) && isRight(text);
 }
 
 function levelTester({ sign, bound, values }) {
@@ -180,14 +185,12 @@ function levelTester({ sign, bound, values }) {
 
 const isLevel = ({ text }) => Object.hasOwn(LEVELS, text);
 
-const isSpace = (character) => character === " " || character === "\t";
-
 // Looks where the key stands instead of cutting the text into pairs, because there may be a hundred thousand texts.
 function hasPair(line, key, matches) {
   const text = low(line);
   const needle = key + "=";
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
-    if ((at > 0 && !isSpace(text[at - 1])) || isQuoted(text, at)) continue;
+    if ((at > 0 && !isSpace(text, at - 1)) || isQuoted(text, at)) continue;
     const start = at + needle.length;
     if (text[start] !== '"') { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
     const value = text.slice(start, closing(text, start) + 1);
@@ -202,7 +205,7 @@ function hasPair(line, key, matches) {
 function closing(text, open) {
   for (let at = text.indexOf('"', open + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let escapes = 0;
-    while (text[at - 1 - escapes] === "\\") escapes += 1;
+    while (text.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes += 1;
     if (escapes % 2 === 0) return at;
   }
   return text.length;
@@ -211,8 +214,9 @@ function closing(text, open) {
 // Whether this place is inside quotes, as the tokens of `pairsOf` have them.
 function isQuoted(text, place) {
   for (let at = text.indexOf('"'); at >= 0 && at < place;) {
-    const token = at === 0 ? 0 : Math.max(text.lastIndexOf(" ", at - 1), text.lastIndexOf("\t", at - 1)) + 1;
-    const opens = token === at || (at - 1 > token && text.indexOf("=", token) === at - 1);
+    let token = at;
+    while (token > 0 && !isSpace(text, token - 1)) token -= 1;
+    const opens = token === at || (text.charCodeAt(at - 1) === EQUALS && at - 1 > token && text.indexOf("=", token) === at - 1);
     const end = opens ? closing(text, at) : at;
     if (end >= place) return opens;
     at = text.indexOf('"', wordEnd(text, end));

@@ -66,7 +66,6 @@ const sum = ({ usual, warnings, errors }) => usual + warnings + errors;
 
 function drawNow() {
   drawnAt = performance.now();
-  find("#time").hidden = lines.counts.total === 0;
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width) return;
   const all = lines.matches();
