@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -200,13 +200,12 @@ class Store:
             end = batches[-1].end if batches else start
             return News(batches, start, end, self._end.number - end.number)
 
-    def last(self, most: int) -> list[Batch]:
-        """Return the last batches after the mark, with `most` items at most."""
+    def last(self, least: int) -> list[Batch]:
+        """Return the last batches after the mark, with `least` items or more if there are any."""
         with self._lock:
-            start = max(self._mark.number, self._end.number - most)
-            return self._batches[
-                bisect_left(self._batches, start, key=lambda batch: batch.start.number) :
-            ]
+            start = max(self._mark.number, self._end.number - least)
+            after = bisect_right(self._batches, start, key=lambda batch: batch.start.number)
+            return self._batches[max(0, after - 1) :]
 
     def kept(self, after: int = -1) -> list[Batch]:
         """Return the batches that pages may show, from the first with a number above `after`."""
