@@ -32,7 +32,7 @@ def test_streams_have_colours_of_their_own_and_are_chosen_together(tab, local):
     menu = tab.locator("#streams-menu")
     menu.get_by_role("checkbox").nth(3).click()
     expect(tab.locator("#search")).to_have_value("-stream=shop03")
-    expect(tab.locator("#streams-shown")).to_have_text("13 of 14")
+    expect(tab.locator("#streams-button")).to_have_text("Streams 13 of 14")
     menu.get_by_role("button", name="Only lines of shop05").click()
     menu.get_by_role("checkbox").nth(7).click()
     expect(tab.locator("#search")).to_have_value("stream=shop05,shop07")
@@ -281,14 +281,18 @@ def test_the_time_bar_jumps_and_keeps_to_a_span(tab, local):
     bar = tab.locator("#timebar")
     expect(bar).to_have_attribute("aria-label", re.compile("^300 lines from 12:00:00"))
     box = bar.bounding_box()
-    # A column takes five pixels and half a second; the times are those of its label.
-    bar.click(position={"x": 5 * 40 + 2, "y": 20})
+
+    def at(second):
+        # Columns of half a second fill the width, the last one from 12:01:39.
+        return box["width"] * second / 99.5
+
+    bar.click(position={"x": at(20.2), "y": 20})
     chosen = tab.locator('.row[aria-selected="true"]')
     expect(chosen.locator(".time")).to_have_text("12:00:20.000")
     expect(chosen).to_be_in_viewport()
-    tab.mouse.move(box["x"] + 5 * 20 + 2, box["y"] + 20)
+    tab.mouse.move(box["x"] + at(10.2), box["y"] + 20)
     tab.mouse.down()
-    tab.mouse.move(box["x"] + 5 * 23 + 2, box["y"] + 20, steps=3)
+    tab.mouse.move(box["x"] + at(11.8), box["y"] + 20, steps=3)
     tab.mouse.up()
     expect(tab.locator("#match-count")).to_have_text("6 of 300")
     assert "from=2026-11-21T12%3A00%3A10" in tab.url
@@ -313,6 +317,8 @@ def test_keys_lead_from_one_problem_to_the_next(tab, local):
         tab.keyboard.press(key)
         expect(chosen).to_have_text(text)
         expect(chosen).to_be_in_viewport()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#detail")).to_contain_text("msg=failed")
 
 
 def test_times_are_those_of_the_readers_zone_if_he_likes(chromium, local):
