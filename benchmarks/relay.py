@@ -2,7 +2,7 @@
 
     python benchmarks/relay.py --rounds 7
 
-Starts a redis-server of its own. Prints, for chunks of 1, 10 and 500 frames, the CPU of the process
+Starts a redis-server of its own. Prints, for chunks of 1 to 500 frames, the CPU of the process
 that pushes them beside that of redis-py's bare pipeline, which appends the same bytes to the same
 lists; the CPU of a shipper that takes and settles them; what an idle shipper uses of a core; and
 the memory of the engine with one line waiting in each of many streams. With `--fleet`, it measures
@@ -75,7 +75,7 @@ def main() -> str | None:
                 lines=options.lines,
             )
             return None
-        for frames in (1, 10, 500):
+        for frames in (1, 10, 100, 500):
             _compare(client, port, frames, options.rounds, options.calls)
         _idle(client, port)
         _memory(client, port, options.streams)

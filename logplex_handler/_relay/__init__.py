@@ -22,6 +22,7 @@ The way of a chunk:
 - `ownership`: which shards a shipper should own.
 - `redis_engine`: the engine on Redis or Valkey, whose steps are the scripts of `scripts`.
 - `pushing`, `reading`: the arguments of scripts, and their answers.
-- `routing`, `server`, `address`: which server has a shard, and the connection to it.
+- `routing`, `server`, `address`: which server has a shard, and the connection to it; `packing`
+  makes the bytes of commands.
 - `inspection`: whether a server can be used, and what its operator should know.
 """

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from logplex_handler._process import forks
 from logplex_handler._relay.address import Address
+from logplex_handler._relay.packing import LONG, Packer
 from logplex_handler._relay.scripts import scripts
 from logplex_handler._relay.values import EngineAway
 from logplex_handler.errors import ConfigurationError
@@ -21,6 +22,7 @@ from logplex_handler.errors import ConfigurationError
 try:
     import redis
     from redis.backoff import NoBackoff
+    from redis.connection import HiredisRespSerializer, PythonRespSerializer
     from redis.exceptions import (
         AskError,
         AuthenticationError,
@@ -33,6 +35,7 @@ try:
         ResponseError,
     )
     from redis.retry import Retry
+    from redis.utils import HIREDIS_AVAILABLE
 except ImportError:  # pragma: no cover  # said by name when a relay is configured
     redis = None  # type: ignore[assignment]
 else:
@@ -169,7 +172,7 @@ class Server:
                 raise self._failure(error) from None
 
     def _new_client(self) -> Any:
-        return redis.Redis(
+        client = redis.Redis(
             **self._address.options,
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
@@ -180,6 +183,11 @@ class Server:
             client_name="logplex-handler",
             protocol=2,
         )
+        if HIREDIS_AVAILABLE:
+            in_python = PythonRespSerializer(LONG, client.get_encoder().encode)
+            packer = Packer(in_python, HiredisRespSerializer())
+            client.connection_pool.connection_kwargs["command_packer"] = packer
+        return client
 
     def _run(self, client: Any, calls: Sequence[Call]) -> list[Any]:
         results = _pipelined(client, calls)

@@ -1,13 +1,20 @@
-"""In which calls chunks are pushed."""
+"""In which calls chunks are pushed, and the bytes of a call."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import pytest
+import redis
+from redis.connection import PythonRespSerializer
+
 from logplex_handler._relay import pushing
 from logplex_handler._relay.chunk import shard_of, stream_key
+from logplex_handler._relay.packing import LONG, Packer
 from logplex_handler._relay.pushing import PushOrder
 from tests.relay.chunks import Producer
+
+BODY = b"x" * 10_000
 
 
 def _rounds(order, servers):
@@ -58,3 +65,15 @@ def test_what_follows_a_call_that_failed_is_given_up(monkeypatch):
     assert order.give_up(0, failed.producer) == [2]
     assert order.give_up(0) == [3]
     assert order.next_calls(0) == []
+
+
+@pytest.mark.parametrize("args", [("EVALSHA", "ä", 1, BODY, 1.5), (b"SET", BODY, BODY, b"")])
+def test_a_long_argument_is_packed_without_a_copy(args):
+    in_python = PythonRespSerializer(LONG, redis.Redis().get_encoder().encode)
+    packed = Packer(in_python, None).pack(*args)
+    assert any(one is BODY for one in packed)
+    texts = [one if isinstance(one, bytes) else str(one).encode() for one in args]
+    expected = b"*%d\r\n" % len(args) + b"".join(
+        b"$%d\r\n%b\r\n" % (len(one), one) for one in texts
+    )
+    assert b"".join(packed) == expected
