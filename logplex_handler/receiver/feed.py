@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from logplex_handler.testing import Line, Metric, PartJoiner, Request, Violation
 from logplex_handler.testing.conventions import MetricUnits
@@ -22,8 +23,7 @@ _PATIENCE = 5.0
 _MAX_STREAMS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedLine:
+class ReceivedLine(NamedTuple):
     """One line, with the name of its stream, its violations and its metrics."""
 
     line: Line

@@ -63,12 +63,13 @@ class Batch:
 
     @cached_property
     def size(self) -> int:
-        # A line with parts holds its packets twice.
-        return sum(
-            (2 if one.line.parts else 1) * len(one.line.frame)
-            + _VIOLATION_BYTES * len(one.violations)
-            for one in self.lines
-        )
+        size = sum([len(one.line.frame) for one in self.lines])
+        for one in self.lines:
+            # A line with parts holds its packets twice.
+            if one.violations or one.line.parts:
+                size += _VIOLATION_BYTES * len(one.violations)
+                size += sum(len(part.frame) for part in one.line.parts)
+        return size
 
     @cached_property
     def text(self) -> str:

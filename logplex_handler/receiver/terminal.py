@@ -153,9 +153,10 @@ class Terminal:
         self._filter = line_filter
         self._quiet = quiet
         self._exact = exact
-        # The names of the streams that were shown, and the width of their column; 0 for none yet.
-        self._streams: set[str] = set()
-        self._column = 0
+        # The stream that was shown first, the widest name, and whether there is a column of names.
+        self._first_stream: str | None = None
+        self._width = 0
+        self._has_column = False
         # What stands before and after the time, by stream, app name and process.
         self._heads: dict[tuple[str, str, str], tuple[str, str]] = {}
         self.lines = self.requests = self.violations = 0
@@ -165,7 +166,7 @@ class Terminal:
     def __call__(self, received: ReceivedRequest) -> None:
         self.requests += received.request is not None
         self.lines += len(received.lines)
-        shown = "".join(f"{line}\n" for line in self._shown(received))
+        shown = "".join([f"{line}\n" for line in self._shown(received)])
         if not shown or self.reader_is_gone.is_set():
             return
         try:
@@ -212,18 +213,18 @@ class Terminal:
         return f"{before}{harmless(packet.timestamp)}{after} {text}{packets}"
 
     def _new_head(self, stream: str, appname: str, procid: str) -> tuple[str, str]:
-        style = self._style
-        if stream not in self._streams and len(self._streams) < _MAX_HEADS:
-            self._streams.add(stream)
-            if len(self._streams) > 1 and not self._exact:
-                self._column = min(_MAX_COLUMN, max(map(len, map(harmless, self._streams))))
-            self._heads.clear()
-        elif len(self._heads) >= _MAX_HEADS:
+        """Return what stands before and after the time, and remember it."""
+        style, name = self._style, harmless(stream)
+        if self._first_stream is None:
+            self._first_stream = stream
+        width = max(self._width, min(_MAX_COLUMN, len(name)))
+        has_column = self._has_column or (stream != self._first_stream and not self._exact)
+        if (width, has_column) != (self._width, self._has_column) or len(self._heads) >= _MAX_HEADS:
+            self._width, self._has_column = width, has_column
             self._heads.clear()
         column = ""
-        if self._column:
-            name = harmless(stream)
-            column = f"{style.of_process(name, stream)}{' ' * (self._column - len(name))} | "
+        if has_column:
+            column = f"{style.of_process(name, stream)}{' ' * (width - len(name))} | "
         # The time is between the colour's code and the process.
         before, _, after = style.of_process(
             f"\0{harmless(f' {appname}[{procid}]:')}", procid
