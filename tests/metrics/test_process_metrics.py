@@ -131,9 +131,14 @@ def test_the_lag_of_an_event_loop_is_what_blocks_it(inside):
             await asyncio.sleep(0.1)
             await asyncio.to_thread(metrics.report)
             assert values(lines)["process.loop_lag"][0] >= 600
-            await asyncio.sleep(0.6)
-            await asyncio.to_thread(metrics.report)
-            assert values(lines)["process.loop_lag"][0] < 500
+            # A busy machine may hold the loop up, too.
+            for _ in range(100):
+                await asyncio.sleep(0.6)
+                await asyncio.to_thread(metrics.report)
+                if values(lines)["process.loop_lag"][0] < 500:
+                    break
+            else:
+                pytest.fail("the loop is always said to be late")
             watched.close()
 
         loop = asyncio.new_event_loop()
