@@ -7,7 +7,8 @@ Three files are all there is:
 - `Procfile` starts both kinds of process: `web` and `shipper`.
 
 `docs/relay.md` says how to try it on one machine, and to kill some of it. On Heroku, let the
-`Procfile` say `LOGPLEX_RELAY=$REDIS_URL` before each command, and `heroku ps:scale web=3 shipper=2`.
+`Procfile` say `LOGPLEX_RELAY=$REDIS_URL` before each command, and start as many as you like with
+`heroku ps:scale web=3 shipper=2`.
 """
 
 from __future__ import annotations
