@@ -124,6 +124,7 @@ class LineForm:
         own = self.beside_message | more_keys if more_keys else self.beside_message
         try:
             if arguments:
+                arguments = message_template.without_huge(arguments)
                 pairs = message_template.filled_pairs(template, arguments, own)
             else:
                 pairs = message_template.written_pairs(template, own)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,6 +48,31 @@ class Value(NamedTuple):
     arguments: int
     # The name of the argument if the template is nothing but one `%(name)s`.
     whole: str | None
+
+
+# The most digits of an integer that Python writes by default.
+_MOST_DIGITS = 4300
+
+
+class _Huge(Decimal):
+    """A number such as 1e999999, of which Python would compute the digits for half a minute."""
+
+    def __int__(self) -> int:
+        raise ValueError(f"the number has more than {_MOST_DIGITS} digits")
+
+
+def without_huge(arguments: object) -> object:
+    """Return the arguments of a template, with numbers in place that are never converted to int."""
+    if type(arguments) is tuple:
+        if Decimal in map(type, arguments):
+            return tuple(map(_without_huge, arguments))
+    elif type(arguments) is dict and Decimal in map(type, arguments.values()):
+        return {name: _without_huge(value) for name, value in arguments.items()}
+    return arguments
+
+
+def _without_huge(value: object) -> object:
+    return _Huge(value) if type(value) is Decimal and value.adjusted() >= _MOST_DIGITS else value
 
 
 def written_pairs(message: str, own: frozenset[str]) -> str | None:

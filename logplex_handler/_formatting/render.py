@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from logplex_handler._formatting import grammar, message_template, value_kinds
@@ -227,10 +228,13 @@ class _Line:
         if parts is None or len(parts[1]) != len(values):
             return False
         texts, conversions = parts
-        # A converted value is kept as a text, which only `%s` takes.
-        filled = zip(values, conversions, strict=True)
-        if any(value.kind.conversion and conversion != "%s" for value, conversion in filled):
-            return False
+        for value, conversion in zip(values, conversions, strict=True):
+            # A converted value is kept as a text, which only `%s` takes.
+            if value.kind.conversion and conversion != "%s":
+                return False
+            if value.type is Decimal and conversion[-1] in "diu":
+                # It may have a million digits.
+                return False
         pairs = message_template.plan(template, self._layout.form.beside_message)
         if pairs is not None:
             # An escape in a value may make another conversion.

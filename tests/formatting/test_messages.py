@@ -6,11 +6,13 @@ import json
 import logging
 import logging.config
 import logging.handlers
+from decimal import Decimal
 
 import pytest
 
 from logplex_handler import KeyValueFormatter, measure
 from tests import strict
+from tests.formatting.call_sites import FORMATTER, codec_that_knows, is_compiled, make
 from tests.formatting.shared import Grudge, Unprintable, forgeries, line, pairs
 
 
@@ -260,6 +262,41 @@ def test_a_message_of_very_many_pairs_is_one_value():
     with_metric = line(keys | {"b": 1} | measure("a", 1)).split("\n")
     assert with_metric[0].endswith(" b=1")
     assert with_metric[1] == "measure#a=1"
+
+
+@pytest.mark.parametrize(
+    ("template", "argument"),
+    [
+        ("total %d", Decimal("1e999999")),
+        ("total=%d", Decimal("-1e4300")),
+        ("%(total)i", {"total": Decimal("1e999999")}),
+    ],
+)
+def test_a_decimal_is_not_converted_to_a_million_digits(template, argument):
+    """Nine characters of a user's would take half a minute, and end in the same error."""
+    found = dict(pairs(template, argument))
+    assert found["msg"] == template
+    assert found["log_error"] == "ValueError: the number has more than 4300 digits"
+
+
+def test_a_decimal_of_many_digits_is_written_as_any_other():
+    """By `%s`, `%r` and `%e`, and by `%d` if it has fewer."""
+    huge = Decimal("1e999999")
+    assert pairs("a=%s b=%r c=%s", huge, huge, 1) == [
+        ("a", "1E+999999"),
+        ("b", "Decimal('1E+999999')"),
+        ("c", "1"),
+    ]
+    assert pairs("%d|%5.1f", Decimal("12.7"), Decimal("1.25")) == [("msg", "12|  1.2")]
+    assert pairs("%s", Decimal("sNaN")) == [("msg", "sNaN")]
+
+
+def test_a_call_site_that_converts_decimals_is_not_compiled():
+    """A worker would convert them, for as long."""
+    for template, is_light in [("total %d", False), ("total=%i", False), ("total %s", True)]:
+        small = make(template, (Decimal("1.5"),))
+        codec = codec_that_knows(small)
+        assert is_compiled(codec.entry(small, FORMATTER)[0]) == is_light, template
 
 
 @pytest.mark.parametrize("length", [999, 1000, 1001, 100_000])
