@@ -190,6 +190,13 @@ def test_clearing_can_be_undone(tab, local):
     expect(tab.locator(ROWS)).to_have_count(0)
     tab.get_by_role("button", name="Undo").click()
     expect(tab.locator(f"{ROWS} .text")).to_have_text(everything)
+    tab.keyboard.press("c")
+    expect(tab.locator(ROWS)).to_have_count(0)
+    tab.reload()
+    expect(tab.locator("[data-notice=aside]")).to_contain_text("Earlier lines were cleared")
+    expect(tab.locator(ROWS)).to_have_count(0)
+    tab.keyboard.press("u")
+    expect(tab.locator(f"{ROWS} .text")).to_have_text(everything)
 
 
 def test_a_pause_counts_what_waits(tab, local):

@@ -155,6 +155,13 @@ def test_whatever_a_line_holds_is_shown_as_text(tab, local):
     for number in range(8):
         tab.locator(ROWS).nth(number).click()
         tab.wait_for_selector("#detail:not([hidden])")
+    tab.locator("#streams-button").click()
+    expect(tab.locator("#streams .name")).to_have_text(["<i>host</i>", "shop"])
+    tab.get_by_role("button", name="Only lines of <i>host</i>").click()
+    expect(tab.locator(ROWS)).to_have_count(7)
+    tab.keyboard.press("Escape")
+    tab.fill("#search", "")
+    tab.keyboard.press("Escape")
     for key in ("2", "3", "1"):
         tab.keyboard.press(key)
         tab.wait_for_timeout(50)

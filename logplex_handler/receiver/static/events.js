@@ -11,11 +11,11 @@ let waiting = null; // what came since the page was paused, or null
 let letGo = 0; // of those that wait
 const missed = { lines: 0, requests: 0 };
 let backlog = null; // messages to be taken yet, while the last lines are shown already; or null
-const calls = { items: () => {}, restart: () => {}, forget: () => {}, preview: () => {}, loaded: () => {} };
+const calls = { items: () => {}, restart: () => {}, forget: () => {}, undoable: () => {}, preview: () => {}, loaded: () => {} };
 
 export const currentRun = () => run;
 // `items(items, run)` for new items; `restart()` if the receiver was started again; `forget(canUndo)` if items were
-// cleared or brought back; `preview(items, run)` for the last items, which come again; `loaded()` when they have come.
+// cleared or brought back; `undoable(canUndo)` if they were before this page was opened; `preview(items, run)` for the last items, which come again; `loaded()` when they have come.
 export function on(given) { Object.assign(calls, given); }
 
 export function connect() {
@@ -35,7 +35,7 @@ export function connect() {
   });
   source.addEventListener("mark", (event) => {
     const { forget, undo } = JSON.parse(event.data);
-    if (!forget) return;
+    if (!forget) { calls.undoable(undo); return; }
     drop();
     if (waiting) waiting = [];
     calls.forget(undo);

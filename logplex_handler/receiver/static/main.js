@@ -54,13 +54,11 @@ events.on({
     // What was brought back comes again.
     undo = () => {};
     unsay("aside");
-    if (canUndo) {
-      undo = events.undo;
-      say("aside", count ? `${counted(count, "line")} cleared.` : "Cleared.", [["Undo (u)", () => undo()]]);
-    }
+    if (canUndo) offerUndo(count ? `${counted(count, "line")} cleared.` : "Cleared.");
     renewLines();
     redraw(true);
   },
+  undoable(canUndo) { if (canUndo) offerUndo("Earlier lines were cleared."); },
   preview(items, run) {
     lines.startPreview(items.filter((item) => !item.q), run);
     find("#status").textContent = "loading";
@@ -78,6 +76,11 @@ events.on({
 
 // What brings lines back.
 let undo = () => {};
+
+function offerUndo(text) {
+  undo = events.undo;
+  say("aside", text, [["Undo (u)", () => undo()]]);
+}
 
 // Lines of a receiver that is gone are no longer shown, but can be brought back.
 function setAside(text) {

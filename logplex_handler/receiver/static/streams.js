@@ -40,7 +40,7 @@ export function draw() {
 function put(name) {
   const box = make("input", { type: "checkbox" });
   box.addEventListener("input", () => toggle(name));
-  const dot = make("i", { class: "dot" });
+  const dot = make("span", { class: "dot" });
   colour(dot, "stream", name);
   const number = make("span", { class: "number" });
   const only = button("only", `Only lines of ${name}`, () => scope.replace("stream", `stream=${quote(name)}`));
