@@ -37,6 +37,16 @@ def test_axe_finds_nothing(tab, local, scheme):
     rows = tab.locator(".row:not([hidden])")
     expect(rows).to_have_count(7)
     assert faults(tab) == {}
+    for opener in ("#streams-button", "#options-button", ".help"):
+        tab.locator(opener).click()
+        expect(tab.locator(":popover-open")).to_be_visible()
+        assert faults(tab) == {}
+        tab.keyboard.press("Escape")
+    tab.fill("#search", "hello")
+    expect(rows).to_have_count(4)
+    assert faults(tab) == {}
+    tab.fill("#search", "")
+    expect(rows).to_have_count(7)
     rows.last.click()
     expect(tab.locator("#detail")).to_be_visible()
     assert faults(tab) == {}
