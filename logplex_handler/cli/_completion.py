@@ -27,5 +27,5 @@ class Completion(argparse.Action):
             import shtab
         except ImportError:
             parser.error("--completion needs shtab: pip install 'logplex-handler[completion]'")
-        print(shtab.complete(parser, shell=str(values)))
+        print(shtab.complete(parser, str(values)))
         parser.exit()
