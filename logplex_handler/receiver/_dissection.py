@@ -107,7 +107,8 @@ def _curl(request: Request, url: str) -> str:
     headers = [
         f"-H {shlex.quote(f'{name}: {_hidden(request, value)}')}"
         for name, value in request.headers.items()
-        if name.lower() not in _OF_THE_CLIENT
+        # A terminal into which the command is pasted would obey a control character.
+        if name.lower() not in _OF_THE_CLIENT and f"{name}{value}".isprintable()
     ]
     if not any(name.lower() == "content-type" for name in request.headers):
         headers.append("-H 'Content-Type:'")

@@ -247,18 +247,21 @@ def test_no_dissected_request_shows_a_token():
                 assert b"x" * len(TOKEN) in whole
 
 
-def test_curl_sends_the_same_request(one, tmp_path):
+def test_curl_sends_the_same_request(one):
     """With the URL of whoever runs it."""
-    one.send("a=1", 'b="it\'s"')
+    data = body("a=1", 'b="it\'s"')
+    post(one.receiver.url, data, 2, one.receiver.token, X_Quote="it's", X_Evil="a\x9b2Jb")
     known = dissected(one, 2)
     assert one.receiver.token not in known["curl"]
     command = known["curl"].partition(" | curl ")[2]
     words = shlex.split(command)
     assert words[-1] == "$LOGPLEX_URL"
     assert "Content-Type: application/logplex-1" in words
+    assert "X-Quote: it's" in words
+    assert "\x9b" not in command, "a terminal would obey it"
     source = known["curl"].rpartition(" | curl ")[0]
     sent = subprocess.run(source, shell=True, capture_output=True, timeout=100, check=True).stdout
-    assert sent == body("a=1", 'b="it\'s"')
+    assert sent == data
 
 
 def test_a_request_is_sent_again(one):
@@ -310,7 +313,13 @@ def test_a_page_that_comes_back_after_a_clearing_forgets_what_it_had(one, mark, 
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    ],
 )
 def test_no_other_site_clears_or_sends(one, headers):
     """What changes something is refused like what reads."""
