@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from tests.relay.simulation.producers import Producers
 from tests.relay.simulation.receiver import Receiver
 from tests.relay.simulation.shippers import Fleet
 
-_MAX_SHIPPERS, _MIN_SHIPPERS = 6, 2
+_MAX_SHIPPERS = 6
 # Seconds that everything may take after the last fault.
 _LONGEST = 600
 # A killed server has what it has written to its file, even if that is not on the disk yet.
@@ -106,7 +107,7 @@ class Simulation:
                 fleet.start()
             case "one more shipper" if len(fleet.alive) < _MAX_SHIPPERS:
                 fleet.start()
-            case "one shipper less" if len(fleet.alive) > _MIN_SHIPPERS:
+            case "one shipper less" if len(fleet.alive) > max(2, self.plan.shippers - 1):
                 chosen.terminate()
             case "the engine is killed":
                 server.kill()
@@ -137,7 +138,7 @@ class Simulation:
 
     def _is_all_delivered(self) -> bool:
         """Whether nothing waits but lines of streams that are refused, or hang."""
-        time.sleep(0.25)
+        time.sleep(0.5)
         if not self.producers.are_done:
             return False
         try:
@@ -145,12 +146,16 @@ class Simulation:
             dropped = sum(self._dropped().values())
         except EngineAway:
             return False
-        stuck = sum(
+        return sums["waiting"] + sums["in_flight"] + dropped <= self._stuck
+
+    @functools.cached_property
+    def _stuck(self) -> int:
+        """Lines of streams that are refused, or hang, when all are pushed."""
+        return sum(
             len(lines)
             for stream, lines in self.producers.lines.items()
             if kind_of(stream) in ("refused", "hangs")
         )
-        return sums["waiting"] + sums["in_flight"] + dropped <= stuck
 
     def _look_at_the_ended(self) -> None:
         for one in self.fleet.all:
