@@ -9,9 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Collection, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.diagnostics import Diagnostics
@@ -57,8 +58,13 @@ class _InHand:
 
 
 @dataclass(eq=False)
-class _Told:
-    """An outcome to settle, and what became of it."""
+class _Settlement:
+    """An outcome that is to be settled.
+
+    Attributes:
+        done: Set when the relay has answered.
+        is_settled: Whether the outcome is in the books.
+    """
 
     outcome: Outcome
     done: threading.Event = field(default_factory=threading.Event)
@@ -92,10 +98,10 @@ class Exchange:
         self._linger = linger
         self.leases: dict[int, Lease] = {}
         self.leaving: set[int] = set()
-        self._outcomes: queue.SimpleQueue[_Told | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[_Settlement | None] = queue.SimpleQueue()
         # Only the thread that calls `step` uses the fields below.
         self._in_hand: dict[Hashable, _InHand] = {}
-        self._unsettled: list[_Told] = []
+        self._unsettled: list[_Settlement] = []
         # Streams that were put back, which know how often they have failed; when; and the seconds
         # that they had to wait for a turn.
         self._put_back: dict[Hashable, tuple[Stream, float, float]] = {}
@@ -113,22 +119,23 @@ class Exchange:
         return held.until - _MARGIN - time.monotonic()
 
     def settle(self, outcome: Outcome) -> None:
-        self._outcomes.put(_Told(outcome))
+        self._outcomes.put(_Settlement(outcome))
 
     def settle_now(self, outcome: Outcome) -> bool:
-        told = _Told(outcome)
-        self._outcomes.put(told)
-        told.done.wait(max(0.0, self.time_left(outcome.taken.lease) + _MARGIN))
-        return told.is_settled
+        settlement = _Settlement(outcome)
+        self._outcomes.put(settlement)
+        settlement.done.wait(max(0.0, self.time_left(outcome.taken.lease) + _MARGIN))
+        return settlement.is_settled
 
     # For the shipper.
 
     def wake(self) -> None:
         self._outcomes.put(None)
 
-    def shards_in_hand(self) -> set[int]:
+    def idle_of(self, shards: Collection[int]) -> set[int]:
+        """Those of the shards of which nothing is in hand."""
         # Copied in one step, as another thread changes it.
-        return {one.taken.lease.shard for one in list(self._in_hand.values())}
+        return set(shards) - {one.taken.lease.shard for one in list(self._in_hand.values())}
 
     def max_wait(self) -> float:
         """Seconds that chunks have waited at most that were taken since the last call."""
@@ -166,17 +173,17 @@ class Exchange:
                 self._unsettled.append(first)
                 time.sleep(_COLLECT)
             while True:
-                told = self._outcomes.get_nowait()
-                if told is not None:
-                    self._unsettled.append(told)
+                settlement = self._outcomes.get_nowait()
+                if settlement is not None:
+                    self._unsettled.append(settlement)
 
     def _settle_all(self) -> None:
         if not self._unsettled:
             return
-        told = self._unsettled
-        results = self._engine.settle([one.outcome for one in told])
+        settlements = self._unsettled
+        results = self._engine.settle([one.outcome for one in settlements])
         self._unsettled = []
-        for one, result in zip(told, results, strict=True):
+        for one, result in zip(settlements, results, strict=True):
             outcome = one.outcome
             stream = outcome.taken.stream
             if result is Settled.AWAY and self._is_held(outcome.taken.lease):
@@ -200,7 +207,7 @@ class Exchange:
         for one in list(self._in_hand.values()):
             wait = self._put_back_in(one, now)
             if wait is not None:
-                self._pool.while_idle(one.stream, _putting_back(one.stream, wait))
+                self._pool.while_idle(one.stream, partial(one.stream.put_back, wait))
 
     def _put_back_in(self, one: _InHand, now: float) -> float | None:
         """Seconds after which it may be taken again; None if it is kept in hand."""
@@ -271,7 +278,7 @@ class Exchange:
         cause = "unknown_stream" if stream is None else stream.resolution.end_cause
         if stream is None or cause:
             self.settle(Outcome(taken, Fate.ENDED, dropped={cause: 0}))
-        elif not (taken.untold or taken.requests):
+        elif not (taken.unreported or taken.requests):
             self.settle(Outcome(taken))
         elif isinstance(stream.source, TakenSource):
             self.taken_over += taken.again
@@ -279,12 +286,3 @@ class Exchange:
             self._in_hand[taken.stream] = _InHand(stream, taken, now)
             stream.source.offer(taken)
             self._pool.wake(stream)
-
-
-def _putting_back(stream: Stream, seconds: float) -> Callable[[], None]:
-    return lambda: stream.put_back(seconds)
-
-
-def unleased(shards: Collection[int], exchange: Exchange) -> set[int]:
-    """Those of the shards of which nothing is in hand."""
-    return set(shards) - exchange.shards_in_hand()

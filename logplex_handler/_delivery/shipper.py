@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
-from logplex_handler._delivery.exchange import Exchange, unleased
+from logplex_handler._delivery.exchange import Exchange
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
@@ -241,7 +241,7 @@ class Shipper:
         if exchange.is_stopping:
             return
         held = dict(exchange.leases)
-        free = unleased(exchange.leaving & held.keys(), exchange)
+        free = exchange.idle_of(exchange.leaving & held.keys())
         if free:
             self._engine.release([held.pop(shard) for shard in free])
             exchange.leases = held

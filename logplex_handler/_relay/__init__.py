@@ -11,8 +11,8 @@ The way of a chunk:
    and stored once. A stream with too many chunks loses its oldest.
 3. A shipper owns shards: `heartbeat` and `plan` say which, `acquire` and `renew` keep the leases.
 4. `take` writes a frame id and the number of chunks to the engine, and then hands them over.
-5. The shipper sends them, and tells the outcome with `settle`: delivered and dropped records, parts
-   that are left with their frame ids, when to try again, drops that the stream was told of.
+5. The shipper sends them, and says the outcome with `settle`: delivered and dropped records, parts
+   that are left with their frame ids, when to try again, drops that were reported in the stream.
 6. If the lease ends first, the next owner takes the same bytes under the same frame id. Whatever
    the former owner still says is refused, because each script compares the lease's token.
 7. `look` shows the books of each shard: pushed == waiting + in flight + delivered + dropped.

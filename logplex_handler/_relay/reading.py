@@ -52,7 +52,7 @@ def taken_of(lease: Lease, now: float, found: Sequence[Any]) -> Taken | Outcome:
         again=again == 1,
         since=since,
         waited=max(0.0, now - since),
-        untold=_counts(json.loads(drops)),
+        unreported=_counts(json.loads(drops)),
         key=key,
     )
     return Outcome(taken) if is_damaged and not chunks else taken
@@ -68,7 +68,7 @@ def outcome_args(outcome: Outcome) -> tuple[Any, ...]:
         outcome.fate.name,
         outcome.delivered,
         json.dumps(dict(outcome.dropped)),
-        json.dumps(dict(outcome.told)),
+        json.dumps(dict(outcome.reported)),
         parts_text(outcome.parts, sum([chunk.frame_count for chunk in taken.chunks])),
         outcome.again_in,
     )

@@ -37,12 +37,12 @@ class Pushed(Enum):
 
 
 class Settled(Enum):
-    """What became of an outcome that was told."""
+    """What became of an outcome."""
 
     DONE = "it is in the books"
     FENCED = "the lease is not the shipper's any more, and nothing was changed"
     STALE = "the engine knows no such batch, and nothing was changed"
-    AWAY = "nobody knows; it is to be told again, before anything else of its stream"
+    AWAY = "nobody knows; it is to be settled again, before anything else of its stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class Taken:
     Attributes:
         frame_id: The id under which the batch is sent. It is on record in the engine, as are the
             chunks, and stays the same whoever takes them again.
-        chunks: In the order in which they came. Empty if the stream only has drops to be told.
+        chunks: In the order in which they came. Empty if the stream only has drops to report.
         parts: What is left of the batch after a shipper had parted it; empty if it is whole.
         records: Records that are not settled; those of damaged chunks are among them.
         again: Whether the batch was taken before, so that it may have been sent.
         since: When the oldest chunk was stored, in seconds since the epoch by the engine's clock.
         waited: Seconds that it has waited, by the same clock.
-        untold: Drops, by cause, that the stream has not been told of.
+        unreported: Drops, by cause, that were not reported in the stream.
         key: The stream as the engine has it; the engine's own business.
     """
 
@@ -92,7 +92,7 @@ class Taken:
     again: bool = False
     since: float = 0.0
     waited: float = 0.0
-    untold: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    unreported: Mapping[str, int] = field(default_factory=lambda: _NONE)
     key: bytes = field(default=b"", repr=False)
 
     @property
@@ -135,9 +135,9 @@ class Outcome:
 
     Attributes:
         delivered: Records that are delivered now.
-        dropped: Records that are dropped now, by cause; the stream is to be told of them. If the
-            stream has ended, the cause that has all records which are left.
-        told: Drops, by cause, that the stream has been told of.
+        dropped: Records that are dropped now, by cause, to be reported in the stream. If that has
+            ended, the cause that has all records which are left.
+        reported: Drops, by cause, that were reported in the stream.
         parts: What is left of the batch, if it is held or taken again later; empty if all of it
             is. Kept in the engine until the batch is done.
         again_in: Seconds until it may be taken again, if that is later.
@@ -150,7 +150,7 @@ class Outcome:
     fate: Fate = Fate.DONE
     delivered: int = 0
     dropped: Mapping[str, int] = field(default_factory=lambda: _NONE)
-    told: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    reported: Mapping[str, int] = field(default_factory=lambda: _NONE)
     parts: tuple[Part, ...] = ()
     again_in: float = 0.0
 

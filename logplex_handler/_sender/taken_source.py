@@ -44,26 +44,26 @@ class Hands(Protocol):
 class RelayedDrops(DropReports):
     """Reports to the stream the drops that the relay counts, whoever has dropped the records."""
 
-    __slots__ = ("told", "untold")
+    __slots__ = ("reported", "unreported")
 
     def __init__(self, accumulator: Accumulator, diagnostics: Diagnostics) -> None:
         super().__init__(accumulator, diagnostics, None)
-        self.untold: Counter[str] = Counter()
-        # Those of the present batch that the stream was told of.
-        self.told: Mapping[str, int] = {}
+        self.unreported: Counter[str] = Counter()
+        # Those of the present batch that were reported in the stream.
+        self.reported: Mapping[str, int] = {}
 
     @property
     def is_due_in_stream(self) -> bool:
-        return self.untold.total() > 0 and self._in_notice is None
+        return self.unreported.total() > 0 and self._in_notice is None
 
     def begin_stream_notice(self) -> Counter[str]:
-        self._in_notice = self.untold.copy()
+        self._in_notice = self.unreported.copy()
         return self._in_notice
 
     def end_stream_notice(self, *, delivered: bool) -> None:
         if self._in_notice is not None and delivered:
-            self.told = self._in_notice
-            self.untold = Counter()
+            self.reported = self._in_notice
+            self.unreported = Counter()
         self._in_notice = None
 
 
@@ -95,7 +95,7 @@ class TakenSource(Source):
         self._drops = drops
         self._end_cause = end_cause
         self._taken: Taken | None = None
-        # Delivered and dropped records that no outcome has told of.
+        # Delivered and dropped records that are in no outcome yet.
         self._carried = (0, 0)
         # Whether a request may have been made of what was taken.
         self._tried = False
@@ -107,7 +107,7 @@ class TakenSource(Source):
         self._tried = taken.again
         self.is_lost = False
         self._carried = (0, 0)
-        self._drops.untold, self._drops.told = Counter(taken.untold), {}
+        self._drops.unreported, self._drops.reported = Counter(taken.unreported), {}
         self._accumulator.count_recovered(_records(frames for _, frames in taken.requests))
 
     def put_back(self, seconds: float) -> None:
@@ -118,9 +118,9 @@ class TakenSource(Source):
         if taken is None:
             return
         fate = Fate.LATER if self._tried else Fate.UNDONE
-        told = self._drops.told
+        reported = self._drops.reported
         self._hands.settle(
-            Outcome(taken, fate, told=told, parts=taken.parts, again_in=max(0.0, seconds))
+            Outcome(taken, fate, reported=reported, parts=taken.parts, again_in=max(0.0, seconds))
         )
 
     @property
@@ -193,9 +193,9 @@ class TakenSource(Source):
         delivered, dropped = self._carried
         delivered, dropped = delivered + lease.delivered, dropped + lease.dropped
         self._carried = (0, 0)
-        told, self._drops.told = self._drops.told, {}
+        reported, self._drops.reported = self._drops.reported, {}
         causes = {"refused": dropped} if dropped else {}
-        return Outcome(taken, fate, delivered=delivered, dropped=causes, told=told)
+        return Outcome(taken, fate, delivered=delivered, dropped=causes, reported=reported)
 
     def _addressed(self, frames: Sequence[Frame], destination: Destination) -> list[Frame]:
         """The frames with the hostname and the token of their destination, if it has such."""

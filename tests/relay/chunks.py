@@ -59,6 +59,11 @@ def take(engine: Engine, leases: Sequence[Lease], **options: float) -> dict[Stre
     return {taken.stream: taken for taken in takes.taken}
 
 
+def delivered(taken: Taken) -> Outcome:
+    """All of a batch is delivered, and its drops are reported."""
+    return Outcome(taken, delivered=taken.records, reported=taken.unreported)
+
+
 def deliver(engine: Engine, leases: Sequence[Lease]) -> dict[StreamId, list[str]]:
     """Take and deliver all that is due; return the lines of each stream."""
     found: dict[StreamId, list[str]] = {}
@@ -66,7 +71,5 @@ def deliver(engine: Engine, leases: Sequence[Lease]) -> dict[StreamId, list[str]
         for stream, one in taken.items():
             for _, frames in one.requests:
                 found.setdefault(stream, []).extend(texts(frames))
-        engine.settle(
-            [Outcome(one, delivered=one.records, told=one.untold) for one in taken.values()]
-        )
+        engine.settle([delivered(one) for one in taken.values()])
     return found

@@ -9,7 +9,7 @@ import pytest
 from logplex_handler._relay.parts import Part
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import Fate, Outcome, Pushed, Settled
-from tests.relay.chunks import Producer, deliver, lease_all, take, texts
+from tests.relay.chunks import Producer, deliver, delivered, lease_all, take, texts
 
 
 def books(engine):
@@ -162,7 +162,7 @@ def test_a_former_owner_changes_nothing(engine, server, fate):
     new = lease_all(engine, "new")
     with server.client as client:
         before = dump(client)
-        outcome = Outcome(taken, fate, delivered=1, dropped={"refused": 1}, told={"a": 1})
+        outcome = Outcome(taken, fate, delivered=1, dropped={"refused": 1}, reported={"a": 1})
         assert engine.settle([outcome]) == [Settled.FENCED]
         takes = engine.take(old)
         assert (takes.taken, takes.fenced) == ((), {lease.shard for lease in old})
@@ -279,12 +279,12 @@ def test_parts_of_a_batch_are_kept_with_their_ids_and_the_settled_ones_are_count
     again = take(engine, lease_all(engine))["a"]
     assert (again.records, again.frame_id) == (2, taken.frame_id)
     assert [(id, texts(frames)) for id, frames in again.requests] == [("c" * 32, ["3", "4"])]
-    assert again.untold == {"refused": 1}
+    assert again.unreported == {"refused": 1}
     # A batch of which some is settled cannot be undone.
     engine.settle([Outcome(again, Fate.UNDONE, parts=parts[1:])])
     last = take(engine, lease_all_again(engine, server))["a"]
     assert last.requests[0][0] == "c" * 32
-    assert engine.settle([Outcome(last, delivered=2, told={"refused": 1})]) == [Settled.DONE]
+    assert engine.settle([Outcome(last, delivered=2, reported={"refused": 1})]) == [Settled.DONE]
     assert engine.settle([Outcome(last, delivered=2)]) == [Settled.STALE]
     assert books(engine) == {"pushed": 4, "delivered": 3, "refused": 1, "retaken": 1}
 
@@ -339,10 +339,10 @@ def test_the_oldest_chunks_of_a_stream_that_are_not_in_flight_make_room(server):
     engine.settle([Outcome(taken, delivered=6)])
     found = take(engine, leases)
     assert [line for line in texts(found["a"].frames) if line != large] == ["3", "4"]
-    assert found["a"].untold == {"relay_full": 12}
-    assert found["b"].untold == {}
-    engine.settle([Outcome(found["a"], Fate.LATER, told={"relay_full": 10})])
-    assert take(engine, leases)["a"].untold == {"relay_full": 2}
+    assert found["a"].unreported == {"relay_full": 12}
+    assert found["b"].unreported == {}
+    engine.settle([Outcome(found["a"], Fate.LATER, reported={"relay_full": 10})])
+    assert take(engine, leases)["a"].unreported == {"relay_full": 2}
     # The newest chunk stays, however large it is.
     push("large")
     producer.push(engine, "c", *([large] * 20))
@@ -375,8 +375,8 @@ def test_the_oldest_chunks_of_all_make_room_where_all_are_too_many(server, is_in
     found = take(engine, leases)
     # The one that is set aside is told later.
     told_now = 11 - kept - (not is_in_flight)
-    assert sum(one.untold["relay_full"] for one in found.values()) == 3 * told_now
-    engine.settle([Outcome(one, delivered=one.records, told=one.untold) for one in found.values()])
+    assert sum(one.unreported["relay_full"] for one in found.values()) == 3 * told_now
+    engine.settle([delivered(one) for one in found.values()])
     assert take(engine, leases) == {}
     engine.close()
 
@@ -403,12 +403,12 @@ def test_drops_of_a_stream_without_chunks_are_told(engine):
     taken = take(engine, leases)["a"]
     engine.settle([Outcome(taken, dropped={"refused": 1})])
     notice = take(engine, leases)["a"]
-    assert (notice.requests, notice.records, notice.untold) == ([], 0, {"refused": 1})
+    assert (notice.requests, notice.records, notice.unreported) == ([], 0, {"refused": 1})
     # A line comes while it is told.
     producer = Producer("other")
     producer.push(engine, "a", "2")
     assert take(engine, leases) == {}
-    engine.settle([Outcome(notice, told=notice.untold)])
+    engine.settle([Outcome(notice, reported=notice.unreported)])
     assert deliver(engine, leases) == {"a": ["2"]}
     assert take(engine, leases) == {}
 

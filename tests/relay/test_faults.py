@@ -326,10 +326,10 @@ def test_a_damaged_chunk_is_counted_and_told_and_the_others_are_delivered(engine
     # Of a stream that has nothing else, only the drop is to be told, the next time.
     assert "b" not in found
     engine.settle([Outcome(found["a"], delivered=1)])
-    untold = take(engine, leases)
-    assert untold["a"].untold == {"relay_lost": 2}
-    assert untold["b"].untold == {"relay_lost": 2}
-    assert untold["b"].requests == []
+    unreported = take(engine, leases)
+    assert unreported["a"].unreported == {"relay_lost": 2}
+    assert unreported["b"].unreported == {"relay_lost": 2}
+    assert unreported["b"].requests == []
     books = engine.look()
     assert all(one.balances for one in books)
     assert sum(one.dropped.get("relay_lost", 0) for one in books) == 4
@@ -494,7 +494,7 @@ def test_what_a_user_of_the_engine_must_be_allowed(start, opened):
     taken = take(engine, leases)["a"]
     for number in range(60):
         producer.push(engine, "ab"[number % 2], "x" * 1000)
-    engine.settle([Outcome(taken, Fate.LATER, told={"a": 1})])
+    engine.settle([Outcome(taken, Fate.LATER, reported={"a": 1})])
     deliver(engine, engine.renew(leases))
     engine.look()
     engine.leave("shipper")

@@ -50,7 +50,7 @@ class Stream:
         # When the batch is to be taken again: never by itself, if it is in hand.
         self.in_hand_of = None
         self.is_later = False
-        self.untold = Counter()
+        self.unreported = Counter()
 
 
 class Relay(RuleBasedStateMachine):
@@ -94,7 +94,7 @@ class Relay(RuleBasedStateMachine):
             stream.waiting.append(chunk)
             while sum(map(size, stream.waiting)) > MAX_STREAM and len(stream.waiting) > 1:
                 dropped = stream.waiting.popleft()
-                stream.untold["relay_full"] += dropped.records
+                stream.unreported["relay_full"] += dropped.records
                 self.counts["relay_full"] += dropped.records
 
     def push_again(self, number):
@@ -146,7 +146,7 @@ class Relay(RuleBasedStateMachine):
             shards = {lease.shard for lease in leases}
             for stream, state in self.streams.items():
                 if self.shard_of(stream) in shards and not state.in_hand_of and not state.is_later:
-                    assert [*state.waiting, *state.flying, *state.untold] == []
+                    assert [*state.waiting, *state.flying, *state.unreported] == []
 
     def lose_take(self, leases, most):
         """The engine hands over batches, but its answer never comes."""
@@ -175,7 +175,7 @@ class Relay(RuleBasedStateMachine):
             assert not taken.again
             assert not taken.parts
             state.flying = [state.waiting.popleft() for _ in taken.chunks]
-            assert state.flying or state.untold
+            assert state.flying or state.unreported
             state.frame_id = taken.frame_id
             state.left = sum(chunk.records for chunk in state.flying)
             lines = [line for chunk in state.flying for line in texts(chunk.frames)]
@@ -189,7 +189,7 @@ class Relay(RuleBasedStateMachine):
         assert [*taken.chunks] == state.flying
         assert taken.records == state.left
         assert [(id, texts(frames)) for id, frames in taken.requests] == state.requests
-        assert Counter(taken.untold) == state.untold
+        assert Counter(taken.unreported) == state.unreported
 
     # What is drawn must not depend on the engine, which has a clock.
     @rule(
@@ -216,7 +216,7 @@ class Relay(RuleBasedStateMachine):
             lines = [line for chunk in taken.chunks for line in texts(chunk.frames)]
             parts, requests = (part,), [(part.frame_id, lines[cut:])]
         dropped = {"refused": refused} if refused else {}
-        told = taken.untold if is_told else {}
+        told = taken.unreported if is_told else {}
         if fate is Fate.ENDED:
             dropped = {"stream_gone": refused}
         outcome = Outcome(
@@ -230,7 +230,7 @@ class Relay(RuleBasedStateMachine):
         self.counts["delivered"] += delivered
         self.counts.update(dropped)
         state.left -= delivered + refused
-        state.untold = Counter(state.untold) + Counter(dropped) - Counter(told)
+        state.unreported = Counter(state.unreported) + Counter(dropped) - Counter(told)
         all_records = sum(chunk.records for chunk in state.flying)
         if fate is Fate.UNDONE and state.left != all_records:
             fate = Fate.LATER
@@ -248,12 +248,12 @@ class Relay(RuleBasedStateMachine):
             state.is_later = waits
         elif fate is Fate.DONE:
             self.counts["relay_lost"] += state.left
-            state.untold += Counter(relay_lost=state.left)
+            state.unreported += Counter(relay_lost=state.left)
         else:
             gone = state.left + sum(chunk.records for chunk in state.waiting)
             self.counts["stream_gone"] += gone
             state.waiting.clear()
-            state.untold.clear()
+            state.unreported.clear()
         state.flying, state.frame_id, state.requests, state.left = [], None, [], 0
 
     @rule(shipper=st.sampled_from(SHIPPERS), event=st.sampled_from(EVENTS), number=_NUMBERS)

@@ -17,7 +17,7 @@ from logplex_handler._relay.values import Outcome, Pushed
 from logplex_handler._wire.frames import flattened
 from logplex_handler.errors import ConfigurationError
 from tests.logs import logging_to, logging_to_server, wait_until
-from tests.relay.chunks import lease_all, take, texts
+from tests.relay.chunks import delivered, lease_all, take, texts
 from tests.relay.servers import RedisServer
 from tests.servers import accept
 from tests.spool.shared import rows
@@ -57,7 +57,7 @@ def all_lines(engine):
     while taken := take(engine, leases).values():
         for one in taken:
             found.setdefault(one.stream, []).extend(texts(one.frames))
-        engine.settle([Outcome(one, delivered=one.records, told=one.untold) for one in taken])
+        engine.settle([delivered(one) for one in taken])
     engine.release(leases)
     return found
 

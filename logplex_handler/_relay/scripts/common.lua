@@ -9,7 +9,7 @@
 --   due           sorted set: all other streams, by when they may be taken; above IN_HAND those
 --                 that the owner has in hand, IN_HAND plus the number of the call that took them
 --   fly           hash: batch of a stream, "frame id:chunks:bytes:records left:records:parts"
---   drops         hash: drops of a stream that it was not told of, as JSON
+--   drops         hash: drops that were not reported in their stream, as JSON
 --   books         hash: counts of records, chunks and bytes
 --   seen:PRODUCER sorted set: sequences of the chunks that were stored lately
 local PREFIX = string.sub(KEYS[1], 1, -6)

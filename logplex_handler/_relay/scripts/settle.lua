@@ -3,19 +3,19 @@
 --
 -- KEYS: the shard's lease; the bytes of all shards under one bound.
 -- ARGV: the token; then for each batch: stream, frame id, records left before this, fate, delivered
---       records, dropped ones by cause as JSON, drops that were told as JSON, parts, seconds.
+--       records, dropped ones by cause as JSON, drops that were reported as JSON, parts, seconds.
 -- Reads and writes: q, bytes, ready, due, fly, drops, books; reads lease.
 -- Returns 0 if the lease is not the shipper's; else for each batch 1, or 0 if there is none such.
 -- Works in an engine that is full.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local now = time()
 
-local function note_told(stream, told)
+local function note_reported(stream, reported)
     local text = redis.call('HGET', key('drops'), stream)
-    if not text or next(told) == nil then return end
+    if not text or next(reported) == nil then return end
     local left = {}
     for cause, records in pairs(cjson.decode(text)) do
-        if records > (told[cause] or 0) then left[cause] = records - (told[cause] or 0) end
+        if records > (reported[cause] or 0) then left[cause] = records - (reported[cause] or 0) end
     end
     if next(left) == nil then
         redis.call('HDEL', key('drops'), stream)
@@ -30,7 +30,7 @@ local function take_off(stream, batch)
     count('bytes', -batch.bytes)
 end
 
--- Drops all that waits of a stream which has ended. Nobody can tell it.
+-- Drops all that waits of a stream which has ended. There is nowhere to report it.
 local function finish(stream, cause)
     for _, item in ipairs(redis.call('LRANGE', key('q:' .. stream), 0, -1)) do
         local records = numbers(item)
@@ -84,14 +84,14 @@ local results = {}
 for i = 2, #ARGV, 9 do
     local stream, id, before, fate = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
     local delivered = tonumber(ARGV[i + 4])
-    local dropped, told = cjson.decode(ARGV[i + 5]), cjson.decode(ARGV[i + 6])
+    local dropped, reported = cjson.decode(ARGV[i + 5]), cjson.decode(ARGV[i + 6])
     local batch = batch_of(stream)
     local is_known = batch and batch.id == id
     table.insert(results, is_known and 1 or 0)
     if is_known then
-        -- Otherwise an outcome is told again that was in the books already.
+        -- Otherwise the outcome is in the books already.
         if batch.left == before then settle_some(stream, batch, delivered, dropped) end
-        note_told(stream, told)
+        note_reported(stream, reported)
         settle(stream, batch, fate, dropped, ARGV[i + 7], tonumber(ARGV[i + 8]))
     end
 end

@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 from logplex_handler._relay.redis_engine import RedisEngine
-from logplex_handler._relay.values import EngineAway, Outcome, ShardBooks
+from logplex_handler._relay.values import EngineAway, ShardBooks
 from tests.logs import wait_until
-from tests.relay.chunks import lease_all, texts
+from tests.relay.chunks import delivered, lease_all, texts
 from tests.relay.servers import PATIENCE, RedisServer
 from tests.relay.simulation.checks import Seen, broken
 from tests.relay.simulation.plan import Event, Plan, kind_of, of_seed
@@ -185,7 +185,7 @@ class Simulation:
             for one in taken:
                 batches = left.setdefault(one.stream, [])  # type: ignore[arg-type]
                 batches += [(frame_id, texts(frames)) for frame_id, frames in one.requests]
-            engine.settle([Outcome(one, delivered=one.records, told=one.untold) for one in taken])
+            engine.settle([delivered(one) for one in taken])
         engine.close()
         return left
 
