@@ -54,7 +54,8 @@ def test_the_fleet_goes_on_when_some_of_it_is_killed(server, tmp_path):
         web, other = start("web"), start("web")
         first, second = start("shipper"), start("shipper")
         for shipper in (first, second):
-            assert "ships as" in shipper.stderr.readline()
+            # On a busy machine it may say before that the relay does not answer.
+            assert any("ships as" in line for line in shipper.stderr)
         assert wait_until(lambda: len(orders(acme)) >= 4 and len(orders(globex)) >= 4, PATIENCE)
         # One of each is killed, and the others go on.
         other.kill()
