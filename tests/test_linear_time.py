@@ -237,6 +237,7 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
 FUNCTIONS = {
     "_formatting/extract.extract_source": None,  # A program's own source text, when it is imported.
     "_wire/packet.field": lambda n: packet.field("é" * n, 48),
+    "cli/_completion.similar_option": None,  # The command's own help.
     "handler/options._checked_token": lambda n: _refused(
         url="https://token:" + "t" * n + "%0A@host", token_as_appname=True
     ),
