@@ -6,10 +6,12 @@ import os
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.receiver.page import shown
 
+# A busy machine takes its time.
+expect.set_options(timeout=30_000)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -32,7 +34,7 @@ def tab(chromium):
     """A new tab; anything in its console that is no information fails the test."""
     context = chromium.new_context(viewport={"width": 1280, "height": 760})
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
@@ -48,7 +50,8 @@ def tab(chromium):
 
 
 @pytest.fixture
-def local():
-    """A receiver and its page."""
+def local(tab):
+    """A receiver and its page, which the tab leaves before it is gone."""
     with shown() as one:
         yield one
+        tab.goto("about:blank")
