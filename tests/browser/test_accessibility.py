@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.receiver.page import body, shown
+from tests.receiver.page import body
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-
-
-@pytest.fixture
-def local():
-    with shown() as one:
-        yield one
 
 
 def faults(tab):

@@ -10,9 +10,10 @@ from tests.receiver.posts import TOKEN, post
 
 
 @pytest.fixture
-def local():
+def local(tab):
     with shown(any_token=True) as one:
         yield one
+        tab.goto("about:blank")
 
 
 def opened(tab, local):

@@ -8,13 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.receiver.page import body, shown
-
-
-@pytest.fixture
-def local():
-    with shown() as one:
-        yield one
+from tests.receiver.page import body
 
 
 def opened(tab, local, *, range=60):

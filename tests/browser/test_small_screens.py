@@ -6,13 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.logs import wait_until
-from tests.receiver.page import body, shown
-
-
-@pytest.fixture
-def local():
-    with shown() as one:
-        yield one
+from tests.receiver.page import body
 
 
 def outside(tab):
