@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 
 import pytest
@@ -230,24 +231,23 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     expect(tab.locator("#count-lines")).to_have_text("100,000")
     expect(tab.locator(ROWS).last).to_contain_text("n=99999")
     assert tab.locator(".row").count() < 80
-    # The longest gap between two frames while it scrolls all the way, in milliseconds.
-    gaps = tab.evaluate(
+    # The times between two frames while it scrolls all the way and while it rests, in turns: a busy
+    # machine makes both longer.
+    scrolling, resting = tab.evaluate(
         """async () => {
             const list = document.querySelector("#list");
-            const gaps = [];
-            let before = performance.now();
-            for (let step = 0; step <= 60; step += 1) {
-                list.scrollTop = list.scrollHeight * step / 60;
+            const gaps = [[], []];
+            for (let step = 0; step <= 120; step += 1) {
+                const before = performance.now();
+                if (step % 2 === 0) list.scrollTop = list.scrollHeight * step / 120;
                 await new Promise(requestAnimationFrame);
-                const now = performance.now();
-                gaps.push(now - before);
-                before = now;
+                gaps[step % 2].push(performance.now() - before);
             }
             return gaps;
         }"""
     )
-    # A smooth page has 17 here, one that draws every line has seconds.
-    assert sorted(gaps)[len(gaps) // 2] < 100
+    # A smooth page has the same, 17 ms; one that draws every line has seconds.
+    assert statistics.median(scrolling) < 6 * statistics.median(resting)
     began = time.monotonic()
     tab.fill("#search", '"n=4242"')
     expect(tab.locator("#match-count")).to_have_text("11 of 100,000")
