@@ -125,7 +125,7 @@ def test_no_news_is_lost_between_threads():
     for _ in lookers:
         news.wake_one()
     for thread in lookers:
-        thread.join(5)
+        thread.join(100)
         assert not thread.is_alive()
 
 

@@ -91,7 +91,7 @@ def test_logging_shutdown_delivers_while_other_threads_log():
         try:
             worker = threading.Thread(target=logger.info, args=("meanwhile",))
             worker.start()
-            worker.join(2)
+            worker.join(100)
             assert not worker.is_alive()
             assert handler.flush()
         finally:

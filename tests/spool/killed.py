@@ -152,7 +152,7 @@ def running(story, *command, **environment):
 
 def _ask(url):
     """Ask until there is an answer: the worker that was to give it may have been killed."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             return requests.get(url, timeout=10)

@@ -25,14 +25,17 @@ def rows(spool, what="*"):
         ).fetchall()
 
 
-def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
-    """Log to a port where nothing listens, and close.
+@contextlib.contextmanager
+def patience():
+    """Closing waits for the thread that writes to disk, which a busy machine may hold up."""
+    with mock.patch.multiple(transactions, _PATIENCE=60.0, _LAST_PATIENCE=60.0):
+        yield
 
-    Closing waits for the thread that writes to disk, which a busy machine may hold up.
-    """
+
+def leave(spool, messages, *, url=DEAD, stream=None, until=lambda: True, **options):
+    """Log to a port where nothing listens, and close."""
     with (
-        mock.patch.object(transactions, "_LAST_PATIENCE", 60.0),
-        mock.patch.object(transactions, "_PATIENCE", 60.0),
+        patience(),
         logging_to(url, spool=spool, shutdown_timeout=0.1, **options) as (logger, handler),
     ):
         for message in messages:

@@ -8,7 +8,7 @@ from logplex_handler._sender import due
 from logplex_handler._sender.disk_source import DiskSource
 from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
-from tests.spool.shared import DEAD, leave, lines, rows
+from tests.spool.shared import DEAD, leave, lines, patience, rows
 
 
 def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
@@ -154,9 +154,10 @@ def test_a_record_of_several_packets_is_one_record_on_disk(spool):
 
 def test_a_full_run_of_streams_is_recovered_by_their_ids(spool):
     """A number and the same as text are two streams, and URLs are looked up again."""
-    with logging_to(None, spool=spool, shutdown_timeout=0.1, streams={"1": DEAD, 1: DEAD}) as (
-        logger,
-        handler,
+    streams = {"1": DEAD, 1: DEAD}
+    with (
+        patience(),
+        logging_to(None, spool=spool, shutdown_timeout=0.1, streams=streams) as (logger, handler),
     ):
         logger.info("of the text", extra={"logplex_stream": "1"})
         logger.info("of the number", extra={"logplex_stream": 1})
