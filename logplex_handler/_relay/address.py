@@ -49,6 +49,9 @@ def _address(url: str, ca: str | None) -> Address:
     try:
         parts = urlsplit(url)
         host, port, scheme = parts.hostname, parts.port or _DEFAULT_PORT, parts.scheme
+        # Connecting would fail by an error that is not redis-py's.
+        url.encode()
+        (host or "").encode("idna")
     except ValueError:
         raise ConfigurationError("relay: the URL is malformed") from None
     if scheme not in ("redis", "rediss", "unix"):

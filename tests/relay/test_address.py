@@ -46,6 +46,8 @@ def test_several_servers():
         ("rediss+cluster://:secret@relay.example", "Sentinel and Redis Cluster are not supported"),
         ("redis://:secret@relay.example:port", "malformed"),
         ("redis://:secret@[::1", "malformed"),
+        ("redis://:secret@relay..example", "malformed"),
+        ("redis://:secret\udcff@relay.example", "malformed"),
         ("redis://:secret@", "no host"),
         ("unix://:secret@", "no path"),
         ("rediss://:secret@relay.example?ssl_cert_reqs=none", "no query"),

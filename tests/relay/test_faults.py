@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 import time
 
@@ -347,6 +348,31 @@ def test_items_and_streams_of_other_programs_do_no_harm(engine, server, item):
     found = deliver(engine, leases)
     assert found["a"] == ["1"]
     assert all(one.lag == 0 for one in engine.look())
+
+
+@pytest.mark.parametrize("came", ["nan", "inf", "-inf", "2e12"])
+def test_a_damaged_time_of_a_chunk_holds_nothing_up(engine, server, came):
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    leases = lease_all(engine)
+    taken = take(engine, leases)["a"]
+    producer.push(engine, "a", "2")
+    with server.client as client:
+        (key,) = client.keys("lp:*:q:sa")
+        client.lset(key, 1, struct.pack(">d", float(came)) + client.lindex(key, 1)[8:])
+    assert engine.settle([Outcome(taken, delivered=1)]) == [Settled.DONE]
+    assert deliver(engine, leases) == {"a": ["2"]}
+    assert all(one.balances for one in engine.look())
+
+
+def test_what_waits_is_taken_though_the_clock_of_the_engine_is_set_back(engine, server):
+    """Then it seems to have come in an hour."""
+    Producer().push(engine, "a", "1")
+    with server.client as client:
+        (key,) = client.keys("lp:*:ready")
+        client.zincrby(key, 3600, "sa")
+    leases = lease_all(engine)
+    assert deliver(engine, leases) == {"a": ["1"]}
 
 
 def test_a_frozen_owner_that_wakes_changes_nothing(start, opened):

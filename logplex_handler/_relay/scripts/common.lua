@@ -34,8 +34,10 @@ local function numbers(item)
     return records, frames
 end
 
+-- When an item came. Another program may have written anything there, also what is no number.
 local function came(item)
-    return #item >= 8 and struct.unpack('>d', item) or 0
+    local since = #item >= 8 and struct.unpack('>d', item) or 0
+    return since == since and since or 0
 end
 
 -- Changes of the books, which are written once, by `write_books`.
@@ -100,7 +102,7 @@ local function schedule(stream, now)
     local bytes = tonumber(redis.call('HGET', key('bytes'), stream) or 0)
     if first and bytes < LARGE then
         redis.call('ZREM', key('due'), stream)
-        redis.call('ZADD', key('ready'), came(first), stream)
+        redis.call('ZADD', key('ready'), math.min(now, came(first)), stream)
         return
     end
     redis.call('ZREM', key('ready'), stream)

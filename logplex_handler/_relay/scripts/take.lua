@@ -74,6 +74,10 @@ end
 local lost = redis.call('ZRANGEBYSCORE', key('due'), '(' .. IN_HAND + answered, '+inf')
 for _, stream in ipairs(lost) do redis.call('ZADD', key('due'), now, stream) end
 
+-- What seems to have come later than now came before the clock was set back.
+local ahead = redis.call('ZRANGEBYSCORE', key('ready'), '(' .. now, '+inf', 'LIMIT', 0, max_streams)
+for _, stream in ipairs(ahead) do redis.call('ZADD', key('ready'), now, stream) end
+
 local function take_from(set, before, most)
     local streams = redis.call('ZRANGEBYSCORE', key(set), '-inf', before, 'LIMIT', 0, most)
     for _, stream in ipairs(streams) do
