@@ -115,18 +115,18 @@ class _Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope), scope["method"])
+        refusal = self._refusal(Headers(scope=scope), scope["path"])
         app = PlainTextResponse(refusal, 403) if refusal else self._app
         await app(scope, receive, send_guarded)
 
-    def _refusal(self, headers: Headers, method: str) -> str:
+    def _refusal(self, headers: Headers, path: str) -> str:
         if headers.get("host") not in self._hosts:
             return "This page answers to its own address only."
         if headers.get("origin", next(iter(self._origins))) not in self._origins:
             return "Another site's page asked for this."
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and (
-            # A link may lead to the page; a form may not change anything.
-            (method, headers.get("sec-fetch-mode")) != ("GET", "navigate")
+            # A link may lead to the page, but not to the API, which may search for long.
+            (path, headers.get("sec-fetch-mode")) != ("/", "navigate")
         ):
             return "Another site's page asked for this."
         return ""

@@ -119,6 +119,15 @@ def test_a_line_of_rare_values_is_not_dashed(tab, local):
     assert max(jumps) / width == pytest.approx(25 / 55, abs=0.03)
 
 
+def test_a_value_that_is_the_only_one_is_drawn(tab, local):
+    """Between many buckets of other metrics, too."""
+    for second in range(0, 58, 2):
+        local.send("sample#often=4", *(["sample#once=4"] if second == 20 else []), second=second)
+    opened(tab, local)
+    slider(tab, "sample#once").wait_for()
+    assert 3 <= len(drawn(tab, "sample#once")) <= 10
+
+
 def test_a_line_uses_the_height_of_its_plot(tab, local):
     """Its axis begins where the values are; that of bars, and of values near zero, at zero."""
     for second, value in enumerate((9_304, 9_310, 9_305)):

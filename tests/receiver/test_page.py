@@ -135,13 +135,21 @@ def test_other_sites_get_nothing(local, path, headers):
         {"Host": "localhost:{port}"},
         {"Origin": "http://127.0.0.1:{port}"},
         {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
-        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
     ],
 )
 def test_the_page_itself_gets_what_it_asks_for(local, headers):
-    """A link on another site may lead to it, too."""
+    """And so does who writes an address into the browser."""
     formatted = {k: v.format(port=local.page.port) for k, v in headers.items()}
     assert get(local, "api/lines/0", **formatted).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_elsewhere_leads_to_the_page_alone(local, site):
+    """A search with a bad regular expression would keep the receiver busy."""
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    assert get(local, **headers).status_code == 200
+    assert get(local, "api/lines?q=/first/", **headers).status_code == 403
 
 
 def test_nothing_but_the_page_may_run_in_it(local):

@@ -7,6 +7,7 @@ import { find, make, visible } from "./dom.js";
 const { uPlot } = globalThis;
 const HEIGHT = 180;
 const MOST_BUCKETS = 90;
+const POINT_SPACE = 12; // pixels between values that are all drawn as points
 const JOINED = 3; // A line crosses a gap of up to so many of its usual intervals.
 const WHOLE = [...Array(36).keys()].map((index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3)); // distances on an axis of counts
 const tip = find("#tip");
@@ -107,7 +108,7 @@ export function card(id) {
         fill: bars ? () => resolved(shown.series[index].colour) : undefined,
         paths: bars ? uPlot.paths.bars({ size: [.84, 26] }) : undefined,
         // Where the values are close to each other, only those without neighbours are drawn as points.
-        points: { ...(bars && { show: false }), size: 6, fill: () => resolved(shown.series[index].colour) },
+        points: { show: bars ? false : hasPoints, size: 6, fill: () => resolved(shown.series[index].colour) },
       }))],
       hooks: { draw: [shade], setSelect: [drag] },
     };
@@ -130,6 +131,10 @@ export function card(id) {
     }
     ctx.restore();
   }
+
+  // uPlot finds the neighbours of gaps by itself, but not a value that is the only one.
+  const hasPoints = (plot, number) => plot.bbox.width / devicePixelRatio >= (starts.length - 1) * POINT_SPACE
+    || plot.data[number].filter((value) => value !== null && value !== undefined).length === 1;
 
   const placeIndex = () => { const index = place === null ? -1 : starts.indexOf(place); return index < 0 ? starts.length - 1 : index; };
 

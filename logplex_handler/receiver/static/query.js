@@ -150,7 +150,7 @@ function tester(term) {
   }
   if (term.key === "level") return levelTester(term);
   const matches = valueTester(term);
-  const field = FIELDS[term.key];
+  const field = Object.hasOwn(FIELDS, term.key) ? FIELDS[term.key] : null;
   if (field) return (line) => matches(field(line).toLowerCase());
   const { key } = term;
   // Most lines have not even the beginning of the pair.
@@ -177,8 +177,9 @@ function levelTester({ sign, bound, values }) {
     const matches = matcher(others);
     return (line) => known.has(line.v) || (others.length > 0 && hasPair(line, "level", matches));
   }
-  const severity = LEVELS[bound.toLowerCase()];
-  if (severity === undefined) throw new Error(`“${bound}” is no level: ${Object.keys(LEVELS).join(", ")}`);
+  const name = bound.toLowerCase();
+  const severity = LEVELS[name];
+  if (!Object.hasOwn(LEVELS, name)) throw new Error(`“${bound}” is no level: ${Object.keys(LEVELS).join(", ")}`);
   // The most severe has the smallest number.
   return (line) => COMPARE[sign](severity, line.v);
 }
@@ -228,7 +229,7 @@ function markerOf(terms) {
   const parts = terms.filter((term) => !term.excludes).map((term) => {
     if (term.word !== undefined) return escaped(term.word);
     if (term.regexp !== undefined) return `(?:${term.regexp})`;
-    return term.key in FIELDS ? "" : `(?<![^ \\t])${escaped(term.key)}=(?:"(?:[^"\\\\]|\\\\.)*"?|[^ \\t]*)`;
+    return Object.hasOwn(FIELDS, term.key) ? "" : `(?<![^ \\t])${escaped(term.key)}=(?:"(?:[^"\\\\]|\\\\.)*"?|[^ \\t]*)`;
   }).filter(Boolean);
   try { return parts.length ? new RegExp(parts.join("|"), "gi") : null; } catch { return null; }
 }
