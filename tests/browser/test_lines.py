@@ -45,6 +45,34 @@ def test_streams_have_colours_of_their_own_and_are_chosen_together(tab, local):
     expect(tab.locator(ROWS)).to_have_count(15)
 
 
+def test_a_stream_keeps_its_colour_when_the_page_is_opened_again(tab, local):
+    """Also if there is so much that the last lines are shown before the others."""
+    names = ["shop", "billing", "search", "mailer", "acme-blog", "docs"]
+
+    def colours():
+        opened(tab, local)
+        expect(tab.locator("#status")).to_have_text("live")
+        found = tab.locator(f"{ROWS} .stream").evaluate_all(
+            "found => found.map((one) => [one.textContent, getComputedStyle(one).color])"
+        )
+        assert {name for name, _ in found} == set(names)
+        return dict(found)
+
+    for name in names:
+        local.send("msg=a", hostname=name)
+    first = colours()
+    for name in reversed(names):
+        local.send("msg=b", hostname=name)
+    numbered(local, 0, 20, hostname="docs")
+    for name in names[1:] + names[:1]:
+        local.send("msg=c", hostname=name)
+    assert colours() == first
+    numbered(local, 0, 2_000, hostname="docs")
+    for name in names[3:] + names[:3]:
+        local.send("msg=d", hostname=name)
+    assert colours() == first
+
+
 def test_a_customers_view_is_that_of_heroku_logs(tab, local):
     """With the times as sent, packet by packet, and without what nobody sees."""
     local.send("level=info msg=first", hostname="acme")

@@ -26,6 +26,12 @@ function free(slot, taken) {
   return best;
 }
 
+// Gives the names their colours anew, in this order.
+export function assign(kind, names) {
+  slots[kind].clear();
+  for (const name of names) hueOf(kind, name);
+}
+
 export function colour(element, kind, name) {
   element.classList.add("hue");
   element.style.setProperty("--hue", hueOf(kind, name));

@@ -1,5 +1,6 @@
 // The lines that the page keeps, those that match the query, and of these the ones in the span of time.
 
+import { assign, hueOf } from "./colours.js";
 import * as scope from "./scope.js";
 
 const KEPT = 200_000;
@@ -83,6 +84,9 @@ function keep(line) {
   counts.total += 1;
   counts.violations += line.w;
   for (const [kind, name, value] of line.m ?? []) if (kind === "count" && name === "logplex_handler.dropped") counts.bySender += value;
+  // The order in which names came, not in which they are drawn, decides on their colours, so that a reload keeps them.
+  if (!streams.has(line.s)) hueOf("stream", line.s);
+  if (!processes.has(line.p)) hueOf("process", line.p);
   streams.set(line.s, (streams.get(line.s) ?? 0) + 1);
   processes.set(line.p, (processes.get(line.p) ?? 0) + 1);
   all.push(line);
@@ -118,7 +122,12 @@ export function startPreview(items, run) {
   filterPreview();
 }
 
-export function endPreview() { previewed = []; preview = null; }
+export function endPreview() {
+  previewed = [];
+  preview = null;
+  assign("stream", streams.keys());
+  assign("process", processes.keys());
+}
 
 function filterPreview() {
   const { test } = scope.current();
