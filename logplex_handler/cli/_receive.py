@@ -52,10 +52,14 @@ def run(options: argparse.Namespace) -> int:
         _say(f"the page needs {error.name}: pip install 'logplex-handler[cli]'")
         return 2
     _say(
-        f"{terminal.lines:,} lines in {terminal.requests:,} requests, "
-        f"{terminal.violations:,} violations"
+        f"{_counted(terminal.lines, 'line')} in {_counted(terminal.requests, 'request')}, "
+        f"{_counted(terminal.violations, 'violation')}"
     )
     return 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _free_port(taken: int) -> int:

@@ -205,6 +205,7 @@ def test_clearing_can_be_undone(tab, local):
     tab.keyboard.press("c")
     expect(tab.locator(ROWS)).to_have_count(0)
     expect(tab.locator("[data-notice=aside]")).to_contain_text("3 lines cleared")
+    expect(tab.locator("#empty h2")).to_have_text("Nothing has arrived since")
     expect(tab.locator("#count-lines")).to_have_text("0")
     numbered(local, 3, 1)
     expect(tab.locator(f"{ROWS} .text")).to_have_text(["msg=line n=3"])

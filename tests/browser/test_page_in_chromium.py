@@ -37,6 +37,8 @@ def test_two_customers_are_told_apart(tab, local):
     local.send("msg=b", hostname="globex")
     expect(stream).to_have_text(["acme", "globex"])
     expect(stream.first).to_be_visible()
+    tab.locator(ROWS).nth(1).click()
+    expect(tab.locator("#detail .title .stream")).to_have_text("globex")
 
 
 def test_the_parts_of_a_long_line_are_shown_joined(tab, local):

@@ -74,8 +74,9 @@ def test_a_part_whose_line_never_becomes_whole_is_shown(tmp_path):
     """After some seconds, or at the end."""
     with receiving(tmp_path) as local:
         local.post(body(LONG[0]))
-        shown, _ = local.end()
+        shown, said = local.end()
     assert shown.endswith(f"]: {LONG[0]}\n")
+    assert "1 line in 1 request, 0 violations" in said
 
 
 def test_violations_are_explained_below_their_line(tmp_path):

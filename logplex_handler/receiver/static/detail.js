@@ -2,6 +2,7 @@
 
 import { colour } from "./colours.js";
 import { counted, find, make, visible, violationCard } from "./dom.js";
+import * as lines from "./lines.js";
 import { pairsOf } from "./query.js";
 import { process } from "./row.js";
 import { asText, copy } from "./saving.js";
@@ -55,6 +56,9 @@ export async function show(line, run) {
 function heading(line) {
   const name = make("h2", { textContent: visible(process(line)) });
   colour(name, "process", line.p);
+  const stream = make("span", { class: "stream", textContent: visible(line.s) });
+  colour(stream, "stream", line.s);
+  stream.hidden = lines.streams.size < 2;
   const copyLine = button("Copy line", "As `heroku logs` shows it (y)", (self) => copy(asText(line), self));
   const copyLink = button("Copy link", "The address of this line", (self) => copy(location.href, self));
   const context = button("Show around it", "Without the query, with the lines before and after it", () => scope.change({ text: "", within: null }));
@@ -62,7 +66,7 @@ function heading(line) {
   const shut = make("button", { type: "button", class: "quiet", textContent: "✕", title: "Close (Esc)", "aria-label": "Close" });
   shut.addEventListener("click", () => onClose());
   return make("header", {},
-    make("div", { class: "title" }, name, make("span", { class: "kind", textContent: visible(line.t) }), make("p", { class: "grow" }), shut),
+    make("div", { class: "title" }, stream, name, make("span", { class: "kind", textContent: visible(line.t) }), make("p", { class: "grow" }), shut),
     make("div", { class: "actions" }, copyLine, copyLink, ...(line.m ? [button("Show in plots", "Where its metrics are in their plots", () => onPlot(line))] : []), context));
 }
 

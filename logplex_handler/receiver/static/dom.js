@@ -33,7 +33,7 @@ export const grouped = (number) => number.toLocaleString("en-US");
 export const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 // Text between backticks is code.
-const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
+export const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
 
 export function violationCard(violation) {
   return make("div", { class: "violation" },

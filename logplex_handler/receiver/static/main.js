@@ -40,6 +40,7 @@ events.on({
   },
   restart() {
     const count = lines.kept().length;
+    emptied = count > 0;
     if (count) setAside(`The receiver was started again. ${counted(count, "line")} of the run before ${count === 1 ? "is" : "are"} set aside${
       scope.current().text ? ", and the query still holds" : ""}.`);
     metrics.clear();
@@ -48,6 +49,7 @@ events.on({
   },
   forget(canUndo) {
     const count = lines.counts.total;
+    emptied = canUndo;
     lines.setAside();
     metrics.clear();
     requests.clear();
@@ -58,7 +60,7 @@ events.on({
     renewLines();
     redraw(true);
   },
-  undoable(canUndo) { if (canUndo) offerUndo("Earlier lines were cleared."); },
+  undoable(canUndo) { emptied = canUndo; if (canUndo) offerUndo("Earlier lines were cleared."); },
   preview(items, run) {
     lines.startPreview(items.filter((item) => !item.q), run);
     find("#status").textContent = "loading";
@@ -127,11 +129,13 @@ function count() {
   if (lines.counts.total === 0) showRefused();
 }
 
+let emptied = false; // The lines before were cleared or set aside.
+
 // While there is no line, the refused requests say why.
 function showRefused() {
   const refused = requests.refused(3);
   find("#refused").hidden = refused.length === 0;
-  find("#empty h2").textContent = refused.length ? "Requests came, but no line was taken" : "Nothing has arrived yet";
+  find("#empty h2").textContent = refused.length ? "Requests came, but no line was taken" : emptied ? "Nothing has arrived since" : "Nothing has arrived yet";
   find("#refused").replaceChildren(...refused.map((one) => make("article", {},
     make("span", { class: "answer bad", textContent: one.status || "none" }), ...requests.reasons(one))));
 }

@@ -2,7 +2,7 @@
 
 import { clockTime, zone } from "./clock.js";
 import { close, onClose, open, openedNumber } from "./dissect.js";
-import { counted, find, grouped, make, visible, violationCard } from "./dom.js";
+import { counted, find, grouped, make, prose, visible, violationCard } from "./dom.js";
 import { currentRun } from "./events.js";
 import { arrange, bucket, bytes, span } from "./plot.js";
 
@@ -68,7 +68,7 @@ const isBad = (request) => request.violations.length > 0 || (!taken(request) && 
 
 // Why a request was refused, as elements.
 export const reasons = (request) => request.status === 401
-  ? [make("p", { textContent: "Not let in: the user is not `token`, or it is an unknown or rotated token." }), ...request.violations.map(violationCard)]
+  ? [make("p", {}, ...prose("Not let in: the user is not `token`, or it is an unknown or rotated token.")), ...request.violations.map(violationCard)]
   : request.violations.map(violationCard);
 
 const taken = (request) => request.status >= 200 && request.status < 300 && !request.on_purpose;
