@@ -159,7 +159,7 @@ def test_a_relay_is_compared():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ratio") == 3
+    assert done.stdout.count("ratio") == 4
     assert "of a core" in done.stdout
     assert "100 streams" in done.stdout
 
