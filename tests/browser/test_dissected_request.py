@@ -107,6 +107,18 @@ def test_whatever_a_request_holds_is_shown_as_text(tab, local):
     assert panel.locator("img").count() == 0
 
 
+def test_the_opened_requests_row_stays_in_sight(tab, local):
+    """Although the panel beside it leaves less room, so that what is above becomes higher."""
+    for number in range(30):
+        local.send(f"n={number}")
+    tab.goto(f"{local.page.url}#view=requests")
+    row = tab.locator("#request-table tbody tr").nth(4)
+    row.locator(".opens").click()
+    expect(row).to_have_class("open")
+    expect(tab.locator("#request h2")).to_be_focused()
+    expect(row).to_be_in_viewport(ratio=1)
+
+
 def test_the_address_holds_the_opened_request(tab, local):
     """A reload shows it again, and going back closes it."""
     local.send("msg=a")

@@ -403,5 +403,7 @@ def test_every_violation_can_be_reached(tab, local):
     chip.click()
     expect(tab.locator("#requests")).to_be_visible()
     expect(tab.locator("#request-table .answer")).to_have_text(["400"])
+    tab.reload()
+    expect(tab.locator("#request-table .answer")).to_have_text(["400"])
     tab.uncheck("#only-bad")
     expect(tab.locator("#request-count")).to_have_text("the last 200 of 212")

@@ -17,6 +17,7 @@ export function write(view, line, options, push) {
   for (const [name, moment] of Object.entries(scope.spanned() ?? {})) found.set(name, new Date(moment).toISOString());
   for (const [name, field] of Object.entries(fields)) if (find(field).value !== initial[name]) found.set(name, find(field).value);
   for (const name of options) found.set(name, "1");
+  if (find("#only-bad").checked) found.set("bad", "1");
   if (line) found.set("line", line);
   const address = found.size ? "#" + found : location.pathname;
   if (address !== (location.hash || location.pathname)) history[push ? "pushState" : "replaceState"](null, "", address);
@@ -32,6 +33,7 @@ export function read() {
     // A choice that does not exist leaves a select empty.
     if (find(field).value !== value) find(field).value = initial[name];
   }
+  find("#only-bad").checked = found.has("bad");
   const [from, to] = ["from", "to"].map((name) => Date.parse(found.get(name) ?? ""));
   scope.change({ text: found.get("q") ?? "", within: from < to ? { from, to } : null });
   return { view: found.get("view") ?? "lines", line: found.get("line"), options: ["local", "wrap", "customer"].filter((name) => found.has(name)) };

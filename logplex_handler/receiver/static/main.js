@@ -246,9 +246,10 @@ find("#violations").addEventListener("click", () => {
   if (inLines) scope.change({ text: "violations>0", within: null });
   else find("#only-bad").checked = true;
   open(tabs[inLines ? 0 : 2], false);
+  remember(false);
 });
 requests.onOpened((name) => { find("#chosen-request").value = name; remember(name !== ""); });
-find("#only-bad").addEventListener("input", () => requests.draw(true));
+find("#only-bad").addEventListener("input", () => { requests.draw(true); remember(false); });
 for (const id of ["#range", "#percentile", "#source", "#metric-name"]) find(id).addEventListener("input", () => { metrics.draw(true); remember(false); });
 for (const form of document.querySelectorAll("form")) form.addEventListener("submit", (event) => event.preventDefault());
 

@@ -49,7 +49,8 @@ export function want(name) {
 function show(number) {
   wanted = "";
   if (number === openedNumber()) return;
-  open(number);
+  // Beside the panel there is less room, so that the row may have moved.
+  open(number).then(() => rows.get(number)?.scrollIntoView({ block: "nearest" }));
   opened(named(number));
   draw(true);
 }
