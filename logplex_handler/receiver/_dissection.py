@@ -80,10 +80,14 @@ def _frames(body: bytes, lines: dict[int, int]) -> Iterator[dict[str, int | None
 
 def _headers(request: Request) -> Iterator[tuple[str, str]]:
     for name, value in request.headers.items():
-        is_secret = any(word in name.lower() for word in _SECRET)
-        yield name, "(hidden)" if is_secret else _hidden(request, value)
+        yield name, "(hidden)" if _is_secret(name, value) else _hidden(request, value)
     if request.token:
         yield "Authorization", "(hidden)"
+
+
+def _is_secret(name: str, value: str) -> bool:
+    has_scheme = value.lower().startswith(("basic ", "bearer "))
+    return has_scheme or any(word in name.lower() for word in _SECRET)
 
 
 def _hidden(request: Request, text: str) -> str:
@@ -108,7 +112,9 @@ def _curl(request: Request, url: str) -> str:
         f"-H {shlex.quote(f'{name}: {_hidden(request, value)}')}"
         for name, value in request.headers.items()
         # A terminal into which the command is pasted would obey a control character.
-        if name.lower() not in _OF_THE_CLIENT and f"{name}{value}".isprintable()
+        if name.lower() not in _OF_THE_CLIENT
+        and not _is_secret(name, value)
+        and f"{name}{value}".isprintable()
     ]
     if not any(name.lower() == "content-type" for name in request.headers):
         headers.append("-H 'Content-Type:'")

@@ -247,6 +247,16 @@ def test_no_dissected_request_shows_a_token():
                 assert b"x" * len(TOKEN) in whole
 
 
+def test_credentials_in_other_headers_are_hidden_too():
+    """By the header's name, or by how its value begins; the command for curl is without them."""
+    with shown(any_token=True) as one:
+        given = {"Cookie": "a=secret-1", "X_Api_Key": "secret-2", "X_Forwarded": "Basic secret-3"}
+        post(one.receiver.url, body("a=1"), 1, **given)
+        known = get(one, "requests/1").json()
+    assert "secret-" not in json.dumps(known)
+    assert dict(known["headers"])["X-Forwarded"] == "(hidden)"
+
+
 def test_curl_sends_the_same_request(one):
     """With the URL of whoever runs it."""
     data = body("a=1", 'b="it\'s"')
