@@ -265,6 +265,9 @@ class Exchange:
         except ConfigurationError as error:
             self._diagnostics.warn("relay", str(error))
             return False
+        if takes.away:
+            problem = self._engine.problem or "no answer"
+            self._diagnostics.warn("relay", f"the relay is away: {problem}; tried again")
         for taken in takes.taken:
             self._begin(taken, now)
         return bool(takes.taken)

@@ -220,6 +220,21 @@ def test_a_rotated_url_is_looked_up_and_an_unknown_stream_is_dropped(server, eng
     assert sums(engine)[1] == {"unknown_stream": 1}
 
 
+def test_a_shard_of_which_nothing_can_be_taken_is_told(server, engine, capsys):
+    """Another program has written there; heartbeats and leases go on."""
+    with server.client as client:
+        client.set("lp:{0}:q:sa", "no list")
+        client.zadd("lp:{0}:ready", {"sa": 1})
+    said = []
+
+    def is_told():
+        said.append(capsys.readouterr().err)
+        return "logplex_handler: the relay is away: " in "".join(said)
+
+    with shipping(server, lambda customer: None):
+        assert wait_until(is_told)
+
+
 def test_no_request_begins_that_the_lease_may_not_outlast(server, engine, monkeypatch):
     with serving(accept) as receiver:
         with shipping(server, lambda customer: url_of(receiver, customer)) as shipper:
