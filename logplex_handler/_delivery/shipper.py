@@ -29,6 +29,7 @@ from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.due import UrgencyMonitor
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._sender.source import LeaseForm
 from logplex_handler._transport.transport import TransportOptions, TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import ConfigurationError
@@ -84,6 +85,7 @@ class Shipper:
             limits=options.limits,
             memory=None,
             sender=sender,
+            form=LeaseForm(sender.max_batch_bytes),
             codec=codec,
             weigh=codec.weigh,
             diagnostics=diagnostics,

@@ -89,6 +89,7 @@ class Pipeline:
             limits=limits,
             memory=self._memory,
             sender=sender,
+            form=LeaseForm(sender.max_batch_bytes),
             codec=codec,
             weigh=codec.weigh,
             diagnostics=diagnostics,

@@ -14,6 +14,7 @@ from logplex_handler._sender.circuit_breaker import CircuitBreakers
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.lag_reports import LagReports
 from logplex_handler._sender.sender import SenderOptions
+from logplex_handler._sender.source import LeaseForm
 from logplex_handler._wire.entry import Weigh
 from logplex_handler.streams.resolver import Resolver
 
@@ -42,6 +43,7 @@ class StreamContext:
     """The dependencies that all streams of a handler share.
 
     Attributes:
+        form: The form of leases without a spool or a relay, as one object for all streams.
         resolver: Looks URLs up; None without the application's `streams`.
         weigh: The codec's method, as one object for all streams.
         max_block: Seconds that a caller may wait for room; None if it does not wait.
@@ -57,6 +59,7 @@ class StreamContext:
     limits: BufferLimits
     memory: MemoryPool | None
     sender: SenderOptions
+    form: LeaseForm
     codec: Codec
     weigh: Weigh
     diagnostics: Diagnostics

@@ -20,7 +20,7 @@ from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import Action
 from logplex_handler._sender.sender import Sender
-from logplex_handler._sender.source import LeaseForm, Source
+from logplex_handler._sender.source import Source
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
@@ -126,7 +126,7 @@ class Stream:
                     max_bytes = min(form.max_bytes, disk.form.max_bytes)
                     disk = disk._replace(form=form._replace(max_bytes=max_bytes))
                 return DiskSource(queue, self.accumulator, disk, context.codec)
-        form = LeaseForm(context.sender.max_batch_bytes) if self.relay is None else self.relay.form
+        form = context.form if self.relay is None else self.relay.form
         return Source(self.accumulator, form, context.codec)
 
     def _taken_source(self, hands: Hands) -> Source:
@@ -136,7 +136,7 @@ class Stream:
         drops = self.drop_reports = RelayedDrops(self.accumulator, context.diagnostics)
         return TakenSource(
             self.accumulator,
-            LeaseForm(context.sender.max_batch_bytes),
+            context.form,
             context.codec,
             hands,
             drops,
