@@ -63,6 +63,7 @@ MIX_LEVERS = (
 KINDS = {
     "web_mix": 0.25,
     "worker_mix": 0.25,
+    "async_mix": 0.25,
     "plain": 0.25,
     "fstring": 0.25,
     "template": 0.25,

@@ -58,8 +58,8 @@ def microseconds(case: str, part: str, subject: str) -> Callable[[Round], float]
 
 
 def delivered(result: Result) -> float:
-    """The number of records that arrived; records without a number can only be counted."""
-    return result["distinct"] or result["unnumbered"]
+    """The number of records that arrived: those with a number once, and those without one."""
+    return result["distinct"] + result["unnumbered"]
 
 
 def lost(case: str, subject: str = "ours") -> Callable[[Round], float]:

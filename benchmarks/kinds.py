@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from logplex_handler import count, measure
-from mix import web_mix, worker_mix
+from mix import async_mix, web_mix, worker_mix
 
 LogOne = Callable[[logging.Logger, int], None]
 
@@ -114,6 +114,7 @@ KINDS: dict[str, LogOne] = {
         medium,
         web_mix,
         worker_mix,
+        async_mix,
         below_level,
     )
 }

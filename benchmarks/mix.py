@@ -1,8 +1,8 @@
-"""Two mixes of records as real programs log them, each a list of calls in the order of a program.
+"""Three mixes of records as real programs log them, each a list of calls in the order of a program.
 
 The shapes and the proportions are those of what werkzeug, Django, SQLAlchemy with `echo`, urllib3,
 gunicorn and Celery log for a few requests and tasks, and of a loop with metrics. The formatting was
-tuned with `web_mix` only; `worker_mix` shows whether that holds for others.
+tuned with `web_mix` and `worker_mix`; `async_mix` shows whether that holds for others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections.abc import Callable
 
+from async_mix import CALLS
 from logplex_handler import count, measure, sample
 
 LogOne = Callable[[logging.Logger, int], None]
@@ -235,3 +236,4 @@ def _mixed(name: str, weights: dict[LogOne, int]) -> LogOne:
 
 web_mix = _mixed("web_mix", _WEB)
 worker_mix = _mixed("worker_mix", _WORKER)
+async_mix = _mixed("async_mix", CALLS)

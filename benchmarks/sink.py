@@ -1,8 +1,8 @@
 """A receiver in its own process that counts records, and costs less than the handlers it measures.
 
 Prints its URL. For each line of standard input, prints the counts since the last line; ends with
-its input. It recognizes each record by `order NUMBER`, which all formats contain: packets, JSON,
-msgpack and protobuf.
+its input. It recognizes a record by `order NUMBER`, which all formats contain: packets, JSON,
+msgpack and protobuf. Of packets, it also counts those without, since each is a line.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ MODES = ("fast", "slow", "hang", "dead")
 SLOW = 2.0  # seconds
 
 _NUMBERED = re.compile(rb"order (\d*)")
+# The parts of a long line after the first one.
+_LATER_PART = re.compile(rb" part=(?!1/)\d+/\d+ ")
 _LOGPLEX = b"HTTP/1.1 204 No Content\r\n\r\n"
 _JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -38,8 +40,8 @@ class Tally:
         self._found = self._unnumbered = self._requests = 0
         self._cpu = time.process_time()
 
-    def add(self, body: bytes) -> None:
-        found = _NUMBERED.findall(body)
+    def add(self, body: bytes, *, is_lines: bool = False) -> None:
+        found = _numbers_of_lines(body) if is_lines else _NUMBERED.findall(body)
         with self._lock:
             seen = self._seen
             for number in found:
@@ -66,6 +68,14 @@ class Tally:
             }
             self._begin()
         return counted
+
+
+def _numbers_of_lines(body: bytes) -> list[bytes]:
+    """Return the number of each record, or empty for a record without one."""
+    lines = body.split(b"\n")[:-1]
+    if _LATER_PART.search(body):
+        lines = [line for line in lines if not _LATER_PART.search(line)]
+    return [found[1] if (found := _NUMBERED.search(line)) else b"" for line in lines]
 
 
 def _headers(stream: io.BufferedIOBase) -> dict[bytes, bytes] | None:
@@ -100,9 +110,9 @@ def _serve(connection: socket.socket, tally: Tally, wait: float) -> None:
         while headers := _headers(stream):
             if headers.get(b"expect", b"").lower() == b"100-continue":
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            tally.add(_body(stream, headers))
-            time.sleep(wait)
             is_logplex = headers.get(b"content-type") == b"application/logplex-1"
+            tally.add(_body(stream, headers), is_lines=is_logplex)
+            time.sleep(wait)
             connection.sendall(_LOGPLEX if is_logplex else _JSON)
 
 

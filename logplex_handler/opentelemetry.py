@@ -85,8 +85,8 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
             with found.guarded(metric.name):
                 self._take(metric, point, found, now)
         self._increments.forget(now)
-        self._reporter.report_recorded(collected=found.pairs())
-        return MetricExportResult.SUCCESS
+        is_logged = self._reporter.report_recorded(collected=found.pairs())
+        return MetricExportResult.SUCCESS if is_logged else MetricExportResult.FAILURE
 
     def _take(self, metric: Any, point: Any, found: bridge.Gathered, now: float) -> None:
         data = metric.data
@@ -98,7 +98,9 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
             found.count(name, self._increment(name, data, point, now))
         elif isinstance(data, Histogram | ExponentialHistogram):
             counts, bounds = _buckets(data, point)
-            found.histogram(name, unit, counts, bounds, point.sum, point.min, point.max)
+            # A view may leave out the minimum and the maximum; both are infinite then.
+            least, most = [one if math.isfinite(one) else None for one in (point.min, point.max)]
+            found.histogram(name, unit, counts, bounds, point.sum, least, most)
         else:
             found.sample(name, point.value, unit)
 

@@ -146,7 +146,8 @@ class _Pauses:
     def _watch(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
             self._began = time.perf_counter_ns()
-        else:
+        elif self._began:
+            # A collection that was running when the watch began has no beginning.
             self._longest = max(self._longest, time.perf_counter_ns() - self._began)
 
     @staticmethod

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
 
+from logplex_handler._process import exits
+from logplex_handler._process.signal_watch import EndingHandler
 from logplex_handler.handler.shutdown import begin_shutdown
 from logplex_handler.metrics.reporter import all_reporters
 
@@ -33,37 +36,55 @@ def flush_on_sigterm() -> None:
     if isinstance(previous, _FlushFirst):
         return
     signal.signal(signal.SIGTERM, _FlushFirst(previous))
+    exits.watch_sigterm_in_children()
 
 
-class _FlushFirst:
+class _FlushFirst(EndingHandler):
     """Flushes, then does what the previous signal handler did."""
 
     def __init__(self, previous: object) -> None:
         self._previous = previous
         self._ends_process = not callable(previous) and previous is not signal.SIG_IGN
-        self._is_flushing = False
+        # The process in which a call is running: a child may be forked meanwhile by another thread.
+        self._running_in = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._is_flushing:
+        if self._running_in == os.getpid():
             # The call that this signal interrupts takes its effect in time.
             return
-        self._is_flushing = True
+        self._running_in = os.getpid()
         # Whatever is raised meanwhile, by another signal for example, the signal takes its effect.
         try:
-            for reporter in all_reporters.all():
-                reporter.report_recorded()
-            handlers = begin_shutdown()
-            for handler in handlers:
-                handler.flush()
-            if self._ends_process:
-                for handler in handlers:
-                    # Closing reports what is not delivered; nothing can do so later.
-                    handler.close()
+            self._deliver()
         finally:
-            self._is_flushing = False
+            self._running_in = 0
             if callable(self._previous):
                 self._previous(number, frame)
             elif self._ends_process:
                 # The process dies of the signal itself, so that its parent sees which one it was.
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
+
+    def _deliver(self) -> None:
+        # Every function is called, the last one first, whatever another one raises.
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._flush_handlers)
+            for reporter in reversed(all_reporters.all()):
+                stack.callback(reporter.report_recorded)
+
+    def _flush_handlers(self) -> None:
+        handlers = begin_shutdown()
+        with contextlib.ExitStack() as stack:
+            if self._ends_process:
+                for handler in reversed(handlers):
+                    # Closing reports what is not delivered; nothing can do so later.
+                    stack.callback(handler.close)
+            for handler in reversed(handlers):
+                stack.callback(handler.flush)
+
+    def has_begun(self) -> bool:
+        if self._running_in == os.getpid():
+            return True
+        if isinstance(self._previous, EndingHandler):
+            return self._previous.has_begun()
+        return not self._ends_process

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 __all__ = ["SetAside", "Stats"]
-
-_NO_DROPS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Stats:
     accepted: int = 0
     delivered: int = 0
     pending: int = 0
-    dropped: Mapping[str, int] = field(default_factory=lambda: _NO_DROPS)
+    dropped: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     retries: int = 0
     possible_duplicates: int = 0
@@ -58,7 +55,7 @@ class Stats:
             return NotImplemented
         dropped = self.dropped
         if other.dropped:
-            dropped = MappingProxyType(dict(Counter(dropped) + Counter(other.dropped)))
+            dropped = dict(Counter(dropped) + Counter(other.dropped))
         return Stats(
             self.accepted + other.accepted,
             self.delivered + other.delivered,
@@ -79,7 +76,7 @@ class Stats:
             return NotImplemented
         dropped = self.dropped
         if other.dropped:
-            dropped = MappingProxyType(dict(Counter(dropped) - Counter(other.dropped)))
+            dropped = dict(Counter(dropped) - Counter(other.dropped))
         return Stats(
             self.accepted - other.accepted,
             self.delivered - other.delivered,

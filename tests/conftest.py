@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import contextvars
 import gc
+import importlib
 import logging
-import os
 import sys
 import threading
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, find, settings
+from hypothesis import strategies as st
 
 from logplex_handler._sender import retry_policy
 from logplex_handler.handler._handler import all_handlers
@@ -29,9 +31,6 @@ from logplex_handler.testing._behaviour import Tokens
 pytest.register_assert_rewrite(
     *(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir() if path.stem != "conftest")
 )
-
-# Without bytecode, each of the hundreds of programs that tests start would compile the package.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
 settings.register_profile(
@@ -68,6 +67,8 @@ def _found_in(text: str) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.longrepr is None and not report.sections:
+        return report
     shown = {"the failure's text": report.longreprtext, **dict(report.sections)}
     if places := [place for place, text in shown.items() if _found_in(text)]:
         report.outcome = "failed"
@@ -102,6 +103,10 @@ _LONGEST = (
     "cli",
     "docs",
     "process",
+    "relay",
+    "test_call_sites.py",
+    "test_examples.py",
+    "test_pytest_plugin.py",
 )
 
 
@@ -116,13 +121,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, None, None]:
+    """While several processes collect the tests, the one that waits for them has Hypothesis write
+    its tables of characters and constants: in a new checkout each of them would compute them."""
+    yield
+    if getattr(session.config.option, "numprocesses", None):
+        find(st.text(), lambda text: True)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Each of several processes begins with other files: all import all of them, and the one that
+    comes first to a file without bytecode rewrites its assertions for the others."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    folders = [session.config.rootpath / argument for argument in session.config.args]
+    files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
+    number = int(worker["workerid"].removeprefix("gw"))
+    first = len(files) * number // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        names = file.relative_to(session.config.rootpath).with_suffix("").parts
+        # What cannot be imported here is reported when it is collected.
+        if "browser" not in names:
+            with suppress(Exception, pytest.skip.Exception):
+                importlib.import_module(".".join(names))
+
+
 def pytest_collection_finish() -> None:
     """Collections of garbage pass over the many objects that now stay to the end."""
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _loggers_go_on() -> Generator[None, None, None]:
+# Hooks, which cost each of the thousands of tests less than fixtures that all of them have.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
     """A test whose configuration disables loggers would take them from those that come later."""
     yield
     disabled = []
@@ -132,6 +167,17 @@ def _loggers_go_on() -> Generator[None, None, None]:
             disabled.append(logger.name)
     if disabled:
         pytest.fail(f"Loggers are disabled: {disabled[:3]}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """`flush_all` and a shutdown concern a test's own handlers; another's receiver may be gone."""
+    others = all_handlers._objects
+    all_handlers._objects = weakref.WeakValueDictionary()
+    result = yield
+    others.update(all_handlers._objects)
+    all_handlers._objects = others
+    return result
 
 
 @pytest.fixture
@@ -154,13 +200,3 @@ def threads_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are a twentieth as long."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", retry_policy.FIRST_WAIT / 20)
-
-
-@pytest.fixture(autouse=True)
-def _no_handlers_of_other_tests() -> Iterator[None]:
-    """`flush_all` and a shutdown concern a test's own handlers; another's receiver may be gone."""
-    others = all_handlers._objects
-    all_handlers._objects = weakref.WeakValueDictionary()
-    yield
-    others.update(all_handlers._objects)
-    all_handlers._objects = others

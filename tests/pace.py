@@ -77,3 +77,29 @@ def stopwatch() -> Iterator[Stopwatch]:
     finally:
         over.set()
         thread.join()
+
+
+class Metronome:
+    """Wakes up every other millisecond, and notes when it was late: the machine is loaded then."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._late: list[tuple[float, float]] = []
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._over.is_set():
+            slept_at = time.perf_counter()
+            time.sleep(0.002)
+            woke_at = time.perf_counter()
+            if woke_at - slept_at > 0.01:
+                self._late.append((slept_at, woke_at))
+
+    def late(self, start: float, end: float) -> float:
+        """Seconds between the two moments in which it was late."""
+        return sum(max(0.0, min(end, b) - max(start, a)) for a, b in list(self._late))
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()

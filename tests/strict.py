@@ -1,7 +1,8 @@
 """Readers of the wire that share nothing with the package: a second opinion on what it writes.
 
 They are written from the documents alone, with no import from the package and by other means than
-its own reader has: character by character, and packets also through a library from PyPI.
+its own reader has: without regular expressions, and packets also through a library from PyPI. They
+read megabytes in a run of the tests, so they look at sets of characters, not at each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 try:
     from syslog_rfc5424_parser import ParseError, SyslogMessage
@@ -19,6 +21,7 @@ except ModuleNotFoundError:
 
 MAX_PACKET_BYTES = 10_240
 _DIGITS = "0123456789"
+_PRIORITIES = frozenset(map(str, range(24 * 8)))
 
 
 class Wrong(AssertionError):
@@ -60,6 +63,8 @@ class Packet:
     text: str
 
 
+# The same packet is often read again: in several forms, or by several tests of one value.
+@lru_cache(1000)
 def packet(frame: bytes) -> Packet:
     """The parts of a packet in the one form that all receivers read."""
     _require(len(frame) <= MAX_PACKET_BYTES, "longer than 10,240 bytes")
@@ -69,14 +74,13 @@ def packet(frame: bytes) -> Packet:
     except UnicodeDecodeError as error:
         raise Wrong(f"byte {error.start}: not UTF-8") from None
     text = text[:-1]
-    for position, character in enumerate(text):
-        if character != "\t" and unicodedata.category(character) == "Cc":
-            raise Wrong(f"character {position}: the control U+{ord(character):04X}")
+    found = {one for one in set(text) if one != "\t" and unicodedata.category(one) == "Cc"}
+    _require(not found, f"controls: {sorted(map(ascii, found))}")
     fields = text.split(" ", 7)
     _require(len(fields) == 8, "fewer than eight parts")
     priority, time, hostname, appname, procid, msgid, data, msg = fields
     _require(priority[:1] == "<" and priority[-2:] == ">1", "the priority's form")
-    _require(priority[1:-2] in map(str, range(24 * 8)), "the priority")
+    _require(priority[1:-2] in _PRIORITIES, "the priority")
     facility, severity = divmod(int(priority[1:-2]), 8)
     _require((msgid, data) == ("-", "-"), "msgid and structured data are not '-'")
     _check_time(time)
@@ -89,10 +93,10 @@ def packet(frame: bytes) -> Packet:
         _require(all("!" <= character <= "~" for character in value), f"{name}: its characters")
     _require(procid not in ("router", "logplex"), "procid: a name of Heroku's own")
     _require(not msg.startswith("\ufeff"), "a byte order mark")
-    found = Packet(facility, severity, time, hostname, appname, procid, msg)
+    read = Packet(facility, severity, time, hostname, appname, procid, msg)
     if SyslogMessage is not None:
-        _require(_of_the_library(text) == found, "the library reads another packet")
-    return found
+        _require(_of_the_library(text) == read, "the library reads another packet")
+    return read
 
 
 def _of_the_library(text: str) -> Packet:
@@ -120,8 +124,9 @@ _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 _HEX = "0123456789abcdefABCDEF"
 
 
-def _is_control(character: str) -> bool:
-    return character < " " or "\x7f" <= character <= "\x9f"
+_CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
+_NOT_IN_KEYS = _CONTROLS | set(' "')
+_NOT_WITHOUT_QUOTES = _CONTROLS | set('="\\')
 
 
 def pairs(line: str) -> list[tuple[str, str]]:
@@ -142,44 +147,39 @@ def pairs(line: str) -> list[tuple[str, str]]:
     return found
 
 
-def _read_key(line: str, position: int) -> tuple[str, int]:
-    start = position
-    while position < len(line) and line[position] != "=":
-        character = line[position]
-        fits = character not in ' "' and not _is_control(character)
-        _require(fits, f"character {position}: not for a key")
-        position += 1
-    _require(position < len(line), f"character {start}: a key without =")
-    _require(position > start, f"character {start}: an empty key")
-    return line[start:position], position + 1
+def _read_key(line: str, start: int) -> tuple[str, int]:
+    end = line.find("=", start)
+    _require(end >= 0, f"character {start}: a key without =")
+    _require(end > start, f"character {start}: an empty key")
+    key = line[start:end]
+    _require(_NOT_IN_KEYS.isdisjoint(key), f"character {start}: not for a key")
+    return key, end + 1
 
 
-def _read_bare(line: str, position: int) -> tuple[str, int]:
-    start = position
-    while position < len(line) and line[position] != " ":
-        character = line[position]
-        fits = character not in '="\\' and not _is_control(character)
-        _require(fits, f"character {position}: not for a value without quotes")
-        position += 1
-    _require(position > start, f"character {start}: an empty value without quotes")
-    _require(line[start] != "'", f"character {start}: an apostrophe that some take for a quote")
-    return line[start:position], position
+def _read_bare(line: str, start: int) -> tuple[str, int]:
+    end = line.find(" ", start)
+    if end < 0:
+        end = len(line)
+    value = line[start:end]
+    _require(_NOT_WITHOUT_QUOTES.isdisjoint(value), f"character {start}: not without quotes")
+    _require(value, f"character {start}: an empty value without quotes")
+    _require(value[0] != "'", f"character {start}: an apostrophe that some take for a quote")
+    return value, end
 
 
 def _read_quoted(line: str, position: int) -> tuple[str, int]:
     value: list[str] = []
-    while position < len(line):
-        character = line[position]
-        position += 1
-        if character == '"':
-            return "".join(value), position
-        _require(not _is_control(character), f"character {position - 1}: a raw control")
-        if character != "\\":
-            value.append(character)
-            continue
-        escape = line[position : position + 1]
-        position += 1
-        if escape == "u":
+    quote = line.find('"', position)
+    while quote >= 0:
+        escape = line.find("\\", position, quote)
+        text = line[position : quote if escape < 0 else escape]
+        _require(_CONTROLS.isdisjoint(text), f"character {position}: a raw control")
+        value.append(text)
+        if escape < 0:
+            return "".join(value), quote + 1
+        kind = line[escape + 1]
+        position = escape + 2
+        if kind == "u":
             digits = line[position : position + 4]
             _require(
                 len(digits) == 4 and digits[:2] == "00" and all(digit in _HEX for digit in digits),
@@ -188,8 +188,10 @@ def _read_quoted(line: str, position: int) -> tuple[str, int]:
             value.append(chr(int(digits, 16)))
             position += 4
         else:
-            _require(escape in _ESCAPES, f"character {position - 1}: an unknown escape")
-            value.append(_ESCAPES[escape])
+            _require(kind in _ESCAPES, f"character {escape}: an unknown escape")
+            value.append(_ESCAPES[kind])
+        if quote < position:
+            quote = line.find('"', position)
     raise Wrong("a quote that does not end")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import logplex_handler
 from logplex_handler.testing import LogplexReceiver
+from tests.commands import run_program
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DOCS = EXAMPLES.with_name("docs")
@@ -115,23 +116,23 @@ WORDS = {
 
 
 def run(name, **variables):
-    """Run an example as a program of its own."""
-    return run_program(EXAMPLES / f"{name}.py", **variables)
-
-
-def run_program(path, **variables):
-    """Run with warnings as errors, in an environment that names no Logplex but these."""
-    environ = {name: value for name, value in os.environ.items() if OWN_VARIABLES[0] not in name}
-    for variable in OWN_VARIABLES[1:]:
-        environ.pop(variable, None)
+    """Run an example as a program of its own, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-W", "error", path],
-        env=environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables,
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        env=environment(**variables),
         capture_output=True,
         encoding="utf-8",
         timeout=100,
         check=False,
     )
+
+
+def environment(**variables):
+    """An environment that names no Logplex but these."""
+    environ = {name: value for name, value in os.environ.items() if OWN_VARIABLES[0] not in name}
+    for variable in OWN_VARIABLES[1:]:
+        environ.pop(variable, None)
+    return environ | {"PYTHONPATH": PACKAGE_HOME, "PYTHONUTF8": "1"} | variables
 
 
 def matches(patterns, lines):
@@ -165,7 +166,8 @@ def test_an_example_sends_to_the_url_of_the_environment(name):
 @pytest.mark.parametrize("name", LINES)
 def test_an_example_without_a_url_shows_what_the_customer_would_see(name):
     """The lines are printed as `heroku logs` prints them, and nowhere a token."""
-    finished = run(name)
+    # An interpreter of its own has run it above.
+    finished = run_program(EXAMPLES / f"{name}.py", env=environment())
     assert (finished.returncode, finished.stderr) == (0, "")
     assert not A_TOKEN.search(finished.stdout), "a token is shown"
     printed = [line for line in finished.stdout.splitlines() if line]
@@ -179,7 +181,7 @@ def test_the_page_on_metrics_runs(tmp_path):
     program = tmp_path / "page.py"
     program.write_text("\n".join(blocks))
     with LogplexReceiver() as logplex:
-        finished = run_program(program, LOGPLEX_URL=logplex.url)
+        finished = run_program(program, env=environment(LOGPLEX_URL=logplex.url))
         assert (finished.returncode, finished.stderr) == (0, "")
         texts = [line.text for line in logplex.lines]
     # The customer's, from a handler of its own.
@@ -211,7 +213,8 @@ def test_the_page_on_streams_runs(tmp_path):
     program = tmp_path / "page.py"
     program.write_text("\n".join(blocks))
     with LogplexReceiver() as logplex:
-        finished = run_program(program, LOGPLEX_URL=logplex.url, LOGPLEX_HOSTNAME="own")
+        environ = environment(LOGPLEX_URL=logplex.url, LOGPLEX_HOSTNAME="own")
+        finished = run_program(program, env=environ)
         assert (finished.returncode, finished.stderr) == (0, "")
         lines = [(line.packet.hostname, dict(line.pairs)["msg"]) for line in logplex.lines]
         assert not logplex.violations

@@ -15,7 +15,7 @@ import logplex_handler
 from logplex_handler.testing import LogplexReceiver
 
 # What takes longest to import.
-HTTP = {"requests", "urllib3", "http.client", "ssl", "gzip"}
+HTTP = {"requests", "urllib3", "http.client", "ssl"}
 DELIVERY = {f"logplex_handler.{room}" for room in ("_buffer", "_delivery", "_sender", "_transport")}
 SPOOL = {"sqlite3", "secrets", "logplex_handler._spool", "logplex_handler._delivery.spool_writer"}
 METRICS = {"logplex_handler.metrics.meter", "logplex_handler.metrics.reporter"}
@@ -25,6 +25,7 @@ ELSEWHERE = {
     "logplex_handler.process_metrics",
     "logplex_handler.receiver",
     "logplex_handler.testing",
+    "gzip",
     "psutil",
     "ddsketch",
     "logging.handlers",

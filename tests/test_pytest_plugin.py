@@ -134,8 +134,8 @@ def test_skipped(logplex):
 def run(registry, *arguments):
     """pytest in a process of its own, with warnings as errors."""
     environ = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    # Hypothesis, which none of these tests uses, takes longer to import than all else.
-    without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    # Hypothesis and AnyIO, which none of these tests uses, take longer to import than all else.
+    without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *without, "-W", "error", *arguments],
         capture_output=True,

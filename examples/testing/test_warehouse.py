@@ -37,7 +37,8 @@ def test_nothing_is_lost_while_the_receiver_is_down(logplex: LogplexCapture) -> 
     logplex.fail_next(503)
     warehouse.ship(42, "berlin")
     logplex.wait_for(order_id=42)
-    assert [request.status for request in logplex.requests] == [503, 204]
+    # The measurement that comes with the line may take a request of its own.
+    assert [request.status for request in logplex.requests][:2] == [503, 204]
 
 
 @pytest.mark.logplex(logger="shop", level="ERROR", hostname="shop-app")

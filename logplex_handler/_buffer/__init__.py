@@ -12,8 +12,10 @@ The queue has four layers. Each is a subclass of the next:
   or the new one. With `on_full="block"`, `put` takes no entry then, and the stream's intake waits.
 - `weighed_queue`: the entries in order, of which the first are weighed.
 
-Two modules stand beside them:
+Four modules stand beside them:
 
-- `ledger`: the outcomes of records, and the drops to report.
+- `backpressure`: when callers are throttled, and for how long.
+- `first_entries`: the entries of otherwise empty queues, which callers leave to a worker.
+- `ledger`: the dropped records, and the drops to report.
 - `memory_pool`: the bytes that the queues of all streams share.
 """

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
+from logplex_handler._buffer.first_entries import Owner
 from logplex_handler._buffer.ledger import Ledger
-from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._buffer.memory_pool import MemoryPool, new_locks
 from logplex_handler._buffer.waking_queue import DROPS, FIRST, Backlog, WakingQueue
 from logplex_handler._buffer.weighed_queue import FlushMark
-from logplex_handler._process.reentrancy import is_held
+from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler._wire.entry import Entry, Weigh
 
 
@@ -22,38 +23,46 @@ class Accumulator(WakingQueue):
 
     Args:
         pool: Memory that several accumulators share. Default: this one may use its whole limit.
-        on_reclaimed: Called, without a lock, after entries were dropped for another accumulator.
     """
 
-    __slots__ = ("_changed", "_on_reclaimed", "_under_way", "lock")
+    __slots__ = ("_changed", "_under_way")
 
     def __init__(
         self,
         limits: BufferLimits,
         weigh: Weigh,
         pool: MemoryPool | None = None,
-        on_reclaimed: Callable[[], None] | None = None,
+        owner: Owner | None = None,
     ) -> None:
-        # Guards all attributes, including inherited ones, except `allowed`; only `entries.append`
-        # needs no lock. Held for a few operations only. Re-entrant, because a garbage collection or
-        # a signal handler may run while it is held, and may log.
-        self.lock = threading.RLock()
-        super().__init__(limits, weigh, Ledger(self.lock), pool)
-        self._on_reclaimed = on_reclaimed
-        # Held during an operation. An entry that an interruption logs is only appended; the
-        # interrupted operation does the rest. A lock rather than a flag, because `with` releases it
-        # in C: an exception from a signal handler cannot leave it held.
-        self._under_way = threading.Lock()
+        # `lock` guards all attributes, including inherited ones, except `allowed`; only
+        # `entries.append` needs no lock. Re-entrant, because a garbage collection or a signal
+        # handler may run while it is held, and may log. `_under_way` is held, under it, during an
+        # operation. An entry that an interruption logs is only appended; the interrupted operation
+        # does the rest, or a worker if it was one of an accumulator with the same locks. Not a
+        # flag, because `with` releases a lock in C, whatever a signal handler raises.
+        lock, self._under_way = new_locks() if pool is None else next(pool.locks)
+        super().__init__(limits, weigh, pool, lock, owner)
         # Notified when there may be room. None until a caller waits for it.
         self._changed: threading.Condition | None = None
 
     def append(self, entry: Entry) -> bool:
-        """Queue a light entry, and return whether to wake a worker.
-
-        Called for every record, so it takes no lock and makes as few calls as possible.
-        """
+        """Queue a light entry, and return whether to wake a worker."""
         self.entries.append(entry)
-        return len(self.entries) >= self.look_at and self._look()
+        return len(self.entries) >= self.look_at and self.look()
+
+    def look(self, *, weigh: bool = False) -> bool:
+        """Process the appended entries, and return whether to wake a worker."""
+        with self.lock:
+            if self._under_way.locked():
+                # The interrupted operation processes the entry, but perhaps wakes no worker.
+                return True
+            if not weigh and self._fits_as_first():
+                return False
+            if weigh or not self._note_first():
+                self._catch_up(weigh=weigh)
+                return self._has_news() or (self._pool is not None and bool(self._pool.to_shrink))
+        # Without the lock, because the worker needs it.
+        return self._tell_of_first()
 
     def put(
         self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
@@ -74,7 +83,7 @@ class Accumulator(WakingQueue):
                 return True
             if self._append_between_looks(entry, size, frames):
                 # A light entry may have been appended meanwhile, without a look.
-                return len(self.entries) >= self.look_at and self._look()
+                return len(self.entries) >= self.look_at and self.look()
             if never_wakes or may_wait:
                 self._catch_up(weigh=True)
                 fits = self._fits(size)
@@ -87,7 +96,7 @@ class Accumulator(WakingQueue):
             if never_wakes and self.since == math.inf:
                 self._never_waking += 1
             self._append(entry, size, frames)
-            return self._look(weigh=never_wakes or may_wait)
+            return self.look(weigh=never_wakes or may_wait)
 
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
@@ -95,28 +104,28 @@ class Accumulator(WakingQueue):
             if self._rejected_as is not None:
                 self._count_rejected()
                 return False
-            self.ledger.drop(cause, never_taken=1)
-            return self._look()
+            self._own_ledger().drop(cause, never_taken=1)
+            return self.look()
 
     def count_rejected(self) -> None:
         """Count a record that came after `reject_from_now`, without reporting it."""
         with self.lock:
             self._count_rejected()
 
-    def reject_from_now(self, cause: str) -> None:
-        """Drop all further records, with this cause.
+    def reject_from_now(self, cause: str) -> Ledger:
+        """Drop all further records, with this cause; return the ledger that counts them.
 
         A light entry that comes at the same moment may still be queued.
         """
         with self.lock:
             self._rejected_as = cause
             self._notify()
+            return self._own_ledger()
 
     def begin_throttle(self, seconds: float) -> float:
         """Begin to throttle a caller; return the most seconds that it waits."""
         if is_held(self.lock):
-            # The caller is a signal handler: while it waits, the call that it interrupted keeps the
-            # worker out.
+            # While a signal handler waits, the call that it has interrupted keeps the worker out.
             return 0.0
         with self.lock:
             seconds = self._backpressure_of_its_own().begin_throttle(time.monotonic(), seconds)
@@ -179,16 +188,15 @@ class Accumulator(WakingQueue):
         """Count the outcomes of taken records. Their memory is free once all of them are counted.
 
         Args:
-            through: Whether these are the last of their batch, so that all earlier records have
-                left, too.
+            through: Whether these are the last of their batch: all earlier records have left, too.
         """
         with self.lock:
             if not self._settle(delivered + dropped, recovered=recovered, through=through):
                 # The records were abandoned meanwhile, or the batch was only a drop notice.
                 return
-            self.ledger.delivered += delivered
+            self.delivered += delivered
             if dropped:
-                self.ledger.drop(cause, dropped)
+                self._own_ledger().drop(cause, dropped)
             self._note_room()
             self._catch_up(replan=True)
             self._notify()
@@ -252,14 +260,12 @@ class Accumulator(WakingQueue):
             self._remove_mark(mark)
 
     def shrink(self, patience: float) -> bool:
-        if not self.lock.acquire(timeout=patience):
+        # An interrupted operation may use this accumulator, or one with the same locks.
+        is_in_use = is_held(self.lock) and self._under_way.locked()
+        if is_in_use or not holding(self.lock, patience, self._shrink):
             return False
-        try:
-            self._shrink()
-        finally:
-            self.lock.release()
-        if self._on_reclaimed is not None and self.ledger.has_unreported:
-            self._on_reclaimed()
+        if self._owner is not None and self.ledger.has_unreported:
+            self._owner.after_reclaim()
         return True
 
     def wait_for_room(self, size: int, seconds: float) -> bool:
@@ -279,15 +285,6 @@ class Accumulator(WakingQueue):
 
     # The caller of a method below holds the lock.
 
-    def _look(self, *, weigh: bool = False) -> bool:
-        """Process the appended entries, and return whether to wake a worker."""
-        with self.lock:
-            if self._under_way.locked():
-                # The interrupted operation processes the entry, but perhaps wakes no worker.
-                return True
-            self._catch_up(weigh=weigh)
-            return self._has_news() or (self._pool is not None and self._pool.has_reclaimed)
-
     def _uninterrupted(self) -> AbstractContextManager[object]:
         """Return a context in which an entry that an interruption logs is only appended."""
         return nullcontext() if self._under_way.locked() else self._under_way
@@ -299,6 +296,9 @@ class Accumulator(WakingQueue):
     def _catch_up(self, *, weigh: bool = False, replan: bool = False) -> None:
         """Process the appended entries, and plan the next look if it may have changed."""
         if self._under_way.locked():
+            if replan:
+                # If another accumulator's operation was interrupted, it plans no look at this one.
+                self.look_at = 0
             return
         if not self.entries:
             self.look_at = self.heavy = self.heavy_bytes = self.heavy_frames = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 # The packets of a large batch, as a multiple of `batch_frames`. A batch that is due may wait a
 # moment for them, because one large request costs less than several small ones.
 LARGE_BATCH = 10
+# The ledger of queues that have dropped nothing, as nearly all have not. It is never mutated.
+_NO_DROPS = Ledger()
 # The number of entries to weigh in advance, so that the next one need not be weighed at once.
 _WEIGHED_IN_ADVANCE = 512
 
@@ -59,6 +62,7 @@ class BoundedQueue(WeighedQueue):
 
     Attributes:
         allowed: Bytes that entries and records in transit may hold now.
+        delivered: The number of records that the receiver has accepted.
         since: When the first entry that makes a batch due came, on the monotonic clock; infinite if
             there is none.
         in_transit: The number of records taken and not settled.
@@ -68,16 +72,18 @@ class BoundedQueue(WeighedQueue):
 
     __slots__ = (
         "_is_abandoned", "_never_waking", "_pool", "_recovered_left", "_rejected_as", "_settled",
-        "_since_before_take", "_transit_start", "allowed", "in_transit", "in_transit_bytes",
-        "ledger", "limits", "recovered", "since",
+        "_since_before_take", "_transit_start", "allowed", "delivered", "in_transit",
+        "in_transit_bytes", "ledger", "limits", "lock", "recovered", "since",
     )  # fmt: skip
 
     def __init__(
-        self, limits: BufferLimits, weigh: Weigh, ledger: Ledger, pool: MemoryPool | None
+        self, limits: BufferLimits, weigh: Weigh, pool: MemoryPool | None, lock: threading.RLock
     ) -> None:
         super().__init__(weigh)
         self.limits = limits
-        self.ledger = ledger
+        self.lock = lock
+        self.ledger = _NO_DROPS
+        self.delivered = 0
         self._pool = pool
         self.allowed = limits.max_bytes if pool is None else 0
         # The cause with which new records are dropped; None if they are queued.
@@ -112,7 +118,7 @@ class BoundedQueue(WeighedQueue):
         queued, ledger = len(self.entries), self.ledger
         accepted = self.taken + queued + ledger.never_taken + self.recovered
         pending = queued + self.in_transit + self._recovered_left
-        return accepted, ledger.delivered, pending, ledger.dropped_by_cause()
+        return accepted, self.delivered, pending, ledger.dropped_by_cause()
 
     def _has_left(self, mark: FlushMark) -> bool:
         """Return whether all entries before the mark have left, and none of them is in transit."""
@@ -124,7 +130,7 @@ class BoundedQueue(WeighedQueue):
     def _process(self, *, weigh: bool, knows_batch: bool) -> bool:
         """Process the appended entries: start the clock, and weigh as many as needed.
 
-        Returns whether entries were weighed or dropped.
+        Returns whether memory was reserved, or entries were weighed or dropped.
         """
         if self._is_abandoned:
             for _ in range(self._drop_all()):
@@ -134,11 +140,12 @@ class BoundedQueue(WeighedQueue):
             self.since = time.monotonic()
         if entries <= self.weighed:
             return False
-        pool = self._pool
+        pool, has_changed = self._pool, False
         if pool is not None and not (self.allowed or weigh or pool.is_scarce):
             # The first entry of a stream need not be weighed.
             pool.reserve(self, self.most_bytes + self.in_transit_bytes)
-        return self._weigh(everything=weigh, knows_batch=knows_batch)
+            has_changed = self.allowed > 0
+        return has_changed | self._weigh(everything=weigh, knows_batch=knows_batch)
 
     def shrink(self, patience: float) -> bool:
         """Drop the oldest entries until the others use no more bytes than are allowed now.
@@ -153,9 +160,14 @@ class BoundedQueue(WeighedQueue):
         if self._pool is not None:
             self._pool.release(self, self.in_transit_bytes)
 
+    def _own_ledger(self) -> Ledger:
+        if self.ledger is _NO_DROPS:
+            self.ledger = Ledger(self.lock)
+        return self.ledger
+
     def _count_rejected(self) -> None:
         if self._rejected_as is not None:
-            self.ledger.count_rejected(self._rejected_as)
+            self._own_ledger().count_rejected(self._rejected_as)
 
     def _take(self, most: int) -> list[Entry]:
         before = self.taken
@@ -207,7 +219,7 @@ class BoundedQueue(WeighedQueue):
             left += unwritten
             self.in_transit -= unwritten
         if left:
-            self.ledger.drop(cause, left, never_taken=queued)
+            self._own_ledger().drop(cause, left, never_taken=queued)
         return left
 
     def _fits(self, size: int) -> bool:
@@ -242,7 +254,7 @@ class BoundedQueue(WeighedQueue):
             if self._fits(size):
                 self._keep_next(size, frames)
             else:
-                self.ledger.drop("buffer_full", never_taken=1)
+                self._own_ledger().drop("buffer_full", never_taken=1)
                 self._drop_at(self.weighed)
         if has_disk:
             self._learn_usual_bytes()
@@ -258,6 +270,6 @@ class BoundedQueue(WeighedQueue):
             # Weighed first, because that is the deepest call: near the recursion limit, nothing is
             # left half done.
             weight = self.weigh(self.entries[0])
-            self.ledger.drop("buffer_full", never_taken=1)
+            self._own_ledger().drop("buffer_full", never_taken=1)
             self._never_waking = max(0, self._never_waking - 1)
             self._drop_oldest(*weight)

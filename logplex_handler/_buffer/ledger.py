@@ -1,4 +1,4 @@
-"""The outcomes of records: the counts behind `Stats`, and the drops that are not reported yet."""
+"""The drops of records: their counts behind `Stats`, and those that are not reported yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Ledger:
-    """Counts of records that left the queue or never entered it.
+    """Counts of records that were dropped.
 
     Any thread may call it. Near the recursion limit, any call may fail, so the counts of one event
     are written without a call in between.
@@ -21,13 +21,12 @@ class Ledger:
             Default: a new lock.
     """
 
-    __slots__ = ("_dropped", "_lock", "_reportable", "delivered", "has_unreported", "never_taken")
+    __slots__ = ("_dropped", "_lock", "_reportable", "has_unreported", "never_taken")
 
     def __init__(self, lock: threading.RLock | None = None) -> None:
         # Guards all attributes. Re-entrant, because a signal handler or a garbage collection may
         # log while it is held.
         self._lock = threading.RLock() if lock is None else lock
-        self.delivered = 0
         # The number of records dropped from the queue, or before they entered it.
         self.never_taken = 0
         # All drops by cause, and those to report, which are not of rejected records. A new mapping

@@ -7,15 +7,20 @@ does not use up the memory of the others.
 from __future__ import annotations
 
 import heapq
-import itertools
 import threading
+from itertools import cycle
 from typing import TYPE_CHECKING
+
+from logplex_handler._process.reentrancy import holding
 
 if TYPE_CHECKING:
     from logplex_handler._buffer.bounded_queue import BoundedQueue
+    from logplex_handler._buffer.first_entries import FirstEntries
 
-# A holder also gets 1/64 of the remaining bytes, so that it rarely asks again.
+# A holder also gets 1/64 of the remaining bytes, so that it rarely asks again; less if there are
+# many holders, so that the first ones leave something to the others.
 _SHARE = 64
+_SHARES_OF_A_HOLDER = 4
 # If no holder can give way, 1/4 of all bytes is reserved for holders that use little, which is at
 # most 1/256 of all.
 _KEPT = 4
@@ -27,6 +32,15 @@ _SCARCE = 3 / 4
 _PATIENCE = 0.05
 # How many holders are asked to give way at a time, beginning with the one that may use most.
 _TRIES = 8
+# The locks that all holders share: with so many, threads that use different holders rarely wait for
+# each other. With locks of its own, each of 50,000 holders would be two objects more for every
+# garbage collection.
+_LOCKS = 64
+
+
+def new_locks() -> tuple[threading.RLock, threading.Lock]:
+    """Return the locks of one accumulator, or of several. `Accumulator` says what they guard."""
+    return threading.RLock(), threading.Lock()
 
 
 class MemoryPool:
@@ -36,43 +50,54 @@ class MemoryPool:
         max_bytes: The total.
         may_reclaim: Whether a holder can give way. If not, no holder gets more than half of the
             remaining bytes, and some are reserved for holders that use little.
+        first_entries: Has workers reserve memory for first entries, in place of callers.
+
+    Attributes:
+        to_shrink: Holders whose bytes were reduced since the last call of `shrink_holders`.
+        locks: The locks of the next holders, without an end.
     """
 
-    def __init__(self, max_bytes: int, *, may_reclaim: bool) -> None:
+    def __init__(
+        self, max_bytes: int, *, may_reclaim: bool, first_entries: FirstEntries | None = None
+    ) -> None:
+        self.first_entries = first_entries
         self._max_bytes = max_bytes
         self._may_reclaim = may_reclaim
-        # Guards `_left`, `_holders`, `_most`, `_to_shrink` and each holder's `allowed`. It is
+        # Guards `_left`, `_holders`, `_most`, `to_shrink` and each holder's `allowed`. It is
         # acquired under an accumulator's lock, and nothing is called while it is held. A signal
         # handler or a garbage collection may still interrupt its holder and log. That needs another
         # accumulator's lock, whose owner may wait for this one. Therefore no thread waits for this
         # lock for long.
         self._lock = threading.RLock()
-        self._left = max_bytes
-        # The number of holders with bytes, and a heap of them, the largest first; an item whose
-        # number differs from its holder's `allowed` is outdated.
-        self._holders = 0
-        self._most: list[tuple[int, int, BoundedQueue]] = []
-        self._numbers = itertools.count()
-        self._to_shrink: set[BoundedQueue] = set()
+        self._left = max_bytes - (0 if first_entries is None else first_entries.kept_bytes)
+        # The first holder gets 1/64 of all bytes.
+        self._shares = _SHARE * self._left // max_bytes
+        # The holders with bytes by their `id`, and a heap of them, the largest first; an item whose
+        # bytes differ from its holder's `allowed` is outdated. The heap has numbers only, so that
+        # garbage collections leave its items out.
+        self._holders: dict[int, BoundedQueue] = {}
+        self._most: list[tuple[int, int]] = []
+        self.to_shrink: set[BoundedQueue] = set()
+        # The locks that holders get in turn.
+        self.locks = cycle([new_locks() for _ in range(_LOCKS)])
 
     def reserve(self, holder: BoundedQueue, needed: int) -> None:
         """Let a holder use `needed` bytes, perhaps at the expense of the one that may use most.
 
         The holder may get some more, or no more than before.
         """
-        if not self._lock.acquire(timeout=_PATIENCE):
-            return
-        try:
-            more = needed - holder.allowed
-            if not self._may_reclaim:
-                if self._may_have(holder, needed):
-                    self._allow(holder, more)
-            elif more <= self._left:
-                self._allow(holder, max(more, self._left // _SHARE))
-            else:
-                self._reclaim(holder, needed)
-        finally:
-            self._lock.release()
+        holding(self._lock, _PATIENCE, self._reserve, holder, needed)
+
+    def _reserve(self, holder: BoundedQueue, needed: int) -> None:
+        more = needed - holder.allowed
+        if not self._may_reclaim:
+            if self._may_have(holder, needed):
+                self._allow(holder, more)
+        elif more <= self._left:
+            shares = max(self._shares, _SHARES_OF_A_HOLDER * len(self._holders))
+            self._allow(holder, max(more, self._left // shares))
+        else:
+            self._reclaim(holder, needed)
 
     def _may_have(self, holder: BoundedQueue, needed: int) -> bool:
         left = self._left - (needed - holder.allowed)
@@ -92,7 +117,7 @@ class MemoryPool:
             spare = largest.allowed - max(needed, largest.in_transit_bytes)
             if largest is not holder and spare >= more:
                 self._allow(largest, -more)
-                self._to_shrink.add(largest)
+                self.to_shrink.add(largest)
                 self._allow(holder, more)
                 break
         for one in passed:
@@ -100,42 +125,42 @@ class MemoryPool:
 
     def _allow(self, holder: BoundedQueue, more: int) -> None:
         self._left -= more
-        self._holders += not holder.allowed
         holder.allowed += more
-        self._holders -= not holder.allowed
+        if holder.allowed:
+            self._holders[id(holder)] = holder
+        else:
+            self._holders.pop(id(holder), None)
         self._note(holder)
 
     def _note(self, holder: BoundedQueue) -> None:
         if self._may_reclaim and holder.allowed:
-            heapq.heappush(self._most, (-holder.allowed, next(self._numbers), holder))
-            if len(self._most) > 64 + 4 * self._holders:
-                valid = {item[2]: item for item in self._most if -item[0] == item[2].allowed}
-                self._most = list(valid.values())
-                heapq.heapify(self._most)
+            heapq.heappush(self._most, (-holder.allowed, id(holder)))
+            if len(self._most) > 64 + 4 * len(self._holders):
+                # Of a copy, because a garbage collection may log, and so add a holder.
+                most = [(-one.allowed, id(one)) for one in list(self._holders.values())]
+                heapq.heapify(most)
+                self._most = most
 
     def _largest(self) -> BoundedQueue | None:
         while self._most:
-            allowed, _, holder = heapq.heappop(self._most)
-            if -allowed == holder.allowed:
+            allowed, key = heapq.heappop(self._most)
+            holder = self._holders.get(key)
+            if holder is not None and -allowed == holder.allowed:
                 return holder
         return None
 
     def release(self, holder: BoundedQueue, kept: int) -> None:
         """Take back the bytes above `kept`. A call may do nothing, so repeat it later."""
-        if holder.allowed > kept and self._lock.acquire(timeout=_PATIENCE):
-            try:
-                self._allow(holder, min(0, kept - holder.allowed))
-            finally:
-                self._lock.release()
+        if holder.allowed > kept:
+            holding(self._lock, _PATIENCE, self._release, holder, kept)
+
+    def _release(self, holder: BoundedQueue, kept: int) -> None:
+        self._allow(holder, min(0, kept - holder.allowed))
 
     @property
     def is_scarce(self) -> bool:
         """Whether holders should return the bytes that they do not need."""
         return self._left < self._max_bytes * _SCARCE
-
-    @property
-    def has_reclaimed(self) -> bool:
-        return bool(self._to_shrink)
 
     def shrink_holders(self) -> None:
         """Shrink all holders whose bytes were reduced since the last call.
@@ -143,11 +168,12 @@ class MemoryPool:
         A holder in use is left to the next call: this caller, or the one that uses the holder, may
         be a signal handler whose interrupted call holds a lock.
         """
-        if self._to_shrink and self._lock.acquire(timeout=_PATIENCE):
-            try:
-                to_shrink, self._to_shrink = self._to_shrink, set()
-            finally:
-                self._lock.release()
+        to_shrink: set[BoundedQueue] = set()
+        if self.to_shrink and holding(self._lock, _PATIENCE, self._take_to_shrink, to_shrink):
             in_use = {holder for holder in to_shrink if not holder.shrink(_PATIENCE)}
             # A single operation on the set, which needs no lock.
-            self._to_shrink.update(in_use)
+            self.to_shrink.update(in_use)
+
+    def _take_to_shrink(self, taken: set[BoundedQueue]) -> None:
+        taken |= self.to_shrink
+        self.to_shrink = set()

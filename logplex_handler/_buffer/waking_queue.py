@@ -1,32 +1,23 @@
-"""When to wake a worker, and when callers pause briefly for it.
-
-A thread that logs without a pause yields the interpreter only every five milliseconds, and eight
-such threads every forty. The worker needs the interpreter each time it has sent or received data.
-If entries come faster than they are taken, their callers are throttled: they pause together, for a
-moment at a time.
-"""
+"""When to wake a worker, and when callers pause briefly for it."""
 
 from __future__ import annotations
 
 import math
-import sys
+import threading
+import time
 from typing import NamedTuple, TypeAlias
 
+from logplex_handler._buffer.backpressure import (
+    NO_CONGESTION,
+    PATIENCE_WITH_A_DISK,
+    Backpressure,
+)
 from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
-from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._buffer.first_entries import FEW, Owner
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 
-# Numbers of queued entries: from the first on, a queue is congested; below the second, it no longer
-# is. After throttling, callers are throttled again when the queue has grown by the third.
-_CONGESTED = 6144
-NO_CONGESTION = 1024
-_MORE = 256
-# The longest throttling, in seconds, during which no entries are taken: after it, the receiver
-# probably does not answer. A disk may be busy for longer, but it does answer.
-_PATIENCE = 0.03
-_PATIENCE_WITH_A_DISK = 1.0
 # The number of looks at the queue while the second half of the room fills, if no entries are taken.
 # At each look, the caller may be throttled, so that the room lasts longer than the throttling.
 _LOOKS_WHILE_HALF_FULL = 64
@@ -119,49 +110,6 @@ class Backlog(NamedTuple):
     flushing: bool
 
 
-class Backpressure:
-    """Whether a queue is congested, and how long callers then wait. The owner guards it.
-
-    Args:
-        patience: Seconds of throttling without a take, after which throttling stops.
-
-    Attributes:
-        congested_at: The number of queued entries from which the queue is congested.
-    """
-
-    __slots__ = ("_left", "_patience", "_until", "congested_at")
-
-    def __init__(self, patience: float = _PATIENCE) -> None:
-        self.congested_at = _CONGESTED
-        # When the current wait ends, on the monotonic clock.
-        self._until = 0.0
-        self._patience = self._left = patience
-
-    @property
-    def has_patience(self) -> bool:
-        return self._left > 0
-
-    def begin_throttle(self, now: float, seconds: float) -> float:
-        """Return how long the caller waits, in seconds; later callers wait for the same moment."""
-        if now >= self._until:
-            self._until = now + seconds
-            self._left -= seconds
-            self.congested_at = NO_CONGESTION
-        return self._until - now
-
-    def end_throttle(self, now: float, queued: int) -> None:
-        """Record that the wait is over for at least one caller."""
-        if queued >= NO_CONGESTION and now < self._until:
-            return
-        self.congested_at = max(_CONGESTED, queued + _MORE) if self._left > 0 else sys.maxsize
-
-    def taken(self, queued: int) -> None:
-        """Record that entries were taken, and how many are left."""
-        if self._left <= 0:
-            self.congested_at = max(_CONGESTED, queued)
-        self._left = self._patience
-
-
 # The state of a queue whose callers were never throttled.
 _CALM = Backpressure()
 
@@ -172,18 +120,30 @@ class WakingQueue(BoundedQueue):
     A worker is woken once for each reason, and not again until it has taken entries. While the
     queue is congested, every look wakes one.
 
+    Args:
+        owner: What has the queue; workers are told of it.
+
     Attributes:
         woken_for: The reasons for which a worker was woken.
         look_at: The length of the queue from which a light entry is a reason to look.
         backpressure: None until callers are throttled for the first time.
     """
 
-    __slots__ = ("_is_room_wanted", "_latest_flush", "backpressure", "look_at", "woken_for")
+    __slots__ = (
+        "_is_room_wanted", "_latest_flush", "_owner", "backpressure", "look_at",
+        "woken_for",
+    )  # fmt: skip
 
     def __init__(
-        self, limits: BufferLimits, weigh: Weigh, ledger: Ledger, pool: MemoryPool | None
+        self,
+        limits: BufferLimits,
+        weigh: Weigh,
+        pool: MemoryPool | None,
+        lock: threading.RLock,
+        owner: Owner | None,
     ) -> None:
-        super().__init__(limits, weigh, ledger, pool)
+        super().__init__(limits, weigh, pool, lock)
+        self._owner = owner
         self.backpressure: Backpressure | None = None
         self.woken_for: WakeReasons = 0
         # Whether a caller waits for room.
@@ -220,8 +180,8 @@ class WakingQueue(BoundedQueue):
 
     def _backpressure_of_its_own(self) -> Backpressure:
         if self.backpressure is None:
-            patience = _PATIENCE_WITH_A_DISK if self.limits.has_disk else _PATIENCE
-            self.backpressure = Backpressure(patience)
+            has_disk = self.limits.has_disk
+            self.backpressure = Backpressure(PATIENCE_WITH_A_DISK) if has_disk else Backpressure()
         return self.backpressure
 
     def _reasons(self) -> WakeReasons:
@@ -234,6 +194,62 @@ class WakingQueue(BoundedQueue):
         self.woken_for |= reasons
         self._plan_look()
         return is_news or self.is_congested
+
+    def _note_first(self) -> bool:
+        """Note that the first entry waits, and return whether that was all that there was to do.
+
+        Then the worker that looks at the queue reserves memory for the entry, or weighs it.
+        """
+        first = None if self._pool is None else self._pool.first_entries
+        if (
+            first is None
+            or self._owner is None
+            or self.since != math.inf
+            or len(self.entries) != 1
+            or self.woken_for
+            or not self.taken
+            or self.heavy
+            or self._never_waking
+            or self._is_abandoned
+            or len(first.waiting) >= first.most_waiting
+        ):
+            return False
+        self.since = time.monotonic()
+        self.woken_for = FIRST
+        self.look_at = FEW + 1
+        return True
+
+    def _fits_as_first(self) -> bool:
+        """Return whether all entries use no more than the memory that is kept for the first few.
+
+        Then they are left to the worker that was told of the first one, too.
+        """
+        if (
+            self.woken_for != FIRST
+            or self.allowed
+            or self.weighed
+            or self.heavy
+            or self._pool is None
+            or self._is_abandoned
+            or self.ledger.has_unreported
+        ):
+            return False
+        entries, left = self.entries, FEW * LIGHT
+        number = len(entries)
+        for index in range(min(number, self.limits.batch_frames)):
+            left -= self.weigh(entries[index])[0]
+        look_at = number + left // LIGHT + 1
+        if left < 0 or look_at > self.limits.batch_frames:
+            return False
+        self.look_at = look_at
+        return True
+
+    def _tell_of_first(self) -> bool:
+        """Tell a worker of the first entry; return whether the caller must wake one, too."""
+        first = None if self._pool is None else self._pool.first_entries
+        if first is None or self._owner is None:
+            return True
+        return first.put(self._owner, self.since)
 
     def look_again(self) -> None:
         """Look at the next entry as if no worker had been woken."""
@@ -271,11 +287,14 @@ class WakingQueue(BoundedQueue):
             self.woken_for &= ~ROOM
 
     def _backlog(self) -> Backlog:
-        latest, reasons = self._latest_flush, self._reasons()
+        latest, reasons, since = self._latest_flush, self._reasons(), self.since
+        if since == math.inf and len(self.entries) > self._never_waking:
+            # An interrupted operation, perhaps of another queue, keeps this one from catching up.
+            since = time.monotonic()
         return Backlog(
             records=len(self.entries),
             full_batch=reasons & BATCH != 0,
             pressing=self._is_room_wanted or reasons & LARGE != 0 or self.is_congested,
-            since=self.since if self.entries else math.inf,
+            since=since if self.entries else math.inf,
             flushing=latest is not None and not self._has_left(latest),
         )

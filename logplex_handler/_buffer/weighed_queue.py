@@ -98,7 +98,9 @@ class WeighedQueue:
         """Append an entry of any size."""
         # Counted first, so that no interruption takes the entry for a light one.
         if size > LIGHT or frames > 1:
-            self._count_heavy(1, size, frames)
+            self.heavy += 1
+            self.heavy_bytes += size
+            self.heavy_frames += frames
         self.entries.append(entry)
 
     def _count_heavy(self, heavy: int, size: int, frames: int) -> None:

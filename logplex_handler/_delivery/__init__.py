@@ -5,6 +5,7 @@ Goes out: calls of these streams, one at a time for each.
 Must not know: formats, answers.
 
 - `worker_pool`: the worker threads.
+- `news`: news of streams, which wakes workers.
 - `scheduler`, `fair_queue`, `tasks`: which job is next, with hosts and streams taking turns.
 - `progress`: the finished tasks, for callers that wait.
 - `flush`: flushing and closing.

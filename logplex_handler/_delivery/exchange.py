@@ -16,6 +16,7 @@ from functools import partial
 
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.mailbox import Mailbox
 from logplex_handler._relay.engine import Engine
 from logplex_handler._relay.values import Fate, Lease, Outcome, Settled, Taken
 from logplex_handler._sender.due import Urgency
@@ -98,7 +99,7 @@ class Exchange:
         self._linger = linger
         self.leases: dict[int, Lease] = {}
         self.leaving: set[int] = set()
-        self._outcomes: queue.SimpleQueue[_Settlement | None] = queue.SimpleQueue()
+        self._outcomes: Mailbox[_Settlement | None] = Mailbox()
         # Only the thread that calls `step` uses the fields below.
         self._in_hand: dict[Hashable, _InHand] = {}
         self._unsettled: list[_Settlement] = []
@@ -168,12 +169,12 @@ class Exchange:
         if self.is_stopping or self._unsettled:
             wait = _BUSY
         with suppress(queue.Empty):
-            first = self._outcomes.get(timeout=wait)
+            first = self._outcomes.get(wait)
             if first is not None:
                 self._unsettled.append(first)
                 time.sleep(_COLLECT)
             while True:
-                settlement = self._outcomes.get_nowait()
+                settlement = self._outcomes.get()
                 if settlement is not None:
                     self._unsettled.append(settlement)
 

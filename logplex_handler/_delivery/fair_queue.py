@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from logplex_handler._delivery.tasks import Task
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
+from logplex_handler.streams.stream import Stream
 
 # A turn that never comes: no host may be served before a request ends.
 NEVER = (math.inf, 0)
@@ -19,7 +19,7 @@ NEVER = (math.inf, 0)
 
 @dataclass(eq=False)
 class Host:
-    """The requests to one host: those that wait, in order, and the number of those in progress.
+    """The requests to one host: streams that wait, in order, and the number of those in progress.
 
     Attributes:
         turn: When the host may be served, a number that decides between equal times, and whether
@@ -27,7 +27,7 @@ class Host:
     """
 
     breaker: CircuitBreaker
-    waiting: deque[Task] = field(default_factory=deque)
+    waiting: deque[Stream] = field(default_factory=deque)
     in_progress: int = 0
     turn: tuple[float, int, bool, Host] | None = None
 
@@ -59,12 +59,12 @@ class FairQueue:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, task: Task, breaker: CircuitBreaker, now: float) -> None:
-        """Add a request after the others for its host."""
+    def add(self, stream: Stream, breaker: CircuitBreaker, now: float) -> None:
+        """Add a stream's request after the others for its host."""
         host = self._hosts.get(breaker)
         if host is None:
             host = self._hosts[breaker] = Host(breaker)
-        host.waiting.append(task)
+        host.waiting.append(stream)
         self._size += 1
         self._update(host, now)
 
@@ -92,13 +92,14 @@ class FairQueue:
         """The host of a request that is in progress."""
         return self._hosts[breaker]
 
-    def pop(self, host: Host) -> Task:
-        """Take the next request to the host; then `begin` or `update` must follow."""
+    def pop(self, host: Host) -> Stream:
+        """Take the next stream of the host; then `begin` or `update` must follow."""
         self._size -= 1
         return host.waiting.popleft()
 
-    def begin(self, host: Host, now: float) -> None:
+    def begin(self, breaker: CircuitBreaker, now: float) -> None:
         """Record that a request begins; the host goes behind the others."""
+        host = self._hosts[breaker]
         host.in_progress += 1
         host.turn = None
         self._update(host, now)
@@ -141,5 +142,5 @@ class FairQueue:
             return None
         if is_closed:
             return now, False
-        backoff = breaker.backoff.remaining(now, self._urgency.current)
+        backoff = breaker.remaining(now, self._urgency.current)
         return now + backoff, not breaker.is_untried

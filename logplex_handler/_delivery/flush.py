@@ -101,7 +101,7 @@ class Flusher:
         """Have the remaining records delivered within `seconds`, because no later flush will."""
         with self._without_locks():
             for stream in self._streams():
-                stream.sender.ignore_retry_after()
+                stream.ignore_retry_after()
             self._urgency.close()
             if not self._workers.is_current_thread():
                 self._see_through(Countdown(seconds), min_request=0.0)
@@ -120,7 +120,8 @@ class Flusher:
         with self._without_locks():
             unreported = Counter[str]()
             for stream in self._streams():
-                unreported += stream.drop_reports.report_locally(closing=True)
+                if stream.has_drops_to_report or stream.accumulator.ledger.total_reportable():
+                    unreported += stream.drop_reports.report_locally(closing=True)
             if unreported:
                 self._diagnostics.warn("dropped at last", drops_in_words(unreported))
 
@@ -175,7 +176,7 @@ class Flusher:
             if is_flushed or stream.resolution.end_cause:
                 return True
             left, deadline = countdown.left, countdown.deadline
-            if left <= 0 or workers.stopped or stream.sender.retry_after_until > deadline:
+            if left <= 0 or workers.stopped or stream.retry_after_until > deadline:
                 return False
             helps = left > min_request and not (progressed and workers.has_workers)
             progressed = (helps and workers.help_out(deadline)) or workers.progress.wait(
@@ -184,6 +185,6 @@ class Flusher:
 
     def _has_said_all(self, stream: Stream, drops: int) -> bool:
         """Return whether the stream has the drop notices and, when closing, all health lines."""
-        if self._urgency.current is Urgency.CLOSING and stream.in_flight.is_busy:
+        if self._urgency.current is Urgency.CLOSING and stream.is_sending:
             return False
-        return stream.drop_reports.reported_in_stream >= drops
+        return stream.reported_drops >= drops

@@ -31,7 +31,8 @@ _LOOK_UP_PATIENCE = 30.0
 # Seconds after which an idle stream is retired.
 _IDLE = 5.0
 
-
+# When to look at a stream again; the look-up or the host that it waits for; or its running task.
+_Plan = float | Job | CircuitBreaker | Task
 # A step returns the task that it began, if any.
 _Step = Callable[[float], Task | None]
 
@@ -60,14 +61,14 @@ class Scheduler:
         # Not a default argument: backoffs must be read on the clock that they were set on, even
         # where a test replaces the clock.
         self._clock = time.monotonic if clock is None else clock
-        # The plan for each stream: when to look at it again, or its task that waits or runs. An
-        # item of a timer or queue that is not its stream's plan is outdated.
-        self._plans: dict[Stream, float | Task] = {}
+        # The plan for each stream. An item of a timer or queue that is not its stream's plan is
+        # outdated. A job that waits is no object of its own, because so many may wait.
+        self._plans: dict[Stream, _Plan] = {}
         # A heap of the streams to look at again. The number decides between equal times.
         self._timers: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
         self._requests: FairQueue = FairQueue(urgency)
-        self._look_ups: deque[Task] = deque()
+        self._look_ups: deque[Stream] = deque()
         # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
         # whose drops are being reported.
         self._reports: deque[Stream] = deque()
@@ -80,11 +81,11 @@ class Scheduler:
             self._registry.revive(stream)
         self._plan_report(stream)
         plan = self._plans.get(stream)
-        if not isinstance(plan, Task):
+        if plan is None or isinstance(plan, float):
             self._plan_job(stream, stream.next_job(self._urgency.current))
-        elif plan.slot is None and plan.breaker is not None:
+        elif not isinstance(plan, Task | Job):
             # While a caller flushes, the host's backoff is shorter.
-            self._requests.update(plan.breaker, self._clock())
+            self._requests.update(plan, self._clock())
 
     @property
     def has_task_of_this_thread(self) -> bool:
@@ -100,6 +101,7 @@ class Scheduler:
         running = {*self._running}
         breakers = [task.breaker for task in running if task.breaker is not None]
         self._requests = FairQueue(self._urgency, breakers)
+        self._look_ups.clear()
         self._reports.clear()
         self._reporting = {task.stream for task in self._running[Slot.REPORT]}
         for stream in {*self._registry.all_streams(), *self._plans}:
@@ -108,7 +110,7 @@ class Scheduler:
                 self.plan(stream)
 
     def _plan_report(self, stream: Stream) -> None:
-        if stream.drop_reports.is_due_locally and stream not in self._reporting:
+        if stream.has_drops_to_report and stream not in self._reporting:
             self._reporting.add(stream)
             self._reports.append(stream)
 
@@ -119,11 +121,11 @@ class Scheduler:
         elif job[1] > 0:
             self._look_again_in(job[1], stream)
         elif job[0] is Job.LOOK_UP:
-            task = self._plans[stream] = Task(stream, Job.LOOK_UP)
-            self._look_ups.append(task)
+            self._plans[stream] = Job.LOOK_UP
+            self._look_ups.append(stream)
         elif stream.breaker is not None:
-            task = self._plans[stream] = Task(stream, Job.DELIVER, stream.breaker)
-            self._requests.add(task, stream.breaker, self._clock())
+            self._plans[stream] = stream.breaker
+            self._requests.add(stream, stream.breaker, self._clock())
 
     def _look_again_in(self, seconds: float, stream: Stream) -> None:
         due_at, plan = self._clock() + seconds, self._plans.get(stream)
@@ -208,16 +210,13 @@ class Scheduler:
         return self._running.begin(Task(self._reports.popleft(), Job.REPORT), Slot.REPORT, now)
 
     def _begin_look_up(self, now: float) -> Task | None:
-        task = self._look_ups.popleft()
-        return self._running.begin(task, Slot.LOOK_UP, now) if self._is_still_due(task) else None
+        return self._begin(self._look_ups.popleft(), Job.LOOK_UP, Slot.LOOK_UP, now)
 
     def _begin_request(self, slot: Slot, now: float) -> Task | None:
         host = self._requests.first(now, is_probe=slot is Slot.PROBE)
         while host is not None and host.waiting:
-            task = self._requests.pop(host)
-            if self._is_still_due(task):
-                self._requests.begin(host, now)
-                return self._running.begin(task, slot, now)
+            if task := self._begin(self._requests.pop(host), host.breaker, slot, now):
+                return task
         if host is not None:
             self._requests.update(host.breaker, now)
         return None
@@ -228,26 +227,30 @@ class Scheduler:
         host = self._requests.host_of(breaker)
         found: list[Task] = []
         while host.waiting and len(found) < most:
-            task = self._requests.pop(host)
-            if self._is_still_due(task):
-                self._requests.begin(host, now)
-                found.append(self._running.begin(task, Slot.ALONG, now))
+            if task := self._begin(self._requests.pop(host), breaker, Slot.ALONG, now):
+                found.append(task)
         return found
 
-    def _is_still_due(self, task: Task) -> bool:
-        """Return whether the stream still has this job; if not, plan the job that it has.
+    def _begin(
+        self, stream: Stream, waits_for: Job | CircuitBreaker, slot: Slot, now: float
+    ) -> Task | None:
+        """Begin what the stream waits for; if it has another job by now, plan that.
 
         Its job may change because of a late answer, or because other streams used memory or time.
         """
-        stream = task.stream
-        if self._plans.get(stream) is not task:
-            return False
+        if self._plans.get(stream) is not waits_for:
+            return None
+        breaker = None if isinstance(waits_for, Job) else waits_for
+        job = Job.LOOK_UP if breaker is None else Job.DELIVER
         next_job = stream.next_job(self._urgency.current)
-        if next_job == (task.job, 0.0) and task.breaker in (None, stream.breaker):
-            return True
-        del self._plans[stream]
-        self._plan_job(stream, next_job)
-        return False
+        if next_job != (job, 0.0) or breaker not in (None, stream.breaker):
+            del self._plans[stream]
+            self._plan_job(stream, next_job)
+            return None
+        if breaker is not None:
+            self._requests.begin(breaker, now)
+        task = self._plans[stream] = Task(stream, job, breaker)
+        return self._running.begin(task, slot, now)
 
     def _set_apart(self, now: float) -> None:
         """Move a slow request out of the slots for hosts that answer."""
@@ -287,8 +290,7 @@ class Scheduler:
         """
         if task.slot is Slot.HUNG:
             plan = self._plans.get(task.stream)
-            is_running = isinstance(plan, Task) and plan.slot is not None
-            if is_running or isinstance(found, LookupFailed):
+            if isinstance(plan, Task) or isinstance(found, LookupFailed):
                 return False
             self._plans[task.stream] = task
         # An answered look-up is no longer given up.
@@ -296,11 +298,11 @@ class Scheduler:
         return True
 
     def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
-        """Drop the task that waits, and call a function; False if a task of the stream runs."""
+        """Drop the job that waits, and call a function; False if a task of the stream runs."""
         plan = self._plans.get(stream)
         if isinstance(plan, Task):
-            if plan.slot is not None:
-                return False
+            return False
+        if plan is not None and not isinstance(plan, float):
             del self._plans[stream]
         function()
         return True

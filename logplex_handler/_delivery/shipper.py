@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._delivery.exchange import Exchange
+from logplex_handler._delivery.news import News
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
@@ -119,6 +120,7 @@ class Shipper:
             max_workers=4 * options.workers + 2,
             here=forks.here(),
             on_end=lambda: None,
+            news=News(),
         )
         self._exchange = Exchange(
             engine,
@@ -177,8 +179,8 @@ class Shipper:
     def report(self, pairs: Mapping[str, str]) -> None:
         """Send a line of metrics to its own URL, if it has one."""
         own = self._own
-        if own is not None and own.in_flight.destination is not None:
-            own.in_flight.add_health(self._codec.health_lines(pairs, own.in_flight.destination))
+        if own is not None and own.destination is not None:
+            own.in_flight.add_health(self._codec.health_lines(pairs, own.destination))
             self._pool.wake(own)
 
     @property

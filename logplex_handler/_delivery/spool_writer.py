@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from logplex_handler._process.contexts import join_briefly, new_thread
 from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.mailbox import Mailbox
+from logplex_handler._process.reentrancy import holding
 from logplex_handler._spool.chunk import StreamId
 from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.spool import Served, Spool
@@ -19,6 +21,9 @@ from logplex_handler.streams.stream import Stream
 
 # Seconds between two checks whether a process has died and left records on disk.
 _BETWEEN_RECOVERIES = 15.0
+# Seconds that a worker waits for a recovery by another thread, which the disk may hold up for ever:
+# its records are then sent after others.
+_LONGEST_WAIT = 15.0
 # Seconds that the thread rests after an error, so that it does not spin.
 _AFTER_ERROR = 1.0
 
@@ -50,10 +55,10 @@ class SpoolWriter:
         self._wake = wake
         self._count_lost = count_lost
         self._diagnostics = diagnostics
-        # Streams that may have entries in memory; None has the thread check whether to stop. A
-        # queue in C, because a garbage collection or a signal may interrupt `put`, and log.
-        self._news: queue.SimpleQueue[Stream | None] = queue.SimpleQueue()
-        # Guards `_thread` while it is started. Re-entrant, for the same reason.
+        # Streams that may have entries in memory; None has the thread check whether to stop.
+        self._news: Mailbox[Stream | None] = Mailbox()
+        # Guards `_thread` while it is started. Re-entrant, because a garbage collection or a
+        # signal may interrupt that, and log.
         self._starting = threading.RLock()
         # Guards `_recover_at`, and has callers wait for a recovery: its records are sent first.
         # Re-entrant, because a signal handler may flush.
@@ -74,15 +79,16 @@ class SpoolWriter:
 
         Waits at most `seconds` for other threads and processes.
         """
-        is_due = time.monotonic() >= self._recover_at
-        if is_due and self._recovering.acquire(timeout=seconds):
-            try:
-                with self._spool.until(time.monotonic() + seconds):
-                    self._recover(is_patient=seconds == threading.TIMEOUT_MAX)
-            finally:
-                self._recovering.release()
+        if time.monotonic() >= self._recover_at:
+            wait = min(seconds, _LONGEST_WAIT)
+            holding(self._recovering, wait, self._recover, seconds)
 
-    def _recover(self, *, is_patient: bool) -> None:
+    def _recover(self, seconds: float) -> None:
+        is_patient = seconds == threading.TIMEOUT_MAX
+        with self._spool.until(time.monotonic() + seconds):
+            self._take_over(is_patient=is_patient)
+
+    def _take_over(self, *, is_patient: bool) -> None:
         if time.monotonic() >= self._recover_at:
             wait = _BETWEEN_RECOVERIES
             try:
@@ -124,13 +130,14 @@ class SpoolWriter:
         with self._starting:
             if self._thread is not None or self._stopped:
                 return
-            self._thread = thread = new_thread(self._work, "logplex_handler.spool")
             try:
-                thread.start()
+                self._thread = new_thread(self._work, "logplex_handler.spool")
+                self._thread.start()
             except BaseException as error:
-                # The interpreter is about to exit, or the system has no thread left. Waiting
-                # entries are written when the handler is closed. Or a signal handler has raised it.
-                if thread.ident is None:
+                # The interpreter is about to exit or allows no daemon threads, or the system has no
+                # thread left. Waiting entries are written when the handler is closed. Or a signal
+                # handler has raised it.
+                if self._thread is not None and self._thread.ident is None:
                     self._thread = None
                 if not isinstance(error, RuntimeError):
                     raise
@@ -176,7 +183,7 @@ class SpoolWriter:
                 self._add_next(noted, left)
 
     def _add_next(self, noted: set[Stream], seconds: float) -> None:
-        stream = self._news.get(timeout=seconds)
+        stream = self._news.get(seconds)
         if stream is not None:
             noted.add(stream)
 

@@ -1,4 +1,4 @@
-"""Tasks, and the slots of those that are running."""
+"""Running tasks, and their slots."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Slot(IntEnum):
 
 @dataclass(eq=False)
 class Task:
-    """A job of a stream. First it waits in a queue, then a worker or a flushing caller does it.
+    """A job of a stream that a worker or a flushing caller does.
 
     Attributes:
         breaker: The circuit breaker of the host that a request goes to; None for other jobs.
-        slot: The slot that the task uses; None while it waits.
+        slot: The slot that the task uses; None before it begins.
         began: When the task began, on the scheduler's clock.
-        thread: The thread that does the task; 0 while it waits.
+        thread: The thread that does the task; 0 before it begins.
     """
 
     stream: Stream

@@ -14,11 +14,11 @@ from logging import Formatter, LogRecord
 from time import monotonic
 
 from logplex_handler._formatting.extract import extract_source
-from logplex_handler._formatting.fitting import padding
+from logplex_handler._formatting.fitting import is_made_at_run_time
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
-from logplex_handler._wire.entry import LIGHT, ORDINARY_BITS, Entry, weight
+from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
 Extract = Callable[[LogRecord], Entry | None]
@@ -27,19 +27,11 @@ Extract = Callable[[LogRecord], Entry | None]
 # signature, because their values may differ in type.
 Signature = tuple[object, ...]
 
-# Records with one of these attributes are formatted at once: what a traceback shows may change.
-_CHANGING = ("exc_info", "exc_text", "stack_info")
-
-# Compiling a call site costs about as much as it saves on this many records.
-_RECORDS_BEFORE_COMPILING = 50
+# Compiling costs as much as it saves on so many records, or a third if others have the same shape.
+_RECORDS_BEFORE_COMPILING = 25
 _MAX_CALL_SITES_OF_A_SIGNATURE = 8
 # The most signatures that are counted at a time.
 _MAX_COUNTED = 1024
-# The most characters of a template, of the keys of a mapping as message, and of a record's names. A
-# record with more was made at run time, and none like it will come again.
-_MAX_TEXT = 1000
-# The most keys, likewise.
-_MAX_KEYS = 32
 # The most bytes of memory that compiled call sites may hold: about a thousand call sites. A program
 # has as many as it has logging calls, or a few times that.
 _MAX_BYTES = 24 * 1024 * 1024
@@ -87,7 +79,8 @@ class CompiledCallSites:
         self._packet = packet
         # The numbers start above the small integers, of which Python keeps one object each: up to
         # 256, and from Python 3.15 on up to 1,024.
-        self._numbers = itertools.count(10_000)
+        # Even, since heavy entries have the next one.
+        self._numbers = itertools.count(10_000, 2)
 
     def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
         """Compile the call site of a typical record, or return None if that is not possible."""
@@ -173,8 +166,9 @@ class CallSites:
         self._form = form
         self.form = form()
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
-        # The functions that took the latest light records, by the template or what stands for it.
+        # The functions that took the latest light and heavy records, by what `_key` returns.
         self._latest: dict[object, Extract] = {}
+        self._latest_heavy: dict[object, Extract] = {}
         # The number of records without a call site.
         self._counts: dict[Signature, float] = {}
 
@@ -195,8 +189,16 @@ class CallSites:
                 key = (record.name, record.levelno, *message)
                 return self._latest[key](record)
         except Exception:
-            # There is no such call site; or the record lacks an attribute, has one that cannot be
-            # compared, or has another number of arguments.
+            # There is no such call site, or the record is not like the others.
+            return None
+        return None
+
+    def heavy_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
+        """Return the heavy entry of a record like the latest heavy one of its template, or None."""
+        try:
+            if self._latest_heavy and type(record) is LogRecord and formatter is self.formatter:
+                return self._latest_heavy[_key(record)](record)
+        except Exception:
             return None
         return None
 
@@ -205,21 +207,11 @@ class CallSites:
 
         The records that no call site takes are counted, so that their call site may be compiled.
         """
-        arguments = record.args
-        message = record.msg
         if self.form is None or type(record) is not LogRecord:
             return None
         try:
-            key: object
-            if type(message) is str and arguments:
-                key = message
-            elif type(arguments) is not tuple:
-                return None
-            elif type(message) is str:
-                key = (record.name, record.levelno, len(record.__dict__))
-            elif type(message) is dict and not arguments:
-                key = (record.name, record.levelno, *message)
-            else:
+            key = _key(record)
+            if key is None:
                 return None
             signature = (record.name, record.levelno, record.levelname, key)
             call_sites = self._by_signature.get(signature, ())
@@ -231,9 +223,15 @@ class CallSites:
             if entry is not None and self._compiled.knows(call_site):
                 if call_site.is_light:
                     self._latest[key] = call_site.extract
+                else:
+                    self._latest_heavy[key] = call_site.extract
+                    # Calling it takes a tenth of the time of a missing key.
+                    self._latest.setdefault(key, _no_light_entry)
                 return entry, call_site.is_light
         try:
-            is_lasting = all(record.__dict__.get(name) is None for name in _CHANGING)
+            # What a traceback shows may change, so such a record is formatted at once.
+            has_error = record.exc_info is not None or record.exc_text is not None
+            is_lasting = not has_error and record.stack_info is None
             if is_lasting and self._is_hot(signature, record, len(call_sites)):
                 self.form = self._form()
                 if self.form is not None:
@@ -260,38 +258,47 @@ class CallSites:
                 elif left != call_sites:
                     self._by_signature[signature] = left
             gone = {site.extract for site in excess}
-            for key, extract in self._latest.copy().items():
-                if extract in gone:
-                    self._latest.pop(key, None)
+            for latest in (self._latest_heavy, self._latest):
+                for key, extract in latest.copy().items():
+                    is_left = extract is not _no_light_entry or key in self._latest_heavy
+                    if extract in gone or not is_left:
+                        latest.pop(key, None)
 
     def retire(self) -> None:
         """Take no more records, because the handler has another formatter."""
-        by_signature = self._by_signature.copy()
-        self._compiled.retire([site for sites in by_signature.values() for site in sites])
+        self._latest.clear()
+        self._latest_heavy.clear()
+        self._compiled.retire([*itertools.chain(*self._by_signature.copy().values())])
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""
-        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE or _is_made_at_run_time(record):
+        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE:
+            return False
+        count = self._counts.get(signature, 0) + 1
+        is_hot = count >= _RECORDS_BEFORE_COMPILING
+        # Asked before a signature is kept, which may be long, and for the record to compile.
+        if (count == 1 or is_hot) and is_made_at_run_time(record):
             return False
         if len(self._counts) >= _MAX_COUNTED and signature not in self._counts:
             self._counts.clear()
-        count = self._counts[signature] = self._counts.get(signature, 0) + 1
-        return count >= _RECORDS_BEFORE_COMPILING
+        self._counts[signature] = count
+        return is_hot
 
 
-def _is_made_at_run_time(record: LogRecord) -> bool:
-    """Return whether what a call site would keep of the record is too long to be a program's."""
-    message = record.msg
-    keys = [*message] if type(message) is dict else [message] if record.args else []
-    names = [record.name, record.levelname, *record.__dict__]
-    return (
-        type(record.levelno) is not int
-        or record.levelno.bit_length() > ORDINARY_BITS
-        or len(keys) > _MAX_KEYS
-        or any(type(text) is not str for text in (*keys, *names))
-        or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
-        or (type(message) is str and padding(message, record.args) > _MAX_TEXT)
-    )
+def _no_light_entry(_record: LogRecord) -> None:
+    """Stand in for `extract` where only heavy records have come."""
+
+
+def _key(record: LogRecord) -> object:
+    """Return the template, or what stands for it; None if no call site takes such a record."""
+    message, arguments = record.msg, record.args
+    if type(message) is str and arguments:
+        return message
+    if type(message) is str and type(arguments) is tuple:
+        return record.name, record.levelno, len(record.__dict__)
+    if type(message) is dict and type(arguments) is tuple and not arguments:
+        return record.name, record.levelno, *message
+    return None
 
 
 def _extracted(call_site: CallSite, record: LogRecord) -> Entry | None:

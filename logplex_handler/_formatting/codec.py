@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby, islice
+from logging import LogRecord
 from operator import itemgetter
 from time import monotonic
 
@@ -20,8 +21,8 @@ from logplex_handler._formatting.call_sites import CallSites, CompiledCallSites
 from logplex_handler._formatting.formatter import (
     KeyValueFormatter,
     line_form,
+    own_line,
     watchers,
-    without_live_pairs,
 )
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.long_lines import parts
@@ -32,7 +33,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
-from logplex_handler._wire.packet import PacketForm, one_line, readdressed
+from logplex_handler._wire.packet import Fragments, PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
 # The most heavy entries of one packet each that are rendered together, although the batch may have
@@ -51,7 +52,8 @@ class Codec:
     collector nothing, however many wait. The time of both is a float, whatever the record had.
 
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
-      values that its lines are rendered from.
+      values that its lines are rendered from. If the number is odd, the entry is heavy, and its
+      last value is its weight.
     - `(-packets, time, level, text)`: a formatted text of key=value lines, and the number of its
       packets, or an estimate. A None before the text means that it is of another kind.
 
@@ -174,7 +176,9 @@ class Codec:
 
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Return the bytes of memory of an entry, and its packets or an estimate: see `Weigh`."""
-        size, packets = weight(entry), -entry[0]
+        number = entry[0]
+        size = entry[-1] if number > 0 and number & 1 else weight(entry)
+        packets = -number
         if packets < 0:
             packets = 1 if size <= LIGHT else size // self._packet.room + 1
         return size, packets
@@ -197,6 +201,10 @@ class Codec:
             rendered.clear()
             return taken
 
+        def append_long(packet: bytes, header: int) -> None:
+            end_run()
+            rendered.append(form.frames_of_packet(packet, header, self._cut))
+
         def render_slowly(entry: Entry) -> None:
             end_run()
             rendered.append(self._rendered_slowly(form, entry))
@@ -211,11 +219,15 @@ class Codec:
                     yield self._rendered_slowly(form, entry)
                 continue
             if site.is_light:
-                time = site.render(group, frames.append, render_slowly, form.after_time, time)
+                time = site.render(
+                    group, frames.append, append_long, render_slowly, form.after_time, time
+                )
             else:
                 most = 1
                 while some := [*islice(group, most)]:
-                    time = site.render(some, frames.append, render_slowly, form.after_time, time)
+                    time = site.render(
+                        some, frames.append, append_long, render_slowly, form.after_time, time
+                    )
                     most = 1 if rendered else _RENDERED_AT_ONCE
                     yield from take()
             site.used_at = now
@@ -236,7 +248,7 @@ class Codec:
         except Exception:
             return []
 
-    def _cut(self, line: bytes, room: int) -> list[bytes]:
+    def _cut(self, line: bytes, room: int) -> list[Fragments]:
         form = line_form(self._own_formatter() or self.default_formatter)
         return parts(line, room, [pair.key.encode() for pair in form.live] if form else ())
 
@@ -262,11 +274,12 @@ class Codec:
     def _own_line(
         self, level: int, message: str, pairs: Mapping[str, str], destination: Destination
     ) -> list[bytes]:
-        record = logging.LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
+        # Not the class that a program may have put in its place since, which may expect a request.
+        record = LogRecord("logplex_handler", level, __file__, 0, "%s", (message,), None)
         record.__dict__.update(pairs)
         # The application's KeyValueFormatter may have a source.
         formatter = self._own_formatter()
         if type(formatter) is not KeyValueFormatter:
             formatter = self.default_formatter
-        text = without_live_pairs(formatter).format(record)
+        text = own_line(formatter, record)
         return self._packet_for(destination).frames(record.created, level, text, parts)

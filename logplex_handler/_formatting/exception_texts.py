@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # The most members of a group that the `traceback` module writes, and the most groups within each
@@ -19,9 +19,12 @@ _DEEPEST = 9
 # The fewest characters between two exceptions, and before a member of a group.
 _LINK = len("During handling of the above exception, another exception occurred:")
 _TITLE = len("+---------------- 1 ----------------")
-# The most exceptions within groups that are worth a traceback. The `traceback` module takes up to
-# 20 µs for each, as often as it is in a group, also for those that it does not write.
+# The most exceptions within groups, with their notes, that are worth a traceback. The `traceback`
+# module takes up to 20 µs for each, as often as it is in a group, also for those that it does not
+# write.
 _MOST_WITHIN = 100_000
+# The number of carets below a line of source that take about as long as a note.
+_CARETS = 100
 
 # How the parts of an exception are read without any code of its class.
 arguments_of, _attributes, _cause, _context, _hides_context = [
@@ -99,7 +102,10 @@ def _places(error: object) -> Counter[int]:
 
 
 def has_too_many(error: object) -> bool:
-    """Return whether an exception has so many within its groups that its traceback takes long."""
+    """Return whether an exception has so many within its groups that its traceback takes long.
+
+    Notes count, too, and so do the carets of a SyntaxError, whose number is only a number.
+    """
     # Those within each, by `id`, with itself; zero while they are being counted.
     within: dict[int, int] = {}
     # The exception, and those before others, which are written once.
@@ -115,8 +121,28 @@ def has_too_many(error: object) -> bool:
             continue
         left.pop()
         if not within[id(one)]:
-            within[id(one)] = 1 + sum([within[id(member)] for member in members])
+            within[id(one)] = _parts_of(one) + sum([within[id(member)] for member in members])
     return sum([within.get(each, 0) for each in outermost]) > _MOST_WITHIN
+
+
+# Any, because the attributes are asked for as the `traceback` module does.
+def _parts_of(error: Any) -> int:
+    parts = 1
+    try:
+        try:
+            notes = getattr(error, "__notes__", None)
+        except Exception:
+            # The `traceback` module says so in their place.
+            notes = None
+        # A range is a sequence, and bytes are one of numbers.
+        if isinstance(notes, Sequence):
+            parts += len(notes)
+        if isinstance(error, SyntaxError):
+            parts += max(0, (error.end_offset or 0) - (error.offset or 0)) // _CARETS
+    except Exception:
+        # The number is larger than any length, or an attribute is not what it should be.
+        return _MOST_WITHIN + 1
+    return parts
 
 
 def _next_to(error: object) -> tuple[object, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import partial
 
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
@@ -22,7 +21,7 @@ def extract(record):
     created = record.created
     $reads
     if not (
-        len(attributes) == $attribute_count
+        len(attributes) == attribute_count
         and record.name == logger_name
         and record.levelno == level
         and record.levelname == level_name
@@ -51,6 +50,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         "level": layout.level,
         "number": layout.number,
         "level_name": layout.level_name,
+        "attribute_count": len(layout.attributes),
     }
     reads, checks, conversions = [], [], []
     if layout.silence is not None:
@@ -103,25 +103,26 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         type_name = type_.__name__ if is_known else f"type_of_{variable}"
         names[type_name] = type_
         checks.append(f"and type({variable}) is {type_name}")
-        condition = partial(
-            value_kinds.expression, variable=variable, longest=longest, longest_ascii=longest_ascii
-        )
+        late_check = value_kinds.IS_SHORT if kind.conversion else kind.kept_check
+        if "$longest" in kind.check + late_check:
+            names[f"longest_{variable}"] = longest
+            names[f"longest_ascii_{variable}"] = longest_ascii
         if kind.check:
-            checks.append(f"and {condition(kind.check)}")
+            checks.append(f"and {value_kinds.expression(kind.check, variable)}")
         if kind.kept:
             conversions.append(f"{variable} = {value_kinds.expression(kind.kept, variable)}")
         if kind.conversion:
             converted = value_kinds.expression(kind.conversion, variable)
-            conversions += [
-                f"{variable} = {converted}",
-                f"if not {condition(value_kinds.IS_SHORT)}:",
-                "    return None",
-            ]
+            conversions.append(f"{variable} = {converted}")
+        if late_check:
+            condition = value_kinds.expression(late_check, variable)
+            conversions += [f"if not {condition}:", "    return None"]
 
+    if not layout.fit.is_light:
+        conversions.append(f"weight = {layout.weight_source}")
     text = fill(
         _TEMPLATE,
         {
-            "attribute_count": str(len(layout.attributes)),
             "reads": reads,
             "checks": checks,
             "conversions": conversions,

@@ -18,7 +18,7 @@ from logplex_handler._formatting.exception_texts import (
 )
 from logplex_handler._formatting.record_parts import exception_of, extras
 from logplex_handler._formatting.value_text import exact
-from logplex_handler._wire.entry import WIDEST
+from logplex_handler._wire.entry import ORDINARY_BITS, WIDEST
 
 # The precision of a conversion, which may cut its argument.
 _PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
@@ -34,6 +34,12 @@ _MOST_BYTES = 6 * WIDEST
 # A character that is not ASCII once it is escaped.
 _WIDE = re.compile("[^\x00-\x9f]")
 
+# The most characters of a template, of the keys of a mapping as message, and of a record's names
+# that are a program's own. A record with more was made at run time, and none like it will come
+# again.
+_MAX_TEXT = 1000
+# The most keys, likewise.
+_MAX_KEYS = 32
 # The number of attributes of a record without extras.
 _ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 
@@ -82,7 +88,9 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
         elif _is_plain(value):
             texts.append(exact(value))
         else:
-            inner += _characters_within(value)
+            inner += characters_within(value)
+            if inner > max_bytes:
+                return False
     characters = len(template) + sum(map(len, texts)) + inner
     if characters * _MOST_BYTES <= max_bytes or characters > max_bytes:
         return characters <= max_bytes
@@ -90,6 +98,21 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
     texts.append(template.replace('"', "").replace("\\", ""))
     size = sum(map(grammar.escaped_length, texts)) + inner
     return size * (WIDEST if any(map(_WIDE.search, texts)) else 1) <= max_bytes
+
+
+def is_made_at_run_time(record: logging.LogRecord) -> bool:
+    """Return whether what a call site would keep of the record is too long to be a program's."""
+    message = record.msg
+    keys = [*message] if type(message) is dict else [message] if record.args else []
+    names = [record.name, record.levelname, *record.__dict__]
+    return (
+        type(record.levelno) is not int
+        or record.levelno.bit_length() > ORDINARY_BITS
+        or len(keys) > _MAX_KEYS
+        or any(type(text) is not str for text in (*keys, *names))
+        or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
+        or (type(message) is str and padding(message, record.args) > _MAX_TEXT)
+    )
 
 
 def padding(template: str, arguments: object) -> int:
@@ -151,13 +174,13 @@ def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
 
 
 def _named(template: str, arguments: dict[object, object]) -> list[object]:
-    """Return the arguments that the template names, unless it may cut them."""
-    found = message_template.by_position(template)
-    if found is None or _PRECISION.search(found[0]):
+    """Return the arguments that the template names, as often as it does without cutting them."""
+    found = message_template.named(template)
+    if not found:
         # One `%s` takes all arguments.
         parts = message_template.parts(template)
         return [arguments] if parts and parts[1] == ["%s"] else []
-    return [arguments[name] for name in {*found[1]} if name in arguments]
+    return [arguments[name] for name, is_cut in found if not is_cut and name in arguments]
 
 
 def _is_plain(value: object) -> TypeGuard[str]:
@@ -169,18 +192,26 @@ def _is_plain(value: object) -> TypeGuard[str]:
 
 
 # Any, because its type is compared, not checked.
-def _characters_within(value: Any) -> int:
-    """Return the least number of characters of bytes, or of texts directly in a container.
-
-    An exception is the container of its arguments.
-    """
-    kind, inner = type(value), value
+def characters_within(value: Any) -> int:
+    """Return the least number of characters of a value, or of those directly in a container."""
+    kind = type(value)
     if kind is dict:
-        inner = [*value, *value.values()]
-    elif kind is bytes:
+        return sum(map(_characters, [*value, *value.values()]))
+    if kind is list or kind is tuple:
+        return sum(map(_characters, [*value]))
+    return _characters(value)
+
+
+def _characters(value: Any) -> int:
+    """Return the least number of characters of a text, bytes, or an exception's arguments."""
+    kind = type(value)
+    if kind is str or kind is bytes:
         return len(value)
-    elif kind is not list and kind is not tuple:
-        if not issubclass(kind, BaseException) or kind.__repr__ is not BaseException.__repr__:
-            return 0
-        inner = arguments_of(value) if kind.__str__ in WRITE_ARGUMENTS else ()
-    return sum([len(one) for one in [*inner] if type(one) is str])
+    if kind is int or kind is float:
+        return 0
+    if _is_plain(value):
+        return str.__len__(value)
+    if not issubclass(kind, BaseException) or kind.__repr__ is not BaseException.__repr__:
+        return 0
+    inner = arguments_of(value) if kind.__str__ in WRITE_ARGUMENTS else ()
+    return sum([len(one) for one in inner if type(one) is str or type(one) is bytes])

@@ -11,7 +11,7 @@ from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
 from logplex_handler._formatting.message_template import MOST_PAIRS
 from logplex_handler._formatting.value_text import exact, text_of, unprintable
-from logplex_handler._process.checks import is_of_logging
+from logplex_handler._process.checks import is_of_logging, listed
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics.metric_pairs import (
@@ -118,10 +118,10 @@ class KeyValueFormatter(logging.Formatter):
             raise ConfigurationError(
                 "message_key: must be a key without spaces, quotes, '=' or control characters"
             )
+        if message_key in OWN_KEYS:
+            raise ConfigurationError(f"message_key: {message_key} is a key of other pairs")
         if isinstance(omit, list | tuple):
-            # `dictConfig` passes containers that convert `ext://` and `cfg://` only on access by
-            # index or by key, as `static` is read below.
-            omit = [omit[place] for place in range(len(omit))]
+            omit = listed(omit)
         is_list = isinstance(omit, Collection) and not isinstance(omit, str)
         if not is_list or not all(isinstance(name, str) for name in omit):
             raise ConfigurationError("omit: must be a list of names of extras")
@@ -161,9 +161,8 @@ class KeyValueFormatter(logging.Formatter):
         )
         has_error = record_parts.has_error(record)
         error_keys = record_parts.ERROR_KEYS if has_error else frozenset()
-        is_text = type(record.msg) is str or record.args
-        if not is_text and isinstance(record.msg, Mapping):
-            message = _pairs_of_mapping(record.msg, metrics, form, error_keys)
+        if _is_of_pairs(record):
+            message = _pairs_of_mapping(record.msg, metrics, form, error_keys)  # type: ignore[arg-type]
         else:
             message = _message(record, metrics, own_source, form, error_keys)
         error = record_parts.error_pairs(record) if has_error else []
@@ -184,6 +183,34 @@ class KeyValueFormatter(logging.Formatter):
             return form.line(shared, metrics, quoted)
         # Metrics are on one line only: repeated on each line, they would be counted repeatedly.
         return "\n".join([*lines, form.metric_lines(metrics)] if metrics else lines)
+
+
+def _is_of_pairs(record: logging.LogRecord) -> bool:
+    """Return whether the message is a mapping, of which the pairs are written."""
+    if type(record.msg) is str or record.args:
+        return False
+    try:
+        return isinstance(record.msg, Mapping) and _own_text(record) is None
+    except Exception:
+        # A proxy may fail to say what it is.
+        return False
+
+
+def _own_text(record: logging.LogRecord) -> str | None:
+    """Return the text of a replaced `getMessage`, or None if `logging` itself would return it.
+
+    The method is that of the record's class, or an attribute of the record.
+    """
+    of_record = record.__dict__.get("getMessage")
+    # It may be an extra, too.
+    if type(record).getMessage is _get_message and not callable(of_record):
+        return None
+    text = exact(str(record.getMessage() if callable(of_record) else _message_of_class(record)))
+    return None if text == _standard_message(record.msg, record.args) else text
+
+
+def _message_of_class(record: logging.LogRecord) -> str:
+    return str(type(record).getMessage(record))
 
 
 def _pairs_of_mapping(
@@ -220,26 +247,22 @@ def _message(
     # A QueueHandler or SocketHandler has merged the arguments, and leaves None in their place. An
     # object's text is free text, too.
     has_pairs = type(message) is str and record.args is not None
-    if has_pairs and type(record).getMessage is _get_message:
-        pairs = form.message(message, record.args, more_keys)
-    else:
-        try:
-            text = exact(str(record.getMessage()))
-            if has_pairs and text == _standard_message(message, record.args):
-                pairs = form.message(message, record.args, more_keys)
-            else:
-                # A method of the record's class, or one that replaces that of `logging`, decides
-                # what the message is. The text has the arguments in it already.
-                pairs = form.free_text(text)
-        except Exception as failure:
-            pairs = form.failed_message(message, failure)
+    try:
+        # A replaced `getMessage` decides what the message is. Its text has the arguments in it.
+        text = _own_text(record)
+        if text is None and has_pairs:
+            pairs = form.message(message, record.args, more_keys)
+        else:
+            pairs = form.free_text(exact(_message_of_class(record)) if text is None else text)
+    except Exception as failure:
+        pairs = form.failed_message(message, failure)
     return "" if metrics and pairs == form.free_text("") else pairs
 
 
-def _standard_message(template: str, arguments: object) -> str | None:
-    """Return what `logging` makes of a template, or None if the arguments do not fit it."""
+def _standard_message(message: object, arguments: object) -> str | None:
+    """Return what `logging` makes of a message, or None if the arguments do not fit it."""
     try:
-        return template % arguments if arguments else template
+        return str(message) % arguments if arguments else str(message)
     except Exception:
         return None
 
@@ -264,15 +287,17 @@ _format = KeyValueFormatter.format
 _get_message = logging.LogRecord.getMessage if is_of_logging(logging.LogRecord.getMessage) else None
 
 
-def without_live_pairs(formatter: KeyValueFormatter) -> KeyValueFormatter:
-    """Return a formatter for lines that no caller logs.
+def own_line(formatter: KeyValueFormatter, record: logging.LogRecord) -> str:
+    """Return the line of a record of the handler itself, which no caller logs.
 
-    A callable pair may itself log, and its value belongs to a caller's request.
+    A callable pair may itself log, and its value belongs to a caller's request. A replaced `format`
+    may expect attributes that only the application's records have; if it raised an error, nothing
+    of the stream would be sent.
     """
     twin = copy.copy(formatter)
     twin._live = ()
     twin._form = twin._form_with(twin._source)
-    return twin
+    return _format(twin, record)
 
 
 def _one_line_each(shared: str, texts: list[tuple[str, str]]) -> list[str]:

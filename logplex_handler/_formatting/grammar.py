@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from typing import AnyStr
+from json.encoder import encode_basestring
 
 from logplex_handler._formatting.value_text import text_of
 
 # U+0080 to U+009F are control characters, too: terminals act on some of them, and some consumers
 # take U+0085 for the end of a line. In UTF-8, they begin with the byte C2.
-_LATE_CONTROL = re.compile("[\x80-\x9f]")
+_LATE_CONTROL = re.compile(b"\xc2([\x80-\x9f])")
 _NOT_IN_KEYS = re.compile(r'[\x00-\x20="\x7f-\x9f]')
 _METRIC_KEY = re.compile(r"^(measure|sample|count)#")
 
@@ -24,11 +24,20 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), 0x7F)}
 _ESCAPES |= {ord('"'): '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t"}
 # The bytes of UTF-8 that need no escape by themselves.
 _NOT_ESCAPED = bytes({*range(0x100)} - {*_ESCAPES, ord("\\")})
+# Replaces each byte that needs an escape by another one; if JSON escapes it in another way, or not
+# at all, by one that UTF-8 never has.
+_MARKS = bytes.maketrans(b'"\\' + bytes(range(0x20)) + b"\b\f\x7f", b"x" * 0x22 + b"\xff\xff\xff")
 # The characters whose escape has two characters; all other escapes have six.
 _IN_TWO = b'"\\\n\r\t'
 # The longest text, in characters, that is searched as it is. A longer one is searched as bytes,
-# which takes one nanosecond per character instead of four.
-_SHORT = 64
+# which takes one nanosecond per character instead of three.
+_SHORT = 128
+# The longest text in UTF-8 that is searched in one go. In a longer one, each byte that needs an
+# escape is searched for by itself, by the C library: in 20 kB, all 34 searches take half the time.
+_MEDIUM = 2000
+# The bytes that need an escape, with what replaces them. Backslashes first, because the other
+# escapes begin with one.
+_ESCAPES_IN_BYTES = {ord("\\"): b"\\\\", **{code: e.encode() for code, e in _ESCAPES.items()}}
 
 _ESCAPED = re.compile(r"\\(u00[0-9a-fA-F]{2}|.)", re.DOTALL)
 _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
@@ -46,20 +55,60 @@ def quote(text: str) -> str:
 def escape(text: str) -> str:
     """Return the text with the escapes for double quotes, or the same object if it needs none."""
     # Nearly all texts end here. A printable text has no control characters.
-    if len(text) <= _SHORT and text.isprintable() and '"' not in text and "\\" not in text:
-        return text
+    if len(text) <= _SHORT and text.isprintable():
+        if '"' not in text and "\\" not in text:
+            return text
+        return encode_basestring(text)[1:-1]
+    is_for_json = len(text) <= _MEDIUM and text.isascii() and ('"' in text or "\n" in text)
+    if is_for_json and not ("\b" in text or "\f" in text or "\x7f" in text):
+        # JSON's function replaces all in one pass.
+        return encode_basestring(text)[1:-1]
     encoded = text.encode("utf-8", "surrogatepass")
-    escaped = encoded.translate(None, _NOT_ESCAPED)
-    if b"\\" in escaped:
-        # Backslashes first, because the other escapes begin with one.
-        text = text.replace("\\", "\\\\")
-        escaped = escaped.replace(b"\\", b"")
-    while escaped:
-        text = text.replace(chr(escaped[0]), _ESCAPES[escaped[0]])
-        escaped = escaped.replace(escaped[:1], b"")
-    if b"\xc2" in encoded and _LATE_CONTROL.search(text):
-        text = _LATE_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    if len(encoded) <= _MEDIUM and not _has_late_control(encoded):
+        marked = encoded.translate(_MARKS)
+        if marked == encoded:
+            return text
+        if b"\xff" not in marked:
+            return encode_basestring(text)[1:-1]
+    escaped = _with_escapes(encoded)
+    return text if escaped is encoded else escaped.decode("utf-8", "surrogatepass")
+
+
+def _has_late_control(text: bytes) -> bool:
+    return b"\xc2" in text and _LATE_CONTROL.search(text) is not None
+
+
+def _with_escapes(text: bytes) -> bytes:
+    """Return a text in UTF-8 with its escapes, or the same object if it needs none."""
+    for code in _ESCAPES_IN_BYTES:
+        if code in text:
+            text = text.replace(b"%c" % code, _ESCAPES_IN_BYTES[code])
+    if _has_late_control(text):
+        text = _LATE_CONTROL.sub(lambda match: b"\\u00%02x" % ord(match[1]), text)
     return text
+
+
+def quote_in_bytes(text: str) -> bytes:
+    """Return `quote(text)` in UTF-8, in less time if the text is long.
+
+    Raises:
+        UnicodeEncodeError: The text has a lone surrogate.
+    """
+    if len(text) <= _MEDIUM:
+        return quote(text).encode()
+    encoded = text.encode()
+    escaped = _with_escapes(encoded)
+    is_bare = escaped is encoded and b" " not in encoded and b"=" not in encoded
+    return encoded if is_bare and text[0] != "'" else b'"%b"' % escaped
+
+
+def escape_in_bytes(text: str) -> bytes:
+    """Return `escape(text)` in UTF-8, in less time if the text is long.
+
+    Raises:
+        UnicodeEncodeError: The text has a lone surrogate.
+    """
+    return escape(text).encode() if len(text) <= _MEDIUM else _with_escapes(text.encode())
 
 
 def escaped_length(text: str) -> int:
@@ -67,18 +116,6 @@ def escaped_length(text: str) -> int:
     escapes = text.encode("utf-8", "surrogatepass").translate(None, _NOT_ESCAPED)
     late = 0 if text.isascii() else sum([text.count(chr(code)) for code in range(0x80, 0xA0)])
     return len(text) + len(escapes) + 4 * len(escapes.translate(None, _IN_TWO)) + 5 * late
-
-
-def end_of_quoted(text: AnyStr, quote: AnyStr, backslash: AnyStr, start: int) -> int:
-    """Return the index after the quote that ends a value, or 0 if there is none."""
-    end = start
-    while end := text.find(quote, end) + 1:
-        first = end - 1
-        while first > start and text[first - 1 : first] == backslash:
-            first -= 1
-        if (end - 1 - first) % 2 == 0:
-            return end
-    return 0
 
 
 def unescape(text: str) -> str | None:

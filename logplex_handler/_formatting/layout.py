@@ -10,17 +10,22 @@ from typing import Any, NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.value_kinds import METRIC, REPRESENTED, ValueKind, kind_of
+from logplex_handler._formatting.value_kinds import (
+    LONGEST,
+    METRIC,
+    REPRESENTED,
+    ValueKind,
+    kind_of,
+    once_told,
+    within,
+)
 from logplex_handler._formatting.value_text import text_of
-from logplex_handler._wire.entry import WIDEST, Entry, longest_of_light
+from logplex_handler._wire.entry import WIDEST, Entry, longest_of_light, weight_source
 from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
 # The most values of an entry. With more, it would not be light.
 _MAX_VALUES = 32
 _NUMBERS = (int, float, bool, NoneType)
-# The most characters of each text of a heavy entry. A record with a longer text is formatted at
-# once, because escapes may make it six times as long.
-_LONGEST = 65_536
 
 
 class Fit(NamedTuple):
@@ -47,7 +52,7 @@ class Value(NamedTuple):
     type: type
     kind: ValueKind
     # The most characters that the value may have if it is kept as a text: any, and ASCII.
-    longest: tuple[int, int] = (_LONGEST, _LONGEST)
+    longest: tuple[int, int] = (LONGEST, LONGEST)
 
     @property
     def is_text(self) -> bool:
@@ -74,9 +79,11 @@ class Layout:
     A layout keeps no value of the record that it was made from.
 
     Attributes:
-        number: The number by which entries name their call site.
+        number: The number by which entries name their call site; odd if they are heavy, and have
+            their weight as the last value.
         template: The message with its conversions, which take the message's values by position;
             None for records without arguments.
+        logged: The message with its conversions, as it was logged.
         arguments: The names of the arguments of a mapping; None for a tuple of arguments.
         keys: The keys of a mapping as message; None for any other message.
         silence: Why the message makes no pair: `empty`, or `repeats the metrics`; None if it makes
@@ -92,6 +99,7 @@ class Layout:
     level: int
     level_name: str
     template: str | None
+    logged: object
     arguments: list[str] | None
     type_of_arguments: type
     keys: list[str] | None
@@ -109,7 +117,22 @@ class Layout:
 
     @property
     def variables(self) -> str:
-        return ", ".join([value.variable for value in self.values])
+        """What follows the time in an entry: the values, and the weight of a heavy one."""
+        weight = [] if self.fit.is_light else ["weight"]
+        return ", ".join([*[value.variable for value in self.values], *weight])
+
+    @property
+    def weight_source(self) -> str:
+        """The source of the weight of an entry."""
+        texts = [value.variable for value in self.values if value.is_text]
+        return weight_source(texts, *self.numbers_and_others(self.values))
+
+    @staticmethod
+    def numbers_and_others(values: Sequence[Value]) -> tuple[int, int]:
+        """Return how many of the values are numbers, and how many neither texts nor numbers."""
+        texts = len([value for value in values if value.is_text])
+        numbers = len([value for value in values if value.type in _NUMBERS])
+        return numbers, len(values) - texts - numbers
 
     @property
     def start(self) -> str:
@@ -139,7 +162,7 @@ class Layout:
     def line(self, entry: Entry) -> str:
         """Return the line of an entry, made step by step, whatever its values are."""
         values = iter(
-            [value.restored(kept) for value, kept in zip(self.values, entry[2:], strict=True)]
+            [value.restored(kept) for value, kept in zip(self.values, entry[2:], strict=False)]
         )
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
@@ -157,7 +180,7 @@ class Layout:
         elif self.template is None:
             text = self.form.message(message[0], ())
         else:
-            text = self.form.message(self.template, message)
+            text = self.form.message(self.template, message, logged=self.logged)
         if metrics and not text and not extras:
             return self.form.metric_lines(metrics)
         shared = [self.start, *self.form.live_pairs(live), *([text] if text else ()), *extras]
@@ -189,11 +212,12 @@ def layout_of(
     all_values = [*message, *live, *extras.values()]
     texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
     has_source = bool(record_parts.source(record))
-    if has_source or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
+    has_own_text = "getMessage" in record.__dict__
+    if has_source or has_own_text or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
     if not all(type(text) is str for text in texts):
         return None
-    if metrics and record.args and not _is_surely_a_message(record.msg):
+    if metrics and record.args and not message_template.is_surely_a_message(record.msg):
         return None
 
     are_whole = [True] * len(all_values)
@@ -215,12 +239,13 @@ def layout_of(
         all_kept = _bounded(all_kept, all_values)
     values = iter(all_kept)
     return Layout(
-        number=number,
+        number=number if fit.is_light else number | 1,
         form=form,
         logger_name=record.name,
         level=record.levelno,
         level_name=record.levelname,
         template=template,
+        logged=template and record.msg,
         arguments=arguments,
         type_of_arguments=type(record.args),
         keys=keys,
@@ -267,7 +292,9 @@ def _represented(template: str, values: list[Value], arguments: int) -> tuple[st
     for position, conversion in enumerate(conversions):
         if conversion == "%r" and values[position].kind.conversion:
             conversions[position] = "%s"
-            values[position] = values[position]._replace(kind=REPRESENTED)
+            values[position] = values[position]._replace(
+                kind=once_told(REPRESENTED, values[position].type)
+            )
     if conversions == parts[1]:
         return template, values
     texts = [text.replace("%", "%%") for text in texts]
@@ -283,13 +310,7 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
     needed = []
     for value, one in zip(values, typical, strict=True):
         if value.is_text:
-            text = text_of(one)
+            text = text_of(within(one))
             needed.append(len(text) if text.isascii() else WIDEST * len(text))
-    numbers = len([value for value in values if value.type in _NUMBERS])
-    longest = longest_of_light(needed, numbers, len(values) - len(needed) - numbers)
+    longest = longest_of_light(needed, *Layout.numbers_and_others(values))
     return [value._replace(longest=next(longest)) if value.is_text else value for value in values]
-
-
-def _is_surely_a_message(template: str) -> bool:
-    """Return whether the filled template can be neither empty nor metrics."""
-    return template[:1] not in ("", "%", "=", '"') and "=" not in template and "#" not in template

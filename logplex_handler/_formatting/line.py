@@ -113,18 +113,23 @@ class LineForm:
         return [grammar.pair(pair.key, value) for pair, value in pairs if value is not None]
 
     def message(
-        self, template: str, arguments: object, more_keys: frozenset[str] = frozenset()
+        self,
+        template: str,
+        arguments: object,
+        more_keys: frozenset[str] = frozenset(),
+        logged: object = None,
     ) -> str:
         """Return the pairs of a template, filled with its arguments if there are any.
 
-        `more_keys` are the line's own keys in addition to the keys of each line.
+        `more_keys` are the line's own keys in addition to the keys of each line. `logged` is shown
+        in place of the template if the arguments do not fit it.
         """
         if not arguments and "=" not in template:
             return self.free_text(template)
         own = self.beside_message | more_keys if more_keys else self.beside_message
         try:
             if arguments:
-                arguments = message_template.without_huge(arguments)
+                arguments = message_template.without_huge(template, arguments)
                 pairs = message_template.filled_pairs(template, arguments, own)
             else:
                 pairs = message_template.written_pairs(template, own)
@@ -133,7 +138,7 @@ class LineForm:
             # LogRecord.getMessage does the same.
             return self.free_text(template % arguments if arguments else template)
         except Exception as failure:
-            return self.failed_message(template, failure)
+            return self.failed_message(logged or template, failure)
 
     def free_text(self, text: str) -> str:
         """Return the pair of a message that is not key=value by itself."""

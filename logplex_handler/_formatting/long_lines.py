@@ -10,21 +10,18 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from logplex_handler._formatting import grammar
 from logplex_handler._wire import packet
+from logplex_handler._wire.packet import Fragments
 
 # The start of a pair in a UTF-8 line: up to a quoted value, or with a bare one.
 _START = re.compile(rb'([^\x00-\x20="\x7f]+)=(?:"|([^\x00-\x20="\\\x7f]+))')
 _METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
 _ELLIPSIS = "…".encode()
+_BLANK = ord(" ")
 # The longest escape is `\u00XX`.
 _LONGEST_ESCAPE = 6
 # The fewest bytes of a value with which it begins in a part that already holds other pairs.
 _WORTH_A_START = 200
-
-
-# The fragments of a part, to be joined.
-_Fragments = list[bytes | memoryview]
 
 
 class _Pair(NamedTuple):
@@ -38,7 +35,7 @@ class _Pair(NamedTuple):
     value_end: int
 
 
-def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
+def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragments]:
     """Return the line as parts of at most `room` bytes each, which are key=value lines, too.
 
     Each part repeats the head of the line (`source`, static pairs, `level`, `logger`, and pairs
@@ -57,34 +54,38 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[bytes]:
     digits = len(str(len(line) // room + 1))
     while True:
         number = b"9" * digits
-        filled = _filled(line, others, room - len(b"%bpart=%b/%b " % (head, number, number)))
+        filled = _filled(line, others, room - len(b"%bpart=%b/%b" % (head, number, number)))
         if len(str(len(filled))) <= digits:
             break
         digits += 1
     if len(filled) == 1:
         # A shortened key has left room for all pairs.
-        return [b"".join([head, *filled[0]])]
+        return [[(head[:-1] + b"".join(filled[0])).lstrip()]]
     return [
-        b"".join([b"%bpart=%d/%d " % (head, number, len(filled)), *pairs_of_part])
+        [b"%bpart=%d/%d" % (head, number, len(filled)), *pairs_of_part]
         for number, pairs_of_part in enumerate(filled, 1)
     ]
 
 
 def _pairs(line: bytes) -> list[_Pair] | None:
     """Return the pairs of a line, or None if it does not consist of pairs alone."""
-    pairs, position = [], 0
-    while position < len(line):
+    pairs, position, size = [], 0, len(line)
+    if line.endswith(b" "):
+        return None
+    # Its quotes are those that are not escaped. Looking at each escaped quote of a long value would
+    # take ten times as long.
+    quotes = line.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in line else line
+    while position < size:
         match = _START.match(line, position)
         if match is None:
             return None
         value, value_end = match.span(2)
         end = value_end
         if value < 0:
-            # A quoted value may be long, so its end is found by the fastest search.
             value = match.end()
-            end = grammar.end_of_quoted(line, b'"', b"\\", value)
+            end = quotes.find(b'"', value) + 1
             value_end = end - 1
-        if not end or line[end : end + 1] not in (b"", b" ") or line.endswith(b" "):
+        if not end or (end < size and line[end] != _BLANK):
             return None
         pairs.append(_Pair(match[1], position, end, value, value_end))
         position = end + 1
@@ -115,36 +116,35 @@ def _apart(
     return head, [pair for index, pair in enumerate(pairs) if index not in kept]
 
 
-def _filled(line: bytes, pairs: list[_Pair], room: int) -> list[_Fragments]:
-    """Return the pairs in as many parts as they need, each of at most `room` bytes."""
-    filled: list[_Fragments] = [[]]
+def _filled(line: bytes, pairs: list[_Pair], room: int) -> list[Fragments]:
+    """Return the pairs, each after a blank, in as many parts as they need, of `room` bytes each."""
+    part: Fragments = []
+    filled = [part]
     left = room
     view = memoryview(line)
     for pair in pairs:
-        key, start, end = pair.key, pair.value, pair.value_end
-        size = pair.end - pair.start
-        fragments: _Fragments = [view[pair.start : pair.end]]
-        around = len(key) + len(b'=""')
+        start, end = pair.value, pair.value_end
+        size = 1 + pair.end - pair.start
+        fragments: Fragments = [b" ", view[pair.start : pair.end]]
         if size > room:
-            key = _short_key(key, room // 4)
-            around = len(key) + len(b'=""')
+            before = b' %b="' % _short_key(pair.key, (room - 1) // 4)
+            around = len(before) + 1
             size = around + end - start
-            fragments = [key, b'="', view[start:end], b'"']
+            fragments = [before, view[start:end], b'"']
         if size <= room:
             if size > left:
-                filled.append([])
+                filled.append(part := [])
                 left = room
-            filled[-1] += [b" ", *fragments] if filled[-1] else fragments
-            left -= size + 1
+            part += fragments
+            left -= size
             continue
         while start < end:
-            if filled[-1] and left < around + _WORTH_A_START:
-                filled.append([])
+            if part and left < around + _WORTH_A_START:
+                filled.append(part := [])
                 left = room
             piece_end = _cut(line, start, start + left - around, end)
-            fragments = [key, b'="', view[start:piece_end], b'"']
-            filled[-1] += [b" ", *fragments] if filled[-1] else fragments
-            left -= around + piece_end - start + 1
+            part += (before, view[start:piece_end], b'"')
+            left -= around + piece_end - start
             start = piece_end
     return filled
 
@@ -169,14 +169,14 @@ def _cut(line: bytes, start: int, end: int, last: int) -> int:
     if end >= last:
         return last
     end = _between_characters(line, end)
-    for index in range(end - 1, max(start, end - _LONGEST_ESCAPE) - 1, -1):
-        if line[index] == ord("\\"):
-            before = line[start:index]
-            is_escape = (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
-            length = _LONGEST_ESCAPE if line[index + 1] == ord("u") else 2
-            if is_escape and index + length > end:
-                return index
-    return end
+    index = line.rfind(b"\\", max(start, end - _LONGEST_ESCAPE), end)
+    if index < 0:
+        return end
+    # An escape begins here, unless an odd number of backslashes precedes it.
+    before = line[start:index]
+    is_escape = (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
+    length = _LONGEST_ESCAPE if line[index + 1] == ord("u") else 2
+    return index if is_escape and index + length > end else end
 
 
 def _between_characters(text: bytes, end: int) -> int:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.value_text import text_of
@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # A width does not begin with zero, which is a flag: two ways to read many zeros would take
 # quadratic time.
 _CONVERSION = re.compile(
-    r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|[1-9]\d*)?(?:\.(?P<precision>\*|\d+)?)?"
+    r"%(?:%|(?:\((?P<name>[^()]*)\))?[#0\-+]*(?P<width>\*|[1-9]\d*)?(?:\.(?P<precision>\*|\d*))?"
     r"[hlL]?[diouxXeEfFgGcrsa])"
 )
 _WHOLE = re.compile(r"%\(([^()]*)\)s")
@@ -54,25 +54,55 @@ class Value(NamedTuple):
 _MOST_DIGITS = 4300
 
 
-class _Huge(Decimal):
+class _Huge:
     """A number such as 1e999999, of which Python would compute the digits for half a minute."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: Decimal) -> None:
+        self._number = number
+
+    def __str__(self) -> str:
+        return str(self._number)
+
+    def __repr__(self) -> str:
+        return repr(self._number)
+
+    def __float__(self) -> float:
+        return float(self._number)
 
     def __int__(self) -> int:
         raise ValueError(f"the number has more than {_MOST_DIGITS} digits")
 
 
-def without_huge(arguments: object) -> object:
+def without_huge(template: str, arguments: object) -> object:
     """Return the arguments of a template, with numbers in place that are never converted to int."""
     if type(arguments) is tuple:
-        if Decimal in map(type, arguments):
-            return tuple(map(_without_huge, arguments))
-    elif type(arguments) is dict and Decimal in map(type, arguments.values()):
-        return {name: _without_huge(value) for name, value in arguments.items()}
+        for value in arguments:
+            if issubclass(type(value), Decimal):
+                return tuple(map(_without_huge, arguments))
+    elif isinstance(arguments, Mapping):
+        if type(arguments) is dict and not any(map(_is_decimal, arguments.values())):
+            return arguments
+        values = {name: arguments[name] for name, _ in named(template)}
+        if any(map(_is_decimal, values.values())):
+            return {name: _without_huge(value) for name, value in values.items()}
     return arguments
 
 
-def _without_huge(value: object) -> object:
-    return _Huge(value) if type(value) is Decimal and value.adjusted() >= _MOST_DIGITS else value
+def _is_decimal(value: object) -> bool:
+    return issubclass(type(value), Decimal)
+
+
+def _without_huge(value: Any) -> object:
+    is_converted = _is_decimal(value) and type(value).__int__ is Decimal.__int__
+    return _Huge(value) if is_converted and Decimal.adjusted(value) >= _MOST_DIGITS else value
+
+
+def named(template: str) -> list[tuple[str, bool]]:
+    """Return the name of each conversion that has one, and whether a precision may cut its text."""
+    found = [(match["name"], match["precision"]) for match in _CONVERSION.finditer(template)]
+    return [(name, precision is not None) for name, precision in found if name is not None]
 
 
 def written_pairs(message: str, own: frozenset[str]) -> str | None:
@@ -159,6 +189,11 @@ def by_position(template: str) -> tuple[str, list[str]] | None:
     return None if None in names or "\\" in text or not names else (text, names)
 
 
+def is_surely_a_message(template: str) -> bool:
+    """Return whether the filled template can be neither empty nor metrics."""
+    return template[:1] not in ("", "%", "=", '"') and "=" not in template and "#" not in template
+
+
 def _pair(value: Value, arguments: tuple[object, ...] | Mapping[object, object]) -> str:
     if isinstance(arguments, Mapping):
         if value.whole is not None:
@@ -201,6 +236,8 @@ def _split(text: str) -> list[tuple[str, str]] | None:
         return None
     pairs: list[tuple[str, str]] = []
     position = 0
+    # Its quotes are those that are not escaped.
+    quotes = text.replace("\\\\", "__").replace('\\"', "__")
     while position < len(text):
         match = _START.match(text, position)
         if match is None:
@@ -209,7 +246,7 @@ def _split(text: str) -> list[tuple[str, str]] | None:
         value: str | None = match["bare"]
         if value is None:
             # A pattern for all of a quoted value takes 165 bytes of memory for each character.
-            end = grammar.end_of_quoted(text, '"', "\\", start)
+            end = quotes.find('"', start) + 1
             value = grammar.unescape(text[start : end - 1]) if end else None
         position = end
         while text[position : position + 1] == " ":

@@ -7,11 +7,11 @@ formats that record, it logs again, and so on. If code on the way continues afte
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from logplex_handler._process import forks
+from logplex_handler._process.contexts import thread_or_greenlet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ class NestedTooDeeply(Exception):
     """The record is not formatted, so that the call that logged it returns."""
 
 
-class _Depths(dict[int, int]):
+class _Depths(dict[object, int]):
     """The number of calls of `nested` in each thread or greenlet that has any."""
 
     def __init__(self) -> None:
@@ -45,15 +45,15 @@ def nested(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     Raises:
         NestedTooDeeply: The function was not called, because two such calls are running.
     """
-    thread = threading.get_ident()
-    depth = _depths.get(thread, 0)
+    here = thread_or_greenlet()
+    depth = _depths.get(here, 0)
     if depth >= _DEEPEST:
         raise NestedTooDeeply
-    _depths[thread] = depth + 1
+    _depths[here] = depth + 1
     try:
         return function(*args, **kwargs)
     finally:
         if depth:
-            _depths[thread] = depth
+            _depths[here] = depth
         else:
-            _depths.pop(thread, None)
+            _depths.pop(here, None)

@@ -19,6 +19,9 @@ MAY_BE_MISSING = frozenset({"asctime", "logplex_stream", "message", "taskName"})
 # The attributes that did not come through `extra=`.
 NOT_EXTRAS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | MAY_BE_MISSING
 
+# Attributes that may be extras, too: it depends on their values.
+_MAY_BE_EXTRAS = frozenset({"getMessage", "logplex_source"})
+
 # The keys of an exception and of stack info.
 ERROR_KEYS = frozenset({"error", "error_msg", "traceback", "stack"})
 
@@ -29,8 +32,13 @@ def extras(
     return [
         (name, value)
         for name, value in record.__dict__.items()
-        if name not in omitted and (type(value) is not MetricSource or name != "logplex_source")
+        if name not in omitted and (name not in _MAY_BE_EXTRAS or _is_extra(name, value))
     ]
+
+
+def _is_extra(name: str, value: object) -> bool:
+    """Return whether it is an extra, and neither a source of metrics nor a filter's method."""
+    return type(value) is not MetricSource if name == "logplex_source" else not callable(value)
 
 
 def pairs_and_metrics(

@@ -1,7 +1,8 @@
 """The function that renders entries of one call site to frames, in a worker.
 
-A frame is rendered in one expression if it fits in one packet and is ASCII. All other entries, and
-those that make the expression fail, are handed to a function that works step by step.
+A frame is rendered in one expression. Entries that make it fail are handed to a function that works
+step by step. Heavy entries, whose texts may be long, are rendered in bytes from the start, because
+each copy of a long text takes time.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
 
 from logplex_handler._formatting import grammar, message_template, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
 from logplex_handler._formatting.layout import Layout, Value, tuple_of
+from logplex_handler._formatting.value_kinds import METRIC
 from logplex_handler._wire import packet
 from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.frames import octet_counts
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES
 
@@ -24,11 +26,19 @@ Millisecond = tuple[float, float, str]
 # A millisecond that contains no time.
 NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
 
-# `render(entries, append, render_slowly, fields, time)` calls `append` with the frame of each
-# entry, or `render_slowly` with the entry. `fields` follows the time in the header of the packet.
-# `time` is the millisecond of the previous entry; that of the last one is returned.
+# `render(entries, append, append_long, render_slowly, fields, time)` calls `append` with the frame
+# of each entry, `append_long` with a packet that is too long and the length of its header, or
+# `render_slowly` with the entry. `fields` follows the time in the header of the packet. `time` is
+# the millisecond of the previous entry; that of the last one is returned.
 Render = Callable[
-    [Iterable[Entry], Callable[[bytes], None], Callable[[Entry], None], str, Millisecond],
+    [
+        Iterable[Entry],
+        Callable[[bytes], None],
+        Callable[[bytes, int], None],
+        Callable[[Entry], None],
+        str,
+        Millisecond,
+    ],
     Millisecond,
 ]
 
@@ -36,7 +46,7 @@ Render = Callable[
 # because mixing floats and integers takes twice as long.
 _TEMPLATE = """\
 def render(
-    entries, append, render_slowly, fields, time,
+    entries, append, append_long, render_slowly, fields, time,
     lengths=lengths, lengths_in_bytes=lengths_in_bytes, small=small, three_digits=three_digits,
 ):
     second, first_microsecond, date = time
@@ -46,6 +56,7 @@ def render(
     for entry in entries:
         try:
             _, created, $values = entry
+            $message
             $first_check
             microsecond = floor((created - second) * 1e6 + 0.5 - first_microsecond)
             if not 0 <= microsecond < 1000:
@@ -53,20 +64,33 @@ def render(
                 second, first_microsecond, date = millisecond(created)
                 microsecond = floor((created - second) * 1e6 + 0.5 - first_microsecond)
                 head = f"{priority}{date}"
-            packet = (
-                f"{head}{three_digits[microsecond]}{tail}"
-                $pieces
-            )
-            if packet.isascii():
-                $check
-                append($frame)
-            else:
-                packet = packet.encode()
-                $check
-                append($frame_in_bytes)
+            $frame
         except Exception:
             render_slowly(entry)
     return second, first_microsecond, date
+"""
+
+# What `$frame` stands for.
+_LIGHT_FRAME = """\
+packet = (
+    f"{head}{three_digits[microsecond]}{tail}"
+    $pieces
+)
+if packet.isascii():
+    $check
+    append(f"{lengths[len(packet)]}{packet}".encode())
+else:
+    packet = packet.encode()
+    $check
+    append(lengths_in_bytes[len(packet)] + packet)
+"""
+_HEAVY_FRAME = """\
+packet = b"".join(((
+    f"{head}{three_digits[microsecond]}{tail}"
+    $pieces
+).encode(),))
+$check
+append(b"%d %b" % (len(packet), packet))
 """
 
 # The last digits of a packet's time. Looking them up saves 2,000 instructions a packet.
@@ -90,7 +114,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
     priority = packet_form.priority(layout.level)
     # With the longest priority, a packet has at most `max_packet_bytes`.
     longest = packet_form.max_packet_bytes + len(priority) - len("<191>1 ")
-    lengths, lengths_in_bytes = _lengths(min(longest, _LONGEST_PACKET))
+    lengths, lengths_in_bytes = octet_counts(min(longest, _LONGEST_PACKET))
     names = {
         **value_kinds.NAMES,
         **line.names,
@@ -106,6 +130,9 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
     pieces = []
     for position, (expression, text) in enumerate(zip(line.expressions, texts, strict=True)):
         piece = f"{{{expression}}}"
+        if expression in line.in_bytes:
+            pieces.append(f").encode(), {expression}, (")
+            piece = ""
         if text:
             names[f"text_{position}"] = text
             piece += f"{{text_{position}}}"
@@ -113,26 +140,25 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
     parts = {
         "values": layout.variables,
         "pieces": pieces,
+        "message": line.statements,
         **_size_checks(layout, longest, len(priority)),
     }
-    return Source("render", fill(_TEMPLATE, parts), names)
+    frame = fill(_LIGHT_FRAME if layout.fit.is_light else _HEAVY_FRAME, parts)
+    return Source("render", fill(_TEMPLATE, {**parts, "frame": frame.splitlines()}), names)
 
 
 def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str | list[str]]:
     """Return the parts of the template that depend on how long its packets may be."""
-    too_long = "    raise OverflowError"
+    too_long = ["    raise OverflowError"]
     first_check = []
-    if layout.fit.is_light:
-        # Packets that are too long are not in the tables.
-        frame = 'f"{lengths[len(packet)]}{packet}".encode()'
-        frame_in_bytes = "lengths_in_bytes[len(packet)] + packet"
-    else:
-        frame = 'f"{len(packet)} {packet}".encode()'
-        frame_in_bytes = 'b"%d %b" % (len(packet), packet)'
-        for value in layout.values:
-            if value.is_text:
-                # A text that is already too long need not be escaped.
-                first_check += [f"if len({value.variable}) > most:", too_long]
+    # Light packets that are too long are not in the tables.
+    if not layout.fit.is_light:
+        if layout.metrics:
+            # A text that is already too long need not be escaped.
+            each = [f"len({value.variable}) > most" for value in layout.values if value.is_text]
+            first_check = [f"if {' or '.join(each)}:", *too_long]
+        else:
+            too_long = ["    append_long(packet, len(head) + 3 + len(fields))", "    continue"]
     limit = str(longest)
     if layout.metrics:
         # Metrics that make a line too long move to separate lines.
@@ -142,22 +168,8 @@ def _size_checks(layout: Layout, longest: int, priority: int) -> dict[str, str |
     return {
         "limit": [f"most = {limit}"] if is_limited else [],
         "first_check": first_check,
-        "check": ["if len(packet) > most:", too_long] if is_limited else [],
-        "frame": frame,
-        "frame_in_bytes": frame_in_bytes,
+        "check": ["if len(packet) > most:", *too_long] if is_limited else [],
     }
-
-
-@lru_cache(maxsize=8)
-def _lengths(longest: int) -> tuple[list[str], list[bytes]]:
-    """Return the lengths of packets as their frames have them: as text, and in bytes.
-
-    Looking them up saves 700 instructions a packet, and fails for a packet that is too long.
-    """
-    return (
-        [f"{length} " for length in range(longest + 1)],
-        [b"%d " % length for length in range(longest + 1)],
-    )
 
 
 class _Line:
@@ -166,6 +178,10 @@ class _Line:
     def __init__(self, layout: Layout) -> None:
         self.texts = [""]
         self.expressions: list[str] = []
+        # What is done before the expressions.
+        self.statements: list[str] = []
+        # The expressions that make bytes. Only heavy entries have any.
+        self.in_bytes: set[str] = set()
         # The objects that the expressions name.
         self.names: dict[str, object] = {}
         self._layout = layout
@@ -189,7 +205,7 @@ class _Line:
             elif layout.keys is None and layout.silence is None:
                 self._text(" ")
                 self.names["message"] = layout.form.message
-                self._expression("message(v0, ())")
+                self._message_alone()
             for key, value in layout.pairs:
                 self._text(f" {key}=")
                 self._value(value)
@@ -206,8 +222,31 @@ class _Line:
         self.expressions.append(source)
         self.texts.append("")
 
+    def _message_alone(self) -> None:
+        """Add a message without arguments. Most are literals: the same object each time."""
+        if not self._layout.fit.is_light:
+            self._expression("message(v0, ())")
+            return
+        self.names["latest"] = [(None, "")]
+        self.statements = [
+            "same, text = latest[0]",
+            "if same is not v0:",
+            "    text = message(v0, ())",
+            "    latest[0] = v0, text",
+        ]
+        self._expression("text")
+
     def _value(self, value: Value) -> None:
-        self._expression(value_kinds.expression(value.kind.as_value, value.variable))
+        """Add a value that is the whole value of a pair."""
+        self._either(value, value.kind.as_value, "quote_in_bytes($v)")
+
+    def _either(self, value: Value, source: str, in_bytes: str) -> None:
+        """Add a value in one of two ways: in bytes if its text may be long."""
+        is_long = value.is_text and value.kind is not METRIC and not self._layout.fit.is_light
+        expression = value_kinds.expression(in_bytes if is_long else source, value.variable)
+        self._expression(expression)
+        if is_long:
+            self.in_bytes.add(expression)
 
     def _formatted(self, template: str, values: Sequence[Value]) -> str:
         """Return the expression that fills a %-template."""
@@ -268,7 +307,7 @@ class _Line:
             self._layout.message, conversions, texts[1:], strict=True
         ):
             if conversion == "%s" or (conversion == "%d" and value.kind.type is int):
-                self._expression(value_kinds.expression(value.kind.in_quotes, value.variable))
+                self._either(value, value.kind.in_quotes, "escape_in_bytes($v)")
             elif conversion[-1] in _NUMERIC:
                 self._expression(self._formatted(conversion, [value]))
             else:

@@ -8,6 +8,7 @@ recursion.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -27,8 +28,10 @@ _WITH_MORE = (SyntaxError, ImportError, NameError, AttributeError)
 # The standard library abbreviates frames that are repeated more often.
 _MAX_REPEATED = 3
 _MAX_CHAINED = 10
-# The most frames whose text is kept, a few hundred bytes each.
+# The most frames whose text is kept, and the most characters of each. Nearly all have a few
+# hundred; a longer one shows generated code.
 _MAX_KEPT = 1024
+_LONGEST_KEPT = 4096
 
 _kept: dict[tuple[str, CodeType, int, int], str] = {}
 
@@ -47,12 +50,11 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
         and traceback.print_exception.__module__ == "traceback"
         and not hasattr(sys, "tracebacklimit")
     ):
-        try:
+        # An error may come from the exception's own code, which the standard library handles.
+        with contextlib.suppress(Exception):
             return "".join(_chain(*exception, 0))[:-1]
-        except Exception:
-            # The error may come from the exception's own code, which the standard library handles.
-            if has_too_many(exception[1]):
-                return unprintable(exception[1])
+    if has_too_many(exception[1]):
+        return unprintable(exception[1])
     return formatter.formatException(exception)
 
 
@@ -100,7 +102,7 @@ def _frames(first: TracebackType) -> Iterator[str]:
         if text is None:
             text = "".join(traceback.format_tb(frame, 1))
             # A text without a source line is not kept: perhaps the file could not be read just now.
-            if text.count("\n") > 1:
+            if text.count("\n") > 1 and len(text) <= _LONGEST_KEPT:
                 if len(_kept) >= _MAX_KEPT:
                     _kept.clear()
                 _kept[key] = text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime
@@ -76,11 +77,47 @@ def _lower(value: object) -> str:
 
 def _json(value: object) -> str:
     """Return a container as JSON, in less time than `json.dumps` takes for short values."""
-    return _Json().written(value)
+    # Most containers hold only texts and numbers.
+    text = flat_json(value)
+    return _Json().written(value) if text is None else text
 
 
-class _TooLong(Exception):
-    """The JSON would repeat more than `_MOST_REPEATED` characters."""
+def flat_json(value: Any, most: int = sys.maxsize) -> str | None:
+    """Return a dict, list or tuple as JSON if it has only texts and numbers in it, or None.
+
+    Raises:
+        TooLong: The texts in it have more characters than `most`.
+    """
+    # Another thread may be changing the items, so they are copied in one step.
+    if type(value) is dict:
+        items = [*value.items()]
+        for key, inner in items:
+            if type(key) is not str:
+                return None
+            most -= len(key)
+            if type(inner) is str:
+                most -= len(inner)
+            elif type(inner) not in _SCALARS:
+                return None
+        if most < 0:
+            raise TooLong
+        pairs = [f"{encode_basestring(key)}:{_SCALARS[type(inner)](inner)}" for key, inner in items]
+        return f"{{{','.join(pairs)}}}"
+    if type(value) is list or type(value) is tuple:
+        values = [*value]
+        for inner in values:
+            if type(inner) is str:
+                most -= len(inner)
+            elif type(inner) not in _SCALARS:
+                return None
+        if most < 0:
+            raise TooLong
+        return f"[{','.join([_SCALARS[type(inner)](inner) for inner in values])}]"
+    return None
+
+
+class TooLong(Exception):
+    """The text would have, or the JSON would repeat, more characters than are allowed."""
 
 
 class _Json:
@@ -128,7 +165,7 @@ class _Json:
             # The text holds those of the containers within, which were subtracted before.
             self._left = left - len(text)
             if self._left < 0:
-                raise _TooLong
+                raise TooLong
         return text
 
 
@@ -140,6 +177,9 @@ def _text_of_key(key: object) -> str:
     if _writer(type(key)) is not _json:
         return text_of(key)
     try:
+        if type(key) in _SEQUENCES:
+            # Its JSON is too long if its `str` is.
+            _json(key)
         return str(key)
     except Exception:
         return unprintable(key)

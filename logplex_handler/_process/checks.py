@@ -10,7 +10,7 @@ import inspect
 import logging
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import SupportsFloat, SupportsIndex, TypeVar
 
 from logplex_handler.errors import ConfigurationError
@@ -20,6 +20,7 @@ from logplex_handler.errors import ConfigurationError
 _MAX_SECONDS = 86_400
 
 Function = TypeVar("Function", bound=Callable[..., object])
+Member = TypeVar("Member")
 
 
 def whole_number(option: str, value: object, least: int, most: int | None = None) -> int:
@@ -71,6 +72,14 @@ def text(option: str, value: object) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{option}: must be a string")
     return str.__str__(value)
+
+
+def listed(value: Sequence[Member]) -> list[Member]:
+    """Return the members of a list or tuple.
+
+    `dictConfig` passes containers that convert `ext://` and `cfg://` only on access by index.
+    """
+    return [value[place] for place in range(len(value))]
 
 
 def function(option: str, value: Function) -> Function:

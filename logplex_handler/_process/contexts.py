@@ -7,6 +7,7 @@ code that has nothing to do with it.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -67,6 +68,19 @@ class CallVar(Generic[T]):
         self.mark.set(None)
 
 
+def thread_or_greenlet() -> object:
+    """Return what identifies the thread or greenlet that runs.
+
+    Greenlets have the thread's number, unless gevent or eventlet has replaced `threading`. Those of
+    SQLAlchemy's asyncio extension, for example, may take turns wherever an attribute is read.
+    """
+    greenlet = sys.modules.get("greenlet")
+    if greenlet is None:
+        return threading.get_ident()
+    # It may be being imported.
+    return getattr(greenlet, "getcurrent", threading.get_ident)()
+
+
 def in_empty_context(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in an empty context instead of the caller's.
 
@@ -89,5 +103,9 @@ def join_briefly(threads: Iterable[threading.Thread]) -> None:
 
 
 def new_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """Return a daemon thread that will run in an empty context."""
+    """Return a daemon thread that will run in an empty context.
+
+    Raises:
+        RuntimeError: This is a subinterpreter that allows no such thread.
+    """
     return threading.Thread(target=in_empty_context, args=(target,), name=name, daemon=True)

@@ -25,13 +25,17 @@ class Diagnostics:
         self._warned_at: dict[str, float] = {}
 
     def warn(self, kind: str, message: str) -> bool:
-        """Write `logplex_handler: MESSAGE`, or return False within a minute of the last one."""
-        now = time.monotonic()
-        if now - self._warned_at.get(kind, float("-inf")) < _INTERVAL:
-            return False
-        # Set before writing: where stderr is itself a logger, the write may call this method again.
-        self._warned_at[kind] = now
+        """Write `logplex_handler: MESSAGE`, or return False within a minute of the last one.
+
+        Raises no Exception, even if a test has replaced the clock by one that does.
+        """
         with contextlib.suppress(Exception):
+            now = time.monotonic()
+            if now - self._warned_at.get(kind, float("-inf")) < _INTERVAL:
+                return False
+            # Set before writing: where stderr is itself a logger, the write may call this method
+            # again.
+            self._warned_at[kind] = now
             in_empty_context(_write, f"logplex_handler: {message}\n")
         return True
 
@@ -61,3 +65,13 @@ def shown(stream_id: Hashable) -> str:
     except Exception:
         text = f"<{type(stream_id).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def name_of(thing: object) -> str:
+    """Return the name of a function, else of the type: a repr could fail, or show what it holds."""
+    try:
+        name = getattr(thing, "__qualname__", None)
+    except BaseException:
+        # A proxy, for example, has attributes of something else.
+        name = None
+    return name if isinstance(name, str) else type(thing).__qualname__

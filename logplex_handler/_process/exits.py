@@ -10,8 +10,14 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import TypeVar
 
+from logplex_handler._process import forks
 from logplex_handler._process.contexts import in_empty_context, new_thread
+from logplex_handler._process.reentrancy import is_held, release_if_held
+from logplex_handler._process.signal_watch import EndingHandler, SignalWatch
+
+T = TypeVar("T")
 
 # multiprocessing, and Celery's fork of it, end their child processes without Python's exit
 # functions, but call their own finalizers, those with the highest priority first.
@@ -35,6 +41,8 @@ class _ExitFunctions:
         self._functions: dict[int, tuple[list[_Function], list[_Function]]] = {}
         # The id of the process that is ending.
         self._ending = 0
+        self._at_sigterm = _DeliverFirst(self)
+        self._signal_watch = SignalWatch()
 
     def add(self, function: _Function, *, before_handlers: bool) -> None:
         pid = os.getpid()
@@ -60,7 +68,7 @@ class _ExitFunctions:
                 is_child = getattr(process.current_process(), "_parent_pid", None) is not None
                 if is_child:
                     util.Finalize(None, self, exitpriority=_LAST_PRIORITY)
-                    self._take_sigterm()
+                    self.take_sigterm()
         # The children of Celery's own pool run no finalizers, but Celery sends a signal in them,
         # and in no other process.
         signals = sys.modules.get("celery.signals")
@@ -69,27 +77,19 @@ class _ExitFunctions:
                 self, weak=False, dispatch_uid="logplex_handler"
             )
 
-    def _take_sigterm(self) -> None:
+    def take_sigterm(self) -> None:
         """Deliver at SIGTERM too: `Pool` ends its children with it, even those that are done."""
-        if sys.platform == "win32" or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        if sys.platform == "win32":
             return
         # Only the main thread may set a signal handler.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, self._at_sigterm)
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, self._at_sigterm)
+            if isinstance(signal.getsignal(signal.SIGTERM), EndingHandler):
+                self._signal_watch.start(signal.SIGTERM)
 
-    def _at_sigterm(self, number: int, frame: FrameType | None) -> None:
-        if self._ending == os.getpid():
-            # The process is ending by itself; limit the time that it may take.
-            if sys.platform != "win32" and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
-                signal.alarm(_MOST_TO_END)
-            return
-        try:
-            self()
-        finally:
-            # End as without this function, so that the parent process sees which signal ended the
-            # child.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+    def is_ending(self) -> bool:
+        return self._ending == os.getpid()
 
     def _call_first(self) -> None:
         self._call(kinds=1)
@@ -121,7 +121,42 @@ class _ExitFunctions:
                 functions.remove(function)
 
 
+class _DeliverFirst(EndingHandler):
+    """Calls the exit functions, then ends the process by the same signal."""
+
+    def __init__(self, functions: _ExitFunctions) -> None:
+        self._functions = functions
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.has_begun():
+            # The process is ending by itself; limit the time that it may take.
+            if sys.platform != "win32" and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+                signal.alarm(_MOST_TO_END)
+            return
+        try:
+            self._functions()
+        finally:
+            # End as without this handler, so that the parent process sees which signal ended the
+            # child.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def has_begun(self) -> bool:
+        return self._functions.is_ending()
+
+
 _exit_functions = _ExitFunctions()
+
+
+def watch_sigterm_in_children() -> None:
+    """Let no child of multiprocessing miss SIGTERM, not even one that never logs.
+
+    Such a child inherits an `EndingHandler` of its parent.
+    """
+    # Imported here, because few programs need it.
+    from multiprocessing import util
+
+    util.register_after_fork(_exit_functions, _ExitFunctions.take_sigterm)
 
 
 def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Callable[[], None]:
@@ -138,24 +173,45 @@ def call_at_exit(function: _Function, *, before_handlers: bool = False) -> Calla
     return partial(_exit_functions.remove, function)
 
 
-def finish_in_thread(function: _Function, seconds: float) -> None:
-    """Call a function in a thread; wait at most `seconds` for it now, and for the rest at exit."""
+def without_logging_lock(function: Callable[[], T], seconds: float) -> T | None:
+    """Call a function that needs locks of the package, but not under the lock of logging.
+
+    A thread that holds one of them may wait for the lock of logging: a garbage collection, at any
+    moment, may find a handler, which logging forgets under its lock. If the calling thread holds
+    that lock, as `dictConfig` does, another thread calls the function; it is waited for at most
+    `seconds` now, and for the rest at exit.
+
+    Returns:
+        What the function has returned, or None if it has not.
+    """
+    if not is_held(forks.logging_lock()):
+        return function()
+    returned: list[T] = []
 
     def run() -> None:
         try:
-            function()
+            returned.append(function())
         finally:
             cancel()
 
-    thread = new_thread(run, "logplex_handler.close")
-    cancel = call_at_exit(thread.join, before_handlers=True)
+    cancel: Callable[[], object] = bool
     try:
-        thread.start()
+        thread = new_thread(run, "logplex_handler.close")
+        cancel = call_at_exit(thread.join, before_handlers=True)
+        # A collection in the new thread would need the lock, and `start` waits for that thread.
+        reacquire = release_if_held(forks.logging_lock())
+        try:
+            thread.start()
+        finally:
+            if reacquire is not None:
+                reacquire()
     except RuntimeError:
-        # The interpreter is about to exit, or the system cannot start another thread.
+        # The interpreter is about to exit or allows no daemon threads, or the system cannot start
+        # another thread.
         run()
     else:
         thread.join(seconds)
+    return returned[0] if returned else None
 
 
 def threads_run() -> bool:

@@ -3,7 +3,7 @@
 Before a fork, the guards acquire their locks, the last registered one first, as with
 `os.register_at_fork`, but after the lock of the logging module. After it, in the parent and in the
 child, they release them in the opposite order; in the child all other objects then begin anew, in
-the order of their registration.
+the order of their registration. Meanwhile SIGTERM is blocked.
 
 Python runs these hooks for `os.fork` only: uWSGI, for one, forks without them. So an object that is
 used after every fork also marks the process that made it (`here`).
@@ -15,9 +15,11 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import sys
 import threading
 import weakref
+from collections.abc import Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 try:
@@ -96,8 +98,9 @@ _logging_guard = _LoggingLock()
 # Guards `_called`, from before a fork until after it. Re-entrant, because a signal handler may fork
 # meanwhile.
 _fork_lock = threading.RLock()
-# The guards of each fork that is under way, in the order in which they were called.
-_called: list[list[ForkGuard]] = []
+# The guards of each fork that is under way, in the order in which they were called, and the signals
+# that the forking thread blocked before.
+_called: list[tuple[list[ForkGuard], set[int]]] = []
 
 
 def register(forkable: Forkable) -> None:
@@ -108,10 +111,22 @@ def register_guard(guard: ForkGuard) -> None:
     _guards.add(guard)
 
 
+def _blocked_signals(how: str, signals: Iterable[int]) -> set[int]:
+    """Change the signals that this thread blocks, and return those that it blocked before."""
+    if sys.platform == "win32" or not hasattr(signal, "pthread_sigmask"):
+        return set()
+    return {*signal.pthread_sigmask(getattr(signal, how), signals)}
+
+
 def _before() -> None:
+    # First, because it calls signal handlers, which may raise an error: no lock is left acquired.
+    blocked = _blocked_signals("SIG_BLOCK", ())
     _fork_lock.acquire()
     called: list[ForkGuard] = []
-    _called.append(called)
+    _called.append((called, blocked))
+    # Python forgets the signals that a child receives before its hooks are called. One that a pool
+    # sends to a new worker takes its effect after them, when no lock is held.
+    _blocked_signals("SIG_BLOCK", (signal.SIGTERM,))
     for guard in (_logging_guard, *reversed(_guards.all())):
         # Added first, so that a guard that fails is released all the same.
         called.append(guard)
@@ -119,17 +134,26 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    for guard in reversed(_called.pop()):
-        guard.after_fork_in_parent()
-    _fork_lock.release()
+    called, blocked = _called.pop()
+    try:
+        for guard in reversed(called):
+            guard.after_fork_in_parent()
+        _fork_lock.release()
+    finally:
+        _blocked_signals("SIG_SETMASK", blocked)
 
 
 def _after_in_child() -> None:
-    for guard in reversed(_called.pop()):
-        guard.after_fork_in_child()
-    _fork_lock.release()
-    for forkable in _forkables.all():
-        forkable.after_fork_in_child()
+    called, blocked = _called.pop()
+    try:
+        for guard in reversed(called):
+            guard.after_fork_in_child()
+        _fork_lock.release()
+        for forkable in _forkables.all():
+            forkable.after_fork_in_child()
+    finally:
+        # Whatever a signal handler has raised meanwhile.
+        _blocked_signals("SIG_SETMASK", blocked)
 
 
 if hasattr(os, "register_at_fork"):

@@ -44,15 +44,21 @@ class Periodic:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start the calls, unless they were started or stopped, or no thread can be started."""
-        if self._thread is not None:
+        """Start the calls, unless they were started or stopped, or no thread can be started.
+
+        Start them again if the thread has died, of a clock that a test has replaced or for lack of
+        memory.
+        """
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._lock:
-            if self._thread is not None or self._stopped.is_set():
+            is_running = self._thread is not None and self._thread.is_alive()
+            if is_running or self._stopped.is_set():
                 return
-            thread = new_thread(self._work, "logplex_handler.periodic")
-            # The interpreter may be about to exit, or the system cannot start another thread.
+            # The interpreter may be about to exit or allow no daemon threads, or the system cannot
+            # start another thread.
             with contextlib.suppress(RuntimeError):
+                thread = new_thread(self._work, "logplex_handler.periodic")
                 thread.start()
                 self._thread = thread
 

@@ -6,13 +6,16 @@ Records of the HTTP libraries during a request are left out altogether.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
+from logging import LogRecord
 from typing import Any
 
+from logplex_handler._process import sigpipe
 from logplex_handler._process.contexts import CallVar
 
 
@@ -28,20 +31,37 @@ current_activity: CallVar[Activity] = CallVar("activity")
 performing = current_activity.set
 
 
+@contextlib.contextmanager
+def requesting() -> Iterator[None]:
+    """Make a request the current activity, and keep SIGPIPE from ending the process in it."""
+    with performing(Activity.REQUEST):
+        if not sigpipe.is_fatal():
+            yield
+            return
+        with sigpipe.held_back():
+            yield
+
+
 # The HTTP libraries, by the first part of their loggers' names.
 LIBRARIES = frozenset({"requests", "urllib3"})
 
 
 def free_library_loggers() -> None:
-    """Keep the loggers of the HTTP libraries from taking a lock during the package's requests.
+    """Keep the loggers of the HTTP libraries from holding up or ending the package's requests.
 
     `dictConfig` holds the lock of the logging module while it waits for handlers to flush. A logger
     takes that lock to find out whether it is enabled, if any level has changed since it last did.
+    And an application's filter may fail for records of libraries, which have not what it asks for,
+    or its record factory outside of the application's threads.
     """
     for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
         logger = logging.getLogger(f"urllib3.{name}")
         if "isEnabledFor" not in vars(logger):
             logger.isEnabledFor = partial(_is_enabled, logger)  # type: ignore[method-assign]
+        if "handle" not in vars(logger):
+            logger.handle = partial(_handle, logger)  # type: ignore[method-assign]
+        if "makeRecord" not in vars(logger):
+            logger.makeRecord = partial(_make_record, logger)  # type: ignore[method-assign]
 
 
 def _is_enabled(logger: logging.Logger, level: int) -> bool:
@@ -53,11 +73,49 @@ def _is_enabled(logger: logging.Logger, level: int) -> bool:
     return level >= logger.getEffectiveLevel()
 
 
+def _handle(logger: logging.Logger, record: LogRecord) -> None:
+    is_of_request = current_activity.get() is Activity.REQUEST
+    with contextlib.suppress(Exception) if is_of_request else contextlib.nullcontext():
+        type(logger).handle(logger, record)
+
+
+def _make_record(logger: logging.Logger, *args: Any, **kwargs: Any) -> LogRecord:
+    try:
+        return type(logger).makeRecord(logger, *args, **kwargs)
+    except Exception:
+        if current_activity.get() is not Activity.REQUEST:
+            raise
+        return LogRecord(*args[:7])
+
+
 def is_held(lock: threading.RLock) -> bool:
     """Return whether the calling thread holds the lock."""
     # Condition uses this method of RLock; gevent's and eventlet's locks have it too.
     held: Any = lock
     return bool(held._is_owned())
+
+
+def holding(
+    lock: threading.RLock, seconds: float, function: Callable[..., object], *args: object
+) -> bool:
+    """Call a function that holds the lock, or return False if it cannot be had so soon.
+
+    A signal handler may raise an error as soon as the lock is acquired, before any `try` has begun.
+    """
+    was_held = is_held(lock)
+    try:
+        if not was_held and not lock.acquire(timeout=seconds):
+            return False
+        function(*args)
+        return True
+    finally:
+        if not was_held:
+            # Nothing else is called here, because the handler may run after each call.
+            try:  # noqa: SIM105
+                lock.release()
+            except RuntimeError:
+                # It was not acquired.
+                pass
 
 
 def release_if_held(lock: threading.RLock) -> Callable[[], object] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,11 +66,14 @@ def _address(url: str, ca: str | None) -> Address:
     if scheme == "unix":
         if not parts.path:
             raise ConfigurationError("relay: the URL has no path")
+        if host:
+            # `unix://tmp/redis.sock` would be the path /redis.sock.
+            raise ConfigurationError("relay: the URL of a socket has three slashes: unix:///path")
         return Address(unquote(parts.path), {**options, "unix_socket_path": unquote(parts.path)})
     if not host:
         raise ConfigurationError("relay: the URL has no host")
     database = parts.path.strip("/")
-    if database and not database.isdecimal():
+    if database and not (database.isdecimal() and len(database) < 10):
         raise ConfigurationError("relay: the path of the URL must be a number, of a database")
     options |= {"host": host, "port": port, "db": int(database or 0)}
     if scheme == "rediss":
@@ -90,8 +92,6 @@ def _credentials(parts: SplitResult) -> dict[str, Any]:
 
 
 def _tls(ca: str | None) -> dict[str, Any]:
-    if ca is not None and not os.path.isfile(ca):
-        raise ConfigurationError("relay: there is no file with that certificate")
     return {
         "ssl": True,
         "ssl_cert_reqs": "required",

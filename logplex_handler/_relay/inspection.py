@@ -68,8 +68,8 @@ def inspected(client: Any, name: str, place: Place) -> Inspection:
     policy = str(info.get("maxmemory_policy", ""))
     if policy != "noeviction":
         raise ConfigurationError(
-            f"relay: {name} evicts lines that it has confirmed (maxmemory-policy {policy}); "
-            "set it to noeviction"
+            f"relay: {name} evicts lines that it has confirmed "
+            f"(maxmemory-policy {_shown(policy)}); set it to noeviction"
         )
     _agree(client, name, place)
     max_memory = int(info.get("maxmemory", 0))
@@ -90,8 +90,13 @@ def inspected(client: Any, name: str, place: Place) -> Inspection:
 
 def _version(info: Mapping[str, Any]) -> str:
     if info.get("server_name") == "valkey":
-        return f"Valkey {info.get('valkey_version')}"
-    return f"Redis {info.get('redis_version')}"
+        return f"Valkey {_shown(info.get('valkey_version'))}"
+    return f"Redis {_shown(info.get('redis_version'))}"
+
+
+def _shown(value: object) -> str:
+    """A value of the server's as text for a terminal."""
+    return ascii(value).strip("'")[:40]
 
 
 def _agree(client: Any, name: str, place: Place) -> None:
@@ -103,7 +108,7 @@ def _agree(client: Any, name: str, place: Place) -> None:
     if found is not None and found != str(place).encode():
         text = found.decode("ascii", "replace") if isinstance(found, bytes) else "something else"
         raise ConfigurationError(
-            f"relay: {name} was set up as {text[:80]!r}, and not as '{place}'; "
+            f"relay: {name} was set up as {text[:80]!a}, and not as '{place}'; "
             "all processes must name the same servers in the same order, and the same shards"
         )
 

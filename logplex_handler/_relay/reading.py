@@ -5,10 +5,12 @@ Anything may be in an answer: other programs may write to the engine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from logplex_handler._relay.chunk import Chunk, DamagedChunk, stream_key, stream_of
@@ -18,6 +20,11 @@ from logplex_handler._relay.values import Fate, Lease, Outcome, ShardBooks, Take
 # In front of each chunk, the time when it came.
 _CAME = struct.Struct(">d")
 _DROPPED = "dropped:"
+# The form of frame ids. Other content must not become a header.
+_FRAME_ID = re.compile("[!-~]{1,64}")
+_WHOLE = re.compile(rb"-?[0-9]{1,19}")
+# The errors of content that is something else.
+_OF_DAMAGE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def owner_of(token: bytes | None) -> str | None:
@@ -52,7 +59,7 @@ def taken_of(lease: Lease, now: float, found: Sequence[Any]) -> Taken | Outcome:
         again=again == 1,
         since=since,
         waited=max(0.0, now - since),
-        unreported=_counts(json.loads(drops)),
+        unreported=json.loads(drops),
         key=key,
     )
     return Outcome(taken) if is_damaged and not chunks else taken
@@ -84,15 +91,13 @@ def parts_in(text: bytes, frames: int) -> tuple[Part, ...]:
     """The parts of a batch with this many frames."""
     if not text:
         return ()
-    try:
+    with contextlib.suppress(*_OF_DAMAGE):
         number, *parts = json.loads(text)
-        if number == frames:
+        if number == frames and all(_FRAME_ID.fullmatch(frame_id) for frame_id, _ in parts):
             return tuple(
-                Part(str(frame_id), tuple((int(start), int(stop)) for start, stop in ranges))
+                Part(frame_id, tuple((int(start), int(stop)) for start, stop in ranges))
                 for frame_id, ranges in parts
             )
-    except (ValueError, TypeError):
-        pass
     # A chunk is damaged since. What is left are other bytes, so they have another id.
     return (Part(os.urandom(16).hex(), ((0, frames),)),)
 
@@ -100,7 +105,7 @@ def parts_in(text: bytes, frames: int) -> tuple[Part, ...]:
 def books_of(shard: int, answer: Sequence[Any]) -> ShardBooks:
     token, lasts, streams, set_aside, lag, books = answer
     counts = {
-        name.decode("utf-8", "replace"): int(number)
+        name.decode("utf-8", "replace"): int(number) if _WHOLE.fullmatch(number) else 0
         for name, number in zip(books[::2], books[1::2], strict=True)
     }
     dropped = {
@@ -123,7 +128,3 @@ def books_of(shard: int, answer: Sequence[Any]) -> ShardBooks:
 _COUNTS = (
     "pushed", "waiting", "in_flight", "delivered", "repeated", "retaken", "bytes",
 )  # fmt: skip
-
-
-def _counts(found: object) -> Mapping[str, int]:
-    return {str(cause): int(number) for cause, number in dict(found).items()}  # type: ignore[call-overload]

@@ -100,7 +100,7 @@ class RedisEngine:
     ) -> list[Pushed]:
         results = [Pushed.AWAY] * len(chunks)
         order = PushOrder(chunks, self.shards, len(self._servers))
-        for index, server in enumerate(self._servers):
+        for index, server in self._servers.answering_first():
             # A call of each producer in an exchange: none is made if an earlier one fails.
             while calls := order.next_calls(index):
                 try:
@@ -111,8 +111,9 @@ class RedisEngine:
                 made = [self._push_call(server, order, call, settled or {}) for call in calls]
                 answers = server.run(made, safely=True)
                 for call, answer in zip(calls, answers, strict=True):
-                    if isinstance(answer, Problem):
-                        failed = Pushed.FULL if answer.is_full else Pushed.AWAY
+                    if not _is_numbers(answer, len(call.places)):
+                        is_full = isinstance(answer, Problem) and answer.is_full
+                        failed = Pushed.FULL if is_full else Pushed.AWAY
                         for place in [*call.places, *order.give_up(index, call.producer)]:
                             results[place] = failed
                         continue
@@ -140,15 +141,16 @@ class RedisEngine:
         answer = self._servers.first.run([Call("heartbeat", (_SHIPPERS,), (shipper, self._lease))])[
             0
         ]
-        if isinstance(answer, Problem):
-            raise EngineAway(f"{self._servers.first.name}: {answer.name}")
+        if not isinstance(answer, list) or not {*map(type, answer)} <= {bytes}:
+            name = answer.name if isinstance(answer, Problem) else "its answer makes no sense"
+            raise EngineAway(f"{self._servers.first.name}: {name}")
         owners: dict[int, str | None] = {}
         for index, server in enumerate(self._servers):
             shards = range(index, self.shards, len(self._servers))
             with contextlib.suppress(EngineAway):
                 tokens = server.ask("MGET", *(lease_key(shard) for shard in shards))
                 owners.update(zip(shards, map(owner_of, tokens), strict=True))
-        return Fleet(frozenset(name.decode() for name in answer), owners)
+        return Fleet(frozenset(name.decode("utf-8", "replace") for name in answer), owners)
 
     def leave(self, shipper: str) -> None:
         with contextlib.suppress(EngineAway, ConfigurationError):
@@ -212,18 +214,22 @@ class RedisEngine:
         for lease, (call, _), answer in zip(leases, calls, answers, strict=True):
             if isinstance(answer, Problem):
                 away.add(lease.shard)
-            elif answer == 0:
+                continue
+            if answer == 0:
                 fenced.add(lease.shard)
-            else:
-                with self._lock:
-                    self._takes[lease.token] = call, call
-                is_all = is_all and answer[0] == 1
-                for found in answer[2:]:
-                    one = taken_of(lease, float(answer[1]), found)
-                    if isinstance(one, Taken):
-                        taken.append(one)
-                    else:
-                        lost.append(one)
+                continue
+            try:
+                has_taken_all = answer[0] == 1
+                found = [taken_of(lease, float(answer[1]), one) for one in answer[2:]]
+            except Exception:
+                # No answer of the script. What it has taken, if anything, is due again.
+                away.add(lease.shard)
+                continue
+            with self._lock:
+                self._takes[lease.token] = call, call
+            is_all = is_all and has_taken_all
+            taken += [one for one in found if isinstance(one, Taken)]
+            lost += [one for one in found if isinstance(one, Outcome)]
         self.settle(lost)
         return Takes(tuple(taken), frozenset(fenced), frozenset(away), is_all)
 
@@ -254,7 +260,7 @@ class RedisEngine:
             for number, place in enumerate(places):
                 if answer == 0:
                     results[place] = Settled.FENCED
-                elif not isinstance(answer, Problem):
+                elif _is_numbers(answer, len(places)):
                     results[place] = Settled.DONE if answer[number] else Settled.STALE
         return results
 
@@ -268,3 +274,8 @@ class RedisEngine:
     def close(self) -> None:
         for server in self._servers:
             server.close()
+
+
+def _is_numbers(answer: object, length: int) -> bool:
+    """Return whether a script's answer is so many numbers, and no `Problem` or nonsense."""
+    return isinstance(answer, list) and [*map(type, answer)] == [int] * length

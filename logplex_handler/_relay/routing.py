@@ -46,7 +46,13 @@ class Servers:
             raise ConfigurationError(f"relay: {shards} shards are too few for its servers")
         self.shards = shards
         self._servers = [
-            Server(address, timeout=timeout, replicas=replicas, inspect=self._inspect)
+            Server(
+                address,
+                timeout=timeout,
+                replicas=replicas,
+                rests=len(addresses) > 1,
+                inspect=self._inspect,
+            )
             for address in addresses
         ]
         self._inspections: dict[str, Inspection] = {}
@@ -68,6 +74,10 @@ class Servers:
         """Bytes that chunks may have on a server that was inspected."""
         return self._inspections[server.name].max_bytes
 
+    def answering_first(self) -> list[tuple[int, Server]]:
+        """The servers with their numbers; those that may keep the caller waiting come last."""
+        return sorted(enumerate(self._servers), key=lambda numbered: numbered[1].rest)
+
     def check(self) -> tuple[Health, ...]:
         for server in self._servers:
             server.inspect_again()
@@ -76,7 +86,7 @@ class Servers:
     def run(self, commands: Sequence[Command], *, safely: bool = False) -> list[Any]:
         """Run scripts, in one exchange with each server; return their results."""
         results: list[Any] = [None] * len(commands)
-        for server in self._servers:
+        for _, server in self.answering_first():
             mine = [i for i, command in enumerate(commands) if self.of(command.shard) is server]
             calls = [
                 Call(name, (lease_key(shard), *keys), args)

@@ -6,8 +6,10 @@ may show what was sent.
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -42,8 +44,13 @@ else:
     # What a server answers that is not the one to ask any more.
     _ELSEWHERE = (ReadOnlyError, AskError)
 
+# The code at the beginning of an error of Redis.
+_CODE = re.compile("[A-Z]{1,20}")
 # Milliseconds that replicas have to confirm.
 _REPLICA_PATIENCE = 1000
+# Seconds for which a server that has not answered in time is left alone: at first, and at most.
+# The first is so short that a server that was only slow loses no lease.
+_REST, _MAX_REST = 1.0, 16.0
 
 
 class Call(NamedTuple):
@@ -77,11 +84,14 @@ class Server:
     Args:
         timeout: Seconds that connecting may take, and each answer.
         replicas: Replicas that must confirm what `run` is to make sure of.
+        rests: Whether nothing is asked for a while after it has not answered in time, so that it
+            does not hold up other servers.
         inspect: Called with the client before anything else is done, and again until it once
             returned; it raises a ConfigurationError if the server cannot be used.
 
     Attributes:
         problem: Why it could not be used last; empty if it could.
+        rest: Seconds for which it was left alone last; 0 if it answers.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class Server:
         *,
         timeout: float,
         replicas: int,
+        rests: bool,
         inspect: Callable[[Server, Any], None],
     ) -> None:
         self.name = address.name
@@ -97,6 +108,7 @@ class Server:
         self._address = address
         self._timeout = timeout
         self._replicas = replicas
+        self._rests = rests
         self._inspect = inspect
         self.after_fork_in_child()
         forks.register(self)
@@ -108,6 +120,8 @@ class Server:
         # The parent's connection is left as it is: to end it here would end it there.
         self._client: Any = None
         self._is_usable = False
+        # Until when it is left alone, on the monotonic clock.
+        self._rests_until = self.rest = 0.0
         self._here = forks.here()
 
     def close(self) -> None:
@@ -152,6 +166,7 @@ class Server:
         """Inspect the server, also if it was before; an EngineAway if that is not possible."""
         with self._lock:
             self._is_usable = False
+            self._rests_until = 0.0
             self.make_usable()
 
     @contextmanager
@@ -160,6 +175,9 @@ class Server:
             # Forked by something that runs no hooks.
             self.after_fork_in_child()
         with self._lock:
+            began = time.monotonic()
+            if began < self._rests_until:
+                raise EngineAway(f"{self.name}: {self.problem}")
             try:
                 if self._client is None:
                     self._client = self._new_client()
@@ -168,7 +186,14 @@ class Server:
                     self._is_usable = True
                 self.problem = ""
                 yield self._client
-            except (RedisError, OSError) as error:
+                self.rest = 0.0
+            except (ConfigurationError, EngineAway):
+                raise
+            except Exception as error:
+                if self._rests and time.monotonic() - began >= self._timeout / 2:
+                    self.rest = min(2 * self.rest or _REST, _MAX_REST)
+                    self._rests_until = time.monotonic() + self.rest
+                # redis-py raises anything for what is no answer of Redis.
                 raise self._failure(error) from None
 
     def _new_client(self) -> Any:
@@ -210,7 +235,7 @@ class Server:
             self._client.connection_pool.disconnect()
         return Problem(self.problem)
 
-    def _failure(self, error: RedisError | OSError) -> Exception:
+    def _failure(self, error: Exception) -> Exception:
         self.problem = name = _name(error)
         if not self._is_usable:
             if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
@@ -236,8 +261,10 @@ def _pipelined(client: Any, calls: Sequence[Call]) -> list[Any]:
 
 def _name(error: Exception) -> str:
     """The kind of an error. Its text may show what was sent."""
+    if not isinstance(error, (RedisError, OSError)):
+        return "its answer makes no sense"
     code = str(error).partition(" ")[0]
-    is_code = type(error) is ResponseError and code.isalpha() and code.isupper()
+    is_code = type(error) is ResponseError and _CODE.fullmatch(code)
     return code if is_code else type(error).__name__
 
 

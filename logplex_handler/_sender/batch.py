@@ -16,6 +16,7 @@ from logplex_handler._wire.frames import (
     OwnFrame,
     flattened,
     frame_count,
+    joined,
     rewritten,
     settle,
     total_bytes,
@@ -28,6 +29,8 @@ _MOST_HALVINGS = 16
 # The refusals of a single frame, each right after another part was accepted, after which the frame
 # is at fault: a receiver that refuses some requests at random must not cause the loss of a record.
 _REFUSALS_OF_FAULT = 3
+# The same for several frames that may have arrived, which would arrive again in halves.
+_REFUSALS_OF_FAULT_WHEN_UNCERTAIN = 6
 # The refusals of a part after which it alternates with a probe, a line that shows whether the
 # stream is refused. A receiver that refuses the stream only for a moment gets no probe.
 _DOUBTS_TO_PROBE = 3
@@ -38,7 +41,7 @@ def new_frame_id() -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Part:
     """The body of one request, with the same frames and the same id on every try.
 
@@ -47,7 +50,7 @@ class Part:
         tried: Whether the part was sent.
         maybe_delivered: Whether the last request may have arrived although no answer came.
         is_probe: Whether the part shows if the receiver takes the stream, and holds no record.
-        doubts: The refusals right after another part was accepted.
+        doubts: The refusals right after another part was accepted or a probe was refused.
         is_uncertain: Whether a try ended without a clear answer, so that the part may have arrived.
     """
 
@@ -64,9 +67,20 @@ class Part:
         self.number = frame_count(self.frames)
 
     @property
+    def would_repeat(self) -> bool:
+        """Whether its frames may have arrived, so that its halves would repeat them."""
+        return self.number > 1 and self.is_uncertain
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether one more refusal shows that the part is at fault."""
+        least = _REFUSALS_OF_FAULT_WHEN_UNCERTAIN if self.would_repeat else _REFUSALS_OF_FAULT
+        return self.doubts + 1 >= least
+
+    @property
     def body(self) -> bytes:
         """The bytes of the request: the frames, with nothing between them."""
-        return b"".join(flattened(self.frames))
+        return joined(self.frames)
 
 
 class Refusal(NamedTuple):
@@ -164,7 +178,7 @@ class Batch:
     def part_doubted(self) -> None:
         """Record that the next part was refused, perhaps because its stream is: the part stays."""
         part = self._parts[-1]
-        part.doubts += not self._refusals
+        part.doubts += self._probe_refused or not self._refusals
         if part.is_probe:
             self._parts.pop()
             self._probe_refused = False
@@ -183,7 +197,7 @@ class Batch:
         part = self._parts[-1]
         if part.number > 1 and not part.is_uncertain:
             return self._refusals < _MOST_HALVINGS
-        return not (part.is_probe or self._refusals) and part.doubts + 1 >= _REFUSALS_OF_FAULT
+        return not (part.is_probe or self._refusals) and part.is_doubtful
 
     @property
     def wants_probe(self) -> bool:
@@ -203,8 +217,12 @@ class Batch:
     def refusal(self) -> Refusal:
         if not self._parts:
             return Refusal()
-        refusal = Refusal(is_of_part=self._is_at_fault, probe_refused=self._probe_refused)
-        if self._any_accepted or self._parts[-1].number > 1 or self._parts[-1].is_probe:
+        part = self._parts[-1]
+        refusal = Refusal(
+            is_of_part=self._is_at_fault,
+            probe_refused=self._probe_refused and (part.is_doubtful or not part.would_repeat),
+        )
+        if self._any_accepted or part.number > 1 or part.is_probe:
             return refusal
         alone = len(self._refused) + 1
         return refusal._replace(alone=alone, is_of_all=len(self._parts) == 1)

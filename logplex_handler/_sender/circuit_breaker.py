@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from weakref import WeakValueDictionary
 
 from logplex_handler._sender import retry_policy
+from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.retry_policy import NO_BACKOFF
 from logplex_handler._transport.answer import Answer
 
@@ -58,6 +59,11 @@ class CircuitBreaker:
     def is_closed(self) -> bool:
         """Whether the host answers, and no request has taken too long since its last answer."""
         return self._has_answered and self._suspected_after != self.answers
+
+    def remaining(self, now: float, urgency: Urgency) -> float:
+        """Return the seconds for which it stays open."""
+        self.backoff = self.backoff.by_clock(now)
+        return self.backoff.remaining(now, urgency)
 
     def suspect(self, answers: int) -> None:
         """Become half-open until the host answers again, because a request takes too long.

@@ -63,6 +63,13 @@ class DiskQueue:
     def is_synced(self) -> bool:
         return not self._settled and (self._is_cleared or not self.has_ended)
 
+    @property
+    def is_gone(self) -> bool:
+        return self._spool.is_gone
+
+    def patience(self) -> float:
+        return self._spool.patience()
+
     def readable_in(self, now: float) -> float:
         return max(0.0, self._read_at - now)
 

@@ -20,12 +20,16 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import LARGE_BATCH
 from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
+from logplex_handler._process.reentrancy import holding
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, without_token
 from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten
+
+# Seconds in which a thread that waits for the file returns after it has given up.
+_TO_GIVE_UP = 1.0
 
 
 class DiskOptions(NamedTuple):
@@ -106,16 +110,9 @@ class DiskSource(Source):
         return lease.is_new and self._queue.recovered <= 0
 
     def fill(self, lease: Lease, room: int) -> None:
-        if lease.frames:
-            return
-        since = time.monotonic() - super().age()
-        with self._lock:
-            chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
-            chunks = chunks and self._first_that_fit(chunks)
-            if chunks is not None and _may_join(lease, chunks):
-                age = max(0.0, time.time() - chunks[0].written_at) if chunks else 0.0
-                lease.since = min(lease.since, time.monotonic() - age if chunks else since)
-                self._take(lease, chunks, room)
+        if not lease.frames:
+            # The disk may hang while another thread writes. A caller that flushes waits no longer.
+            holding(self._lock, self._queue.patience(), self._fill, lease, room)
 
     def replace(self, lease: Lease, left: Parts) -> None:
         destination = lease.destination
@@ -131,7 +128,11 @@ class DiskSource(Source):
                 [part for part in parts if part[1]],
                 recovered=lease.recovered,
             )
-            if chunks is not None:
+            if chunks is None:
+                # The other records of the batch are settled.
+                frames = [frame for _, part in parts for frame in part]
+                lease.unwritten = min(lease.unwritten, records_in(frames))
+            else:
                 lease.chunks = chunks
                 lease.unwritten = 0
 
@@ -158,9 +159,11 @@ class DiskSource(Source):
             self._queue.since = 0.0
             self._accumulator.count_recovered(records)
 
-    def persist(self) -> int:
-        while self.spill():
-            pass
+    def persist(self) -> int | None:
+        # The process ends, even if the disk hangs. A thread that writes gives up about as soon.
+        holding(self._lock, self._queue.patience() + _TO_GIVE_UP, self._spill_all)
+        if self._queue.is_gone:
+            return None
         return records_in(self._unwritten) + (self._lease.unwritten if self._lease else 0)
 
     def discard(self) -> None:
@@ -170,6 +173,19 @@ class DiskSource(Source):
             self._queue.end()
 
     # The methods below are called with the lock held.
+
+    def _spill_all(self) -> None:
+        while self.spill():
+            pass
+
+    def _fill(self, lease: Lease, room: int) -> None:
+        since = time.monotonic() - super().age()
+        chunks = None if self._queue.has_ended else self._queue.next_chunks(room, lease.chunks)
+        chunks = chunks and self._first_that_fit(chunks)
+        if chunks is not None and _may_join(lease, chunks):
+            age = max(0.0, time.time() - chunks[0].written_at) if chunks else 0.0
+            lease.since = min(lease.since, time.monotonic() - age if chunks else since)
+            self._take(lease, chunks, room)
 
     def _take(self, lease: Lease, chunks: Sequence[Chunk], room: int) -> None:
         """Lease the chunks and, if no other chunk comes in between, frames not yet on disk."""
@@ -182,15 +198,10 @@ class DiskSource(Source):
         frame_id = chunks[0].frame_id if chunks else None
         if frame_id is None:
             frame_id = self.new_id() or str(uuid.uuid4())
-            try:
-                is_all = sum([chunk.records for chunk in chunks]) == self._queue.written
-                if not self._queue.recovered and is_all:
-                    self._add_fresh(frames, room)
-                ids += self._assign(lease, ids, frame_id, frames, stored)
-            except BaseException:
-                # A signal handler may have raised it. The drained frames are sent next.
-                self._unwritten = frames[stored:] or self._unwritten
-                raise
+            is_all = sum([chunk.records for chunk in chunks]) == self._queue.written
+            if not self._queue.recovered and is_all:
+                self._add_fresh(frames, room)
+            ids += self._assign(lease, ids, frame_id, frames, stored)
             on_disk = without_token(self._hostname)
             frames[stored:] = self._readdressed(frames[stored:], on_disk, lease.destination)
         self._queue.lease(chunks)
@@ -218,12 +229,13 @@ class DiskSource(Source):
         return fitting
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
-        """Add records that are not on disk yet: frames that could not be written, or entries."""
-        if self._unwritten:
-            frames += self._unwritten
-            self._unwritten = []
-        else:
-            self._drain_to(frames, room)
+        """Add records that are not on disk yet: frames that could not be written, or entries.
+
+        They stay unwritten until `_assign` has returned: a signal handler may raise an error.
+        """
+        if not self._unwritten:
+            self._drain_to(self._unwritten, room)
+        frames += self._unwritten
 
     def _assign(
         self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
@@ -236,12 +248,13 @@ class DiskSource(Source):
         if fresh:
             chunk = self._queue.append(self._hostname, fresh, frame_id, ids)
             if chunk is not None:
+                self._unwritten = []
                 return [chunk]
             if not ids:
                 # No records on disk come before these frames, so they are sent anyway.
                 lease.unwritten += records_in(fresh)
+                self._unwritten = []
                 return []
-            self._unwritten = fresh
             del frames[stored:]
         if ids:
             self._queue.join(ids, frame_id)

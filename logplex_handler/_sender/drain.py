@@ -12,8 +12,8 @@ from logplex_handler._wire.frames import (
     Frame,
     Rendered,
     Run,
+    SplitRun,
     frame_count,
-    linked,
     total_bytes,
 )
 
@@ -100,7 +100,7 @@ def _rendered(render: Render, entries: Sequence[Entry]) -> Iterator[Rendered]:
     done = 0
     try:
         for one in render(entries):
-            done += len(one) if isinstance(one, Run) else 1
+            done += one.records if isinstance(one, Run) else 1
             yield one
     except RecursionError:
         # The flushing caller is near the recursion limit; a worker renders the entries later.
@@ -113,29 +113,31 @@ def _rendered(render: Render, entries: Sequence[Entry]) -> Iterator[Rendered]:
             yield from _rendered(render, [entry])
 
 
-def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Rendered]:
-    """Yield the same, with consecutive entries of one frame each as runs, which cost less."""
+def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Run]:
+    """Yield all as runs, those of consecutive entries of one frame each joined: they cost less."""
     frames: list[bytes] = []
     for one in rendered:
-        room -= one.size if isinstance(one, Run) else total_bytes(one)
-        if len(one) == 1 and room >= 0:
+        if len(one) == 1 and len(one[0]) <= room:
+            room -= len(one[0])
             frames += one
             continue
         if frames:
             yield Run(frames)
             frames = []
-        yield one
+        run = one if isinstance(one, Run) else SplitRun(one) if len(one) > 1 else Run(one)
+        room -= run.size
+        yield run
     if frames:
         yield Run(frames)
 
 
-def _units(rendered: Rendered, room: int) -> list[tuple[Sequence[Frame], int]]:
+def _units(run: Run, room: int) -> list[tuple[Sequence[Frame], int]]:
     """Return frames that stay together, with the number of their entries. A run too long is cut."""
-    if not isinstance(rendered, Run):
-        return [(linked(rendered), 1)]
-    if rendered.size <= room:
-        return [([rendered], len(rendered))]
-    return [([frame], 1) for frame in rendered]
+    if not run:
+        return [([], 1)]
+    if run.size <= room or isinstance(run, SplitRun):
+        return [([run], run.records)]
+    return [([frame], 1) for frame in run]
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:

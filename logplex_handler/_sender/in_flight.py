@@ -35,8 +35,8 @@ class InFlight:
     """
 
     __slots__ = (
-        "_accumulator", "_codec", "_drop_reports", "_health_lines", "_is_filling", "_max_bytes",
-        "_sending", "destination", "sent_since", "source",
+        "_accumulator", "_codec", "_health_lines", "_is_filling", "_max_bytes",
+        "_sending", "destination", "drop_reports", "sent_since", "source",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +49,7 @@ class InFlight:
     ) -> None:
         self._accumulator = accumulator
         self.source = source
-        self._drop_reports = drop_reports
+        self.drop_reports = drop_reports
         self._max_bytes = max_bytes
         self._codec = codec
         self.destination: Destination | None = None
@@ -84,7 +84,7 @@ class InFlight:
     @property
     def has_own_lines(self) -> bool:
         """Whether health lines wait, or a drop notice is due."""
-        return bool(self._health_lines) or self._drop_reports.is_due_in_stream
+        return bool(self._health_lines) or self.drop_reports.is_due_in_stream
 
     @property
     def is_busy(self) -> bool:
@@ -168,13 +168,13 @@ class InFlight:
     def _add_own_lines(self, lease: Lease) -> None:
         while self._health_lines:
             lease.frames.append(HealthFrame(self._health_lines.popleft()))
-        if self._drop_reports.is_due_in_stream:
+        if self.drop_reports.is_due_in_stream:
             try:
-                dropped = self._drop_reports.begin_stream_notice()
+                dropped = self.drop_reports.begin_stream_notice()
                 notice = self._codec.drop_notice(dropped, lease.destination)
                 lease.frames += map(OwnFrame, notice)
             except BaseException:
-                self._drop_reports.end_stream_notice(delivered=False)
+                self.drop_reports.end_stream_notice(delivered=False)
                 raise
 
     @property
@@ -218,7 +218,7 @@ class InFlight:
     def _end(self, batch: Batch, lease: Lease) -> None:
         # The lease is kept until the source has forgotten it, because only the lease knows the
         # chunks.
-        self._drop_reports.end_stream_notice(delivered=batch.notice_accepted)
+        self.drop_reports.end_stream_notice(delivered=batch.notice_accepted)
         self.source.forget(lease)
         self._sending = None
         self._accumulator.settle(
@@ -241,7 +241,7 @@ class InFlight:
     def leave_batch(self) -> None:
         """Forget the batch, which its source has taken back."""
         self._sending = None
-        self._drop_reports.end_stream_notice(delivered=False)
+        self.drop_reports.end_stream_notice(delivered=False)
 
     def persist(self) -> int | None:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""

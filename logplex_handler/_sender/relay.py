@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._process.reentrancy import Activity, performing
+from logplex_handler._process.reentrancy import requesting
 from logplex_handler._relay.chunk import MAX_BODY, MAX_FRAMES, Chunk, StreamId
 from logplex_handler._relay.engine import Engine
 from logplex_handler._relay.values import EngineAway, Pushed
@@ -31,6 +32,12 @@ _NAME_DIGITS = 19
 _NUMBER_DIGITS = 16
 _STORED = Answer(status=200)
 _FULL = "the relay is full"
+
+
+class _FrameId(str):
+    """The frame id of a batch, which holds it until the batch is stored or given up."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Relay:
@@ -59,14 +66,16 @@ class Relay:
         # held.
         self._lock = threading.RLock()
         self._number = 0
-        # The numbers of batches that are not stored, in their order.
-        self._open: dict[int, None] = {}
+        # The batches that are not stored, by their numbers and in their order. Those that are lost
+        # go by themselves, or the engine would remember all that come after them.
+        self._open: WeakValueDictionary[int, _FrameId] = WeakValueDictionary()
 
     def _new_id(self) -> str:
         with self._lock:
             self._number += 1
-            self._open[self._number] = None
-            return f"{self._producer}-{self._number:0{_NUMBER_DIGITS}x}"
+            frame_id = _FrameId(f"{self._producer}-{self._number:0{_NUMBER_DIGITS}x}")
+            self._open[self._number] = frame_id
+            return frame_id
 
     def push(self, senders: Iterable[Sender]) -> list[Sender]:
         """Push one batch of each; return the senders whose batches are stored.
@@ -115,7 +124,7 @@ class Relay:
             settled = next(iter(self._open), self._number + 1)
         problem = ""
         results = [Pushed.AWAY] * len(chunks)
-        with performing(Activity.REQUEST):
+        with requesting():
             try:
                 results = self._engine.push(chunks, settled={self._producer: settled})
             except ConfigurationError as error:

@@ -173,6 +173,16 @@ class Backoff(NamedTuple):
         wait = jittered_delay(1, _RANDOM.random(), FIRST_WAIT)
         return self._replace(failed_at=now, not_before=now + wait)
 
+    def by_clock(self, now: float) -> Backoff:
+        """Return the backoff whose waits begin now if the clock was set back since the failure.
+
+        An application's tests may do so, and a wait of a second would last for an hour.
+        """
+        back = self.failed_at - now
+        if back <= 0:
+            return self
+        return Backoff(self.failures, now, self.not_before - back, self.retry_after_until - back)
+
     def remaining(self, now: float, urgency: Urgency) -> float:
         """Return the seconds until the next attempt.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from logplex_handler._process.diagnostics import Diagnostics, records_in_words
@@ -29,8 +28,7 @@ from logplex_handler.stats import Stats
 _BETWEEN_LOOKS = 0.2
 
 
-@dataclass(frozen=True)
-class SenderOptions:
+class SenderOptions(NamedTuple):
     """When a batch is sent, and how large it may be.
 
     Attributes:
@@ -92,11 +90,16 @@ class Sender:
         self.problem = ""
         self.set_aside_since: float | None = None
 
-    def set_destination(self, destination: Destination, breaker: CircuitBreaker) -> None:
-        """Send to this destination from now on; at once if it differs from the previous one."""
+    def set_destination(
+        self, destination: Destination, breaker: CircuitBreaker, since: float
+    ) -> None:
+        """Send to this destination from now on; at once if it differs from the previous one.
+
+        It is known since a time on the monotonic clock.
+        """
         if destination != self.in_flight.destination:
             self.in_flight.set_destination(destination)
-            self._hindered_at = time.monotonic()
+            self._hindered_at = since
             self.breaker = breaker
             self._answers_before = None
             self._failures = 0
@@ -111,20 +114,6 @@ class Sender:
         before, breaker = self._answers_before, self.breaker
         return before is not None and breaker is not None and breaker.answers > before
 
-    @property
-    def retry_after_until(self) -> float:
-        """The time before which the receiver wants no request, on the monotonic clock."""
-        own = self.backoff.retry_after_until
-        breaker = self.breaker
-        return own if breaker is None else max(own, breaker.backoff.retry_after_until)
-
-    def ignore_retry_after(self) -> None:
-        """Ignore the receiver's `Retry-After`, because there is no later chance to send."""
-        self.backoff = self.backoff._replace(retry_after_until=0.0)
-        breaker = self.breaker
-        if breaker is not None:
-            breaker.backoff = breaker.backoff._replace(retry_after_until=0.0)
-
     def due_in(self, urgency: Urgency) -> float | None:
         """Return the seconds until the next request is due, or None if nothing waits."""
         due_in = self._due_in(urgency)
@@ -138,9 +127,10 @@ class Sender:
         if self.in_flight.has_batch:
             is_refused = self.set_aside_since is not None and urgency is Urgency.FLUSHING
             # A flush does not make a receiver accept a URL that it refuses.
+            self.backoff = self.backoff.by_clock(now)
             wait = self.backoff.remaining(now, Urgency.NONE if is_refused else urgency)
             if self.breaker is not None and not self.breaker.is_closed:
-                wait = max(wait, self.breaker.backoff.remaining(now, urgency))
+                wait = max(wait, self.breaker.remaining(now, urgency))
             return wait
         return self.in_flight.source.readable_in(now) or next_batch_due_in(
             backlog,
@@ -285,8 +275,7 @@ class Sender:
         destination = self.in_flight.destination
         # That of a relay is only `relay://`: the answer names the server.
         host = destination.host.removesuffix("://") if destination is not None else ""
-        self._diagnostics.warn(
-            kind,
-            f"{host}: {what}: {answer}; {records_in_words(self.in_flight.pending)} kept, "
-            "to be tried again",
-        )
+        pending = self.in_flight.pending
+        # Without records, a drop notice or a line of metrics is to be delivered.
+        kept = f"{records_in_words(pending)} kept, to be tried again" if pending else "tried again"
+        self._diagnostics.warn(kind, f"{host}: {what}: {answer}; {kept}")

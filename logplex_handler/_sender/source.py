@@ -45,7 +45,7 @@ class LeaseForm(NamedTuple):
     new_id: Callable[[], str] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lease:
     """The records that a batch has taken from a source, until each of them is settled.
 
@@ -85,6 +85,16 @@ class Lease:
         return frames
 
 
+def age_of_oldest(accumulator: Accumulator, codec: Codec) -> float:
+    """Return the seconds since the oldest queued record was logged or queued, or 0."""
+    with accumulator.lock:
+        if not accumulator.entries:
+            return 0.0
+        logged_at, since = codec.created(accumulator.entries[0]), accumulator.since
+    # A record may have any time, and `since` is too early if the accumulator was never empty.
+    return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
+
+
 class Source:
     """The records that wait in a stream's accumulator. With a spool, a `DiskSource` replaces it.
 
@@ -117,13 +127,7 @@ class Source:
 
     def age(self) -> float:
         """Return the seconds since the oldest waiting record was logged or queued, or 0."""
-        accumulator = self._accumulator
-        with accumulator.lock:
-            if not accumulator.entries:
-                return 0.0
-            logged_at, since = self._codec.created(accumulator.entries[0]), accumulator.since
-        # A record may have any time, and `since` is too early if the accumulator was never empty.
-        return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
+        return age_of_oldest(self._accumulator, self._codec)
 
     def readable_in(self, now: float) -> float:
         """Return the seconds until the next records may be read, or 0 if they may be now."""
@@ -179,7 +183,7 @@ class Source:
         """Write all records waiting in memory to disk, because the process ends.
 
         Returns:
-            How many taken records could not be written, or None without a disk.
+            How many taken records could not be written, or None without a file on disk.
         """
         return None
 

@@ -12,8 +12,10 @@ from logplex_handler._wire.frames import (
     Frame,
     PieceFrame,
     Run,
+    SplitRun,
     flattened,
     frame_count,
+    joined,
     linked,
     total_bytes,
 )
@@ -101,7 +103,11 @@ def is_stream_id(stream: object) -> TypeGuard[StreamId]:
 
 
 def records_in(frames: Sequence[Frame]) -> int:
-    return len(_sizes(frames)) if PieceFrame in map(type, frames) else frame_count(frames)
+    return len(_sizes(frames)) if _has_split(frames) else frame_count(frames)
+
+
+def _has_split(frames: Sequence[Frame]) -> bool:
+    return not {PieceFrame, SplitRun}.isdisjoint(map(type, frames))
 
 
 def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
@@ -109,8 +115,8 @@ def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
 
     The second is JSON, or None if each record has one frame.
     """
-    body = b"".join(flattened(frames))
-    if PieceFrame not in map(type, frames):
+    body = joined(frames)
+    if not _has_split(frames):
         return body, None, frame_count(frames)
     sizes = _sizes(frames)
     return body, json.dumps(sizes), len(sizes)

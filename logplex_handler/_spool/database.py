@@ -31,6 +31,8 @@ _BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL)"
 _INDEX = "CREATE INDEX chunks_in_order ON chunks (owner, stream, place, part)"
 _STATEMENTS = (_TABLE, _BODIES, _INDEX)
 
+# The ends of the names of SQLite's files next to it.
+_BESIDE = ("-journal", "-wal", "-shm")
 # Bytes of a page of the file.
 _PAGE = 16_384
 # The pages in the log (16 MiB) after which SQLite copies them to their places, and waits for the
@@ -68,7 +70,7 @@ def opened(
     try:
         db.text_factory = _text
         # Nothing else of another program's file is read.
-        patiently(lambda: _is_made(db))
+        patiently(lambda: _look(db))
         # Must be set before the first page is written. Large pages cost less, because chunks are
         # large.
         db.execute(f"PRAGMA page_size = {_PAGE:d}")
@@ -113,6 +115,20 @@ def check_schema(db: sqlite3.Connection) -> None:
         raise SpoolError("its tables are not those of a spool", for_good=True)
 
 
+def _look(db: sqlite3.Connection) -> None:
+    """Raise a SpoolError if the file is another program's.
+
+    Its marks and tables are read in one transaction, since another process may make it meanwhile.
+    """
+    db.execute("BEGIN")
+    try:
+        _is_made(db)
+    finally:
+        # Some errors have ended the transaction.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
 def _is_made(db: sqlite3.Connection) -> bool:
     """Return whether the file has a spool's tables; raise a SpoolError if it has others."""
     [(application,)] = db.execute("PRAGMA application_id")
@@ -138,11 +154,15 @@ def _create(path: str) -> None:
             raise SpoolError("it is no file") from None
         if status.st_uid != os.geteuid() and os.geteuid() != 0:
             raise SpoolError("it belongs to another user") from None
+    for suffix in _BESIDE:
+        # SQLite would open a FIFO, and wait for ever for somebody to write to it.
+        if os.path.lexists(path + suffix) and not os.path.isfile(path + suffix):
+            raise SpoolError(f"its {suffix} is no file")
 
 
 def _make_private(path: str) -> None:
     """Keep other users from reading the files, even if another program created them."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *_BESIDE):
         with contextlib.suppress(FileNotFoundError):
             if stat.S_IMODE(os.stat(path + suffix).st_mode) & 0o077:
                 os.chmod(path + suffix, 0o600)

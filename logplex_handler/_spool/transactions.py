@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from logplex_handler._process import forks
+from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler._spool.database import SpoolError, check_schema, opened
 from logplex_handler._spool.owner_locks import OwnerLock
 
@@ -39,11 +40,13 @@ class Transactions:
     def __init__(self, path: str, max_bytes: int) -> None:
         self._path = os.path.realpath(path)
         self._max_bytes = max_bytes
-        # Guards transactions, `_db`, `_owner_lock` and `_schema`. Re-entrant, because a signal
-        # handler may flush while it is held.
+        # Guards transactions, `_db`, `_owner_lock`, `_identity` and `_schema`. Re-entrant, because
+        # a signal handler may flush while it is held.
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._owner_lock: OwnerLock | None = None
+        # The device and inode of the file that was opened; None before.
+        self._identity: tuple[int, int] | None = None
         # The version of the file's tables that was checked last.
         self._schema = 0
         # Why the file cannot be used any more, or empty if it can; and whether it is damaged.
@@ -65,19 +68,37 @@ class Transactions:
             raise SpoolError("not open")
         return self._owner_lock
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed or replaced since it was opened: nobody else can find it."""
+        if self._identity is None:
+            return False
+        try:
+            return _identity(self._path) != self._identity
+        except OSError as error:
+            return isinstance(error, FileNotFoundError)
+
     @contextlib.contextmanager
     def begin(self, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
         """Run one transaction; raise a SpoolError if the file cannot be used just now."""
-        if not self._lock.acquire(timeout=self._patience()):
-            raise self._failure(sqlite3.OperationalError("locked"))
+        was_held = is_held(self._lock)
         try:
+            if not was_held and not self._lock.acquire(timeout=self.patience()):
+                raise self._failure(sqlite3.OperationalError("locked"))
             db = self._connected()
+            if self.is_gone:
+                self.give_up("it was removed or replaced")
+                raise SpoolError(self._broken, for_good=True)
             if db.in_transaction:
-                # A signal interrupted a transaction.
-                raise SpoolError("in use")
+                if was_held:
+                    # A signal interrupted a transaction.
+                    raise SpoolError("in use")
+                # Errors of signal handlers kept a transaction from its end.
+                db.execute("ROLLBACK")
             try:
-                self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
-                self._check_schema(db)
+                with _undecodable_is_damaged():
+                    self._patiently(lambda: db.execute("BEGIN IMMEDIATE" if writes else "BEGIN"))
+                    self._check_schema(db)
                 yield db
                 db.execute("COMMIT")
             except BaseException as error:
@@ -89,7 +110,12 @@ class Transactions:
                     raise SpoolError(type(error).__name__) from None
                 raise
         finally:
-            self._lock.release()
+            if not was_held:
+                # As in `holding`: a signal handler may have raised an error before or after.
+                try:  # noqa: SIM105
+                    self._lock.release()
+                except RuntimeError:
+                    pass
 
     def give_up(self, why: str) -> None:
         """Stop using the file. Its chunks belong to this process until the process ends."""
@@ -117,11 +143,12 @@ class Transactions:
     def close(self) -> None:
         """Close the file, and let others take over the remaining chunks."""
         self._broken = self._broken or "closed"
-        if self._lock.acquire(timeout=self._patience()):
-            self._disconnect()
-            if self._owner_lock is not None:
-                self._owner_lock.release()
-            self._lock.release()
+        holding(self._lock, self.patience(), self._close)
+
+    def _close(self) -> None:
+        self._disconnect()
+        if self._owner_lock is not None:
+            self._owner_lock.release()
 
     def _patiently(self, call: Callable[[], object]) -> None:
         """Repeat the call while other processes use the file."""
@@ -133,7 +160,7 @@ class Transactions:
             except sqlite3.OperationalError as error:
                 # In an application's tests, the clock may stand still.
                 taken = max(waited, time.monotonic() - began)
-                if "locked" not in str(error) or taken >= self._patience():
+                if "locked" not in str(error) or taken >= self.patience():
                     raise
             # SQLite waits by itself, but not where the journal's mode changes.
             time.sleep(_LOOK / 10)
@@ -152,7 +179,8 @@ class Transactions:
                 raise
             self._schema = version
 
-    def _patience(self) -> float:
+    def patience(self) -> float:
+        """Return the seconds that the calling thread waits for others."""
         now = time.monotonic()
         least = 0.0 if self._is_hopeless else _LAST_PATIENCE
         of_caller = max(0.0, self._callers.get(threading.get_ident(), math.inf) - now)
@@ -173,7 +201,8 @@ class Transactions:
             raise SpoolError(self._broken, for_good=self._is_damaged)
         if self._db is None:
             try:
-                self._db = self._connect()
+                with _undecodable_is_damaged():
+                    self._db = self._connect()
             except OSError as error:
                 raise SpoolError(error.strerror or type(error).__name__) from None
             except sqlite3.Error as error:
@@ -183,13 +212,15 @@ class Transactions:
     def _connect(self) -> sqlite3.Connection:
         if any(path == self._path and pid != os.getpid() for path, pid, _ in _opened.values()):
             # SQLite would take the parent's locks for the child's.
-            self._broken = "it was open in the parent, which has forked without telling Python"
+            self._broken = "it was open in the parent at the fork"
             raise SpoolError(self._broken)
         with contextlib.ExitStack() as undo:
             db = opened(self._path, self._max_bytes, self._patiently, timeout=_LOOK)
             undo.callback(db.close)
             if self._owner_lock is None:
                 self._owner_lock = OwnerLock(self._path)
+            if self._identity is None:
+                self._identity = _identity(self._path)
             undo.pop_all()
         _opened[self._number] = (self._path, os.getpid(), db)
         return db
@@ -216,6 +247,23 @@ class Transactions:
             self._lock.release()
 
     after_fork_in_child = after_fork_in_parent
+
+
+@contextlib.contextmanager
+def _undecodable_is_damaged() -> Iterator[None]:
+    """Raise SQLite's error where it names, for example, a table of a damaged file by other bytes.
+
+    Python decodes the message first, and raises that error instead.
+    """
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise sqlite3.DatabaseError("malformed") from None
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 # The errors that Python raises for values of a damaged chunk that SQLite accepts.

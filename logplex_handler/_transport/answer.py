@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import email.utils
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The longest wait, in seconds, that a receiver or the application may ask for.
 LONGEST_ASKED_WAIT = 600.0
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The outcome of one request.
 
     Attributes:

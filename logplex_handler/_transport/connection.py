@@ -77,15 +77,15 @@ class PrivateAddress(NewConnectionError):
     """The name has private addresses only, and the destination does not allow them."""
 
 
-def _bounded(timeout: float | None) -> float | None:
-    """Return the seconds for one operation: its own timeout, or the time until the deadline."""
+def _bounded(timeout: float | None, attempts: int = 1) -> float | None:
+    """Return the seconds for one of several attempts: its share of the timeout or the time left."""
     deadline = _deadline.get()
     if deadline is None:
         return timeout
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the answer took too long as a whole")
-    return left if timeout is None else min(timeout, left)
+    return (left if timeout is None else min(timeout, left)) / attempts
 
 
 class HandshakeFailed(ssl.SSLError):
@@ -223,9 +223,10 @@ class BoundedHTTPConnection(HTTPConnection):
                 raise PrivateAddress(self, "the name has no public address")
         failure: Exception | None = None
         try:
-            for address in addresses:
+            for tried, address in enumerate(addresses):
                 self._dns_host = address
-                self.timeout = _bounded(timeout)
+                # Those before the only one that answers may hang.
+                self.timeout = _bounded(timeout, len(addresses) - tried)
                 try:
                     return super()._new_conn()
                 except (ConnectTimeoutError, NewConnectionError) as error:
@@ -239,10 +240,14 @@ class BoundedHTTPConnection(HTTPConnection):
     def connect(self) -> None:
         try:
             super().connect()
+        except ssl.SSLCertVerificationError:
+            raise
         except ssl.SSLError as error:
-            if isinstance(error, ssl.SSLCertVerificationError):
-                raise
             raise HandshakeFailed(*error.args) from error
+        except (http.client.HTTPException, OSError) as error:
+            # A proxy makes no tunnel, or the handshake was cut short: no request was sent.
+            kind = ConnectTimeoutError if isinstance(error, TimeoutError) else NewConnectionError
+            raise kind(self, type(error).__name__) from error
         if self.sock is not None:
             _open_sockets.sockets.add(self.sock)
             self._own_address = _own_address(self.sock)

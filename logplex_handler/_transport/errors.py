@@ -11,11 +11,14 @@ import urllib3.exceptions
 
 from logplex_handler._transport.connection import HandshakeFailed
 
-# The variables from which requests takes a CA bundle and a proxy, in the order of their precedence.
+# The variables from which requests takes a CA bundle, in the order of their precedence.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PROXY_VARIABLES = (
-    "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"
-)  # fmt: skip
+# What is raised for a URL that is malformed, has another scheme, or cannot be encoded.
+_OF_URL = (
+    requests.exceptions.InvalidURL,
+    urllib3.exceptions.LocationParseError,
+    UnicodeError,
+)
 # OpenSSL's reasons for a file without certificates.
 _NO_CERTIFICATES = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 
@@ -62,10 +65,11 @@ def name(error: Exception) -> str:
     return type(error).__name__
 
 
-def setting_at_fault(error: Exception) -> str:
+def setting_at_fault(error: Exception, scheme: str = "https") -> str:
     """Return the setting that prevents all requests, with the remedy; empty if none is known.
 
-    The text shows no value, because the URL of a proxy may hold credentials.
+    The text shows no value, because the URL of a proxy may hold credentials. The scheme is that of
+    the receiver's URL.
     """
     try:
         text = str(error)
@@ -73,9 +77,11 @@ def setting_at_fault(error: Exception) -> str:
         # The application's session has raised its own error.
         return ""
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
-        return f"{_proxy_variable()} names a SOCKS proxy: pip install 'requests[socks]'"
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
-        return f"{_proxy_variable()} names no proxy: correct or unset it"
+        return f"{_proxy_variable(scheme)} names a SOCKS proxy: pip install 'requests[socks]'"
+    # The receiver's URL was checked before.
+    is_proxy = isinstance(error, _OF_URL) and any(map(_proxy_variables, ("https", "http")))
+    if is_proxy or isinstance(error, requests.exceptions.InvalidProxyURL):
+        return f"{_proxy_variable(scheme)} names no proxy: correct or unset it"
     if isinstance(error, OSError) and "CA certificate bundle" in text:
         named = [name for name in _CA_VARIABLES if os.environ.get(name, "\0") in text]
         return f"{(*named, 'the session')[0]} names a CA bundle that is not there: correct it"
@@ -86,9 +92,14 @@ def setting_at_fault(error: Exception) -> str:
     return ""
 
 
-def _proxy_variable() -> str:
-    names = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
-    return (*names, "the session")[0]
+def _proxy_variable(scheme: str) -> str:
+    return (*_proxy_variables(scheme), "the session")[0]
+
+
+def _proxy_variables(scheme: str) -> list[str]:
+    """Return the variables with a proxy for a scheme, in the order of their precedence."""
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    return [name for name in names if os.environ.get(name)]
 
 
 def was_tried(error: Exception) -> bool:
@@ -106,15 +117,19 @@ def maybe_sent(error: Exception) -> bool:
     """Return whether the request may have arrived, because it did not fail before it was sent."""
     if not was_tried(error):
         return False
-    before = (requests.ConnectTimeout, requests.exceptions.ProxyError)
     never_connected = (
         urllib3.exceptions.NewConnectionError,
         urllib3.exceptions.ConnectTimeoutError,
         ssl.SSLCertVerificationError,
         HandshakeFailed,
     )
-    if isinstance(error, before) or any(isinstance(c, never_connected) for c in _causes(error)):
+    if isinstance(error, requests.ConnectTimeout) or any(
+        isinstance(cause, never_connected) for cause in _causes(error)
+    ):
         return False
+    if isinstance(error, requests.exceptions.ProxyError):
+        # It is raised, too, if a proxy that has got the request closes the connection.
+        return is_closed_connection(error)
     if isinstance(error, requests.RequestException):
         sent = isinstance(error, requests.ConnectionError | requests.Timeout)
         return sent or _is_of_answer(error)

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from logplex_handler._process.contexts import new_thread
+from logplex_handler._process.mailbox import Mailbox
 
 
 def addresses(name: str, port: int) -> list[str]:
@@ -35,7 +36,7 @@ def addresses_by(deadline: float | None, name: str, port: int) -> list[str]:
     """
     if deadline is None:
         return addresses(name, port)
-    found: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+    found: Mailbox[list[str] | Exception] = Mailbox()
 
     def resolve() -> None:
         try:
@@ -49,7 +50,7 @@ def addresses_by(deadline: float | None, name: str, port: int) -> list[str]:
         # The interpreter is about to exit, or the system has no thread left.
         return addresses(name, port)
     try:
-        answer = found.get(timeout=max(0.0, deadline - time.monotonic()))
+        answer = found.get(deadline - time.monotonic())
     except queue.Empty:
         raise TimeoutError("the name was not resolved in time") from None
     if isinstance(answer, Exception):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import math
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import requests
 import urllib3.exceptions
 
-from logplex_handler._process.reentrancy import Activity, free_library_loggers, performing
+from logplex_handler._process.reentrancy import free_library_loggers, requesting
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
 from logplex_handler._transport.connection import (
@@ -79,7 +79,9 @@ class Transport:
         """Send a body of this many frames once, within the time-outs and the given seconds."""
         if self._options.compress:
             # 6 is zlib's default, between speed and size.
-            body = gzip.compress(body, compresslevel=6, mtime=0)
+            # What the module gzip does; that is not imported by anything else.
+            gzip = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+            body = gzip.compress(body) + gzip.flush()
         try:
             session = self._open()
         except Exception as error:
@@ -87,14 +89,15 @@ class Transport:
         kept_open = self._last_used > 0
         began = time.monotonic()
         try:
-            with performing(Activity.REQUEST):
+            with requesting():
                 answer = self._post(session, destination, body, frames, frame_id, seconds)
         except Exception as error:
             sent = errors.maybe_sent(error)
             # The connection may be in any state. The text of the error may quote the URL.
             self._disconnect(session)
+            scheme = destination.host.partition(":")[0]
             answer = Answer(
-                failure=errors.setting_at_fault(error) or errors.name(error),
+                failure=errors.setting_at_fault(error, scheme) or errors.name(error),
                 was_tried=errors.was_tried(error),
                 maybe_delivered=sent,
                 stale_connection=kept_open and sent and errors.is_closed_connection(error),
@@ -122,7 +125,7 @@ class Transport:
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         if self._session is not None:
-            with performing(Activity.REQUEST):
+            with requesting():
                 self._disconnect(self._session)
             self._session = None
 

@@ -195,7 +195,7 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     if port:
         netloc += f":{port}"
     endpoint = _checked(urlunsplit((parts.scheme, netloc, parts.path or "/logs", parts.query, "")))
-    if endpoint is None or _NOT_UTF_8.search(user + password):
+    if endpoint is None or _NOT_UTF_8.search(url + user + password):
         return "cannot be requested (is the host's name valid?)"
     return Destination(endpoint, user, password)
 
@@ -231,7 +231,8 @@ def _is_private(hostname: str) -> bool:
     """Return whether a host is private without a look-up; names are resolved when connecting."""
     try:
         # `inet_aton` also reads forms such as 127.1 and 0x7f000001.
-        hostname = socket.inet_ntoa(socket.inet_aton(hostname.encode("idna").decode()))
+        address = hostname.encode("idna").decode().removesuffix(".")
+        hostname = socket.inet_ntoa(socket.inet_aton(address))
     except (OSError, UnicodeError):
         if ":" not in hostname:
             return is_loopback(hostname.lower().removesuffix("."))

@@ -43,6 +43,21 @@ def weight(entry: Entry) -> int:
     return size
 
 
+def weight_source(texts: Sequence[str], numbers: int, others: int) -> str:
+    """Return the source of the most bytes that an entry takes, which is its last value.
+
+    Args:
+        texts: The variables that are texts.
+        numbers: The number of values that are numbers, or smaller than numbers.
+        others: The number of values of other types.
+    """
+    # The call site's number, the time and the weight are three more numbers.
+    fixed = _ENTRY + (numbers + 3) * (_PLACE + _NUMBER) + others * (_PLACE + _OTHER)
+    fixed += len(texts) * (_PLACE + _WIDE_TEXT)
+    each = [f"len({text}) * (1 if {text}.isascii() else {WIDEST})" for text in texts]
+    return " + ".join([str(fixed), *each])
+
+
 def longest_of_light(needed: Sequence[int], numbers: int, others: int) -> Iterator[tuple[int, int]]:
     """Yield the most characters that each text of a light entry may have: any, and ASCII.
 

@@ -136,7 +136,10 @@ def _date(start: int) -> str:
     return datetime.fromtimestamp(start, timezone.utc).replace(tzinfo=None).isoformat()
 
 
-Cut: TypeAlias = Callable[[bytes, int], list[bytes]]
+# The text of a packet as fragments to be joined, because each copy of a long text takes time.
+Fragments: TypeAlias = list[bytes | memoryview]
+# Cuts a line in UTF-8 into the texts of several packets, of at most so many bytes each.
+Cut: TypeAlias = Callable[[bytes, int], list[Fragments]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -196,20 +199,32 @@ class PacketForm:
         the length of its packet in bytes.
 
         Args:
-            cut: Cuts a line in UTF-8 into the texts of several packets, of at most this many bytes
-                each. Default: `pieces`.
+            cut: Cuts a line that is too long. Default: `pieces`.
             is_clean: Whether `one_line` would return each line of the text unchanged, except for
                 lone surrogates and a byte order mark.
         """
         header = f"{self.priority(level)}{timestamp(created)}{self._fields}".encode()
-        cut = cut or pieces
         frames = []
         for line in lines(text):
             body = _encoded(line) if is_clean else one_line(line).encode()
-            for piece in [body] if len(body) <= self.room else cut(body, self.room):
-                size = len(header) + len(piece) + 1
-                frames.append(b"%d %b%b\n" % (size, header, piece))
+            frames += self._frames_of_line(header, body, cut or pieces)
         return frames
+
+    def frames_of_packet(self, packet: bytes, header: int, cut: Cut) -> list[bytes]:
+        """Return the frames of a packet of one line that may be too long.
+
+        Args:
+            header: The length of the part before the line.
+        """
+        return self._frames_of_line(packet[:header], packet[header:-1], cut)
+
+    def _frames_of_line(self, header: bytes, line: bytes, cut: Cut) -> list[bytes]:
+        if len(line) <= self.room:
+            return [b"%d %b%b\n" % (len(header) + len(line) + 1, header, line)]
+        return [
+            b"".join([b"%d " % (len(header) + sum(map(len, text)) + 1), header, *text, b"\n"])
+            for text in cut(line, self.room)
+        ]
 
 
 def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
@@ -229,7 +244,7 @@ def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:
     return frame if len(packet) > MAX_PACKET_BYTES else b"%d %b" % (len(packet), packet)
 
 
-def pieces(body: bytes, room: int) -> list[bytes]:
+def pieces(body: bytes, room: int) -> list[Fragments]:
     """Return the UTF-8 text, cut between characters into pieces of at most `room` bytes."""
     found = []
     start = 0
@@ -240,7 +255,7 @@ def pieces(body: bytes, room: int) -> list[bytes]:
     found.append(body[start:])
     # A piece begins with a byte order mark only if the text around the cut is nothing but marks.
     return [
-        _REPLACEMENT + piece.removeprefix(_BOM_BYTES) if piece.startswith(_BOM_BYTES) else piece
+        [_REPLACEMENT, piece.removeprefix(_BOM_BYTES)] if piece.startswith(_BOM_BYTES) else [piece]
         for piece in found
     ]
 

@@ -4,8 +4,8 @@ Comes in: arguments.
 Goes out: output and an exit status.
 Must not know: nothing, but no other room may know it.
 
-- `_main`, `_commands`, `_relay_arguments`, `_argument_types`: the entry point, and the arguments of
-  all commands.
+- `_main`, `_commands`, `_relay_arguments`, `_argument_types`, `_examples`: the entry point, and the
+  arguments of all commands.
 - `_demo`, `_send`, `_check`, `_ship`, `_relay`, `_size`, `_receive`, `_replay`: the commands.
 - `_configuration`: the configuration of commands by arguments and environment.
 - `_sizing`: the arithmetic of `size`.

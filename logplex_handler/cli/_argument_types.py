@@ -66,6 +66,14 @@ def failure(text: str) -> tuple[int, float]:
     return int(status), share(of_requests or "1")
 
 
+_LEVELS = {"warn": "warning", "err": "error", "crit": "critical"}
+
+
+def level(text: str) -> str:
+    """Return a level's name: it may be in capitals, or short as in queries."""
+    return _LEVELS.get(text.lower(), text.lower())
+
+
 def query(text: str) -> Query:
     try:
         return Query(text)

@@ -27,7 +27,7 @@ from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler.diagnosis import diagnose
 from logplex_handler.handler.options import Options
-from logplex_handler.receiver.terminal import Style
+from logplex_handler.receiver.style import Style
 
 _LINE = 'level=info logger=logplex_handler msg="test line of logplex-handler check"'
 

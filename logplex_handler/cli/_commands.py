@@ -7,12 +7,12 @@ import difflib
 import os
 import sys
 import textwrap
-from pathlib import Path
 from typing import TypeAlias
 
 from logplex_handler._process.version import __version__
 from logplex_handler.cli._argument_types import (
     failure,
+    level,
     port,
     query,
     seconds,
@@ -21,7 +21,8 @@ from logplex_handler.cli._argument_types import (
     wait,
     within,
 )
-from logplex_handler.cli._completion import Completion
+from logplex_handler.cli._completion import Completion, add_file
+from logplex_handler.cli._examples import EXAMPLES
 from logplex_handler.cli._relay_arguments import add_allow_http, add_relay, add_ship
 from logplex_handler.cli._size import add_arguments as add_size_arguments
 
@@ -31,42 +32,20 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
-_EXAMPLES = {
-    "demo": "logplex-handler demo --seconds 10",
-    "send": """\
-logplex-handler send "deploy finished"
-myapp 2>&1 | logplex-handler send --procid worker.1
-logplex-handler send --follow /var/log/myapp.log""",
-    "check": """\
-logplex-handler check
-logplex-handler check --no-line                                 # sends nothing
-logplex-handler check --logger shop.orders --setup shop.settings""",
-    "ship": """\
-logplex-handler ship --streams shop.logs:streams                # LOGPLEX_RELAY has the URL
-logplex-handler ship --streams shop.logs:streams --flush-interval 5 --workers 32
-shipper: logplex-handler ship                                   # in a Procfile""",
-    "relay": """\
-logplex-handler relay
-logplex-handler relay --json""",
-    "size": """\
-logplex-handler size --customers 50000 --lines-per-second 0.1 --processes 20
-logplex-handler size --customers 1 --lines-per-second 2000 --latency 200ms --outage 1h""",
-    "receive": """\
-logplex-handler receive --web                                   # with a page
-logplex-handler receive --process 'web.*' --level warning
-logplex-handler receive --grep 'status=5* -path=/health stream=acme'
-logplex-handler receive --customer acme                         # as `heroku logs` shows it
-logplex-handler receive --fail 503:0.2 --delay 0.1              # a Logplex in trouble
-logplex-handler receive --record requests.ndjson""",
-    "replay": """\
-logplex-handler replay requests.ndjson
-logplex-handler replay requests.ndjson --speed 1                # as fast as they came""",
-}
-
-
 def suggestion(name: str) -> str:
     """Return the command that a mistyped name stands for, or empty if none is like it."""
-    return next(iter(difflib.get_close_matches(name, _EXAMPLES, 1)), "")
+    return next(iter(difflib.get_close_matches(name, EXAMPLES, 1)), "")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps descriptions at the width of the terminal, and leaves examples as they are."""
+
+    examples = "examples:"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(self.examples):
+            return text
+        return super()._fill_text(text, width, indent)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,9 +81,8 @@ def parser() -> argparse.ArgumentParser:
     )
     for name, command in commands.choices.items():
         command.set_defaults(parser=command)
-        command.formatter_class = argparse.RawDescriptionHelpFormatter
-        command.epilog = f"examples:\n{textwrap.indent(_EXAMPLES[name], '  ')}"
-        command.description = textwrap.fill(command.description or "", 78)
+        command.formatter_class = _Formatter
+        command.epilog = f"{_Formatter.examples}\n{textwrap.indent(EXAMPLES[name], '  ')}"
     return main
 
 
@@ -130,16 +108,15 @@ def _add_send(commands: _Commands) -> None:
         "SIGINT and SIGTERM first send the lines that are left; a second signal ends at once.",
     )
     command.add_argument("message", nargs="*", help="the message; without one, standard input")
-    command.add_argument(
+    add_file(
+        command,
         "--follow",
-        type=Path,
-        metavar="FILE",
         help="send the lines that are added to a file, for ever; it may be rotated or truncated",
     )
     command.add_argument(
         "--from-start", action="store_true", help="with --follow, also send its present lines"
     )
-    command.add_argument("--level", choices=_LEVELS, default="info", help="the lines' severity")
+    _add_level(command, "info", "the lines' severity")
     command.add_argument(
         "--hostname", help="default: LOGPLEX_HOSTNAME, else HEROKU_APP_ID, else the machine's name"
     )
@@ -162,6 +139,17 @@ def _add_send(commands: _Commands) -> None:
     add_allow_http(command)
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print the counts even if all is well"
+    )
+
+
+def _add_level(command: argparse._ActionsContainer, default: str, meaning: str) -> None:
+    command.add_argument(
+        "--level",
+        type=level,
+        choices=_LEVELS,
+        default=default,
+        metavar="LEVEL",
+        help=f"{meaning}: {', '.join(_LEVELS)} (default: {default})",
     )
 
 
@@ -234,7 +222,7 @@ def _add_receive(commands: _Commands) -> None:
         help="only this stream: a packet's hostname, with * for any text; may be repeated",
     )
     shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
-    shown.add_argument("--level", choices=_LEVELS, default="debug", help="only this level or worse")
+    _add_level(shown, "debug", "only this level or worse")
     shown.add_argument(
         "--grep",
         type=query,
@@ -248,7 +236,20 @@ def _add_receive(commands: _Commands) -> None:
         metavar="STREAM",
         help="only what the customer of this stream sees, exactly as `heroku logs` shows it",
     )
-    shown.add_argument("--quiet", action="store_true", help="only violations")
+    shown.add_argument(
+        "--brief",
+        action="store_true",
+        help="quick to read: local times, messages first, tracebacks as Python prints them, "
+        "without source, logger and level=info",
+    )
+    shown.add_argument(
+        "--quiet", action="store_true", help="only lines with violations, and refused requests"
+    )
+    shown.add_argument(
+        "--json",
+        action="store_true",
+        help="each line as a JSON object; what is wrong with a request is said on stderr",
+    )
     shown.add_argument(
         "--parts",
         action="store_true",
@@ -282,12 +283,8 @@ def _add_receive(commands: _Commands) -> None:
         help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
         "and print the new URL",
     )
-    command.add_argument(
-        "--record", type=Path, metavar="FILE", help="append requests to a file, for `replay`"
-    )
-    command.add_argument(
-        "--url-file", type=Path, metavar="FILE", help="keep the URL in a file, for scripts"
-    )
+    add_file(command, "--record", help="append requests to a file, for `replay`")
+    add_file(command, "--url-file", help="keep the URL in a file, for scripts")
 
 
 def _add_replay(commands: _Commands) -> None:
@@ -297,7 +294,7 @@ def _add_replay(commands: _Commands) -> None:
         description="Sends the requests that `receive --record` recorded to LOGPLEX_URL, "
         "unchanged.",
     )
-    command.add_argument("file", type=Path, help="the file that `receive --record FILE` wrote")
+    add_file(command, "file", help="the file that `receive --record FILE` wrote")
     add_allow_http(command)
     command.add_argument(
         "--speed",

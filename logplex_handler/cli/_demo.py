@@ -14,7 +14,8 @@ import requests
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, count, measure, sample
 from logplex_handler.receiver.feed import Feed, ReceivedRequest
-from logplex_handler.receiver.terminal import Filter, Style, Terminal
+from logplex_handler.receiver.style import Style
+from logplex_handler.receiver.terminal import Filter, Terminal
 from logplex_handler.testing import LogplexReceiver
 
 _CITIES = ("berlin", "lisbon", "oslo", "porto")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from io import FileIO
@@ -88,16 +90,23 @@ def follow_file(path: Path, stop: StopRequest, *, from_start: bool) -> Iterator[
     skip = not from_start
     while stop.requested_at is None:
         try:
-            file = path.open("rb", buffering=0)
+            file = FileIO(path, opener=_opened)
         except FileNotFoundError:
             skip = False
             stop.wait(_POLL_INTERVAL)
             continue
         with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "only a file can be followed", str(path))
             if skip:
                 file.seek(0, os.SEEK_END)
             skip = False
             yield from _follow_open_file(file, path, stop)
+
+
+def _opened(path: str, flags: int) -> int:
+    # To open a pipe with a name would wait for a program that writes.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _follow_open_file(file: FileIO, path: Path, stop: StopRequest) -> Iterator[list[str]]:

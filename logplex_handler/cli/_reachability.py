@@ -49,11 +49,11 @@ class Proxy:
         variables = [case for name in names for case in (name, name.upper())]
         variable = next(filter(os.environ.get, variables), "the system")
         # The proxy's URL may hold its own credentials.
-        proxy = urlsplit(url if "://" in url else f"http://{url}")
         try:
+            proxy = urlsplit(url if "://" in url else f"http://{url}")
             port = proxy.port or {"https": 443, "http": 80}.get(proxy.scheme, 1080)
         except ValueError:
-            port = 0
+            return cls(variable, "", "", 0, endpoint.hostname or "")
         return cls(variable, proxy.scheme, proxy.hostname or "", port, endpoint.hostname or "")
 
     def findings(self, timeout: float) -> Iterator[Finding]:
@@ -64,6 +64,10 @@ class Proxy:
                 message = f"{self.variable} names a SOCKS proxy, and PySocks is not installed"
                 yield Finding(False, "proxy", message, "pip install 'requests[socks]'")
                 return
+        if not self.host:
+            message = f"{self.variable} names no proxy"
+            yield Finding(False, "proxy", message, f"Correct or unset {self.variable}.")
+            return
         try:
             socket.create_connection((self.host, self.port), timeout=timeout).close()
         except (OSError, UnicodeError) as error:

@@ -66,8 +66,9 @@ def _lines(books: Sequence[ShardBooks], totals: dict[str, Any]) -> Iterator[str]
         of_owner = [one for one in books if one.owner == owner]
         if of_owner:
             sums = _totals(of_owner)
+            name = "(nobody)" if owner is None else ascii(owner)[1:-1]
             yield (
-                f"{owner or '(nobody)':<40} {len(of_owner):>6} {sums['waiting']:>9} "
+                f"{name:<40} {len(of_owner):>6} {sums['waiting']:>9} "
                 f"{sums['in_flight']:>9} {sums['set_aside']:>9} {sums['lag']:>6.1f} s"
             )
     yield ""
@@ -81,7 +82,7 @@ def _lines(books: Sequence[ShardBooks], totals: dict[str, Any]) -> Iterator[str]
     for name in ("delivered", "waiting", "in_flight"):
         yield f"{totals[name]:>12} {name.replace('_', ' ')}"
     for cause, number in sorted(dropped.items()):
-        yield f"{number:>12} dropped ({cause})"
+        yield f"{number:>12} dropped ({ascii(cause)[1:-1]})"
     yield "The books balance." if totals["balances"] else "The books DO NOT balance:"
     for one in books:
         if not one.balances:

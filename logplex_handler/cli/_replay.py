@@ -18,7 +18,7 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.cli._wording import in_words
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.receiver.recording import Recorded, read
-from logplex_handler.receiver.terminal import harmless
+from logplex_handler.receiver.style import harmless
 
 # Seconds for connecting, and for each read of an answer.
 _TIMEOUT = 10.0
@@ -86,7 +86,8 @@ def _post(session: requests.Session, destination: Destination, request: Recorded
     except Exception as error:
         # The connection may be in any state. The text of the error may quote the URL.
         session.close()
-        return errors.setting_at_fault(error) or errors.name(error)
+        scheme = destination.host.partition(":")[0]
+        return errors.setting_at_fault(error, scheme) or errors.name(error)
 
 
 def _text(answer: requests.Response) -> str:

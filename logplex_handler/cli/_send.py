@@ -40,26 +40,14 @@ def run(options: argparse.Namespace) -> int:
     if not options.message and not options.follow and sys.stdin is None:
         _say("there is no message, and standard input is closed")
         return 2
-    has_procid = options.procid or os.environ.get("LOGPLEX_PROCID") or os.environ.get("DYNO")
-    try:
-        handler = LogplexHandler(
-            required=True,
-            hostname=options.hostname,
-            appname=options.appname,
-            procid=options.procid if has_procid else "send",
-            on_full="drop_oldest" if options.drop else "block",
-            shutdown_timeout=options.wait,
-            compress=options.compress,
-            allow_http=options.allow_http,
-        )
-    except ConfigurationError as error:
-        given = [name for name, value in vars(options).items() if value is not None]
-        _say(": ".join(in_words(error, given)))
-        return 2
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    # No line shows these attributes, and they are a tenth of the cost of a record.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # What delivers is imported with the first handler, and a signal must not interrupt that.
     with StopRequest() as stop:
+        try:
+            handler = _handler(options)
+        except ConfigurationError as error:
+            given = [name for name, value in vars(options).items() if value is not None]
+            _say(": ".join(in_words(error, given)))
+            return 2
         closer = threading.Thread(target=_close_in_time, args=(handler, options, stop), daemon=True)
         closer.start()
         try:
@@ -71,6 +59,24 @@ def run(options: argparse.Namespace) -> int:
             # A second signal means now; an ordinary exit would wait while `logging` shuts down.
             os._exit(1)
     return _report(handler.stats(), problem, verbose=options.verbose)
+
+
+def _handler(options: argparse.Namespace) -> LogplexHandler:
+    has_procid = options.procid or os.environ.get("LOGPLEX_PROCID") or os.environ.get("DYNO")
+    handler = LogplexHandler(
+        required=True,
+        hostname=options.hostname,
+        appname=options.appname,
+        procid=options.procid if has_procid else "send",
+        on_full="drop_oldest" if options.drop else "block",
+        shutdown_timeout=options.wait,
+        compress=options.compress,
+        allow_http=options.allow_http,
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    # No line shows these attributes, and they are a tenth of the cost of a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    return handler
 
 
 def _log_all(handler: LogplexHandler, options: argparse.Namespace, stop: StopRequest) -> str:

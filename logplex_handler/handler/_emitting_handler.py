@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import traceback
 from typing import TYPE_CHECKING, Literal
 
 from logplex_handler._formatting.codec import Codec, DoesNotFit
@@ -14,12 +15,13 @@ from logplex_handler._process.checks import is_of_logging
 from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
-from logplex_handler.streams.current import ever_used, stream_of
+from logplex_handler.streams.current import ATTRIBUTE, ever_used, stream_of
 
 if TYPE_CHECKING:
     from logplex_handler.handler._inactive import Inactive
     from logplex_handler.handler._pipeline import Pipeline
     from logplex_handler.handler.options import Options
+    from logplex_handler.streams.intake import Intake
 
 # Bound here because it is read for every record.
 _activity_mark = current_activity.mark
@@ -113,7 +115,7 @@ class EmittingHandler(logging.Handler):
 
         A subclass or an instance may override this method; every record is then formatted in the
         caller's thread. So may a program that replaces the method of this class before it logs; a
-        call site that has already logged 50 records does not see that.
+        call site that has already logged 25 records does not see that.
         """
         return (self.formatter or self._codec.default_formatter).format(record)
 
@@ -136,11 +138,17 @@ class EmittingHandler(logging.Handler):
                 entry = self._codec.call_sites.light_entry(record, self.formatter)
                 if entry is not None:
                     if self._may_name_stream[0]:
-                        intake = pipeline.intake(stream_of(record))
+                        # Most records that have a stream name it themselves.
+                        named = record.__dict__.get(ATTRIBUTE)
+                        intake = pipeline.intake(stream_of(record) if named is None else named)
                     else:
                         intake = pipeline.own_intake
                     if intake.append(entry):
                         intake.wake()
+                    return True
+                entry = self._codec.call_sites.heavy_entry(record, self.formatter)
+                if entry is not None:
+                    pipeline.intake(stream_of(record)).put(entry, never_wakes=False)
                     return True
         except BaseException as error:
             self._after(error, record)
@@ -176,19 +184,31 @@ class EmittingHandler(logging.Handler):
                     return
                 entry, is_light = self._codec.entry(record, self.formatter, own_format)
             except DoesNotFit:
+                intake = self._intake_here(intake, pipeline, record)
                 intake.drop("buffer_full", never_wakes=never_wakes)
                 return
             except Exception as error:
+                intake = self._intake_here(intake, pipeline, record)
                 intake.drop("format_error", never_wakes=never_wakes)
                 if not isinstance(error, NestedTooDeeply):
                     self.handleError(record)
                 return
+            if not pipeline.here[0]:
+                intake = self._intake_here(intake, pipeline, record)
             if not is_light or never_wakes:
                 intake.put(entry, never_wakes=never_wakes)
             elif intake.append(entry):
                 intake.wake()
         except BaseException as error:
             self._after(error, record)
+
+    def _intake_here(
+        self, intake: Intake, pipeline: Pipeline | Inactive, record: logging.LogRecord
+    ) -> Intake:
+        """Return the intake, or the child's if formatting a value has forked and this is it."""
+        if pipeline.here[0]:
+            return intake
+        return self._current_pipeline().intake(stream_of(record))
 
     def _after(self, error: BaseException, record: logging.LogRecord) -> None:
         """Report an exception raised while a record was queued, or raise it if it is the caller's.
@@ -197,9 +217,13 @@ class EmittingHandler(logging.Handler):
         now. RecursionError is raised as in `logging`: the caller is at the recursion limit, and the
         record could not be counted.
         """
+        is_raised = isinstance(error, RecursionError) or not isinstance(error, Exception)
         with contextlib.suppress(Exception):
-            self._current_pipeline().intake(stream_of(record)).wake()
-        if isinstance(error, RecursionError) or not isinstance(error, Exception):
+            taking = self._current_pipeline().intake(stream_of(record))
+            if not is_raised and not _had_begun_to_take(error):
+                taking.drop("format_error")
+            taking.wake()
+        if is_raised:
             raise error
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
 
@@ -210,6 +234,17 @@ class EmittingHandler(logging.Handler):
             return
         with _reporting.set(True), contextlib.suppress(Exception):
             super().handleError(record)
+
+
+def _had_begun_to_take(error: BaseException) -> bool:
+    """Return whether an error was raised after an intake had begun to queue or count a record."""
+    from logplex_handler.streams import intake
+
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__") == intake.__name__:
+            # Signal handlers run as a function begins, and what wakes has queued the record before.
+            return frame.f_code.co_name == "wake" or line != frame.f_code.co_firstlineno
+    return False
 
 
 def _is_of_library(record: logging.LogRecord) -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from logplex_handler._process.contexts import in_empty_context
@@ -63,8 +64,9 @@ class LogplexHandler(EmittingHandler):
             `MyAddon (https://elements.heroku.com/addons/my-addon)`; the library's name follows it.
             Default: `LOGPLEX_USER_AGENT`, else the library's name alone.
         headers: Additional headers of every request, such as a drain token. Default: none.
-        timeout: Seconds to wait for a connection, and for each read of the answer. A request is
-            given up after four times as many seconds. Default: 5.
+        timeout: Seconds to wait for a connection, and for each read of the answer. Each of
+            several addresses of a name gets a share. A request is given up after four times as many
+            seconds. Default: 5.
         compress: Whether bodies are compressed with gzip. Default: False.
         session_factory: A callable without arguments that returns a `requests.Session` with your
             proxies, CA or adapters. It is called in the worker thread, and again in a forked child.
@@ -266,7 +268,9 @@ class LogplexHandler(EmittingHandler):
                 are zero. Default: all streams together.
         """
         pipeline = self._current_pipeline()
-        return pipeline.stats() if stream is None else pipeline.stats_of(stream)
+        stats = pipeline.stats() if stream is None else pipeline.stats_of(stream)
+        # The caller's own, which it may change.
+        return replace(stats, dropped=dict(stats.dropped))
 
     def set_aside(self) -> tuple[SetAside, ...]:
         """Return the streams that receive nothing at the moment, with the reason and the time.

@@ -10,8 +10,10 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
+from logplex_handler._buffer.first_entries import first_entries
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._delivery.flush import Flusher, ShutdownClock
+from logplex_handler._delivery.news import News
 from logplex_handler._delivery.scheduler import Scheduler
 from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._formatting.codec import Codec
@@ -30,7 +32,6 @@ from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.handler.options import Options
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams.context import Relaying, StreamContext
-from logplex_handler.streams.intake import Intake
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
 
@@ -55,6 +56,7 @@ class Pipeline:
     Attributes:
         takes_entries: Whether entries are taken. If not, `own_intake` drops every record.
         own_intake: The intake of records that name no stream.
+        intake: Returns the intake of a stream; None means `own_intake`.
     """
 
     def __init__(self, options: Options, codec: Codec, diagnostics: Diagnostics) -> None:
@@ -64,11 +66,15 @@ class Pipeline:
         self._diagnostics = diagnostics
         many = options.has_streams
         limits, sender = options.accumulator, options.sender
+        news = News()
         self._memory: MemoryPool | None = None
         if many:
             limits, sender = shared(limits, sender)
-            may_reclaim = limits.on_full == "drop_oldest"
-            self._memory = MemoryPool(limits.max_bytes, may_reclaim=may_reclaim)
+            self._memory = MemoryPool(
+                limits.max_bytes,
+                may_reclaim=limits.on_full == "drop_oldest",
+                first_entries=first_entries(limits, news, sender.flush_interval),
+            )
         self._spool: Spool | None = None
         self._spool_writer: SpoolWriter | None = None
         disk: DiskOptions | None = None
@@ -95,11 +101,7 @@ class Pipeline:
             diagnostics=diagnostics,
             on_drop=options.on_drop,
             breakers=CircuitBreakers(),
-            lag_reports=LagReports(
-                diagnostics,
-                sender.flush_interval,
-                cure_of_lag(options),
-            ),
+            lag_reports=LagReports(diagnostics, sender.flush_interval, cure_of_lag(options)),
             resolver=options.lookup,
             max_block=options.shutdown_timeout if limits.on_full == "block" else None,
             on_news=self._on_news,
@@ -114,7 +116,8 @@ class Pipeline:
             own = Stream(None, context)
             own.fix(options.destination)
         self._registry = Registry(context, own)
-        self.own_intake: Intake = self._registry.unknown.intake if own is None else own.intake
+        self.intake = self._registry.intake
+        self.own_intake = self.intake(None)
         self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
         # A relay takes one push at a time, and is asked for nothing.
@@ -129,6 +132,7 @@ class Pipeline:
             max_workers=4 * workers + 2 if many else 1,
             here=self.here,
             on_end=self._on_end,
+            news=news,
         )
         self._flusher = Flusher(
             self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
@@ -150,7 +154,6 @@ class Pipeline:
         self._vitals = Vitals(Stats(), 0.0, 0.0)
         if options.health_interval is not None and own is not None:
             self._health = Periodic(options.health_interval, self._report_health)
-        self._codec = codec
         self._started = False
         self._cancel_exit_call: Callable[[], None] | None = None
 
@@ -163,14 +166,11 @@ class Pipeline:
         has_token = options.token_as_appname
         return Relay(options.relay.engine(), max_bytes, self._diagnostics, has_token=has_token)
 
-    def intake(self, stream: Hashable) -> Intake:
-        return self.own_intake if stream is None else self._registry.intake(stream)
-
     def _on_news(self, stream: Stream) -> None:
         if not self._started:
             self._started = True
             self._start()
-        if self._memory is not None:
+        if self._memory is not None and self._memory.to_shrink:
             self._memory.shrink_holders()
         if self._spool_writer is not None:
             self._spool_writer.note(stream)
@@ -206,27 +206,30 @@ class Pipeline:
     def flush(self, timeout: float | None) -> bool:
         """Wait until all queued records are delivered, or dropped and reported.
 
-        Without a `timeout`, wait for the time that is left for the shutdown. Return whether the
-        wait ended in time and without an internal error.
+        Without a `timeout`, wait for the time left for the shutdown. Return whether all are.
         """
         try:
-            seconds = timeout
-            if seconds is None:
-                seconds = self._clock.left(closing=False)
-                if is_held(forks.logging_lock()):
-                    seconds = min(seconds, _CONFIGURATION_PATIENCE)
+            seconds = self._clock.left(closing=False) if timeout is None else timeout
+            if timeout is None and is_held(forks.logging_lock()):
+                seconds = min(seconds, _CONFIGURATION_PATIENCE)
             countdown = Countdown(seconds)
-            spool = self._spool
-            with spool.until(countdown.deadline) if spool is not None else nullcontext():
+            flushed = exits.without_logging_lock(partial(self._flush, countdown), countdown.left)
+            if timeout is None:
+                self._clock.flushed()
+            return bool(flushed)
+        except Exception as error:
+            # The application's code may raise anything; the caller of `flush` must not see it.
+            self._report_internal(error)
+            return False
+
+    def _flush(self, countdown: Countdown) -> bool:
+        try:
+            with self._spool.until(countdown.deadline) if self._spool else nullcontext():
                 if self._spool_writer is not None:
                     # What is in memory needs time as well, if another process uses the file.
                     self._spool_writer.recover(countdown.left / 2)
-                flushed = self._flusher.flush(countdown.left)
-            if timeout is None:
-                self._clock.flushed()
-            return flushed
+                return self._flusher.flush(countdown.left)
         except Exception as error:
-            # The application's code may raise anything; the caller of `flush` must not see it.
             self._report_internal(error)
             return False
 
@@ -240,10 +243,7 @@ class Pipeline:
         if not self.takes_entries or not self.here[0]:
             return
         close = partial(self._close, Countdown(self._clock.left(closing=True)))
-        if is_held(forks.logging_lock()):
-            exits.finish_in_thread(close, _CONFIGURATION_PATIENCE)
-        else:
-            close()
+        exits.without_logging_lock(close, _CONFIGURATION_PATIENCE)
 
     def _close(self, countdown: Countdown) -> None:
         interruption = ""
@@ -273,7 +273,7 @@ class Pipeline:
         except Exception as error:
             self._report_internal(error)
         within = f"within {self._clock.timeout:g} s"
-        problems = [stream.sender.problem for stream in self._registry.streams()]
+        problems = [stream.problem for stream in self._registry.streams()]
         problem = next(filter(None, [interruption, *problems]), "")
         if self._spool_writer is not None:
             self._spool_writer.stop()
@@ -311,8 +311,8 @@ class Pipeline:
         self._vitals = now = Vitals(
             self.stats(), self._transports.requests_took, self._registry.fill_ratio()
         )
-        if own is not None and own.in_flight.destination is not None:
-            frames = self._codec.health_lines(pairs(now, before), own.in_flight.destination)
+        if own is not None and own.destination is not None:
+            frames = own.context.codec.health_lines(pairs(now, before), own.destination)
             own.in_flight.add_health(frames)
             self._worker_pool.wake(own)
 

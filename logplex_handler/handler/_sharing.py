@@ -23,7 +23,7 @@ def shared(limits: BufferLimits, sender: SenderOptions) -> tuple[BufferLimits, S
     batch_bytes = min(sender.max_batch_bytes, max(_MAX_FRAME_BYTES, share))
     return (
         replace(limits, batch_bytes=min(limits.batch_bytes, batch_bytes)),
-        replace(sender, max_batch_bytes=batch_bytes),
+        sender._replace(max_batch_bytes=batch_bytes),
     )
 
 

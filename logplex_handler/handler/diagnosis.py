@@ -7,7 +7,7 @@ import logging.handlers
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from logplex_handler._process.diagnostics import shown
+from logplex_handler._process.diagnostics import name_of, shown
 from logplex_handler.handler._emitting_handler import state_of
 from logplex_handler.handler._handler import LogplexHandler, all_handlers
 from logplex_handler.handler.arguments import level_above_zero, logger_of
@@ -98,7 +98,7 @@ def _settable(level: int) -> int | str:
 
 
 def _names(things: list[object]) -> str:
-    return ", ".join(getattr(thing, "__qualname__", type(thing).__qualname__) for thing in things)
+    return ", ".join(map(name_of, things))
 
 
 def _way(logger: logging.Logger) -> Iterator[logging.Logger]:
@@ -197,9 +197,16 @@ def _all_loggers() -> list[logging.Logger]:
 
 
 def _of_the_handler(
-    handler: logging.Handler, owner: logging.Logger, level: int, *, respects_level: bool = True
+    handler: logging.Handler,
+    owner: logging.Logger,
+    level: int,
+    *,
+    respects_level: bool = True,
+    before: tuple[logging.Handler, ...] = (),
 ) -> list[Obstacle]:
     name = f"{type(handler).__name__} of {_named(owner)}"
+    if handler in before:
+        return [Obstacle(f"the {name} gets its own records again", "Pass them to another handler.")]
     obstacles = []
     if respects_level and handler.level > level:
         obstacles.append(
@@ -218,11 +225,15 @@ def _of_the_handler(
         )
     if isinstance(handler, LogplexHandler):
         return [*obstacles, *_of_delivery(handler, name)]
-    return [*obstacles, *_of_passing_on(handler, name, owner, level)]
+    return [*obstacles, *_of_passing_on(handler, name, owner, level, (*before, handler))]
 
 
 def _of_passing_on(
-    handler: logging.Handler, name: str, owner: logging.Logger, level: int
+    handler: logging.Handler,
+    name: str,
+    owner: logging.Logger,
+    level: int,
+    before: tuple[logging.Handler, ...],
 ) -> Iterator[Obstacle]:
     """Yield what keeps a record from the handlers behind a queue or a memory handler."""
     if isinstance(handler, logging.handlers.MemoryHandler):
@@ -241,7 +252,9 @@ def _of_passing_on(
                     certain=False,
                 )
             # A MemoryHandler calls `handle`, which does not check the level.
-            yield from _of_the_handler(handler.target, owner, level, respects_level=False)
+            yield from _of_the_handler(
+                handler.target, owner, level, respects_level=False, before=before
+            )
         return
     # `dictConfig` sets `listener` from Python 3.12 on; other programs keep their listener
     # themselves.
@@ -261,7 +274,10 @@ def _of_passing_on(
     # A listener ignores its handlers' levels unless it is set to respect them.
     respects = listener.respect_handler_level
     yield from _of_any(
-        [_of_the_handler(one, owner, level, respects_level=respects) for one in behind]
+        [
+            _of_the_handler(one, owner, level, respects_level=respects, before=before)
+            for one in behind
+        ]
     )
 
 

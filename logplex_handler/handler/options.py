@@ -180,7 +180,8 @@ def _own_destination(given: Arguments, environ: Mapping[str, str]) -> Destinatio
     if url := url or environ.get("LOGPLEX_URL", "").strip():
         token = environ.get("LOGPLEX_TOKEN", "").strip() or None
         return Destination.from_url(url, token=token, allow_http=allow_http, option=option)
-    has_streams = given["streams"] or given["relay"] or environ.get("LOGPLEX_RELAY")
+    # A mapping of streams may be empty as yet.
+    has_streams = given["streams"] is not None or given["relay"] or environ.get("LOGPLEX_RELAY")
     if required and not has_streams:
         raise ConfigurationError("url: required, but neither url nor LOGPLEX_URL is set")
     return None
@@ -304,10 +305,16 @@ def _spool(given: Arguments, environ: Mapping[str, str]) -> SpoolOptions | None:
     if os.path.basename(path) in ("", ".", "..") or path == ":memory:":
         raise ConfigurationError("spool: must be the path of a file")
     try:
+        # A forked child opens the same file, wherever its working directory is by then.
+        path = os.path.realpath(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "cannot be encoded"
+        raise ConfigurationError(f"spool: {why}") from None
+    try:
         from logplex_handler._spool import owner_locks
         from logplex_handler._spool.spool import SpoolOptions
     except ImportError as error:
         raise ConfigurationError(f"spool: this Python lacks a module: {error}") from None
     if not owner_locks.are_possible():
         raise ConfigurationError("spool: this system has no POSIX record locks (fcntl)")
-    return SpoolOptions(str.__str__(path), max_bytes, interval)
+    return SpoolOptions(path, max_bytes, interval)

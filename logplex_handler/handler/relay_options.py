@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from logplex_handler._process.checks import listed
 from logplex_handler.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -64,16 +66,27 @@ def relay_options(
         return None
     if isinstance(urls, str):
         urls = urls.split(",")
-    if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
+    urls = listed(urls) if isinstance(urls, list | tuple) else None
+    if urls is None or not all(isinstance(url, str) for url in urls):
         raise ConfigurationError("relay: must be a URL, or a list of URLs")
     if shards is None:
         shards = _number(environ, "LOGPLEX_RELAY_SHARDS", 1, _MAX_SHARDS)
     replicas = _number(environ, "LOGPLEX_RELAY_REPLICAS", 0, _MAX_REPLICAS) or 0
-    ca = environ.get("LOGPLEX_RELAY_CA") or None
-    options = RelayOptions(tuple(url.strip() for url in urls), ca, shards, timeout, replicas)
+    ca = _file(environ.get("LOGPLEX_RELAY_CA"))
+    options = RelayOptions(tuple(str.strip(url) for url in urls), ca, shards, timeout, replicas)
     # The URLs are parsed, and the library is imported, where an error reaches the program.
     options.engine().close()
     return options
+
+
+def _file(path: str | None) -> str | None:
+    """The absolute path of the certificates: a forked child may work elsewhere."""
+    if not path:
+        return None
+    # Not looked for again in a forked child, where nobody expects an error.
+    if not os.path.isfile(path):
+        raise ConfigurationError("relay: there is no file with that certificate")
+    return os.path.abspath(path)
 
 
 def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> int | None:

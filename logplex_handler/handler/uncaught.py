@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from logplex_handler._process.contexts import in_empty_context
-from logplex_handler._process.diagnostics import Diagnostics
+from logplex_handler._process.diagnostics import Diagnostics, name_of
 from logplex_handler.handler.arguments import level_above_zero, logger_of
 
 __all__ = ["log_uncaught_exceptions"]
@@ -74,16 +74,18 @@ class _LogTo:
         extra: dict[str, str] | None = None,
     ) -> None:
         is_logging = getattr(self._of_thread, "is_logging", False)
-        # What the logging of an exception raises would be logged without end.
-        if is_logging or isinstance(error, KeyboardInterrupt | SystemExit):
+        # What the logging of an exception raises would be logged without end. The type is compared,
+        # because `isinstance` may ask the exception for its `__class__`.
+        if is_logging or issubclass(type(error), KeyboardInterrupt | SystemExit):
             return
         self._of_thread.is_logging = True
         try:
             self.logger.log(
                 self.level, message, exc_info=(type(error), error, traceback), extra=extra
             )
-        except Exception as failure:
-            # An application's filter has failed, for example. The previous hook must still run.
+        except BaseException as failure:
+            # An application's filter has failed, for example. The previous hook must still run, and
+            # Python would only print what a hook raises.
             self._diagnostics.warn("uncaught", f"{message}: not logged: {type(failure).__name__}")
         finally:
             self._of_thread.is_logging = False
@@ -110,7 +112,12 @@ def _in_thread(
     def hook(arguments: threading.ExceptHookArgs) -> None:
         # The error and the thread may be missing while the interpreter ends.
         if arguments.exc_value is not None:
-            name = arguments.thread.name if arguments.thread is not None else "unknown"
+            thread = arguments.thread
+            try:
+                name = "unknown" if thread is None else thread.name
+            except BaseException:
+                # A subclass may compute it.
+                name = name_of(thread)
             _log_to.log(
                 arguments.exc_value,
                 arguments.exc_traceback,
@@ -134,14 +141,8 @@ def _unraisable(
                 arguments.exc_value,
                 arguments.exc_traceback,
                 arguments.err_msg or "exception ignored",
-                {"raised_in": _named(arguments.object)},
+                {"raised_in": name_of(arguments.object)},
             )
         previous(arguments)
 
     return hook
-
-
-def _named(thing: object) -> str:
-    """Return the name of a function, else of the type: a repr could fail, or show what it holds."""
-    name = getattr(thing, "__qualname__", None)
-    return name if isinstance(name, str) else type(thing).__qualname__

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from logplex_handler._process.checks import optional_function, seconds
-from logplex_handler._process.reentrancy import Activity, performing
+from logplex_handler._process.reentrancy import requesting
 from logplex_handler._process.version import __version__
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import retry_after
@@ -107,7 +107,7 @@ class Http:
         name = urlsplit(url).hostname or ""
         try:
             # Records of the HTTP libraries about these requests are left out of the stream.
-            with performing(Activity.REQUEST), new_session(self._session_factory) as session:
+            with requesting(), new_session(self._session_factory) as session:
                 response = session.request(
                     "GET" if form is None else "POST",
                     url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from logplex_handler._process.checks import optional_function
 from logplex_handler._transport.session import SessionFactory
@@ -23,6 +23,10 @@ from logplex_handler.heroku._provision import Provision
 
 _ACCEPT = "application/vnd.heroku+json; version=3"
 _PATH = "addon-attachments"
+# Characters of the longest token: servers accept no longer headers.
+_MAX_TOKEN = 4096
+# Seconds that no token lasts: 30 years.
+_LONGEST = 1e9
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -218,15 +222,21 @@ class PlatformAPI(StreamLookUp):
         answer = reply.document if isinstance(reply.document, dict) else {}
         access_token, refresh_token = answer.get("access_token"), answer.get("refresh_token")
         expires_in = answer.get("expires_in")
-        if not access_token or not isinstance(access_token, str):
+        if not _is_token(access_token):
             raise LookupFailed("oauth/token: the answer holds no access_token")
-        if not refresh_token or not isinstance(refresh_token, str):
+        if not _is_token(refresh_token):
             refresh_token = grant.get("refresh_token")
-        return Tokens(
-            access_token,
-            refresh_token,
-            expires_in if isinstance(expires_in, int | float) else None,
-        )
+        is_flag = isinstance(expires_in, bool)
+        if is_flag or not isinstance(expires_in, int | float) or not 0 <= expires_in < _LONGEST:
+            expires_in = None
+        return Tokens(access_token, refresh_token, expires_in)
+
+
+def _is_token(value: object) -> TypeGuard[str]:
+    """Return whether a value of an answer can be a token, which becomes a header."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TOKEN:
+        return False
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _recorded(resource: Resource) -> Tokens:

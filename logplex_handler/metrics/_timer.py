@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
+
+from logplex_handler._process.contexts import thread_or_greenlet
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 # Decimals of a time in milliseconds. Anything shorter is the cost of reading the clock.
@@ -98,5 +99,5 @@ def _here() -> object:
     asyncio: Any = sys.modules.get("asyncio")
     running_loop = getattr(asyncio, "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:
-        return asyncio.current_task() or threading.get_ident()
-    return threading.get_ident()
+        return asyncio.current_task() or thread_or_greenlet()
+    return thread_or_greenlet()

@@ -71,7 +71,7 @@ class Meter:
                 return
             except KeyError:
                 pass
-        metric_pairs.check("count", name)
+        name, _ = metric_pairs.check("count", name)
         number = _own_number("count", name, n, "")[0]
         self.renew_if_forked()
         with self._lock:
@@ -102,7 +102,7 @@ class Meter:
         Raises:
             TypeError, ValueError: As `logplex_handler.sample` does.
         """
-        metric_pairs.check("sample", name, unit)
+        name, unit = metric_pairs.check("sample", name, unit)
         pair = {} if value is None or callable(value) else metric_pairs.sample(name, value, unit)
         if isinstance(value, timedelta):
             unit = "ms"
@@ -187,7 +187,7 @@ class Meter:
             except KeyError:
                 pass
         number, unit = _own_number("measure", name, value, unit)
-        self._check_summary(name, unit)
+        name, unit = self._check_summary(name, unit)
         self.renew_if_forked()
         with self._lock:
             if not self._closed:
@@ -196,10 +196,11 @@ class Meter:
                 self._summaries[name].add(number)
         self._begin()
 
-    def _check_summary(self, name: str, unit: str) -> None:
-        metric_pairs.check("measure", name, unit, _LONGEST_SUMMARY)
+    def _check_summary(self, name: str, unit: str) -> tuple[str, str]:
+        name, unit = metric_pairs.check("measure", name, unit, _LONGEST_SUMMARY)
         _summary.sketch_class()
         self._reporter.keep_unit("measure", name, unit)
+        return name, unit
 
     def _begin(self) -> None:
         # Called after recording, never before: the reporter takes a meter off its list and then
@@ -269,6 +270,11 @@ class Meter:
                 else:
                     found |= pair
         return found
+
+    @property
+    def waiting(self) -> int:
+        """The number of names that were recorded since the previous report."""
+        return len(self._counts) + len(self._summaries)
 
     @property
     def is_lasting(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from fractions import Fraction
 from functools import lru_cache
 
 from logplex_handler.errors import ConfigurationError
@@ -94,18 +93,25 @@ def count(name: str, n: Number = 1) -> dict[str, str]:
 
 
 def _metric(kind: str, name: str, value: object, unit: str) -> dict[str, str]:
-    check(kind, name, unit)
+    name, unit = check(kind, name, unit)
     value, unit = number_and_unit(kind, name, value, unit)
     return {f"{kind}#{name}": MetricValue(number_format.written(value) + unit)}
 
 
-def check(kind: str, name: str, unit: str = "", max_name_bytes: int = MAX_NAME_BYTES) -> None:
-    """Raise an error for a name or unit that a consumer could not read."""
+def check(
+    kind: str, name: str, unit: str = "", max_name_bytes: int = MAX_NAME_BYTES
+) -> tuple[str, str]:
+    """Raise an error for a name or unit that a consumer could not read, or return both as `str`.
+
+    A member of an Enum, for example, is formatted as another text than the one that it is.
+    """
     if not isinstance(name, str):
         raise TypeError(f"{kind}: the name must be a string, not {type(name).__name__}")
     if not isinstance(unit, str):
         raise TypeError(f"{kind} {name}: the unit must be a string, not {type(unit).__name__}")
+    name, unit = str.__str__(name), str.__str__(unit)
     _check(kind, name, unit, max_name_bytes)
+    return name, unit
 
 
 # A program has few names and uses them often.
@@ -130,7 +136,7 @@ def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Pla
         if unit not in ("", "ms"):
             raise ValueError(f"{kind} {name}: a timedelta is written in ms, not in {unit}")
         # A timedelta holds whole microseconds; a float would round them.
-        number, unit = Fraction(value // timedelta(microseconds=1), 1000), "ms"
+        number, unit = number_format.fraction(value // timedelta(microseconds=1)) / 1000, "ms"
     try:
         return number_format.plain(number), unit
     except (TypeError, ValueError) as error:
@@ -162,7 +168,7 @@ def in_lines(metrics: Iterable[str], source: str) -> Iterator[list[str]]:
     A line has at most 1,000 bytes, source included, unless it holds a single metric.
     """
     line: list[str] = []
-    start = used = len(source.encode())
+    start = used = len(source.encode("utf-8", "replace"))
     for metric in metrics:
         size = len(metric.encode("utf-8", "replace")) + 1
         if line and used + size > MAX_LINE_BYTES:

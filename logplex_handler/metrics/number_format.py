@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from decimal import Decimal
-from fractions import Fraction
-from typing import SupportsFloat, TypeAlias
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from typing import TYPE_CHECKING, SupportsFloat, TypeAlias
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 # Everything that converts to a float: int, float, Decimal, Fraction and numpy's scalars.
 Number: TypeAlias = SupportsFloat
 _KINDS = (numbers.Real, Decimal)
 # The number types that values are reduced to.
-Plain: TypeAlias = int | float | Fraction
+Plain: TypeAlias = "int | float | Fraction"
 
 LARGEST = sys.float_info.max
 _DECIMALS = 6
+# Rounds to so many digits that the decimals of even the largest float stay.
+_ENOUGH_DIGITS = Context(prec=330, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 # Significant digits of a computed number, such as a mean. More digits mean nothing, and some
 # consumers take a long run of digits for a credit card number.
 _DIGITS = 6
@@ -41,7 +45,7 @@ def plain(value: object) -> Plain:
     elif isinstance(value, Decimal):
         number = _of_decimal(value)
     elif isinstance(value, numbers.Rational):
-        number = Fraction(int(value.numerator), int(value.denominator))
+        number = fraction(int(value.numerator)) / int(value.denominator)
     else:
         number = float(value)
     if not 0 <= number < math.inf:
@@ -59,7 +63,17 @@ def _of_decimal(value: Decimal) -> Plain:
         return 0
     if value.is_infinite() or value.adjusted() > sys.float_info.max_10_exp:
         return -math.inf if value.is_signed() else math.inf
-    return Fraction(value) if value.adjusted() >= sys.float_info.min_10_exp else 0
+    if value.adjusted() < sys.float_info.min_10_exp:
+        return 0
+    # The time that a Fraction takes grows with the square of its digits.
+    return fraction(_ENOUGH_DIGITS.plus(value))
+
+
+def fraction(value: int | Decimal) -> Fraction:
+    """Return a Fraction, of a module that is only imported here, because few metrics need it."""
+    from fractions import Fraction
+
+    return Fraction(value)
 
 
 def written(value: object) -> str:
@@ -71,11 +85,11 @@ def written(value: object) -> str:
     number = plain(value)
     if isinstance(number, int):
         return str(number)
-    if isinstance(number, Fraction):
+    if isinstance(number, float):
+        digits = f"{abs(number):.{_DECIMALS}f}"
+    else:
         whole, decimals = divmod(round(number * 10**_DECIMALS), 10**_DECIMALS)
         digits = f"{whole}.{decimals:0{_DECIMALS}}"
-    else:
-        digits = f"{abs(number):.{_DECIMALS}f}"
     return digits.rstrip("0").rstrip(".")
 
 

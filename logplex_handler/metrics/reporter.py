@@ -25,6 +25,8 @@ _MAX_NAMES_OF_FAILURES = 1000
 # The largest number of names whose unit is remembered. A program that puts ids into names has any
 # number of them.
 _MAX_NAMES_WITH_UNITS = 10_000
+# The largest number of names whose records wait for a logger that is not enabled, likewise.
+_MAX_NAMES_WAITING = 10_000
 
 
 class Reporter:
@@ -152,6 +154,7 @@ class Reporter:
 
     def _report(self) -> None:
         if not self.is_enabled():
+            self._forget_if_too_many()
             return
         # These calls may take long, so they come before anything is drained.
         with self._lock:
@@ -168,17 +171,30 @@ class Reporter:
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
 
+    def _forget_if_too_many(self) -> None:
+        with self._lock:
+            active = list(self._active)
+            if sum([meter.waiting for meter in active]) <= _MAX_NAMES_WAITING:
+                return
+            self._active = {meter for meter in active if meter.is_lasting}
+        for meter in active:
+            meter.drain()
+
     def report_recorded(
         self,
         polled: Mapping[Meter, Mapping[str, str]] | None = None,
         collected: Mapping[str, str] | None = None,
-    ) -> None:
-        """Log everything recorded and the given pairs; call no polled function or collector."""
-        in_empty_context(self._report_recorded, polled or {}, collected or {})
+    ) -> bool:
+        """Log everything recorded and the given pairs; call no polled function or collector.
+
+        Return whether all could be logged.
+        """
+        return in_empty_context(self._report_recorded, polled or {}, collected or {})
 
     def _report_recorded(
         self, polled: Mapping[Meter, Mapping[str, str]], collected: Mapping[str, str]
-    ) -> None:
+    ) -> bool:
+        all_logged = True
         with self._lock:
             active = list(self._active)
             failed, self._failed = self._failed, 0
@@ -196,8 +212,8 @@ class Reporter:
             if meter.stream_id is None and not own.keys() & pairs.keys():
                 pairs |= own
                 own = {}
-            self._log_or_warn(meter.stream_id, pairs)
-        self._log_or_warn(None, own)
+            all_logged &= self._log_or_warn(meter.stream_id, pairs)
+        return self._log_or_warn(None, own) and all_logged
 
     def close(self) -> None:
         """Report once more, and stop."""
@@ -242,12 +258,14 @@ class Reporter:
             return False
         return True
 
-    def _log_or_warn(self, stream: object, pairs: Mapping[str, str]) -> None:
+    def _log_or_warn(self, stream: object, pairs: Mapping[str, str]) -> bool:
         try:
             self.log(stream, pairs)
         except Exception as error:
             # An application's filter has failed. Other streams and later reports may succeed.
             self._diagnostics.warn("failed", f"metrics could not be logged: {type(error).__name__}")
+            return False
+        return True
 
 
 def _checked(pairs: Mapping[str, str]) -> Mapping[str, str]:

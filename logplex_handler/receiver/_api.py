@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
@@ -29,9 +28,13 @@ from logplex_handler.receiver.feed import ReceivedLine
 from logplex_handler.receiver.query import Query
 from logplex_handler.receiver.recording import without_token
 from logplex_handler.receiver.store import Batch, Position, Store, difference, numbered
+from logplex_handler.receiver.terminal import as_customers_see
 from logplex_handler.testing import Request as ReceivedRequest
 
 _Found = TypeVar("_Found")
+_Search: TypeAlias = Callable[[list[Batch], int], Iterable[_Found]]
+# A line with its number and its batch.
+_FoundLine: TypeAlias = tuple[int, ReceivedLine, Batch]
 
 # Seconds between checks for new items.
 _POLL_INTERVAL = 0.1
@@ -43,6 +46,8 @@ _MAX_PAGES = 32
 # The most lines of one answer, and the longest wait for them in seconds.
 _MAX_LINES = 100_000
 _MAX_WAIT = 60.0
+# The most seconds that lines are searched: a regular expression may be slow in every line.
+_MAX_SEARCH = 20.0
 
 
 class Api:
@@ -73,20 +78,23 @@ class Api:
         ]
 
     async def _events(self, request: Request) -> Response:
+        seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
+        endless = events(self._store, seen, self._closing)
+        return self._endless(request, endless, "text/event-stream")
+
+    def _endless(self, request: Request, texts: AsyncIterator[str], media_type: str) -> Response:
         if len(self._open_pages) >= _MAX_PAGES:
             return PlainTextResponse(f"{_MAX_PAGES} pages are open already.", 503)
-
-        seen = request.headers.get("last-event-id", "")
 
         async def counted() -> AsyncIterator[str]:
             self._open_pages.add(request)
             try:
-                async for event in events(self._store, seen, self._closing):
-                    yield event
+                async for text in texts:
+                    yield text
             finally:
                 self._open_pages.discard(request)
 
-        return StreamingResponse(counted(), media_type="text/event-stream")
+        return StreamingResponse(counted(), media_type=media_type)
 
     async def _line(self, request: Request) -> Response:
         number = _number(request)
@@ -112,18 +120,46 @@ class Api:
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
 
-        def matching(batches: list[Batch], after: int) -> Iterator[tuple[int, ReceivedLine, Batch]]:
-            return (one for one in numbered(batches, after) if query.matches(one[1]))
+        def matching(batches: list[Batch], after: int) -> Iterator[_FoundLine]:
+            give_up_at = time.monotonic() + _MAX_SEARCH
+            for one in numbered(batches, after):
+                if query.matches(one[1]):
+                    yield one
+                if time.monotonic() > give_up_at:
+                    raise ValueError(f"the query takes more than {_MAX_SEARCH:.0f} seconds")
 
-        total, found = await self._search(matching, asked)
-        if asked.format == "text":
-            texts = [f"{one.line}\n" for _, one, _ in found if one.line.shown]
-            return asked.file("".join(texts), "text/plain")
-        full = (items.full_line(n, one, of.request, of.arrived) for n, one, of in found)
-        if asked.format == "ndjson":
-            texts = [json.dumps(line) + "\n" for line in full]
-            return asked.file("".join(texts), "application/x-ndjson")
-        return self._answer(asked, total, {"lines": list(full)})
+        if asked.follow:
+            return self._endless(request, self._follow(matching, asked), asked.media_type)
+        try:
+            total, found = await self._search(matching, asked)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+        def answer() -> Response:
+            if asked.format != "json":
+                return asked.file(_as_text(found, asked.format))
+            full = [items.full_line(n, one, of.request, of.arrived) for n, one, of in found]
+            return self._answer(asked, total, {"lines": full})
+
+        # In a thread, because many lines take seconds.
+        return await run_in_threadpool(answer)
+
+    async def _follow(self, matching: _Search[_FoundLine], asked: _Asked) -> AsyncIterator[str]:
+        """Yield the last lines that match, and then all that come, as text."""
+        after, limit = asked.after, asked.limit
+
+        def look(batches: list[Batch]) -> str:
+            return _as_text(deque(matching(batches, after), limit), asked.format)
+
+        while not self._closing.is_set():
+            if not (batches := self._store.kept(after)):
+                await asyncio.sleep(_POLL_INTERVAL)
+                continue
+            try:
+                yield await run_in_threadpool(look, batches)
+            except ValueError:
+                return
+            after, limit = batches[-1].end.number - 1, _MAX_LINES
 
     async def _requests(self, request: Request) -> Response:
         try:
@@ -143,25 +179,22 @@ class Api:
         total, found = await self._search(matching, asked)
         return self._answer(asked, total, {"requests": list(found)})
 
-    async def _search(
-        self, matching: Callable[[list[Batch], int], Iterable[_Found]], asked: _Asked
-    ) -> tuple[int, deque[_Found]]:
+    async def _search(self, matching: _Search[_Found], asked: _Asked) -> tuple[int, deque[_Found]]:
         """Return how many match, and the last of them; wait for them if that is asked."""
         found: deque[_Found] = deque(maxlen=asked.limit)
 
-        def look(after: int) -> int:
+        def look(batches: list[Batch], after: int) -> int:
             count = 0
-            for one in matching(self._store.kept(after), after):
+            for one in matching(batches, after):
                 count += 1
                 found.append(one)
             return count
 
         total, after, deadline = 0, asked.after, time.monotonic() + asked.wait
         while True:
-            end = self._store.end.number
-            if end > after + 1:
-                total += await run_in_threadpool(look, after)
-                after = end - 1
+            if batches := self._store.kept(after):
+                total += await run_in_threadpool(look, batches, after)
+                after = batches[-1].end.number - 1
             if total >= asked.count or time.monotonic() >= deadline or self._closing.is_set():
                 return total, found
             await asyncio.sleep(_POLL_INTERVAL / 2)
@@ -204,6 +237,12 @@ class Api:
         return JSONResponse(await run_in_threadpool(_summary, self._store))
 
 
+def _as_text(found: Iterable[_FoundLine], format_: str) -> str:
+    if format_ == "text":
+        return "".join([as_customers_see(one.line) for _, one, _ in found])
+    return "".join([items.as_json(n, one, of.request, of.arrived) + "\n" for n, one, of in found])
+
+
 def _summary(store: Store) -> JsonObject:
     counts: Counter[str] = Counter()
     streams: dict[str, Counter[str]] = {}
@@ -243,10 +282,13 @@ class _Asked:
         self.format = given.get("format", "json")
         if self.format not in ("json", "text", "ndjson"):
             raise ValueError("format must be json, text or ndjson")
+        self.follow = given.get("follow") == "1"
+        if self.follow and self.format == "json":
+            raise ValueError("follow needs format=text or format=ndjson")
+        self.media_type = "text/plain" if self.format == "text" else "application/x-ndjson"
         self.after = _parameter(given, "after", -1)
-        self.limit = min(
-            _parameter(given, "limit", 100 if self.format == "json" else _MAX_LINES), _MAX_LINES
-        )
+        few = self.follow or self.format == "json"
+        self.limit = min(_parameter(given, "limit", 100 if few else _MAX_LINES), _MAX_LINES)
         self.count = _parameter(given, "count", 1)
         self.wait = min(float(_parameter(given, "wait", 0)), _MAX_WAIT)
         self._download = given.get("download", "")
@@ -255,11 +297,10 @@ class _Asked:
         if not self.wait:
             self.count = 0
 
-    def file(self, text: str, media_type: str) -> Response:
-        headers = {}
-        if self._download:
-            headers["Content-Disposition"] = f'attachment; filename="{self._download}"'
-        return Response(text, media_type=media_type, headers=headers)
+    def file(self, text: str) -> Response:
+        disposition = f'attachment; filename="{self._download}"'
+        headers = {"Content-Disposition": disposition} if self._download else {}
+        return Response(text, media_type=self.media_type, headers=headers)
 
 
 def _parameter(given: QueryParams, name: str, default: int) -> int:

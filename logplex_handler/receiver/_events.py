@@ -9,15 +9,17 @@ import threading
 from collections.abc import AsyncIterator
 
 from logplex_handler.receiver._items import JsonObject
-from logplex_handler.receiver.store import Position, Store, difference
+from logplex_handler.receiver.store import News, Position, Store, difference
 
 # Seconds between checks for new items.
 _POLL_INTERVAL = 0.1
 # Seconds without an item after which a keep-alive comment is sent.
 _KEEP_ALIVE_INTERVAL = 10.0
-# If more items than this are waiting, a page first gets the last ones, enough for a screen.
-_MANY_ITEMS = 5_000
-_RECENT_ITEMS = 500
+# If there are no more items and bytes, they stand in the page itself; of more, so many last lines,
+# enough for a large screen.
+_FEW_ITEMS = 1_000
+_FEW_BYTES = 256 * 1024
+_LATEST_LINES = 200
 # A number in the identity of a message.
 _NUMBER = re.compile("[0-9]{1,15}")
 
@@ -35,26 +37,17 @@ async def events(store: Store, last_event_id: str, closing: threading.Event) -> 
             has_moved = begin.number != mark
             forget = has_moved and mark >= 0
             mark = begin.number
-            yield _event("mark", {"before": mark, "undo": can_undo, "forget": forget})
             if has_moved:
                 position = begin
-                if store.end.number - mark > _MANY_ITEMS:
-                    recent = ",".join(batch.text for batch in store.last(_RECENT_ITEMS))
-                    yield f'event: recent\ndata: {{"items":[{recent}]}}\n\n'
+            behind = store.end.number - max(position, store.dropped).number
+            yield _event(
+                "mark", {"before": mark, "undo": can_undo, "forget": forget, "behind": behind}
+            )
         news = store.since(position)
         if news.batches:
-            head = json.dumps(
-                {
-                    "missed": difference(position, news.start),
-                    "dropped": difference(Position(), store.dropped),
-                    "next": news.end.number,
-                    "behind": news.behind,
-                }
-            )
+            text = _message(store, position, news)
             position = news.end
-            identity = ":".join(map(str, (store.run, *position, mark)))
-            text = ",".join([batch.text for batch in news.batches])
-            yield f'id: {identity}\ndata: {head[:-1]}, "items":[{text}]}}\n\n'
+            yield f"id: {_identity(store, position, mark)}\ndata: {text}\n\n"
             idle = 0.0
             continue
         await asyncio.sleep(_POLL_INTERVAL)
@@ -62,6 +55,33 @@ async def events(store: Store, last_event_id: str, closing: threading.Event) -> 
         if idle >= _KEEP_ALIVE_INTERVAL:
             idle = 0.0
             yield ": alive\n\n"
+
+
+def first_items(store: Store) -> str:
+    """Return JSON for the page itself: a first message with its identity, or the last lines."""
+    begin, _ = store.mark
+    news = store.since(begin, _FEW_ITEMS)
+    if news.behind or sum(batch.size for batch in news.batches) > _FEW_BYTES:
+        return f'{{"run":"{store.run}","lines":[{store.latest(_LATEST_LINES)}]}}'
+    identity = _identity(store, news.end, begin.number)
+    return f'{{"run":"{store.run}","id":"{identity}","message":{_message(store, begin, news)}}}'
+
+
+def _message(store: Store, position: Position, news: News) -> str:
+    head = json.dumps(
+        {
+            "missed": difference(position, news.start),
+            "dropped": difference(Position(), store.dropped),
+            "next": news.end.number,
+            "behind": news.behind,
+        }
+    )
+    text = ",".join([batch.text for batch in news.batches])
+    return f'{head[:-1]}, "items":[{text}]}}'
+
+
+def _identity(store: Store, position: Position, mark: int) -> str:
+    return ":".join(map(str, (store.run, *position, mark)))
 
 
 def _event(name: str, data: JsonObject) -> str:

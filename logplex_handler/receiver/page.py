@@ -5,23 +5,36 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from logplex_handler.receiver import _bundle as bundle
 from logplex_handler.receiver._api import Api
+from logplex_handler.receiver._events import first_items
 from logplex_handler.receiver.store import Store
 
 # Lines may contain customers' secrets, so the page can be reached only from this machine.
 _HOST = "127.0.0.1"
 _STATIC = Path(__file__).with_name("static")
+_STYLES = (
+    "style.css",
+    "lines.css",
+    "vendor/uplot/uPlot.min.css",
+    "plots.css",
+    "requests.css",
+    "small.css",
+)
+# The page has its first lines in this element.
+_FIRST = '<script type="application/json" id="first">'
 # The page loads files from its own server only, has no inline scripts, and may not be framed.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -53,7 +66,7 @@ class Page:
         hosts = [f"{name}:{self.port}" for name in (_HOST, "localhost")]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _Guard(_application(api), hosts),
+                _Guard(_application(store, api), hosts),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -78,13 +91,31 @@ class Page:
         self._socket.close()
 
 
-def _application(api: Api) -> Starlette:
-    async def index(request: Request) -> Response:
-        return FileResponse(_STATIC / "index.html")
+@cache
+def _page_files() -> tuple[str, str, str]:
+    """Return the page without lines, its script and its style sheet."""
+    html = (_STATIC / "index.html").read_text("utf-8")
+    return html, bundle.script(_STATIC, "main"), bundle.styles(_STATIC, _STYLES)
+
+
+def _application(store: Store, api: Api) -> Starlette:
+    def index(request: Request) -> Response:
+        before, start, after = _page_files()[0].partition(_FIRST)
+        # A `<` could end the element; in a string of JSON it may be an escape.
+        items = first_items(store).replace("<", r"\u003c")
+        return HTMLResponse(f"{before}{start}{items}{after}")
+
+    def script(request: Request) -> Response:
+        return Response(_page_files()[1], media_type="text/javascript")
+
+    def styles(request: Request) -> Response:
+        return Response(_page_files()[2], media_type="text/css")
 
     return Starlette(
         routes=[
             Route("/", index),
+            Route("/page.js", script),
+            Route("/page.css", styles),
             *api.routes,
             Mount("/static", StaticFiles(directory=_STATIC)),
         ]

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias
 
+from logplex_handler.receiver._regexp import Regexp
+
 
 class _Packet(Protocol):
     @property
@@ -64,6 +66,7 @@ _QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)', re.DOTALL)
 # It ends at the first slash that has no backslash before it.
 _REGEXP = re.compile(r"/((?:[^/\\]|\\.)+)/(?=[ \t]|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^ \t]+")
+_START = re.compile(r"[^ \t]{1,2}")
 _ALTERNATIVE = re.compile(r"[^ \t,]*")
 _NUMBER = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,300})?)([a-z]*|%)")
 # A pair of a line's text, or what stands between pairs.
@@ -79,7 +82,7 @@ class Query:
     """Terms that all must match; an empty query matches every line."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError for an invalid regular expression, or a level that does not exist."""
+        """Raises ValueError for a level that does not exist, and as `Regexp` does."""
         self._tests = tuple(_terms(text))
 
     def matches(self, line: Queried) -> bool:
@@ -91,7 +94,7 @@ class Query:
 
 def _terms(text: str) -> Iterator[_Test]:
     position = 0
-    while (start := _WORD.search(text, position)) is not None:
+    while (start := _START.search(text, position)) is not None:
         position = start.start()
         is_negated = start[0] != "-" and start[0][0] == "-"
         test, position = _term(text, position + is_negated)
@@ -126,16 +129,13 @@ def _contains(word: str) -> _Test:
 
 
 def _finds(source: str) -> _Test:
-    try:
-        compiled = re.compile(source, re.IGNORECASE)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {error}") from None
-    return lambda line: compiled.search(line.line.packet.text) is not None
+    is_in = Regexp(source).is_in
+    return lambda line: is_in(line.line.packet.text)
 
 
-def _alternatives(text: str, position: int) -> tuple[list[str | re.Pattern[str]], int]:
+def _alternatives(text: str, position: int) -> tuple[list[str | _Pattern], int]:
     """Return the values behind a `=`, which commas separate; a value with `*` as a pattern."""
-    found: list[str | re.Pattern[str]] = []
+    found: list[str | _Pattern] = []
     while True:
         quoted = _QUOTED.match(text, position)
         if quoted is not None:
@@ -144,19 +144,37 @@ def _alternatives(text: str, position: int) -> tuple[list[str | re.Pattern[str]]
             position = rest.end() if rest else quoted.end()
         elif bare := _ALTERNATIVE.match(text, position):
             value, position = bare[0].lower(), bare.end()
-            parts = map(re.escape, value.split("*"))
-            found.append(re.compile(".*".join(parts), re.DOTALL) if "*" in value else value)
+            found.append(_Pattern(*value.split("*")) if "*" in value else value)
         if text[position : position + 1] != ",":
             return found, position
         position += 1
 
 
-def _equals(key: str, alternatives: list[str | re.Pattern[str]]) -> _Test:
+class _Pattern:
+    """A value with `*`, which stands for any text; its time is in proportion to the value."""
+
+    def __init__(self, first: str, *middle_and_last: str) -> None:
+        *self._middle, self._last = middle_and_last
+        self._first = first
+
+    def fits(self, value: str) -> bool:
+        if not (value.startswith(self._first) and value.endswith(self._last)):
+            return False
+        position = len(self._first)
+        for part in self._middle:
+            found = value.find(part, position)
+            if found < 0:
+                return False
+            position = found + len(part)
+        return position <= len(value) - len(self._last)
+
+
+def _equals(key: str, alternatives: list[str | _Pattern]) -> _Test:
     exact = {value for value in alternatives if isinstance(value, str)}
     patterns = [value for value in alternatives if not isinstance(value, str)]
 
     def is_one(value: str) -> bool:
-        return value in exact or any(pattern.fullmatch(value) for pattern in patterns)
+        return value in exact or any(pattern.fits(value) for pattern in patterns)
 
     if key == "level":
         severities = {_LEVELS[name] for name in exact if name in _LEVELS}
@@ -172,7 +190,7 @@ def _compares(key: str, sign: str, value: str) -> _Test | None:
     compare = _COMPARE[sign]
     if key == "level":
         if value not in _LEVELS:
-            raise ValueError(f"no level: {value}")
+            raise ValueError(f"no level: {value} (one of {', '.join(_LEVELS)})")
         # The most severe level has the lowest number.
         return lambda line: compare(-line.line.packet.severity, -_LEVELS[value])
     number = _NUMBER.fullmatch(value)
@@ -198,10 +216,16 @@ def _values(line: Queried, key: str) -> Iterator[str]:
     else:
         text = line.line.packet.text
         if f"{key}=" in text.lower():
-            for match in _TOKEN.finditer(text):
-                if match[1] is not None and match[1].lower() == key:
-                    bare = match[3]
-                    yield (_unescaped(match[2]) if bare is None else bare).lower()
+            for found, value, _ in tokens(text):
+                if found.lower() == key:
+                    yield value.lower()
+
+
+def tokens(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield key, value and text of each pair; what stands between pairs has an empty key."""
+    for match in _TOKEN.finditer(text):
+        bare = match[3]
+        yield match[1] or "", _unescaped(match[2]) if bare is None else bare, match[0]
 
 
 def _unescaped(text: str) -> str:

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,10 @@ from logplex_handler.testing.request_body import decompress
 
 # Headers that the sender chooses; `replay` generates the others itself.
 _RECORDED_HEADERS = ("content-type", "content-encoding", "user-agent")
+# What a line raises that is none of a recording.
+_NO_RECORD = (
+    AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def read(path: Path) -> Iterator[Recorded]:
                 record = json.loads(line)
                 headers = {str(name): str(value) for name, value in record["headers"].items()}
                 body = base64.b64decode(record["body"], validate=True)
+                # What is no time of this calendar would be waited for without end.
+                datetime.fromtimestamp(record["time"], timezone.utc)
                 yield Recorded(float(record["time"]), headers, body)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            except _NO_RECORD:
                 raise ValueError(f"line {number} is no recorded request") from None

@@ -29,6 +29,8 @@ _EVENT_ITEMS = 5_000
 _MAX_BYTES = 128 * 1024 * 1024
 # The most bytes of bodies, which are kept to be dissected and sent again.
 _MAX_BODY_BYTES = 32 * 1024 * 1024
+# The most bytes of the last lines as JSON; a line more may come on top.
+_LATEST_BYTES = 256 * 1024
 # Approximate memory of one violation, and of a request without its body, in bytes.
 _VIOLATION_BYTES = 500
 _REQUEST_BYTES = 2_000
@@ -55,7 +57,7 @@ class Batch:
     summary: JsonObject | None
     arrived: float
 
-    @property
+    @cached_property
     def end(self) -> Position:
         count, has_request = len(self.lines), self.summary is not None
         number, lines, requests = self.start
@@ -139,6 +141,9 @@ class Store:
     def _discard(self) -> None:
         """Forget the oldest items and bodies, many at a time."""
         first = self._batches[0].start.number
+        is_full = self._end.number - first > 2 * self.keep or self._bytes > self._max_bytes
+        if not is_full and self._body_bytes <= self._max_body_bytes:
+            return
         if self._end.number - first > 2 * self.keep:
             first = self._end.number - self.keep
         count = bisect_right(self._batches, first, key=lambda batch: batch.end.number)
@@ -201,12 +206,21 @@ class Store:
             end = batches[-1].end if batches else start
             return News(batches, start, end, self._end.number - end.number)
 
-    def last(self, least: int) -> list[Batch]:
-        """Return the last batches after the mark, with `least` items or more if there are any."""
-        with self._lock:
-            start = max(self._mark.number, self._end.number - least)
-            after = bisect_right(self._batches, start, key=lambda batch: batch.start.number)
-            return self._batches[max(0, after - 1) :]
+    def latest(self, most: int) -> str:
+        """Return the last lines that pages may show, as JSON with commas between."""
+        found: list[str] = []
+        size = 0
+        newest = (
+            (batch.start.number + index, batch.lines[index], int(batch.arrived * 1000))
+            for batch in reversed(self.kept())
+            for index in reversed(range(len(batch.lines)))
+        )
+        for number, line, arrived in islice(newest, most):
+            found.append(items.short_line(number, line, arrived))
+            size += len(found[-1])
+            if size > _LATEST_BYTES:
+                break
+        return ",".join(reversed(found))
 
     def kept(self, after: int = -1) -> list[Batch]:
         """Return the batches that pages may show, from the first with a number above `after`."""

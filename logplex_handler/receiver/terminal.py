@@ -5,28 +5,22 @@ Text is printed with colours if the output supports them, and without control ch
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import sys
-import textwrap
-import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TextIO
 
+from logplex_handler.receiver._explained import Explanations, wrapped
 from logplex_handler.receiver.feed import ReceivedLine, ReceivedRequest
+from logplex_handler.receiver.printer import Printer
 from logplex_handler.receiver.query import Query
-from logplex_handler.testing import Request, Violation
+from logplex_handler.receiver.style import Style, harmless
+from logplex_handler.testing import Line, Request
+from logplex_handler.testing.wire_parser import Packet
 
-_CONTROL = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-# The colours that `heroku logs` gives to processes: readable on dark and on light; none is red.
-_PROCESS_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 # The handler's own `level` precedes any text that could hold another; Heroku's router says `at`.
 _LEVEL = re.compile(r"(?<![^ ])(?:level|at)=(\w+)")
 _LEVEL_COLOURS = {
@@ -37,8 +31,13 @@ _LEVEL_COLOURS = {
 }
 # The widest column of streams' names; a longer name stands out.
 _MAX_COLUMN = 24
+# The most streams that are named at the end if a filter let no line pass.
+_MAX_NAMED = 10
 # The most processes whose head is kept ready.
 _MAX_HEADS = 10_000
+# The bytes of a body in which the first packet's header is looked for, and its hostname there.
+_HOSTNAME_WITHIN = 4_096
+_HOSTNAME = re.compile(rb"<[0-9]{1,3}>[0-9] [^ ]{1,64} ([^ ]{1,255}) ")
 
 _ANSWERS = {
     0: "never answered",
@@ -46,54 +45,9 @@ _ANSWERS = {
 }
 
 
-class Style:
-    """Colours text if the output supports it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        """Use colours if `stream` is a terminal; `NO_COLOR` and `FORCE_COLOR` override this."""
-        self.is_terminal = _is_terminal(stream)
-        wanted = bool(os.environ.get("FORCE_COLOR")) or self.is_terminal
-        self.is_on = wanted and not os.environ.get("NO_COLOR")
-        self.arrow = "→" if _can_show(stream, "→") else "->"
-
-    @property
-    def width(self) -> int:
-        """The columns for explanations: those of the terminal, but few enough to read easily."""
-        return min(96, shutil.get_terminal_size((96, 24)).columns)
-
-    def paint(self, text: str, name: str) -> str:
-        """Return the text in bold, dim, red, green, yellow or cyan."""
-        return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if self.is_on else text
-
-    def of_process(self, text: str, process: str) -> str:
-        """Return the text in the colour of a process, the same in every run."""
-        if not self.is_on:
-            return text
-        code = _PROCESS_COLOURS[zlib.crc32(process.encode()) % len(_PROCESS_COLOURS)]
-        return f"\x1b[{code}m{text}\x1b[0m"
-
-
-def harmless(text: str) -> str:
-    """Return the text with control characters as escapes, so that none reaches the terminal."""
-    # All of them are not printable, and so a text that is has none.
-    if text.isprintable():
-        return text
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _can_show(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(stream.encoding or "utf-8")
-    except (UnicodeError, LookupError):
-        return False
-    return True
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    try:
-        return stream.isatty() and os.environ.get("TERM") != "dumb"
-    except ValueError:
-        return False
+def as_customers_see(line: Line) -> str:
+    """Return a line's packets as `heroku logs` shows them, each with a newline, harmless."""
+    return "".join(f"{harmless(str(one))}\n" for one in line.parts or (line,) if one.shown)
 
 
 @dataclass(frozen=True)
@@ -114,18 +68,21 @@ class Filter:
     def passes(self, seen: ReceivedLine) -> bool:
         packet = seen.line.packet
         return (
-            packet.severity <= self.severity
-            and (not self.streams or _matches(seen.stream, self.streams))
+            packet.priority & 7 <= self.severity
+            and (not self.streams or self.passes_stream(seen.stream))
             and (not self.processes or _matches(packet.procid, self.processes))
             and self.query.matches(seen)
         )
+
+    def passes_stream(self, name: str) -> bool:
+        return not self.streams or _matches(name, self.streams)
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _coloured(text: str, severity: int, style: Style) -> str:
+def coloured(text: str, severity: int, style: Style) -> str:
     """Return the text with its level in the level's colour, or all of it if it names none."""
     if not style.is_on:
         return text
@@ -143,12 +100,19 @@ class Terminal:
     """A viewer that prints requests to stdout."""
 
     def __init__(
-        self, style: Style, line_filter: Filter, *, quiet: bool = False, exact: bool = False
+        self,
+        style: Style,
+        line_filter: Filter,
+        *,
+        quiet: bool = False,
+        exact: bool = False,
+        printer: Printer | None = None,
     ) -> None:
-        """With `quiet`, print only violations and their lines; with `exact`, only customers' lines.
+        """With `quiet`, print only lines with violations; with `exact`, only customers' lines.
 
         These are printed exactly as `heroku logs` shows them, without what Logplex hides.
         """
+        self._printer = printer or Printer(lambda: sys.stdout)
         self._style = style
         self._filter = line_filter
         self._quiet = quiet
@@ -157,64 +121,119 @@ class Terminal:
         self._first_stream: str | None = None
         self._width = 0
         self._has_column = False
+        # The first two senders of requests with a note or with violations.
+        self._senders: set[str] = set()
+        # The colours' numbers by stream, in the order in which the streams came.
+        self._numbers: dict[str, int] = {}
         # What stands before and after the time, by stream, app name and process.
         self._heads: dict[tuple[str, str, str], tuple[str, str]] = {}
-        self.lines = self.requests = self.violations = 0
-        # Set when stdout is closed, for example because `head` has read enough.
-        self.reader_is_gone = threading.Event()
+        self._explanations = Explanations(style)
+        # The first streams, whether their lines were shown or not, and whether any line was.
+        self.streams: set[str] = set()
+        self.has_shown = False
+        # `hidden` counts the violations that a filter has kept from being explained.
+        self.lines = self.requests = self.violations = self.hidden = 0
 
     def __call__(self, received: ReceivedRequest) -> None:
         self.requests += received.request is not None
         self.lines += len(received.lines)
-        shown = "".join([f"{line}\n" for line in self._shown(received)])
-        if not shown or self.reader_is_gone.is_set():
-            return
-        try:
-            sys.stdout.write(shown)
-            sys.stdout.flush()
-        except (OSError, ValueError):
-            self.reader_is_gone.set()
+        if received.stream and len(self.streams) < _MAX_NAMED:
+            self.streams.add(received.stream)
+        # It may have been resized.
+        self._style.measure()
+        printed = []
+        for line in self._shown(received):
+            printed.append(f"{line}\n")
+            if self._explanations.given:
+                self._explanations.move_up(line)
+        if printed:
+            self._printer.write("".join(printed))
 
     def _shown(self, received: ReceivedRequest) -> Iterator[str]:
-        passes = self._filter.passes
         if self._exact:
-            for line in filter(passes, received.lines):
+            for line in filter(self._filter.passes, received.lines):
                 for packet in line.line.parts or (line.line,):
                     if packet.shown:
                         yield self._shown_line(ReceivedLine(packet, line.stream, ()))
             return
-        if (note := _answer_note(received.request)) is not None:
-            yield self._style.paint(note, "dim")
-        for violation in received.violations:
-            yield from self._explained(violation)
+        yield from self._about_request(received)
         for line in received.lines:
-            if not self._quiet and passes(line):
+            if self._is_wanted(line):
                 yield self._shown_line(line)
-            for violation in line.violations:
-                if self._quiet:
-                    yield self._shown_line(line)
-                yield from self._explained(violation)
+                if line.violations:
+                    yield from self._explanations.of(line.violations)
+
+    def _is_wanted(self, line: ReceivedLine) -> bool:
+        """Return whether to show a line, and count its violations."""
+        if not line.violations:
+            return not self._quiet and self._filter.passes(line)
+        wanted = self._filter.passes(line)
+        self._count(len(line.violations), shown=wanted)
+        return wanted
+
+    def _count(self, violations: int, *, shown: bool) -> None:
+        self.violations += violations
+        self.hidden += 0 if shown else violations
+
+    def _about_request(self, received: ReceivedRequest) -> Iterator[str]:
+        note = _answer_note(received.request)
+        if note is None and not received.violations:
+            return
+        sender = harmless(received.stream or _hostname(received.request))
+        wanted = not sender or self._filter.passes_stream(sender)
+        self._count(len(received.violations), shown=wanted)
+        if not wanted:
+            return
+        if sender and len(self._senders) < 2:
+            self._senders.add(sender)
+        # It is named from when there are others.
+        has_others = self._has_column or {self._first_stream, *self._senders} - {None, sender}
+        if note and sender and has_others:
+            note += f" ({sender})"
+        for line in wrapped(note, self._style.width, "  - ") if note else ():
+            yield self._style.paint(line, "dim")
+        yield from self._explanations.of(received.violations)
 
     def _shown_line(self, seen: ReceivedLine) -> str:
         """Return a line as its customer sees it, after the stream's name if there are several."""
-        line, style = seen.line, self._style
+        self.has_shown = True
+        line, stream, _, _ = seen
+        style = self._style
         packet = line.packet
-        key = (seen.stream, packet.appname, packet.procid)
+        key = (stream, packet.appname, packet.procid)
         head = self._heads.get(key)
+        note = ""
         if head is None:
+            had_column = self._has_column
             head = self._new_head(*key)
+            if self._has_column and not had_column:
+                name = harmless(self._first_stream or "")
+                note = style.paint(f"  - several streams: the lines so far are of {name}", "dim")
+                note += "\n"
         before, after = head
         if not line.shown:
             column = before.partition(" | ")
             hidden = style.paint(f"(shown to nobody) {harmless(packet.text)}", "dim")
-            return f"{column[0]}{column[1]}{hidden}" if column[1] else hidden
-        text = _coloured(harmless(packet.text), packet.severity, style)
+            return f"{note}{column[0]}{column[1]}{hidden}" if column[1] else hidden
         packets = style.paint(f" ({len(line.parts)} packets)", "dim") if line.parts else ""
-        return f"{before}{harmless(packet.timestamp)}{after} {text}{packets}"
+        time, text = self._time(packet.timestamp), self._text(packet)
+        return f"{note}{before}{time}{after} {text}{packets}"
+
+    def _name(self, stream: str) -> str:
+        return harmless(stream)
+
+    def _time(self, timestamp: str) -> str:
+        return harmless(timestamp)
+
+    def _process(self, appname: str, procid: str) -> str:
+        return f" {appname}[{procid}]:"
+
+    def _text(self, packet: Packet) -> str:
+        return coloured(harmless(packet.text), packet.severity, self._style)
 
     def _new_head(self, stream: str, appname: str, procid: str) -> tuple[str, str]:
         """Return what stands before and after the time, and remember it."""
-        style, name = self._style, harmless(stream)
+        style, name = self._style, self._name(stream)
         if self._first_stream is None:
             self._first_stream = stream
         width = max(self._width, min(_MAX_COLUMN, len(name)))
@@ -224,27 +243,26 @@ class Terminal:
             self._heads.clear()
         column = ""
         if has_column:
-            column = f"{style.of_process(name, stream)}{' ' * (width - len(name))} | "
+            number = self._numbers.setdefault(stream, len(self._numbers))
+            column = f"{style.of_number(name, number)}{' ' * (width - len(name))} | "
         # The time is between the colour's code and the process.
-        before, _, after = style.of_process(
-            f"\0{harmless(f' {appname}[{procid}]:')}", procid
-        ).partition("\0")
+        process = harmless(self._process(appname, procid))
+        before, _, after = style.of_process(f"\0{process}", procid).partition("\0")
         head = self._heads[stream, appname, procid] = (column + before, after)
         return head
 
-    def _explained(self, violation: Violation) -> Iterator[str]:
-        self.violations += 1
-        texts = {
-            "  ! ": harmless(violation.finding),
-            "    ": violation.consequence,
-            f"    {self._style.arrow} ": violation.cure,
-        }
-        for indent, text in texts.items():
-            lines = textwrap.wrap(
-                text, self._style.width, initial_indent=indent, subsequent_indent="    "
-            )
-            for line in lines:
-                yield self._style.paint(line, "yellow") if indent == "  ! " else line
+
+def _hostname(request: Request | None) -> str:
+    """Return the hostname of a request's first packet, or empty if there is none to be found."""
+    if request is None:
+        return ""
+    body = request.body_bytes[:_HOSTNAME_WITHIN]
+    # Whatever the headers say of gzip: the end of the compressed data is cut off.
+    with suppress(zlib.error):
+        body = zlib.decompressobj(31).decompress(body, _HOSTNAME_WITHIN)
+    found = _HOSTNAME.search(body)
+    name = found[1].decode("utf-8", "replace") if found else ""
+    return "" if request.token and request.token in name else name
 
 
 def _answer_note(request: Request | None) -> str | None:
@@ -253,12 +271,12 @@ def _answer_note(request: Request | None) -> str | None:
         return None
     if request.on_purpose:
         answer = request.status or "no answer"
-        return f"  - {answer} on purpose: a batch of {_lines(request.frames)} was not taken"
+        return f"{answer} on purpose: a batch of {_lines(request.frames)} was not taken"
     if request.status in _ANSWERS:
-        return f"  - {request.status}: {_ANSWERS[request.status]}"
+        return f"{request.status}: {_ANSWERS[request.status]}"
     if request.status >= 300:
         verb = "was" if request.frames == 1 else "were"
-        return f"  - {request.status}: {_lines(request.frames)} {verb} not taken"
+        return f"{request.status}: {_lines(request.frames)} {verb} not taken"
     return None
 
 

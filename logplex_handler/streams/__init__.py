@@ -6,7 +6,7 @@ Must not know: the threads that do its jobs. Only `Destination` is for users.
 
 - `current`: the stream that a record is for.
 - `registry`: all streams by id.
-- `stream`, `context`: one stream with all its parts, and what streams share.
+- `stream`, `_sending`, `context`: one stream, what it sends with, and what streams share.
 - `pushing`: batches of several streams go to a relay at once.
 - `intake`: takes entries in the caller's thread.
 - `resolver`, `_resolution`: asks the application for a URL, and knows when to ask.

@@ -10,6 +10,7 @@ from logplex_handler._sender import retry_policy
 from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.retry_policy import NO_BACKOFF
 from logplex_handler._transport.answer import Answer
+from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
 from logplex_handler.streams.resolver import Resolved, Resolver
 
@@ -28,6 +29,7 @@ class ResolutionState(Enum):
     GONE = "the stream has ended"
 
 
+_KNOWN = (ResolutionState.FOUND, ResolutionState.FIXED)
 # The causes of drops of a stream that has no URL and will get none.
 _END_CAUSES = {ResolutionState.UNKNOWN: "unknown_stream", ResolutionState.GONE: "stream_gone"}
 
@@ -41,16 +43,18 @@ class Resolution:
     """
 
     __slots__ = (
-        "_backoff", "_looked_up_again_at", "failing_since", "found", "is_looking_up", "problem",
+        "_backoff", "_looked_up_again_at", "failing_since", "given", "is_looking_up", "problem",
         "state",
     )  # fmt: skip
 
     def __init__(
-        self, state: ResolutionState = ResolutionState.SOUGHT, found: Resolved | None = None
+        self,
+        state: ResolutionState = ResolutionState.SOUGHT,
+        given: str | Destination | None = None,
     ) -> None:
         self.state = state
-        # The result of the last look-up that found a URL.
-        self.found = found
+        # The application's last answer with a URL.
+        self.given = given
         # Whether the application is being asked.
         self.is_looking_up = False
         # The backoff after failed look-ups.
@@ -65,7 +69,7 @@ class Resolution:
     @property
     def is_known(self) -> bool:
         """Whether there is a URL to send to."""
-        return self.state is ResolutionState.FOUND or self.state is ResolutionState.FIXED
+        return self.state in _KNOWN
 
     @property
     def end_cause(self) -> str:
@@ -88,16 +92,18 @@ class Resolution:
         )
         if self.is_looking_up or not is_needed:
             return None
-        return self._backoff.remaining(time.monotonic(), urgency)
+        now = time.monotonic()
+        self._backoff = self._backoff.by_clock(now)
+        return self._backoff.remaining(now, urgency)
 
     def look_up(self, resolver: Resolver, stream_id: Hashable) -> Resolved | LookupFailed | None:
         """Ask the application, which may take any time. The answer is for `apply`."""
         self.is_looking_up = True
         try:
-            if self.found is None:
+            if self.given is None:
                 return resolver.look_up(stream_id)
             self._looked_up_again_at = time.monotonic()
-            return resolver.look_up_again(stream_id, self.found.given)
+            return resolver.look_up_again(stream_id, self.given)
         except LookupFailed as failed:
             return failed
         finally:
@@ -117,9 +123,9 @@ class Resolution:
                 time.monotonic(), answer, retry_policy.LONGEST_REFUSED_WAIT
             )
         elif found is None:
-            self.state = ResolutionState.UNKNOWN if self.found is None else ResolutionState.GONE
+            self.state = ResolutionState.UNKNOWN if self.given is None else ResolutionState.GONE
         else:
-            self.found = found
+            self.given = found.given
             self.state = ResolutionState.FOUND
             self._backoff = NO_BACKOFF
             self.failing_since = None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._buffer.waking_queue import FIRST
 from logplex_handler._process.countdown import Countdown
-from logplex_handler._process.diagnostics import Diagnostics
-from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._wire.entry import Entry
+
+if TYPE_CHECKING:
+    from logplex_handler._buffer.accumulator import Accumulator
+    from logplex_handler._sender.drop_reports import DropReports
+    from logplex_handler.streams.context import StreamContext
 
 # The longest delay of a logging call, in seconds, while records come faster than they are sent. A
 # worker renders a few thousand records in that time.
@@ -27,9 +30,8 @@ class Intake(Protocol):
     # Whether entries are queued; if not, calling `count_rejected` is enough.
     takes_entries: bool
 
-    @property
-    def append(self) -> Callable[[Entry], bool]:
-        """Queues a light entry, or counts it as dropped; returns whether to call `wake`."""
+    def append(self, entry: Entry) -> bool:
+        """Queue a light entry, or count it as dropped; return whether to call `wake`."""
 
     def wake(self) -> None:
         """Report that there is something to deliver."""
@@ -76,62 +78,51 @@ class RejectingIntake:
 
 
 class OpenIntake:
-    """The intake of a stream that takes records.
+    """The intake of a stream that takes records: the base of `Stream`, which is one object less.
 
-    Args:
-        is_delivering: Returns whether the calling thread delivers, and so must not wait for room
-            that only it can make.
-        make_room: Called if a caller must wait for long: other streams may have taken the room.
-        max_block: Seconds that a caller may wait for room; None if it does not wait.
+    Attributes:
+        accumulator: Queues the entries.
+        context: Says whether callers wait for room, and is told what is to be delivered.
     """
 
-    __slots__ = (
-        "_accumulator", "_diagnostics", "_drop_reports", "_is_closed", "_is_delivering",
-        "_make_room", "_max_block", "_on_news", "append", "takes_entries",
-    )  # fmt: skip
+    __slots__ = ("accumulator", "context")
 
-    def __init__(
-        self,
-        accumulator: Accumulator,
-        *,
-        drop_reports: DropReports,
-        diagnostics: Diagnostics,
-        on_news: Callable[[], None],
-        is_delivering: Callable[[], bool],
-        make_room: Callable[[], object],
-        max_block: float | None,
-    ) -> None:
-        self.takes_entries = True
-        self._is_closed = False
-        self._accumulator = accumulator
-        self._drop_reports = drop_reports
-        self._diagnostics = diagnostics
-        self._on_news = on_news
-        self._is_delivering = is_delivering
-        self._make_room = make_room
-        self._max_block = max_block
-        # The accumulator's own method, because it is called for every record.
-        self.append: Callable[[Entry], bool] = (
-            accumulator.append if max_block is None else self._append_blocking
-        )
+    accumulator: Accumulator
+    context: StreamContext
 
-    def _append_blocking(self, entry: Entry) -> bool:
-        self.put(entry, never_wakes=False)
-        return False
+    takes_entries = True
+
+    @property
+    def drop_reports(self) -> DropReports:
+        """What reports the drops."""
+        raise NotImplementedError
+
+    def append(self, entry: Entry) -> bool:
+        """Do what `Accumulator.append` does, without its call.
+
+        Called for every record, so it takes no lock and makes as few calls as possible.
+        """
+        accumulator = self.accumulator
+        if self.context.max_block is not None:
+            self.put(entry, never_wakes=False)
+            return False
+        accumulator.entries.append(entry)
+        return len(accumulator.entries) >= accumulator.look_at and accumulator.look()
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
-        may_wait = self._max_block is not None and not self._is_delivering()
-        is_due = self._accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
+        context = self.context
+        may_wait = context.max_block is not None and not context.is_delivering()
+        is_due = self.accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if is_due is None and never_wakes:
             self.drop("buffer_full", never_wakes=True)
         elif is_due is None:
-            is_due = self._put_when_there_is_room(entry, self._max_block or 0.0)
+            is_due = self._put_when_there_is_room(entry, context.max_block or 0.0)
         if is_due:
             self.wake()
 
     def _put_when_there_is_room(self, entry: Entry, seconds: float) -> bool | None:
         countdown = Countdown(seconds)
-        size, _ = self._accumulator.weigh(entry)
+        size, _ = self.accumulator.weigh(entry)
         is_due = None
         is_made = False
         while is_due is None:
@@ -139,51 +130,42 @@ class OpenIntake:
             # Wait in slices: if other entries take the room, more must be sent to make room for
             # this one.
             wait = min(max(0.0, countdown.left), _ROOM_POLL_INTERVAL)
-            if not self._accumulator.wait_for_room(size, wait):
+            if not self.accumulator.wait_for_room(size, wait):
                 countdown.waited(wait)
                 if not is_made:
                     is_made = True
-                    self._make_room()
-            is_due = self._accumulator.put(entry, may_wait=countdown.left > 0)
+                    self.context.make_room()
+            is_due = self.accumulator.put(entry, may_wait=countdown.left > 0)
         return is_due
 
     def drop(self, cause: str, *, never_wakes: bool = False) -> None:
         if never_wakes:
             # A record about drops must not cause a report of its own drop.
-            self._drop_reports.skip_callback(cause)
-        if self._accumulator.drop(cause):
+            self.drop_reports.skip_callback(cause)
+        if self.accumulator.drop(cause):
             self.wake()
 
     def count_rejected(self) -> None:
-        self._accumulator.count_rejected()
-        if self._is_closed:
-            self._diagnostics.warn("closed", "records are logged after close, and dropped")
-
-    def close(self, cause: str) -> None:
-        """Drop every record from now on, with this cause."""
-        self._is_closed = cause == "closed"
-        # Called first, so that the cause is set when a record is rejected.
-        self._accumulator.reject_from_now(cause)
-        self.takes_entries = False
-        self.append = self._reject_light
-
-    def _reject_light(self, entry: Entry) -> bool:
-        self.count_rejected()
-        return False
+        self.accumulator.count_rejected()
 
     def wake(self) -> None:
+        accumulator = self.accumulator
         try:
-            self._on_news()
+            # It takes a `Stream`, of which this is the base.
+            self.context.on_news(self)  # type: ignore[arg-type]
         except BaseException:
             # Raised by a signal handler, or at the recursion limit. The next record wakes a worker.
-            with self._accumulator.lock:
-                self._accumulator.look_again()
+            with accumulator.lock:
+                accumulator.look_again()
             raise
-        if self._accumulator.is_congested and not self._is_delivering():
+        # A first entry, which is all that most calls are about, does not congest a stream.
+        if accumulator.woken_for == FIRST and len(accumulator.entries) == 1:
+            return
+        if accumulator.is_congested and not self.context.is_delivering():
             self._throttle()
 
     def _throttle(self) -> None:
-        accumulator = self._accumulator
+        accumulator = self.accumulator
         countdown = Countdown(min(_MAX_THROTTLE, accumulator.begin_throttle(_MAX_THROTTLE)))
         while not accumulator.is_nearly_empty and (left := countdown.left) > 0:
             wait = min(left, _THROTTLE_STEP)

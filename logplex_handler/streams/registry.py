@@ -6,16 +6,17 @@ import threading
 import time
 import weakref
 from collections.abc import Hashable
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
 
 from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
-from logplex_handler.streams.resolver import Resolved
 from logplex_handler.streams.stream import Stream
 
 # Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
@@ -42,7 +43,8 @@ class _Retired(NamedTuple):
     """The remainder of a retired stream."""
 
     state: ResolutionState
-    found: Resolved | None
+    given: str | Destination | None
+    destination: Destination | None
     stats: Stats
     # When it was retired, on the monotonic clock.
     since: float
@@ -57,7 +59,8 @@ class Registry:
         self.own = own
         self._context = context
         # Guards `_streams`, `_retired`, `_not_in_use`, `_is_closed` and `_ended`. Re-entrant,
-        # because a garbage collection may log while it is held.
+        # because a garbage collection may log while it is held. That may also happen while an
+        # accumulator's lock is held, and needs this one, so no such lock is acquired under it.
         self._lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # Retired streams, in the order of retirement, by what `_remembered` returns for their ids.
@@ -79,7 +82,10 @@ class Registry:
         return RejectingIntake(self._rejected, cause, lambda: warn(cause, f"{message} ({cause})"))
 
     def intake(self, stream_id: Hashable) -> Intake:
-        """Return the intake of a stream, which is opened if it is not in use."""
+        """Return the intake of a stream, which is opened if it is not in use.
+
+        None stands for the handler's own URL.
+        """
         try:
             stream = self._streams.get(stream_id)
             if stream is None:
@@ -100,12 +106,17 @@ class Registry:
         return self._ended_as(ResolutionState.UNKNOWN)
 
     def _ended_as(self, state: ResolutionState) -> Stream:
-        with self._lock:
-            if state not in self._ended:
-                self._ended[state] = Stream(None, self._context, resolution=Resolution(state))
-            return self._ended[state]
+        stream = self._ended.get(state)
+        if stream is None:
+            # Without the lock, because it needs an accumulator's.
+            stream = Stream(None, self._context, resolution=Resolution(state))
+            with self._lock:
+                stream = self._ended.setdefault(state, stream)
+        return stream
 
     def _open(self, stream_id: Hashable) -> Intake:
+        if stream_id is None:
+            return self._after_close if self._is_closed else self.unknown.intake
         is_known = self._context.resolver is not None and not _is_long(stream_id)
         if self._context.relaying.sink is not None:
             from logplex_handler._relay.chunk import is_relay_stream
@@ -117,16 +128,17 @@ class Registry:
             if self._is_closed:
                 return self._after_close
             stream = self._streams.get(stream_id)
-            if stream is None:
-                retired = self._retired.get(_remembered(stream_id))
-                if retired is not None and _has_just_ended(retired):
-                    return self._ended_as(retired.state).intake
+            if stream is not None:
+                return stream.intake
+            retired = self._retired.get(_remembered(stream_id))
+            if retired is None or not _has_just_ended(retired):
                 if len(self._streams) >= _MAX_IN_USE:
                     return self._if_full
                 stream = self._opened(stream_id, retired)
                 self._streams[stream_id] = stream
                 self._end_retirement(stream_id)
-            return stream.intake
+                return stream.intake
+        return self._ended_as(retired.state).intake
 
     def _opened(self, stream_id: Hashable, retired: _Retired | None) -> Stream:
         if retired is None:
@@ -138,25 +150,35 @@ class Registry:
             # With a second stream of the same id, records would be out of order and uncounted.
             stream.is_retired = False
             return stream
-        resolution = Resolution(retired.state, retired.found)
-        return Stream(stream_id, self._context, resolution=resolution, before=retired.stats)
+        return Stream(
+            stream_id,
+            self._context,
+            resolution=Resolution(retired.state, retired.given),
+            destination=retired.destination,
+            before=retired.stats,
+        )
 
     def retire(self, stream: Stream) -> None:
         """Keep only the data that is needed to reopen an idle stream.
 
         A record that comes at the same moment is still delivered, and counted after `revive`.
         """
-        now = time.monotonic()
+        # Before the lock is acquired, because it needs an accumulator's.
+        now, stats = time.monotonic(), stream.stats()
         with self._lock:
             if self._streams.get(stream.id) is not stream or stream is self.own:
                 return
             del self._streams[stream.id]
             stream.is_retired = True
             resolution = stream.resolution
-            stats = stream.stats()
             self._not_in_use += stats
             self._retired[_remembered(stream.id)] = _Retired(
-                resolution.state, resolution.found, stats, now, weakref.ref(stream)
+                resolution.state,
+                resolution.given,
+                stream.destination,
+                stats,
+                now,
+                weakref.ref(stream),
             )
             for remembered, retired in list(islice(self._retired.items(), 2)):
                 if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
@@ -180,8 +202,11 @@ class Registry:
         with self._lock:
             self._is_closed = True
             streams = list(self._streams.values())
+        warn = partial(
+            self._context.diagnostics.warn, "closed", "records are logged after close, and dropped"
+        )
         for stream in streams:
-            stream.close()
+            stream.close(warn)
         return self._after_close if self.own is None else self.own.intake
 
     def streams(self) -> list[Stream]:
@@ -210,12 +235,12 @@ class Registry:
         try:
             with self._lock:
                 stream = self._streams.get(stream_id)
-                if stream is not None:
-                    return stream.stats()
                 retired = self._retired.get(_remembered(stream_id))
-        except TypeError:
-            # The id cannot be hashed.
+        except Exception:
+            # For example, the id cannot be hashed.
             return Stats()
+        if stream is not None:
+            return stream.stats()
         return Stats() if retired is None else retired.stats
 
     def set_aside(self) -> tuple[SetAside, ...]:

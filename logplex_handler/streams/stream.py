@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.waking_queue import FIRST
 from logplex_handler._process.diagnostics import records_in_words, shown
 from logplex_handler._process.reentrancy import current_activity
-from logplex_handler._sender.circuit_breaker import CircuitBreaker
-from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.due import Urgency
-from logplex_handler._sender.in_flight import InFlight
 from logplex_handler._sender.retry_policy import Action
-from logplex_handler._sender.sender import Sender
-from logplex_handler._sender.source import Source
 from logplex_handler._transport.transport import TransportPool
 from logplex_handler._wire.destination import Destination
 from logplex_handler.errors import LookupFailed
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams._sending import Sending
 from logplex_handler.streams.context import StreamContext
-from logplex_handler.streams.intake import Intake, OpenIntake, RejectingIntake
+from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.resolver import Resolved
-
-if TYPE_CHECKING:
-    from logplex_handler._sender.relay import Relay
-    from logplex_handler._sender.taken_source import Hands
 
 _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
@@ -48,19 +37,17 @@ class Job(Enum):
     LOOK_UP = "ask the application for the URL"
 
 
-class Stream:
+class Stream(Sending):
     """A stream of records. Callers use its intake; its jobs are done by one thread at a time.
 
     Args:
         stream_id: The application's name for it; None for the handler's own URL.
         resolution: The state of its URL. Default: to be looked up.
+        destination: Where it goes, if that is known.
         before: The counts of its records from before it was retired.
     """
 
-    __slots__ = (
-        "__weakref__", "_open_intake", "accumulator", "before", "context", "drop_reports", "id",
-        "in_flight", "intake", "is_retired", "resolution", "sender", "source",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "before", "intake", "is_retired")
 
     def __init__(
         self,
@@ -68,80 +55,17 @@ class Stream:
         context: StreamContext,
         *,
         resolution: Resolution | None = None,
+        destination: Destination | None = None,
         before: Stats | None = None,
     ) -> None:
-        self.id = stream_id
+        super().__init__(stream_id, context, resolution or Resolution(), destination)
         self.before = before
-        self.context = context
-        self.resolution = Resolution() if resolution is None else resolution
-        on_news = self._on_news
-        self.accumulator = Accumulator(context.limits, context.weigh, context.memory, on_news)
-        self.drop_reports = DropReports(self.accumulator, context.diagnostics, context.on_drop)
-        hands = None if stream_id is None else context.relaying.hands
-        self.source = self._new_source() if hands is None else self._taken_source(hands)
-        self.in_flight = InFlight(
-            self.accumulator,
-            self.source,
-            self.drop_reports,
-            context.sender.max_batch_bytes,
-            context.codec,
-        )
-        self.sender = Sender(
-            stream_id, self.in_flight, context.sender.flush_interval, context.diagnostics
-        )
-        self._open_intake = OpenIntake(
-            self.accumulator,
-            drop_reports=self.drop_reports,
-            diagnostics=context.diagnostics,
-            on_news=on_news,
-            is_delivering=context.is_delivering,
-            make_room=context.make_room,
-            max_block=context.max_block,
-        )
-        self.intake: Intake = self._open_intake
+        # The stream itself, until it takes no more records.
+        self.intake: Intake = self
         # Whether the stream is retired. The registry sets it.
         self.is_retired = False
-        if self.relay is not None:
-            self.resolution.state = ResolutionState.FIXED
-            self.sender.set_destination(self.relay.destination, self.relay.breaker)
-        elif self.resolution.found is not None:
-            self._set_destination(self.resolution.found.destination)
-        elif self.resolution.end_cause:
+        if self.resolution.end_cause:
             self._reject_records()
-
-    def _new_source(self) -> Source:
-        """Return a source with the spool if that can hold the stream, else one without."""
-        context = self.context
-        if context.disk is not None and not self.resolution.end_cause:
-            # Imported here, because it is not needed without a spool.
-            from logplex_handler._sender.disk_queue import DiskQueue
-            from logplex_handler._sender.disk_source import DiskSource
-            from logplex_handler._spool.chunk import is_stream_id
-
-            if is_stream_id(self.id):
-                spool, disk = context.disk
-                queue = DiskQueue(self.id, spool, self.accumulator, context.diagnostics)
-                if self.relay is not None:
-                    form = self.relay.form
-                    max_bytes = min(form.max_bytes, disk.form.max_bytes)
-                    disk = disk._replace(form=form._replace(max_bytes=max_bytes))
-                return DiskSource(queue, self.accumulator, disk, context.codec)
-        form = context.form if self.relay is None else self.relay.form
-        return Source(self.accumulator, form, context.codec)
-
-    def _taken_source(self, hands: Hands) -> Source:
-        from logplex_handler._sender.taken_source import RelayedDrops, TakenSource
-
-        context = self.context
-        drops = self.drop_reports = RelayedDrops(self.accumulator, context.diagnostics)
-        return TakenSource(
-            self.accumulator,
-            context.form,
-            context.codec,
-            hands,
-            drops,
-            lambda: self.resolution.end_cause,
-        )
 
     def put_back(self, seconds: float) -> None:
         """Have the relay hand its batch out again after so many seconds."""
@@ -151,32 +75,19 @@ class Stream:
             self.in_flight.leave_batch()
             self.source.put_back(seconds)
 
-    @property
-    def relay(self) -> Relay | None:
-        """The relay that takes its batches; None if a receiver does."""
-        return None if self.id is None else self.context.relaying.sink
-
-    def _on_news(self) -> None:
+    def after_reclaim(self) -> None:
         self.context.on_news(self)
 
     def fix(self, destination: Destination) -> None:
         """Send to this destination, without ever looking it up."""
         self.resolution.state = ResolutionState.FIXED
-        self._set_destination(destination)
-
-    def _set_destination(self, destination: Destination) -> None:
-        self.sender.set_destination(destination, self.context.breakers[destination.host])
-
-    @property
-    def breaker(self) -> CircuitBreaker | None:
-        """The circuit breaker of its host; None while its URL is not known."""
-        return self.sender.breaker
+        self.set_destination(destination)
 
     @property
     def look_by(self) -> float:
         """When a worker must look at the stream, on the monotonic clock; -inf means at once."""
-        if self.accumulator.woken_for == FIRST and self.resolution.is_known:
-            return time.monotonic() + self.context.sender.flush_interval
+        if self.accumulator.woken_for == FIRST and self.breaker is not None:
+            return self.accumulator.since + self.context.sender.flush_interval
         return -math.inf
 
     def next_job(self, urgency: Urgency) -> tuple[Job, float] | None:
@@ -185,24 +96,28 @@ class Stream:
             if urgency and self._waits_as_refused and self.resolution.may_look_up_again:
                 # A flush does not make the receiver accept the URL, but there may be a new one.
                 return Job.LOOK_UP, 0.0
-            job, due_in = Job.DELIVER, self.sender.due_in(urgency)
+            job, due_in = Job.DELIVER, self.request_due_in(urgency)
         elif self.resolution.end_cause:
             return None
         else:
-            has_records = self.source.backlog().records > 0
+            backlog = self.accumulator.backlog() if self._sender is None else self.source.backlog()
+            has_records = backlog.records > 0
             job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_records=has_records)
         return None if due_in is None else (job, due_in)
 
     @property
     def _waits_as_refused(self) -> bool:
-        sender = self.sender
-        return bool(sender.set_aside_since) and sender.backoff.not_before > time.monotonic()
+        sender = self._sender
+        if sender is None or not sender.set_aside_since:
+            return False
+        return sender.backoff.not_before > time.monotonic()
 
     @property
     def is_idle(self) -> bool:
         """Whether only its counts are left, so that it may be retired."""
         _, _, pending, _ = self.accumulator.counts()
-        return self.source.is_synced and not pending and not self.resolution.is_looking_up
+        is_synced = self._sender is None or self.source.is_synced
+        return is_synced and not pending and not self.resolution.is_looking_up
 
     def has_silent_host(self, since: float) -> bool:
         """Return whether the host has answered no stream since a time on the monotonic clock."""
@@ -210,7 +125,7 @@ class Stream:
 
     def deliver(self, pool: TransportPool, seconds: float) -> None:
         """Send one request, which may take `seconds` seconds."""
-        destination = self.in_flight.destination
+        destination = self.destination
         if destination is None:
             return
         may_look_up = self.resolution.may_look_up_again
@@ -239,7 +154,7 @@ class Stream:
         """Apply the application's answer, or the failure of a look-up that was given up."""
         self.resolution.apply(found)
         if isinstance(found, Resolved):
-            self._set_destination(found.destination)
+            self.set_destination(found.destination)
         elif isinstance(found, LookupFailed):
             self.context.diagnostics.warn(
                 "look-up", f"stream {shown(self.id)}: {self.resolution.problem}"
@@ -250,7 +165,8 @@ class Stream:
     def _end(self) -> None:
         self._reject_records()
         cause = self.resolution.end_cause
-        self.sender.discard_batch()
+        if self._sender is not None:
+            self._sender.discard_batch()
         left = self.accumulator.abandon(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self.context.diagnostics.warn(
@@ -259,33 +175,39 @@ class Stream:
 
     def _reject_records(self) -> None:
         """Drop all further records, even those of callers that have the open intake."""
-        cause = self.resolution.end_cause
-        self.intake = RejectingIntake(self.accumulator.ledger, cause, self._report_rejected)
-        self._open_intake.close(cause)
+        self._reject_from_now(self.resolution.end_cause, self._report_rejected)
+
+    def _reject_from_now(self, cause: str, on_rejected: Callable[[], object]) -> None:
+        # First, so that a caller that still has the open intake finds the cause.
+        ledger = self.accumulator.reject_from_now(cause)
+        self.intake = RejectingIntake(ledger, cause, on_rejected)
 
     def _report_rejected(self) -> None:
         cause = self.resolution.end_cause
         self.context.diagnostics.warn(cause, f"{_WHY_REJECTED[cause]} ({cause})")
         # Records that `on_drop` itself logs must not cause another call of it.
-        if current_activity.get() is None and self.drop_reports.count_rejected(cause):
-            self._on_news()
+        if self.context.on_drop is None or current_activity.get() is not None:
+            return
+        if self.drop_reports.count_rejected(cause):
+            self.context.on_news(self)
 
-    def close(self) -> None:
-        """Drop all further records."""
+    def close(self, on_rejected: Callable[[], object]) -> None:
+        """Drop all further records, and call a function for each."""
         if not self.resolution.end_cause:
-            self._open_intake.close("closed")
+            self._reject_from_now("closed", on_rejected)
 
     def abandon(self) -> int:
         """Leave the remaining records to the spool, or drop them; return how many were dropped."""
-        return self.accumulator.abandon("shutdown", unwritten=self.in_flight.persist())
+        unwritten = None if self._sender is None else self.in_flight.persist()
+        return self.accumulator.abandon("shutdown", unwritten=unwritten)
 
     @property
     def set_aside(self) -> SetAside | None:
         """Why and since when the stream is set aside; None if it is not."""
         if self.resolution.end_cause:
             return None
-        since = self.sender.set_aside_since
-        reason = self.resolution.problem or self.sender.problem
+        since = None if self._sender is None else self._sender.set_aside_since
+        reason = self.resolution.problem or self.problem
         if since is None and self.breaker is None:
             since = self.resolution.failing_since
         return None if since is None else SetAside(self.id, reason, since)
@@ -293,13 +215,13 @@ class Stream:
     def stats(self) -> Stats:
         accepted, delivered, pending, dropped = self.accumulator.counts()
         stats = replace(
-            self.sender.sent,
+            Stats() if self._sender is None else self._sender.sent,
             accepted=accepted,
             delivered=delivered if self.relay is None else 0,
             relayed=0 if self.relay is None else delivered,
             pending=pending,
-            dropped=MappingProxyType(dropped),
+            dropped=dropped,
             recovered=self.accumulator.recovered,
-            lag=max(0.0, self.in_flight.age()) if pending else 0.0,
+            lag=max(0.0, self.age()) if pending else 0.0,
         )
         return stats if self.before is None else self.before + stats

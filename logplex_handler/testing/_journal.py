@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from logplex_handler._process import forks
-from logplex_handler.testing._line import Line, PartJoiner
+from logplex_handler.testing._line import Line, PartJoiner, line_of
 from logplex_handler.testing._verdict import as_shown
-from logplex_handler.testing.conventions import Violation
+from logplex_handler.testing.conventions import Violation, has_many_digits
 from logplex_handler.testing.wire_parser import Packet
 
 FrameIdUse = Literal["first", "retry", "reused"]
@@ -62,13 +62,18 @@ class _Batch(NamedTuple):
         """Return the lines; `packets` are the well-formed ones, as far as they are known."""
         frame_id, connection, token = self[1:]
         secret = token.encode("latin-1")
+        # Seldom has a request any frame that needs a closer look.
+        body = b"".join(self.frames)
+        has_secret, has_digits = secret in body, has_many_digits(body)
         for number, frame in enumerate(self.frames, 1):
             packet = packets.get(number)
-            if packet is None or secret in frame:
-                packet = as_shown(frame, token)
-                yield Line(packet, frame_id, connection, token, number, frame)
+            if packet is None or (has_secret and secret in frame):
+                packet, is_plain = as_shown(frame, token), False
             else:
-                yield Line(packet, frame_id, connection, token, number, frame, (), True)
+                is_plain = not (has_digits and has_many_digits(frame))
+            yield line_of(
+                packet, frame_id, connection, token, number, frame, is_well_formed=is_plain
+            )
 
 
 class Journal:

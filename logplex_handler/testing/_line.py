@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from logplex_handler.testing._text_parser import PAIR, Metric, parse_pairs
+from logplex_handler.testing._text_parser import PAIR, Metric, are_pairs, parse_pairs
 from logplex_handler.testing.conventions import (
     Violation,
-    is_plain,
     line_violations,
     metrics_of,
     packet_violations,
+    plain_metrics,
     token_violations,
 )
-from logplex_handler.testing.wire_parser import Malformed, Packet
+from logplex_handler.testing.wire_parser import Packet
 
 # The most violations reported for one line. A packet can hold a thousand metrics, all of them
 # malformed.
@@ -44,7 +44,8 @@ class Line:
     number: int = 1
     frame: bytes = field(default=b"", repr=False)
     parts: tuple[Line, ...] = field(default=(), repr=False)
-    # Set if the packet is known to break no rule of the wire format, and has no token in it.
+    # Set if the packet is known to break no rule of the wire format, and to have neither the token
+    # nor 13 digits in a row in it.
     _is_well_formed: bool = field(default=False, repr=False, compare=False)
 
     @property
@@ -65,8 +66,23 @@ class Line:
     @property
     def violations(self) -> tuple[Violation, ...]:
         """What is wrong with the packet, or misleads its readers; at most the first 20."""
-        if self._is_well_formed and is_plain(self.packet, self.frame):
-            return ()
+        return self.checked()[0]
+
+    def checked(self) -> tuple[tuple[Violation, ...], list[Metric]]:
+        """Return `violations` and `metrics` in less time than one after the other."""
+        if not self.parts:
+            if self._is_well_formed:
+                plain = plain_metrics(self.packet, self.frame)
+                if plain is not None:
+                    return (), plain
+        elif all(part._plain_metrics() is not None for part in self.parts):
+            return (), metrics_of(self.packet.text)
+        return self._all_violations(), metrics_of(self.packet.text)
+
+    def _plain_metrics(self) -> list[Metric] | None:
+        return plain_metrics(self.packet, self.frame) if self._is_well_formed else None
+
+    def _all_violations(self) -> tuple[Violation, ...]:
         violations = chain.from_iterable(
             chain(
                 packet_violations(sent.frame, sent.number),
@@ -94,6 +110,39 @@ class Line:
         if not self.shown:
             return ""
         return f"{packet.timestamp} {packet.appname}[{packet.procid}]: {packet.text}"
+
+
+class _NotYetFrozen(Line):
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
+def line_of(
+    packet: Packet,
+    frame_id: str | None,
+    connection: int,
+    token: str,
+    number: int,
+    frame: bytes,
+    *,
+    is_well_formed: bool,
+) -> Line:
+    """Return the line of one packet, in a third of the time that a call of `Line` takes.
+
+    Most of that is what a frozen class needs to set its attributes.
+    """
+    line: Any = object.__new__(_NotYetFrozen)
+    line.packet = packet
+    line.frame_id = frame_id
+    line.connection = connection
+    line.token = token
+    line.number = number
+    line.frame = frame
+    line.parts = ()
+    line._is_well_formed = is_well_formed
+    line.__class__ = Line
+    return cast("Line", line)
 
 
 _PLACE = re.compile("([0-9]{1,6})/([0-9]{1,6})")
@@ -135,7 +184,9 @@ class PartJoiner:
         if place is None:
             return [line]
         # All that the parts of a line have in common.
-        of_line = (line.token, replace(line.packet, text=place.head), place.total)
+        packet = line.packet
+        sender = (line.token, packet.hostname, packet.appname, packet.procid)
+        of_line = (*sender, packet.priority, packet.timestamp, place.head, place.total)
         parts = self._waiting.pop(of_line, [])
         self._number_waiting -= len(parts)
         if len(parts) != place.number - 1:
@@ -174,10 +225,7 @@ def _place(line: Line) -> _Place | None:
     if match is None or place is None:
         return None
     number, total, rest = int(place[1]), int(place[2]), text[match.end() + 1 :]
-    try:
-        is_part = 0 < number <= total > 1 and parse_pairs(rest) != []
-    except Malformed:
-        return None
+    is_part = 0 < number <= total > 1 and rest and are_pairs(rest)
     return _Place(text[:position], number, total, rest) if is_part else None
 
 
@@ -196,7 +244,7 @@ def _joined(parts: list[Line]) -> Line:
     first = parts[0]
     return replace(
         first,
-        packet=replace(first.packet, text="".join(pieces)),
+        packet=first.packet._replace(text="".join(pieces)),
         frame=b"".join([part.frame for part in parts]),
         parts=tuple(parts),
         _is_well_formed=False,

@@ -203,13 +203,13 @@ def _packet_violations(frames: list[bytes], packets: dict[int, Packet]) -> Itera
     """Return the violations of packets, and add those without any to `packets`."""
     count = 0
     for number, frame in enumerate(frames, 1):
-        packet, violations = check_packet(frame, number)
-        if packet is not None:
-            packets[number] = packet
-        for violation in violations:
-            count += 1
-            if count <= _MAX_PACKET_VIOLATIONS:
-                yield violation
+        found = check_packet(frame, number)
+        if isinstance(found, Packet):
+            packets[number] = found
+            continue
+        count += 1
+        if count <= _MAX_PACKET_VIOLATIONS:
+            yield found
     if count > _MAX_PACKET_VIOLATIONS:
         more = count - _MAX_PACKET_VIOLATIONS
         yield Violation(f"and {more} more frames like these", "frame.more")

@@ -61,6 +61,9 @@ def decompress(body: bytes) -> bytes | None:
 
 # Framing faults that a wrong octet count does not cause.
 _NOT_A_WRONG_COUNT = ("frame.too-long", "http.too-large")
+# The malformed messages after which the rest of a body is not read: nothing of it is routed, and it
+# may consist of millions.
+_MAX_MALFORMED = 1_000
 # The beginning of a frame that Logplex waits for: a length that fits, or digits up to the end.
 _INCOMPLETE = re.compile(rb"[1-9][0-9]{0,9}\Z|([1-9][0-9]{0,4}) ")
 
@@ -72,9 +75,9 @@ def find_frames(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
     except Malformed as error:
         fault = _framing_fault(error, body)
     frames: list[bytes] = []
-    malformed = False
+    malformed = 0
     position = 0
-    while len(frames) < MAX_FRAMES:
+    while len(frames) < MAX_FRAMES and malformed < _MAX_MALFORMED:
         more, position = frames_from(body, position)
         frames += more[: MAX_FRAMES - len(frames)]
         begun = _INCOMPLETE.match(body, position)
@@ -84,9 +87,9 @@ def find_frames(body: bytes) -> tuple[list[bytes], bool, Violation | None]:
         newline = body.find(b"\n", position)
         if newline < 0:
             break
-        malformed = True
+        malformed += 1
         position = newline + 1
-    return frames, malformed, fault
+    return frames, malformed > 0, fault
 
 
 def _framing_fault(error: Malformed, body: bytes) -> Violation:

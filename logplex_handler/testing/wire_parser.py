@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
+from typing import NamedTuple
 
 MAX_PACKET_BYTES = 10_240
 """The largest packet that Logplex reads, in bytes, without its octet count."""
@@ -32,8 +32,7 @@ class Malformed(ValueError):
         self.rule = rule
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One RFC 5424 packet; `text` is without its final newline."""
 
     priority: int
@@ -56,6 +55,9 @@ class Packet:
         return self.priority & 7
 
 
+# A packet from a tuple of its elements, in half the time of a call of `Packet`.
+_new_packet = partial(tuple.__new__, Packet)
+
 _FRAME = re.compile(rb"([1-9][0-9]{0,4}) ")
 _DIGITS = re.compile(rb"[0-9]*")
 
@@ -73,11 +75,8 @@ def split_frames(body: bytes) -> list[bytes]:
 
 def frames_from(body: bytes, position: int) -> tuple[list[bytes], int]:
     """Return the packets of the frames at `position`, at most `MAX_FRAMES`, and where they end."""
-    frames: list[bytes] = []
-    for _, start, end in islice(frame_spans(body, position), MAX_FRAMES):
-        frames.append(body[start:end])
-        position = end
-    return frames, position
+    spans = list(islice(frame_spans(body, position), MAX_FRAMES))
+    return [body[start:end] for _, start, end in spans], spans[-1][2] if spans else position
 
 
 def frame_spans(body: bytes, position: int = 0) -> Iterator[tuple[int, int, int]]:
@@ -167,11 +166,11 @@ def parse_packet(packet: bytes) -> Packet:
         raise Malformed(
             f"byte {match.start(2)}: time must be a date of the calendar", "packet.calendar"
         )
-    if text.startswith(_BOM):
+    if text[:1] == _BOM:
         raise Malformed(
             f"byte {match.start(8)}: text must not begin with a byte order mark", "packet.bom"
         )
-    return Packet(int(priority), timestamp, hostname, appname, procid, msgid, data, text)
+    return _new_packet((int(priority), timestamp, hostname, appname, procid, msgid, data, text))
 
 
 def _fault(packet: bytes) -> tuple[str, str]:

@@ -27,7 +27,7 @@ def send(local):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_lines(tab, local, scheme):
-    """Without lines; with marked texts and an open menu; and with a line's details."""
+    """Without lines; with marked texts and an open menu; with a line's details; on a phone."""
     tab.emulate_media(color_scheme=scheme)
     tab.goto(local.page.url)
     expect(tab.locator("#status")).to_have_text("live")
@@ -45,6 +45,20 @@ def test_axe_finds_nothing_in_the_lines(tab, local, scheme):
     expect(rows).to_have_count(7)
     rows.last.click()
     expect(tab.locator("#detail .violation")).to_have_count(2)
+    tab.locator("#detail").get_by_role("button", name="as a column").first.click()
+    expect(tab.locator("#heads button")).to_be_visible()
+    tab.locator("#detail .key").first.click()
+    expect(tab.locator("#detail .values")).to_be_visible()
+    assert faults(tab) == {}
+    tab.keyboard.press("Escape")
+    tab.fill("#search", "hello")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("o")
+    expect(tab.locator(".row.other")).to_have_count(3)
+    assert faults(tab) == {}
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.locator("#narrowing-button").click()
+    expect(tab.locator("#level")).to_be_visible()
     assert faults(tab) == {}
 
 

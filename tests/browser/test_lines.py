@@ -43,6 +43,23 @@ def test_streams_have_colours_of_their_own_and_are_chosen_together(tab, local):
     expect(menu.get_by_role("checkbox").nth(7)).to_be_focused()
     menu.get_by_role("button", name="all streams").click()
     expect(tab.locator(ROWS)).to_have_count(15)
+    # One of many is found by a part of its name.
+    seeker = menu.get_by_role("searchbox", name="Find a stream")
+    seeker.fill("OP1")
+    expect(menu.locator("li")).to_have_count(4)
+    seeker.press("Enter")
+    expect(tab.locator("#search")).to_have_value("stream=*OP1*")
+    expect(tab.locator(ROWS)).to_have_count(4)
+    seeker.fill("nobody")
+    expect(menu).to_contain_text("No stream has this in its name.")
+    seeker.fill("")
+    tab.keyboard.press("Escape")
+    # If the choice hides all lines, the page says so.
+    tab.fill("#search", "stream=nobody msg=*")
+    expect(tab.locator("#no-match")).to_contain_text("stream=nobody hides all 14 streams: shop00,")
+    tab.get_by_role("button", name="Show all streams").click()
+    expect(tab.locator("#search")).to_have_value("msg=*")
+    expect(tab.locator(ROWS)).to_have_count(15)
 
 
 def test_a_stream_keeps_its_colour_when_the_page_is_opened_again(tab, local):
@@ -264,6 +281,37 @@ def test_a_click_on_a_pair_asks_for_it(tab, local):
     expect(tab.locator(ROWS)).to_have_count(1)
     tab.fill("#search", "")
     expect(tab.locator("#query-error")).to_be_hidden()
+    # A pair becomes a column, which the address holds.
+    tab.locator(ROWS).first.click()
+    detail.get_by_role("button", name="path as a column").click()
+    detail.get_by_role("button", name="status as a column").click()
+    cells = [["/health", "200"], ["/orders", "503"], ["/health", "200"], ["/health", ""]]
+
+    def expect_cells(found, count):
+        for row, values in enumerate(found):
+            pairs = tab.locator(ROWS).nth(row).locator(".pair")
+            expect(pairs).to_have_text(values[:count])
+
+    expect_cells(cells, 2)
+    assert "columns=path+status" in tab.url
+    tab.reload()
+    expect_cells(cells, 2)
+    head = tab.get_by_role("button", name="Remove the column status")
+    assert head.bounding_box()["x"] == tab.locator(".row .pair").nth(1).bounding_box()["x"]
+    head.click()
+    expect_cells(cells, 1)
+    # The values of a key among the shown lines; a click on one asks for it.
+    tab.fill("#search", "")
+    tab.locator(ROWS).first.click()
+    detail.get_by_role("button", name="status", exact=True).click()
+    values = detail.locator(".values")
+    expect(values).to_contain_text("2 values in 3 of 4 lines · least 200 · median 200 · p99 503")
+    expect(values.locator("li")).to_have_text(["2002 · 67 %", "5031 · 33 %"])
+    # They stay open beside the next line.
+    tab.keyboard.press("j")
+    expect(detail.locator("tr", has_text="path")).to_contain_text("/orders")
+    values.get_by_role("button", name="503").click()
+    expect(tab.locator("#search")).to_have_value("status=503")
     # What the chosen line stands among.
     tab.fill("#search", "orders")
     tab.locator(ROWS).first.click()
@@ -305,6 +353,17 @@ def test_lines_are_copied_and_saved_as_the_list_shows_them(tab, local, tmp_path)
         return path.read_text("utf-8")
 
     assert saved("as text") == both
+    # What a terminal would obey is copied as it is shown, unless it is wanted.
+    local.send("msg=\x1b[31mred")
+    tab.locator(ROWS).filter(has_text="red").click()
+    for name, text in (("Copy line", "msg=\\u001b[31mred"), ("Copy raw", "msg=\x1b[31mred")):
+        tab.locator("#detail").get_by_role("button", name=name).click()
+        tab.wait_for_function(
+            "async (text) => (await navigator.clipboard.readText()).endsWith(text)",
+            arg=text + "\n",
+        )
+    tab.fill("#search", "msg=* -red")
+    expect(tab.locator(ROWS)).to_have_count(2)
     first, second = map(json.loads, saved("as NDJSON").splitlines())
     assert (first["text"], first["pairs"]) == ("a=1 msg=first", {"a": "1", "msg": "first"})
     assert (second["process"], second["level"], second["violations"]) == ("web.1", "info", 0)
@@ -339,6 +398,46 @@ def test_the_time_bar_jumps_and_keeps_to_a_span(tab, local):
     expect(tab.locator(ROWS)).to_have_count(7)
     tab.get_by_role("button", name="All times").click()
     expect(tab.locator("#match-count")).to_have_text("")
+
+
+def test_what_does_not_match_can_stay(tab, local):
+    """Pale, so that one sees what is around a match; the keys lead from match to match."""
+    numbered(local, 0, 300)
+    opened(tab, local)
+    tab.fill("#search", "n=150,160")
+    expect(tab.locator(ROWS)).to_have_count(2)
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("o")
+    rows = tab.locator(ROWS)
+    expect(rows.filter(has_text="n=299")).to_have_class(re.compile("other"))
+    chosen = tab.locator('.row[aria-selected="true"]')
+    for number in (160, 150):
+        tab.keyboard.press("N")
+        expect(chosen).to_contain_text(f"n={number}")
+        expect(chosen).to_be_in_viewport()
+        expect(chosen).not_to_have_class(re.compile("other"))
+    expect(rows.filter(has_text="n=149")).to_have_class(re.compile("other"))
+    expect(tab.locator("#match-count")).to_have_text("2 of 300")
+    # Only matches have marks.
+    expect(tab.locator(f"{ROWS} mark")).to_have_text(["n=150", "n=160"])
+    # New lines and the span of time are obeyed too.
+    numbered(local, 300, 1)
+    expect(tab.locator("#match-count")).to_have_text("2 of 301")
+    tab.reload()
+    expect(chosen).to_contain_text("n=150")
+    expect(rows.filter(has_text="n=149")).to_have_class(re.compile("other"))
+    tab.locator("#list").press("End")
+    expect(rows.last).to_contain_text("n=300")
+    numbered(local, 400, 5, second=60)
+    tab.goto(
+        f"{local.page.url}#q=n=402&others=1&from=2026-11-21T12:00:50.000Z&to=2026-11-21T13:00:00.000Z"
+    )
+    expect(rows).to_have_count(5)
+    numbered(local, 500, 1, second=70)
+    expect(rows).to_have_count(6)
+    expect(tab.locator(f"{ROWS}:not(.other)")).to_have_count(1)
+    tab.locator("#list").press("o")
+    expect(rows).to_have_count(1)
 
 
 def test_keys_lead_from_one_problem_to_the_next(tab, local):
@@ -393,3 +492,31 @@ def test_long_lines_are_wrapped(tab, local):
     tab.keyboard.press("w")
     expect(last).to_be_in_viewport(ratio=0.9)
     assert last.bounding_box()["height"] == 22
+
+
+def test_brief_rows_are_without_what_most_lines_begin_with(tab, local):
+    """And without what stands in columns. Nothing inside quotes is left out."""
+    whole = 'source=us level=info logger=web msg="a  level=b" status=200 n=1'
+    local.send(whole, "level=info", hostname="shop")
+    opened(tab, local)
+    pale = tab.locator(f"{ROWS} .pale")
+    expect(pale).to_have_text(["source=us level=info logger=web", "level=info"])
+    tab.keyboard.press("b")
+    shown_texts = tab.locator(f"{ROWS} .text")
+    expect(shown_texts).to_have_text(['msg="a  level=b" status=200 n=1', "level=info"])
+    expect(tab).to_have_url(re.compile("brief=1"))
+    tab.goto(f"{local.page.url}#brief=1&columns=status&q=n%3D1&wrap=1")
+    expect(shown_texts).to_have_text(['msg="a  level=b" n=1'])
+    expect(tab.locator(f"{ROWS} mark")).to_have_text(["n=1"])
+    tab.keyboard.press("b")
+    expect(shown_texts).to_have_text([whole])
+    expect(tab).not_to_have_url(re.compile("brief"))
+    # A narrow screen begins with it.
+    tab.goto("about:blank")
+    tab.set_viewport_size({"width": 390, "height": 800})
+    opened(tab, local)
+    expect(shown_texts.first).to_have_text('msg="a  level=b" status=200 n=1')
+    tab.get_by_role("button", name="More").click()
+    tab.locator("#brief").uncheck()
+    expect(shown_texts.first).to_have_text(whole)
+    expect(tab).to_have_url(re.compile("brief=0"))

@@ -28,6 +28,25 @@ def test_lines_appear_as_they_arrive(tab, local):
     expect(tab.get_by_text("Nothing has arrived yet")).to_be_hidden()
 
 
+def test_the_first_lines_wait_for_no_further_request(tab, local):
+    """Also if there are so many that the page has only the last ones yet."""
+    local.send("n=0 measure#x=1")
+    tab.route("**/api/events*", lambda route: None)
+    opened(tab, local)
+    assert texts(tab) == ["n=0 measure#x=1"]
+    tab.locator("#tab-metrics").click()
+    expect(tab.locator("#plots canvas")).to_be_visible()
+    local.send(*[f"n={number}" for number in range(1, 2_001)])
+    tab.goto("about:blank")
+    opened(tab, local, at="#q=n=*0")
+    assert texts(tab)[-1] == "n=2000"
+    expect(tab.get_by_text("Nothing has arrived yet")).to_be_hidden()
+    tab.unroute("**/api/events*")
+    tab.reload()
+    expect(tab.locator("#status")).to_have_text("live")
+    expect(tab.locator("#match-count")).to_have_text("201 of 2,001")
+
+
 def test_two_customers_are_told_apart(tab, local):
     """A row has the name of its stream as soon as there are several."""
     local.send("msg=a", hostname="acme")
@@ -123,6 +142,10 @@ def test_everything_can_be_done_with_the_keyboard(tab, local):
     expect(tab.locator("#detail")).to_contain_text("msg=line n=19")
     tab.keyboard.press("Escape")
     expect(tab.locator("#detail")).to_be_hidden()
+    # As in vi.
+    for key, number in (("g", 1), ("j", 10), ("j", 11), ("k", 10)):
+        tab.keyboard.press(key)
+        expect(tab.locator('.row[aria-selected="true"]')).to_contain_text(f"n={number}")
     tab.keyboard.press("2")
     expect(tab.locator("#metrics")).to_be_visible()
     expect(tab.locator("#tab-metrics")).to_be_focused()
@@ -257,7 +280,71 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     tab.fill("#search", "")
     expect(tab.locator("#match-count")).to_have_text("")
     tab.evaluate("document.querySelector('#list').scrollTop = 50000 * 22")
-    expect(tab.locator(ROWS).filter(has_text="n=50005")).to_be_visible()
+    middle = tab.locator(ROWS).filter(has_text="n=50005")
+    expect(middle).to_be_visible()
+    # A search whose clock runs fast is interrupted at each chance. What the reader sees stays.
+    tab.evaluate(
+        """() => {
+            let now = 0;
+            performance.now = () => (now += 1000);
+            window.counts = [];
+            const clear = CanvasRenderingContext2D.prototype.clearRect;
+            CanvasRenderingContext2D.prototype.clearRect = function (...given) {
+                window.counts.push(document.querySelector("#match-count").textContent);
+                clear.apply(this, given);
+            };
+        }"""
+    )
+    for query, count in (("n=5*", "11,111"), ("n>=50000", "50,000"), ("n>=50000 -n=*5", "45,000")):
+        tab.fill("#search", query)
+        expect(tab.locator("#match-count")).to_have_text(f"{count} of 100,000")
+        shown = tab.locator(ROWS).filter(has_text=re.compile(r"n=500\d[0-46-9]$"))
+        expect(shown.first).to_be_in_viewport()
+    # The time bar waits for the end of a search.
+    tab.wait_for_function("() => window.counts.length")
+    assert not [count for count in tab.evaluate("window.counts") if "+" in count]
+
+
+def test_a_query_shows_what_is_seen_of_its_result_first(tab, local):
+    """Rows out of sight come in the next frame; the address, when the reader stops writing."""
+    local.send(*[f"msg=line n={number}" for number in range(500)])
+    opened(tab, local)
+    expect(tab.locator("#status")).to_have_text("live")
+    rows, height = tab.evaluate(
+        """async () => {
+            window.written = [];
+            const replace = history.replaceState.bind(history);
+            history.replaceState = (state, unused, address) => {
+                window.written.push(address);
+                replace(state, unused, address);
+            };
+            const box = document.querySelector("#search");
+            for (const text of ["l", "li", "lin", "line"]) {
+                box.value = text;
+                box.dispatchEvent(new Event("input", { bubbles: true }));
+            }
+            await new Promise(requestAnimationFrame);
+            const rows = document.querySelectorAll(".row").length;
+            return [rows, document.querySelector("#list").clientHeight];
+        }"""
+    )
+    seen = -(-height // 22) + 1
+    assert 0 < rows <= seen
+    tab.wait_for_function("seen => document.querySelectorAll('.row').length > seen", arg=seen)
+    tab.wait_for_function("() => window.written.length")
+    assert tab.evaluate("window.written") == ["#q=line"]
+    # A link has all of it at once.
+    link = tab.evaluate(
+        """async () => {
+            navigator.clipboard.writeText = async (text) => { window.link = text; };
+            const box = document.querySelector("#search");
+            box.value = "other";
+            box.dispatchEvent(new Event("input", { bubbles: true }));
+            document.querySelector("#copy-link").click();
+            return window.link;
+        }"""
+    )
+    assert link.endswith("#q=other")
 
 
 def test_it_follows_new_lines_until_it_is_scrolled_up(tab, local):
@@ -387,6 +474,35 @@ def test_the_address_holds_what_is_shown(tab, local):
     tab.keyboard.press("3")
     tab.reload()
     expect(tab.locator("#requests")).to_be_visible()
+
+
+def test_going_back_undoes_a_choice(tab, local):
+    """The last filter goes; what was written before it stays, however fast both came."""
+    local.send("msg=line n=1", "msg=line n=2", process="web.1")
+    local.send("msg=line n=3", process="worker.1")
+    opened(tab, local)
+    box = tab.locator("#search")
+    tab.evaluate(
+        """() => {
+            const put = (selector, value) => {
+                const field = document.querySelector(selector);
+                field.value = value;
+                field.dispatchEvent(new Event("input", { bubbles: true }));
+            };
+            put("#search", "line");
+            put("#process", "web.1");
+        }"""
+    )
+    tab.locator(ROWS).last.click()
+    tab.locator("#detail").get_by_role("button", name="No lines with n=2").click()
+    expect(box).to_have_value("line process=web.1 -n=2")
+    expect(tab.locator(ROWS)).to_have_count(1)
+    for query, count in (("line process=web.1", 2), ("line", 3)):
+        tab.go_back()
+        expect(box).to_have_value(query)
+        expect(tab.locator(ROWS)).to_have_count(count)
+    tab.go_forward()
+    expect(box).to_have_value("line process=web.1")
 
 
 def test_every_violation_can_be_reached(tab, local):

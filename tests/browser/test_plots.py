@@ -31,15 +31,21 @@ def points(tab, metric):
     ]
 
 
-def drawn(tab, metric, colour="--s0"):
-    """The pixels of this colour: for each column of the plot, their number and the first."""
+def drawn(tab, metric, colour=""):
+    """The pixels of this colour, or the first series': for each column, their number and the first.
+
+    The colour is one of CSS, or the name of a property.
+    """
     return tab.locator(f'[data-metric="{metric}"] canvas').evaluate(
-        """(canvas, name) => {
+        """(canvas, given) => {
+            const swatch = canvas.closest(".card").querySelector(".legend i");
+            const colour = given || getComputedStyle(swatch).backgroundColor;
             const { width, height } = canvas;
             const copy = new OffscreenCanvas(width, height + 1);
             const context = copy.getContext("2d", { willReadFrequently: true });
             context.drawImage(canvas, 0, 0);
-            context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+            context.fillStyle = colour.startsWith("--")
+                ? getComputedStyle(document.documentElement).getPropertyValue(colour) : colour;
             context.fillRect(0, height, 1, 1);
             const all = context.getImageData(0, 0, width, height + 1).data;
             const wanted = all.slice(width * height * 4);
@@ -81,7 +87,7 @@ def test_metrics_are_drawn_with_the_right_points(tab, local):
     assert points(tab, "sample#depth") == (["us"], [("12:00:00", 4), ("12:00:02", 6)])
     # The parts of the bar are as high as their counts.
     colours = tab.locator('[data-metric="count#orders"] .legend i').evaluate_all(
-        "all => all.map((one) => one.style.background.slice(4, -1))"
+        "all => all.map((one) => getComputedStyle(one).backgroundColor)"
     )
     heights = [
         max(count for count, _ in drawn(tab, "count#orders", one).values()) for one in colours
@@ -103,6 +109,19 @@ def test_two_streams_are_two_series(tab, local):
     assert {row[1:] for row in rows} == {(1, 90)}
     assert points(tab, "measure#x@acme")[1][0] == ("12:00:00", 1, 1, 1)
     assert points(tab, "measure#x@globex")[1][0] == ("12:00:00", 9, 9, 9)
+    # A stream has one colour: in plots, in its lines and in the list of requests.
+    tab.keyboard.press("3")
+    tab.locator("#request-table td:text('globex')").first.wait_for()
+    colours = [
+        tab.locator(selector).first.evaluate("(one, name) => getComputedStyle(one)[name]", arg=name)
+        for selector, name in (
+            ('[data-metric="sample#depth"] .legend span:nth-child(2) i', "backgroundColor"),
+            ('[data-metric="measure#x@globex"] .dot', "color"),
+            (".row .stream:text('globex')", "color"),
+            ("#request-table td:text('globex')", "color"),
+        )
+    ]
+    assert len(set(colours)) == 1, colours
 
 
 def test_a_line_of_rare_values_is_not_dashed(tab, local):

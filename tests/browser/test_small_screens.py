@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.rows import ROWS, opened
 from tests.logs import wait_until
 from tests.receiver.page import body
 
@@ -38,6 +39,11 @@ def test_nothing_is_cut_off(tab, local, width, height):
     assert text["y"] >= time["y"] + time["height"] - 1
     rows = [one.bounding_box() for one in tab.locator(".row").all()]
     assert rows[1]["y"] == pytest.approx(rows[0]["y"] + rows[0]["height"], abs=1)
+    # A chosen pair stands before the text.
+    tab.goto(f"{local.page.url}#columns=level")
+    pair, text = row.locator(".pair").bounding_box(), row.locator(".text").bounding_box()
+    assert pair["y"] == pytest.approx(text["y"], abs=1)
+    assert pair["x"] < text["x"]
     tab.keyboard.press("2")
     tab.locator("#plots canvas").wait_for()
     assert outside(tab) == []
@@ -47,6 +53,44 @@ def test_nothing_is_cut_off(tab, local, width, height):
     tab.keyboard.press("3")
     tab.locator("#request-table tr").nth(1).wait_for()
     assert outside(tab) == []
+
+
+def test_the_controls_take_two_rows_on_a_phone(tab, local):
+    """With a query and a pause; what narrows the lines is in a menu that gives the focus back."""
+    tab.set_viewport_size({"width": 390, "height": 800})
+    local.send("msg=a", "msg=b", process="web.1")
+    local.send("msg=c", process="web.1", priority=187)
+    opened(tab, local)
+    tab.fill("#search", "msg=*")
+    tab.locator("#pause").click()
+    local.send("msg=d")
+    expect(tab.locator("#pause")).to_have_text("Paused · 1 waiting")
+    centres = tab.evaluate(
+        """() => [...document.querySelectorAll("#filters :is(input, select, button, output)")]
+            .filter((one) => one.checkVisibility() && !one.closest("label:not(.search)"))
+            .map((one) => one.getBoundingClientRect())
+            .map(({ top, bottom }) => Math.round((top + bottom) / 20))"""
+    )
+    assert len(centres) == 7
+    assert len(set(centres)) <= 2
+    assert outside(tab) == []
+    opener = tab.get_by_role("button", name="Filters")
+    opener.click()
+    tab.select_option("#level", "3")
+    tab.select_option("#process", "web.1")
+    expect(tab.locator(ROWS)).to_have_count(1)
+    # The menu of streams opens over it.
+    tab.locator("#streams-button").click()
+    expect(tab.locator("#streams-menu")).to_be_visible()
+    for _ in range(2):
+        tab.keyboard.press("Escape")
+    expect(tab.locator("#narrowing")).to_be_hidden()
+    expect(opener).to_be_focused()
+    expect(opener).to_have_text("Filters 2")
+    # A wide screen has it all in the row.
+    tab.set_viewport_size({"width": 1280, "height": 760})
+    expect(opener).to_be_hidden()
+    expect(tab.locator("#level")).to_be_visible()
 
 
 def test_a_swipe_over_a_plot_scrolls(chromium, local):

@@ -51,3 +51,16 @@ def counts(of):
     accepted, delivered, pending, dropped = of.counts()
     assert accepted == delivered + pending + sum(dropped.values())
     return accepted, delivered, pending, dropped
+
+
+class InterruptedLock:
+    """A signal handler raises an error as soon as the lock is acquired."""
+
+    def __init__(self):
+        self._lock = threading.RLock()
+        self._is_owned = self._lock._is_owned
+        self.release = self._lock.release
+
+    def acquire(self, timeout):
+        self._lock.acquire(timeout=timeout)
+        raise KeyboardInterrupt

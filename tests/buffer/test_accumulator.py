@@ -9,7 +9,16 @@ import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
-from tests.buffer.shared import accumulator, counts, entry, names, put_and_take, weigh
+from logplex_handler._buffer.memory_pool import MemoryPool
+from tests.buffer.shared import (
+    InterruptedLock,
+    accumulator,
+    counts,
+    entry,
+    names,
+    put_and_take,
+    weigh,
+)
 
 
 def test_entries_leave_in_the_order_they_came():
@@ -246,3 +255,46 @@ def test_what_is_put_back_holds_memory_once():
     assert counts(queue) == (9, 0, 9, {})
     queue.settle(delivered=2)
     assert names(queue.take(9)) == list("cdefghi")
+
+
+def test_a_stream_whose_record_is_logged_while_memory_is_allotted_gets_its_share():
+    """As a garbage collection may log it."""
+    pool = MemoryPool(10**9, may_reclaim=True)
+
+    class Holder:
+        in_transit_bytes = 0
+        allowed_now = 0
+        interruption = None
+
+        @property
+        def allowed(self):
+            if self.interruption is not None:
+                interruption, self.interruption = self.interruption, None
+                interruption()
+            return self.allowed_now
+
+        @allowed.setter
+        def allowed(self, number):
+            self.allowed_now = number
+
+    first, second, late = Holder(), Holder(), Holder()
+    pool.reserve(first, 1)
+    # The next time that the pool looks at all holders.
+    first.interruption = lambda: pool.reserve(late, 1000)
+    for _ in range(200):
+        pool.reserve(second, second.allowed + 1)
+    assert late.allowed >= 1000
+
+
+def test_an_interruption_leaves_no_lock_held():
+    """All workers would wait for it, again and again, for as long as the process runs."""
+    pool = MemoryPool(100_000, may_reclaim=True)
+    pool._lock = InterruptedLock()
+    queue = Accumulator(BufferLimits(100_000, "drop_oldest", 3, 50), weigh, pool)
+    with pytest.raises(KeyboardInterrupt):
+        pool.reserve(queue, 1000)
+    assert not pool._lock._is_owned()
+    queue.lock = InterruptedLock()
+    with pytest.raises(KeyboardInterrupt):
+        queue.shrink(1.0)
+    assert not queue.lock._is_owned()

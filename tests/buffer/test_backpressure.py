@@ -6,7 +6,7 @@ import time
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._buffer.waking_queue import NO_CONGESTION, Backpressure
+from logplex_handler._buffer.backpressure import NO_CONGESTION, Backpressure
 from logplex_handler.streams.intake import OpenIntake
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until

@@ -130,3 +130,33 @@ def test_never_waking_entries_that_were_dropped_keep_no_clock_from_starting():
     queue.settle(delivered=1)
     assert queue.put(entry("d"))
     assert queue.backlog().since < math.inf
+
+
+def with_the_same_locks():
+    """Two accumulators of a pool, for batches of a hundred records."""
+    pool = MemoryPool(10**6, may_reclaim=True)
+    limits = BufferLimits(10**6, "drop_oldest", 100, 10**6)
+    one, *others = [Accumulator(limits, lambda entry: (10, 1), pool) for _ in range(100)]
+    return one, next(queue for queue in others if queue.lock is one.lock)
+
+
+def test_what_comes_while_an_operation_is_interrupted_is_due_in_time():
+    """Another queue's operation, too: those of a pool share locks."""
+    one, other = with_the_same_locks()
+    with one.lock, one._under_way:
+        # A signal handler logs, and flushes meanwhile, so that a worker looks.
+        assert other.append(("entry",))
+        assert other.backlog().records == 1
+        assert other.backlog().since < math.inf
+
+
+def test_what_comes_after_an_operation_was_interrupted_wakes_a_worker():
+    """Even if the queue was emptied meanwhile, so that it looks less often than it must."""
+    one, other = with_the_same_locks()
+    assert other.append(("entry",))
+    with one.lock, one._under_way:
+        # A signal handler flushes meanwhile, so that a worker delivers.
+        assert len(other.take(10)) == 1
+        other.resize_taken(10)
+        other.settle(delivered=1)
+    assert other.append(("entry",))

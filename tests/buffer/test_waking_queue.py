@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -41,11 +42,11 @@ def holding(
     has_unreported_drops=False,
 ):
     """A queue of so many entries, the first of which were weighed, and hold `weighed` bytes."""
-    ledger = Ledger()
-    ledger.has_unreported = has_unreported_drops
-    queue = BoundedQueue(
-        limits, lambda entry: entry, ledger, SimpleNamespace(is_scarce=is_memory_scarce)
-    )
+    pool = SimpleNamespace(is_scarce=is_memory_scarce)
+    queue = BoundedQueue(limits, lambda entry: entry, pool, threading.RLock())
+    if has_unreported_drops:
+        queue.ledger = Ledger()
+        queue.ledger.has_unreported = True
     queue.entries.extend([()] * entries)
     queue.weighed = (entries if weighed else 0) if weighed_entries is None else weighed_entries
     queue.weighed_bytes = weighed

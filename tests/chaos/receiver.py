@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 from tests.servers import NO_CONTENT
 
@@ -73,18 +74,20 @@ _ENDLESS = {
     "patience": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "switching": (b"", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" * 50),
 }
-# A hundred megabytes of blanks.
-_BOMB = gzip.compress(b" " * (100 << 20), 1)
-_EXPLODING = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (
-    len(_BOMB),
-    _BOMB,
-)
 _STATUSES = (301, 302, 307, 401, 403, 404, 407, 408, 410, 415, 425, 429, 500, 502, 503, 504, 599)
 _RETRY_AFTER = (
     *("0", "1", "-1", "soon", "9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT", "", "\xa01", "nan", "inf"),
     *("1e9", "0x10", "1, 2", "\xb2", "Fri, 99 Foo 2026 25:61:61 GMT", "9" * 5_000),
     "Thu, 01 Jan 1970 00:00:00 GMT\r\nRetry-After: 1",
 )
+
+
+@cache
+def _exploding() -> bytes:
+    """An answer whose body is a hundred megabytes of blanks."""
+    bomb = gzip.compress(b" " * (100 << 20), 1, mtime=0)
+    head = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    return head % len(bomb) + bomb
 
 
 @dataclass(frozen=True)
@@ -305,7 +308,7 @@ class Receiver:
             lambda: ("status", _status(503, "Set-Cookie: customer=2; Path=/")),
             lambda: ("half of the connection is closed", b""),
             lambda: ("garbage", dice.choice(_GARBAGE)),
-            lambda: ("garbage", _EXPLODING),
+            lambda: ("garbage", _exploding()),
             lambda: ("half an answer", _status(503)[: dice.randrange(30)]),
             lambda: ("reset", b""),
             lambda: ("no answer", b""),

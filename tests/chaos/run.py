@@ -20,6 +20,7 @@ import trustme
 import urllib3.exceptions
 
 from logplex_handler import LogplexHandler, Stats
+from logplex_handler._process import exits
 from logplex_handler._sender import retry_policy
 from logplex_handler._transport import answer
 from tests.chaos import spools, surroundings
@@ -27,6 +28,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import Receiver, Routed
 from tests.chaos.scenario import Scenario, text
 from tests.logs import Told, balanced
+from tests.pace import Metronome
 
 TOKEN = "t.chaos-01234567-89ab-cdef"
 # Seconds that a storm lasts at least, and that recovery from it may take on a loaded machine.
@@ -62,32 +64,6 @@ class Seen:
     wrong: list[str] = field(default_factory=list)
 
 
-class _Metronome:
-    """Wakes up every other millisecond, and notes when it was late: the machine is loaded then."""
-
-    def __init__(self) -> None:
-        self._over = threading.Event()
-        self._late: list[tuple[float, float]] = []
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    def _beat(self) -> None:
-        while not self._over.is_set():
-            slept_at = time.perf_counter()
-            time.sleep(0.002)
-            woke_at = time.perf_counter()
-            if woke_at - slept_at > 0.01:
-                self._late.append((slept_at, woke_at))
-
-    def late(self, start: float, end: float) -> float:
-        """Seconds between the two moments in which it was late."""
-        return sum(max(0.0, min(end, b) - max(start, a)) for a, b in list(self._late))
-
-    def close(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-
 _authority = trustme.CA()
 
 
@@ -105,6 +81,8 @@ def descriptors() -> int:
 def play(scenario: Scenario) -> Seen:
     """Play it, and tear all of it down."""
     seen = Seen(scenario)
+    # In a child of multiprocessing, the first call of this starts what watches signals to the end.
+    exits.call_at_exit(lambda: None)()
     before = (threading.active_count(), descriptors())
     real_hook = threading.excepthook
     threading.excepthook = lambda args: seen.wrong.append(
@@ -143,7 +121,7 @@ def _play(scenario: Scenario, seen: Seen, context: ExitStack) -> None:
     if not scenario.receiver_rages:
         receiver.calm()
     _surround(scenario, proxy.port, over, context)
-    metronome = _Metronome()
+    metronome = Metronome()
     context.callback(metronome.close)
 
     told = Told()
@@ -208,7 +186,7 @@ def _log(
     seen: Seen,
     logger: logging.Logger,
     handler: LogplexHandler,
-    metronome: _Metronome,
+    metronome: Metronome,
 ) -> None:
     """Have all threads log while this one watches the counts."""
     texts = [

@@ -26,11 +26,13 @@ STORM = replace(of_seed(3), proxy_rages=True, longest=100, pace=0.003)
 @pytest.fixture(scope="module")
 def pool():
     """Scenarios spend their time waiting, so some of them may be played at a time."""
-    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
+    context = get_context("forkserver")
+    # What they import is imported once.
+    context.set_forkserver_preload(["tests.chaos.many", "tests.chaos.processes"])
+    with ProcessPoolExecutor(4, context) as pool:
         yield pool
 
 
-@pytest.mark.timeout(180)
 def test_whatever_breaks_every_record_is_delivered_or_counted(pool):
     """In order, twice only under a frame id seen before, with balanced books; no call waits for
     it, and no thread, descriptor or token is left behind."""
@@ -44,7 +46,6 @@ def test_whatever_breaks_every_record_is_delivered_or_counted(pool):
     assert sum(totals["delivered"] for *_, totals, _, _ in outcomes) > 2000
 
 
-@pytest.mark.timeout(180)
 def test_however_a_program_ends_in_a_storm_its_lines_are_there(pool):
     """Those of its forked children too."""
     seeds = {ending: seed for seed, ending in enumerate(processes.ENDINGS)}

@@ -11,7 +11,7 @@ import trustme
 
 from logplex_handler.cli._commands import parser
 from logplex_handler.testing import LogplexReceiver
-from tests.commands import call, run
+from tests.commands import call, run, run_in_shell
 from tests.servers import NO_CONTENT, ScriptedServer, answer
 
 SECRET = "t.01234567-89ab-cdef-0123-456789abcdef"
@@ -23,6 +23,12 @@ def check(url, *arguments, command=call, **environ):
     assert SECRET not in shown
     assert "Traceback" not in shown
     return done.returncode, shown
+
+
+def test_a_closed_stdout_is_no_trouble(logplex):
+    """Only the status is wanted."""
+    assert run_in_shell("COMMAND check >&-", logplex.url).returncode == 0
+    assert len(logplex.lines) == 1
 
 
 def test_a_good_url_is_tried_with_a_line():
@@ -194,6 +200,14 @@ def test_a_proxy_that_is_not_there_is_named_with_its_variable(name):
     assert f"FAIL proxy: cannot connect to 127.0.0.1 port {port}, which {name} names" in shown
     assert f"Correct or unset {name}" in shown
     assert "NO_PROXY=logs.example.com" in shown
+
+
+@pytest.mark.parametrize("proxy", ["http://s3cret:x@[::1", "http://s3cret:x@host:y", "http://"])
+def test_a_proxy_that_is_none_is_named(proxy):
+    status, shown = check(HTTPS, HTTPS_PROXY=proxy)
+    assert status == 1
+    assert "HTTPS_PROXY names no proxy" in shown
+    assert "s3cret" not in shown
 
 
 def test_a_proxy_that_needs_another_package_is_explained(monkeypatch):

@@ -38,7 +38,7 @@ def test_demo_shows_what_a_customer_sees_and_what_became_of_it(tmp_path):
     first, second = (re.fullmatch(r"  - (\d+) for frame id (.+)", line) for line in failure[-2:])
     assert (first[1], second[1], first[2] == second[2]) == ("503", "204", True)
     assert nasty[0].endswith(' query="red shoes level=critical user=admin"')
-    assert refused[0] == "  - 400: 1 line was not taken"
+    assert refused[0] == "  - 400: 1 line was not taken (host)"
     assert "    → Count bytes, not characters" in "\n".join(refused)
     books = re.fullmatch(
         r"accepted=(\d+) delivered=(\d+) dropped=0 requests=\d+ retries=1", counts[0]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
+import json
 import os
 import re
+import signal
 import subprocess
+import termios
 import time
+from contextlib import contextmanager
 
 import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import TIME, receiving
-from tests.commands import COMMAND, call, environment, run
+from tests.commands import COMMAND, call, environment, run, started
 from tests.logs import logging_to, wait_until
 from tests.receiver.page import body
 
@@ -27,7 +33,7 @@ def test_lines_are_shown_as_heroku_logs_shows_them(tmp_path):
             logger.info("another")
             assert one.flush()
         shown, said = local.end()
-    first, second = shown.splitlines()
+    first, _, second = shown.splitlines()
     assert re.fullmatch(rf"{TIME} app\[web\.1\]: level=info msg=hello", first)
     assert second.endswith(" app[b]: another")
     assert f"export LOGPLEX_URL='{local.url}'" in said
@@ -42,8 +48,9 @@ def test_two_customers_are_told_apart(tmp_path):
         local.url = local.url.replace("@", "-of-another-7d31@")
         local.post(body("third", hostname="acme"), Logplex_Frame_Id="c")
         shown, _ = local.end()
-    first, second, third = shown.splitlines()
+    first, note, second, third = shown.splitlines()
     assert re.fullmatch(rf"{TIME} app\[web\.1\]: first", first)
+    assert note == "  - several streams: the lines so far are of acme"
     assert re.fullmatch(rf"globex \| {TIME} app\[web\.1\]: second", second)
     assert re.fullmatch(rf"acme…7d31 \| {TIME} app\[web\.1\]: third", third)
 
@@ -98,7 +105,7 @@ def test_violations_are_explained_below_their_line(tmp_path):
 
 
 def test_filters_choose_what_is_printed(tmp_path):
-    """By stream, process, level and text; violations are reported in any case."""
+    """By stream, process, level and text; violations of others are only counted."""
     chosen = ["--stream", "sh*", "--process", "web.*", "--level", "warning", "--grep", "PAID"]
     with receiving(tmp_path, *chosen) as local:
         local.post(
@@ -110,11 +117,25 @@ def test_filters_choose_what_is_printed(tmp_path):
             5,
         )
         local.post(body("measure#x=-1", hostname="other"), Logplex_Frame_Id="b")
-        shown, _ = local.end()
+        shown, said = local.end()
     assert [line.partition("]: ")[2] for line in shown.splitlines() if "]: " in line] == [
         "yes paid"
     ]
-    assert "a number with a sign" in shown
+    assert "a number with a sign" not in shown
+    assert "6 lines in 2 requests, 1 violation, 1 of them in what was not shown" in said
+
+
+@pytest.mark.parametrize(
+    "form", [["--stream", "shpo"], ["--customer", "shpo"], ["--json", "--grep", "b"]]
+)
+def test_a_filter_that_let_no_line_pass_is_told(tmp_path, form):
+    """With the streams that there were: the one that was asked for may be mistyped."""
+    with receiving(tmp_path, *form) as local:
+        local.post(body("a", hostname="shop"))
+        local.post(body("a", hostname="acme"), Logplex_Frame_Id="b")
+        shown, said = local.end()
+    assert shown == ""
+    assert said.endswith("no line passed the filter; there were lines of acme, shop\n")
 
 
 def test_a_filter_may_be_a_regular_expression(tmp_path):
@@ -123,6 +144,22 @@ def test_a_filter_may_be_a_regular_expression(tmp_path):
         local.post(body("status=503", "status=200", "not paid yet", "paid"), 4)
         shown, _ = local.end()
     assert [line.partition("]: ")[2] for line in shown.splitlines()] == ["status=503", "paid"]
+
+
+def test_json_is_for_programs_and_says_the_rest_on_stderr(tmp_path):
+    """Standard output has nothing but objects, with the fields of the API."""
+    with receiving(tmp_path, "--json", "--token", "t.mine", "--grep", "n=1") as local:
+        local.post(body("n=1") + body("n=2"), 2)
+        local.post(body("n=1"), 7, Logplex_Frame_Id="b")
+        local.url = local.url.replace("t.mine", "t.other")
+        local.post(body("n=1"))
+        shown, said = local.end()
+    line = json.loads(shown)
+    assert (line["n"], line["request"], line["pairs"]) == (0, 2, {"n": "1"})
+    # It is wrapped as wide as the terminal is.
+    said = " ".join(said.split())
+    assert "Logplex-Msg-Count is 7, but the body has 1 frame" in said
+    assert "401: not let in" in said
 
 
 def test_given_tokens_are_the_only_ones(tmp_path):
@@ -191,6 +228,10 @@ def test_credentials_are_rotated_on_purpose(tmp_path):
         (["--port", "99999"], "must be a port"),
         (["--token", "tökén"], "printable ASCII"),
         (["--grep", "/(/"], "--grep: "),
+        (["--grep", "/(a+)+$/"], "may take for ever"),
+        (["--grep", "level>=loud"], "one of debug, info"),
+        (["--json", "--customer", "acme"], "--json: not together with --customer"),
+        (["--brief", "--customer", "acme"], "--brief: not together with --customer"),
     ],
 )
 def test_a_mistake_is_an_error_of_usage_in_words(arguments, words):
@@ -213,6 +254,14 @@ def test_a_port_that_is_taken_is_told():
     assert free == 0 or int(port) < free < int(port) + 20
     assert f"--web {port}: Address already in use" in page.stderr.decode()
     assert b"0 takes any free one" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--record", "--url-file"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path, option):
+    """Status 2."""
+    done = call("receive", "--port", "0", option, str(tmp_path / "missing" / "file"))
+    assert done.returncode == 2
+    assert re.search(r"^logplex-handler: .*/missing/file.*: No such", done.stderr.decode(), re.M)
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["demo", "--seconds", "0.2"]])
@@ -259,6 +308,56 @@ def test_whoever_has_seen_enough_ends_it(tmp_path):
             handler.flush(0)
         assert process.stdout.read().count(b"\n") == 1
         assert b"Traceback" not in process.stderr.read()
+
+
+def test_it_ends_when_nobody_reads_any_more(tmp_path):
+    """Without another line: a script that waits for `receive | head -n 1` goes on."""
+    url_file = tmp_path / "url"
+    with started("receive", "--port", "0", "--url-file", str(url_file)) as process:
+        assert wait_until(url_file.exists)
+        process.stdout.close()
+        assert process.wait(100) == 0
+
+
+@contextmanager
+def unread(tmp_path):
+    """A receiver whose output is full, and a function that posts a body and returns the status."""
+    url_file = tmp_path / "url"
+    with started("receive", "--port", "0", "--url-file", str(url_file)) as process:
+        assert wait_until(url_file.exists)
+        url = url_file.read_text().strip()
+        headers = {"Content-Type": "application/logplex-1"}
+
+        def post(sent):
+            return requests.post(url, sent, headers=headers, timeout=100).status_code
+
+        post(body(*["x" * 9_000] * 30))
+        assert wait_until(lambda: _is_full(process.stdout))
+        yield process, post
+
+
+def test_a_signal_ends_it_though_its_output_is_full(tmp_path):
+    """As that of a terminal after Ctrl-S, or of a pager: the thread that writes never ends."""
+    with unread(tmp_path) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(100) == 1
+
+
+def test_no_sender_waits_for_whoever_reads_the_output(tmp_path):
+    """In a terminal after Ctrl-S, or in a pager; all is printed when it is read again."""
+    with unread(tmp_path) as (process, post):
+        assert post(body("last=1")) == 204
+        lines = iter(process.stdout.readline, b"")
+        assert any(line.endswith(b"]: last=1\n") for line in lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(100) == 0
+
+
+def _is_full(pipe):
+    """Whether a pipe has as much to be read as a writer may write at a time."""
+    waiting = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return waiting[0] >= 60_000
 
 
 def test_the_page_is_served_beside(tmp_path):

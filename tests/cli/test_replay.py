@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 
 import pytest
 
@@ -57,16 +58,25 @@ def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
     one = {"status": 204, "headers": {"Content-Type": "application/logplex-1"}, "body": ""}
     record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (10.0, 12.0)))
     with LogplexReceiver(strict=False) as logplex, stopwatch() as watch:
+        began = time.time()
         call("replay", str(record), "--speed", "4", url=logplex.url)
-        first, second = logplex.requests
-        assert second.time - first.time >= 0.4
+        _, second = logplex.requests
+        # A busy machine may be late with the first one, and does not wait for the second then.
+        assert second.time - began >= 0.5
         assert watch.seconds < 1.5
 
 
 @pytest.mark.parametrize(
     "content",
-    ["{}", "no json", "[" * 100_000, "\udcff\udcfe", '{"time": 1, "headers": [], "body": "?"}'],
-    ids=["empty", "text", "deep", "surrogates", "list"],
+    [
+        "{}",
+        "no json",
+        "[" * 100_000,
+        "\udcff\udcfe",
+        '{"time": 1, "headers": [], "body": "?"}',
+        '{"time": 1e300, "headers": {}, "body": "aGk="}',
+    ],
+    ids=["empty", "text", "deep", "surrogates", "list", "time"],
 )
 def test_what_is_no_record_is_told_by_its_line(tmp_path, content):
     """Status 2, as for a file that is not there."""

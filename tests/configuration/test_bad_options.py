@@ -77,7 +77,7 @@ BAD: dict[str, list[Any]] = {
         type("", (), {"url_for": print, "refresh": coroutine})(),
     ],
     "workers": [0, -1, 65, 1.5, "4", None, True],
-    "spool": [5, b"/tmp/spool", "/tmp/", "..", "a\0b", ":memory:", ["x"]],
+    "spool": [5, b"/tmp/spool", "/tmp/", "..", "a\0b", ":memory:", ["x"], "\ud800"],
     "max_spool_bytes": [0, 65_535, -1, 1e9, "1 GiB", None, True],
     "relay": [5, b"redis://h", "https://h", "redis://", "redis://h/x", "redis://h?a=b", ["x", 5]],
     "spool_interval": [0, -1, float("nan"), float("inf"), 86_401, HUGE, "1", None, True],

@@ -15,6 +15,7 @@ import pytest
 
 from logplex_handler import ConfigurationError, LogplexHandler
 from logplex_handler.handler import _handler, options
+from logplex_handler.handler.relay_options import relay_options
 from tests.logs import own_logger
 from tests.servers import accept, serving
 
@@ -138,7 +139,11 @@ def test_whatever_an_option_is_there_is_a_handler_or_one_kind_of_error():
                 LogplexHandler(**{"url": URL, name: value}).close()
 
 
-SETTINGS = type("Settings", (), {"TOKEN": "drain-token", "OMIT": "data", "RELEASE": "v7"})
+SETTINGS = type(
+    "Settings",
+    (),
+    {"TOKEN": "drain-token", "OMIT": "data", "RELEASE": "v7", "RELAY": "redis://127.0.0.1:1"},
+)
 
 
 def test_dict_config_resolves_references_within_options():
@@ -183,6 +188,13 @@ def test_dict_config_resolves_references_within_options():
         assert b"kept=3" in frame
         assert b"data=" not in frame
         assert b"more=" not in frame
+
+
+def test_dict_config_resolves_references_in_the_list_of_a_relay():
+    given = logging.config.BaseConfigurator({}).convert([f"ext://{__name__}.SETTINGS.RELAY"])
+    found = relay_options(given, {})
+    assert found is not None
+    assert found.urls == (SETTINGS.RELAY,)
 
 
 class Number:

@@ -50,6 +50,7 @@ def test_a_required_url_that_is_missing_is_an_error(capsys):
     """It names the variable, in the error alone."""
     with pytest.raises(ValueError, match="LOGPLEX_URL"):
         LogplexHandler(required=True)
+    LogplexHandler(required=True, streams={}).close()
     assert capsys.readouterr() == ("", "")
 
 

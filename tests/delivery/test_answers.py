@@ -194,14 +194,14 @@ def test_an_answer_that_trickles_is_given_up_after_four_times_the_timeout():
             connection.sendall(bytes([byte]))
             time.sleep(0.1)
 
-    with logging_to_server(trickle, accept, timeout=0.3) as (server, logger, handler):
+    with logging_to_server(trickle, accept, timeout=1) as (server, logger, handler):
         logger.info("line")
         assert wait_until(lambda: server.received)
         started = time.monotonic()
         with stopwatch() as watch:
             assert wait_until(lambda: len(server.received) == 2)
-            assert watch.seconds < 3
-        assert time.monotonic() - started > 1.0
+            assert watch.seconds < 8
+        assert time.monotonic() - started > 2
         assert handler.flush()
         assert handler.stats().possible_duplicates == 1
 
@@ -291,13 +291,17 @@ def test_drops_do_not_cut_a_wait_short(refusal, most, monkeypatch):
     ) as (server, logger, handler):
         # In a second there are three waits, each twice as long as the one before.
         until = time.monotonic() + 1.0
+        requested = seen = 0
         while time.monotonic() < until:
-            for _ in range(20):
+            requested = seen
+            for _ in range(200):
                 logger.info("line")
             time.sleep(0.01)
-        requested = len(server.received)
-        assert handler.stats().dropped["buffer_full"] > 100
-    assert 1 <= requested <= most
+            # Counts only if it was seen in time.
+            seen = len(server.received)
+        assert wait_until(lambda: handler.stats().dropped["buffer_full"] > 100)
+        assert wait_until(lambda: server.received)
+    assert requested <= most
 
 
 def test_a_flush_asks_a_receiver_that_refuses_the_url_no_more_often(short_waits):

@@ -1,8 +1,8 @@
 """Requests and connections: order, headers, compression, keep-alive."""
 
 import gzip
+import socket
 import threading
-import time
 from collections import defaultdict
 
 from logplex_handler._sender import retry_policy
@@ -93,13 +93,20 @@ def test_the_servers_request_limit_costs_nothing():
 
 def test_a_connection_that_the_server_closed_while_idle_costs_nothing(capsys):
     """No retry, no possible duplicate, no wait, no word."""
-    with LogplexReceiver(idle_timeout=0.2) as logplex, logging_to(logplex.url) as (logger, handler):
+    answered = []
+
+    def step(connection):
+        answered.append(connection)
+        accept(connection)
+
+    with logging_to_server(step) as (server, logger, handler):
         for number in range(4):
             logger.info("line %d", number)
             assert handler.flush()
-            time.sleep(0.4)
+            answered[-1].shutdown(socket.SHUT_RDWR)
         stats = handler.stats()
-    assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(4)]
+    assert server.frames() == [b"line %d" % number for number in range(4)]
+    assert [request.connection for request in server.received] == [1, 2, 3, 4]
     assert (stats.requests, stats.retries, stats.possible_duplicates) == (4, 0, 0)
     assert capsys.readouterr().err == ""
 

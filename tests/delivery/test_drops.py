@@ -28,6 +28,7 @@ def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(cap
         accept,
         max_buffer_bytes=20_000,
         flush_interval=0.01,
+        timeout=100,
         on_drop=lambda records, cause: dropped.append((records, cause)),
     ) as (server, logger, handler):
         logger.info("line 0")

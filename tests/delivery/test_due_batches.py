@@ -109,7 +109,7 @@ def test_under_backlog_batches_grow_beyond_batch_size():
         released.wait(100)
         accept(connection)
 
-    with logging_to_server(slow_accept, accept, batch_size=10, flush_interval=60) as (
+    with logging_to_server(slow_accept, accept, batch_size=10, flush_interval=60, timeout=100) as (
         server,
         logger,
         handler,

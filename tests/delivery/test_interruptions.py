@@ -103,7 +103,7 @@ class TimeLimit(Exception):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeLimit])
 @pytest.mark.parametrize("value", [7, [7]], ids=["light", "text"])
 def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, value, capsys):
-    """Whether or not the interrupted call has queued its record, it wakes a worker for it."""
+    """Whether or not the interrupted call has queued its record: it wakes a worker or counts it."""
     folder = os.path.dirname(logplex_handler.__file__)
     interrupted, place = True, 0
     with logging_to_receiver(flush_interval=0.01) as (_, logger, handler):
@@ -121,13 +121,18 @@ def test_what_interrupts_a_log_call_anywhere_leaves_no_record_behind(error, valu
                     interrupted = True
                     raise error
 
+            accepted = handler.stats().accepted
+            is_raised = True
             sys.setprofile(profile)
             try:
                 with suppress(error):
                     logger.info("line: %s", value)
+                    is_raised = False
             finally:
                 sys.setprofile(None)
             assert wait_until(lambda: not handler.stats().pending), place
+            # Either the caller is told, or the record is counted.
+            assert is_raised or handler.stats().accepted == accepted + 1, place
             place += 1
         assert place > 40
         assert balanced(handler.stats())
@@ -184,9 +189,23 @@ def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_itself(is_changin
         assert [line.text for line in logplex.lines] == ["one", "two"]
 
 
-def ended(*arguments):
-    """Raised in a thread by another one, as debuggers can do: it ends the thread."""
-    raise SystemExit
+class Ending:
+    """Another thread raises an exception in the first one that comes, as debuggers can do.
+
+    It ends that thread; those that replace it are left alone.
+    """
+
+    def __init__(self):
+        self.thread = None
+
+    def before(self, function):
+        def interrupted(*arguments):
+            self.thread = self.thread or threading.current_thread()
+            if self.thread is threading.current_thread():
+                raise SystemExit
+            return function(*arguments)
+
+        return interrupted
 
 
 # pytest reports it, as `threading` does not.
@@ -201,11 +220,11 @@ def test_a_worker_that_another_thread_ends_is_replaced(monkeypatch):
         logger.info("one")
         assert logplex.wait_for(1)
         (worker,) = pool._workers
-        with monkeypatch.context() as patch:
-            patch.setattr(pool, "_sleep", ended)
-            patch.setattr(pool, "_rest_after", ended)
-            logger.info("two")
-            assert wait_until(lambda: not worker.is_alive())
+        ending = Ending()
+        monkeypatch.setattr(pool, "_sleep", ending.before(pool._sleep))
+        monkeypatch.setattr(pool, "_rest_after", ending.before(pool._rest_after))
+        logger.info("two")
+        assert wait_until(lambda: not worker.is_alive())
         assert logplex.wait_for(2)
 
 
@@ -216,13 +235,11 @@ def test_a_writer_of_the_spool_that_another_thread_ends_is_replaced(monkeypatch,
     options = {"flush_interval": 60, "spool": path, "spool_interval": 0.01}
     with logging_to_receiver(**options) as (_, logger, handler):
         writer = handler._pipeline._spool_writer
-        start, ends = writer._start, []
-        with monkeypatch.context() as patch:
-            patch.setattr(writer, "_wait", ended)
-            patch.setattr(writer._diagnostics, "warn", ended)
-            patch.setattr(writer, "_start", lambda: ends.append(start()))
-            logger.info("one")
-            assert wait_until(lambda: len(ends) > 1)
+        ending = Ending()
+        monkeypatch.setattr(writer, "_wait", ending.before(writer._wait))
+        monkeypatch.setattr(writer._diagnostics, "warn", ending.before(writer._diagnostics.warn))
+        logger.info("one")
+        assert wait_until(lambda: ending.thread and not ending.thread.is_alive())
         assert wait_until(lambda: own_stream(handler).source.records == 1)
 
 

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 
+import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
@@ -33,6 +34,44 @@ def test_root_at_debug_is_not_fed_by_its_own_deliveries():
         assert handler.flush()
     assert [line.text for line in logplex.lines] == ["one"]
     assert len(logplex.requests) == 1
+
+
+def test_a_filter_that_fails_for_records_of_the_libraries_holds_nothing_up():
+    """Such as one that asks for an attribute that only the application's records have."""
+    asked = []
+
+    class Other(logging.Handler):
+        def filter(self, record):
+            if record.name.startswith("urllib3"):
+                asked.append(record)
+                raise AttributeError("request_id")
+            return False
+
+    with logging_to_receiver() as (logplex, _, handler), at_the_root(handler, Other()):
+        logging.getLogger("app").info("one")
+        assert handler.flush()
+        assert asked
+        with pytest.raises(AttributeError):
+            logging.getLogger("urllib3.connectionpool").warning("of the application")
+    assert "one" in [line.text for line in logplex.lines]
+
+
+def test_a_record_factory_that_fails_for_the_libraries_holds_nothing_up(monkeypatch):
+    """Such as one that asks for a request, which a worker has none of."""
+    made = logging.getLogRecordFactory()
+
+    def factory(name, *args, **kwargs):
+        if name.startswith("urllib3"):
+            raise RuntimeError("outside of a request")
+        return made(name, *args, **kwargs)
+
+    monkeypatch.setattr(logging, "_logRecordFactory", factory)
+    with logging_to_receiver() as (logplex, _, handler), at_the_root(handler):
+        logging.getLogger("app").info("one")
+        assert handler.flush()
+        with pytest.raises(RuntimeError):
+            logging.getLogger("urllib3.connectionpool").warning("of the application")
+    assert "one" in [line.text for line in logplex.lines]
 
 
 def test_two_handlers_do_not_feed_each_other():

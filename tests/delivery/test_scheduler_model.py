@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from types import SimpleNamespace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -69,6 +68,9 @@ class Breaker:
     def is_closed(self):
         return self.was_closed and self.silent_at != self.answers
 
+    def remaining(self, now, urgency):
+        return self.backoff.remaining(now, urgency)
+
     def suspect(self, answers):
         self.silent_at = answers
 
@@ -88,7 +90,7 @@ class Stream:
         self.id = number
         self.breaker = None
         self.is_retired = False
-        self.drop_reports = SimpleNamespace(is_due_locally=False)
+        self.has_drops_to_report = False
         self.fails_alone = fails_alone
         self.work_at = None
         self.is_sought = True
@@ -149,7 +151,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def retire(self, stream):
         assert stream.is_idle
-        assert not stream.drop_reports.is_due_locally
+        assert not stream.has_drops_to_report
         assert not any(task.stream is stream for task in self.running)
         stream.is_retired = True
         self.retired.add(stream)
@@ -202,11 +204,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         """All that may begin then, if nothing happens until then."""
         found = []
         if not any(task.job is Job.REPORT for task in self.running):
-            found += [
-                (Job.REPORT, stream)
-                for stream in self.streams
-                if stream.drop_reports.is_due_locally
-            ]
+            found += [(Job.REPORT, stream) for stream in self.streams if stream.has_drops_to_report]
         hung = [self.is_hung(task, at) for task in self.running if task.job is Job.LOOK_UP]
         asking = [
             not self.is_hung(task, at) and task.slot is Slot.LOOK_UP
@@ -270,7 +268,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(which=which)
     def drop(self, which):
         stream = self.streams[which % len(self.streams)]
-        stream.drop_reports.is_due_locally = True
+        stream.has_drops_to_report = True
         self.plan(stream)
 
     @rule(which=which)
@@ -368,7 +366,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def end(self, task, wait, outcome, host):
         stream = task.stream
         if task.job is Job.REPORT:
-            stream.drop_reports.is_due_locally = False
+            stream.has_drops_to_report = False
         elif task.job is Job.LOOK_UP:
             answers = {"delivered": self.breakers[host], "refused": None}
             self.return_look_up(task, answers.get(outcome, LookupFailed("no answer")))
@@ -437,7 +435,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert self.retired == self.planned
         for stream in self.retired:
             assert stream.is_idle
-            assert not stream.drop_reports.is_due_locally
+            assert not stream.has_drops_to_report
 
 
 TestScheduler = SchedulerMachine.TestCase

@@ -18,6 +18,7 @@ import pytest
 import logplex_handler.heroku
 import logplex_handler.testing
 from logplex_handler.testing import LogplexReceiver
+from tests.commands import run_program
 from tests.docs.blocks import DOCS, EXAMPLES, Block, blocks, name, pages, pattern
 
 # What `test_programs` and `.ci/run` run.
@@ -72,10 +73,9 @@ def environ(logplex: LogplexReceiver) -> dict[str, str]:
     return environ | {"LOGPLEX_URL": logplex.url, "PATH": path, "PYTHONUTF8": "1"}
 
 
-def _output(command: list[str], environ: dict[str, str], cwd: Path, stdin: str = "") -> str:
+def _output(command: list[str], environ: dict[str, str], cwd: Path) -> str:
     finished = subprocess.run(
         command,
-        input=stdin,
         env=environ,
         cwd=cwd,
         capture_output=True,
@@ -104,8 +104,9 @@ def test_every_block_is_run(
     sources = json.dumps([(block.line, block.text, block.continues) for block in python])
     printed: list[str] = []
     if python:
-        last = _output([sys.executable, "-c", program], environ, tmp_path, sources)
-        printed = json.loads(last.splitlines()[-1])
+        finished = run_program("-c", program, env=environ, stdin=sources, cwd=tmp_path, warns=True)
+        assert finished.returncode == 0, finished.stderr
+        printed = json.loads(finished.stdout.splitlines()[-1])
     outputs = iter(printed)
     output = ""
     for block in of_page:

@@ -17,12 +17,8 @@ from _pytest.mark.structures import ParameterSet
 
 from logplex_handler.testing import LogplexReceiver
 from tests.docs.blocks import EXAMPLES, Block, blocks, name, pages, pattern
-from tests.docs.broker import redis
 from tests.logs import wait_until
 from tests.servers import free_port
-
-# Seconds: real servers, on a machine that may have much else to do.
-pytestmark = pytest.mark.timeout(90)
 
 PORT = "8000"
 BIN = Path(sys.executable).parent
@@ -117,19 +113,24 @@ def _missing(expected: list[str], logplex: LogplexReceiver) -> list[str]:
     return [one for one in expected if not any(re.fullmatch(pattern(one), line) for line in lines)]
 
 
-@pytest.fixture
-def broker() -> Iterator[str]:
-    """The URL of a Redis."""
+@contextlib.contextmanager
+def _broker(page: Path) -> Iterator[dict[str, str]]:
+    """A Redis for a page whose programs need a broker; its variable."""
+    if "BROKER_URL" not in page.read_text(encoding="utf-8"):
+        yield {}
+        return
+    # It takes long to import.
+    from tests.docs.broker import redis
+
     with redis() as url:
-        yield url
+        yield {"BROKER_URL": url}
 
 
-def _environ(logplex: LogplexReceiver, port: str, broker: str) -> dict[str, str]:
+def _environ(logplex: LogplexReceiver, port: str) -> dict[str, str]:
     """That of a dyno, with this Python's programs."""
     environ = {key: value for key, value in os.environ.items() if "LOGPLEX_" not in key}
     return environ | {
         "LOGPLEX_URL": logplex.url,
-        "BROKER_URL": broker,
         "PORT": port,
         "DYNO": "web.1",
         # A worker that is still starting may miss both its signal and gunicorn's.
@@ -140,7 +141,7 @@ def _environ(logplex: LogplexReceiver, port: str, broker: str) -> dict[str, str]
 
 
 @pytest.mark.parametrize(("page", "server"), _servers())
-def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str) -> None:
+def test_what_a_page_shows_arrives(page: Path, server: Block | None) -> None:
     """The server answers the client; stopped at once, it delivers its records."""
     of_page = blocks(page)
     registry = EXAMPLES / page.stem.replace("-", "_")
@@ -150,7 +151,7 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
     assert clients
     port = str(free_port())
     with LogplexReceiver() as logplex, contextlib.ExitStack() as stack:
-        environ = _environ(logplex, port, broker)
+        environ = _environ(logplex, port) | stack.enter_context(_broker(page))
         if server is not None:
             stack.enter_context(_running(server, port, registry, environ))
         for client in clients:
@@ -163,7 +164,7 @@ def test_what_a_page_shows_arrives(page: Path, server: Block | None, broker: str
         assert not logplex.violations
 
 
-def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
+def test_a_dyno_is_started_by_the_procfile() -> None:
     """The `web` process serves at Heroku's port, and logs."""
     registry = EXAMPLES / "heroku"
     processes = dict(
@@ -172,7 +173,7 @@ def test_a_dyno_is_started_by_the_procfile(broker: str) -> None:
     assert set(processes) == {"web", "worker"}
     port = str(free_port())
     with LogplexReceiver() as logplex:
-        environ = _environ(logplex, port, broker)
+        environ = _environ(logplex, port)
         with _running(Block("sh", None, "server", processes["web"], 0), port, registry, environ):
             _run(f"curl --silent --fail http://127.0.0.1:{port}/orders/42", registry, environ)
         expected = "app[web.1]: level=info logger=shop page=/orders/42"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests.commands import run_program
 from tests.docs.blocks import EXAMPLES
 from tests.servers import Received, accept, serving
 
@@ -24,14 +23,8 @@ def sent_by(example: str, variable: str, path: str) -> Received:
     with serving(accept) as server:
         environ = {key: value for key, value in os.environ.items() if "LOGPLEX_" not in key}
         url = f"http://token:secret@127.0.0.1:{server.port}{path}"
-        finished = subprocess.run(
-            [sys.executable, EXAMPLES / "receivers" / example],
-            env=environ | {variable: url},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        program = EXAMPLES / "receivers" / example
+        finished = run_program(program, env=environ | {variable: url}, warns=True)
         assert (finished.returncode, finished.stderr) == (0, "")
         (request,) = server.received
         return request

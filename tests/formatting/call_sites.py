@@ -8,9 +8,10 @@ import logging
 import uuid
 import zoneinfo
 from fractions import Fraction
+from unittest import mock
 
 from logplex_handler import Destination, KeyValueFormatter
-from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
+from logplex_handler._formatting import call_sites
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.packet import PacketForm
@@ -30,10 +31,13 @@ def make(message, args=(), extra=None, *, name="shop", level=logging.INFO, creat
 
 
 def codec_that_knows(*records, formatter=FORMATTER, packet=PACKET):
-    """A codec that has compiled the call site of each record."""
+    """A codec that has compiled the call site of each record, at its first one.
+
+    The records before the one for which it is compiled are only counted.
+    """
     codec = Codec(packet, FORMATTER)
-    for record in records:
-        for _ in range(_RECORDS_BEFORE_COMPILING):
+    with mock.patch.object(call_sites, "_RECORDS_BEFORE_COMPILING", 1):
+        for record in records:
             codec.entry(record, formatter)
     return codec
 

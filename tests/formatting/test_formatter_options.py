@@ -99,9 +99,11 @@ def test_static_pairs_cannot_add_others(text):
     assert strict.metrics(found) == []
 
 
-@pytest.mark.parametrize("key", ["", "a b", "a=b", 'a"', "a\n", "count#x", None, 7])
+@pytest.mark.parametrize(
+    "key", ["", "a b", "a=b", 'a"', "a\n", "count#x", None, 7, "level", "part"]
+)
 def test_a_message_key_that_is_none_is_an_error(key):
-    """It must be a valid key without changes."""
+    """It must be a valid key without changes, and none of other pairs: a text is no level."""
     with pytest.raises(ConfigurationError, match=r"^message_key: "):
         KeyValueFormatter(message_key=key)
 

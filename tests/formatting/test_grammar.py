@@ -71,6 +71,23 @@ def test_every_control_character_is_escaped(character):
     assert strict.pairs(f"k={written}") == [("k", f"a{character}b")]
 
 
+@pytest.mark.parametrize("length", [1, 129, 2001])
+def test_a_text_of_any_length_is_written_in_the_same_way(length):
+    """Long texts are searched in other ways than short ones, and rendered in bytes."""
+    before = "a" * length
+    for character in ("", *CONTROLS, '"', "\\", "'", "=", " ", "é", "\xa0", "日", "\\\n"):
+        text = before + character
+        assert grammar.escape(text) == before + grammar.escape(character)
+        is_bare = grammar.quote(character + "a")[0] != '"' or character == "'"
+        assert grammar.quote(text) == (text if is_bare else f'"{grammar.escape(text)}"')
+        for one in (text, character + before):
+            assert grammar.escape_in_bytes(one) == grammar.escape(one).encode()
+            assert grammar.quote_in_bytes(one) == grammar.quote(one).encode()
+    assert grammar.escape(before + "\ud800") == before + "\ud800"
+    with pytest.raises(UnicodeEncodeError):
+        grammar.escape_in_bytes(before + "\ud800")
+
+
 @pytest.mark.parametrize(
     ("inside", "text"),
     [

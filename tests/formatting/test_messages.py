@@ -6,6 +6,7 @@ import json
 import logging
 import logging.config
 import logging.handlers
+from collections import UserDict
 from decimal import Decimal
 
 import pytest
@@ -212,6 +213,20 @@ def test_an_object_as_message_is_free_text(message):
     assert pairs(message) == [("msg", str(message))]
 
 
+def test_an_object_that_fails_to_say_its_class_is_free_text():
+    """As a proxy of werkzeug does outside of a request."""
+
+    class Proxy:
+        @property  # type: ignore[misc]
+        def __class__(self):
+            raise RuntimeError("outside of a request")
+
+        def __str__(self):
+            return "a=1"
+
+    assert pairs(Proxy()) == [("msg", "a=1")]
+
+
 class Braces(logging.LogRecord):
     """A record class that formats in a way of its own."""
 
@@ -264,12 +279,19 @@ def test_a_message_of_very_many_pairs_is_one_value():
     assert with_metric[1] == "measure#a=1"
 
 
+class Money(Decimal):
+    def __str__(self):
+        return f"{super().__str__()} EUR"
+
+
 @pytest.mark.parametrize(
     ("template", "argument"),
     [
         ("total %d", Decimal("1e999999")),
         ("total=%d", Decimal("-1e4300")),
         ("%(total)i", {"total": Decimal("1e999999")}),
+        ("%(total)i", UserDict(total=Decimal("1e999999"))),
+        ("total %d", Money("1e999999")),
     ],
 )
 def test_a_decimal_is_not_converted_to_a_million_digits(template, argument):
@@ -289,6 +311,8 @@ def test_a_decimal_of_many_digits_is_written_as_any_other():
     ]
     assert pairs("%d|%5.1f", Decimal("12.7"), Decimal("1.25")) == [("msg", "12|  1.2")]
     assert pairs("%s", Decimal("sNaN")) == [("msg", "sNaN")]
+    assert pairs("%s %d", Money("1e999999"), Money("12")) == [("msg", "1E+999999 EUR 12")]
+    assert pairs("%g", Decimal("1e4300")) == [("msg", "inf")]
 
 
 def test_a_call_site_that_converts_decimals_is_not_compiled():

@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import gc
+import tracemalloc
 import uuid
 import zoneinfo
 
@@ -13,6 +15,7 @@ from logplex_handler import KeyValueFormatter, count, measure, sample
 from logplex_handler._formatting import call_sites
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
+from logplex_handler._wire.entry import weight
 from tests.formatting.call_sites import (
     DESTINATION,
     FORMATTER,
@@ -204,11 +207,14 @@ def test_metrics_of_a_line_that_is_too_long_move_to_lines_of_their_own(places):
     ids=repr,
 )
 def test_values_that_cannot_change_wait_as_they_are(value):
-    """The worker makes their text. Of a UUID its number waits, which is not tracked."""
+    """The worker makes their text. What the garbage collector might track does not wait."""
     record = make("at %s", (value,), {"value": value})
     codec = codec_that_knows(record)
     entry, _ = codec.entry(record, FORMATTER)
-    assert entry[-1] is getattr(value, "int", value)
+    kept = str(value) if type(value) is decimal.Decimal else getattr(value, "int", value)
+    assert type(entry[-1]) is type(kept)
+    assert entry[-1] == kept
+    assert not gc.is_tracked(entry[-1])
     assert frames(codec, entry) == formatted(record)
 
 
@@ -232,7 +238,11 @@ def test_values_that_are_too_large_or_may_change_are_texts_at_once(value):
     assert len(codec._compiled.by_number) == 1
 
 
-@pytest.mark.parametrize("text", ["x y " * 500, "é" * 3000, 'a"b\n' * 3000], ids=lambda t: t[:1])
+@pytest.mark.parametrize(
+    "text",
+    ["x y " * 500, "é" * 3000, 'a"b\n' * 3000, "x y " * 9000, "\ud800x " * 6000, "\x7f" * 4000],
+    ids=lambda t: ascii(t[:1]),
+)
 def test_a_long_text_has_one_call_site_that_takes_it(text):
     """It waits as it is, and is weighed."""
     record = make("got %s", (text,))
@@ -242,8 +252,39 @@ def test_a_long_text_has_one_call_site_that_takes_it(text):
     assert len(codec._compiled.by_number) == 1
     assert is_compiled(entry)
     assert not is_light
-    assert codec.weigh(entry)[0] > len(text)
-    assert sent(codec, [entry]) == formatted(record)
+    assert codec.weigh(entry)[0] >= weight(entry)
+    assert sent(codec, [entry]) == codec._rendered_slowly(PACKET, entry) == formatted(record)
+
+
+def test_a_long_record_like_the_latest_one_needs_no_search():
+    """A short one of the same template has another call site."""
+    short, long = make("got %s", ("x",)), make("got %s", ("x y " * 1000,))
+    codec = codec_that_knows(short, long)
+    call_sites = codec.call_sites
+    for record, is_long in [(short, False), (long, True), (short, False)]:
+        codec.entry(record, FORMATTER)
+        light = call_sites.light_entry(record, FORMATTER)
+        heavy = call_sites.heavy_entry(record, FORMATTER)
+        assert (light is None) is is_long
+        assert sent(codec, [heavy or light]) == formatted(record)
+    assert call_sites.heavy_entry(long, None) is None
+    call_sites.retire()
+    assert call_sites.heavy_entry(long, FORMATTER) is None
+
+
+def test_a_message_without_arguments_is_written_once_while_it_stays_the_same():
+    records = [make(message) for message in ("", "a b", "a b", "x=1", "a b", "", "é")]
+    codec = codec_that_knows(records[0])
+    entries = [codec.entry(record, FORMATTER)[0] for record in records]
+    assert all(map(is_compiled, entries))
+    assert sent(codec, entries) == [frame for record in records for frame in formatted(record)]
+
+
+def test_call_sites_of_one_shape_share_their_code():
+    codec = codec_that_knows(make("%s is %s", (1, "a b")), make("%s has %s", (2, "c" * 90)))
+    one, other = codec._compiled.by_number.values()
+    assert one.extract.__code__ is other.extract.__code__
+    assert one.render.__code__ is other.render.__code__
 
 
 def test_texts_of_a_light_entry_share_its_room():
@@ -341,3 +382,26 @@ def test_what_becomes_text_at_once_may_be_as_long_as_other_texts():
     assert is_compiled(entry)
     assert is_light
     assert frames(codec, entry) == formatted(record)
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        (["a", 1], ["x" * 50_000] * 400),
+        ((), ("x" * 50_000, b"") * 400),
+        ({"a": 1}, dict.fromkeys(range(400), "x" * 50_000)),
+        ([b""], [b"x" * 50_000] * 400),
+        (b"", b"x" * 20_000_000),
+        (KeyError("a"), KeyError(*["x" * 50_000] * 400)),
+    ],
+)
+def test_what_says_that_it_is_too_long_is_not_made_a_text(short, long):
+    """A container of one text, again and again, takes little memory; its text may take all."""
+    for template in ["a=%s b=%d", "a %s %d", "a %r %d"]:
+        codec = codec_that_knows(make(template, (short, 1)))
+        assert is_compiled(codec.entry(make(template, (short, 1)), FORMATTER)[0])
+        tracemalloc.start()
+        assert codec.call_sites.entry(make(template, (long, 1))) is None
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10_000_000

@@ -72,6 +72,38 @@ def test_a_method_that_is_replaced_gets_the_records_of_what_is_not_compiled(
     )
 
 
+class Redacting(logging.LogRecord):
+    def getMessage(self):
+        return "***"
+
+
+@pytest.mark.parametrize(
+    "message", ["password is %s", {"password": "s3cret"}, ["s3cret"]], ids=type
+)
+@pytest.mark.parametrize("is_of_class", [True, False])
+def test_a_get_message_of_a_record_or_its_class_hides_the_message(message, is_of_class):
+    """A filter may set it as an attribute. It is no extra."""
+    formatter = KeyValueFormatter()
+    codec = codec_that_knows(SECRET, formatter=formatter)
+    kind = Redacting if is_of_class else logging.LogRecord
+    for _ in range(_RECORDS_BEFORE_COMPILING + 10):
+        args = ("s3cret",) if isinstance(message, str) else ()
+        record = kind("shop", logging.INFO, "", 0, message, args, None)
+        if not is_of_class:
+            record.getMessage = lambda: "***"
+        assert codec.call_sites.light_entry(record, formatter) is None
+        assert codec.entry(record, formatter)[0][-1] == "level=info logger=shop msg=***"
+
+
+@pytest.mark.parametrize("message", ["order %s", ["order 7"]])
+def test_an_extra_of_this_name_is_an_extra(message):
+    """A user may have chosen it. It changes no message."""
+    record = make(message, ("7",) if isinstance(message, str) else (), {"getMessage": "x"})
+    text = "order 7" if record.args else "['order 7']"
+    pairs = strict.pairs(KeyValueFormatter().format(record))[2:]
+    assert pairs == [("msg", text), ("getMessage", "x")]
+
+
 def test_a_get_message_that_changes_nothing_leaves_the_pairs_of_a_message(monkeypatch):
     """Agents replace it to add something only if they are asked to."""
     before = logging.LogRecord.getMessage
@@ -80,6 +112,7 @@ def test_a_get_message_that_changes_nothing_leaves_the_pairs_of_a_message(monkey
     assert strict.pairs(text)[2:] == [("user", "bob admin=true"), ("order", "7")]
     text = KeyValueFormatter().format(make("order=%d", ("seven",)))
     assert [key for key, _ in strict.pairs(text)[2:]] == ["msg", "log_error"]
+    assert strict.pairs(KeyValueFormatter().format(make({"order": 7})))[2:] == [("order", "7")]
 
 
 @pytest.mark.parametrize(

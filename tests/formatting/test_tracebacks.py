@@ -25,6 +25,12 @@ class Unshowable(Exception):
         raise RuntimeError("no")
 
 
+class Noteless(Exception):
+    @property
+    def __notes__(self):
+        raise RuntimeError("no")
+
+
 def recursive(depth):
     if depth:
         recursive(depth - 1)
@@ -105,6 +111,11 @@ if hasattr(builtins, "ExceptionGroup"):
     MAKERS["group"] = lambda: raised(eval("ExceptionGroup")("g", [ValueError("x")]))
 
 
+if sys.version_info >= (3, 13):
+    # Before, the `traceback` module lets the error pass, or that of the package `exceptiongroup`.
+    MAKERS["notes that fail"] = lambda: raised(Noteless("x"))
+
+
 def info(make):
     try:
         make()
@@ -136,6 +147,20 @@ def test_texts_of_frames_are_not_kept_without_bound():
         code = compile(f"raise ValueError({number})", __file__, "exec")
         written(FORMATTER, info(lambda code=code: exec(code)))
         assert 0 < len(tracebacks._kept) <= 1024
+
+
+def test_long_texts_of_frames_are_not_kept():
+    """Generated code may have names and lines of any length."""
+    name, source = f"<{'n' * 5_000}>", "int('x')\n"
+    linecache.cache[name] = (len(source), None, [source], name)
+    try:
+        exec(compile(source, name, "exec"))
+    except ValueError as error:
+        text = written(FORMATTER, (type(error), error, error.__traceback__))
+    finally:
+        del linecache.cache[name]
+    assert f'File "{name}", line 1' in text
+    assert all(name not in kept for kept in tracebacks._kept.values())
 
 
 def test_equal_code_of_two_files_is_told_apart(tmp_path):

@@ -282,6 +282,14 @@ def test_a_value_whose_text_has_no_end_is_not_written(value):
     assert text_of(value) == f"<unprintable {type(value).__name__} object>"
 
 
+def test_a_key_whose_text_has_no_end_is_not_written():
+    """The hash of a frozenset is kept, so it may be a key."""
+    key, other = frozenset([0]), frozenset([1])
+    for _ in range(60):
+        key, other = frozenset([key, other]), key
+    assert text_of({key: 1, (1, 2): 3}) == '{"<unprintable frozenset object>":1,"(1, 2)":3}'
+
+
 def test_a_container_that_is_in_another_twice_is_written_twice():
     """It does not hold itself."""
     inner = [1]

@@ -199,6 +199,21 @@ KEEPS = "possibly: the MemoryHandler of the root logger keeps up to 9 records be
             ["possibly: the LogplexHandler of the root logger has no URL for records that name no"],
         ),
         (
+            # Both listen to the queue that they fill.
+            "behind_listener(); logging.getLogger().handlers[0].listener.handlers = (\n"
+            "    logging.getLogger().handlers[0],)\nlogging.getLogger().setLevel('INFO')",
+            ["the QueueHandler of the root logger gets its own records again. "],
+        ),
+        (
+            # A proxy has attributes of something else.
+            """
+            class Proxy:
+                def __getattr__(self, name): raise RuntimeError(name)
+            attached().filters.append(Proxy())
+            """,
+            ["possibly: the LogplexHandler of the root logger has filters (Proxy). "],
+        ),
+        (
             "attached().close(); logging.getLogger('shop').info('late')",
             [
                 "the LogplexHandler of the root logger is closed. ",

@@ -120,6 +120,19 @@ def test_failures_show(capsys):
 
 
 @pytest.mark.usefixtures("short_waits")
+def test_where_only_a_health_line_waits_no_records_are_said_to_be_kept(capsys):
+    said = []
+    with logging_to_server(
+        accept, health_interval=0.02, flush_interval=0.01, shutdown_timeout=0.1
+    ) as (server, logger, handler):
+        logger.info("line")
+        assert handler.flush(100)
+        server.steps[:] = [answer(503)]
+        assert wait_until(lambda: said.append(capsys.readouterr().err) or "503" in "".join(said))
+    assert "not delivering: status 503; tried again\n" in "".join(said)
+
+
+@pytest.mark.usefixtures("short_waits")
 def test_a_health_line_that_is_refused_costs_nothing():
     """All records are delivered, and no drop is reported."""
     with serving(accept) as server:

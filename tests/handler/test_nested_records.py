@@ -277,3 +277,31 @@ def test_a_program_that_runs_out_of_stack_loses_nothing_else(formatter):
         assert stats.delivered + stats.dropped.get("format_error", 0) == stats.accepted
         # A drop notice may follow it.
         assert any("bye" in line.text for line in receiver.lines[-3:])
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_greenlet_that_stops_in_a_text_costs_no_other_record(is_compiled):
+    """As one of SQLAlchemy's asyncio extension does to read an attribute from the database."""
+    greenlet = pytest.importorskip("greenlet")
+    main = greenlet.getcurrent()
+
+    class Switching:
+        def __str__(self):
+            main.switch()
+            return "a value"
+
+    with LogplexReceiver() as logplex, logging_to(logplex.url) as (logger, handler):
+        template = "text %s" if is_compiled else "text %(a)s"
+        for _ in range(60 * is_compiled):
+            logger.info(template, [1])
+        for _ in range(3):
+            greenlets = [greenlet.greenlet(logger.info) for _ in range(4)]
+            for one in greenlets:
+                value = Switching()
+                one.switch(template, value if is_compiled else {"a": value})
+            logger.info("number %s", [1])
+            for one in greenlets:
+                one.switch()
+        assert handler.flush()
+        assert not handler.stats().dropped
+    assert len(logplex.lines) == 60 * is_compiled + 15

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._formatting import exception_texts, fitting, grammar, record_parts
+from logplex_handler._formatting import call_sites, exception_texts, fitting, grammar, record_parts
 from logplex_handler._wire.entry import weight
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
@@ -76,6 +76,9 @@ def group(members, message="several"):
         ("hello", (), {"exc_info": ValueError(LONG[: LIMIT // 6 + 1])}),
         (ValueError(LONG), (), {}),
         ("a=%(b)s", ({"b": LONG},), {}),
+        ("%(a)s" * 20, ({"a": LONG[: LIMIT // 10]},), {}),
+        ("\\" + "%(a)s" * 20 + "%(b).3s", ({"a": LONG[: LIMIT // 10], "b": "b"},), {}),
+        ("%(a)s" * 20, ({"a": [LONG[: LIMIT // 10]]},), {}),
         ("hello", (), {"extra": {"a": type("Text", (str,), {})(LONG)}}),
         ("hello", (), {"extra": {"a": [LONG], "b": 1}}),
         ("hello", (), {"extra": {"a": {"b": LONG}}}),
@@ -91,6 +94,8 @@ def group(members, message="several"):
         ("hello %s", ({"a": LONG},), {}),
         ("hello %s", (ValueError(LONG),), {}),
         ([LONG], (), {}),
+        ([LONG.encode()], (), {}),
+        ("hello", (), {"extra": {"a": (ValueError(LONG), type("Text", (str,), {})(LONG))}}),
         ("hello", (), {"exc_info": ValueError(LONG, 1)}),
         ("hello", (), {"exc_info": KeyError(LONG)}),
         ("hello", (), {"exc_info": OSError(36, "File name too long", LONG)}),
@@ -108,6 +113,8 @@ def test_what_cannot_fit_is_not_escaped(message, args, options, on_full, monkeyp
     escaped = []
     escape = grammar.escape
     monkeypatch.setattr(grammar, "escape", lambda text: escaped.append(len(text)) or escape(text))
+    # Both the records that are counted and those that meet what was compiled.
+    monkeypatch.setattr(call_sites, "_RECORDS_BEFORE_COMPILING", 5)
     with (
         LogplexReceiver() as receiver,
         logging_to(
@@ -115,13 +122,13 @@ def test_what_cannot_fit_is_not_escaped(message, args, options, on_full, monkeyp
         ) as (logger, handler),
     ):
         logger.info("before")
-        for _ in range(60):
+        for _ in range(10):
             logger.info(message, *args, **options)
         logger.info("behind")
         assert handler.flush(100)
         stats = handler.stats()
         assert balanced(stats)
-        assert dict(stats.dropped) == {"buffer_full": 60}
+        assert dict(stats.dropped) == {"buffer_full": 10}
         texts = [line.pairs[-1][1] for line in receiver.lines if "dropped" not in line.text]
         assert texts == ["before", "behind"]
     assert max(escaped) < 1000
@@ -203,6 +210,7 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         (ValueError(long), ()),
         ("%(a)s b=%(a)s", ({"a": long, "b": long},)),
         ("%(a).3s", ({"a": long},)),
+        ("%(a).s%(a).3s%(a)s", ({"a": long},)),
         ("%s %.3s", ([long, long], {long: (long, long)})),
         ("%s", (long.encode("utf-8", "surrogatepass"),)),
         ("%r", (Short(long),)),
@@ -215,6 +223,7 @@ def test_what_fits_is_never_taken_for_what_does_not(text):
         ("%-999s|%5.300f|%*d|%.*e", (1, 2, -300, 3, 400, 4)),
         ("%.999s", ("a",)),
         ([long], ()),
+        ("a=%s b %r", ([long.encode("utf-8", "replace"), Masked(long)], [KeyError(long)])),
         ({(long,): 1, "key": {long: [long]}}, ()),
         ("", ()),
     ]
@@ -296,6 +305,45 @@ def test_a_traceback_of_exceptions_without_end_is_not_written():
         assert pairs["error"] == type(error).__name__
     wide = group([ValueError(str(number)) for number in range(5_000)])
     assert "and 4985 more exceptions" in KeyValueFormatter().format(record_of(wide))
+
+
+class ByItself(KeyValueFormatter):
+    def formatException(self, exc_info):
+        return super().formatException(exc_info)
+
+
+def with_notes(notes):
+    error = ValueError("a")
+    error.__notes__ = notes
+    return error
+
+
+def syntax_error(text, last):
+    return SyntaxError("bad", ("a.py", 1, 1, text, 1, last))
+
+
+@pytest.mark.parametrize("formatter", [KeyValueFormatter(), ByItself()], ids=["ours", "own"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        syntax_error("", 10**18),
+        pytest.param(with_notes(range(10**18)), marks=HAS_NOTES),
+        pytest.param(with_notes(range(10**30)), marks=HAS_NOTES),
+        pytest.param(with_notes(memoryview(bytes(200_000))), marks=HAS_NOTES),
+        pytest.param(chained([ValueError("b"), with_notes([0] * 200_000)]), marks=HAS_NOTES),
+    ],
+    ids=["carets", "range", "longer than any length", "bytes", "list"],
+)
+def test_an_exception_with_parts_without_end_is_not_written(error, formatter):
+    """A note is whatever was set, and the carets of a SyntaxError are only a number."""
+    pairs = dict(strict.pairs(formatter.format(record_of(error))))
+    assert pairs["traceback"] == f"<unprintable {type(error).__name__} object>"
+
+
+def test_a_limit_of_frames_makes_no_traceback_endless(monkeypatch):
+    monkeypatch.setattr(sys, "tracebacklimit", 1, raising=False)
+    pairs = dict(strict.pairs(KeyValueFormatter().format(record_of(syntax_error("", 10**18)))))
+    assert pairs["traceback"] == "<unprintable SyntaxError object>"
 
 
 def test_a_text_of_another_formatter_that_cannot_fit_costs_no_other_record():

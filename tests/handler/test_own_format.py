@@ -84,6 +84,40 @@ def test_of_an_instance(is_compiled):
         handler.close()
 
 
+@pytest.mark.parametrize("error", [AttributeError, SystemExit])
+def test_of_a_formatter_that_fails_for_what_the_application_has_not_logged(
+    error, capsys, monkeypatch
+):
+    """The handler's own lines lack what a filter adds. They must not hold up the others."""
+
+    def format_with_request(record):
+        if not hasattr(record, "request_id"):
+            raise error
+        return f"request={record.request_id}"
+
+    class OfRequest(logging.LogRecord):
+        def __init__(self, name, *args):
+            if name == "logplex_handler":
+                raise error
+            super().__init__(name, *args)
+
+    monkeypatch.setattr(logging, "LogRecord", OfRequest)
+    with LogplexReceiver() as receiver, own_logger() as logger:
+        handler = LogplexHandler(receiver.url, health_interval=86_400)
+        handler.formatter = KeyValueFormatter(source="here")
+        handler.formatter.format = format_with_request
+        logger.addHandler(handler)
+        handler.handle(logging.makeLogRecord({"request_id": 1, "levelno": None}))
+        logger.info("hello", extra={"request_id": 2})
+        assert handler.flush(100)
+        handler.close()
+        texts = "\n".join([line.text for line in receiver.lines])
+    assert "request=2" in texts
+    assert "source=here level=warning logger=logplex_handler " in texts
+    assert "source=here sample#logplex_handler.accepted=" in texts
+    assert "internal error" not in capsys.readouterr().err
+
+
 def test_of_an_instance_that_sets_it_before_anything_else():
     """Its class need not know how the handler begins."""
 

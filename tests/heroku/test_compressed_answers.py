@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
+import os
 import zlib
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +11,7 @@ from functools import cache
 import pytest
 
 from logplex_handler import LookupFailed
+from tests.commands import run_program
 from tests.heroku.shared import Partner, app_info, platform, refused
 from tests.servers import serving
 
@@ -70,10 +70,7 @@ def test_an_answer_that_grows_when_decoded_takes_no_memory(coding):
     if coding == b"gzip, gzip":
         body = gzip.compress(bomb())
     with answering(body, coding) as host:
-        found = subprocess.run(
-            [sys.executable, "-c", LOOK_UP, f"http://{host}"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        found = run_program("-c", LOOK_UP, f"http://{host}", env=os.environ)
     assert found.returncode == 0, found.stderr
     assert all(int(kibibytes) < 32 * 1024 for kibibytes in found.stdout.split())
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from logplex_handler.heroku import _look_up
+from tests.forks import Fork
 from tests.heroku.shared import Partner, app_info, platform
 from tests.heroku.stand_in import NEW, OLD, SECRET, UUID, Addon, standing_in
 
@@ -55,13 +56,10 @@ def test_heroku_is_asked_once_for_one_rotation(example, tmp_path):
     record.store_tokens(UUID, example.Tokens("access-0", "refresh-0"))
     with standing_in() as heroku:
         heroku.addons[UUID] = Addon({"app-1": NEW})
-        command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
-        command += [str(tmp_path / "customers.sqlite"), heroku.url]
+        command = ["-c", textwrap.dedent(PROGRAM), str(tmp_path / "customers.sqlite"), heroku.url]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         processes = [
-            subprocess.Popen(
-                [*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            for number in range(PROCESSES)
+            Fork([*command, str(number)], env=os.environ, **pipes) for number in range(PROCESSES)
         ]
         for process in processes:
             assert process.stdout.readline() == "ready\n"

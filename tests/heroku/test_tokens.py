@@ -84,6 +84,9 @@ def test_without_an_access_token_on_record_it_is_refreshed_first():
         ({"status": 400, "json": {"id": "invalid_grant"}}, "oauth/token: status 400"),
         ({"json": {"access_token": ["secret"]}}, "the answer holds no access_token"),
         ({"json": ["secret"]}, "the answer holds no access_token"),
+        ({"json": {"access_token": "secret\r\n X: y"}}, "the answer holds no access_token"),
+        ({"json": {"access_token": "secret \u20ac"}}, "the answer holds no access_token"),
+        ({"json": {"access_token": "s" * 4097}}, "the answer holds no access_token"),
         ({"body": requests.ReadTimeout("secret")}, "id.heroku.com: ReadTimeout"),
     ],
 )
@@ -94,6 +97,21 @@ def test_a_refresh_that_fails_is_a_failed_look_up(answer, problem):
     partner = Partner()
     assert problem in str(refused(platform(partner).refresh, "one", OLD))
     assert not partner.renewed
+
+
+@responses.activate
+@pytest.mark.parametrize("expires_in", ["NaN", "1e999", "-1", "true", '"1"', "[1]"])
+def test_what_makes_no_sense_beside_a_token_is_left_out(expires_in):
+    """The refresh token that is on record stays."""
+    responses.get(ATTACHMENTS, status=401)
+    body = f'{{"access_token": "a", "refresh_token": "\\n", "expires_in": {expires_in}}}'
+    responses.post(TOKEN, body=body)
+    responses.get(ATTACHMENTS, json=[attachment()])
+    partner = Partner()
+    assert platform(partner).refresh("one", OLD)
+    [(_, tokens)] = partner.renewed
+    assert (tokens.access_token, tokens.refresh_token) == ("a", "refresh-0")
+    assert tokens.expires_in is None
 
 
 def test_another_process_may_have_refreshed_it():

@@ -15,6 +15,7 @@ from logplex_handler import (
     count,
     sample,
 )
+from logplex_handler.metrics import reporter
 from tests.logs import wait_until
 from tests.metrics.shared import FAILED, Lines, recording, values
 
@@ -88,6 +89,22 @@ def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
         metrics._reporter._logger.setLevel(logging.INFO)
         metrics.report()
         assert lines.sums() == {"x": 1}
+
+
+def test_a_logger_that_is_not_enabled_keeps_no_more_names_than_a_program_has(monkeypatch):
+    """A program may put ids into names, or have a meter for each of them."""
+    monkeypatch.setattr(reporter, "_MAX_NAMES_WAITING", 3)
+    with recording() as (metrics, lines):
+        metrics._reporter._logger.setLevel(logging.WARNING)
+        metrics.sample("kept", 1)
+        for number in range(2):
+            metrics.count(f"a.{number}")
+            metrics.stream(number).count("b")
+        metrics.report()
+        metrics.count("c")
+        metrics._reporter._logger.setLevel(logging.INFO)
+        metrics.report()
+        assert lines.lines == ["count#c=1 sample#kept=1"]
 
 
 def test_what_a_filter_raises_does_not_end_the_reports(capsys):

@@ -14,6 +14,7 @@ import pytest
 
 from logplex_handler import count, measure, sample
 from tests import strict
+from tests.metrics.shared import recording
 
 # measure and sample, which take the same.
 WITH_UNIT = pytest.mark.parametrize("metric", [measure, sample])
@@ -114,6 +115,40 @@ def test_a_name_that_a_consumer_would_cut_is_an_error(metric, name):
 def test_a_name_may_have_200_bytes(name):
     """The limit itself is allowed."""
     assert count(name) == {f"count#{name}": "1"}
+
+
+class Named(str, enum.Enum):
+    ORDERS = "orders"
+    MS = "ms"
+
+
+class Masked(str):
+    """A text that says another one where it is formatted."""
+
+    __slots__ = ()
+
+    def __format__(self, spec):
+        return "x=1 count#y"
+
+    __str__ = __repr__ = __add__ = __radd__ = lambda text, *_: text.__format__("")
+
+
+@pytest.mark.parametrize("name", [Named.ORDERS, Masked("orders")])
+@pytest.mark.parametrize("unit", [Named.MS, Masked("ms")])
+def test_a_name_is_the_text_that_it_is(name, unit):
+    """`format` says something else, for a member of an Enum from Python 3.11 on."""
+    assert sample(name, 1, unit) == {"sample#orders": "1ms"}
+    with recording() as (metrics, lines):
+        metrics.count(name)
+        metrics.sample(name, 2, unit)
+        metrics.report()
+        assert lines.lines == ["count#orders=1 sample#orders=2ms"]
+        metrics.sample(name, None, unit)
+        metrics.report()
+        assert len(lines.lines) == 1
+        metrics.measure(name, 3, unit, aggregate=True)
+        metrics.report()
+        assert "sample#orders.max=3ms" in lines.lines[1].split()
 
 
 @pytest.mark.parametrize("name", [None, 1, b"x", ["x"]])

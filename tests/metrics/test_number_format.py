@@ -111,6 +111,14 @@ def test_a_decimal_with_a_huge_exponent_costs_nothing():
     assert time.process_time() - begin < 1
 
 
+def test_a_decimal_of_many_digits_takes_time_in_proportion():
+    """A fraction of a million digits takes minutes."""
+    digits = Decimal("12." + "3" * 2_000_000)
+    begin = time.process_time()
+    assert number_format.written(digits) == "12.333333"
+    assert time.process_time() - begin < 5
+
+
 def test_the_decimal_context_of_the_application_does_not_matter():
     """Neither its precision nor its traps."""
     with localcontext() as context:

@@ -171,6 +171,26 @@ def test_otel_histograms_with_buckets_of_their_own_work_too(exported):
     assert 30 <= read["latency.p99"][0] <= 99
 
 
+@pytest.mark.parametrize(
+    "aggregation",
+    [
+        ExplicitBucketHistogramAggregation([10, 20, 30], record_min_max=False),
+        ExponentialBucketHistogramAggregation(record_min_max=False),
+    ],
+)
+def test_an_otel_histogram_without_a_minimum_and_a_maximum_has_percentiles(exported, aggregation):
+    """The SDK then gives infinite ones."""
+    one = exported(views=[View(instrument_name="latency", aggregation=aggregation)])
+    histogram = one.meter.create_histogram("latency", unit="ms")
+    for value in (5, 15, 15, 15, 25):
+        histogram.record(value)
+    lines = one.report()
+    assert lines.sums() == {}
+    read = values(lines)
+    assert sorted(read) == [f"latency.{part}" for part in ("count", "mean", "p50", "p95", "p99")]
+    assert 10 <= read["latency.p50"][0] <= 20
+
+
 def test_what_otel_has_and_l2met_could_not_read_is_left_out_and_told(exported):
     """All other metrics are reported."""
     one = exported()
@@ -272,3 +292,17 @@ def test_an_export_that_nobody_logs_is_a_failure_and_said(capsys):
     exporter = LogplexMetricExporter(logger)
     assert exporter.export(None) is MetricExportResult.FAILURE
     assert "metrics are not logged: test.bridges.bare has no handler" in capsys.readouterr().err
+
+
+def test_an_export_that_a_filter_ends_is_a_failure(exported):
+    """The application's filters may fail."""
+    one = exported()
+    exporter, results = one.reader._exporter, []
+    export = exporter.export
+    exporter.export = lambda data, **kwargs: results.append(export(data, **kwargs))
+    one.meter.create_counter("orders").add(1)
+    for fails in (True, False):
+        one.logger.filters = [lambda record, fails=fails: 1 / 0 if fails else True]
+        one.meter.create_counter("orders").add(1)
+        one.reader.force_flush()
+    assert results == [MetricExportResult.FAILURE, MetricExportResult.SUCCESS]

@@ -108,6 +108,29 @@ def test_garbage_collections_are_counted_with_the_longest_pause(process):
         gc.enable()
 
 
+def test_the_rest_of_a_garbage_collection_is_no_pause():
+    """It was running when the watch began, as where a finalizer or another thread begins it."""
+    with recording() as (metrics, lines):
+        made = []
+
+        class Circle:
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                made.append(ProcessMetrics(metrics))
+
+        gc.disable()
+        try:
+            Circle()
+            gc.collect()
+            metrics.report()
+            assert values(lines)["process.gc.longest"][0] == 0
+        finally:
+            gc.enable()
+            made[0].close()
+
+
 def test_closing_leaves_no_callback_behind():
     """Garbage collections are no longer watched."""
     before = list(gc.callbacks)

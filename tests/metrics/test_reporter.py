@@ -6,6 +6,7 @@ import logging
 import logging.handlers
 import queue
 import signal
+import string
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -123,6 +124,14 @@ def test_the_source_replaces_the_formatters():
         assert lines.lines[2].startswith("source=elsewhere app=shop level=info")
 
 
+def test_a_source_that_is_not_utf_8_costs_no_metric():
+    """As the environment may hold any bytes."""
+    with recording(source="a\udcff") as (metrics, lines):
+        metrics.count("orders")
+        metrics.report()
+        assert lines.lines == ["source=a\udcff count#orders=1"]
+
+
 def test_without_a_source_it_is_the_formatters():
     """As on any other line."""
     with recording() as (metrics, lines):
@@ -189,9 +198,7 @@ NAMES = st.text(
     min_size=1,
     max_size=40,
 ).filter(lambda name: len(name.encode()) <= 190)
-UNITS = st.text(
-    st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), max_size=20
-)
+UNITS = st.text(string.ascii_letters, max_size=20)
 NUMBERS = (
     st.integers(0, 10**300)
     | st.floats(0, 1.7e308)
@@ -200,7 +207,9 @@ NUMBERS = (
     | st.integers(0, 2**63 - 1).map(numpy.int64)
     | st.floats(0, 1e6, width=32).map(numpy.float32)
 )
-SOURCES = st.none() | st.from_regex(r"[a-zA-Z0-9._/-]{1,60}", fullmatch=True)
+SOURCES = st.none() | st.text(
+    string.ascii_letters + string.digits + "._/-", min_size=1, max_size=60
+)
 ONE = st.tuples(st.sampled_from(["measure", "sample", "count"]), NAMES, NUMBERS, UNITS)
 
 

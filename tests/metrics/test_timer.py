@@ -184,6 +184,28 @@ def test_threads_share_a_timer(clock):
         assert taken(lines, "job") == [1, 31, 90]
 
 
+def test_greenlets_share_a_timer(clock):
+    """Also where no library has replaced `threading`."""
+    greenlet = pytest.importorskip("greenlet")
+    main = greenlet.getcurrent()
+
+    def work():
+        with timer:
+            main.switch()
+
+    with recording() as (metrics, lines):
+        timer = metrics.timer("job")
+        first, second = greenlet.greenlet(work), greenlet.greenlet(work)
+        first.switch()
+        clock[0] = 10
+        second.switch()
+        clock[0] = 30
+        first.switch()
+        clock[0] = 100
+        second.switch()
+        assert taken(lines, "job") == [30, 90]
+
+
 def test_tasks_share_a_timer(clock):
     async def first(begun, end):
         with timer:

@@ -5,7 +5,7 @@ import pytest
 from logplex_handler._process import exits
 from logplex_handler.testing import LogplexReceiver
 from tests.pace import stopwatch
-from tests.process.shared import run
+from tests.process.shared import run, run_forked
 from tests.servers import hang, serving
 
 
@@ -57,7 +57,7 @@ def test_a_record_of_a_thread_that_outlives_the_main_one_is_delivered():
 def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeout():
     """It says how many records were not delivered, and exits as it would have."""
     with serving(hang) as server, stopwatch() as watch:
-        done = run(
+        done = run_forked(
             server.url,
             """
             import time
@@ -77,14 +77,14 @@ def test_leaving_beside_a_closed_port_says_what_was_not_delivered():
     """Refused connections are tried until the time is over."""
     with LogplexReceiver() as logplex:
         url = logplex.url
-    done = run(url, "logger.info('line')", shutdown_timeout=0.7)
+    done = run_forked(url, "logger.info('line')", shutdown_timeout=0.7)
     assert done.returncode == 0
     assert "logplex_handler: 1 record not delivered: NewConnectionError" in done.stderr
 
 
 def test_a_closed_stderr_is_no_reason_to_fail():
     """Neither while records are dropped nor at exit."""
-    done = run(
+    done = run_forked(
         "http://token:t@127.0.0.1:1/logs",
         """
         sys.stderr.close()

@@ -8,7 +8,8 @@ import pytest
 
 from logplex_handler._process import forks
 from logplex_handler.testing import LogplexReceiver
-from tests.process.shared import PREAMBLE, run
+from tests.process.shared import PREAMBLE
+from tests.process.shared import run_forked as run
 
 
 def test_forked_children_deliver_what_is_theirs_while_threads_log():
@@ -24,7 +25,7 @@ def test_forked_children_deliver_what_is_theirs_while_threads_log():
                 while not stop.is_set():
                     logger.info("parent %d %d", thread, counts[thread])
                     counts[thread] += 1
-                    time.sleep(0.0002)
+                    time.sleep(0.001)
             threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
             for thread in threads: thread.start()
             children = []
@@ -160,3 +161,38 @@ def test_a_child_forked_by_a_callback_delivers_on_its_own():
         )
         assert (done.returncode, "Traceback" in done.stderr) == (0, False)
         assert "child" in [line.text for line in logplex.lines]
+
+
+@pytest.mark.parametrize(
+    ("ends", "counts", "lines"),
+    [
+        ('return "child"', (1, 1, {}), ["child", "parent"]),
+        ("raise ValueError", (1, 0, {"format_error": 1}), ["parent"]),
+    ],
+)
+def test_a_child_forked_by_a_value_has_a_record_of_its_own(ends, counts, lines):
+    """The queue that the record was for is its parent's, which delivers its own."""
+    with LogplexReceiver() as logplex:
+        done = run(
+            logplex.url,
+            f"""
+            class Forking:
+                def __str__(self):
+                    self.pid = os.fork()
+                    if not self.pid:
+                        {ends}
+                    return "parent"
+            logging.raiseExceptions = False
+            value = Forking()
+            logger.info("%s", value)
+            if value.pid == 0:
+                is_flushed, stats = handler.flush(), handler.stats()
+                counts = stats.accepted, stats.delivered, dict(stats.dropped)
+                os._exit(0 if is_flushed and counts == {counts} else 9)
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(value.pid, 0)[1]))
+            """,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+        # The child's report of its drop is a line, too.
+        delivered = [line.text for line in logplex.lines if "dropped" not in line.text]
+        assert sorted(delivered) == lines

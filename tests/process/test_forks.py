@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
+import time
 
 import pytest
 
@@ -117,6 +119,60 @@ def test_a_guard_whose_hook_forks_again_is_called_for_both_forks():
     forks._before()
     forks._after_in_parent()
     assert calls == ["a before", "a before", "a parent", "a parent"]
+
+
+@pytest.fixture
+def at_sigterm():
+    """Set a function that this process's handler of SIGTERM calls."""
+    functions = []
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: functions[-1]())
+    yield functions.append
+    signal.signal(signal.SIGTERM, previous)
+
+
+def test_a_sigterm_that_a_child_receives_at_once_is_not_forgotten(at_sigterm):
+    """As a pool may send it to a worker that it has just made."""
+    at_sigterm(lambda: os._exit(7))
+    pid = os.fork()
+    if not pid:
+        for _ in range(600):
+            time.sleep(0.1)
+        os._exit(1)
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_sigterm_takes_effect_in_a_child_after_all_hooks(at_sigterm):
+    """Before, locks of the package are held."""
+    calls = []
+    at_sigterm(lambda: calls.append("sigterm"))
+
+    class Ending(Guard):
+        def after_fork_in_child(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            super().after_fork_in_child()
+
+    guard, other = Ending("a", calls), Guard("x", calls)
+    forks.register_guard(guard)
+    forks.register(other)
+    in_parent, in_child = forked(calls)
+    assert in_parent == ["a before", "a parent"]
+    assert in_child == ["a before", "a child", "x child", "sigterm"]
+
+
+def test_an_interrupted_hook_leaves_no_signal_blocked():
+    """In the child, which could not be ended then."""
+
+    class Interrupted(Guard):
+        def after_fork_in_child(self):
+            raise KeyboardInterrupt
+
+    guard = Interrupted("a", [])
+    forks.register_guard(guard)
+    pid = os.fork()
+    if not pid:
+        os._exit(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_what_nobody_uses_any_more_is_not_called():

@@ -11,6 +11,8 @@ import time
 import pytest
 import requests
 
+from logplex_handler._process import exits, forks
+from logplex_handler._process.reentrancy import is_held
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import (
     balanced,
@@ -183,6 +185,43 @@ def test_a_second_dictconfig_does_not_freeze_in_the_middle_of_a_request():
         assert wait_until(lambda: first.stats().delivered == 1)
 
 
+def test_a_second_dictconfig_waits_for_no_lock_of_ours_that_waits_for_logging():
+    """A garbage collection under one of our locks may take logging's, at any moment."""
+    holding = threading.Event()
+
+    class Id:
+        """An id that is compared, under a lock of ours, by something that needs logging's."""
+
+        def __hash__(self):
+            holding.set()
+            logging.getLogger("test.of-an-id")
+            return 1
+
+    with LogplexReceiver() as logplex:
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {
+                "logplex": {"class": "logplex_handler.LogplexHandler", "url": logplex.url}
+            },
+            "loggers": {"test.locks": {"handlers": ["logplex"], "level": "INFO"}},
+        }
+        logging.config.dictConfig(config)
+        logger = logging.getLogger("test.locks")
+        first = logger.handlers[0]
+        logger.info("line")
+        other = threading.Thread(target=first.stats, args=(Id(),))
+        with forks.logging_lock():
+            other.start()
+            assert holding.wait(100)
+            logging.config.dictConfig(config)
+        other.join(100)
+        second = logger.handlers[0]
+        logger.removeHandler(second)
+        second.close()
+        assert wait_until(lambda: first.stats().delivered == 1)
+
+
 @pytest.mark.parametrize("role", ["look-up", "session"])
 def test_a_second_dictconfig_loses_nothing_for_a_function_that_logs(role):
     """The function's new logger needs the lock that `dictConfig` holds."""
@@ -269,3 +308,28 @@ logging.config.dictConfig(config)
         assert done.stdout == ""
         assert "not delivered" not in done.stderr
         assert len(server.received) == 2
+
+
+def test_a_thread_that_flushes_for_dictconfig_is_started_without_the_lock(monkeypatch):
+    """A garbage collection in the new thread may need it, and whoever starts it waits for that."""
+    acquired = []
+
+    class Collecting(threading.Thread):
+        def start(self):
+            other = threading.Thread(target=self._collect)
+            other.start()
+            other.join()
+            super().start()
+
+        def _collect(self):
+            acquired.append(lock.acquire(timeout=15))
+            if acquired[0]:
+                lock.release()
+
+    lock = threading.RLock()
+    monkeypatch.setattr(forks, "logging_lock", lambda: lock)
+    monkeypatch.setattr(exits, "new_thread", lambda function, name: Collecting(target=function))
+    with lock:
+        assert exits.without_logging_lock(lambda: is_held(lock), 100) is False
+        assert is_held(lock)
+    assert acquired == [True]

@@ -11,8 +11,9 @@ import textwrap
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
+from tests.commands import run_program
 from tests.logs import logging_to_receiver
-from tests.process.shared import run
+from tests.process.shared import run_forked
 from tests.servers import accept, serving
 
 
@@ -51,7 +52,7 @@ def test_multiprocessing_workers_deliver_their_lines():
 # A spawned child is an interpreter of its own, which takes long to start.
 @pytest.mark.parametrize(
     ("method", "children"),
-    [("fork", 8), ("spawn", 3), ("forkserver", 8)],
+    [("fork", 8), ("spawn", 2), ("forkserver", 8)],
     ids=["fork", "spawn", "forkserver"],
 )
 def test_children_of_multiprocessing_deliver_without_being_told(method, children, tmp_path):
@@ -63,7 +64,7 @@ def test_children_of_multiprocessing_deliver_without_being_told(method, children
             from logplex_handler import LogplexHandler
 
             def configure():
-                handler = LogplexHandler(flush_interval=60)
+                handler = LogplexHandler(flush_interval=60, shutdown_timeout=60)
                 handler.setFormatter(logging.Formatter("%(message)s"))
                 logger = logging.getLogger("app")
                 logger.setLevel(logging.DEBUG)
@@ -108,7 +109,7 @@ def test_children_of_multiprocessing_deliver_without_being_told(method, children
 def test_children_of_billiard_deliver_without_being_told():
     """Celery's fork of multiprocessing has finalizers of its own."""
     with LogplexReceiver() as logplex:
-        done = run(
+        done = run_forked(
             logplex.url,
             """
             import warnings
@@ -132,7 +133,7 @@ def test_children_of_billiard_deliver_without_being_told():
 def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing():
     """A closed one is not kept for the child's end."""
     with LogplexReceiver() as logplex:
-        done = run(
+        done = run_forked(
             logplex.url,
             """
             import multiprocessing
@@ -168,7 +169,9 @@ logger = logging.getLogger("app")
 
 def configure():
     if not logger.handlers:
-        handler = LogplexHandler(flush_interval=60, procid=f"p{os.getpid()}")
+        handler = LogplexHandler(
+            flush_interval=60, shutdown_timeout=60, procid=f"p{os.getpid()}"
+        )
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.setLevel(logging.DEBUG)
         logger.addHandler(handler)
@@ -187,10 +190,16 @@ if __name__ == "__main__":
 """
 
 
-def run_pool(tmp_path, url, method, end):
-    """Run a program with a pool, whose last lines are the given ones."""
+def write_pool(tmp_path, end):
+    """A program with a pool, whose last lines are the given ones."""
     program = textwrap.dedent(POOL) + textwrap.indent(textwrap.dedent(end), "    ")
     (tmp_path / "work.py").write_text(program)
+    return tmp_path / "work.py"
+
+
+def run_pool(tmp_path, url, method, end):
+    """Run it in an interpreter of its own."""
+    write_pool(tmp_path, end)
     return subprocess.run(
         [sys.executable, "-W", "error", "work.py", method],
         cwd=tmp_path,
@@ -200,6 +209,12 @@ def run_pool(tmp_path, url, method, end):
         timeout=100,
         check=False,
     )
+
+
+def run_pool_of_forks(tmp_path, url, end):
+    """Run it in a fork."""
+    environ = {**os.environ, "LOGPLEX_URL": url}
+    return run_program(write_pool(tmp_path, end), "fork", env=environ, cwd=tmp_path)
 
 
 METHODS = [one for one in ("fork", "spawn", "forkserver") if sys.platform != "win32"]
@@ -243,10 +258,9 @@ def test_workers_of_a_pool_that_sigterm_ends_deliver_their_lines(method, tmp_pat
 def test_sigterm_of_a_child_is_left_to_the_application(before, status, expected, tmp_path):
     """It takes effect as if there were no handler, after the delivery if it would end the child."""
     with LogplexReceiver() as logplex:
-        done = run_pool(
+        done = run_pool_of_forks(
             tmp_path,
             logplex.url,
-            "fork",
             f"""
             def child(end):
                 {before}
@@ -270,10 +284,9 @@ def test_sigterm_of_a_child_is_left_to_the_application(before, status, expected,
 def test_sigterm_does_not_cut_off_a_child_that_is_ending_by_itself(tmp_path):
     """A pool sends it to children that may be delivering their last lines already."""
     with serving(accept) as server:
-        done = run_pool(
+        done = run_pool_of_forks(
             tmp_path,
             server.url,
-            "fork",
             """
             def child():
                 logger.info("job 0")
@@ -291,3 +304,78 @@ def test_sigterm_does_not_cut_off_a_child_that_is_ending_by_itself(tmp_path):
         )
         assert done.returncode == 0
         assert b"job 0" in b"".join(server.frames())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to handle")
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [("pass", ["job 0"]), ("flush_on_sigterm()", ["job 0"]), ("flush_on_sigterm()", [])],
+    ids=["default", "flush", "silent"],
+)
+def test_sigterm_ends_a_child_although_nothing_wakes_its_main_thread(before, lines, tmp_path):
+    """It may come just before the wait for a task, or to another thread, which is the same."""
+    with LogplexReceiver() as logplex:
+        done = run_pool_of_forks(
+            tmp_path,
+            logplex.url,
+            f"""
+            import threading
+            from logplex_handler import flush_on_sigterm
+            {before}
+            never = context.Lock()
+            never.acquire()
+            def wait_for_task():
+                never.acquire()
+            def child():
+                for line in {lines}: logger.info(line)
+                main = threading.get_ident()
+                def take_sigterm():
+                    while sys._current_frames()[main].f_code.co_name != "wait_for_task":
+                        time.sleep(0.01)
+                    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+                    time.sleep(60)
+                    os._exit(1)
+                threading.Thread(target=take_sigterm, daemon=True).start()
+                wait_for_task()
+            one = context.Process(target=child)
+            one.start()
+            one.join()
+            sys.exit(one.exitcode != -signal.SIGTERM)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(line.text for line in logplex.lines) == [*lines, "parent"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_child_reports_its_signals_neither_to_its_parent_nor_in_place_of_another_library(
+    tmp_path,
+):
+    with LogplexReceiver() as logplex:
+        done = run_pool_of_forks(
+            tmp_path,
+            logplex.url,
+            """
+            import socket, warnings
+            warnings.simplefilter("ignore")
+            def child():
+                logger.info("job 0")
+                grandchild = os.fork()
+                if not grandchild:
+                    os._exit(signal.set_wakeup_fd(-1) != -1)
+                in_grandchild = os.waitpid(grandchild, 0)[1]
+                sys.exit(in_grandchild or signal.set_wakeup_fd(-1) == -1)
+            def child_with_another():
+                _, written = socket.socketpair()
+                written.setblocking(False)
+                signal.set_wakeup_fd(written.fileno())
+                logger.info("job 1")
+                sys.exit(signal.set_wakeup_fd(-1) != written.fileno())
+            children = [context.Process(target=one) for one in (child, child_with_another)]
+            for one in children: one.start()
+            for one in children: one.join()
+            sys.exit(max(one.exitcode for one in children))
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(line.text for line in logplex.lines) == ["job 0", "job 1", "parent"]

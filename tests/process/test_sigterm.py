@@ -4,7 +4,7 @@ import signal
 
 from logplex_handler.testing import LogplexReceiver
 from tests.pace import stopwatch
-from tests.process.shared import run
+from tests.process.shared import run_forked as run
 from tests.servers import hang, serving
 
 SIGTERM_SELF = """
@@ -111,7 +111,6 @@ def test_sigterm_delivers_to_one_receiver_while_another_hangs():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
             """,
-            shutdown_timeout=1.0,
         )
         assert watch.since(float(done.stdout)) < 1.0 + 2.0
         assert done.returncode == -signal.SIGTERM
@@ -147,3 +146,62 @@ kept = Impatient()
         done = run(logplex.url, SIGTERM_SELF.format(before=impatient, after=""))
         assert [line.text for line in logplex.lines] == ["line"]
     assert done.stdout == "ended\n"
+
+
+def test_what_fails_at_sigterm_costs_no_other_handler_its_records():
+    """A filter ends the report of metrics, and handlers of the application's raise errors."""
+    failing = """
+from logplex_handler import Metrics
+class Failing(LogplexHandler):
+    def flush(self, timeout=None): raise ValueError("not now")
+    def close(self): raise ValueError("not now")
+class Ending(logging.Filter):
+    def filter(self, record): raise SystemExit
+kept = Failing()
+last = LogplexHandler(flush_interval=60, shutdown_timeout=60)
+last.setFormatter(logging.Formatter("%(message)s of the last"))
+logger.addHandler(last)
+metrics = Metrics(logger.getChild("metrics"), interval=1000)
+logger.getChild("metrics").addFilter(Ending())
+metrics.count("orders")
+"""
+    with LogplexReceiver() as logplex:
+        script = SIGTERM_SELF.format(before=failing, after="time.sleep(10)")
+        done = run(logplex.url, script, shutdown_timeout=60)
+        assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+        assert {line.text for line in logplex.lines} == {"line", "line of the last"}
+
+
+def test_a_child_that_is_forked_while_sigterm_delivers_obeys_sigterm():
+    """Another thread forks, as the one of a Pool does that replaces its workers."""
+    script = """
+    import signal, time, warnings
+    from logplex_handler import flush_on_sigterm
+    warnings.simplefilter("ignore")
+    parent = os.getpid()
+    class Slow(LogplexHandler):
+        def flush(self, timeout=None):
+            if os.getpid() == parent:
+                delivering.set()
+                forked.wait(100)
+            return True
+    def fork():
+        delivering.wait(100)
+        child = os.fork()
+        if not child:
+            # Python 3.13.0 may miss signals of others in a child that a thread has forked.
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(9)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        forked.set()
+    delivering, forked = threading.Event(), threading.Event()
+    slow = Slow()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    flush_on_sigterm()
+    threading.Thread(target=fork).start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    """
+    with LogplexReceiver() as logplex:
+        done = run(logplex.url, script)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, f"{-signal.SIGTERM}\n")

@@ -3,7 +3,7 @@
 import pytest
 
 from logplex_handler.testing import LogplexReceiver
-from tests.process.shared import run
+from tests.process.shared import run_forked as run
 
 INSTALL = """
 import logplex_handler
@@ -65,10 +65,19 @@ def test_what_cannot_be_raised_arrives():
             def __repr__(self): return "s3cret"
             def __del__(self): raise OSError("torn")
         Parcel()
+        class Proxy:
+            def __getattr__(self, name): raise RuntimeError("outside of a request")
+            def __call__(self, reference): raise OSError("lost")
+        import weakref
+        parcel = type("Other", (), {})()
+        reference = weakref.ref(parcel, Proxy())
+        del parcel
         """
     )
     assert done.returncode == 0
-    [line] = lines
+    line, of_proxy = lines
+    assert (of_proxy["raised_in"], of_proxy["error_msg"]) == ("Proxy", "lost")
+    assert "OSError: lost" in done.stderr
     assert (line["raised_in"], line["error"], line["error_msg"]) == (
         "Parcel.__del__",
         "OSError",
@@ -131,6 +140,36 @@ def test_the_hooks_that_were_there_run_after_it():
     assert [(line["logger"], line["level"]) for line in lines] == [("crashes", "error")] * 3
 
 
+def test_what_an_exception_or_a_thread_says_of_itself_hides_nothing():
+    """Attributes may be computed, and fail."""
+    done, lines = crash(
+        """
+        class Torn(Exception):
+            @property
+            def __class__(self): raise OSError
+        class Nameless(threading.Thread):
+            is_named = True
+            def __getattribute__(self, attribute):
+                if attribute == "name" and not Nameless.is_named: raise OSError
+                return super().__getattribute__(attribute)
+            def run(self): raise Torn("in a thread")
+        sys.excepthook = lambda *_: print("main")
+        threading.excepthook = lambda _: print("thread")
+        logplex_handler.log_uncaught_exceptions()
+        thread = Nameless()
+        thread.start()
+        Nameless.is_named = False
+        threading.excepthook(threading.ExceptHookArgs((Torn, Torn("again"), None, thread)))
+        Nameless.is_named = True
+        thread.join()
+        raise Torn("main")
+        """,
+        before=INSTALL,
+    )
+    assert sorted(done.stdout.split()) == ["main", "thread", "thread"]
+    assert {line["error_msg"] for line in lines} == {"in a thread", "again", "main"}
+
+
 def test_what_a_garbage_collection_raises_is_not_of_the_request_that_triggers_it():
     """Nor of the stream of its customer: any call may collect another customer's objects."""
     _, lines = crash(
@@ -150,16 +189,17 @@ def test_what_a_garbage_collection_raises_is_not_of_the_request_that_triggers_it
     assert ready["request"] == "another one"
 
 
-def test_a_filter_that_fails_hides_no_traceback():
+@pytest.mark.parametrize("error", ["RuntimeError", "SystemExit"])
+def test_a_filter_that_fails_hides_no_traceback(error):
     """It is reported, and the previous hook runs."""
     done, lines = crash(
-        """
-        def refuse(record): raise RuntimeError("a filter")
+        f"""
+        def refuse(record): raise {error}("a filter")
         logging.getLogger().addFilter(refuse)
         raise ValueError("no label")
         """
     )
-    assert "logplex_handler: uncaught exception: not logged: RuntimeError" in done.stderr
+    assert f"logplex_handler: uncaught exception: not logged: {error}" in done.stderr
     assert done.stderr.endswith("ValueError: no label\n")
     assert (done.returncode, lines) == (1, [])
 

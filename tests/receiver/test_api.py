@@ -129,24 +129,45 @@ def test_a_test_waits_for_lines(one):
 
 def test_lines_are_exported_as_customers_see_them(one):
     """Or as one JSON object each; a browser saves them."""
-    one.send("a=1", LONG[0], LONG[1])
+    one.send("a=\x9b2J", LONG[0], LONG[1])
     one.post(b"49 <190>1 2026-11-21T12:00:00+00:00 shop app w.1 - x\n", 1)
     text = get(one, "lines", format="text", download="lines.log")
     head = "2026-11-21T12:00:00.000000+00:00 app[web.1]: "
-    assert text.text == f"{head}a=1\n{head}{LONG[0]}\n{head}{LONG[1]}\n"
+    # A terminal takes no command from it.
+    assert text.text == f"{head}a=\\u009b2J\n{head}{LONG[0]}\n{head}{LONG[1]}\n"
     assert text.headers["Content-Disposition"] == 'attachment; filename="lines.log"'
     rows = get(one, "lines", format="ndjson").text.splitlines()
-    assert [json.loads(row)["text"] for row in rows][:2] == ["a=1", 'level=info msg="a bc d" n=1']
+    assert [json.loads(row)["text"] for row in rows][:2] == [
+        "a=\x9b2J",
+        'level=info msg="a bc d" n=1',
+    ]
+
+
+@pytest.mark.parametrize("form", ["text", "ndjson"])
+def test_lines_are_followed_as_they_come(one, form):
+    """The last ones first, and each once; a query leaves others out."""
+    one.send("n=1", "n=2 a=1", "n=3 a=1", "n=4 a=1")
+    asked = {"format": form, "follow": 1, "limit": 2, "q": "a=1"}
+    url = f"{one.page.url}api/lines"
+    with requests.get(url, params=asked, stream=True, timeout=100) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert [b"n=3" in next(lines), b"n=4" in next(lines)] == [True, True]
+        for number in range(5, 8):
+            one.send(f"n={number} a=2")
+            one.send(f"n={number} a=1")
+            assert f"n={number} a=1" in next(lines).decode()
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
         ({"q": "/(/"}, "no regular expression"),
+        ({"q": "/(a+)+$/"}, "may take for ever"),
         ({"q": "level>=loud"}, "no level: loud"),
         ({"limit": "many"}, "limit must be a whole number"),
         ({"wait": "-1"}, "wait must be"),
         ({"format": "xml"}, "format must be json, text or ndjson"),
+        ({"follow": "1"}, "follow needs format=text or format=ndjson"),
         ({"download": 'a"\r\nX: y'}, "download must be a file name"),
     ],
 )
@@ -288,15 +309,19 @@ def test_a_request_is_sent_again(one):
 # Clearing.
 
 
+def mark(before, **more):
+    return ("mark", {"before": before, **more})
+
+
 def test_what_was_cleared_comes_back(one):
     """For pages that are open, for those opened later, and for searches."""
     one.send("a=1")
     with listening(one) as following:
         assert following()[0] == "run"
-        assert following() == ("mark", {"before": 0, "undo": False, "forget": False})
+        assert following() == mark(0, undo=False, forget=False, behind=2)
         assert following()[1]["items"][0]["x"] == "a=1"
         assert get(one, "lines", "DELETE").json() == {"before": 2, "undo": True}
-        assert following() == ("mark", {"before": 2, "undo": True, "forget": True})
+        assert following() == mark(2, undo=True, forget=True, behind=0)
         # A second time there is nothing to clear, and the first can still be undone.
         get(one, "lines", "DELETE")
         one.send("a=2")
@@ -304,21 +329,21 @@ def test_what_was_cleared_comes_back(one):
         assert get(one, "lines").json()["total"] == 1
         assert get(one, "summary").json()["requests"] == 1
         assert get(one, "undo", "POST").json() == {"before": 0, "undo": False}
-        assert following() == ("mark", {"before": 0, "undo": False, "forget": True})
+        assert following() == mark(0, undo=False, forget=True, behind=4)
         assert [item["n"] for item in following()[1]["items"]] == [0, 1, 2, 3]
     assert get(one, "lines").json()["total"] == 2
     assert get(one, "undo", "POST").json() == {"before": 0, "undo": False}
 
 
-@pytest.mark.parametrize(("mark", "forgets"), [(0, True), (2, False)])
-def test_a_page_that_comes_back_after_a_clearing_forgets_what_it_had(one, mark, forgets):
+@pytest.mark.parametrize(("seen", "forgets"), [(0, True), (2, False)])
+def test_a_page_that_comes_back_after_a_clearing_forgets_what_it_had(one, seen, forgets):
     """Unless it has known of the clearing before."""
     one.send("a=1")
     one.store.clear()
     one.send("a=2")
-    with listening(one, **{"Last-Event-ID": f"{one.store.run}:2:1:1:{mark}"}) as following:
+    with listening(one, **{"Last-Event-ID": f"{one.store.run}:2:1:1:{seen}"}) as following:
         following()
-        assert following() == ("mark", {"before": 2, "undo": True, "forget": forgets})
+        assert following() == mark(2, undo=True, forget=forgets, behind=2)
         assert [item["n"] for item in following()[1]["items"]] == [2, 3]
 
 
@@ -367,22 +392,6 @@ def test_a_reader_that_is_too_slow_learns_what_it_missed():
         }
         assert dropped["lines"] + sum("x" in item for item in data["items"]) == 61
         assert (data["next"], data["behind"]) == (92, 0)
-
-
-def test_a_page_that_is_opened_late_has_the_last_lines_first(monkeypatch):
-    """And then all of them, in their order."""
-    monkeypatch.setattr("logplex_handler.receiver._events._MANY_ITEMS", 50)
-    monkeypatch.setattr("logplex_handler.receiver._events._RECENT_ITEMS", 10)
-    with shown() as one:
-        for number in range(40):
-            one.send(f"a={number}")
-        with listening(one) as following:
-            following(), following()
-            name, recent = following()
-            assert name == "recent"
-            assert recent["items"][-2]["x"] == "a=39"
-            assert len(recent["items"]) == 10
-            assert len(following()[1]["items"]) == 80
 
 
 def test_a_page_learns_of_a_restart(one):

@@ -75,6 +75,41 @@ def local():
         yield one
 
 
+def first(one):
+    """What the page itself has."""
+    html = requests.get(one.page.url, timeout=15).text
+    return json.loads(html.partition(' id="first">')[2].partition("</script>")[0])
+
+
+def test_the_first_message_stands_in_the_page():
+    """No text in it can end its element. The events go on behind it."""
+    with shown() as one:
+        one.send("a=1", "b=</script><!--", hostname="\xe9")
+        found = first(one)
+        assert (found["run"], found["message"]["items"]) == (one.store.run, one.items())
+        one.send("c=3")
+        url = f"{one.page.url}api/events?seen={found['id']}"
+        with requests.get(url, stream=True, timeout=100) as answer:
+            message = next(one for one in answer.iter_lines() if one.startswith(b'data: {"missed'))
+        assert [item.get("x") for item in json.loads(message[6:])["items"]] == ["c=3", None]
+        one.store.clear()
+        assert first(one)["message"]["items"] == []
+
+
+def test_of_many_items_the_page_has_the_last_lines(monkeypatch):
+    """Of large ones, fewer."""
+    monkeypatch.setattr("logplex_handler.receiver._events._FEW_ITEMS", 3)
+    monkeypatch.setattr("logplex_handler.receiver._events._LATEST_LINES", 4)
+    monkeypatch.setattr("logplex_handler.receiver.store._LATEST_BYTES", 9_000)
+    with shown() as one:
+        one.send("a=1", "b=2", "c=3")
+        one.send("d=4", "e=5")
+        one.post(b"x", 1)
+        assert first(one) == {"run": one.store.run, "lines": one.lines()[1:]}
+        one.send(*(f"n={number} x={'x' * 4_000}" for number in range(4)))
+        assert first(one)["lines"] == one.lines()[-3:]
+
+
 def get(local, path="", **headers):
     return requests.get(f"{local.page.url}{path}", headers=headers, timeout=15)
 
@@ -100,14 +135,14 @@ def events(local, count=1, **headers):
 
 @pytest.mark.parametrize(
     "path",
-    ["", "static/main.js", "static/style.css", "static/vendor/uplot/uPlot.iife.min.js"],
+    ["", "page.js", "page.css", "static/main.js", "static/vendor/uplot/uPlot.iife.min.js"],
 )
 def test_the_page_and_its_files_are_there(local, path):
     """All of it comes from the package."""
     assert get(local, path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["", "api/events", "api/lines/0", "static/main.js"])
+@pytest.mark.parametrize("path", ["", "api/events", "api/lines/0", "page.js", "static/main.js"])
 @pytest.mark.parametrize(
     "headers",
     [

@@ -87,13 +87,11 @@ def test_parts_that_wait_in_vain_are_shown_as_they_are():
         assert line.line.text == LONG[1]
 
 
-def test_the_last_items_of_large_requests_can_be_shown_first():
-    """Whole batches, also if each has more items than are wanted; none from before a clearing."""
+def test_the_last_lines_are_those_of_the_last_requests():
+    """None is from before a clearing."""
     with shown() as one:
         one.send("a=1")
         one.store.clear()
         for number in range(2):
             one.send(*[f"n={number}"] * 1_500)
-        (last,) = one.store.last(500)
-        assert (len(last.lines), last.end) == (500, one.store.end)
-        assert [len(batch.lines) for batch in one.store.last(10_000)] == [1_000, 500] * 2
+        assert json.loads(f"[{one.store.latest(2_000)}]") == one.lines()[-2_000:]

@@ -8,6 +8,7 @@ from logplex_handler._relay import server
 from logplex_handler._relay.address import addresses_of
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.handler.relay_options import relay_options
 
 
 def test_a_url_becomes_the_options_of_a_connection():
@@ -50,8 +51,10 @@ def test_several_servers():
         ("redis://:secret\udcff@relay.example", "malformed"),
         ("redis://:secret@", "no host"),
         ("unix://:secret@", "no path"),
+        ("unix://:secret@run/redis.sock", "three slashes"),
         ("rediss://:secret@relay.example?ssl_cert_reqs=none", "no query"),
         ("redis://:secret@relay.example/database", "must be a number"),
+        ("redis://:secret@relay.example/" + "9" * 5000, "must be a number"),
         ("redis://:secret@relay.example,redis://:secret@relay.example:6379", "twice"),
         ([], "no URL"),
     ],
@@ -63,9 +66,17 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_shown(urls, problem):
     assert "secret" not in str(caught.value)
 
 
-def test_a_certificate_that_cannot_be_used_is_refused(tmp_path):
+def test_a_certificate_that_cannot_be_used_is_refused(tmp_path, monkeypatch):
+    """It is looked for when the handler is made, and not again in a forked child."""
+    monkeypatch.chdir(tmp_path)
+    environ = {"LOGPLEX_RELAY_CA": "ca.pem"}
     with pytest.raises(ConfigurationError, match="no file"):
-        addresses_of("rediss://:secret@relay.example", str(tmp_path / "absent"))
+        relay_options("rediss://:secret@relay.example", environ)
+    (tmp_path / "ca.pem").touch()
+    options = relay_options("rediss://:secret@relay.example", environ)
+    assert options.ca == str(tmp_path / "ca.pem")
+    (tmp_path / "ca.pem").unlink()
+    options.engine().close()
     with pytest.raises(ConfigurationError, match="begin with rediss"):
         addresses_of("redis://:secret@relay.example", __file__)
 

@@ -55,8 +55,13 @@ def test_a_shipper_refuses_an_engine_that_evicts(server):
 def test_the_command_relay_shows_the_books(server, engine):
     Producer().push(engine, "acme", "one", "two")
     leases = engine.acquire([0, 1], "a shipper")
+    with server.client as client:
+        # Nothing that other programs write acts on the terminal.
+        client.set("lp:{63}:lease", "\x1b[31m a")
+        client.hset("lp:{63}:books", "dropped:\x1b[31m", 0)
     ended = run("relay", LOGPLEX_RELAY=server.url)
     assert ended.returncode == 0
+    assert b"\x1b" not in ended.stdout
     assert re.search(rb"a shipper +2 ", ended.stdout)
     assert b"2 lines were pushed" in ended.stdout
     assert b"The books balance." in ended.stdout

@@ -6,6 +6,7 @@ import contextlib
 import struct
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import EngineAway, Fate, Outcome, Pushed, Settled
 from logplex_handler.errors import ConfigurationError
 from tests.logs import logging_to, wait_until
-from tests.relay.chunks import Producer, deliver, lease_all, take, texts
+from tests.relay.chunks import Producer, deliver, delivered, lease_all, take, texts
 from tests.relay.servers import Line, RedisServer
 from tests.servers import free_port
 
@@ -167,6 +168,7 @@ def test_an_engine_that_evicts_is_refused_by_name(start, opened, policy):
     ("info", "problem"),
     [
         ({"redis_version": "6.2.14"}, "is Redis 6.2.14; Redis 7 or Valkey is needed"),
+        ({"redis_version": "6.\x1b[31m"}, r"is Redis 6.\\x1b\[31m;"),
         ({"redis_mode": "sentinel"}, "is a Sentinel, which stores nothing"),
     ],
 )
@@ -177,6 +179,19 @@ def test_an_engine_that_cannot_do_it_is_refused_by_name(engine, monkeypatch, inf
     monkeypatch.setattr(redis.Redis, "info", lambda client: {**original(client), **info})
     with pytest.raises(ConfigurationError, match=problem):
         engine.check()
+
+
+@pytest.mark.parametrize(
+    "info", [{"redis_version": "\x1b[31m"}, {"maxmemory": {"a": 1}}, {"maxclients": "many"}]
+)
+def test_a_server_that_answers_anything_else_is_away(engine, monkeypatch, info):
+    import redis
+
+    original = redis.Redis.info
+    monkeypatch.setattr(redis.Redis, "info", lambda client: {**original(client), **info})
+    with pytest.raises(EngineAway, match=r"^127.0.0.1:\d+: its answer makes no sense$"):
+        engine.check()
+    assert engine.push([Producer().chunk("a", "1")]) == [Pushed.AWAY]
 
 
 def test_a_member_of_a_cluster_is_refused_by_name(start, opened, capsys):
@@ -276,6 +291,71 @@ def test_shards_are_spread_over_several_servers(start, opened):
     assert {lease.shard for lease in engine.renew(leases)} == {0, 1, 2, 3}
 
 
+def test_a_server_that_hangs_holds_up_no_other(start, opened, monkeypatch):
+    """It is asked last, and now and then only: leases on the others would end meanwhile."""
+    servers = [start(), start()]
+    engine = opened([server.url for server in servers])
+    leases = lease_all(engine)
+    hanging, other = engine._servers
+    asked = []
+    original = server_module._pipelined
+
+    def noted(client, calls):
+        asked.append(hanging if client is hanging._client else other)
+        return original(client, calls)
+
+    monkeypatch.setattr(server_module, "_pipelined", noted)
+    for name in ("_REST", "_MAX_REST"):
+        monkeypatch.setattr(server_module, name, 1000.0)
+    servers[0].freeze()
+    with monkeypatch.context() as patch:
+        hanging.close()
+        patch.setattr(hanging, "_timeout", 0.1)
+        assert engine.take(leases).away == {0, 2}
+    assert asked == [hanging, other]
+    assert engine.take(leases).away == {0, 2}
+    producer = Producer()
+    results = engine.push([producer.chunk(number, f"{number}") for number in range(40)])
+    assert {*results} == {Pushed.STORED, Pushed.AWAY}
+    assert asked == [hanging, other, other, other]
+    servers[0].thaw()
+    hanging.close()
+    monkeypatch.setattr(hanging, "_rests_until", 0.0)
+    assert not engine.take(leases).away
+    assert asked[4:] == [other, hanging]
+    assert not engine.take(leases).away
+    assert asked[6:] == [hanging, other]
+
+
+def test_an_answer_that_makes_no_sense_is_none(start, opened, monkeypatch):
+    """And what comes from the other servers counts."""
+    servers = [start(), start()]
+    engine = opened([server.url for server in servers])
+    leases = lease_all(engine)
+    lying = engine._servers.first
+    producer = Producer()
+    engine.push([producer.chunk(number, f"{number}") for number in range(40)])
+    taken = engine.take(leases).taken
+    are_lost = [one.lease.shard in (0, 2) for one in taken]
+    original = server_module._pipelined
+
+    def lied(lie, client, calls):
+        answers = original(client, calls)
+        return [lie for _ in answers] if client is lying._client else answers
+
+    with monkeypatch.context() as patch:
+        for lie in ([], [1, b"soon", 3], b"yes", 7, [None] * are_lost.count(True)):
+            patch.setattr(server_module, "_pipelined", partial(lied, lie))
+            results = engine.push([producer.chunk(number, "more") for number in range(40)])
+            assert {*results} == {Pushed.STORED, Pushed.AWAY}
+            assert engine.take(leases).away == {0, 2}
+            settled = engine.settle([Outcome(one) for one in taken])
+            assert [one is Settled.AWAY for one in settled] == are_lost
+        with pytest.raises(EngineAway, match="its answer makes no sense"):
+            engine.heartbeat("shipper")
+    assert not engine.take(leases).away
+
+
 def test_a_push_that_half_succeeds_is_completed_by_pushing_it_again(start, opened):
     servers = [start(), start()]
     engine = opened([server.url for server in servers])
@@ -350,6 +430,73 @@ def test_items_and_streams_of_other_programs_do_no_harm(engine, server, item):
     assert all(one.lag == 0 for one in engine.look())
 
 
+# What other programs may write into the fields of a stream.
+POISON = {
+    "drops": [
+        b"\xff", "", "[1]", "null", '{"a":"b"}', '{"a":1e400}', '{"a":1.5}', '{"a":-1}', "[" * 3000,
+        '{"x count#y=5":1}', '{"' + "x" * 41 + '":1}',
+    ],
+    "fly": [
+        "nonsense", "a:" + ":".join(["9" * 400] * 4) + ":", "a" * 65 + ":1:1:1:1:",
+        'a:1:1:1:1:[1,["x\\r\\ny",[[0,1]]]]', 'a:1:1:1:1:[1,["x",[[0,1e400]]]]', 'a:1:1:1:1:[1,5]',
+    ],
+    "bytes": ["x", "1.5", "9" * 400],
+}  # fmt: skip
+
+
+def test_fields_of_other_programs_hold_nobody_up(engine, server):
+    """Neither other streams of the shard nor other shards; and nothing of it leaves the relay."""
+    producer = Producer()
+    streams = []
+    with server.client as client:
+        for name, values in POISON.items():
+            for value in values:
+                streams.append(f"{name}{len(streams)}")
+                producer.push(engine, streams[-1], "1")
+                (key,) = client.keys(f"lp:*:q:s{streams[-1]}")
+                client.hset(key.partition(b"q:")[0] + name.encode(), f"s{streams[-1]}", value)
+        for shard in range(engine.shards):
+            client.hset(f"lp:{{{shard}}}:books", "waiting", "x")
+        client.set("lp:bytes", "x")
+    leases = lease_all(engine)
+    found = []
+    # Nothing is taken again and again.
+    while taken := take(engine, leases):
+        found += [one.stream for one in taken.values() if texts(one.frames) == ["1"]]
+        assert all(not one.unreported for one in taken.values())
+        assert all(
+            frame_id.isalnum() and len(frame_id) <= 64
+            for one in taken.values()
+            for frame_id, _ in one.requests
+        )
+        engine.settle([delivered(one) for one in taken.values()])
+    assert sorted(found) == sorted(streams)
+    assert sum(books.delivered for books in engine.look()) == len(streams)
+    producer.push(engine, "later", "2")
+    assert deliver(engine, leases) == {"later": ["2"]}
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_key_of_another_type_in_place_of_chunks_holds_nobody_up(engine, server, is_taken):
+    """Neither the others whose chunks are pushed with those of its stream, nor what comes later."""
+    producer = Producer()
+    producer.push(engine, "a", "lost")
+    leases = lease_all(engine)
+    if is_taken:
+        assert take(engine, leases)
+    with server.client as client:
+        (key,) = client.keys("lp:*:q:sa")
+        client.set(key, "of another program")
+    producer.push(engine, "b", "1")
+    chunks = [producer.chunk("a", "2"), producer.chunk("b", "3")]
+    engine.look()
+    assert engine.push(chunks) == [Pushed.STORED] * 2
+    if is_taken:
+        engine.release(leases)
+        leases = lease_all(engine, "another")
+    assert deliver(engine, leases) == {"a": ["2"], "b": ["1", "3"]}
+
+
 @pytest.mark.parametrize("came", ["nan", "inf", "-inf", "2e12"])
 def test_a_damaged_time_of_a_chunk_holds_nothing_up(engine, server, came):
     producer = Producer()
@@ -366,13 +513,16 @@ def test_a_damaged_time_of_a_chunk_holds_nothing_up(engine, server, came):
 
 
 def test_what_waits_is_taken_though_the_clock_of_the_engine_is_set_back(engine, server):
-    """Then it seems to have come in an hour."""
-    Producer().push(engine, "a", "1")
+    """Then it seems to have come in an hour; a stream with much has another place."""
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    producer.push(engine, "b", *["x" * 1000] * 70)
     with server.client as client:
-        (key,) = client.keys("lp:*:ready")
-        client.zincrby(key, 3600, "sa")
+        for state, stream in (("ready", "sa"), ("due", "sb")):
+            (key,) = client.keys(f"lp:*:{state}")
+            client.zincrby(key, 3600, stream)
     leases = lease_all(engine)
-    assert deliver(engine, leases) == {"a": ["1"]}
+    assert deliver(engine, leases) == {"a": ["1"], "b": ["x" * 1000] * 70}
 
 
 def test_a_frozen_owner_that_wakes_changes_nothing(start, opened):
@@ -553,17 +703,22 @@ def test_a_forked_child_has_a_connection_of_its_own(engine, server):
 
 
 def test_threads_share_one_connection(engine, server):
+    def connections():
+        return {one["id"] for one in client.client_list()}
+
     producers = [Producer(f"{number}") for number in range(8)]
     threads = [
         threading.Thread(target=lambda one=one: [one.push(engine, "a", f"{n}") for n in range(20)])
         for one in producers
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(100)
     with server.client as client:
-        assert client.info()["connected_clients"] == 2
+        # Objects of other tests, which are garbage not yet collected, may have theirs.
+        others = connections()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(100)
+        assert len(connections() - others) == 1
     assert sum(one.pushed for one in engine.look()) == 160
     engine.close()
     engine.close()

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 from logplex_handler.testing import LogplexReceiver
 from tests.commands import ROOT, call, environment
+from tests.forks import Fork
 from tests.logs import wait_until
 from tests.relay.servers import PATIENCE
 from tests.test_examples import EXAMPLES
@@ -37,22 +38,25 @@ def test_the_fleet_goes_on_when_some_of_it_is_killed(server, tmp_path):
         customers = {"acme": acme.url, "globex": globex.url}
         (tmp_path / "customers.json").write_text(json.dumps(customers))
 
-        def start(name):
+        def start(name, *, forked=False):
             command, *arguments = shlex.split(programs[name])
-            process = subprocess.Popen(
-                [*commands[command], *arguments],
-                cwd=tmp_path,
-                env=environment(LOGPLEX_RELAY=server.url, PYTHONPATH=str(ROOT)),
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            options = {
+                "cwd": tmp_path,
+                "env": environment(LOGPLEX_RELAY=server.url, PYTHONPATH=str(ROOT)),
+                "stderr": subprocess.PIPE,
+                "text": True,
+            }
+            if forked:
+                process = Fork(arguments, **options)
+            else:
+                process = subprocess.Popen([*commands[command], *arguments], **options)
             ends.callback(process.stderr.close)
             ends.callback(process.wait, PATIENCE)
             ends.callback(process.kill)
             return process
 
-        web, other = start("web"), start("web")
-        first, second = start("shipper"), start("shipper")
+        web, other = start("web"), start("web", forked=True)
+        first, second = start("shipper", forked=True), start("shipper")
         for shipper in (first, second):
             # On a busy machine it may say before that the relay does not answer.
             assert any("ships as" in line for line in shipper.stderr)

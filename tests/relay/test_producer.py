@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from unittest.mock import Mock
 
 import pytest
 
 from logplex_handler import LogplexHandler, use_stream
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._relay import server as relay_server_module
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import Outcome, Pushed
+from logplex_handler._sender.relay import Relay, identity_of
 from logplex_handler._wire.frames import flattened
 from logplex_handler.errors import ConfigurationError
 from tests.logs import logging_to, logging_to_server, wait_until
@@ -84,6 +87,21 @@ def test_lines_of_all_streams_are_in_the_engine_in_order(server, engine):
         assert lines.pop(f"customer{number}") == [f"line {i}" for i in range(number, 30, 3)]
     assert not lines
     assert all(books.balances for books in engine.look())
+
+
+def test_a_batch_that_is_lost_has_the_engine_remember_nothing():
+    """Else, it would remember every later chunk of the process."""
+    engine = Mock()
+    engine.push.return_value = []
+    relay = Relay(engine, 2**20, Diagnostics(), has_token=False)
+    waiting, lost = relay.form.new_id(), relay.form.new_id()
+    producer, number = identity_of(waiting)
+    del lost
+    relay.push([])
+    del waiting
+    relay.push([])
+    settled = [call.kwargs["settled"] for call in engine.push.call_args_list]
+    assert settled == [{producer: number}, {producer: number + 2}]
 
 
 def test_frames_are_those_that_a_receiver_would_get(server, engine):

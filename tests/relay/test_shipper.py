@@ -18,7 +18,7 @@ from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler.cli._configuration import configured
-from tests.commands import COMMAND, environment
+from tests.commands import environment, start
 from tests.logs import holds_for, logging_to, wait_until
 from tests.relay.chunks import Producer, lease_all
 from tests.relay.servers import RedisServer
@@ -223,8 +223,7 @@ def test_a_rotated_url_is_looked_up_and_an_unknown_stream_is_dropped(server, eng
 def test_a_shard_of_which_nothing_can_be_taken_is_told(server, engine, capsys):
     """Another program has written there; heartbeats and leases go on."""
     with server.client as client:
-        client.set("lp:{0}:q:sa", "no list")
-        client.zadd("lp:{0}:ready", {"sa": 1})
+        client.set("lp:{0}:ready", "no sorted set")
     said = []
 
     def is_told():
@@ -263,8 +262,8 @@ def ship(server, tmp_path):
     def ship(receiver, *options, **more):
         environ = {"LOGPLEX_RELAY": server.url, "LOGPLEX_STREAMS": "shop:streams"}
         environ["RECEIVER"] = url_of(receiver, "")
-        process = subprocess.Popen(
-            [*COMMAND, "ship", "--flush-interval", "0.05", *options],
+        process = start(
+            *("ship", "--flush-interval", "0.05", *options),
             env=environment(**environ, **more),
             cwd=tmp_path,
             stderr=subprocess.PIPE,

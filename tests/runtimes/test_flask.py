@@ -5,22 +5,20 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import flask
 import pytest
 import requests
-import sqlalchemy
-from sqlalchemy.pool import StaticPool
-from werkzeug.serving import make_server
 
 from logplex_handler import LogplexHandler
 from logplex_handler.testing import LogplexReceiver
 
-REQUESTS = 1_000
+REQUESTS = 400
 CLIENTS = 4
-# The loggers of the libraries; the application's are below `shop`.
+# The loggers of the libraries; the application's are below `shop`. The libraries are imported by
+# the fixtures: collecting the tests would otherwise import them in every process.
 LIBRARIES = ("werkzeug", "sqlalchemy.engine", "sqlalchemy.pool", "urllib3", "requests", "flask")
 
 log = logging.getLogger("shop.orders")
@@ -82,6 +80,9 @@ def handler(reference, logplex):
 @pytest.fixture
 def engine(handler):
     """A database in memory, made when its loggers are at DEBUG already: it asks them only once."""
+    import sqlalchemy
+    from sqlalchemy.pool import StaticPool
+
     engine = sqlalchemy.create_engine(
         "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
@@ -94,6 +95,10 @@ def engine(handler):
 @pytest.fixture
 def shop(engine):
     """The address of the program, as werkzeug serves it with a thread for each connection."""
+    import flask
+    import sqlalchemy
+    from werkzeug.serving import make_server
+
     app = flask.Flask("shop")
     # SQLite has one connection here.
     database = threading.Lock()
@@ -141,17 +146,19 @@ def use(shop, numbers):
 
 
 def test_every_record_of_a_program_is_in_the_stream_once(shop, handler, logplex, reference):
-    """Flask, SQLAlchemy, werkzeug and urllib3 at DEBUG, 1,000 requests from four threads.
+    """Flask, SQLAlchemy, werkzeug and urllib3 at DEBUG, 400 requests from four threads.
 
     What delivering makes urllib3 log is in no stream, or it would never end.
     """
     numbers = [range(first, REQUESTS // 2, CLIENTS) for first in range(CLIENTS)]
+    began = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as clients:
         statuses = [
             status for each in clients.map(use, [shop] * CLIENTS, numbers) for status in each
         ]
     assert Counter(statuses) == {200: REQUESTS - REQUESTS // 20, 500: REQUESTS // 20}
     assert handler.flush()
+    seconds = time.monotonic() - began
 
     port = logplex.url.split(":")[-1].split("/")[0]
     own: list[logging.LogRecord] = []
@@ -180,4 +187,5 @@ def test_every_record_of_a_program_is_in_the_stream_once(shop, handler, logplex,
     assert (stats.accepted, stats.delivered, stats.pending) == (len(others), len(others), 0)
     assert not stats.dropped
     assert not logplex.violations
-    assert len(logplex.requests) == stats.requests < 200
+    # About one a second, however long a busy machine takes.
+    assert len(logplex.requests) == stats.requests < REQUESTS // 10 + 2 * seconds

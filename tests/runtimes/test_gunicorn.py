@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from logplex_handler.testing import LogplexReceiver
-from tests.runtimes.shared import APP, children
+from tests.runtimes.shared import APP, children, gunicorn_conf
 from tests.servers import free_port
 
 # Graceful restarts under load; a hundred of them by hand: `RESTARTS=100 pytest -k restarts`.
@@ -22,17 +22,21 @@ RESTARTS = int(os.environ.get("RESTARTS", "3"))
 
 
 @contextmanager
-def _gunicorn(tmp_path, logplex, *arguments):
+def _gunicorn(tmp_path, logplex, workers, *arguments):
     """A running server of `APP`: its process, its address, and its stderr at the end."""
     (tmp_path / "shop.py").write_text(textwrap.dedent(APP))
+    (tmp_path / "gunicorn.conf.py").write_text(gunicorn_conf(workers))
     port = free_port()
+    # No load makes a worker take so long to start, or to deliver at its end.
+    patience = ["--timeout", "100", "--graceful-timeout", "60"]
+    options = [*patience, "--worker-class", workers, "--threads", "2", *arguments]
     said: list[str] = []
     # Not to a pipe, which would have to be read meanwhile.
     with (tmp_path / "stderr").open("w+") as stderr:
         server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", f"127.0.0.1:{port}"),
-                *("--graceful-timeout", "8", *arguments),
+                *options,
             ],
             cwd=tmp_path,
             env={**os.environ, "LOGPLEX_URL": logplex.url},
@@ -53,7 +57,7 @@ def _get(url, seconds=60.0):
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return requests.get(url, timeout=15)
+            return requests.get(url, timeout=60)
         except requests.ConnectionError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -77,11 +81,9 @@ def _check_what_arrived(logplex, requested, said):
 @pytest.mark.parametrize("workers", ["sync", "gthread", "gevent"])
 def test_workers_deliver_every_request_once(tmp_path, preload, workers):
     """They fork while other threads log, and an orderly stop delivers waiting records."""
-    arguments = ["--workers", "3", "--worker-class", workers, "--threads", "2"]
-    if preload:
-        arguments.append("--preload")
+    arguments = ["--workers", "3", *(["--preload"] if preload else [])]
     with LogplexReceiver(max_requests=10_000) as logplex:
-        with _gunicorn(tmp_path, logplex, *arguments) as (_, url, said):
+        with _gunicorn(tmp_path, logplex, workers, *arguments) as (_, url, said):
             for number in range(60):
                 _get(f"{url}/{number}")
         loaded = _check_what_arrived(logplex, range(60), said)
@@ -93,18 +95,18 @@ def test_workers_deliver_every_request_once(tmp_path, preload, workers):
 @pytest.mark.parametrize("workers", ["sync", "gthread"])
 def test_graceful_restarts_under_load_lose_nothing(tmp_path, workers):
     """Eight workers of a preloaded application are replaced again and again."""
-    arguments = ["--workers", "8", "--worker-class", workers, "--threads", "2", "--preload"]
+    arguments = ["--workers", "8", "--preload"]
     numbers = itertools.count()
     answered: list[int] = []
     over = threading.Event()
     with LogplexReceiver(max_requests=100_000) as logplex:
-        with _gunicorn(tmp_path, logplex, *arguments) as (server, url, said):
+        with _gunicorn(tmp_path, logplex, workers, *arguments) as (server, url, said):
             _get(f"{url}/first")
 
             def ask():
-                while not over.wait(0.005):
+                while not over.wait(0.02):
                     number = next(numbers)
-                    assert requests.get(f"{url}/{number}", timeout=10).status_code == 200
+                    assert requests.get(f"{url}/{number}", timeout=60).status_code == 200
                     answered.append(number)
 
             clients = [threading.Thread(target=ask) for _ in range(2)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import textwrap
 
@@ -12,7 +10,7 @@ import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import wait_until
-from tests.runtimes.shared import setting_up, texts
+from tests.runtimes.shared import SHOWS_STACKS, Group, setting_up, texts
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -31,7 +29,7 @@ def test_a_process_pool_delivers_every_line_once(run, method):
 
             if __name__ == "__main__":
                 log.info("parent")
-                with ProcessPoolExecutor(4, get_context("{method}")) as pool:
+                with ProcessPoolExecutor(2, get_context("{method}")) as pool:
                     list(pool.map(work, range(60)))
             """,
         )
@@ -50,7 +48,8 @@ def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
     (tmp_path / "shop.py").write_text(
         setting_up()
         + textwrap.dedent(f"""
-        import celery
+        {SHOWS_STACKS}
+        import celery, celery.signals
         folder = {str(tmp_path)!r}
         options = dict(data_folder_in=folder, data_folder_out=folder, control_folder=folder)
         app = celery.Celery("shop", broker="filesystem://")
@@ -64,36 +63,28 @@ def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
             log.info("task %d", number)
             metrics.count("tasks")
             open(os.path.join(folder, "ran-%d" % number), "w").close()
+
+        @celery.signals.worker_ready.connect
+        def send(**_):
+            for number in range(40):
+                work.delay(number)
         """)
     )
     with LogplexReceiver() as logplex:
         environment = {**os.environ, "LOGPLEX_URL": logplex.url}
         environment["CELERY_BROKER_URL"] = "filesystem://"
-        worker = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "-A", "shop", "worker", "--pool", "prefork"),
-                *("--concurrency", "3", "--max-tasks-per-child", str(per_child)),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-                *("--loglevel", "INFO"),
-            ],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            send = "import shop; [shop.work.delay(number) for number in range(40)]"
-            subprocess.run(
-                [sys.executable, "-c", send], cwd=tmp_path, env=environment, check=True, timeout=100
-            )
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "shop", "worker", "--pool", "prefork"),
+            *("--concurrency", "3", "--max-tasks-per-child", str(per_child)),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            *("--loglevel", "INFO"),
+        ]
+        with Group(command, tmp_path / "output", cwd=tmp_path, env=environment) as worker:
             # The lines wait for the flush interval, or leave as a child ends. A warm shutdown does
             # not run the tasks that its children have not begun, if all of these are just replaced.
             assert wait_until(lambda: len(list(tmp_path.glob("ran-*"))) == 40)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            said, _ = worker.communicate(timeout=100)
-        assert worker.returncode == 0, said
+            status, said = worker.end()
+        assert status == 0, said
         assert "not delivered" not in said
         lines = texts(logplex)
     counts = [int(line.partition("count#tasks=")[2]) for line in lines if "count#" in line]

@@ -14,6 +14,7 @@ from logplex_handler._wire.frames import (
     OwnFrame,
     Run,
     SplitRecord,
+    SplitRun,
     flattened,
     frame_count,
     linked,
@@ -114,6 +115,20 @@ def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
         outcomes.append((counts, refused, taken, receiver.requests, batch.left))
     assert outcomes[0] == outcomes[1]
     assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
+
+
+@pytest.mark.parametrize("bad", [[], [0], [2, 3], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("max_bytes", [6, 20, 1000])
+def test_the_frames_of_one_record_kept_together_meet_what_linked_ones_would(bad, max_bytes):
+    """Together, the record counts as one; halved, it is delivered only if all its frames are."""
+    outcomes = []
+    for split in ([SplitRun(frames(1, 2, 3))], linked(frames(1, 2, 3))):
+        receiver = Receiver(*bad)
+        batch = Batch([*frames(0), *split, *frames(4)], max_bytes)
+        counts = [receiver.deal_with(batch), batch.drop_refused()]
+        outcomes.append((counts, [*flattened(receiver.taken)], receiver.requests))
+    assert outcomes[0] == outcomes[1]
+    assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) == 3
 
 
 def test_the_frames_of_a_run_are_rewritten_one_by_one():
@@ -413,7 +428,7 @@ def test_what_may_have_arrived_is_not_halved_before_it_is_refused_several_times(
     """Its frames would arrive again under other ids; but no record holds up a stream for ever."""
     batch = Batch(one_frame_each(5), 10**6)
     batch.next_part.is_uncertain = True
-    for _ in range(2):
+    for _ in range(5):
         batch.probe(HealthFrame(b"probe"))
         batch.part_accepted()
         assert not batch.refusal.is_of_part
@@ -421,6 +436,20 @@ def test_what_may_have_arrived_is_not_halved_before_it_is_refused_several_times(
     batch.probe(HealthFrame(b"probe"))
     batch.part_accepted()
     assert batch.refusal.is_of_part
+
+
+def test_what_may_have_arrived_is_not_halved_at_once_after_a_refused_probe():
+    """Nor is it kept for ever where every probe is refused, too."""
+    batch = Batch(one_frame_each(5), 10**6)
+    batch.next_part.is_uncertain = True
+    for _ in range(5):
+        batch.probe(HealthFrame(b"probe"))
+        batch.part_refused()
+        assert not batch.refusal.probe_refused
+        batch.part_doubted()
+    batch.probe(HealthFrame(b"probe"))
+    batch.part_refused()
+    assert batch.refusal.probe_refused
 
 
 def test_at_another_place_the_batch_is_sent_at_once():

@@ -8,6 +8,7 @@ import pytest
 
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.batch import Refusal
+from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.retry_policy import (
     Action,
     Backoff,
@@ -184,6 +185,17 @@ def test_a_refused_stream_waits_up_to_ten_minutes(attempt, longest):
     assert retry_policy.LONGEST_REFUSED_WAIT == 600
     assert jittered_delay(attempt, 1.0, retry_policy.LONGEST_REFUSED_WAIT) == longest
     assert jittered_delay(attempt, 0.0, retry_policy.LONGEST_REFUSED_WAIT) == longest / 2
+
+
+@pytest.mark.parametrize("urgency", Urgency)
+@pytest.mark.parametrize("retry_after", [None, 60])
+def test_no_wait_outlasts_a_clock_that_was_set_back(urgency, retry_after):
+    """As `freezegun` does: the wait would last for an hour."""
+    answer = Answer(status=503, retry_after=retry_after)
+    before = Backoff().after_failure(3600.0, answer, 30)
+    after = before.by_clock(0.0)
+    assert after.remaining(0.0, urgency) == before.remaining(3600.0, urgency) > 0.0
+    assert after.by_clock(100.0).remaining(100.0, urgency) == 0.0
 
 
 def test_the_application_keeps_its_random_numbers():

@@ -9,6 +9,9 @@ when its request was read whole and not answered with an error.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
+import json
 import logging
 import os
 import random
@@ -23,6 +26,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from logplex_handler import LogplexHandler
@@ -84,17 +88,20 @@ def run(kills: int, seed: int, at_once: int = 1) -> Findings:
 
     notes: dict[str, float] = {}
     late: set[str] = set()
-    with tempfile.TemporaryDirectory() as folder, serving(step) as server:
-        path = Path(folder, "spool.db")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(step) as server,
+        contextlib.closing(_Forks(server.url, Path(folder))) as forks,
+    ):
         seeds = [chance.randrange(2**32) for _ in range(kills)]
         lives = [chance.uniform(0.0, 1.2) for _ in range(kills)]
         with ThreadPoolExecutor(at_once) as pool:
-            ends = pool.map(partial(_one, server.url, path), range(kills), seeds, lives)
+            ends = pool.map(partial(_one, forks), range(kills), seeds, lives)
             for logged, last_moments in ends:
                 notes.update(logged)
                 late |= {line for line, at in logged.items() if at > last_moments}
         is_over = True
-        logged, _ = _one(server.url, path, kills, chance.randrange(2**32), None)
+        logged, _ = _one(forks, kills, chance.randrange(2**32), None)
         notes.update(logged)
     return compared(notes, late, received)
 
@@ -125,26 +132,73 @@ def compared(notes: dict[str, float], late: set[str], received: list[Received]) 
     return findings
 
 
+class _Forks:
+    """A process that has imported what the others need, and forks each of them."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._folder = folder
+        # Guards the conversation with that process.
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.spool.kills", "--fork", url, str(folder / "spool.db")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, number: int, seed: int, lives: float | None) -> tuple[int, Path]:
+        """Start one; return its id, and the pipe to which it writes its notes."""
+        notes = self._folder / f"notes {number}"
+        os.mkfifo(notes)
+        return self._ask("start", str(notes), str(number), str(seed), str(lives is None)), notes
+
+    def wait(self, pid: int) -> None:
+        self._ask("wait", str(pid))
+
+    def close(self) -> None:
+        self._process.communicate(timeout=100)
+
+    def _ask(self, *words: str) -> int:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with self._lock:
+            print(json.dumps(words), file=stdin, flush=True)
+            return int(stdout.readline())
+
+
+def fork(url: str, path: str) -> None:
+    """Do what `_Forks` asks for."""
+    for name in ("_delivery.spool_writer", "_spool.database", "handler._pipeline"):
+        import_module(f"logplex_handler.{name}")
+    # Those who end do not look at each of these objects, nor copy the memory in which they are.
+    gc.freeze()
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        if command == "wait":
+            pid, _ = os.waitpid(int(arguments[0]), 0)
+        elif not (pid := os.fork()):
+            child(url, path, *arguments)
+            # And ends as every program does.
+            return
+        print(pid, flush=True)
+
+
 def _one(
-    url: str, path: Path, number: int, seed: int, lives: float | None
+    forks: _Forks, number: int, seed: int, lives: float | None
 ) -> tuple[dict[str, float], float]:
     """One process; the lines it has logged with their times, and when its last moments began."""
-    ours, theirs = os.pipe()
-    arguments = [url, str(path), str(number), str(seed), str(theirs), str(lives is None)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.spool.kills", "--child", *arguments], pass_fds=[theirs]
-    )
-    os.close(theirs)
-    with open(ours, "rb") as stream:
-        # Its life begins with its first line.
+    pid, notes = forks.start(number, seed, lives)
+    with open(notes, "rb") as stream:
+        # Its life begins with its first note.
         data = stream.read(_NOTE.size)
         killed_at = float("inf")
         if lives is not None:
             time.sleep(lives)
             killed_at = time.monotonic()
-            process.send_signal(signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         data += stream.read()
-    process.wait(60)
+    forks.wait(pid)
     logged, beats = {}, []
     for line, at in _NOTE.iter_unpack(data[: len(data) // _NOTE.size * _NOTE.size]):
         if line == _BEAT:
@@ -169,8 +223,9 @@ def _line(process: int, number: int) -> str:
     return f"{process} {_STREAMS[number % 3] or 'own'} {number}"
 
 
-def child(url: str, path: str, process: str, seed: str, descriptor: str, may_end: str) -> None:
+def child(url: str, path: str, pipe: str, process: str, seed: str, may_end: str) -> None:
     """Log until killed, or for a second."""
+    notes = os.open(pipe, os.O_WRONLY)
     chance = random.Random(int(seed))
     handler = LogplexHandler(
         url, spool=path, spool_interval=INTERVAL, streams={"a": url, 7: url}, shutdown_timeout=30
@@ -181,9 +236,13 @@ def child(url: str, path: str, process: str, seed: str, descriptor: str, may_end
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     number = 0
-    notes = int(descriptor)
-    beat = partial(beating, lambda: os.write(notes, _NOTE.pack(_BEAT, time.monotonic())))
-    threading.Thread(target=beat, daemon=True).start()
+
+    def note_beat() -> None:
+        os.write(notes, _NOTE.pack(_BEAT, time.monotonic()))
+
+    # On a busy machine, the first beat may not be over before the kill.
+    note_beat()
+    threading.Thread(target=beating, args=(note_beat,), daemon=True).start()
     ends = time.monotonic() + 1.0
     while may_end == "False" or time.monotonic() < ends:
         for _ in range(chance.choice([1, 3, 30, 300])):
@@ -201,10 +260,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1)
-    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--fork", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        child(*given.child)
+    if given.fork:
+        fork(*given.fork)
         return
     findings = run(given.kills, given.seed, given.at_once)
     print(

@@ -9,8 +9,10 @@ import threading
 
 import pytest
 
+from logplex_handler._delivery import spool_writer
 from logplex_handler._spool import database, owner_locks, transactions
-from tests.logs import balanced, logging_to, wait_until
+from logplex_handler._spool.spool import Spool
+from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import leave, rows
 
@@ -51,6 +53,37 @@ def test_tables_that_are_not_a_spools_are_refused(spool, capsys, statements):
     assert "spool: its tables are not those of a spool" in capsys.readouterr().err
 
 
+def _break_table(spool):
+    """Name it by bytes that are not UTF-8, which SQLite's error then quotes."""
+    with contextlib.closing(sqlite3.connect(spool)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE x(', name = CAST(x'bd' AS TEXT)")
+        [(version,)] = db.execute("PRAGMA schema_version")
+        db.execute(f"PRAGMA schema_version = {version + 1}")
+        db.commit()
+
+
+def test_a_file_whose_error_python_cannot_decode_is_damaged(spool, capsys):
+    """It holds nothing up, from the first record on or later."""
+    with serving(answer(503)) as server:
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("one")
+            assert wait_until(lambda: rows(spool))
+            _break_table(spool)
+            server.steps[:] = [accept]
+            logger.info("two")
+            assert handler.flush(100)
+            assert b"two" in server.frames()
+            assert balanced(handler.stats())
+        with logging_to(server.url, spool=spool) as (logger, handler):
+            logger.info("three")
+            assert handler.flush(100)
+            assert server.frames()[-1] == b"three"
+    said = capsys.readouterr().err
+    assert "internal error" not in said
+    assert said.count("spool: ") == 2
+
+
 def test_tables_that_change_under_way_are_refused(spool, capsys):
     """What is on disk then is counted as lost, and later records are delivered from memory."""
     with (
@@ -89,10 +122,12 @@ def test_a_transaction_that_takes_too_long_is_given_up(spool, capsys, monkeypatc
     assert "spool: interrupted" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("where", ["", ".lock", "-wal", "-shm"])
+@pytest.mark.parametrize("where", ["", ".lock", "-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("kind", ["directory", "FIFO", "device", "loop"])
 def test_what_is_no_file_is_no_spool(spool, capsys, kind, where):
     """Nor can it stand where one of the files next to the spool belongs."""
+    if where == "-journal":
+        leave(spool, ["left"])
     path = spool.with_name(spool.name + where)
     if kind == "directory":
         path.mkdir()
@@ -140,6 +175,40 @@ def test_a_file_that_is_cut_short_under_way_is_said(spool, capsys, suffix, size)
         assert balanced(stats)
         assert set(stats.dropped) <= {"spool_lost"}
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+@pytest.mark.parametrize("at_close", [False, True])
+def test_a_file_that_is_removed_under_way_is_said(spool, capsys, at_close, is_replaced):
+    """No other process finds it, so its records are not left there; later ones are delivered."""
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, spool=spool, shutdown_timeout=0.1) as (logger, handler),
+    ):
+        for number in range(3):
+            logger.info("line %d", number)
+        assert wait_until(lambda: len(rows(spool)) > 0 and handler.stats().requests > 0)
+        if is_replaced:
+            spool.rename(spool.with_suffix(".old"))
+            spool.touch()
+        else:
+            spool.unlink()
+        if not at_close:
+            server.steps[:] = [accept]
+            logger.info("later")
+            assert handler.flush(100)
+            assert b"later" in server.frames()
+            assert set(handler.stats().dropped) <= {"spool_lost"}
+    stats = handler.stats()
+    assert stats.pending == 0
+    assert balanced(stats)
+    said = capsys.readouterr().err
+    if at_close:
+        assert dict(stats.dropped) == {"shutdown": 3}
+        assert "3 records not delivered: status 503" in said
+    else:
+        assert "spool: it was removed or replaced" in said
+    assert not is_replaced or spool.read_bytes() == b""
 
 
 def test_a_file_that_grows_without_end_holds_nothing_up(spool):
@@ -222,3 +291,44 @@ def test_a_file_that_may_only_be_read_is_said(spool, capfd):
         assert status == 0
         assert server.frames() == [b"hello"]
     assert "logplex_handler: spool: " in capfd.readouterr().err
+
+
+def test_a_disk_that_hangs_holds_up_no_line_in_memory(spool, monkeypatch):
+    """As a network's file system may, which nobody can interrupt."""
+    over = threading.Event()
+
+    def hanging(*args, **kwargs):
+        over.wait(100)
+        raise OSError
+
+    monkeypatch.setattr(transactions, "opened", hanging)
+    monkeypatch.setattr(transactions, "_PATIENCE", 0.1)
+    monkeypatch.setattr(spool_writer, "_LONGEST_WAIT", 0.1)
+    with logging_to_server(accept, spool=spool, flush_interval=0.01) as (server, logger, _):
+        logger.info("hello")
+        assert wait_until(lambda: b"hello" in server.frames())
+        over.set()
+
+
+def test_a_disk_that_hangs_holds_up_neither_flush_nor_close(spool, monkeypatch):
+    """Here, while a record is written to it; the record is counted as dropped."""
+    write, hangs, over = Spool.write, threading.Event(), threading.Event()
+
+    def hanging(self, *args, **kwargs):
+        with self.begin():
+            hangs.set()
+            over.wait(100)
+        return write(self, *args, **kwargs)
+
+    options = {"spool_interval": 0.01, "flush_interval": 60, "shutdown_timeout": 0.1}
+    with logging_to_server(accept, spool=spool, **options) as (_, logger, handler):
+        logger.info("one")
+        assert handler.flush(100)
+        monkeypatch.setattr(Spool, "write", hanging)
+        logger.info("two")
+        assert hangs.wait(100)
+        assert not handler.flush(0.1)
+        handler.close()
+        assert dict(handler.stats().dropped) == {"shutdown": 1}
+        assert balanced(handler.stats())
+        over.set()

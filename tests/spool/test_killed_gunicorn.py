@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.runtimes.shared import gunicorn_conf
 from tests.servers import free_port
 from tests.spool.killed import running, storm
 
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /pr
 @pytest.mark.parametrize("arguments", ["sync", "gthread --preload", "gevent", "gevent --preload"])
 def test_workers_of_gunicorn_that_are_killed(story, arguments):
     """Other workers deliver their lines while they serve."""
+    conf = gunicorn_conf(arguments.split()[0])
+    (story.folder / "gunicorn.conf.py").write_text(conf)
     port = free_port()
     with running(
         story,

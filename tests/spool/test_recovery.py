@@ -39,7 +39,13 @@ def test_what_is_on_disk_counts_towards_a_large_batch(spool, monkeypatch):
 
 def test_what_is_left_at_close_is_delivered_by_the_next_handler_first(spool, capsys):
     """In order, and before new records; the counts of both handlers balance."""
-    before = leave(spool, lines(*range(1000)))
+    said = []
+
+    def has_tried():
+        said.append(capsys.readouterr().err)
+        return "not delivering" in "".join(said)
+
+    before = leave(spool, lines(*range(1000)), until=has_tried)
     assert (before.pending, dict(before.dropped)) == (1000, {})
     assert "1000 records left in the spool: NewConnectionError" in capsys.readouterr().err
     with logging_to_server(accept, spool=spool) as (server, logger, handler):

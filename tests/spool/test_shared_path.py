@@ -6,15 +6,20 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from logplex_handler._spool import transactions
+from logplex_handler._spool.spool import Spool, SpoolOptions
+from tests.buffer.shared import InterruptedLock
+from tests.commands import run_program
 from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool import kills
@@ -35,9 +40,8 @@ def test_the_rows_of_a_live_process_are_not_taken_over(spool):
                 handler = LogplexHandler({server.url!r}, spool={str(spool)!r})
                 print(handler.flush(100), handler.stats().recovered)
             """
-            command = [sys.executable, "-c", textwrap.dedent(program)]
-            found = subprocess.run(command, capture_output=True, text=True, check=True)
-            assert found.stdout == "True 0\n"
+            found = run_program("-c", textwrap.dedent(program), env=os.environ)
+            assert (found.returncode, found.stdout) == (0, "True 0\n")
             assert server.received == []
         assert first.stats().pending == 1
 
@@ -85,7 +89,7 @@ def test_forks_while_other_threads_write_to_the_spool(spool):
         def chatter():
             while not stop.is_set():
                 logger.info("parent")
-                time.sleep(0.0005)
+                time.sleep(0.002)
 
         threads = [threading.Thread(target=chatter) for _ in range(2)]
         for thread in threads:
@@ -108,31 +112,103 @@ def test_forks_while_other_threads_write_to_the_spool(spool):
         assert balanced(handler.stats())
 
 
+def test_a_child_opens_the_same_file_wherever_it_works(spool, monkeypatch):
+    """Also where its working directory is gone: a path counts from where the handler was made."""
+    monkeypatch.chdir(spool.parent)
+    with logging_to_server(accept, spool=spool.name) as (server, logger, handler):
+        pid = os.fork()
+        if not pid:
+            status = 1
+            with contextlib.suppress(BaseException):
+                os.mkdir("gone")
+                os.chdir("gone")
+                os.rmdir("../gone")
+                logger.info("child")
+                status = 0 if handler.flush(100) else 2
+            os._exit(status)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0
+        assert server.frames() == [b"child"]
+    assert spool.exists()
+
+
 def written(spool):
     """How many records are in the file."""
     return spool.exists() and sum(records for (records,) in rows(spool, "records"))
 
 
+def test_a_file_that_is_made_by_another_process_meanwhile_is_a_spool(spool, monkeypatch):
+    """Its marks are not read before, and its tables after that."""
+    options = SpoolOptions(str(spool), 2**20, 1)
+    other = threading.Thread(target=Spool(options).write, args=(None, None, [b"of the other"]))
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, statement, *arguments):
+            if statement == "PRAGMA user_version" and other.ident is None:
+                other.start()
+                # It makes the file, or waits for this connection.
+                other.join(0.2)
+            return super().execute(statement, *arguments)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
+    Spool(options).write(None, None, [b"of the first"])
+    other.join(100)
+    assert len(rows(spool)) == 2
+
+
+def test_an_interruption_leaves_no_lock_held(spool):
+    """Nothing would be written to disk any more."""
+    one = Spool(SpoolOptions(str(spool), 2**20, 1))
+    lock = one._lock
+    one._lock = interrupted = InterruptedLock()
+    for call in (partial(one.write, None, None, [b"x"]), one.close):
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        assert not interrupted._is_owned()
+    one._lock = lock
+
+
+def test_a_transaction_that_never_ended_is_rolled_back(spool):
+    """Errors of signal handlers may come so close together. Else, nothing could be written."""
+    one = Spool(SpoolOptions(str(spool), 2**20, 1))
+    one.write(None, None, [b"one"])
+    one._db.execute("BEGIN IMMEDIATE")
+    one._db.execute("DELETE FROM chunks")
+    one.write(None, None, [b"two"])
+    one.close()
+    assert [body for (body,) in rows(spool, "body")] == [b"one", b"two"]
+
+
 def test_many_processes_die_and_one_delivers_it_all(spool):
     """Eight are killed during an outage; no line is lost, and none is mixed up."""
     program = f"""
-        import logging, sys, time
+        import logging, os, signal, sys, time
         from logplex_handler import LogplexHandler
+        from logplex_handler._delivery import spool_writer
+        from logplex_handler.handler import _pipeline
+        pids = []
+        for name in range(8):
+            if not (pid := os.fork()):
+                break
+            pids.append(pid)
+        else:
+            sys.stdin.read()
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            sys.exit()
         handler = LogplexHandler({DEAD!r}, spool={str(spool)!r})
         handler.setFormatter(logging.Formatter("%(message)s"))
         logging.getLogger().addHandler(handler)
         for number in range(500):
-            logging.warning("%s %d", sys.argv[1], number)
-        time.sleep(60)
+            logging.warning("%d %d", name, number)
+        time.sleep(1000)
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    processes = [subprocess.Popen([*command, str(number)]) for number in range(8)]
-    try:
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        # At the end of its input it kills them, and ends.
         assert wait_until(lambda: written(spool) == 4000)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+    assert process.returncode == 0
     with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(100)
         assert handler.stats().recovered == 4000
@@ -163,7 +239,7 @@ def test_a_child_that_was_forked_without_telling_python_does_without(spool, monk
             other.info("hello")
             assert handler.flush(100)
             assert server.frames() == [b"hello"]
-    assert "forked without telling Python" in capsys.readouterr().err
+    assert "open in the parent at the fork" in capsys.readouterr().err
 
 
 def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_over(spool):

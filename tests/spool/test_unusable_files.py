@@ -11,10 +11,11 @@ import time
 import pytest
 
 from logplex_handler._delivery import scheduler
+from logplex_handler._sender import retry_policy
 from logplex_handler._spool import transactions
 from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.pace import stopwatch
-from tests.servers import accept, answer, reset, serving
+from tests.servers import accept, answer, hang, reset, serving
 from tests.spool.shared import DEAD, held, leave, lines, rows
 
 
@@ -41,6 +42,21 @@ def test_a_file_of_another_version_is_left_alone(spool, capsys):
         logger.info("hello")
         assert handler.flush(100)
     assert "spool: it is another program's" in capsys.readouterr().err
+
+
+def test_no_record_counts_twice_if_a_batch_ends_half_way(spool):
+    """What is left of it is dropped at shutdown: neither the disk nor the receiver takes it."""
+    spool.write_bytes(b"no database at all" * 1000)
+    options = {"spool": spool, "flush_interval": 60, "shutdown_timeout": 2}
+    with serving(answer(400), accept, hang) as server:
+        with logging_to(server.url, **options) as (logger, handler):
+            for number in range(40):
+                logger.info("line %d", number)
+        stats = handler.stats()
+    assert (stats.accepted, stats.pending) == (40, 0)
+    assert balanced(stats), stats
+    # On a busy machine, the second answer may come for all of them.
+    assert stats.dropped.get("shutdown", 0) == 40 - stats.delivered
 
 
 def test_with_a_directory_that_cannot_be_written_memory_goes_on(tmp_path, capsys):
@@ -148,13 +164,15 @@ def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
     assert rows(spool) == []
 
 
-def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
+def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, monkeypatch, capsys):
     """As where a fork has closed it, and there is no descriptor to be had just then."""
+    # No worker looks at the file before the fork has closed it.
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 6.0)
     away = spool.with_name("away.db")
     with logging_to_server(answer(503), spool=spool) as (server, logger, handler):
         for line in lines(*range(100)):
             logger.info(line)
-        assert wait_until(lambda: len(rows(spool)) == 1)
+        assert wait_until(lambda: len(rows(spool)) == 1 and handler.stats().requests == 1)
         spool.rename(away)
         spool.mkdir()
         pid = os.fork()
@@ -180,7 +198,7 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, capsys):
 def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
     """Nor once for each stream; records that cannot be written are counted as dropped."""
     leave(spool, ["before"])
-    streams = dict.fromkeys(range(40), DEAD)
+    streams = dict.fromkeys(range(200), DEAD)
     with held(spool):
         options = {"spool": spool, "streams": streams, "shutdown_timeout": 0.5}
         with logging_to(None, **options) as (logger, handler):
@@ -188,8 +206,9 @@ def test_close_does_not_wait_for_a_process_that_holds_the_file(spool):
                 logger.info("hello", extra={"logplex_stream": stream})
             with stopwatch() as watch:
                 handler.close()
-                assert watch.seconds < 3
-    assert dict(handler.stats().dropped) == {"shutdown": 40}
+                # A fifth of a second for each of them would be forty.
+                assert watch.seconds < 15
+    assert dict(handler.stats().dropped) == {"shutdown": 200}
 
 
 def test_flush_does_not_wait_for_a_process_that_holds_the_file(spool):

@@ -268,6 +268,7 @@ def test_an_id_that_cannot_be_compared_is_an_id(capsys):
             logger.info("line", extra=to(Naive(1)))
             assert wait_until(lambda: handler.stats().requests == 2)
             assert handler.stats(stream=Naive(1)).pending == 1
+            assert handler.stats(stream=1).pending == 0
     assert "internal" not in capsys.readouterr().err
 
 

@@ -114,7 +114,7 @@ def test_parts_of_lines_that_never_become_whole_are_given_up():
     (line,) = received("part=1/2 a=1")
     lines = []
     for number in range(10_005):
-        packet = replace(line.packet, text=f"number={number} part=1/2 a=1")
+        packet = line.packet._replace(text=f"number={number} part=1/2 a=1")
         lines += joiner.add(replace(line, packet=packet))
     assert [given_up.text for given_up in lines] == [
         f"number={number} part=1/2 a=1" for number in range(5)

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import warnings
+from dataclasses import FrozenInstanceError, replace
 from urllib.parse import urlsplit
 
 import pytest
 
-from logplex_handler.testing import LogplexReceiver
+from logplex_handler.testing import Line, LogplexReceiver
 from tests.pace import stopwatch
 from tests.testing.wire import LINES, address, bare, basic, connect, frame, post, send
 
@@ -34,6 +35,18 @@ def test_a_failure_that_cannot_be_is_refused(logplex, status, times):
     """The error names the option and the value."""
     with pytest.raises(ValueError, match=f"must .*{min(status, times) if times < 0 else status}"):
         logplex.fail_next(status, times=times)
+
+
+def test_a_line_cannot_be_changed(logplex):
+    """Tests share it."""
+    with connect(logplex) as connection:
+        send(connection, logplex, LINES, Logplex_Msg_Count="3")
+    line = logplex.lines[0]
+    assert type(line) is Line
+    for change in (lambda: setattr(line, "number", 7), lambda: delattr(line, "number")):
+        with pytest.raises(FrozenInstanceError):
+            change()
+    assert {line, replace(line)} == {line}
 
 
 def test_wait_for_returns_as_soon_as_the_lines_are_there(logplex):

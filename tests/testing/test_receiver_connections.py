@@ -88,7 +88,7 @@ def test_an_idle_connection_is_closed_without_a_word():
 
 def test_half_a_header_is_answered_with_408():
     """The patience with headers is that with an idle connection."""
-    with LogplexReceiver(idle_timeout=0.1) as logplex:
+    with LogplexReceiver(idle_timeout=0.5) as logplex:
         answer = raw(logplex, b"POST /logs HTTP/1.1\r\nHost: x\r\n")
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert logplex.requests[0].status == 408
@@ -96,7 +96,7 @@ def test_half_a_header_is_answered_with_408():
 
 def test_a_body_that_stalls_is_answered_with_400():
     """The patience with a body is three times that with headers, and nothing is routed."""
-    with LogplexReceiver(idle_timeout=0.1) as logplex:
+    with LogplexReceiver(idle_timeout=0.5) as logplex:
         head = f"{POST.decode()}Authorization: {basic('token:' + logplex.token)}\r\n"
         head += "Content-Type: application/logplex-1\r\nContent-Length: 1000\r\n\r\n"
         started = time.monotonic()
@@ -104,7 +104,7 @@ def test_a_body_that_stalls_is_answered_with_400():
             answer = raw(logplex, head.encode() + LINES)
             assert watch.seconds < 3
         assert answer.startswith(b"HTTP/1.1 400 ")
-        assert time.monotonic() - started >= 0.3
+        assert time.monotonic() - started >= 3 * 0.5
         assert logplex.lines == ()
 
 

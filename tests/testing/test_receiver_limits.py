@@ -24,7 +24,7 @@ from tests.receiver.posts import post
 
 def test_a_body_that_grows_when_it_is_decompressed_is_not_read_to_its_end():
     """A megabyte of gzip may be a gigabyte of zeros."""
-    bomb = gzip.compress(bytes(200 * 1024 * 1024), compresslevel=9)
+    bomb = gzip.compress(bytes(200 * 1024 * 1024), compresslevel=1)
     headers = {"Content-Length": str(len(bomb)), "Content-Encoding": "gzip"}
     tracemalloc.start()
     verdict = judge(

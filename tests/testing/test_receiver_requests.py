@@ -7,7 +7,8 @@ import gzip
 import pytest
 import requests
 
-from logplex_handler.testing import LogplexReceiver
+from logplex_handler.testing import LogplexReceiver, request_body
+from logplex_handler.testing.wire_parser import frames_from
 from tests.testing.wire import HEADER, LINES, WIRE, bare, frame, post
 
 FAULTY = [
@@ -77,6 +78,20 @@ def test_many_malformed_packets_are_told_in_few_words(logplex):
     post(logplex, bare(*["foo"] * 500), Logplex_Msg_Count="500")
     assert len(logplex.violations) == 11
     assert logplex.violations[-1] == "and 490 more frames like these"
+
+
+def test_a_body_of_malformed_messages_is_not_read_to_its_end(monkeypatch):
+    """Nothing of it is routed, and a few kilobytes of gzip may hold sixty million of them."""
+    read = []
+
+    def counted(body, position):
+        read.append(position)
+        return frames_from(body, position)
+
+    monkeypatch.setattr(request_body, "frames_from", counted)
+    found, malformed, fault = request_body.find_frames(b"\n" * 100_000)
+    assert (found, malformed, fault.rule) == ([], True, "frame.length")
+    assert len(read) <= 1000
 
 
 def test_without_strict_only_lost_lines_are_violations():

@@ -8,7 +8,11 @@ import sys
 import time
 
 import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError
 
+from logplex_handler._transport import connection
+from logplex_handler._transport.connection import BoundedHTTPConnection, until
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to, logging_to_server
@@ -89,7 +93,7 @@ def test_a_name_that_cannot_be_looked_up_keeps_the_records(monkeypatch):
 
 def test_a_half_open_connection_is_given_up_and_replaced():
     """The receiver is gone without a word; the batch leaves on a new connection."""
-    with logging_to_server(accept, hang, accept, timeout=0.3) as (server, logger, handler):
+    with logging_to_server(accept, hang, accept, timeout=3) as (server, logger, handler):
         logger.info("one")
         assert handler.flush()
         logger.info("two")
@@ -181,6 +185,35 @@ def test_all_addresses_of_a_name_share_the_time_of_one_request(monkeypatch):
     assert not answer.maybe_delivered
     # Each of the addresses would take a second.
     assert took < 2.5
+
+
+class _Silent(HTTPConnection):
+    """A connection to addresses that let it wait; it keeps how long that would be."""
+
+    def _new_conn(self):
+        self.waits.append(self.timeout)
+        raise ConnectTimeoutError(self)
+
+
+def test_addresses_that_hang_leave_time_for_the_others(monkeypatch):
+    """A name whose first address hangs, as one of IPv6 may, is reached by the next one."""
+
+    class Connection(BoundedHTTPConnection, _Silent):
+        pass
+
+    look_up = connection.addresses_by
+
+    def addresses_by(deadline, name, port):
+        many = ["::1", "::2", "::3", "::4"]
+        return many if name == "many.localhost" else look_up(deadline, name, port)
+
+    monkeypatch.setattr(connection, "addresses_by", addresses_by)
+    one = Connection("many.localhost", timeout=600)
+    one.waits = []
+    with until(time.monotonic() + 1000), pytest.raises(ConnectTimeoutError):
+        one._new_conn()
+    assert one.waits == [150, 200, 300, 600]
+    assert one.timeout == 600
 
 
 def test_hints_before_an_answer_are_skipped():

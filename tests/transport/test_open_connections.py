@@ -79,7 +79,7 @@ def test_a_failure_has_the_same_name_and_meaning_on_a_new_and_on_an_open_connect
     misbehaves, name, through_urllib3
 ):
     with serving(misbehaves, accept, misbehaves, accept) as server:
-        transport = Transport(options(timeout=0.3))
+        transport = Transport(options(timeout=3))
         fresh = posted(transport, server.url)
         assert posted(transport, server.url).status == 204
         kept = posted(transport, server.url)
@@ -101,7 +101,7 @@ def test_an_answer_that_trickles_is_given_up_on_an_open_connection_too():
                 return
 
     with serving(accept, trickle) as server:
-        transport = Transport(options(timeout=0.3))
+        transport = Transport(options(timeout=1))
         assert posted(transport, server.url).status == 204
         assert posted(transport, server.url).failure == "ReadTimeout"
         transport.close()

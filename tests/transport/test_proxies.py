@@ -4,13 +4,20 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
+import pytest
+
+from logplex_handler._transport.transport import Transport
+from logplex_handler.streams import Destination
 from tests.logs import logging_to, logging_to_server
-from tests.servers import TOKEN, accept, serving
+from tests.servers import TOKEN, accept, hang_up, reset, serving
+from tests.transport.test_transport import options
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch):
-    """It gets the request for the receiver's name, with the credentials in their header alone."""
-    with serving(accept) as proxy:
+@pytest.fixture
+def sent_through(monkeypatch):
+    """Sends a line through a proxy of the environment, and returns the counts."""
+
+    def send(proxy):
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -20,10 +27,27 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch):
         ):
             logger.info("line")
             assert handler.flush()
+            return handler.stats()
+
+    return send
+
+
+def test_a_proxy_of_the_environment_is_used(sent_through):
+    """It gets the request for the receiver's name, with the credentials in their header alone."""
+    with serving(accept) as proxy:
+        sent_through(proxy)
     (request,) = proxy.received
     assert request.target == "http://logplex.test/logs"
     assert request.headers["authorization"].startswith("Basic ")
     assert proxy.frames() == [b"line"]
+
+
+@pytest.mark.parametrize("breaks", [reset, hang_up])
+def test_a_proxy_that_breaks_off_a_request_may_have_passed_it_on(sent_through, breaks, short_waits):
+    """So its retry may be a duplicate, as it would be without the proxy."""
+    with serving(breaks, accept) as proxy:
+        stats = sent_through(proxy)
+    assert (stats.delivered, stats.retries, stats.possible_duplicates) == (1, 1, 1)
 
 
 @contextmanager
@@ -80,6 +104,38 @@ def test_a_tunnel_of_the_environment_is_used_for_tls(authority, monkeypatch):
             assert handler.flush()
     assert asked == ["logplex.test:443"]
     assert server.frames() == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("is_proxy", [True, False])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"\0\xff\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000, b"HTTP/1.1 407 no\r\n\r\n"],
+)
+def test_without_a_tunnel_or_a_handshake_nothing_was_sent(monkeypatch, answer, is_proxy):
+    """Whatever is answered instead, so that no retry counts as a possible duplicate."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        url = f"https://token:{TOKEN}@127.0.0.1:{port}/logs"
+        if is_proxy:
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+            url = f"https://token:{TOKEN}@logplex.test/logs"
+
+        def serve():
+            client, _ = listener.accept()
+            with client:
+                client.recv(65_536)
+                client.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        transport = Transport(options())
+        found = transport.post(Destination.from_url(url), b"3 foo", frames=1, frame_id="an-id")
+        transport.close()
+        thread.join(100)
+    assert found.failure
+    assert (found.status, found.was_tried, found.maybe_delivered) == (None, True, False)
 
 
 def test_a_receiver_on_this_machine_is_reached_without_the_proxy(monkeypatch):

@@ -22,7 +22,8 @@ def clean(monkeypatch):
 
 def answered(url=HTTPS, **given):
     transport = Transport(options(**given))
-    answer = transport.post(Destination.from_url(url), b"3 foo", frames=1, frame_id="an-id")
+    destination = Destination.from_url(url, allow_http=True)
+    answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
     transport.close()
     return answer
 
@@ -61,11 +62,26 @@ def _missing(*args, **kwargs):
     raise InvalidSchema("Missing dependencies for SOCKS support.")
 
 
-def test_a_proxy_without_a_host(monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://", "http://[::1", "http://proxy:x", "http://127.0.0.1:99999", "ftp://127.0.0.1",
+        "http://\u20ac:s3cret@127.0.0.1:1", f"http://{'a' * 300}:1", "http://.:1",
+        "s3cret:x@host:1",
+    ],
+)  # fmt: skip
+def test_a_proxy_that_is_none(monkeypatch, url):
+    monkeypatch.setenv("HTTPS_PROXY", url)
     answer = answered()
     assert answer.failure == "HTTPS_PROXY names no proxy: correct or unset it"
     assert (answer.was_tried, answer.maybe_delivered) == (False, False)
+
+
+def test_the_proxy_of_the_scheme_is_named(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:x")
+    answer = answered(f"http://token:{TOKEN}@logplex.test/logs")
+    assert answer.failure == "HTTP_PROXY names no proxy: correct or unset it"
 
 
 def test_records_are_kept_and_nothing_counts_as_sent(monkeypatch, tmp_path, capsys, short_waits):

@@ -11,7 +11,7 @@ import requests
 import trustme
 
 from logplex_handler._sender import retry_policy
-from tests.logs import logging_to
+from tests.logs import logging_to, wait_until
 from tests.servers import TOKEN, accept, hang_up, reset, serving
 
 
@@ -76,10 +76,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(authority, monkeypatch
         logging_to(server.url, session_factory=factory, shutdown_timeout=0.1) as (logger, handler),
     ):
         logger.info("line")
+        assert wait_until(lambda: handler.stats().requests >= 1)
         assert not handler.flush(0.8)
         stats = handler.stats()
     assert (stats.pending, stats.delivered, stats.possible_duplicates) == (1, 0, 0)
-    assert stats.requests >= 1
     assert not server.received
 
 

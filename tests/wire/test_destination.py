@@ -112,6 +112,7 @@ WRONG = [
     (f"https://token:{TOKEN}%0A@host/logs", "holds credentials that cannot be sent"),
     (f"https://a%3Ab:{TOKEN}@host/logs", "holds credentials that cannot be sent"),
     (f"https://token:{TOKEN}\ud800@host/logs", "cannot be requested"),
+    (f"https://token:{TOKEN}@host/\ud800", "cannot be requested"),
     (f"https://token:{TOKEN}@.example/logs", "host that cannot be"),
     (f"https://token:{TOKEN}@*.example/logs", "cannot be requested"),
     (f"https://token:{TOKEN}@{'é' * 70}.example/logs", "host that cannot be"),

@@ -26,6 +26,15 @@ local function time()
     return parts[1] + parts[2] / 1e6
 end
 
+-- Runs a command on the list of a stream. What another program has put in its place is removed.
+local function on_list(command, stream, ...)
+    local list = key('q:' .. stream)
+    local answer = redis.pcall(command, list, ...)
+    if type(answer) ~= 'table' or not answer.err then return answer end
+    if string.sub(answer.err, 1, 9) == 'WRONGTYPE' then redis.call('DEL', list) end
+    return redis.call(command, list, ...)
+end
+
 -- Records and frames of an item. One that is damaged counts as one record.
 local function numbers(item)
     if #item < SHORTEST then return 1, 1 end
@@ -47,24 +56,50 @@ local function count(name, number)
     changes[name] = (changes[name] or 0) + number
 end
 
+-- Adds to a number in a hash, and returns it. What another program has written there, and is no
+-- number, counts as 0.
+local function add_in(hash, field, number)
+    local sum = redis.pcall('HINCRBY', hash, field, number)
+    if type(sum) == 'number' then return sum end
+    redis.call('HSET', hash, field, number)
+    return number
+end
+
 local function write_books()
     for name, number in pairs(changes) do
-        if number ~= 0 then redis.call('HINCRBY', key('books'), name, number) end
+        if number ~= 0 then add_in(key('books'), name, number) end
     end
     changes = {}
 end
 
 -- The bytes of all shards on this server, which share a bound.
 local function add_to_total(bytes)
-    if bytes == 0 then return redis.call('GET', KEYS[2]) or 0 end
-    return redis.call('INCRBY', KEYS[2], bytes)
+    if bytes == 0 then return tonumber(redis.call('GET', KEYS[2])) or 0 end
+    local total = redis.pcall('INCRBY', KEYS[2], bytes)
+    if type(total) == 'number' then return total end
+    redis.call('SET', KEYS[2], bytes)
+    return bytes
+end
+
+-- The drops of a stream that were not reported in it, by cause. What is anything else is removed.
+local function drops_of(stream)
+    local drops = {}
+    local text = redis.call('HGET', key('drops'), stream)
+    if not text then return drops end
+    local is_json, found = pcall(cjson.decode, text)
+    for cause, records in pairs(is_json and type(found) == 'table' and found or {}) do
+        local is_cause = type(cause) == 'string' and #cause <= 40 and string.match(cause, '^[a-z_]+$')
+        local is_number = type(records) == 'number' and records > 0 and records < 1e12
+        if is_cause and is_number and records % 1 == 0 then drops[cause] = records end
+    end
+    if next(drops) == nil then redis.call('HDEL', key('drops'), stream) end
+    return drops
 end
 
 local function count_drop(stream, cause, records)
     if records <= 0 then return end
     count('dropped:' .. cause, records)
-    local drops = redis.call('HGET', key('drops'), stream)
-    drops = drops and cjson.decode(drops) or {}
+    local drops = drops_of(stream)
     drops[cause] = (drops[cause] or 0) + records
     redis.call('HSET', key('drops'), stream, cjson.encode(drops))
 end
@@ -75,7 +110,8 @@ local function batch_of(stream)
     if not text then return nil end
     local id, chunks, bytes, left, records, parts =
         string.match(text, '^(%x+):(%d+):(%d+):(%d+):(%d+):(.*)$')
-    if not id then return nil end
+    -- No batch has numbers as long as these.
+    if not id or #id > 64 or #chunks > 9 or #bytes + #left + #records > 45 then return nil end
     return {
         id = id, chunks = tonumber(chunks), bytes = tonumber(bytes),
         left = tonumber(left), records = tonumber(records), parts = parts,
@@ -91,15 +127,15 @@ end
 -- Adds to the bytes that wait of a stream, and returns them.
 local function add_bytes(stream, bytes)
     if bytes == 0 then return 0 end
-    local now = redis.call('HINCRBY', key('bytes'), stream, bytes)
+    local now = add_in(key('bytes'), stream, bytes)
     if now <= 0 then redis.call('HDEL', key('bytes'), stream) end
     return now
 end
 
 -- Says when a stream that has nothing in flight is taken next.
 local function schedule(stream, now)
-    local first = redis.call('LINDEX', key('q:' .. stream), 0)
-    local bytes = tonumber(redis.call('HGET', key('bytes'), stream) or 0)
+    local first = on_list('LINDEX', stream, 0)
+    local bytes = tonumber(redis.call('HGET', key('bytes'), stream)) or 0
     if first and bytes < LARGE then
         redis.call('ZREM', key('due'), stream)
         redis.call('ZADD', key('ready'), math.min(now, came(first)), stream)

@@ -9,4 +9,6 @@ local parts = redis.call('TIME')
 local now = parts[1] + parts[2] / 1e6
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+-- One that came before the clock was set back may have ended. If not, it comes again.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + 1, '+inf')
 return redis.call('ZRANGE', KEYS[1], 0, -1)

@@ -10,7 +10,7 @@ local since = now
 
 local function look_at(set)
     local stream = redis.call('ZRANGE', key(set), 0, 0)[1]
-    local item = stream and redis.call('LINDEX', key('q:' .. stream), 0)
+    local item = stream and on_list('LINDEX', stream, 0)
     if item then since = math.min(since, came(item)) end
 end
 

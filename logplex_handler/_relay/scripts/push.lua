@@ -28,7 +28,7 @@ local AT_ONCE = 16
 local function oldest(stream)
     local batch = batch_of(stream)
     local place = batch and batch.chunks or 0
-    return redis.call('LINDEX', key('q:' .. stream), place), place
+    return on_list('LINDEX', stream, place), place
 end
 
 local function drop_oldest(stream)
@@ -52,7 +52,7 @@ end
 -- Whether a stream has more than one chunk that is not in flight.
 local function has_older(stream)
     local _, place = oldest(stream)
-    return redis.call('LLEN', key('q:' .. stream)) - place > 1
+    return on_list('LLEN', stream) - place > 1
 end
 
 -- The stream with the oldest chunk that may be dropped: of those that are ready, and of some others.
@@ -100,7 +100,7 @@ local total = 0
 
 local function leave_shard()
     redis.call('EXPIRE', key('seen:' .. producer), DAY)
-    total = tonumber(add_to_total(changes.bytes or 0))
+    total = add_to_total(changes.bytes or 0)
     write_books()
 end
 
@@ -114,8 +114,8 @@ local function enter_shard(next_shard)
 end
 
 local function store(stream, item)
-    local length = redis.call('RPUSH', key('q:' .. stream), item)
-    local bytes = redis.call('HINCRBY', key('bytes'), stream, #item)
+    local length = on_list('RPUSH', stream, item)
+    local bytes = add_in(key('bytes'), stream, #item)
     local records = numbers(item)
     count('pushed', records)
     count('waiting', records)

@@ -11,10 +11,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local now = time()
 
 local function note_reported(stream, reported)
-    local text = redis.call('HGET', key('drops'), stream)
-    if not text or next(reported) == nil then return end
+    if next(reported) == nil then return end
     local left = {}
-    for cause, records in pairs(cjson.decode(text)) do
+    for cause, records in pairs(drops_of(stream)) do
         if records > (reported[cause] or 0) then left[cause] = records - (reported[cause] or 0) end
     end
     if next(left) == nil then
@@ -32,7 +31,7 @@ end
 
 -- Drops all that waits of a stream which has ended. There is nowhere to report it.
 local function finish(stream, cause)
-    for _, item in ipairs(redis.call('LRANGE', key('q:' .. stream), 0, -1)) do
+    for _, item in ipairs(on_list('LRANGE', stream, 0, -1)) do
         local records = numbers(item)
         count('waiting', -records)
         count('bytes', -#item)

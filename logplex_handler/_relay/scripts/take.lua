@@ -5,7 +5,7 @@
 -- ARGV: the token, the number of this call, the number of the last call whose answer has come, seconds
 --       that a stream waits for more chunks, most streams, most bytes, frames and bytes of a batch,
 --       the first 24 digits of new frame ids.
--- Reads q, lease, drops; reads and writes: bytes, ready, due, fly, books.
+-- Reads q, lease; reads and writes: bytes, ready, due, fly, drops, books.
 -- Returns 0 if the lease is not the shipper's; else whether it is all (1 or 0), the time, and for
 -- each stream: stream, frame id, 1 if it was taken before, records left, parts, drops, chunks...
 -- Works in an engine that is full.
@@ -14,14 +14,16 @@ local call, answered, linger = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(AR
 local max_streams, room = tonumber(ARGV[5]), tonumber(ARGV[6])
 local max_frames, max_bytes, id = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local now = time()
+-- Seconds: twice the longest time after which a stream is taken again.
+local LONGEST = 1200
 
 -- The oldest chunks of a stream, as many as fit into a batch.
-local function first_chunks(list)
+local function first_chunks(stream)
     local chunks, bytes, frames, records = {}, 0, 0, 0
     -- Few at first, because they may be large.
     local step = 1
     while true do
-        local some = redis.call('LRANGE', list, #chunks, #chunks + step - 1)
+        local some = on_list('LRANGE', stream, #chunks, #chunks + step - 1)
         for _, item in ipairs(some) do
             local of_records, of_frames = numbers(item)
             local fits = bytes + #item <= max_bytes and frames + of_frames <= max_frames
@@ -35,7 +37,7 @@ local function first_chunks(list)
 end
 
 local function new_batch(stream, number)
-    local chunks, bytes, records = first_chunks(key('q:' .. stream))
+    local chunks, bytes, records = first_chunks(stream)
     local batch = {
         id = string.format('%s%08x', id, number), chunks = #chunks, bytes = bytes,
         left = records, records = records, parts = '',
@@ -52,8 +54,9 @@ local answer = {1, string.format('%.6f', now)}
 
 local function take(stream)
     local batch, chunks, again = batch_of(stream), {}, 1
-    local drops = redis.call('HGET', key('drops'), stream)
-    if not (batch or drops) and redis.call('EXISTS', key('q:' .. stream)) == 0 then
+    local drops = drops_of(stream)
+    drops = next(drops) and cjson.encode(drops) or '{}'
+    if not batch and drops == '{}' and redis.call('EXISTS', key('q:' .. stream)) == 0 then
         schedule(stream, now)
         return
     end
@@ -61,10 +64,10 @@ local function take(stream)
         batch, chunks = new_batch(stream, #answer)
         again = 0
     elseif batch.chunks > 0 then
-        chunks = redis.call('LRANGE', key('q:' .. stream), 0, batch.chunks - 1)
+        chunks = on_list('LRANGE', stream, 0, batch.chunks - 1)
     end
     redis.call('ZADD', key('due'), IN_HAND + call, stream)
-    local found = {stream, batch.id, again, batch.left, batch.parts, drops or '{}'}
+    local found = {stream, batch.id, again, batch.left, batch.parts, drops}
     for _, item in ipairs(chunks) do table.insert(found, item) end
     table.insert(answer, found)
     room = room - batch.bytes
@@ -74,9 +77,13 @@ end
 local lost = redis.call('ZRANGEBYSCORE', key('due'), '(' .. IN_HAND + answered, '+inf')
 for _, stream in ipairs(lost) do redis.call('ZADD', key('due'), now, stream) end
 
--- What seems to have come later than now came before the clock was set back.
-local ahead = redis.call('ZRANGEBYSCORE', key('ready'), '(' .. now, '+inf', 'LIMIT', 0, max_streams)
-for _, stream in ipairs(ahead) do redis.call('ZADD', key('ready'), now, stream) end
+-- What seems to have come later than now came before the clock was set back. Large streams are among
+-- those that are taken again later, but none of these waits longer than LONGEST.
+for set, latest in pairs({ready = now, due = now + LONGEST}) do
+    local ahead = redis.call(
+        'ZRANGEBYSCORE', key(set), '(' .. latest, '(' .. IN_HAND, 'LIMIT', 0, max_streams)
+    for _, stream in ipairs(ahead) do redis.call('ZADD', key(set), now, stream) end
+end
 
 local function take_from(set, before, most)
     local streams = redis.call('ZRANGEBYSCORE', key(set), '-inf', before, 'LIMIT', 0, most)

@@ -2,7 +2,8 @@
 
 const SLOTS = 24;
 const NEAR = 3; // slots between two colours that look alike
-const slots = { stream: new Map(), process: new Map() };
+const slots = { stream: new Map(), process: new Map(), source: new Map() };
+const SHADES = [0, .14, -.14, .24]; // added to the lightness
 
 export function hueOf(kind, name) {
   const known = slots[kind];
@@ -36,3 +37,7 @@ export function colour(element, kind, name) {
   element.classList.add("hue");
   element.style.setProperty("--hue", hueOf(kind, name));
 }
+
+// The same colour for a plot, in one of several shades.
+export const shadeOf = (kind, name, shade = 0) =>
+  `oklch(calc(var(--hue-light) + ${SHADES[shade % SHADES.length]}) var(--hue-chroma) ${hueOf(kind, name)})`;

@@ -1,27 +1,34 @@
 // The controls above the lines. The query is the one state: the menus write terms into it, and show what it says.
 
+import * as address from "./address.js";
 import * as clock from "./clock.js";
 import { find, offer } from "./dom.js";
 import * as lines from "./lines.js";
 import * as list from "./list.js";
 import { LEVELS, quote } from "./query.js";
+import { shorten } from "./row.js";
 import { copy, save } from "./saving.js";
 import * as scope from "./scope.js";
 import * as streams from "./streams.js";
 
 const box = find("#search");
-const options = { local: find("#local-time"), wrap: find("#wrap"), customer: find("#as-customer") };
+const options = { local: find("#local-time"), wrap: find("#wrap"), customer: find("#as-customer"), brief: find("#brief"), others: find("#others") };
+// A narrow screen has no room for what most lines begin with.
+const usual = { brief: matchMedia("(max-width: 800px)").matches };
+const NARROWING = ["stream", "process", "level", "violations"]; // what the controls beside the query write into it
 let onOptions = () => {};
 export function onOption(call) { onOptions = call; }
 
-// The options that are on, by name, for the address.
-export const chosenOptions = () => Object.keys(options).filter((name) => options[name].checked);
+// The options that are not as usual, by name, for the address: 1 for on, 0 for off.
+export const chosenOptions = () => Object.keys(options).filter((name) => options[name].checked !== Boolean(usual[name]))
+  .map((name) => [name, options[name].checked ? "1" : "0"]);
 
-export function setOptions(names) {
+export function setOptions(given) {
   let changes = false;
   for (const [name, control] of Object.entries(options)) {
-    changes ||= control.checked !== names.includes(name);
-    control.checked = names.includes(name);
+    const wanted = given.has(name) ? given.get(name) !== "0" : Boolean(usual[name]);
+    changes ||= control.checked !== wanted;
+    control.checked = wanted;
   }
   if (changes) apply();
 }
@@ -32,6 +39,8 @@ function apply() {
   find("#customer-on").hidden = !options.customer.checked;
   find("#list").classList.toggle("as-customer", options.customer.checked);
   if (lines.isAsCustomer() !== options.customer.checked) lines.viewAsCustomer(options.customer.checked);
+  lines.showOthers(options.others.checked);
+  shorten(options.brief.checked && !options.customer.checked);
   list.wrap(options.wrap.checked);
 }
 
@@ -61,6 +70,8 @@ export function draw() {
   find("#level").value = level?.sign === ">=" ? String(LEVELS[level.bound.toLowerCase()]) : "7";
   if (find("#level").value === "") find("#level").value = "7";
   find("#only-violations").checked = query.terms.some((term) => term.source === "violations>0");
+  const narrows = new Set(query.terms.map(({ key }) => key).filter((key) => NARROWING.includes(key)));
+  find("#narrowing-count").textContent = narrows.size || "";
   streams.draw();
 }
 
@@ -72,7 +83,7 @@ function drawProcess() {
   find("#process").value = name ?? "";
 }
 
-box.addEventListener("input", () => scope.change({ text: box.value }));
+box.addEventListener("input", () => scope.change({ text: box.value, typed: true }));
 find("#process").addEventListener("input", (event) =>
   scope.replace("process", event.target.value && `process=${quote(event.target.value)}`));
 find("#level").addEventListener("input", (event) => {
@@ -81,7 +92,8 @@ find("#level").addEventListener("input", (event) => {
 });
 find("#only-violations").addEventListener("input", (event) => scope.replace("violations", event.target.checked ? "violations>0" : ""));
 find("#show-all").addEventListener("click", () => scope.change({ text: "", within: null }));
-find("#copy-link").addEventListener("click", (event) => copy(location.href, event.target));
+find("#show-streams").addEventListener("click", () => scope.replace("stream", ""));
+find("#copy-link").addEventListener("click", (event) => copy(address.current(), event.target));
 find("#save-text").addEventListener("click", () => save("text"));
 find("#save-json").addEventListener("click", () => save("ndjson"));
 

@@ -29,7 +29,15 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 export const visible = (text) =>
   text.replace(UNSAFE, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 
-export const grouped = (number) => number.toLocaleString("en-US");
+// Formats numbers. What does so is made when it is first used: Intl takes as long to start as all else until there are lines.
+export function formatter(options) {
+  let made = null;
+  return (number) => (made ??= new Intl.NumberFormat("en-US", options)).format(number);
+}
+
+// As it was sent, for reading.
+export const exact = formatter({ maximumFractionDigits: 6 });
+export const grouped = (number) => (number >= 0 && number < 1_000 && Number.isInteger(number) ? String(number) : exact(number));
 export const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 // Text between backticks is code.

@@ -1,6 +1,6 @@
 // What the receiver sends: its run, marks, and new items, which wait here while the page is paused.
 
-import { counted, find, grouped } from "./dom.js";
+import { counted, find, grouped, make } from "./dom.js";
 import { say } from "./notices.js";
 
 const MOST_WAITING = 200_000; // items; the page keeps no more either
@@ -15,12 +15,26 @@ const calls = { items: () => {}, restart: () => {}, forget: () => {}, undoable: 
 
 export const currentRun = () => run;
 // `items(items, run)` for new items; `restart()` if the receiver was started again; `forget(canUndo)` if items were
-// cleared or brought back; `undoable(canUndo)` if they were before this page was opened; `preview(items, run)` for the last items, which come again; `loaded()` when they have come.
+// cleared or brought back; `undoable(canUndo)` if they were before this page was opened; `preview(items, run)` for the last lines, which come again; `loaded()` when they have come.
 export function on(given) { Object.assign(calls, given); }
 
-export function connect() {
-  const source = new EventSource("/api/events");
-  source.addEventListener("open", () => { status.textContent = "live"; status.className = "status live"; });
+// The first message stands in the page itself, or of many items the last lines, which come again. All else comes once those are on the screen.
+export async function start() {
+  const first = JSON.parse(find("#first").textContent);
+  run = first.run;
+  if (first.message) take(first.message);
+  else {
+    backlog = [];
+    calls.preview(first.lines, run);
+  }
+  await frame();
+  await frame();
+  connect(first.id);
+}
+
+function connect(seen = "") {
+  const source = new EventSource("/api/events?seen=" + seen);
+  source.addEventListener("open", () => { status.textContent = backlog ? "loading" : "live"; status.className = "status live"; });
   source.addEventListener("error", () => {
     // The browser reconnects by itself, unless the server refused because too many pages are open.
     const refused = source.readyState === EventSource.CLOSED;
@@ -34,23 +48,22 @@ export function connect() {
     run = now;
   });
   source.addEventListener("mark", (event) => {
-    const { forget, undo } = JSON.parse(event.data);
+    const { forget, undo, behind } = JSON.parse(event.data);
+    if (!behind) endLoading();
     if (!forget) { calls.undoable(undo); return; }
     drop();
     if (waiting) waiting = [];
     calls.forget(undo);
     drawPause();
   });
-  source.addEventListener("recent", (event) => {
-    backlog = [];
-    calls.preview(JSON.parse(event.data).items, run);
-    load();
+  source.addEventListener("message", (event) => {
+    if (!backlog) { take(JSON.parse(event.data)); return; }
+    backlog.push(event.data);
+    if (backlog.length === 1) load();
   });
-  source.addEventListener("message", (event) => { if (backlog) backlog.push(event.data); else take(event.data); });
 }
 
-function take(data) {
-  const { missed: lost, behind, items } = JSON.parse(data);
+function take({ missed: lost, behind, items }) {
   tellMissed(lost.lines, lost.requests);
   if (waiting === null || backlog) calls.items(items, run);
   else hold(items);
@@ -63,13 +76,11 @@ const frame = () => new Promise((resolve) => { requestAnimationFrame(resolve); s
 // Between what is much to take, the page is drawn and can be used.
 async function load() {
   const mine = backlog;
-  await frame();
-  while (backlog === mine) {
-    await frame();
-    if (backlog === mine && mine.length) take(mine.shift());
+  while (mine.length) {
+    // What came with the last of it is taken at once.
+    if (backlog) await frame();
+    if (mine.length) take(JSON.parse(mine.shift()));
   }
-  // What came with the last of it.
-  for (const data of mine) take(data);
 }
 
 // What is still to be taken is not wanted any more.
@@ -128,6 +139,8 @@ function drawPause() {
   const button = find("#pause");
   button.setAttribute("aria-pressed", String(waiting !== null));
   const count = waiting?.filter((item) => !item.q).length;
-  const text = waiting === null ? "Pause" : count ? `Paused · ${grouped(count)} waiting` : "Paused";
-  if (button.textContent !== text) button.textContent = text;
+  const text = waiting === null ? "Pause" : count ? `Paused · ${grouped(count)}` : "Paused";
+  const more = count ? " waiting" : "";
+  // A narrow screen shows the number alone.
+  if (button.textContent !== text + more) button.replaceChildren(text, make("span", { class: "wide", textContent: more }));
 }

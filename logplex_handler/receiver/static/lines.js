@@ -1,9 +1,15 @@
 // The lines that the page keeps, those that match the query, and of these the ones in the span of time.
 
 import { assign, hueOf } from "./colours.js";
+import { forgetResults } from "./query.js";
 import * as scope from "./scope.js";
+import { Search } from "./search.js";
 
 const KEPT = 200_000;
+// Milliseconds of a search until the page may be drawn: at first, and later.
+const FIRST_SLICE = 4;
+const SLICE = 4;
+const SCREENFUL = 200; // lines; until so many are found, all that are found are shown at once
 
 // All lines have the same fields, which makes the query fast.
 class Line {
@@ -41,8 +47,11 @@ function momentOf(text) {
 let all = [];
 let matching = []; // pass the query
 let inSpan = matching; // of these, those in the span; the same array if there is no span
+let spanned = all; // all in the span; the same array as `all` if there is no span
 let previewed = []; // the last lines, shown until all before them have come
 let preview = null; // of these, those that pass
+let search = null; // goes on later
+let partial = null; // what it has found of the lines in the span
 let serial = 0;
 export const counts = { total: 0, violations: 0, bySender: 0, letGo: 0 };
 export const streams = new Map(); // by name: how many lines
@@ -52,13 +61,25 @@ export const processes = new Map();
 let asCustomer = false;
 export const isAsCustomer = () => asCustomer;
 
+// The lines that do not match are shown too, pale, so that one sees what is around those that do.
+let withOthers = false;
+export const showsOthers = () => withOthers && !asCustomer && scope.current().terms.length > 0;
+export function showOthers(wanted) { withOthers = wanted; if (preview) filterPreview(); }
+
 // Called with a long line whose packets are not known; what sets its `y` calls `refilter` afterwards.
 let onLong = () => {};
 export function onLongLine(call) { onLong = call; }
 
 export const kept = () => all;
 export const matches = () => matching;
-export const shown = () => preview ?? inSpan;
+export const found = () => (preview?.length ? preview : partial ?? inSpan);
+export const shown = () => (showsOthers() && !preview?.length ? spanned : found());
+export const isLoading = () => preview !== null;
+
+// Whether the lines that match are not all known yet. `onSearch`: where a search begins, as a serial number or null for the end, and what is called when one that took longer has found more, and has ended.
+export const isSearching = () => search !== null;
+const calls = { start: () => null, more: () => {}, end: () => {} };
+export function onSearch(given) { Object.assign(calls, given); }
 
 const within = (line, span) => span === null || (line.at >= span.from && line.at < span.to);
 
@@ -70,7 +91,9 @@ export function add(items, run) {
     serial += 1;
     const line = new Line(item, run, serial);
     keep(line);
-    if (test(line)) put(line, span);
+    if (spanned !== all && within(line, span)) spanned.push(line);
+    // A search will come to it.
+    if (search === null && test(line)) put(line, span);
   }
   if (all.length <= KEPT) return false;
   const surplus = all.length - KEPT * 3 / 4;
@@ -106,14 +129,54 @@ function packetsOf(line) {
   return line.y.map((text, index) => ({ ...line, x: text, l: text.toLowerCase(), i: line.i + index / line.y.length }));
 }
 
+// Looks for the lines that match. If that takes long, only those near the visible ones are known when this returns.
 export function refilter() {
   if (preview) filterPreview();
-  const { test } = scope.current();
+  const { test, terms } = scope.current();
   const span = scope.spanned();
-  matching = [];
-  inSpan = span === null ? matching : [];
-  if (asCustomer || span !== null) for (const line of all) { if (test(line)) put(line, span); }
-  else for (const line of all) { if (test(line)) matching.push(line); }
+  spanned = span === null ? all : all.filter((line) => within(line, span));
+  const start = calls.start();
+  forgetResults(all[0]?.i ?? serial + 1);
+  if (!terms.length && !asCustomer) { take(all.slice()); return; }
+  search = new Search(all, (line, found) => {
+    if (!test(line)) return;
+    if (asCustomer) found.push(...packetsOf(line)); else found.push(line);
+  }, start === null ? all.length : firstFrom(all, start));
+  if (search.goOn(FIRST_SLICE)) take();
+  else { takePart(); turn.port2.postMessage(rounds += 1); }
+}
+
+// A message comes as soon as what is to be drawn is drawn; timers wait longer.
+const turn = new MessageChannel();
+let rounds = 0; // searches that took longer than their first slice
+turn.port1.onmessage = ({ data }) => {
+  if (search === null || data !== rounds) return;
+  const { count } = search;
+  if (search.goOn(SLICE)) { take(); calls.end(); return; }
+  if (search.count > count && partial.length < SCREENFUL) { takePart(); calls.more(); }
+  turn.port2.postMessage(data);
+};
+
+function takePart() {
+  const span = scope.spanned();
+  const found = search.found();
+  partial = span === null ? found : found.filter((line) => within(line, span));
+}
+
+function take(found = search.found()) {
+  const span = scope.spanned();
+  matching = found;
+  inSpan = span === null ? matching : matching.filter((line) => within(line, span));
+  search = null;
+  partial = null;
+}
+
+// Ends a search now, for those who need all lines.
+export function finish() {
+  if (search === null) return;
+  search.goOn(Infinity);
+  take();
+  calls.end();
 }
 
 // Shows these lines, with small numbers of their own, until `endPreview`.
@@ -132,7 +195,7 @@ export function endPreview() {
 function filterPreview() {
   const { test } = scope.current();
   const span = scope.spanned();
-  preview = previewed.filter((line) => test(line) && within(line, span));
+  preview = previewed.filter((line) => (showsOthers() || test(line)) && within(line, span));
 }
 
 export function viewAsCustomer(wanted) { asCustomer = wanted; refilter(); }
@@ -160,9 +223,10 @@ function forget() {
 }
 
 // The index of the line with this serial number, or of the next one after it.
-export function indexOf(serialNumber) {
+export const indexOf = (serialNumber) => firstFrom(shown(), serialNumber);
+
+function firstFrom(found, serialNumber) {
   let low = 0;
-  const found = shown();
   for (let high = found.length; low < high;) {
     const middle = (low + high) >> 1;
     if (found[middle].i < serialNumber) low = middle + 1; else high = middle;

@@ -1,11 +1,11 @@
 // The list: draws the visible rows only, so that a hundred thousand lines cost as little as forty. A row
 // keeps its element while it is visible, and with it the focus and what is selected in it.
 
-import { counted, find, grouped } from "./dom.js";
+import { counted, find, grouped, visible } from "./dom.js";
 import { Heights } from "./heights.js";
 import * as lines from "./lines.js";
 import { rowOf, textOf } from "./row.js";
-import { asText } from "./saving.js";
+import { asShown } from "./saving.js";
 import * as scope from "./scope.js";
 
 const ROW = 22; // pixels, as in lines.css
@@ -43,10 +43,11 @@ export function draw() {
 }
 
 // After a change of what is shown: the chosen line stays in sight, with `centre` in the middle; or else the first visible one.
-export function renew({ centre = false } = {}) {
+// With `anew` false, the rows of lines that are still shown stay as they are.
+export function renew({ centre = false, anew = true } = {}) {
   const anchor = following ? null : anchored(centre);
   heights.forget();
-  stale = true;
+  stale ||= anew;
   measure();
   if (anchor) {
     const index = lines.indexOf(anchor.serial);
@@ -67,6 +68,9 @@ function anchored(centre) {
   return first ? { serial: first.line.i, offset: first.top - top } : null;
 }
 
+// A search begins where the reader looks.
+lines.onSearch({ start: () => (following ? null : anchored(true)?.serial ?? null) });
+
 function measure() {
   if (wraps) heights.columns = Math.max(20, columnsOfText());
   heights.learn(lines.shown(), textOf);
@@ -75,13 +79,12 @@ function measure() {
 
 // The columns are as wide as their longest name, within reason.
 let named = 0;
-export function setColumns() {
-  const { streams, processes } = lines;
+export function setColumns(streams = lines.streams, processes = lines.processes) {
   if (named === streams.size + processes.size) return;
   named = streams.size + processes.size;
-  const longest = (names, most) => Math.min(most, Math.max(0, ...[...names].slice(0, 1_000).map((name) => name.length)));
-  list.style.setProperty("--stream-width", longest(streams.keys(), 24) + "ch");
-  list.style.setProperty("--name-width", longest(processes.keys(), 20) + 5 + "ch");
+  const longest = (names, most) => Math.min(most, Math.max(0, ...[...names.keys()].slice(0, 1_000).map((name) => name.length)));
+  list.parentNode.style.setProperty("--stream-width", longest(streams, 24) + "ch");
+  list.parentNode.style.setProperty("--name-width", longest(processes, 20) + 5 + "ch");
   list.classList.toggle("several", streams.size > 1);
 }
 
@@ -97,22 +100,41 @@ export function drawNow() {
   measure();
   if (following) list.scrollTop = heights.total();
   const top = list.scrollTop;
-  const first = Math.max(0, heights.at(top) - SPARE);
-  const last = Math.min(shown.length, heights.at(top + list.clientHeight) + 1 + SPARE);
+  // The reader may scroll before the event of this one comes.
+  if (following) lastTop = top;
+  const bottom = top + list.clientHeight;
+  // What is seen of new rows comes first, and the spare ones in the next frame.
+  const spare = stale ? 0 : SPARE;
+  const first = Math.max(0, heights.at(top) - spare);
+  const last = Math.min(shown.length, heights.at(bottom) + 1 + spare);
   drawRows(shown, first, last);
-  find("#empty").hidden = lines.counts.total > 0 || shown.length > 0;
-  find("#no-match").hidden = lines.counts.total === 0 || shown.length > 0;
-  find("#hidden-lines").textContent = counted(lines.kept().length, "line");
+  if (!spare) draw();
+  find("#empty").hidden = lines.counts.total > 0 || lines.isLoading();
+  drawNoMatch(lines.counts.total > 0 && shown.length === 0 && !lines.isSearching() && !lines.isLoading());
   const isFiltered = scope.current().text !== "" || scope.spanned() !== null;
-  find("#match-count").textContent = isFiltered ? `${grouped(shown.length)} of ${grouped(lines.kept().length)}` : "";
-  drawNewer(shown);
+  find("#match-count").textContent = isFiltered ? `${grouped(lines.found().length)}${lines.isSearching() ? "+" : ""} of ${grouped(lines.kept().length)}` : "";
+  drawNewer(shown, bottom);
   const isDrawn = chosen !== null && elements.has(chosen.i);
   if (isDrawn) list.setAttribute("aria-activedescendant", "row-" + chosen.i);
   else list.removeAttribute("aria-activedescendant");
 }
 
+// Says what hides all lines.
+function drawNoMatch(wanted) {
+  find("#no-match").hidden = !wanted;
+  if (!wanted) return;
+  const terms = scope.current().terms.filter(({ key }) => key === "stream").map(({ source }) => source);
+  const names = [...lines.streams.keys()];
+  const byStream = terms.length > 0 && !names.some(scope.showsStream);
+  find("#no-match h2").textContent = byStream ? "No stream is shown" : "No line matches";
+  find("#hidden-lines").textContent = byStream
+    ? `${visible(terms.join(" "))} hides ${names.length === 1 ? "the only stream" : `all ${grouped(names.length)} streams`}: ${names.slice(0, 5).map(visible).join(", ")}${names.length > 5 ? ", …" : ""}.`
+    : `${counted(lines.kept().length, "line")} did not pass the query or the span of time.`;
+  find("#show-streams").hidden = !byStream;
+}
+
 function drawRows(shown, first, last) {
-  const options = { marker: scope.current().marker, asCustomer: lines.isAsCustomer() };
+  const options = { marker: scope.current().marker, asCustomer: lines.isAsCustomer(), isPale: lines.showsOthers() ? (line) => !scope.current().test(line) : () => false };
   const wanted = new Set();
   for (let index = first; index < last; index += 1) wanted.add(shown[index].i);
   for (const [serial, element] of elements) {
@@ -140,9 +162,9 @@ function drawRows(shown, first, last) {
   rows.style.transform = `translateY(${heights.top(first)}px)`;
 }
 
-function drawNewer(shown) {
+function drawNewer(shown, bottom) {
   const fresh = following ? 0 : shown.length - lines.indexOf(heldAt + 1);
-  const isAtEnd = list.scrollTop + list.clientHeight >= heights.total() - heights.least;
+  const isAtEnd = bottom >= heights.total() - heights.least;
   newer.hidden = following || (isAtEnd && fresh === 0);
   newer.textContent = fresh ? `↓ ${counted(fresh, "new line")}` : "↓ latest";
 }
@@ -197,26 +219,30 @@ export function reveal(index, centre = false) {
 // Where moving begins: at the chosen line, or at the first visible one.
 const here = () => (chosen !== null && lines.isShown(chosen) ? lines.indexOf(chosen.i) : null);
 
-function move(by) {
+export function move(by) {
+  lines.finish();
   const shown = lines.shown();
   if (!shown.length) return;
   const from = here() ?? (by > 0 && !following ? heights.at(list.scrollTop) - 1 : shown.length);
   choose(shown[Math.min(shown.length - 1, Math.max(0, from + by))]);
 }
 
-// To the next error or violation in this direction, and from the other end if there is none; false if there is none at all.
+// To the next error or violation in this direction, or to the next match if others are shown too; from the other end if there is none, and false if there is none at all.
 export function toTrouble(by) {
+  lines.finish();
   const shown = lines.shown();
+  const isWanted = lines.showsOthers() ? scope.current().test : lines.isTrouble;
   const from = here() ?? (following ? shown.length : heights.at(list.scrollTop) - (by > 0 ? 1 : 0));
   for (let step = 1; step <= shown.length; step += 1) {
     const index = (((from + by * step) % shown.length) + shown.length) % shown.length;
-    if (lines.isTrouble(shown[index])) { choose(shown[index], { centre: true }); return true; }
+    if (isWanted(shown[index])) { choose(shown[index], { centre: true }); return true; }
   }
   return false;
 }
 
 // To the first line at this moment or after it.
 export function toTime(moment) {
+  lines.finish();
   const shown = lines.shown();
   choose(shown.find((line) => line.at >= moment) ?? shown.at(-1), { centre: true });
 }
@@ -227,12 +253,12 @@ list.addEventListener("click", (event) => {
   if (element && getSelection().isCollapsed) choose(lineOf.get(element), { opens: true });
 });
 
-// Several selected rows are copied as `heroku logs` shows them.
+// Several selected rows are copied as `heroku logs` shows them, without control characters.
 list.addEventListener("copy", (event) => {
   const selection = getSelection();
   const selected = [...rows.children].filter((element) => selection.containsNode(element, true));
   if (selected.length < 2) return;
-  event.clipboardData.setData("text/plain", selected.map((element) => asText(lineOf.get(element))).join(""));
+  event.clipboardData.setData("text/plain", selected.map((element) => asShown(lineOf.get(element))).join(""));
   event.preventDefault();
 });
 

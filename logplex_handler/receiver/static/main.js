@@ -1,6 +1,7 @@
 // The page: joins the events, the three views, the address and the keys.
 
 import * as address from "./address.js";
+import * as columns from "./columns.js";
 import * as controls from "./controls.js";
 import * as detail from "./detail.js";
 import { counted, find, grouped, make } from "./dom.js";
@@ -9,9 +10,10 @@ import * as lines from "./lines.js";
 import * as list from "./list.js";
 import * as metrics from "./metrics.js";
 import { onPackets } from "./packets.js";
+import { load as loadPlots } from "./plot.js";
 import * as requests from "./requests.js";
 import { say, unsay } from "./notices.js";
-import { asText, copy } from "./saving.js";
+import { asShown, copy } from "./saving.js";
 import * as scope from "./scope.js";
 import * as streams from "./streams.js";
 import { switchTheme } from "./theme.js";
@@ -32,6 +34,7 @@ events.on({
     }
     if (lines.add(found, run)) {
       say("kept", `The page keeps the last lines only: ${counted(lines.counts.letGo, "older one")} are not here any more.`);
+      centres = false;
       list.renew();
     }
     const line = linked && lines.kept().findLast((one) => `${run}:${one.n}` === linked);
@@ -62,15 +65,15 @@ events.on({
   },
   undoable(canUndo) { emptied = canUndo; if (canUndo) offerUndo("Earlier lines were cleared."); },
   preview(items, run) {
-    lines.startPreview(items.filter((item) => !item.q), run);
-    find("#status").textContent = "loading";
-    list.setColumns();
+    lines.startPreview(items, run);
+    list.setColumns(new Set(items.map(({ s }) => s)), new Set(items.map(({ p }) => p)));
     list.drawNow();
   },
   loaded() {
     const before = list.chosenLine();
     lines.endPreview();
     find("#status").textContent = "live";
+    list.setColumns();
     list.renew();
     if (before) list.choose(lines.kept().find(({ n, run }) => n === before.n && run === before.run), { centre: true });
   },
@@ -101,7 +104,7 @@ function renewLines() {
 function drawLines() {
   count();
   controls.offerNames();
-  list.setColumns();
+  if (!lines.isLoading()) list.setColumns();
   streams.draw();
   list.draw();
   timebar.draw();
@@ -180,10 +183,10 @@ setInterval(() => { if (!document.hidden && find("#tip").hidden) redraw(false); 
 // The address.
 let restoring = false;
 
-function remember(push) {
+function remember(push, later = false) {
   if (restoring) return;
   const chosen = list.chosenLine();
-  address.write(nameOf(current()), linked ?? (chosen && `${chosen.run}:${chosen.n}`), controls.chosenOptions(), push);
+  address.write(nameOf(current()), linked ?? (chosen && `${chosen.run}:${chosen.n}`), controls.chosenOptions(), { push, later });
 }
 
 function restore() {
@@ -200,17 +203,28 @@ function restore() {
 }
 addEventListener("popstate", restore);
 
-onPackets(() => { lines.refilter(); list.renew(); });
+let centres = false; // whether a search that ends brings the chosen line to the middle
+const found = () => list.renew({ centre: centres, anew: false });
+lines.onSearch({ more: found, end() { found(); timebar.draw(); } });
+onPackets(() => { centres = false; lines.refilter(); list.renew(); });
 
 // What is looked at.
-scope.onChange((opens) => {
+scope.onChange((opens, typed) => {
+  centres = true;
   lines.refilter();
   controls.draw();
   list.renew({ centre: true });
   timebar.draw();
   if (opens) open(tabs[0], false);
   redraw(true);
-  remember(opens);
+  // What was chosen is undone by going back; what is written, all at once.
+  remember(!typed, typed);
+});
+columns.onChange(() => {
+  list.renew();
+  // Wrapped texts have another width only when their rows are drawn.
+  requestAnimationFrame(() => list.renew());
+  remember(false);
 });
 controls.onOption(() => { timebar.draw(); remember(false); });
 list.onChosen((line, opens) => {
@@ -243,7 +257,7 @@ find("#dropped").addEventListener("click", () => scope.change({ text: "count#log
 find("#violations").addEventListener("click", () => {
   const seen = current() === tabs[0] && find("#only-violations").checked;
   const inLines = lines.counts.violations > 0 && (!seen || requests.violations() === 0);
-  if (inLines) scope.change({ text: "violations>0", within: null });
+  if (inLines) scope.change({ text: "violations>0", within: null, opens: true });
   else find("#only-bad").checked = true;
   open(tabs[inLines ? 0 : 2], false);
   remember(false);
@@ -262,8 +276,14 @@ const keys = {
   u: () => undo(),
   n: () => { list.toTrouble(1); find("#list").focus(); },
   N: () => { list.toTrouble(-1); find("#list").focus(); },
+  j: () => { list.move(1); find("#list").focus(); },
+  k: () => { list.move(-1); find("#list").focus(); },
+  g: () => { list.move(-Infinity); find("#list").focus(); },
+  G: () => list.follow(true),
   w: () => find("#wrap").click(),
-  y: () => { if (list.chosenLine()) copy(asText(list.chosenLine()), find("#detail:not([hidden]) .actions button")); },
+  b: () => find("#brief").click(),
+  o: () => find("#others").click(),
+  y: () => { if (list.chosenLine()) copy(asShown(list.chosenLine()), find("#detail:not([hidden]) .actions button")); },
   t: switchTheme,
 };
 document.addEventListener("keydown", (event) => {
@@ -283,4 +303,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 restore();
-events.connect();
+events.start().then(loadPlots);

@@ -1,21 +1,22 @@
 // Draws metrics as a consumer would: measure as percentiles, sample as its last value, count as a sum,
 // each by time step, stream and source.
 
+import { shadeOf } from "./colours.js";
 import { counted, find, offer } from "./dom.js";
-import { arrange, bucket, clock, COLOURS, colourOf, span, withUnit } from "./plot.js";
+import { arrange, bucket, clock, span, withUnit } from "./plot.js";
 import * as scope from "./scope.js";
 
 const KEPT = 3600; // seconds
+const COLOURS = 12; // The most series of a plot.
 const MOST_PLOTS = 60; // that are drawn; a filter finds the others
 const TRIMMED = 10_000; // values of an origin, from which on old ones are forgotten
 const LEAST_BUCKETS = 20; // that an axis shows
-const PERCENTILES = [["p99", 0.99, "--high"], ["p95", 0.95, "--mid"], ["p50", 0.5, "--low"]];
+const PERCENTILES = [["p99", 0.99, "var(--high)"], ["p95", 0.95, "var(--mid)"], ["p50", 0.5, "var(--low)"]];
 const KINDS = ["measure", "sample", "count"];
 
 // By kind, name and unit: {kind, name, unit, origins: Map(stream and source → origin)}. An origin is
 // {stream, source, times, values, lines, trimAt}: the seconds of its values, the values, and the numbers of the lines that sent them.
 const known = new Map();
-const labels = new Map(); // Names of series with the order in which they came, which gives their colours.
 const streams = new Set();
 const kept = new Map(); // The cards.
 let newest = 0;
@@ -57,7 +58,7 @@ function trim(origin) {
   origin.trimAt = Math.max(TRIMMED, 2 * origin.times.length);
 }
 
-export function clear() { known.clear(); labels.clear(); streams.clear(); newest = 0; changed = true; }
+export function clear() { known.clear(); streams.clear(); newest = 0; changed = true; }
 
 // The nearest rank: the value below which this share of the values lies.
 export function percentile(sorted, share) {
@@ -104,10 +105,10 @@ function drawnSpan() {
 
 const labelOf = ({ stream, source }) => [streams.size > 1 ? stream : "", source].filter(Boolean).join(" · ");
 
-// The same name has the same colour in all plots, as long as there are enough colours.
-function colour(label, index) {
-  if (!labels.has(label)) labels.set(label, labels.size);
-  return colourOf(labels.size > COLOURS ? index : labels.get(label));
+// A stream has the colour that it has in the lines, and its sources have shades of it. The sources of a single stream have colours of their own.
+function colour(origin, all) {
+  if (streams.size < 2) return shadeOf("source", origin.source);
+  return shadeOf("stream", origin.stream, all.filter(({ stream }) => stream === origin.stream).indexOf(origin));
 }
 
 // Shows the lines with this metric in a bucket, and chooses the last one with this value, or the last one.
@@ -169,7 +170,7 @@ export function draw(force) {
         const sorted = mapped(gathered(origin, from, to, step), (list) => Float64Array.from(list).sort());
         const series = PERCENTILES.map(([name, share, shade]) => ({ name, colour: shade, points: mapped(sorted, (list) => percentile(list, share)) }));
         const label = labelOf(origin);
-        put(metric, [origin], series, label ? `@${label}` : "", { title: metric.name + (label ? ` · ${label}` : "") });
+        put(metric, [origin], series, label ? `@${label}` : "", { title: metric.name + (label ? ` · ${label}` : ""), stream: streams.size > 1 ? origin.stream : "" });
       }
     } else {
       const share = PERCENTILES.find(([name]) => name === together)?.[1];
@@ -177,8 +178,8 @@ export function draw(force) {
       // More than there are colours could not be told apart: those with most values remain.
       const drawn = new Set([...origins].sort((a, b) => b.values.length - a.values.length).slice(0, COLOURS));
       const these = origins.filter((one) => drawn.has(one));
-      const series = these.map((origin, index) => ({
-        name: labelOf(origin), colour: colour(labelOf(origin), index), points: mapped(gathered(origin, from, to, step), what),
+      const series = these.map((origin) => ({
+        name: labelOf(origin), colour: colour(origin, these), points: mapped(gathered(origin, from, to, step), what),
       }));
       put(metric, these, series, "", { title: metric.name, left: origins.length - these.length });
     }

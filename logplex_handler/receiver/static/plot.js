@@ -2,9 +2,9 @@
 // The pointer or the arrow keys read values; a click or Enter asks for the lines behind them; dragging chooses a span of time.
 
 import { clockTime, zone } from "./clock.js";
-import { find, make, visible } from "./dom.js";
+import { colour } from "./colours.js";
+import { exact, find, formatter, make, visible } from "./dom.js";
 
-const { uPlot } = globalThis;
 const HEIGHT = 180;
 const MOST_BUCKETS = 90;
 const POINT_SPACE = 12; // pixels between values that are all drawn as points
@@ -13,12 +13,10 @@ const WHOLE = [...Array(36).keys()].map((index) => [1, 2, 5][index % 3] * 10 ** 
 const tip = find("#tip");
 const cards = new Set();
 
-// As it was sent, for reading; `plain` can be copied into a program.
-const exact = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
-const plain = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6, useGrouping: false });
-export const withUnit = (value, unit) => exact.format(value) + (unit ? ` ${visible(unit)}` : "");
-const large = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
-export const bytes = (value) => value >= 1e6 ? large.format(value / 1e6) + " MB" : value >= 1e3 ? large.format(value / 1e3) + " kB" : value + " B";
+const plain = formatter({ maximumFractionDigits: 6, useGrouping: false }); // can be copied into a program
+export const withUnit = (value, unit) => exact(value) + (unit ? ` ${visible(unit)}` : "");
+const large = formatter({ maximumSignificantDigits: 3 });
+export const bytes = (value) => value >= 1e6 ? large(value / 1e6) + " MB" : value >= 1e3 ? large(value / 1e3) + " kB" : value + " B";
 export const clock = (second, long) => clockTime(second * 1000).slice(0, long ? 8 : 5);
 const SPANS = { 1: "second", 60: "minute", 3600: "hour" };
 export const span = (seconds) => SPANS[seconds] ?? (seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`);
@@ -28,14 +26,13 @@ export function bucket(seconds) {
   return [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800].find((step) => seconds / step <= MOST_BUCKETS) ?? 3600;
 }
 
-export const COLOURS = 12;
-export const colourOf = (index) => `--s${index % COLOURS}`;
-const resolved = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+// A canvas knows no variables.
+const resolved = (colour) => colour.replace(/var\(([^)]*)\)/g, (_, name) => getComputedStyle(document.documentElement).getPropertyValue(name));
 
 // The numbers on an axis, all with the digits that their distance needs.
 function axisNumbers(splits, distance) {
   const [unit, name] = distance >= 1e9 ? [1e9, "G"] : distance >= 1e6 ? [1e6, "M"] : distance >= 1e3 && Math.max(...splits.map(Math.abs)) >= 1e4 ? [1e3, "k"] : [1, ""];
-  return splits.map((value) => (value === null ? "" : exact.format(value / unit) + (value ? name : "")));
+  return splits.map((value) => (value === null ? "" : exact(value / unit) + (value ? name : "")));
 }
 
 // The values by bucket for uPlot, which crosses what is undefined, and not what is null.
@@ -54,13 +51,13 @@ function joined(points, starts, step) {
 }
 
 export function card(id) {
-  const title = make("h2"), kindName = make("span", { class: "kind" }), now = make("span", { class: "now" });
+  const dot = make("span", { class: "dot" }), title = make("h2"), kindName = make("span", { class: "kind" }), now = make("span", { class: "now" });
   const legend = make("div", { class: "legend" });
   const holder = make("div", { class: "plot", tabIndex: 0, role: "slider", "aria-valuemin": "0" });
   const head = make("tr"), body = make("tbody");
   const details = make("details", {}, make("summary", { textContent: "numbers" }),
     make("div", { tabIndex: 0, role: "region" }, make("table", {}, make("thead", {}, head), body)));
-  const element = make("article", { class: "card", "data-metric": id }, make("header", {}, title, kindName, now), legend, holder, details);
+  const element = make("article", { class: "card", "data-metric": id }, make("header", {}, dot, title, kindName, now), legend, holder, details);
   const rows = new Map();
   let shown = null; // What `update` got.
   let starts = [];
@@ -97,9 +94,9 @@ export function card(id) {
         y: { range: (_, least, most) => bars ? [0, Math.max(1, most ?? 1) * 1.05] : uPlot.rangeNum(least ?? 0, most ?? 1, { min: { pad: .1, soft: 0, mode: 3 }, max: { pad: .1, soft: 0, mode: 3 } }) },
       },
       axes: [
-        { stroke: () => resolved("--dim"), grid: { show: false }, ticks: { stroke: () => resolved("--line"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: (_, __, ___, ____, width) => (width > 420 ? 76 : 54),
+        { stroke: () => resolved("var(--dim)"), grid: { show: false }, ticks: { stroke: () => resolved("var(--line)"), size: 4 }, size: 26, gap: 3, font: "11px system-ui, sans-serif", space: (_, __, ___, ____, width) => (width > 420 ? 76 : 54),
           values: (_, splits, __, ___, distance) => splits.map((second) => clock(second, distance < 60)) },
-        { stroke: () => resolved("--dim"), grid: { stroke: () => resolved("--line"), width: 1 }, ticks: { show: false }, gap: 6, font: "11px system-ui, sans-serif", space: 32, ...((bars || shown.whole) && { incrs: WHOLE }),
+        { stroke: () => resolved("var(--dim)"), grid: { stroke: () => resolved("var(--line)"), width: 1 }, ticks: { show: false }, gap: 6, font: "11px system-ui, sans-serif", space: 32, ...((bars || shown.whole) && { incrs: WHOLE }),
           values: (_, splits, __, ___, distance) => axisNumbers(splits, distance),
           size: (_, values) => 14 + 6.6 * Math.max(2, ...(values ?? []).map((text) => text.length)) },
       ],
@@ -121,12 +118,12 @@ export function card(id) {
     ctx.save();
     if (shown.unfinished) {
       ctx.globalAlpha = .62;
-      ctx.fillStyle = resolved("--card");
+      ctx.fillStyle = resolved("var(--card)");
       ctx.fillRect(at(shown.to), bbox.top, bbox.left + bbox.width - at(shown.to), bbox.height);
     }
     if (shown.mark >= shown.from && shown.mark < shown.to + shown.step) {
       ctx.globalAlpha = 1;
-      ctx.fillStyle = resolved("--accent");
+      ctx.fillStyle = resolved("var(--accent)");
       ctx.fillRect(at(shown.mark) - devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
     }
     ctx.restore();
@@ -208,7 +205,7 @@ export function card(id) {
   });
 
   function draw() {
-    if (!shown || !holder.clientWidth) return;
+    if (!shown || !holder.clientWidth || !globalThis.uPlot) return;
     const wanted = JSON.stringify([shown.kind, shown.series.map((one) => one.colour)]);
     if (wanted === drawnFor) { drawn.setData(data()); return; }
     drawn?.destroy();
@@ -233,14 +230,14 @@ export function card(id) {
     for (const start of present) {
       if (!rows.has(start)) rows.set(start, make("tr", {}, make("td", { textContent: clock(start, true) }), ...shown.series.map(() => make("td"))));
       const row = rows.get(start);
-      shown.series.forEach((one, index) => say(row.children[index + 1], one.points.has(start) ? plain.format(one.points.get(start)) : ""));
+      shown.series.forEach((one, index) => say(row.children[index + 1], one.points.has(start) ? plain(one.points.get(start)) : ""));
       if (row.nextSibling !== next || !row.parentNode) body.insertBefore(row, next);
       next = row;
     }
   }
   details.addEventListener("toggle", () => { if (shown) table(); });
 
-  // `series`: [{name, colour, points: Map(start of a bucket → value)}]; `from`, `to`: the first and the last bucket; `step`: seconds.
+  // `series`: [{name, colour (as in CSS), points: Map(start of a bucket → value)}]; `stream`: whose colour the title has, if any; `from`, `to`: the first and the last bucket; `step`: seconds.
   // With `whole`, the axis has whole numbers only.
   // `pick(series, from, to)` is called when somebody asks for the lines of a bucket, and `choose(from, to)` after a drag.
   function update(what) {
@@ -249,6 +246,8 @@ export function card(id) {
     for (let start = shown.from; start <= shown.to; start += shown.step) starts.push(start);
     say(title, visible(shown.title));
     title.title = visible(shown.title);
+    dot.hidden = !shown.stream;
+    if (shown.stream) colour(dot, "stream", shown.stream);
     say(kindName, shown.kindName);
     say(now, shown.now);
     const names = shown.series.map((one) => one.colour + visible(one.name)).join("\n") + (shown.left ?? 0);
@@ -256,7 +255,7 @@ export function card(id) {
       legend.dataset.names = names;
       legend.replaceChildren(...shown.series.map((one) => {
         const swatch = make("i");
-        swatch.style.background = `var(${one.colour})`;
+        swatch.style.background = one.colour;
         return make("span", {}, swatch, visible(one.name) || "no source");
       }), ...(shown.left ? [make("span", { class: "left", textContent: `${shown.left} more are not drawn: choose one above` })] : []));
     }
@@ -273,6 +272,13 @@ export function card(id) {
   const one = { element, update, redraw() { drawnFor = ""; draw(); }, remove() { drawn?.destroy(); cards.delete(one); element.remove(); } };
   cards.add(one);
   return one;
+}
+
+// The lines do not wait for uPlot, which takes as long to start as all of the page.
+export function load() {
+  const script = make("script", { src: "/static/vendor/uplot/uPlot.iife.min.js" });
+  script.addEventListener("load", () => { for (const one of cards) one.redraw(); });
+  document.head.append(script);
 }
 
 // Colours of a canvas do not follow the theme by themselves.

@@ -1,6 +1,8 @@
 // The query of the box: words, /regexp/, key=value, level>=warning, each excluded by a `-` before it.
 // tests/receiver/queries.json has the grammar and its cases, which also hold for `--grep`.
 
+import { glob, searcher } from "./regexps.js";
+
 export const LEVELS = {
   debug: 7, info: 6, notice: 5, warning: 4, warn: 4, error: 3, err: 3, critical: 2, crit: 2, alert: 1, emergency: 0,
 };
@@ -14,6 +16,11 @@ const KEY = /([^ \t"=<>/:@]+)(>=|<=|=|>|<)/y;
 const NUMBER = /^(-?[0-9]+(?:\.[0-9]+)?)([A-Za-z%]*)$/;
 const QUOTED = /"((?:[^"\\]|\\[^]?)*)"?/y;
 const TOKEN = /([^ \t"=]+)=(?:("(?:[^"\\]|\\[^]?)*"?)[^ \t]*|([^ \t]*))|"(?:[^"\\]|\\[^]?)*"?[^ \t]*|[^ \t]+/g;
+
+// Where the pairs of a text are, as {key, from, end}; the pair is what `end` ends.
+export function* placesOf(text) {
+  for (const { 0: token, 1: key, index } of text.matchAll(TOKEN)) if (key !== undefined) yield { key, from: index, end: index + token.length };
+}
 
 // The pairs of a text, as [key, value]; none is found inside quotes.
 export function* pairsOf(text) {
@@ -33,23 +40,59 @@ function unquoted(quoted) {
 export function parse(text) {
   const terms = [...termsOf(text)];
   const tests = [];
+  const usable = [];
   let error = null;
   for (const term of terms) {
     try {
-      const test = tester(term);
+      const test = remembered(term, tester(term));
       tests.push(term.excludes ? (line) => !test(line) : test);
+      usable.push(term);
     } catch (problem) {
       error ??= problem.message;
     }
   }
   return {
     text, terms, error,
-    test: tests.length === 1 ? tests[0] : (line) => tests.every((test) => test(line)),
-    marker: markerOf(terms),
+    test: tests.length === 1 ? tests[0] : (line) => { for (const test of tests) if (!test(line)) return false; return true; },
+    marker: markerOf(usable),
     // Whether this value passes the terms on a field, for example on the stream.
     allows: (key, value) => terms.every((term) => term.key !== key || term.sign !== "="
       || matcher(term.values)(value.toLowerCase()) !== term.excludes),
   };
+}
+
+// What the last terms found of each line, by their sources: the next query mostly has them too.
+const results = new Map();
+const MOST_RESULTS = 12;
+let firstSerial = 0;
+
+// Lines before this serial number (`i` of a line) are not asked about any more.
+export function forgetResults(before) {
+  if (before !== firstSerial) results.clear();
+  firstSerial = before;
+}
+
+function remembered(term, test) {
+  // Others take no longer than a look at what is remembered.
+  if (term.regexp === undefined && (!term.key || term.key === "level" || Object.hasOwn(FIELDS, term.key))) return test;
+  const source = term.excludes ? term.source.slice(1) : term.source;
+  const known = results.get(source) ?? { from: NaN, of: null };
+  results.delete(source);
+  results.set(source, known);
+  if (results.size > MOST_RESULTS) results.delete(results.keys().next().value);
+  return (line) => {
+    if (known.from !== firstSerial) Object.assign(known, { from: firstSerial, of: new Uint8Array(1 << 17) }); // 1: no, 2: yes
+    const at = line.i - firstSerial;
+    if (!(at >= 0)) return test(line);
+    if (at >= known.of.length) grow(known, at);
+    return (known.of[at] ||= test(line) ? 2 : 1) === 2;
+  };
+}
+
+function grow(known, at) {
+  const longer = new Uint8Array(2 ** Math.ceil(Math.log2(at + 1)));
+  longer.set(known.of);
+  known.of = longer;
 }
 
 function* termsOf(text) {
@@ -64,10 +107,11 @@ function* termsOf(text) {
   }
 }
 
-const [SPACE, TAB, BACKSLASH, EQUALS] = [32, 9, 92, 61];
+const [SPACE, TAB, BACKSLASH, EQUALS, QUOTE] = [32, 9, 92, 61, 34];
+const MAY_OPEN = new Set([SPACE, TAB, EQUALS, BACKSLASH]);
 const isSpace = (text, at) => { const code = text.charCodeAt(at); return code === SPACE || code === TAB; };
 const ends = (text, at) => at >= text.length || isSpace(text, at);
-const wordEnd = (text, at) => { while (!ends(text, at)) at += 1; return at; };
+const wordEnd = (text, at) => { while (at < text.length && !isSpace(text, at)) at += 1; return at; };
 const wordAt = (text, at) => ({ word: text.slice(at, wordEnd(text, at)), end: wordEnd(text, at) });
 
 function readQuoted(text, at) {
@@ -123,20 +167,21 @@ function pairAt(text, at) {
 const low = (line) => line.l;
 const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 
-const startsWith = (start) => (text) => text.startsWith(start);
-
 // Whether one of the values is the lower-case text as a whole.
 function matcher(values) {
   const whole = new Set();
-  const patterns = [];
+  const globs = [];
   for (const { text, exact } of values) {
     if (exact || !text.includes("*")) whole.add(text);
-    else if (text.indexOf("*") === text.length - 1) patterns.push({ test: startsWith(text.slice(0, -1)) });
-    else patterns.push(new RegExp(`^${text.split("*").map(escaped).join("[^]*")}$`));
+    else globs.push(glob(text));
   }
-  if (!patterns.length && whole.size === 1) { const [only] = whole; return (text) => text === only; }
-  if (!whole.size && patterns.length === 1) { const [only] = patterns; return (text) => only.test(text); }
-  return (text) => whole.has(text) || patterns.some((pattern) => pattern.test(text));
+  if (!globs.length && whole.size === 1) { const [only] = whole; return (text) => text === only; }
+  if (!whole.size && globs.length === 1) return globs[0];
+  return (text) => {
+    if (whole.size && whole.has(text)) return true;
+    for (const passes of globs) if (passes(text)) return true;
+    return false;
+  };
 }
 
 function tester(term) {
@@ -145,18 +190,17 @@ function tester(term) {
     return (line) => low(line).includes(word);
   }
   if (term.regexp !== undefined) {
-    const regexp = new RegExp(term.regexp, "i");
-    return (line) => regexp.test(line.x);
+    const found = searcher(term.regexp);
+    return (line) => found(line.x);
   }
   if (term.key === "level") return levelTester(term);
   const matches = valueTester(term);
   const field = Object.hasOwn(FIELDS, term.key) ? FIELDS[term.key] : null;
   if (field) return (line) => matches(field(line).toLowerCase());
   const { key } = term;
-  // Most lines have not even the beginning of the pair.
-  const start = term.values?.length === 1 && !term.values[0].text.startsWith('"') ? beginning(term.values[0]) : "";
-  const [bare, quoted] = [`${key}=${start}`, `${key}="`];
-  return (line) => (low(line).includes(bare) || low(line).includes(quoted)) && hasPair(line, key, matches);
+  const needle = key + "=";
+  const start = term.values?.length === 1 ? beginning(term.values[0]) : "";
+  return (line) => hasPair(line, needle, matches, start);
 }
 
 const beginning = ({ text, exact }) => (exact ? text : text.split("*")[0]);
@@ -175,7 +219,7 @@ function levelTester({ sign, bound, values }) {
     const known = new Set(values.filter(isLevel).map(({ text }) => LEVELS[text]));
     const others = values.filter((value) => !isLevel(value));
     const matches = matcher(others);
-    return (line) => known.has(line.v) || (others.length > 0 && hasPair(line, "level", matches));
+    return (line) => known.has(line.v) || (others.length > 0 && hasPair(line, "level=", matches));
   }
   const name = bound.toLowerCase();
   const severity = LEVELS[name];
@@ -186,20 +230,35 @@ function levelTester({ sign, bound, values }) {
 
 const isLevel = ({ text }) => Object.hasOwn(LEVELS, text);
 
-// Looks where the key stands instead of cutting the text into pairs, because there may be a hundred thousand texts.
-function hasPair(line, key, matches) {
+// Looks where the key stands instead of cutting the text into pairs, because there may be a hundred thousand texts. All values that match have this beginning.
+function hasPair(line, needle, matches, beginning = "") {
   const text = low(line);
-  const needle = key + "=";
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
-    if ((at > 0 && !isSpace(text, at - 1)) || isQuoted(text, at)) continue;
     const start = at + needle.length;
-    if (text[start] !== '"') { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
+    const isBare = text.charCodeAt(start) !== QUOTE;
+    if (isBare && !text.startsWith(beginning, start)) continue;
+    if ((at > 0 && !isSpace(text, at - 1)) || isQuoted(text, at)) continue;
+    if (isBare) { if (matches(text.slice(start, wordEnd(text, start)))) return true; continue; }
     const value = text.slice(start, closing(text, start) + 1);
+    if (!value.includes("\\")) { if (matches(value.slice(1, value.length > 1 && value.endsWith('"') ? -1 : undefined))) return true; continue; }
     // In lower case, an escape could mean something else.
-    const exact = value.includes("\\") && text.length === line.x.length ? line.x.slice(start, start + value.length) : value;
+    const exact = text.length === line.x.length ? line.x.slice(start, start + value.length) : value;
     if (matches(unquoted(exact).toLowerCase())) return true;
   }
   return false;
+}
+
+// The first value of a key in a line, in lower case, or null.
+export function valueOf(line, key) {
+  let found = null;
+  hasPair(line, key.toLowerCase() + "=", (value) => { found = value; return true; });
+  return found;
+}
+
+// A text that is a number as {value, unit}, or null.
+export function numberOf(text) {
+  const [, value, unit] = NUMBER.exec(text) ?? [];
+  return value === undefined ? null : { value: Number(value), unit };
 }
 
 // Where the quote that opens here is closed, or the end of the text.
@@ -212,8 +271,12 @@ function closing(text, open) {
   return text.length;
 }
 
-// Whether this place is inside quotes, as the tokens of `pairsOf` have them.
+// Whether this place, before which there is a space, is inside quotes, as the tokens of `pairsOf` have them.
 function isQuoted(text, place) {
+  if (place === 0) return false;
+  const last = text.lastIndexOf('"', place - 1);
+  // Quotes open only behind a space or `=`. So what follows any other one, unless that is escaped, is outside.
+  if (last < 0 || (last > 0 && !MAY_OPEN.has(text.charCodeAt(last - 1)))) return false;
   for (let at = text.indexOf('"'); at >= 0 && at < place;) {
     let token = at;
     while (token > 0 && !isSpace(text, token - 1)) token -= 1;

@@ -1,14 +1,17 @@
 // The requests of the lines: batch sizes, retries, refusals and violations.
 
 import { clockTime, zone } from "./clock.js";
+import { colour } from "./colours.js";
 import { close, onClose, open, openedNumber } from "./dissect.js";
 import { counted, find, grouped, make, prose, visible, violationCard } from "./dom.js";
 import { currentRun } from "./events.js";
+import { streams } from "./lines.js";
 import { arrange, bucket, bytes, span } from "./plot.js";
 
 const SHOWN = 200;
 const KEPT = 20_000;
 const SPAN = 900; // seconds
+const STREAM = 4; // the column of its name
 
 let requests = [];
 const totals = { requests: 0, lines: 0, retries: 0, refused: 0, meant: 0, violations: 0, largest: 0 };
@@ -105,9 +108,9 @@ function drawPlots() {
   const to = Math.floor(newest / step) * step;
   const from = Math.floor(Math.min(recent[0].time, newest - 20 * step) / step) * step;
   const kinds = [
-    ["taken", "--green", taken],
-    ["on purpose", "--faint", (one) => one.on_purpose],
-    ["refused", "--red", (one) => !taken(one) && !one.on_purpose],
+    ["taken", "var(--green)", taken],
+    ["on purpose", "var(--faint)", (one) => one.on_purpose],
+    ["refused", "var(--red)", (one) => !taken(one) && !one.on_purpose],
   ];
   const at = (one) => Math.floor(one.time / step) * step;
   const answers = kinds.map(([name, colour, is]) => {
@@ -119,8 +122,8 @@ function drawPlots() {
   for (const one of recent) if (taken(one)) sizes.set(at(one), [...(sizes.get(at(one)) ?? []), one.frames]);
   const of = (what) => new Map([...sizes].map(([second, list]) => [second, what(list.sort((a, b) => a - b))]));
   const batches = [
-    { name: "largest", colour: "--high", points: of((list) => list.at(-1)) },
-    { name: "median", colour: "--mid", points: of((list) => list[Math.ceil(list.length / 2) - 1]) },
+    { name: "largest", colour: "var(--high)", points: of((list) => list.at(-1)) },
+    { name: "median", colour: "var(--mid)", points: of((list) => list[Math.ceil(list.length / 2) - 1]) },
   ];
   const shared = { from, to, step, unit: "", now: "", unfinished: to + step > Date.now() / 1000, mark: NaN };
   arrange(place, kept, [
@@ -140,6 +143,8 @@ function drawRows(wanted) {
     if (!rows.has(request.n)) rows.set(request.n, row(request));
     const element = rows.get(request.n);
     element.classList.toggle("open", request.n === openedNumber());
+    // Only lines give a stream its colour; a request that was refused may name any.
+    if (streams.has(request.stream)) colour(element.children[STREAM], "stream", request.stream);
     if (element.nextSibling !== next || !element.parentNode) place.insertBefore(element, next);
     next = element;
   }

@@ -1,6 +1,6 @@
 // Lines as text and as NDJSON, for the clipboard and for files.
 
-import { make } from "./dom.js";
+import { make, visible } from "./dom.js";
 import { LEVELS, pairsOf } from "./query.js";
 import { customersPrefix } from "./row.js";
 import * as lines from "./lines.js";
@@ -10,6 +10,9 @@ const NAMES = Object.fromEntries(["debug", "info", "notice", "warning", "error",
 // As `heroku logs` shows it, after the stream's name if there are several.
 export const asText = (line) => `${lines.streams.size > 1 && !lines.isAsCustomer() ? line.s + " | " : ""}${customersPrefix(line)} ${line.x}\n`;
 
+// The same for the clipboard, as the page shows it: without control characters, which a terminal could obey.
+export const asShown = (line) => visible(asText(line).slice(0, -1)) + "\n";
+
 const asJson = (line) => JSON.stringify({
   time: line.t, stream: line.s, app: line.a ?? "app", process: line.p, level: NAMES[line.v], text: line.x,
   pairs: Object.fromEntries([...pairsOf(line.x)].reverse()), violations: line.w ?? 0, shown: !line.h,
@@ -17,6 +20,7 @@ const asJson = (line) => JSON.stringify({
 
 // What the list shows, as a file.
 export function save(form) {
+  lines.finish();
   const write = form === "text" ? asText : asJson;
   const type = form === "text" ? "text/plain" : "application/x-ndjson";
   const url = URL.createObjectURL(new Blob(lines.shown().map(write), { type }));

@@ -11,14 +11,14 @@ export const current = () => query;
 export const spanned = () => span;
 export const showsStream = (stream) => query.allows("stream", stream);
 
-// `call(opens)` is called after each change; `opens` is true if the lines are to be opened.
+// `call(opens, typed)` is called after each change; `opens` is true if the lines are to be opened, `typed` if the reader is writing the query.
 export const onChange = (call) => listeners.push(call);
 
 // Changes the query, the span or both. With `opens`, the lines are shown, as after a click in a plot.
-export function change({ text = query.text, within = span, opens = false }) {
+export function change({ text = query.text, within = span, opens = false, typed = false }) {
   if (text !== query.text) query = parse(text);
   span = within;
-  for (const call of listeners) call(opens);
+  for (const call of listeners) call(opens, typed);
 }
 
 const isKey = (key) => /^[^ \t"=<>/:@-][^ \t"=<>/:@]*$/.test(key);

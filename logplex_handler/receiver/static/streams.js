@@ -8,7 +8,10 @@ import * as scope from "./scope.js";
 
 const MOST = 500; // A program that makes up names without end must not freeze the page.
 
+const SEVERAL = 8; // from which on there is a box to find one
+
 const menu = find("#streams-menu");
+const seeker = find("#find-stream");
 const choices = find("#streams");
 const items = new Map(); // by name: {element, box, number}
 let viewAsCustomer = () => {};
@@ -24,16 +27,21 @@ export function draw() {
   const text = all > 0 && shown.length === 1 && all > 1 ? visible(shown[0]) : shown.length === all ? "all" : `${shown.length} of ${grouped(all)}`;
   for (const element of document.querySelectorAll(".streams-shown")) if (element.textContent !== text) element.textContent = text;
   if (!menu.matches(":popover-open")) return;
-  for (const [name, item] of items) if (!lines.streams.has(name)) { item.element.remove(); items.delete(name); }
-  for (const [name, number] of lines.streams) {
-    if (!items.has(name) && items.size < MOST) put(name);
+  seeker.hidden = all < SEVERAL;
+  const sought = seeker.hidden ? "" : seeker.value.toLowerCase();
+  const found = names().filter((name) => name.toLowerCase().includes(sought));
+  const wanted = new Set(found.slice(0, MOST));
+  for (const [name, item] of items) if (!wanted.has(name)) { item.element.remove(); items.delete(name); }
+  for (const name of wanted) {
+    const number = lines.streams.get(name);
+    if (!items.has(name)) put(name);
     const item = items.get(name);
-    if (!item) continue;
     item.number.textContent = grouped(number);
     item.box.checked = scope.showsStream(name);
   }
-  find("#streams-more").hidden = all <= items.size;
-  find("#streams-more").textContent = `${grouped(all - items.size)} more: write stream=NAME in the query.`;
+  const left = found.length - items.size;
+  find("#streams-more").hidden = left === 0 && found.length > 0;
+  find("#streams-more").textContent = found.length ? `${grouped(left)} more: write a part of the name above.` : "No stream has this in its name.";
 }
 
 // In alphabetical order.
@@ -74,4 +82,11 @@ function toggle(name) {
 }
 
 menu.addEventListener("toggle", draw);
+seeker.addEventListener("input", draw);
+// All of those that were found.
+seeker.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !items.size) return;
+  event.preventDefault();
+  scope.replace("stream", `stream=${/[\s",*\\]/.test(seeker.value) ? [...items.keys()].map(quote).join(",") : `*${seeker.value}*`}`);
+});
 find("#streams-all").addEventListener("click", () => scope.replace("stream", ""));

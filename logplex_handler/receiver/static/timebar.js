@@ -20,11 +20,11 @@ let drag = null; // {from, to} in pixels
 let drawnAt = 0;
 let waiting = false;
 
-// Draws at most four times a second.
+// Draws at most four times a second, and after the lines.
 export function draw() {
   if (waiting) return;
   waiting = true;
-  setTimeout(() => requestAnimationFrame(() => { waiting = false; drawNow(); }), Math.max(0, drawnAt + 250 - performance.now()));
+  setTimeout(() => requestAnimationFrame(() => { waiting = false; drawNow(); }), Math.max(50, drawnAt + 250 - performance.now()));
 }
 
 // The first and the last moment, of a sample without the tenth at either end; then of all that are not far from it.
@@ -66,6 +66,8 @@ const sum = ({ usual, warnings, errors }) => usual + warnings + errors;
 
 function drawNow() {
   drawnAt = performance.now();
+  // The end of a search draws it.
+  if (lines.isSearching()) return;
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width) return;
   const all = lines.matches();

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import IO
 
-from tests.commands import COMMAND, environment
+from tests.commands import environment, start
+from tests.forks import Fork
 from tests.logs import wait_until
 from tests.relay.servers import PATIENCE
 from tests.relay.simulation.streams import PORTS
@@ -27,7 +27,7 @@ class ShipperProcess:
     """
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Fork
     said: IO[bytes]
     is_frozen: bool = False
     is_over: bool = False
@@ -87,8 +87,8 @@ class Fleet:
             name = f"shipper-{len(self.all)}"
             # Closed by `close`.
             said = tempfile.NamedTemporaryFile()  # noqa: SIM115
-            process = subprocess.Popen(
-                [*COMMAND, "ship", *self._options],
+            process = start(
+                *("ship", *self._options),
                 env=environment(LOGPLEX_USER_AGENT=name, **self._environ),
                 stderr=said,
             )

@@ -6,7 +6,6 @@ python -m tests.relay.simulation.takeovers
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from logplex_handler._relay.engine import LEASE, SHARDS
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import EngineAway
 from tests.commands import environment
+from tests.forks import Fork
 from tests.logs import wait_until
 from tests.relay.servers import PATIENCE, RedisServer
 from tests.relay.simulation.checks import Seen, broken
@@ -82,7 +82,7 @@ class Scene:
         self.engine = RedisEngine(self.server.url, timeout=5)
         # Seconds that each step took, until all shards had owners that were awake.
         self.took: dict[str, float] = {}
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Fork] = []
 
     def close(self) -> None:
         for process in self._processes:
@@ -127,14 +127,11 @@ class Scene:
             problems=problems,
         )
 
-    def _producer(self, number: int) -> subprocess.Popen[bytes]:
+    def _producer(self, number: int) -> Fork:
         spool = self._folder / f"spool{number}"
         counts = (number * 31, self._lines, self._customers, LINE)
         arguments = [f"producer-{number}", *map(str, counts), str(self._pace), str(spool)]
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", _PROGRAM, *arguments],
-            env=environment(LOGPLEX_RELAY=self.server.url),
-        )
+        return Fork(["-c", _PROGRAM, *arguments], env=environment(LOGPLEX_RELAY=self.server.url))
 
     def _pushed(self) -> dict[int, list[str]]:
         pushed: dict[int, list[str]] = {}

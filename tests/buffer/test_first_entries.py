@@ -1,0 +1,135 @@
+"""First entries of queues that had some before: their callers leave all they can to a worker."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from logplex_handler._buffer.accumulator import Accumulator
+from logplex_handler._buffer.bounded_queue import BufferLimits
+from logplex_handler._buffer.first_entries import FEW, first_entries
+from logplex_handler._buffer.memory_pool import MemoryPool
+from logplex_handler._wire.entry import LIGHT
+
+MANY = 100 * LIGHT
+# What is left of it for entries with a reservation.
+UNKEPT = MANY - MANY // 16
+LIMITS = BufferLimits(MANY, "drop_oldest", 10, 10**6)
+
+
+class News:
+    """Notes what it is told of."""
+
+    def __init__(self, next_look: float) -> None:
+        self.streams: dict[object, float] = {}
+        self.next_look = next_look
+
+    def put(self, stream: object, look_by: float) -> None:
+        self.streams[stream] = look_by
+
+
+class Owner:
+    def after_reclaim(self) -> None:
+        pass
+
+
+def queue(news, *, has_had_some=True):
+    """A queue with an owner, its pool of memory, and the owner."""
+    first = first_entries(LIMITS, news, 10.0)
+    pool, owner = MemoryPool(MANY, may_reclaim=True, first_entries=first), Owner()
+    accumulator = Accumulator(LIMITS, lambda entry: (100, 1), pool, owner)
+    if has_had_some:
+        assert accumulator.append(("before",))
+        accumulator.take(1)
+        accumulator.settle(delivered=1)
+    return accumulator, pool, owner
+
+
+def test_the_worker_is_told_and_the_caller_need_not_wake_one():
+    news = News(next_look=0.0)
+    accumulator, pool, owner = queue(news)
+    assert not accumulator.append(("entry",))
+    assert news.streams == {owner: accumulator.since + 10.0}
+    assert pool._left == UNKEPT
+    # The worker looks.
+    assert accumulator.backlog().records == 1
+    assert pool._left < UNKEPT
+
+
+@pytest.mark.parametrize(("size", "number"), [(LIGHT, FEW), (LIGHT // 2, 4), (LIGHT // 4, 8)])
+def test_the_next_entries_need_no_look_either_as_long_as_they_fit_into_the_memory_of_a_few(
+    size, number
+):
+    news = News(next_look=0.0)
+    accumulator, pool, owner = queue(news)
+    accumulator.weigh = lambda entry: (size, 1)
+    left = []
+    for _ in range(number + 1):
+        assert not accumulator.append(("entry",))
+        left.append(pool._left)
+    assert [one == UNKEPT for one in left] == [True] * number + [False]
+    assert [*news.streams] == [owner]
+
+
+def test_a_full_batch_of_small_first_entries_wakes_a_worker():
+    accumulator, _, _ = queue(News(next_look=0.0))
+    accumulator.weigh = lambda entry: (1, 1)
+    woken = [accumulator.append(("entry",)) for _ in range(LIMITS.batch_frames)]
+    assert woken == [False] * (LIMITS.batch_frames - 1) + [True]
+
+
+def test_a_drop_beside_first_entries_wakes_a_worker():
+    accumulator, _, _ = queue(News(next_look=0.0))
+    assert not accumulator.append(("entry",))
+    assert accumulator.drop("format_error")
+
+
+def test_the_caller_wakes_a_worker_if_none_sleeps():
+    news = News(next_look=math.inf)
+    accumulator, _, owner = queue(news)
+    assert accumulator.append(("entry",))
+    assert [*news.streams] == [owner]
+
+
+def test_the_very_first_entry_wakes_a_worker_because_the_url_is_not_known():
+    news = News(next_look=0.0)
+    accumulator, pool, _ = queue(news, has_had_some=False)
+    assert accumulator.append(("entry",))
+    assert not news.streams
+    assert pool._left < UNKEPT
+
+
+def test_callers_reserve_memory_if_too_many_owners_wait_for_a_worker():
+    news = News(next_look=0.0)
+    accumulator, pool, owner = queue(news)
+    most = MANY // 16 // (FEW * LIGHT)
+    news.streams = dict.fromkeys(range(most), 0.0)
+    pool.first_entries.waiting = news.streams
+    assert accumulator.append(("entry",))
+    assert owner not in news.streams
+    assert pool._left < UNKEPT
+
+
+def test_heavy_entries_are_weighed_by_their_caller():
+    news = News(next_look=0.0)
+    accumulator, _, owner = queue(news)
+    accumulator.weigh = lambda entry: (LIGHT + 1, 1)
+    assert accumulator.put(("entry",))
+    assert owner not in news.streams
+    assert accumulator.allowed > LIGHT
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        BufferLimits(MANY, "drop_newest", 10, 10**6),
+        BufferLimits(MANY, "block", 10, 10**6),
+        BufferLimits(MANY, "drop_oldest", 10, 10**6, has_disk=True),
+        BufferLimits(MANY, "drop_oldest", FEW, 10**6),
+        BufferLimits(MANY, "drop_oldest", 10, FEW * LIGHT),
+        BufferLimits(4 * FEW * LIGHT, "drop_oldest", 10, 10**6),
+    ],
+)
+def test_a_few_entries_that_may_be_a_full_batch_are_looked_at_by_their_callers(limits):
+    assert first_entries(limits, News(0.0), 10.0) is None
