@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 
-from logplex_handler._delivery.worker_pool import News
+from logplex_handler._delivery.news import News
 from tests.logs import logging_to, wait_until
 from tests.streams.shared import receiving, to
 
@@ -170,15 +170,16 @@ def test_lines_of_streams_that_are_known_leave_by_themselves():
             assert logplex.wait_for(2 * len(tokens))
 
 
-def test_of_all_idle_workers_only_two_wake_for_what_is_due_next():
+def test_of_all_idle_workers_only_two_wake_for_what_is_due_next(monkeypatch):
     """Each of the others would find that there is nothing to do."""
+    monkeypatch.setattr("logplex_handler._delivery.scheduler._IDLE", 0.1)
     tokens = [f"t.{number}" for number in range(30)]
     several = threading.Barrier(3)
 
     def url_for(token):
         # So that several workers are needed at a time.
         with suppress(threading.BrokenBarrierError):
-            several.wait(5)
+            several.wait(30)
         return logplex.url_for(token)
 
     with (
@@ -188,8 +189,18 @@ def test_of_all_idle_workers_only_two_wake_for_what_is_due_next():
         for token in tokens:
             logger.info("line", extra=to(token))
         assert handler.flush(100)
+        # Until then, a worker may sleep until a time that has lost its reason since.
+        for token in tokens:
+            logger.info("due in ten minutes", extra=to(token))
         pool = handler._pipeline._worker_pool
-        assert wait_until(lambda: len(pool._wakes_at) == len(pool._workers) > 2)
-        with pool._lock:
-            awaited = [at for at in pool._wakes_at.values() if at < math.inf]
-        assert len(awaited) == 2
+
+        def sleeping_for_long():
+            with pool._lock:
+                wakes_at = [*pool._wakes_at.values()]
+            if len(wakes_at) == len(pool._workers) > 2 and min(wakes_at) > time.monotonic() + 100:
+                return wakes_at
+            return None
+
+        wakes_at = wait_until(sleeping_for_long)
+        assert wakes_at is not None
+        assert sum(at < math.inf for at in wakes_at) == 2
