@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from logplex_handler._relay.chunk import MAX_BODY, MAX_FRAMES, Chunk
@@ -19,6 +19,7 @@ from logplex_handler._relay.routing import TOTAL, Command, Servers, lease_key
 from logplex_handler._relay.server import Call, Problem, Server, check_installed
 from logplex_handler._relay.values import (
     EngineAway,
+    Fate,
     Fleet,
     Health,
     Lease,
@@ -33,6 +34,21 @@ from logplex_handler.errors import ConfigurationError
 
 # The names of all shippers that are alive, on the first server.
 _SHIPPERS = "lp:shippers"
+
+
+@dataclass(slots=True, eq=False)
+class _OfLease:
+    """What was taken with a lease.
+
+    Attributes:
+        last: The number of the last call of `take`.
+        answered: That of the last one whose answer came.
+        in_hand: The streams of which something is in hand, and the number of the call that took it.
+    """
+
+    last: int = 0
+    answered: int = 0
+    in_hand: dict[bytes, int] = field(default_factory=dict)
 
 
 class RedisEngine:
@@ -74,9 +90,8 @@ class RedisEngine:
         self._max_stream_bytes = max_stream_bytes
         self._max_relay_bytes = max_relay_bytes
         self._lease = lease
-        # By the token of a lease: the number of the last call of `take`, and of the last one whose
-        # answer came.
-        self._takes: dict[str, tuple[int, int]] = {}
+        # By the token of a lease: what was taken with it.
+        self._takes: dict[str, _OfLease] = {}
         # Guards the takes: leases may be renewed and released while others are used.
         self._lock = threading.Lock()
 
@@ -211,7 +226,7 @@ class RedisEngine:
         lost: list[Outcome] = []
         fenced, away = set(), set()
         is_all = True
-        for lease, (call, _), answer in zip(leases, calls, answers, strict=True):
+        for lease, (call, *_), answer in zip(leases, calls, answers, strict=True):
             if isinstance(answer, Problem):
                 away.add(lease.shard)
                 continue
@@ -226,22 +241,27 @@ class RedisEngine:
                 away.add(lease.shard)
                 continue
             with self._lock:
-                self._takes[lease.token] = call, call
+                of_lease = self._takes.setdefault(lease.token, _OfLease())
+                of_lease.answered = call
+                of_lease.in_hand.update(dict.fromkeys([one[0] for one in answer[2:]], call))
             is_all = is_all and has_taken_all
             taken += [one for one in found if isinstance(one, Taken)]
             lost += [one for one in found if isinstance(one, Outcome)]
         self.settle(lost)
         return Takes(tuple(taken), frozenset(fenced), frozenset(away), is_all)
 
-    def _next_take(self, lease: Lease) -> tuple[int, int]:
-        """The number of the next call of `take`, and of the last one whose answer came.
+    def _next_take(self, lease: Lease) -> tuple[int, int, int]:
+        """The number of the next call of `take`, of the last one whose answer came, and of the
+        first one of which something is in hand.
 
-        What others have taken, whose answer was lost, is due again.
+        What others have taken is due again: their answers were lost, or the engine has lost the
+        outcomes, as a replica may that is promoted.
         """
         with self._lock:
-            last, answered = self._takes.get(lease.token, (0, 0))
-            self._takes[lease.token] = last + 1, answered
-        return last + 1, answered
+            of_lease = self._takes.setdefault(lease.token, _OfLease())
+            of_lease.last += 1
+            first = min(of_lease.in_hand.values(), default=of_lease.last)
+            return of_lease.last, of_lease.answered, first
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Settled]:
         of_leases: dict[tuple[int, str], list[int]] = {}
@@ -262,7 +282,15 @@ class RedisEngine:
                     results[place] = Settled.FENCED
                 elif _is_numbers(answer, len(places)):
                     results[place] = Settled.DONE if answer[number] else Settled.STALE
+                if results[place] is not Settled.AWAY and outcomes[place].fate is not Fate.HELD:
+                    self._lay_down(outcomes[place].taken)
         return results
+
+    def _lay_down(self, taken: Taken) -> None:
+        with self._lock:
+            of_lease = self._takes.get(taken.lease.token)
+            if of_lease is not None:
+                of_lease.in_hand.pop(taken.key, None)
 
     def look(self) -> tuple[ShardBooks, ...]:
         answers = self._servers.run([Command(shard, "look") for shard in range(self.shards)])

@@ -106,6 +106,11 @@ class Line(Server):
                 one.shutdown(socket.SHUT_RDWR)
                 one.close()
 
+    def lead_to(self, target: int) -> None:
+        """Lead to another server from now on."""
+        self._target = target
+        self.mend()
+
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"

@@ -596,6 +596,41 @@ def test_a_replica_that_lags_and_is_promoted(start, opened, replicas, monkeypatc
     assert promoted.push([second]) == [Pushed.STORED]
 
 
+def test_an_outcome_that_a_promoted_replica_lacks_holds_no_stream_up(start, opened):
+    """The shipper that has settled it goes on with the same lease, and takes the batch again."""
+    primary, replica = start(), start()
+    with (
+        contextlib.closing(Line(primary.port)) as behind,
+        contextlib.closing(Line(primary.port)) as line,
+    ):
+        _follows(replica, behind.port)
+        engine = opened(line.url)
+        producer = Producer()
+        producer.push(engine, "a", "1")
+        producer.push(engine, "b", "2")
+        leases = lease_all(engine)
+        taken = take(engine, leases)
+        with primary.client as client:
+            client.set("mark", 1)
+        with replica.client as client:
+            assert wait_until(lambda: client.get("mark"))
+        behind.cut.set()
+        assert engine.settle([delivered(taken["a"])]) == [Settled.DONE]
+        primary.kill()
+        with replica.client as client:
+            client.replicaof("no", "one")
+        line.lead_to(replica.port)
+        assert wait_until(lambda: engine.renew(leases) and not engine.problem)
+        producer.push(engine, "a", "3")
+        # As long as anything of the same call is in hand, it may be that batch.
+        assert engine.settle([delivered(taken["b"])]) == [Settled.DONE]
+        again = take(engine, leases)["a"]
+        assert (again.frame_id, again.chunks) == (taken["a"].frame_id, taken["a"].chunks)
+        assert engine.settle([delivered(again)]) == [Settled.DONE]
+        assert deliver(engine, leases) == {"a": ["3"]}
+        assert all(one.balances for one in engine.look())
+
+
 def test_a_replica_is_away(start, opened):
     primary, replica = start(), start()
     engine = opened(primary.url)

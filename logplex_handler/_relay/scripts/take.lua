@@ -2,17 +2,18 @@
 -- Takes a batch of each stream that is due, and writes its frame id and chunks to `fly` before.
 --
 -- KEYS: the shard's lease.
--- ARGV: the token, the number of this call, the number of the last call whose answer has come, seconds
---       that a stream waits for more chunks, most streams, most bytes, frames and bytes of a batch,
---       the first 24 digits of new frame ids.
+-- ARGV: the token, the number of this call, the number of the last call whose answer has come, that of
+--       the first one of which the shipper has something in hand, seconds that a stream waits for more
+--       chunks, most streams, most bytes, frames and bytes of a batch, the first 24 digits of new
+--       frame ids.
 -- Reads q, lease; reads and writes: bytes, ready, due, fly, drops, books.
 -- Returns 0 if the lease is not the shipper's; else whether it is all (1 or 0), the time, and for
 -- each stream: stream, frame id, 1 if it was taken before, records left, parts, drops, chunks...
 -- Works in an engine that is full.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-local call, answered, linger = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local max_streams, room = tonumber(ARGV[5]), tonumber(ARGV[6])
-local max_frames, max_bytes, id = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local call, answered, first = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local linger, max_streams, room = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local max_frames, max_bytes, id = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local now = time()
 -- Seconds: twice the longest time after which a stream is taken again.
 local LONGEST = 1200
@@ -73,9 +74,13 @@ local function take(stream)
     room = room - batch.bytes
 end
 
--- What a call has taken whose answer never came is due again.
-local lost = redis.call('ZRANGEBYSCORE', key('due'), '(' .. IN_HAND + answered, '+inf')
-for _, stream in ipairs(lost) do redis.call('ZADD', key('due'), now, stream) end
+-- What the shipper does not have in hand is due again: the answer to the call that took it never came,
+-- or its outcome is lost, as this engine was a replica that lagged.
+local taken = redis.call('ZRANGEBYSCORE', key('due'), IN_HAND, '+inf', 'WITHSCORES')
+for i = 1, #taken, 2 do
+    local of_call = taken[i + 1] - IN_HAND
+    if of_call > answered or of_call < first then redis.call('ZADD', key('due'), now, taken[i]) end
+end
 
 -- What seems to have come later than now came before the clock was set back. Large streams are among
 -- those that are taken again later, but none of these waits longer than LONGEST.
