@@ -173,8 +173,12 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, monkeypa
         for line in lines(*range(100)):
             logger.info(line)
         assert wait_until(lambda: len(rows(spool)) == 1 and handler.stats().requests == 1)
-        spool.rename(away)
-        spool.mkdir()
+        # There is something under its name at every moment: where there was nothing, the handler
+        # would make a new file.
+        os.link(spool, away)
+        no_file = spool.with_name("fifo")
+        os.mkfifo(no_file)
+        no_file.rename(spool)
         pid = os.fork()
         if not pid:
             os._exit(0)
@@ -186,7 +190,6 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, monkeypa
         # It does not look all the time.
         assert time.process_time() - began < 1
         assert (handler.stats().pending, dict(handler.stats().dropped)) == (101, {})
-        spool.rmdir()
         away.rename(spool)
         server.received.clear()
         assert handler.flush(100)
