@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
-from weakref import WeakValueDictionary
+from functools import partial
+from weakref import ref
 
 from logplex_handler._sender import retry_policy
 from logplex_handler._sender.due import Urgency
@@ -99,14 +99,25 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """The circuit breakers of all hosts that streams go to, by name."""
+    """The circuit breakers of all hosts that streams go to, by name. Any thread may use them.
+
+    There is no lock: callers hold the registry's, and a garbage collection that logs needs that.
+    """
 
     def __init__(self) -> None:
-        # Guards `_breakers`: several look-ups may find the same new host at the same time.
-        # Re-entrant, because a garbage collection may log while it is held.
-        self._lock = threading.RLock()
-        self._breakers: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
+        self._references: dict[str, ref[CircuitBreaker]] = {}
 
     def __getitem__(self, name: str) -> CircuitBreaker:
-        with self._lock:
-            return self._breakers.setdefault(name, CircuitBreaker())
+        made = CircuitBreaker()
+        reference = ref(made, partial(self._forget, name))
+        while True:
+            # One step: several look-ups may find the same new host at the same time.
+            known = self._references.setdefault(name, reference)
+            breaker = known()
+            if breaker is not None:
+                return breaker
+            self._forget(name, known)
+
+    def _forget(self, name: str, reference: ref[CircuitBreaker]) -> None:
+        if self._references.get(name) is reference:
+            self._references.pop(name, None)

@@ -55,14 +55,20 @@ _SERVED = "(stream IS NULL AND ?) OR (stream IS NOT NULL AND ?)"
 # The most bytes of a chunk's columns without the body: far more than the sizes of its records need.
 # Moving a chunk takes as much room again.
 _MAX_COLUMNS = 4_000_000
-# Without the cast, a text is only as long as the part before its first NUL.
-_LENGTHS = " + ".join(
-    f"coalesce(length(CAST({column} AS BLOB)), 0)" for column in ("hostname", "frame_id", "sizes")
-)
+
+
+def _lengths(*columns: str) -> str:
+    """As SQL. Without the cast, a text is only as long as the part before its first NUL."""
+    return " + ".join(f"coalesce(length(CAST({column} AS BLOB)), 0)" for column in columns)
+
+
+# Chunks of other handlers' streams are left, unless no stream has such an id: what the index holds
+# of them is read at each step through it.
+_IS_LONG = f"{_lengths('stream', 'place', 'part')} > {5 * MAX_STREAM_ID}"
 _LEFT = (
-    f"SELECT id, CASE WHEN {_LENGTHS} > {_MAX_COLUMNS} "  # nosec B608
-    f"OR length(CAST(stream AS BLOB)) > {4 * MAX_STREAM_ID} THEN x'' ELSE stream END, "
-    f"records, place FROM chunks WHERE owner = ? AND ({_SERVED})"
+    f"SELECT id, CASE WHEN {_lengths('hostname', 'frame_id', 'sizes')} > {_MAX_COLUMNS} "  # nosec B608
+    f"OR {_IS_LONG} THEN x'' ELSE stream END, "
+    f"records, place FROM chunks WHERE owner = ? AND ({_SERVED} OR {_IS_LONG})"
 )
 _TAKE_OVER = f"UPDATE chunks SET owner = ?, recovered = 1 WHERE owner = ? AND ({_SERVED})"  # nosec B608
 # The latest place, in nanoseconds since the epoch: the year 2116. No clock is that wrong.

@@ -146,3 +146,18 @@ def test_many_damaged_rows_are_counted_quickly(left, tmp_path):
         assert (stats.delivered, dict(stats.dropped)) == (2, {"spool_lost": 20_000})
         assert balanced(stats)
     assert {b"good 1", b"good 3"} <= set(server.frames())
+
+
+@pytest.mark.parametrize("column", ["stream", "place", "part"])
+def test_what_would_slow_down_each_step_of_the_index_is_removed(left, tmp_path, column):
+    """Also if it is of a stream that the handler has not."""
+    given_spool, server = left
+    spool = tmp_path / "spool.db"
+    shutil.copy(given_spool, spool)
+    insert(spool, [{"stream": "elsewhere"}, {"stream": "elsewhere", column: bytes(1_000_000)}])
+    with logging_to(server.url, spool=spool) as (_, handler):
+        assert handler.flush(100)
+        assert wait_until(lambda: not handler.stats().pending)
+        assert dict(handler.stats().dropped) == {"spool_lost": 1}
+    assert {row[0] for row in rows(spool, "stream")} == {"a", "elsewhere"}
+    assert len(rows(spool)) == 2
