@@ -144,12 +144,16 @@ def _totals(family: Any) -> Iterator[tuple[_Labels, dict[str, float], float]]:
         kind = one.name.removeprefix(family.name)
         if family.type == "counter" and one.name.endswith("_total"):
             kind = "_total"
+        labels: dict[str, str] = dict(one.labels)
+        # Of other metrics, `le` is a label like any other.
+        bound = labels.pop("le", "") if kind == "_bucket" else ""
+        key = tuple(labels.items())
         if kind == "_created":
-            created[_labels(one)] = one.value
+            created[key] = one.value
         elif kind in ("_total", "_bucket", "_count", "_sum"):
-            by_labels[_labels(one)][one.labels.get("le", "") or kind] = one.value
-    for labels, totals in by_labels.items():
-        yield labels, totals, created.get(labels, 0.0)
+            by_labels[key][bound or kind] = one.value
+    for key, totals in by_labels.items():
+        yield key, totals, created.get(key, 0.0)
 
 
 def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, float]]]:
@@ -160,10 +164,6 @@ def _buckets(up_to: dict[str, float]) -> tuple[list[float], list[tuple[float, fl
         bounds.append((min(low, end), end))
         low, before = end, number
     return counts, bounds
-
-
-def _labels(one: Any) -> _Labels:
-    return tuple((key, value) for key, value in one.labels.items() if key not in ("le", "quantile"))
 
 
 def _unit(family: Any) -> str:

@@ -63,6 +63,26 @@ def test_what_was_counted_before_the_bridge_is_no_increment(registry):
         assert lines.sums() == {"jobs": 8}
 
 
+def test_labels_with_the_names_of_bounds_are_labels(registry, bridged):
+    """Only the buckets of a histogram have bounds, and a summary's quantiles are not reported."""
+    metrics, lines, _ = bridged
+    shares = prometheus_client.Counter("shares", "d", ["quantile"], registry=registry)
+    limits = prometheus_client.Counter("limits", "d", ["le"], registry=registry)
+    times = prometheus_client.Histogram("times", "d", ["quantile"], registry=registry)
+    sizes = prometheus_client.Summary("sizes", "d", ["le"], registry=registry)
+    shares.labels("a").inc(5)
+    shares.labels("b").inc(7)
+    limits.labels("10").inc(3)
+    times.labels("a").observe(2)
+    times.labels("b").observe(3)
+    sizes.labels("10").observe(4)
+    metrics.report()
+    assert lines.sums() == {"shares.a": 5, "shares.b": 7, "limits.10": 3}
+    found = values(lines)
+    means = [found[f"{name}.mean"][0] for name in ("times.a", "times.b", "sizes.10")]
+    assert means == [2, 3, 4]
+
+
 def test_labels_that_no_name_can_tell_apart_are_added(registry, bridged):
     """So that no count is lost."""
     metrics, lines, _ = bridged
