@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import time
 
 import requests
@@ -56,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
         for number, request in enumerate(recorded, 1):
             if options.speed:
                 due_at = started_at + (request.time - recorded[0].time) / options.speed
-                time.sleep(max(0.0, due_at - time.monotonic()))
+                # A recording may have any times of this calendar, and a longer sleep is an error.
+                left = min(due_at - time.monotonic(), threading.TIMEOUT_MAX)
+                time.sleep(max(0.0, left))
             answer = _post(session, destination, request)
             if not answer.startswith("2"):
                 refused += 1

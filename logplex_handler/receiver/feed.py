@@ -69,8 +69,8 @@ class Feed:
         self._join = join
         self._clock = clock
         self._units = MetricUnits()
-        # Stream names by token (which is never shown as a whole) and hostname.
-        self._names: dict[tuple[str, str], str] = {}
+        # Stream names by hostname and the hash of the token, which may have kilobytes.
+        self._names: dict[tuple[int, str], str] = {}
         # The number of streams for each hostname.
         self._streams_of_host: Counter[str] = Counter()
         self._taken: set[str] = set()
@@ -144,7 +144,8 @@ class Feed:
 
     def _name(self, token: str, hostname: str) -> str:
         """Return the stream's name: its hostname, with the token's end if it is not the first."""
-        name = self._names.get((token, hostname))
+        stream = hash(token), hostname
+        name = self._names.get(stream)
         if name is None:
             if len(self._names) >= _MAX_STREAMS:
                 return hostname
@@ -154,7 +155,7 @@ class Feed:
             if name in self._taken:
                 name = f"{name}#{number}"
             self._taken.add(name)
-            self._names[token, hostname] = name
+            self._names[stream] = name
         return name
 
 

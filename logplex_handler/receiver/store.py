@@ -31,8 +31,10 @@ _MAX_BYTES = 128 * 1024 * 1024
 _MAX_BODY_BYTES = 32 * 1024 * 1024
 # The most bytes of the last lines as JSON; a line more may come on top.
 _LATEST_BYTES = 256 * 1024
-# Approximate memory of one violation, and of a request without its body, in bytes.
+# Approximate memory of one violation or metric, and of a request without its body and headers, in
+# bytes.
 _VIOLATION_BYTES = 500
+_METRIC_BYTES = 100
 _REQUEST_BYTES = 2_000
 
 
@@ -68,9 +70,12 @@ class Batch:
         size = sum([len(one.line.frame) for one in self.lines])
         for one in self.lines:
             # A line with parts holds its packets twice.
-            if one.violations or one.line.parts:
-                size += _VIOLATION_BYTES * len(one.violations)
+            if one.violations or one.metrics or one.line.parts:
+                size += _VIOLATION_BYTES * len(one.violations) + _METRIC_BYTES * len(one.metrics)
                 size += sum(len(part.frame) for part in one.line.parts)
+        for one in self.lines[:1]:
+            # The lines of a request share them.
+            size += len(one.line.token) + len(one.line.frame_id or "")
         return size
 
     @cached_property
@@ -266,7 +271,8 @@ def numbered(batches: list[Batch], after: int) -> Iterator[tuple[int, ReceivedLi
 
 
 def _body_size(request: Request) -> int:
-    return len(request.body_bytes) + _REQUEST_BYTES
+    headers = sum([len(name) + len(value) for name, value in request.headers.items()])
+    return len(request.body_bytes) + headers + _REQUEST_BYTES
 
 
 def difference(before: Position, after: Position) -> JsonObject:

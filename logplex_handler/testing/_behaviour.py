@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from logplex_handler._process import forks
 from logplex_handler.testing._http_connection import HttpAnswer
 
+# The most tokens that are remembered, as hashes, because a token may have kilobytes.
+_MAX_TOKENS = 100_000
+
 HANG = HttpAnswer(0)
 """Stands for no answer: the connection stays open until the client gives up."""
 
@@ -77,8 +80,8 @@ class Tokens:
         if not all(token and token.isascii() and token.isprintable() for token in self.current):
             raise ValueError("tokens must be printable ASCII")
         self._any_token = any_token
-        self._seen: set[str] = set()
-        self._retired: set[str] = set()
+        self._seen: dict[int, None] = {}
+        self._retired: dict[int, None] = {}
         self.after_fork_in_child()
         forks.register(self)
 
@@ -90,18 +93,26 @@ class Tokens:
         """Return whether a token is accepted; if so, `rotate` will retire it."""
         if not self._any_token:
             return token in self.current
+        known = hash(token)
         with self._lock:
-            if not token or token in self._retired:
+            if not token or known in self._retired:
                 return False
-            self._seen.add(token)
+            self._seen[known] = None
+            _forget_oldest(self._seen)
         return True
 
     def rotate(self) -> None:
         """Retire every token accepted so far, and make up a new one."""
         with self._lock:
-            self._retired |= {*self.current, *self._seen}
+            self._retired |= dict.fromkeys(map(hash, self.current)) | self._seen
             self._seen.clear()
+            _forget_oldest(self._retired)
         self.current = (_random_token(),)
+
+
+def _forget_oldest(tokens: dict[int, None]) -> None:
+    while len(tokens) > _MAX_TOKENS:
+        del tokens[next(iter(tokens))]
 
 
 def _random_token() -> str:

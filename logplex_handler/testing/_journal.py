@@ -92,7 +92,8 @@ class Journal:
         self._routed = 0
         self._has_parts = False
         self._requests: list[Request] = []
-        self._checksums: dict[tuple[str, str], int] = {}
+        # By the hash of the token and the frame id, which may have kilobytes.
+        self._checksums: dict[int, int] = {}
 
     def after_fork_in_child(self) -> None:
         # Guards `_unparsed`, `_routed`, `_has_parts`, `_requests` and `_checksums`; held for a
@@ -152,11 +153,11 @@ class Journal:
 
     def frame_id_use(self, token: str, frame_id: str, frames: list[bytes]) -> FrameIdUse:
         """Return whether this frame id is used first, for a retry, or again for other frames."""
-        checksum = zlib.crc32(b"".join(frames))
+        batch, checksum = hash((token, frame_id)), zlib.crc32(b"".join(frames))
         with self._changed:
-            known = self._checksums.get((token, frame_id))
+            known = self._checksums.get(batch)
             if known is None:
-                self._checksums[token, frame_id] = checksum
+                self._checksums[batch] = checksum
                 if len(self._checksums) > _MAX_FRAME_IDS:
                     del self._checksums[next(iter(self._checksums))]
                 return "first"

@@ -20,8 +20,10 @@ from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 MAX_CONVENIENT_BYTES = 10_000
 """The largest packet to send: below Logplex's limit, so that a drain can add to it."""
 
-# The most metric names whose unit is remembered.
+# The most metric names whose unit is remembered, and the most characters of such a name with its
+# source and unit.
 _MAX_METRIC_NAMES = 100_000
+_MAX_METRIC_CHARACTERS = 500
 _SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
 _FIELD = re.compile(r"[a-z0-9.-]*")
@@ -282,7 +284,8 @@ class MetricUnits:
             first = self._units.get(bucket)
             if first is None:
                 first = metric.unit
-                if len(self._units) < _MAX_METRIC_NAMES:
+                size = len(metric.name) + len(metric.source) + len(first)
+                if size <= _MAX_METRIC_CHARACTERS and len(self._units) < _MAX_METRIC_NAMES:
                     self._units[bucket] = first
             if first != metric.unit:
                 message = (

@@ -161,7 +161,7 @@ NASTY = [
     'msg="<b onmouseover=alert(1)>" </pre></div><iframe src=/>',
     "\x1b[31mred\x1b]0;title\x07",
     "javascript:window.hacked=1",
-    "\u202egnp.exe",
+    "\u202egnp.\u200fexe\u061c",
     "&lt;b&gt; ${1+1} {{7*7}}",
 ]
 
@@ -177,7 +177,7 @@ def test_whatever_a_line_holds_is_shown_as_text(tab, local):
     expect(tab.locator(ROWS)).to_have_count(8)
     assert texts(tab)[:3] == NASTY[:3]
     assert texts(tab)[3] == "\\u001b[31mred\\u001b]0;title\\u0007"
-    assert texts(tab)[5] == "\\u202egnp.exe"
+    assert texts(tab)[5] == "\\u202egnp.\\u200fexe\\u061c"
     for number in range(8):
         tab.locator(ROWS).nth(number).click()
         tab.wait_for_selector("#detail:not([hidden])")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from logplex_handler.cli import _replay
+from logplex_handler.cli import _replay, main
 from logplex_handler.testing import LogplexReceiver
 from tests.cli.receiving import receiving
 from tests.commands import call, run
@@ -64,6 +66,19 @@ def test_a_record_is_sent_again_at_the_pace_it_came(tmp_path):
         # A busy machine may be late with the first one, and does not wait for the second then.
         assert second.time - began >= 0.5
         assert watch.seconds < 1.5
+
+
+def test_a_wait_of_centuries_is_no_error(tmp_path, monkeypatch):
+    """It lasts until Ctrl-C, as any other wait does."""
+    one, waits = {"headers": {}, "body": ""}, []
+    record = tmp_path / "record"
+    record.write_text("".join(json.dumps({"time": t, **one}) + "\n" for t in (0.0, 2.5e11)))
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=waits.append)
+    monkeypatch.setattr(_replay, "time", clock)
+    with LogplexReceiver(strict=False) as logplex:
+        monkeypatch.setenv("LOGPLEX_URL", logplex.url)
+        main(["replay", str(record), "--speed", "1"])
+    assert max(waits) == threading.TIMEOUT_MAX
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from logplex_handler.receiver.feed import Feed, ReceivedLine, ReceivedRequest
 from logplex_handler.receiver.store import Store
@@ -20,6 +21,14 @@ def test_names_of_many_streams_are_told_apart():
     assert feed._name("t.one", "h1") == "h1"
 
 
+def test_no_text_of_a_token_is_kept_for_the_name():
+    """A token may have kilobytes, and there may be many."""
+    feed, token = Feed([]), "".join(["t."] * 1_000)
+    before = sys.getrefcount(token)
+    assert feed._name(token, "host") == feed._name(token, "host") == "host"
+    assert sys.getrefcount(token) == before
+
+
 def test_the_page_keeps_so_many_bytes_at_most():
     """Of lines as long as packets can be there are fewer."""
     with LogplexReceiver() as receiver:
@@ -33,6 +42,36 @@ def test_the_page_keeps_so_many_bytes_at_most():
     assert 50 <= kept <= 112
     assert sum(len(batch.lines) + 1 for batch in store.kept()) == kept
     assert store.end == (20 * 101, 20 * 100, 20)
+
+
+def kept_of(text, headers=None, **limits):
+    """How many of twenty requests with such a line are kept, and how many of these with a body."""
+    with LogplexReceiver() as receiver:
+        post(receiver.url, body(text), 1, receiver.token, **(headers or {}))
+        (request,) = receiver.requests
+        lines = tuple(ReceivedLine(line, "shop", *line.checked()) for line in receiver.lines)
+    store = Store(100_000, **limits)
+    for _ in range(20):
+        store.add(ReceivedRequest(request, "shop", lines, ()))
+    numbers = [batch.request for batch in store.kept()]
+    return len(numbers), len([number for number in numbers if store.request(number)[1]])
+
+
+def test_metrics_and_frame_ids_take_memory_too():
+    """Each metric of nine bytes takes three hundred, and a frame id may have kilobytes."""
+    assert kept_of("x" * 1_000, max_bytes=40_000) == (20, 20)
+    assert kept_of(" ".join(["count#a=1"] * 100), max_bytes=40_000)[0] < 10
+    long_id = {"Logplex_Frame_Id": "f" * 4_000}
+    assert kept_of("x", long_id, max_bytes=40_000)[0] < 10
+
+
+def test_headers_take_memory_too():
+    """A request may have 65,536 bytes of them, and a body of a few."""
+    assert kept_of("x", max_body_bytes=200_000) == (20, 20)
+    headers = {f"X_{number}": "x" * 4_000 for number in range(15)}
+    kept, with_body = kept_of("x", headers, max_body_bytes=200_000)
+    assert kept == 20
+    assert with_body < 4
 
 
 def test_the_page_keeps_no_bodies():

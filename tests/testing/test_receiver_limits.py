@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import gzip
 import socket
+import sys
 import time
 import tracemalloc
+from decimal import Decimal
 
 import pytest
 
-from logplex_handler.testing import LogplexReceiver
+from logplex_handler.testing import LogplexReceiver, Metric, _behaviour
+from logplex_handler.testing._behaviour import Tokens
 from logplex_handler.testing._http_connection import (
     HttpConnection,
     HttpRequest,
     UnreadableRequest,
 )
+from logplex_handler.testing._journal import Journal
 from logplex_handler.testing._verdict import judge
-from logplex_handler.testing.conventions import text_violations
+from logplex_handler.testing.conventions import MetricUnits, text_violations
 from logplex_handler.testing.wire_parser import MAX_FRAMES
 from tests.receiver.page import body
 from tests.receiver.posts import post
@@ -87,6 +91,26 @@ def test_a_line_in_which_everything_is_wrong_is_told_in_part():
         told = receiver.lines[0].violations
     assert len(told) == 21
     assert told[-1].rule == "frame.more"
+
+
+def test_what_is_remembered_of_a_hostile_sender_is_bounded(monkeypatch):
+    """Neither tokens nor frame ids nor names of kilobytes are kept, however many come."""
+    monkeypatch.setattr(_behaviour, "_MAX_TOKENS", 3)
+    tokens, journal, units = Tokens(None, any_token=True), Journal(lambda *_: None), MetricUnits()
+    texts = [f"{number}{'x' * 4_000}" for number in range(5)]
+    before = [*map(sys.getrefcount, texts)]
+    for text in texts:
+        assert tokens.accepts(text)
+        assert journal.frame_id_use(text, text, [b"a"]) == "first"
+        assert journal.frame_id_use(text, text, [b"a"]) == "retry"
+        assert journal.frame_id_use(text, text, [b"b"]) == "reused"
+        long = [Metric("count", text, Decimal(1), "ms"), Metric("count", text, Decimal(1), "s")]
+        assert list(units.violations(long)) == []
+    tokens.rotate()
+    del text, long
+    assert [*map(sys.getrefcount, texts)] == before
+    # The last three were remembered, and are no longer accepted.
+    assert [tokens.accepts(text) for text in texts] == [True, True, False, False, False]
 
 
 def test_an_empty_token_is_none():
