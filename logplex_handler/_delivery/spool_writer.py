@@ -103,7 +103,7 @@ class SpoolWriter:
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
                 if stream is not None:
-                    stream.source.count_recovered(records)
+                    stream.count_recovered(records)
                     self._wake(stream)
             if lost:
                 self._count_lost(lost)

@@ -159,6 +159,7 @@ class DiskQueue:
 
     def end(self) -> None:
         self.has_ended = True
+        self._is_cleared = False
         self.written = self.recovered = 0
         self.delete_settled()
 

@@ -165,13 +165,22 @@ class Stream(Sending):
     def _end(self) -> None:
         self._reject_records()
         cause = self.resolution.end_cause
-        if self._sender is not None:
-            self._sender.discard_batch()
-        left = self.accumulator.abandon(cause)
+        left = self._drop_all(cause)
         kind = "is known to nobody" if cause == "unknown_stream" else "has ended"
         self.context.diagnostics.warn(
             cause, f"stream {shown(self.id)} {kind}: {records_in_words(left)} dropped ({cause})"
         )
+
+    def _drop_all(self, cause: str) -> int:
+        if self._sender is not None:
+            self._sender.discard_batch()
+        return self.accumulator.abandon(cause)
+
+    def count_recovered(self, records: int) -> None:
+        """Count records that a dead process has left on disk; drop them if the stream has ended."""
+        self.source.count_recovered(records)
+        if self.resolution.end_cause:
+            self._drop_all(self.resolution.end_cause)
 
     def _reject_records(self) -> None:
         """Drop all further records, even those of callers that have the open intake."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from logplex_handler._delivery import scheduler
 from logplex_handler._sender import due
 from logplex_handler._sender.disk_source import DiskSource
-from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
+from logplex_handler._spool.spool import Spool
+from tests.logs import Told, balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
 from tests.spool.shared import DEAD, leave, lines, patience, rows
 
@@ -198,6 +200,36 @@ def test_records_of_a_stream_that_is_known_to_nobody_any_more_are_dropped_and_to
         )
         assert balanced(handler.stats())
         assert rows(spool) == []
+
+
+def test_records_of_a_stream_that_ends_as_they_are_taken_over_are_dropped_and_told(
+    spool, monkeypatch
+):
+    """They are deleted from disk, and the counts balance; and so are those that are found later."""
+    monkeypatch.setattr(scheduler, "_IDLE", 600)
+    leave(spool, lines(1, 2), stream="a", streams={"a": DEAD})
+    take_over, told = Spool.take_over, Told()
+
+    def take_over_late(*arguments):
+        found = take_over(*arguments)
+        assert wait_until(lambda: handler.stats(stream="a").dropped.get("unknown_stream"))
+        return found
+
+    with logging_to(None, spool=spool, streams={}, on_drop=told) as (logger, handler):
+        monkeypatch.setattr(Spool, "take_over", take_over_late)
+        logger.info("line", extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler.stats().recovered == 2 and not handler.stats().pending)
+        monkeypatch.setattr(Spool, "take_over", take_over)
+        assert rows(spool) == []
+        dead = {"a": DEAD}
+        with patience(), logging_to(None, spool=spool, shutdown_timeout=0.1, streams=dead) as other:
+            other[0].info("line 3", extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler.stats().recovered == 3 and not handler.stats().pending)
+        assert wait_until(lambda: rows(spool) == [])
+        assert handler.flush(100)
+        assert balanced(handler.stats())
+        assert dict(handler.stats().dropped) == {"unknown_stream": 4}
+    assert told.dropped == {"unknown_stream": 4}
 
 
 def test_streams_of_other_ids_stay_in_memory(spool):
