@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         action=Completion,
         choices=("bash", "zsh", "tcsh"),
         help="print a script that completes commands and options in this shell "
-        "(needs the extra completion)",
+        "(needs the extra `completion`)",
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add_size_arguments(
         commands.add_parser(
             "size",
-            help="say how many workers, processes and bytes a load needs",
+            help="calculate how many workers and processes and how much memory a load needs",
             description="Says what each process needs to write to the streams of many customers: "
             "workers, CPU, memory, and a buffer for an outage. It calculates with figures that "
             "were measured (docs/sizing.md), and sends nothing.",
@@ -101,20 +101,22 @@ def _add_demo(commands: _Commands) -> None:
 def _add_send(commands: _Commands) -> None:
     command = commands.add_parser(
         "send",
-        help="send a message, or the lines of standard input: myapp 2>&1 | logplex-handler send",
-        description="Sends a message, the lines of standard input, or those that are added to a "
-        "file, to the stream that LOGPLEX_URL names. The exit status is 0 if every line was "
-        "delivered, 1 if not (stderr says how many), 2 for a mistake in the options. "
-        "SIGINT and SIGTERM first send the lines that are left; a second signal ends at once.",
+        help="send a message, or the lines of standard input or of a growing file",
+        description="Sends a message, the lines of standard input, or the lines that are appended "
+        "to a file, to the stream that LOGPLEX_URL names. The exit status is 0 if every line was "
+        "delivered, 1 if not (stderr says how many), 2 if an option is wrong. On SIGINT or "
+        "SIGTERM, the remaining lines are sent first; a second signal ends it at once.",
     )
     command.add_argument("message", nargs="*", help="the message; without one, standard input")
     add_file(
         command,
         "--follow",
-        help="send the lines that are added to a file, for ever; it may be rotated or truncated",
+        help="send each line that is appended to a file, which may be rotated or truncated",
     )
     command.add_argument(
-        "--from-start", action="store_true", help="with --follow, also send its present lines"
+        "--from-start",
+        action="store_true",
+        help="with --follow, also send the lines already there",
     )
     _add_level(command, "info", "the lines' severity")
     command.add_argument(
@@ -127,15 +129,15 @@ def _add_send(commands: _Commands) -> None:
         type=wait,
         default=20.0,
         metavar="SECONDS",
-        help="how long a line may wait for room in memory, and delivery may take at the end "
-        "(default: 20)",
+        help="how long a line may wait for room in memory, and how long delivery may take at the "
+        "end (default: 20)",
     )
     command.add_argument(
         "--drop",
         action="store_true",
-        help="drop the oldest lines when their memory is full, instead of making the input wait",
+        help="when memory is full, drop the oldest lines instead of making the input wait",
     )
-    command.add_argument("--compress", action="store_true", help="send bodies gzipped")
+    command.add_argument("--compress", action="store_true", help="gzip the bodies of requests")
     add_allow_http(command)
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print the counts even if all is well"
@@ -156,17 +158,17 @@ def _add_level(command: argparse._ActionsContainer, default: str, meaning: str) 
 def _add_check(commands: _Commands) -> None:
     command = commands.add_parser(
         "check",
-        help="check the configuration and the URL, and say what is wrong with them",
-        description="Checks LOGPLEX_URL and the other variables, the host's name, the connection, "
-        "TLS and the credentials, and sends one test line. The exit status is 1 if logs would not "
-        "arrive. The token is never shown.",
+        help="check the configuration and the URL, and explain what is wrong with them",
+        description="Checks LOGPLEX_URL and the other variables, the name of the host, the "
+        "connection, TLS and the credentials, and sends one test line. The exit status is 1 if "
+        "logs would not arrive. The token is never shown.",
     )
     add_allow_http(command)
-    command.add_argument("--no-line", action="store_true", help="send no test line")
+    command.add_argument("--no-line", action="store_true", help="do not send the test line")
     command.add_argument(
         "--logger",
         metavar="NAME",
-        help="also say what stands between this logger and a handler, after --setup",
+        help="after --setup, also say what keeps records of this logger from a handler",
     )
     command.add_argument(
         "--setup",
@@ -180,19 +182,26 @@ def _add_check(commands: _Commands) -> None:
         type=seconds,
         default=5.0,
         metavar="SECONDS",
-        help="of each step (default: 5)",
+        help="how long each step may take (default: 5)",
     )
 
 
 def _add_receive(commands: _Commands) -> None:
     command = commands.add_parser(
         "receive",
-        help="run a local Logplex: shows lines as customers see them, and explains violations",
-        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, shows the lines "
-        "that it gets as `heroku logs --tail` does, and explains every violation of the format.",
+        help="run a local Logplex that shows lines as customers see them and explains violations",
+        description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, shows incoming "
+        "lines as `heroku logs --tail` does, and explains every violation of the format.",
     )
-    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
-    command.add_argument("--port", type=port, default=8601, help="default: 8601; 0: any free one")
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: loopback)"
+    )
+    command.add_argument(
+        "--port",
+        type=port,
+        default=8601,
+        help="port to listen on; 0: any free one (default: 8601)",
+    )
     command.add_argument(
         "--token",
         action="append",
@@ -205,7 +214,7 @@ def _add_receive(commands: _Commands) -> None:
         nargs="?",
         const=8602,
         metavar="PORT",
-        help="also show a page, on loopback (default port: 8602)",
+        help="also serve a page, on loopback (default port: 8602)",
     )
     command.add_argument(
         "--keep",
@@ -219,17 +228,22 @@ def _add_receive(commands: _Commands) -> None:
         "--stream",
         action="append",
         default=[],
-        help="only this stream: a packet's hostname, with * for any text; may be repeated",
+        help="only this stream (a packet's hostname; * is any text); may be repeated",
     )
-    shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
-    _add_level(shown, "debug", "only this level or worse")
+    shown.add_argument(
+        "--process",
+        action="append",
+        default=[],
+        help="only this process, such as web.1 or web.*; may be repeated",
+    )
+    _add_level(shown, "debug", "only lines of this level or a more severe one")
     shown.add_argument(
         "--grep",
         type=query,
         default="",
         metavar="QUERY",
         help='only lines that match: a word, "two words", /regexp/, status=5*, duration>100, '
-        "stream=acme, level>=warning; - before a term excludes what it matches",
+        "stream=acme, level>=warning; a - before a term excludes what it matches",
     )
     shown.add_argument(
         "--customer",
@@ -248,12 +262,12 @@ def _add_receive(commands: _Commands) -> None:
     shown.add_argument(
         "--json",
         action="store_true",
-        help="each line as a JSON object; what is wrong with a request is said on stderr",
+        help="each line as a JSON object; what is wrong with a request is explained on stderr",
     )
     shown.add_argument(
         "--parts",
         action="store_true",
-        help="each packet of a long line by itself, as customers see it, instead of the whole line",
+        help="each packet of a long line separately, as customers see it, not the whole line",
     )
     bad = command.add_argument_group("misbehave on purpose")
     bad.add_argument(
@@ -262,7 +276,7 @@ def _add_receive(commands: _Commands) -> None:
         action="append",
         default=[],
         metavar="STATUS[:SHARE]",
-        help="answer this share of requests with STATUS: 503:0.2 is every fifth; may be repeated",
+        help="answer this share of requests with STATUS: 503:0.2 for a fifth; may be repeated",
     )
     bad.add_argument(
         "--hang",
@@ -271,7 +285,7 @@ def _add_receive(commands: _Commands) -> None:
         const=1.0,
         default=0.0,
         metavar="SHARE",
-        help="never answer (default share: 1, all of them)",
+        help="leave this share of requests unanswered (default: all)",
     )
     bad.add_argument(
         "--delay", type=wait, default=0.0, metavar="SECONDS", help="wait before every answer"
@@ -280,17 +294,17 @@ def _add_receive(commands: _Commands) -> None:
         "--rotate",
         type=seconds,
         metavar="SECONDS",
-        help="retire all tokens each time this interval ends, as when Heroku rotates credentials, "
-        "and print the new URL",
+        help="retire all tokens at this interval, as when Heroku rotates credentials, and print "
+        "the new URL",
     )
     add_file(command, "--record", help="append requests to a file, for `replay`")
-    add_file(command, "--url-file", help="keep the URL in a file, for scripts")
+    add_file(command, "--url-file", help="write the URL to a file, for scripts")
 
 
 def _add_replay(commands: _Commands) -> None:
     command = commands.add_parser(
         "replay",
-        help="send recorded requests to LOGPLEX_URL again, unchanged",
+        help="send recorded requests to LOGPLEX_URL, unchanged",
         description="Sends the requests that `receive --record` recorded to LOGPLEX_URL, "
         "unchanged.",
     )
@@ -301,5 +315,5 @@ def _add_replay(commands: _Commands) -> None:
         type=wait,
         default=0.0,
         metavar="TIMES",
-        help="how many times faster than recorded; 1: as fast as recorded (default: no waiting)",
+        help="how many times as fast as recorded; 1 is the recorded speed (default: no waiting)",
     )

@@ -30,5 +30,5 @@ logplex-handler receive --fail 503:0.2 --delay 0.1      # a Logplex in trouble
 logplex-handler receive --record requests.ndjson""",
     "replay": """\
 logplex-handler replay requests.ndjson
-logplex-handler replay requests.ndjson --speed 1    # as fast as they came""",
+logplex-handler replay requests.ndjson --speed 1    # at the recorded speed""",
 }

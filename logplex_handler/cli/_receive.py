@@ -30,7 +30,7 @@ from logplex_handler.testing.listener import is_wildcard
 # Seconds between checks whether the output is still read, whether parts of a line wait in vain, and
 # whether tokens are due for rotation.
 _POLL_INTERVAL = 0.5
-# Seconds that the end waits for a line that is being written.
+# Seconds that the end waits for an output that is not read.
 _LONGEST_WRITE = 5.0
 # The new objects after which the garbage collector looks at them.
 _NEW_OBJECTS = 500_000
@@ -39,7 +39,7 @@ _NEW_OBJECTS = 500_000
 def run(options: argparse.Namespace) -> int:
     """Listen until a signal comes or stdout is closed; return 0, or 2 if it cannot start.
 
-    If stdout is open, but nobody reads it, the process ends with 1.
+    If stdout or stderr is open, but nobody reads it, the process ends with 1.
     """
     try:
         misbehaviour = Misbehaviour(tuple(options.fail), options.hang, options.delay)
@@ -62,9 +62,16 @@ def run(options: argparse.Namespace) -> int:
         options.parser.error(f"--{forms[0]}: not together with --{forms[1]}")
     kind = JsonLines if options.json else Brief if options.brief else Terminal
     printer = PatientPrinter(lambda: sys.stdout, _say)
-    terminal = kind(Style(sys.stdout), shown, quiet=options.quiet, exact=exact, printer=printer)
+    errors = PatientPrinter(lambda: sys.stderr, _say)
+    terminal = kind(
+        *(Style(sys.stdout), shown),
+        quiet=options.quiet,
+        exact=exact,
+        printer=printer,
+        errors=errors,
+    )
     try:
-        with _all_printed(printer), ExitStack() as resources:
+        with _all_printed(printer), _all_printed(errors), ExitStack() as resources:
             _receive(options, misbehaviour, terminal, printer, resources)
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
@@ -78,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         f"{_counted(terminal.violations, 'violation')}"
         + (f", {terminal.hidden:,} of them in what was not shown" if terminal.hidden else "")
     )
-    if terminal.lines and not terminal.has_shown and not options.quiet:
+    if terminal.lines and terminal.first_shown is None and not options.quiet:
         streams = ", ".join(sorted(map(harmless, terminal.streams)))
         _say(f"no line passed the filter; there were lines of {streams}")
     return 0
@@ -166,9 +173,6 @@ def _receive(
                 rotated_at = time.monotonic()
                 _say("the credentials were rotated")
                 _publish_url(receiver.rotate(), options.url_file)
-        if not feed.is_idle(_LONGEST_WRITE):
-            # The thread that writes to stderr would never end.
-            os._exit(1)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ def add_allow_http(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--allow-http",
         action="store_true",
-        help="accept an http:// URL of another machine, which sends the token unencrypted",
+        help="accept an http:// URL for another machine; the token is then sent unencrypted",
     )
 
 
@@ -22,30 +22,30 @@ def _add_relay_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--relay",
         metavar="URL",
-        help="of the Redis or Valkey; several with commas between them (default: LOGPLEX_RELAY, "
+        help="the Redis or Valkey server, or several separated by commas (default: LOGPLEX_RELAY, "
         "which other users of the machine cannot see)",
     )
     command.add_argument(
         "--shards",
         type=within(int, 1, 4096, "a number from 1 to 4096"),
         metavar="NUMBER",
-        help="the same for all processes of a relay (default: LOGPLEX_RELAY_SHARDS, else 64)",
+        help="the same in all processes of a relay (default: LOGPLEX_RELAY_SHARDS, else 64)",
     )
 
 
 def add_ship(commands: Commands) -> None:
     command = commands.add_parser(
         "ship",
-        help="deliver what handlers with a relay have written there",
+        help="deliver what handlers have written to a relay",
         description="Takes lines from a relay and delivers them, as one of any number of shippers. "
-        "SIGTERM ends it in order: requests finish, and the others take over at once. The exit "
-        "status is then 0; it is 2 for a mistake in the options, or a relay that cannot be used.",
+        "On SIGTERM it finishes its requests, the other shippers take over at once, and the exit "
+        "status is 0. It is 2 if an option is wrong or the relay cannot be used.",
     )
     _add_relay_options(command)
     command.add_argument(
         "--streams",
         metavar="MODULE:OBJECT",
-        help="what finds the streams' URLs, as the handler's `streams` (default: LOGPLEX_STREAMS)",
+        help="finds the streams' URLs, like the handler's `streams` (default: LOGPLEX_STREAMS)",
     )
     command.add_argument(
         "--flush-interval",
@@ -59,15 +59,15 @@ def add_ship(commands: Commands) -> None:
         type=within(int, 1, 64, "a number from 1 to 64"),
         default=16,
         metavar="NUMBER",
-        help="requests at the same time (default: 16)",
+        help="the number of requests at the same time (default: 16)",
     )
     command.add_argument(
         "--health-interval",
         type=seconds,
         metavar="SECONDS",
-        help="send metrics of this shipper to LOGPLEX_URL so often (default: none)",
+        help="how often to send metrics of this shipper to LOGPLEX_URL (default: never)",
     )
-    command.add_argument("--compress", action="store_true", help="send bodies gzipped")
+    command.add_argument("--compress", action="store_true", help="gzip the bodies of requests")
     add_allow_http(command)
 
 
@@ -77,7 +77,7 @@ def add_relay(commands: Commands) -> None:
         help="show what waits in a relay, who ships it, and whether its books balance",
         description="Shows the shards of a relay: their owners, what waits, how late it is, what "
         "is set aside and what was dropped. The exit status is 0 if every line that was pushed is "
-        "accounted for, 1 if not or if the relay is away, 2 for a mistake in the options.",
+        "accounted for, 1 if not or if the relay cannot be reached, 2 if an option is wrong.",
     )
     _add_relay_options(command)
-    command.add_argument("--json", action="store_true", help="print everything, for programs")
+    command.add_argument("--json", action="store_true", help="print everything as JSON")

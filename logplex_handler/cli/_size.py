@@ -31,9 +31,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=within(float, 1e-9, 1e6, "a number, more than 0 and at most 1000000"),
         required=True,
         metavar="LINES",
-        help="of each customer, by all processes together",
+        help="from each customer, over all processes",
     )
-    command.add_argument("--processes", type=count, default=1, help="default: 1")
+    command.add_argument("--processes", type=count, default=1, help="how many (default: 1)")
     command.add_argument(
         "--sticky",
         action="store_true",
@@ -45,34 +45,35 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=_latency,
         default=Load.latency,
         metavar="TIME",
-        help="until the receiver answers, at most the handler's `timeout`, 5s (default: 50ms)",
+        help="how long the receiver takes to answer; at most 5s, the handler's `timeout` "
+        "(default: 50ms)",
     )
     command.add_argument(
         "--workers",
         type=within(int, 1, MAX_WORKERS, f"a number from 1 to {MAX_WORKERS}"),
         default=Load.workers,
-        help="default: 4",
+        help="of each process (default: 4)",
     )
     command.add_argument(
         "--outage",
         type=duration,
         default=Load.outage,
         metavar="TIME",
-        help="how long the receiver may be away without a loss (default: 10m)",
+        help="how long the receiver may be unreachable before lines are lost (default: 10m)",
     )
     command.add_argument(
         "--line-length",
         type=count,
         default=Load.line_length,
         metavar="CHARACTERS",
-        help="of message and values (default: 100)",
+        help="of a line's message and values (default: 100)",
     )
     command.add_argument(
         "--max-buffer-bytes",
         type=count,
         default=Load.max_buffer_bytes,
         metavar="BYTES",
-        help="default: 16 MiB, the handler's",
+        help="as given to the handler (default: 16 MiB, as there)",
     )
 
 

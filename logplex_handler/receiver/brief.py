@@ -38,20 +38,23 @@ class Brief(Terminal):
 
     def _text(self, packet: Packet) -> str:
         level = message = ""
-        pairs: list[str] = []
-        for key, value, whole in tokens(packet.text):
-            if not (message or pairs):
+        rest: list[str] = []
+        end = 0
+        for key, value, place in tokens(packet.text):
+            start, end = end, place.end()
+            if not (message or rest):
                 if key in ("source", "logger"):
                     continue
                 if key == "level" and not level:
-                    level = whole
+                    level = place[0]
                     continue
                 if key == "msg" and value:
                     message = value
                     continue
             if key != "traceback":
-                pairs.append(whole)
-        text = self._cut("  ".join(filter(None, (harmless(message), harmless(" ".join(pairs))))))
+                # With the spaces before it, but for the one behind what is left out.
+                rest.append(packet.text[start + (start > 0 and not rest) : end])
+        text = self._cut(harmless("  ".join(filter(None, (message, "".join(rest))))))
         if not level or not text:
             return coloured(text or harmless(packet.text), packet.severity, self._style)
         shown = coloured(harmless(level), packet.severity, self._style)

@@ -104,16 +104,6 @@ class Feed:
         finally:
             self._lock.release()
 
-    def is_idle(self, timeout: float) -> bool:
-        """Return whether no viewer is busy at some moment of the next `timeout` seconds.
-
-        A viewer whose output nobody reads is busy for ever.
-        """
-        is_idle = self._lock.acquire(timeout=timeout)
-        if is_idle:
-            self._lock.release()
-        return is_idle
-
     def _joined(self, lines: Iterable[Line]) -> list[Line]:
         """Return the lines that are whole now."""
         whole: list[Line] = []

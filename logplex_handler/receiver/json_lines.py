@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 
@@ -19,20 +18,15 @@ class JsonLines(Terminal):
 
     def _shown(self, received: ReceivedRequest) -> Iterator[str]:
         request, lines = received.request, received.lines
-        self._say(self._about_request(received))
+        for text in self._about_request(received):
+            self._explanations.move_up(text)
+            self._errors.write(f"{text}\n")
         arrived = time.time() if request is None else request.time
         # Lines and requests are numbered together, and a request follows its lines.
         end = self.lines + self.requests
         last = end if request is None else end - 1
         for number, line in enumerate(lines, last - len(lines)):
             if self._is_wanted(line):
-                self.has_shown = True
+                if self.first_shown is None:
+                    self.first_shown = line.stream
                 yield items.as_json(number, line, None if request is None else last, arrived)
-
-    def _say(self, texts: Iterator[str]) -> None:
-        for text in texts:
-            self._explanations.move_up(text)
-            try:
-                print(text, file=sys.stderr, flush=True)
-            except (OSError, ValueError):
-                return

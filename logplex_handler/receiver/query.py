@@ -221,11 +221,11 @@ def _values(line: Queried, key: str) -> Iterator[str]:
                     yield value.lower()
 
 
-def tokens(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield key, value and text of each pair; what stands between pairs has an empty key."""
+def tokens(text: str) -> Iterator[tuple[str, str, re.Match[str]]]:
+    """Yield key, value and place of each pair; what stands between pairs has an empty key."""
     for match in _TOKEN.finditer(text):
         bare = match[3]
-        yield match[1] or "", _unescaped(match[2]) if bare is None else bare, match[0]
+        yield match[1] or "", _unescaped(match[2]) if bare is None else bare, match
 
 
 def _unescaped(text: str) -> str:

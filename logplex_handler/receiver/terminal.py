@@ -33,7 +33,7 @@ _LEVEL_COLOURS = {
 _MAX_COLUMN = 24
 # The most streams that are named at the end if a filter let no line pass.
 _MAX_NAMED = 10
-# The most processes whose head is kept ready.
+# The most processes whose head is kept ready, and the most streams whose colour is.
 _MAX_HEADS = 10_000
 # The bytes of a body in which the first packet's header is looked for, and its hostname there.
 _HOSTNAME_WITHIN = 4_096
@@ -107,18 +107,19 @@ class Terminal:
         quiet: bool = False,
         exact: bool = False,
         printer: Printer | None = None,
+        errors: Printer | None = None,
     ) -> None:
         """With `quiet`, print only lines with violations; with `exact`, only customers' lines.
 
         These are printed exactly as `heroku logs` shows them, without what Logplex hides.
         """
         self._printer = printer or Printer(lambda: sys.stdout)
+        self._errors = errors or Printer(lambda: sys.stderr)
         self._style = style
         self._filter = line_filter
         self._quiet = quiet
         self._exact = exact
-        # The stream that was shown first, the widest name, and whether there is a column of names.
-        self._first_stream: str | None = None
+        # The widest name, and whether there is a column of names.
         self._width = 0
         self._has_column = False
         # The first two senders of requests with a note or with violations.
@@ -128,9 +129,9 @@ class Terminal:
         # What stands before and after the time, by stream, app name and process.
         self._heads: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._explanations = Explanations(style)
-        # The first streams, whether their lines were shown or not, and whether any line was.
+        # The first streams, whether their lines were shown or not, and the one shown first.
         self.streams: set[str] = set()
-        self.has_shown = False
+        self.first_shown: str | None = None
         # `hidden` counts the violations that a filter has kept from being explained.
         self.lines = self.requests = self.violations = self.hidden = 0
 
@@ -187,7 +188,7 @@ class Terminal:
         if sender and len(self._senders) < 2:
             self._senders.add(sender)
         # It is named from when there are others.
-        has_others = self._has_column or {self._first_stream, *self._senders} - {None, sender}
+        has_others = self._has_column or {self.first_shown, *self._senders} - {None, sender}
         if note and sender and has_others:
             note += f" ({sender})"
         for line in wrapped(note, self._style.width, "  - ") if note else ():
@@ -196,7 +197,6 @@ class Terminal:
 
     def _shown_line(self, seen: ReceivedLine) -> str:
         """Return a line as its customer sees it, after the stream's name if there are several."""
-        self.has_shown = True
         line, stream, _, _ = seen
         style = self._style
         packet = line.packet
@@ -207,7 +207,7 @@ class Terminal:
             had_column = self._has_column
             head = self._new_head(*key)
             if self._has_column and not had_column:
-                name = harmless(self._first_stream or "")
+                name = harmless(self.first_shown or "")
                 note = style.paint(f"  - several streams: the lines so far are of {name}", "dim")
                 note += "\n"
         before, after = head
@@ -234,16 +234,18 @@ class Terminal:
     def _new_head(self, stream: str, appname: str, procid: str) -> tuple[str, str]:
         """Return what stands before and after the time, and remember it."""
         style, name = self._style, self._name(stream)
-        if self._first_stream is None:
-            self._first_stream = stream
+        if self.first_shown is None:
+            self.first_shown = stream
         width = max(self._width, min(_MAX_COLUMN, len(name)))
-        has_column = self._has_column or (stream != self._first_stream and not self._exact)
+        has_column = self._has_column or (stream != self.first_shown and not self._exact)
         if (width, has_column) != (self._width, self._has_column) or len(self._heads) >= _MAX_HEADS:
             self._width, self._has_column = width, has_column
             self._heads.clear()
         column = ""
         if has_column:
-            number = self._numbers.setdefault(stream, len(self._numbers))
+            number = self._numbers.get(stream, len(self._numbers))
+            if number < _MAX_HEADS:
+                self._numbers[stream] = number
             column = f"{style.of_number(name, number)}{' ' * (width - len(name))} | "
         # The time is between the colour's code and the process.
         process = harmless(self._process(appname, procid))
@@ -275,6 +277,8 @@ def _answer_note(request: Request | None) -> str | None:
     if request.status in _ANSWERS:
         return f"{request.status}: {_ANSWERS[request.status]}"
     if request.status >= 300:
+        if not request.frames:
+            return f"{request.status}: nothing was taken"
         verb = "was" if request.frames == 1 else "were"
         return f"{request.status}: {_lines(request.frames)} {verb} not taken"
     return None

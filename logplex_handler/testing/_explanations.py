@@ -49,6 +49,11 @@ RULES: dict[str, Rule] = {
         "Logplex answers 400 (414 for the request line) and closes the connection.",
         "Keep the request line and the value of each header at 4,096 bytes at most.",
     ),
+    "http.tls": Rule(
+        "The client takes the answer for a fault of TLS, such as `wrong version number`, and sends "
+        "nothing.",
+        "Begin the receiver's URL with http://, as it was printed; only Logplex itself has https://.",
+    ),
     "http.version": Rule("Logplex answers 505 and closes the connection.", "Send HTTP/1.1."),
     "http.length": Rule(
         "Logplex answers 500 and closes the connection.",

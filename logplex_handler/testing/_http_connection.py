@@ -27,6 +27,10 @@ _MAX_LINE_BYTES = 4_096
 # after 5 s, and gives up on a stalled body after 15 s.
 _BODY_TIMEOUT_FACTOR = 3
 
+# The first byte of a TLS connection, which no request begins with.
+_TLS_HANDSHAKE = b"\x16"
+_TLS = "the client speaks TLS, as to an https:// URL, but this port speaks plain HTTP"
+
 # Needed because `int` also accepts signs, `0x` and underscores. A chunk size of more digits is too
 # large in any case.
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
@@ -162,6 +166,8 @@ class HttpConnection:
                 raise UnreadableRequest(408, "only a part of the headers came", {}) from None
             except EOFError:
                 return None
+            if self._buffer.startswith(_TLS_HANDSHAKE):
+                raise UnreadableRequest(400, _TLS, {}, rule="http.tls")
             if not has_begun:
                 has_begun, deadline = True, monotonic() + self._idle_timeout
 

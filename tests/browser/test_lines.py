@@ -62,6 +62,30 @@ def test_streams_have_colours_of_their_own_and_are_chosen_together(tab, local):
     expect(tab.locator(ROWS)).to_have_count(15)
 
 
+def test_names_of_streams_without_end_take_bounded_memory(tab, local):
+    """Those of the first ones are kept; others have a colour without being kept."""
+    numbered(local, 0, 1)
+    opened(tab, local)
+    largest, hues, again = tab.evaluate(
+        """async () => {
+            const { hueOf } = await import("/static/colours.js");
+            const names = Array.from({ length: 500 }, (_, index) => `app-${index}`);
+            let largest = 0;
+            const { set } = Map.prototype;
+            Map.prototype.set = function (key, value) {
+                set.call(this, key, value);
+                if (String(key).startsWith("app-")) largest = Math.max(largest, this.size);
+                return this;
+            };
+            const hues = names.map((name) => hueOf("stream", name));
+            return [largest, hues, names.map((name) => hueOf("stream", name))];
+        }"""
+    )
+    assert largest < 100
+    assert hues == again
+    assert len(set(hues)) == len(set(hues[:24])) == 24
+
+
 def test_a_stream_keeps_its_colour_when_the_page_is_opened_again(tab, local):
     """Also if there is so much that the last lines are shown before the others."""
     names = ["shop", "billing", "search", "mailer", "acme-blog", "docs"]

@@ -100,7 +100,7 @@ def test_violations_are_explained_below_their_line(tmp_path):
     assert "Count bytes, not characters" in shown
     assert "! text: character 12: a bare value" in shown
     assert "Logplex answers 415" in shown
-    assert "  - 415: 0 lines were not taken" in shown
+    assert "  - 415: nothing was taken" in shown
     assert re.search(r"[3-9] violations", said)
 
 
@@ -160,6 +160,30 @@ def test_json_is_for_programs_and_says_the_rest_on_stderr(tmp_path):
     said = " ".join(said.split())
     assert "Logplex-Msg-Count is 7, but the body has 1 frame" in said
     assert "401: not let in" in said
+
+
+def test_json_goes_on_though_nobody_reads_what_is_said(tmp_path):
+    """Refused requests are answered, and lines printed; what was said can be read afterwards."""
+    with receiving(tmp_path, "--json") as local:
+        fcntl.fcntl(local.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for number in range(50):
+            assert local.post(body("n=1"), Content_Type=f"text/{number}").status_code == 415
+        local.post(body("n=2"))
+        assert local.shows('"n=2"')
+        said = iter(local.process.stderr.readline, b"")
+        for _ in range(50):
+            assert any(b"415: Content-Type is not application/logplex-1" in line for line in said)
+        assert "in 51 requests" in local.end()[1]
+
+
+def test_it_ends_though_nobody_reads_what_is_said(tmp_path):
+    """The thread that writes it never ends."""
+    with receiving(tmp_path, "--json") as local:
+        fcntl.fcntl(local.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for number in range(50):
+            local.post(body("n=1"), Content_Type=f"text/{number}")
+        local.process.send_signal(signal.SIGTERM)
+        assert local.process.wait(100) == 1
 
 
 def test_given_tokens_are_the_only_ones(tmp_path):

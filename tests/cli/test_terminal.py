@@ -8,6 +8,7 @@ import pty
 import re
 import sys
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import pytest
 import requests
@@ -181,6 +182,17 @@ def test_streams_have_different_colours():
     assert codes[10] == codes[0]
 
 
+def test_names_of_streams_without_end_take_bounded_memory(monkeypatch):
+    """The colours of the first ones are kept; others have the next one."""
+    monkeypatch.setattr("logplex_handler.receiver.terminal._MAX_HEADS", 3)
+    names = ["one", *(f"app-{number}" for number in range(6)), "app-1", "app-4"]
+    written = printed(*(("x", {"hostname": name}) for name in names), coloured=True)
+    codes = [re.search(rf"\x1b\[(\d+)m{name}\x1b", written)[1] for name in names[1:]]
+    assert len({*codes}) == 4
+    assert codes[3:6] == [codes[3]] * 3
+    assert (codes[6], codes[7]) == (codes[1], codes[4])
+
+
 REFUSED = {"content_type": "text/plain"}
 
 
@@ -196,6 +208,15 @@ def test_a_refused_request_names_its_stream_where_there_are_several():
     assert "  - 415: 1 line was not taken (acme)\n" in again
     assert printed(*several, filter={"streams": ("shop",)}).count("415: 1 line") == 1
     assert "415" not in printed(*several, filter={"streams": ("acme",)})
+
+
+def test_a_request_without_lines_is_not_said_to_have_lost_any():
+    """As the one that a browser sends."""
+    out, style = [], Style(sys.stdout)
+    terminal = Terminal(style, Filter(), printer=mock.Mock(write=out.append))
+    with LogplexReceiver(on_arrival=Feed([terminal])) as logplex:
+        requests.get(logplex.url, timeout=100)
+    assert "".join(out).startswith("  - 405: nothing was taken\n  ! 405: Not a POST\n")
 
 
 def test_what_is_explained_still_stands_on_the_screen(monkeypatch):
@@ -238,6 +259,7 @@ def a_brief(*sent, **options):
         ("level=info logger=shop", "level=info logger=shop"),
         ('level=info msg="level=error \\u001b[2J"', "level=error \\u001b[2J"),
         ('msg="" a=1', 'msg="" a=1'),
+        ("    took  3 s,   size=4", "    took  3 s,   size=4"),
     ],
 )
 def test_a_brief_line_begins_with_its_message(text, shown):

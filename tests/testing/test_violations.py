@@ -6,6 +6,8 @@ import gzip
 import pickle
 import random
 import re
+import socket
+import ssl
 import zlib
 
 import pytest
@@ -102,6 +104,7 @@ APART = {
     "http.host",
     "http.length",
     "http.method",
+    "http.tls",
     "http.version",
     "http.path",
     "http.frame-id-reused",
@@ -204,6 +207,19 @@ def test_what_cannot_be_read_is_explained(logplex):
     raw(logplex, b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000001\r\n\r\n")
     raw(logplex, b"nonsense\r\n\r\n")
     assert [one.rule for one in logplex.violations] == ["http.too-large", "http.unreadable"]
+
+
+def test_a_url_with_https_is_explained(logplex):
+    """The client is answered at once, and learns that what answers is no TLS."""
+    address = logplex.url.partition("@")[2].partition("/")[0].rpartition(":")
+    with socket.create_connection((address[0], int(address[2])), 100) as connection:
+        context = ssl.create_default_context()
+        with pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number"):
+            context.wrap_socket(connection, server_hostname="localhost")
+    (told,) = logplex.violations
+    assert told.rule == "http.tls"
+    assert told.finding.startswith("400: the client speaks TLS, as to an https:// URL")
+    assert [one.status for one in logplex.requests] == [400]
 
 
 def test_a_second_unit_of_a_metric_is_explained():

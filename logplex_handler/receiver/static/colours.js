@@ -7,12 +7,15 @@ const SHADES = [0, .14, -.14, .24]; // added to the lightness
 
 export function hueOf(kind, name) {
   const known = slots[kind];
-  if (!known.has(name)) {
+  let slot = known.get(name);
+  if (slot === undefined) {
     let hash = 0;
     for (const character of name) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
-    known.set(name, free(hash % SLOTS, [...known.values()].slice(0, SLOTS)));
+    slot = free(hash % SLOTS, [...known.values()]);
+    // Those that come later have no slots of their own.
+    if (known.size < SLOTS) known.set(name, slot);
   }
-  return known.get(name) * (360 / SLOTS);
+  return slot * (360 / SLOTS);
 }
 
 // The slot itself, or if its colour looks like a taken one, the slot that is farthest from all taken ones.
