@@ -61,9 +61,9 @@ class RedisEngine:
         max_stream_bytes: Bytes of one stream that wait at most.
         max_relay_bytes: Bytes of all chunks on one server. Default: 60 % of its `maxmemory`, or of
             the machine's memory.
-        replicas: Replicas that must have what was pushed and taken before it counts. Without them,
-            one that takes over from its primary may lack the last moments: what was pushed then is
-            lost, and what was taken may be sent again under another frame id.
+        replicas: Replicas that must have what was pushed, taken and parted before it counts.
+            Without them, one that takes over from its primary may lack the last moments: what was
+            pushed then is lost, and what was taken may be sent again under another frame id.
         ca: The path of a file with the certificates that sign those of the servers. Default: the
             system's.
         timeout: Seconds that connecting may take, and each answer.
@@ -274,7 +274,9 @@ class RedisEngine:
             for place in places:
                 args += outcome_args(outcomes[place])
             commands.append(Command(shard, "settle", args, (TOTAL,)))
-        answers = self._servers.run(commands)
+        # What is held is sent under frame ids that must be on record, as when it is taken.
+        is_held = any(outcome.fate is Fate.HELD for outcome in outcomes)
+        answers = self._servers.run(commands, safely=is_held)
         results = [Settled.AWAY] * len(outcomes)
         for places, answer in zip(of_leases.values(), answers, strict=True):
             for number, place in enumerate(places):

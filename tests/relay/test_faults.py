@@ -596,39 +596,89 @@ def test_a_replica_that_lags_and_is_promoted(start, opened, replicas, monkeypatc
     assert promoted.push([second]) == [Pushed.STORED]
 
 
-def test_an_outcome_that_a_promoted_replica_lacks_holds_no_stream_up(start, opened):
-    """The shipper that has settled it goes on with the same lease, and takes the batch again."""
+@pytest.fixture
+def failing_over(start, opened):
+    """An engine whose server has a replica, and a function that promotes that, lagging."""
     primary, replica = start(), start()
     with (
         contextlib.closing(Line(primary.port)) as behind,
         contextlib.closing(Line(primary.port)) as line,
     ):
         _follows(replica, behind.port)
-        engine = opened(line.url)
-        producer = Producer()
-        producer.push(engine, "a", "1")
-        producer.push(engine, "b", "2")
-        leases = lease_all(engine)
-        taken = take(engine, leases)
-        with primary.client as client:
-            client.set("mark", 1)
-        with replica.client as client:
-            assert wait_until(lambda: client.get("mark"))
-        behind.cut.set()
-        assert engine.settle([delivered(taken["a"])]) == [Settled.DONE]
-        primary.kill()
-        with replica.client as client:
-            client.replicaof("no", "one")
-        line.lead_to(replica.port)
-        assert wait_until(lambda: engine.renew(leases) and not engine.problem)
-        producer.push(engine, "a", "3")
-        # As long as anything of the same call is in hand, it may be that batch.
-        assert engine.settle([delivered(taken["b"])]) == [Settled.DONE]
-        again = take(engine, leases)["a"]
-        assert (again.frame_id, again.chunks) == (taken["a"].frame_id, taken["a"].chunks)
-        assert engine.settle([delivered(again)]) == [Settled.DONE]
-        assert deliver(engine, leases) == {"a": ["3"]}
-        assert all(one.balances for one in engine.look())
+
+        def lag():
+            """From now on, the replica lacks what is written."""
+            with primary.client as client:
+                client.set("mark", 1)
+            with replica.client as client:
+                assert wait_until(lambda: client.get("mark"))
+            behind.cut.set()
+
+        def promote():
+            primary.kill()
+            with replica.client as client:
+                client.replicaof("no", "one")
+            line.lead_to(replica.port)
+
+        yield partial(opened, line.url), lag, promote
+
+
+def test_an_outcome_that_a_promoted_replica_lacks_holds_no_stream_up(failing_over):
+    """The shipper that has settled it goes on with the same lease, and takes the batch again."""
+    open_engine, lag, promote = failing_over
+    engine = open_engine()
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    producer.push(engine, "b", "2")
+    leases = lease_all(engine)
+    taken = take(engine, leases)
+    lag()
+    assert engine.settle([delivered(taken["a"])]) == [Settled.DONE]
+    promote()
+    assert wait_until(lambda: engine.renew(leases) and not engine.problem)
+    producer.push(engine, "a", "3")
+    # As long as anything of the same call is in hand, it may be that batch.
+    assert engine.settle([delivered(taken["b"])]) == [Settled.DONE]
+    again = take(engine, leases)["a"]
+    assert (again.frame_id, again.chunks) == (taken["a"].frame_id, taken["a"].chunks)
+    assert engine.settle([delivered(again)]) == [Settled.DONE]
+    assert deliver(engine, leases) == {"a": ["3"]}
+    assert all(one.balances for one in engine.look())
+
+
+def test_what_follows_an_outcome_that_a_promoted_replica_lacks_is_counted(failing_over):
+    open_engine, lag, promote = failing_over
+    engine = open_engine()
+    Producer().push(engine, "a", "1", "2", "3")
+    leases = lease_all(engine)
+    taken = take(engine, leases)["a"]
+    lag()
+    held = Outcome(taken, Fate.HELD, delivered=1)
+    assert engine.settle([held]) == [Settled.DONE]
+    promote()
+    assert wait_until(lambda: engine.renew(leases) and not engine.problem)
+    assert engine.settle([Outcome(held.rest, delivered=2)]) == [Settled.DONE]
+    books = engine.look()
+    assert all(one.balances for one in books)
+    # Nobody knows any more what became of the first one.
+    assert sum(one.delivered for one in books) == 2
+    assert [one.dropped for one in books if one.dropped] == [{"relay_lost": 1}]
+
+
+def test_what_is_held_does_not_count_before_the_replicas_have_it(failing_over, monkeypatch):
+    """It is sent under frame ids of its own."""
+    monkeypatch.setattr(server_module, "_REPLICA_PATIENCE", 60_000)
+    open_engine, lag, _ = failing_over
+    engine = open_engine(replicas=1)
+    Producer().push(engine, "a", "1", "2")
+    taken = take(engine, lease_all(engine))["a"]
+    held = Outcome(taken, Fate.HELD, delivered=1)
+    assert engine.settle([held]) == [Settled.DONE]
+    lag()
+    monkeypatch.setattr(server_module, "_REPLICA_PATIENCE", 100)
+    assert engine.settle([Outcome(held.rest, Fate.HELD)]) == [Settled.AWAY]
+    assert engine.settle([Outcome(held.rest, delivered=1)]) == [Settled.DONE]
+    assert all(one.balances and not one.dropped for one in engine.look())
 
 
 def test_a_replica_is_away(start, opened):

@@ -88,8 +88,9 @@ for i = 2, #ARGV, 9 do
     local is_known = batch and batch.id == id
     table.insert(results, is_known and 1 or 0)
     if is_known then
-        -- Otherwise the outcome is in the books already.
-        if batch.left == before then settle_some(stream, batch, delivered, dropped) end
+        -- Otherwise the outcome is in the books already. They may lack an earlier one, as those of a
+        -- replica that lagged.
+        if batch.left >= before then settle_some(stream, batch, delivered, dropped) end
         note_reported(stream, reported)
         settle(stream, batch, fate, dropped, ARGV[i + 7], tonumber(ARGV[i + 8]))
     end
