@@ -173,7 +173,7 @@ class Flusher:
                 # Only now is it known how many of the records were dropped.
                 drops = stream.accumulator.ledger.total_reportable()
             is_flushed = drops is not None and self._has_said_all(stream, drops)
-            if is_flushed or stream.resolution.end_cause:
+            if is_flushed or (stream.resolution.end_cause and not stream.accumulator.counts()[2]):
                 return True
             left, deadline = countdown.left, countdown.deadline
             if left <= 0 or workers.stopped or stream.retry_after_until > deadline:

@@ -8,6 +8,7 @@ from logplex_handler._delivery import scheduler
 from logplex_handler.streams import registry
 from logplex_handler.streams._resolution import ResolutionState
 from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER, _remembered
+from logplex_handler.streams.stream import Stream
 from tests.logs import Told, balanced, holds_for, logging_to, wait_until
 from tests.servers import answer, serving
 from tests.streams.shared import Record, receiving, to, token
@@ -188,6 +189,31 @@ def test_a_stream_that_was_unknown_is_asked_for_again_later(monkeypatch):
             assert handler.stats(stream=1).delivered == 1
             assert handler.stats().dropped == {"unknown_stream": 1}
     assert [line.text for line in logplex.lines] == ["in time"]
+
+
+def test_a_flush_waits_until_the_records_of_a_stream_that_ends_are_dropped(monkeypatch):
+    """The answer of the look-up is known a moment before that."""
+    ends, go_on, flushed = threading.Event(), threading.Event(), []
+    end = Stream._end
+
+    def end_late(stream):
+        ends.set()
+        assert go_on.wait(100)
+        end(stream)
+
+    monkeypatch.setattr(Stream, "_end", end_late)
+    with logging_to(None, streams={}) as (logger, handler):
+        logger.info("line", extra=to(1))
+        flush = threading.Thread(
+            target=lambda: flushed.append((handler.flush(100), handler.stats().dropped))
+        )
+        flush.start()
+        assert ends.wait(100)
+        flush.join(0.3)
+        assert flush.is_alive()
+        go_on.set()
+        flush.join(100)
+    assert flushed == [(True, {"unknown_stream": 1})]
 
 
 def test_a_stream_that_has_ended_is_counted_as_gone():
