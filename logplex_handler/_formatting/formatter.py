@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Collection, Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
-from logplex_handler._formatting.message_template import MOST_PAIRS
+from logplex_handler._formatting.message_template import MOST_PAIRS, without_huge
 from logplex_handler._formatting.value_text import exact, text_of, unprintable
 from logplex_handler._process.checks import is_of_logging, listed
 from logplex_handler._process.forks import LiveObjects
@@ -205,12 +205,23 @@ def _own_text(record: logging.LogRecord) -> str | None:
     # It may be an extra, too.
     if type(record).getMessage is _get_message and not callable(of_record):
         return None
+    record = _without_huge(record)
     text = exact(str(record.getMessage() if callable(of_record) else _message_of_class(record)))
     return None if text == _standard_message(record.msg, record.args) else text
 
 
 def _message_of_class(record: logging.LogRecord) -> str:
-    return str(type(record).getMessage(record))
+    return exact(str(type(record).getMessage(record)))
+
+
+def _without_huge(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record, or a copy without numbers of which a `%d` would compute the digits."""
+    safe: Any = without_huge("" if type(record.args) is tuple else str(record.msg), record.args)
+    if safe is record.args:
+        return record
+    twin = copy.copy(record)
+    twin.args = safe
+    return twin
 
 
 def _pairs_of_mapping(
@@ -253,7 +264,8 @@ def _message(
         if text is None and has_pairs:
             pairs = form.message(message, record.args, more_keys)
         else:
-            pairs = form.free_text(exact(_message_of_class(record)) if text is None else text)
+            text = _message_of_class(_without_huge(record)) if text is None else text
+            pairs = form.free_text(text)
     except Exception as failure:
         pairs = form.failed_message(message, failure)
     return "" if metrics and pairs == form.free_text("") else pairs

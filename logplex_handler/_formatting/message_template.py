@@ -68,6 +68,9 @@ class _Huge:
     def __repr__(self) -> str:
         return repr(self._number)
 
+    def __format__(self, form: str) -> str:
+        return format(self._number, form)
+
     def __float__(self) -> float:
         return float(self._number)
 
@@ -87,7 +90,7 @@ def without_huge(template: str, arguments: object) -> object:
         values = {name: arguments[name] for name, _ in named(template)}
         if any(map(_is_decimal, values.values())):
             return {name: _without_huge(value) for name, value in values.items()}
-    return arguments
+    return _without_huge(arguments)
 
 
 def _is_decimal(value: object) -> bool:

@@ -8,6 +8,7 @@ import logging.config
 import logging.handlers
 from collections import UserDict
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -299,6 +300,43 @@ def test_a_decimal_is_not_converted_to_a_million_digits(template, argument):
     found = dict(pairs(template, argument))
     assert found["msg"] == template
     assert found["log_error"] == "ValueError: the number has more than 4300 digits"
+
+
+class Hiding(logging.LogRecord):
+    def getMessage(self):
+        return super().getMessage().replace("secret", "***")
+
+
+class Template(str):
+    """As those of translations often are."""
+
+
+@pytest.mark.parametrize("kind", [logging.LogRecord, Hiding])
+@pytest.mark.parametrize("template", [Template("total %d"), Path("total %d"), "secret %d"])
+def test_no_record_or_template_of_another_class_converts_it_either(kind, template):
+    """Whatever makes the message, and whatever compares it with what `logging` would make."""
+    arguments = (Decimal("1e999999"),)
+    record = kind("shop", logging.INFO, "", 1, template, arguments, None)
+    text = FORMATTER.format(record)
+    assert text.endswith('log_error="ValueError: the number has more than 4300 digits"')
+    assert record.args is arguments
+    record.args = (Decimal("12.7"),)
+    shown = str(template).replace("secret", "***") if kind is Hiding else str(template)
+    assert FORMATTER.format(record).endswith(f' msg="{shown % 12}"')
+
+
+def test_records_with_another_style_take_huge_numbers():
+    """They write no digits of one."""
+    arguments = (Decimal("1e999999"), Decimal("1e999999"))
+    record = Braces("shop", logging.INFO, "", 1, "{:.1e}|{}", arguments, None)
+    assert FORMATTER.format(record).endswith(" msg=1.0e+999999|1E+999999")
+
+
+def test_a_replaced_method_is_asked_though_the_number_is_huge():
+    """Its text is compared with that of `logging`, which is not computed."""
+    record = make("total %d", (Decimal("1e999999"),))
+    record.getMessage = lambda: "hidden"
+    assert FORMATTER.format(record).endswith(" msg=hidden")
 
 
 def test_a_decimal_of_many_digits_is_written_as_any_other():
