@@ -71,7 +71,9 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         checks.append("and type(arguments) is type_of_arguments")
         names["type_of_arguments"] = layout.type_of_arguments
         if layout.arguments is None:
-            reads.append(f"{as_tuple(layout.message)} = arguments")
+            is_tuple = layout.type_of_arguments is tuple
+            target = as_tuple(layout.message) if is_tuple else layout.message[0].variable
+            reads.append(f"{target} = arguments")
         for position, name in enumerate(layout.arguments or ()):
             names[f"argument_{position}"] = name
             variable = layout.message[position].variable

@@ -280,7 +280,11 @@ def _arguments(
     if not isinstance(given, Mapping):
         return None
     found = message_template.by_position(record.msg)
-    return found and (found[0], found[1], [given[name] for name in found[1]])
+    if found is not None:
+        return found[0], found[1], [given[name] for name in found[1]]
+    # A conversion without a name takes the mapping itself.
+    parts = message_template.parts(record.msg)
+    return (record.msg, None, (given,)) if parts and len(parts[1]) == 1 else None
 
 
 def _represented(template: str, values: list[Value], arguments: int) -> tuple[str, list[Value]]:

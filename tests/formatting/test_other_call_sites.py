@@ -172,6 +172,21 @@ def test_a_representation_that_may_change_is_compiled():
     assert frames(codec, entry) == expected
 
 
+@pytest.mark.parametrize("template", ["got %s", "%r", "headers=%s", 'a=1 b="<%r>"', "%s%%"])
+@pytest.mark.parametrize("kind", [dict, Atoms])
+def test_a_mapping_for_one_conversion_is_compiled(template, kind):
+    """As headers are logged: `logging` takes the only argument for all if it is a mapping."""
+    headers = kind(server="nginx", age=5, tags=["a b"])
+    record = make(template, (headers,))
+    codec = codec_that_knows(record)
+    entry, _ = codec.entry(record, FORMATTER)
+    expected = formatted(record)
+    headers["age"] = 6
+    assert is_compiled(entry)
+    assert sent(codec, [entry]) == codec._rendered_slowly(PACKET, entry) == expected
+    check(record, make(template, ({"long": "x" * 70_000},)), FORMATTER)
+
+
 def test_a_text_that_repeats_the_metrics_is_no_message():
     """As the lines of `Metrics` are: other formatters need the text."""
     records = [
