@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from logging import Formatter, LogRecord
 from time import monotonic
 
+from logplex_handler._formatting.asked import Asked, Extract
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
@@ -21,7 +22,6 @@ from logplex_handler._formatting.render import Render, render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
-Extract = Callable[[LogRecord], Entry | None]
 # What the records of one call site have in common: the logger, the level, and the template, the
 # number of attributes or the keys of a mapping as message. Several call sites may have one
 # signature, because their values may differ in type.
@@ -166,9 +166,10 @@ class CallSites:
         self._form = form
         self.form = form()
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
-        # The functions that took the latest light and heavy records, by what `_key` returns.
+        # The functions to ask first for light and for heavy entries, by what `_key` returns.
         self._latest: dict[object, Extract] = {}
         self._latest_heavy: dict[object, Extract] = {}
+        self._asked = Asked()
         # The number of records without a call site.
         self._counts: dict[Signature, float] = {}
 
@@ -221,10 +222,11 @@ class CallSites:
             entry = _extracted(call_site, record)
             # Another thread may have forgotten the call site before `extract` was called.
             if entry is not None and self._compiled.knows(call_site):
-                if call_site.is_light:
-                    self._latest[key] = call_site.extract
-                else:
-                    self._latest_heavy[key] = call_site.extract
+                latest = self._latest if call_site.is_light else self._latest_heavy
+                latest[key] = self._asked.beginning_with(
+                    call_site.extract, (key, call_site.is_light)
+                )
+                if not call_site.is_light:
                     # Calling it takes a tenth of the time of a missing key.
                     self._latest.setdefault(key, _no_light_entry)
                 return entry, call_site.is_light
@@ -257,18 +259,16 @@ class CallSites:
                     self._by_signature.pop(signature, None)
                 elif left != call_sites:
                     self._by_signature[signature] = left
-            gone = {site.extract for site in excess}
-            for latest in (self._latest_heavy, self._latest):
-                for key, extract in latest.copy().items():
-                    is_left = extract is not _no_light_entry or key in self._latest_heavy
-                    if extract in gone or not is_left:
-                        latest.pop(key, None)
+            self._forget_latest()
 
     def retire(self) -> None:
         """Take no more records, because the handler has another formatter."""
-        self._latest.clear()
-        self._latest_heavy.clear()
+        self._forget_latest()
         self._compiled.retire([*itertools.chain(*self._by_signature.copy().values())])
+
+    def _forget_latest(self) -> None:
+        for latest in (self._latest, self._latest_heavy, self._asked):
+            latest.clear()
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""
