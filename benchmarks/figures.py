@@ -14,6 +14,8 @@ Round = dict[str, dict[str, Result]]
 Measured = dict[str, Any]
 
 MIB = 1024 * 1024
+# How the names of our handler's runs begin, also of those without an optimization.
+OURS = ("ours", "spool", "with")
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,31 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
+class Dropped(Exception):
+    """Our handler has dropped records, so that their costs are no figures: dropping is cheap."""
+
+
+def complete(one: Round, case: str, name: str) -> Result:
+    """Return the result of a run, of our handler only if all of its records arrived.
+
+    What others lose is shown beside their costs.
+
+    Raises:
+        Dropped: Records of our handler are missing.
+    """
+    result = one[case][name]
+    if name.startswith(OURS) and delivered(result) < result["records"]:
+        raise Dropped
+    return result
+
+
 def spread(value: Callable[[Round], float], rounds: Sequence[Round]) -> Spread | None:
-    """The spread of one value over the rounds that have it; None if no round has it."""
+    """The spread of one value over the rounds in which it counts; None if there are none."""
     values = []
     for one in rounds:
         try:
             values.append(value(one))
-        except (KeyError, ZeroDivisionError):
+        except (KeyError, ZeroDivisionError, Dropped):
             continue
     return Spread.of(values) if values else None
 
@@ -46,7 +66,8 @@ def overhead(case: str, part: str, subject: str = "ours") -> Callable[[Round], f
     def value(one: Round) -> float:
         runs = one[case]
         null = runs["null"][part] / runs["null"]["records"]
-        added = runs[subject][part] / runs[subject]["records"] - null
+        measured = complete(one, case, subject)
+        added = measured[part] / measured["records"] - null
         return added / (runs["queue"][part] / runs["queue"]["records"] - null)
 
     return value
@@ -54,7 +75,12 @@ def overhead(case: str, part: str, subject: str = "ours") -> Callable[[Round], f
 
 def microseconds(case: str, part: str, subject: str) -> Callable[[Round], float]:
     """CPU time for each record."""
-    return lambda one: 1e6 * one[case][subject][part] / one[case][subject]["records"]
+
+    def value(one: Round) -> float:
+        measured = complete(one, case, subject)
+        return 1e6 * measured[part] / measured["records"]
+
+    return value
 
 
 def delivered(result: Result) -> float:
@@ -94,10 +120,10 @@ def evenness(part: str) -> Callable[[Round], float]:
     def value(one: Round) -> float:
         runs = one["sizes"]
         costs = []
-        for name, result in runs.items():
+        for name in runs:
             subject, _, size = name.partition(" ")
             if subject == "ours":
-                costs.append(result[part] / runs[f"null {size}"][part])
+                costs.append(complete(one, "sizes", name)[part] / runs[f"null {size}"][part])
         return max(costs) / min(costs)
 
     return value
@@ -105,7 +131,11 @@ def evenness(part: str) -> Callable[[Round], float]:
 
 def beside_memory(part: str) -> Callable[[Round], float]:
     """The cost of a record with a spool ÷ that without one."""
-    return lambda one: one["spool"]["spool"][part] / one["spool"]["ours"][part]
+
+    def value(one: Round) -> float:
+        return complete(one, "spool", "spool")[part] / complete(one, "spool", "ours")[part]
+
+    return value
 
 
 def field(case: str, name: str, unit: float, subject: str = "ours") -> Callable[[Round], float]:

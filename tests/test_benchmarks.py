@@ -104,6 +104,30 @@ def test_the_sink_counts_each_record_once_with_a_number_or_without_one():
     assert load("figures").delivered(counted) == 7
 
 
+def test_a_run_whose_records_were_dropped_is_no_figure():
+    """Of our handler; what a peer has lost stands beside its costs."""
+    figures = load("figures")
+
+    def result(caller, arrived):
+        return {"caller": caller, "records": 10, "distinct": arrived, "unnumbered": 0}
+
+    def one(caller, arrived):
+        subjects = {"ours": result(caller, arrived), "peer": result(caller, arrived)}
+        case = {"null": result(1, 0), "queue": result(2, 0), **subjects}
+        return {"burst": case, "spool": {"ours": result(2, 10), "spool": result(2, arrived)}}
+
+    rounds = [one(1.5, 10), one(1.1, 9)]
+    for value, middle in [
+        (figures.overhead("burst", "caller"), 0.5),
+        (figures.overhead("burst", "caller", "peer"), 0.3),
+        (figures.microseconds("burst", "caller", "ours"), 150_000),
+        (figures.beside_memory("caller"), 1),
+        (figures.lost("burst"), 0.5),
+    ]:
+        assert figures.spread(value, rounds).middle == pytest.approx(middle)
+    assert figures.spread(figures.overhead("burst", "caller"), rounds[1:]) is None
+
+
 def test_all_that_was_logged_arrives_at_the_sink(run):
     _, folder = run
     results = json.loads((folder / "out.json").read_text())
