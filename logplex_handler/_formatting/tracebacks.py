@@ -33,7 +33,9 @@ _MAX_CHAINED = 10
 _MAX_KEPT = 1024
 _LONGEST_KEPT = 4096
 
-_kept: dict[tuple[str, CodeType, int, int], str] = {}
+# By the `id` of the code, its instruction and its line. Python takes a microsecond or more for the
+# hash of a long function's code. The code is kept, too, so that no other one gets its `id`.
+_kept: dict[tuple[int, int, int], tuple[str, CodeType]] = {}
 
 
 class _NotOrdinary(Exception):
@@ -96,15 +98,16 @@ def _frames(first: TracebackType) -> Iterator[str]:
         previous = place
         if repeated > _MAX_REPEATED:
             raise _NotOrdinary
-        # The key has the file's name, because the code of two files may compare equal.
-        key = (code.co_filename, code, frame.tb_lasti, line)
-        text = _kept.get(key)
-        if text is None:
+        key = (id(code), frame.tb_lasti, line)
+        kept = _kept.get(key)
+        if kept is not None:
+            text = kept[0]
+        else:
             text = "".join(traceback.format_tb(frame, 1))
             # A text without a source line is not kept: perhaps the file could not be read just now.
             if text.count("\n") > 1 and len(text) <= _LONGEST_KEPT:
                 if len(_kept) >= _MAX_KEPT:
                     _kept.clear()
-                _kept[key] = text
+                _kept[key] = text, code
         yield text
         frame = frame.tb_next
