@@ -55,9 +55,9 @@ _SMALL = [str(number) for number in range(1000)]
 
 
 def _uuid(number: int) -> str:
-    """Return the text of a UUID, in half the time of its own method."""
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    """Return the text of a UUID, in two thirds of the time of its own method."""
+    octets = number.to_bytes(16, "big")
+    return f"{octets[:4].hex()}-{octets[4:10].hex('-', 2)}-{octets[10:].hex()}"
 
 
 # The most characters of each text of a heavy entry. A record with a longer text is formatted at
