@@ -26,7 +26,7 @@ from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, without_token
 from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten
+from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten, total_bytes
 
 # Seconds in which a thread that waits for the file returns after it has given up.
 _TO_GIVE_UP = 1.0
@@ -148,7 +148,7 @@ class DiskSource(Source):
             if self._queue.has_ended or (self._unwritten and not self._write()):
                 return False
             since = self._accumulator.backlog().since
-            self._drain_to(self._unwritten, self.max_bytes)
+            self._drain_to(self._unwritten, self.max_bytes, self._form.max_frames)
             self._queue.since = min(self._queue.since, since)
             wrote = bool(self._unwritten) and self._write()
             return wrote and self._accumulator.backlog().records > 0
@@ -216,9 +216,13 @@ class DiskSource(Source):
             self._queue.since = math.inf
 
     def _first_that_fit(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """The first chunks, with as many frames as may be taken at a time; at least one chunk."""
+        """The first chunks, with as many frames as may be taken at a time; at least one chunk.
+
+        Those that were sent together stay together: a receiver that knows their frame id would take
+        the others for the ones that it has.
+        """
         room = self._form.max_frames
-        if room == sys.maxsize:
+        if room == sys.maxsize or chunks[0].frame_id is not None:
             return list(chunks)
         fitting: list[Chunk] = []
         for chunk in chunks:
@@ -229,13 +233,22 @@ class DiskSource(Source):
         return fitting
 
     def _add_fresh(self, frames: list[Frame], room: int) -> None:
-        """Add records that are not on disk yet: frames that could not be written, or entries.
+        """Add records that are not on disk yet, if they fit: unwritten frames, or else entries.
 
         They stay unwritten until `_assign` has returned: a signal handler may raise an error.
         """
+        room -= total_bytes(frames)
+        max_frames = self._form.max_frames
+        if frames and max_frames < sys.maxsize:
+            max_frames -= frame_count(frames)
+        if frames and min(room, max_frames) <= 0:
+            return
         if not self._unwritten:
-            self._drain_to(self._unwritten, room)
-        frames += self._unwritten
+            self._drain_to(self._unwritten, room, max_frames)
+        fresh = self._unwritten
+        fits = total_bytes(fresh) <= room and frame_count(fresh) <= max_frames
+        if fits or not frames:
+            frames += fresh
 
     def _assign(
         self, lease: Lease, ids: list[int], frame_id: str, frames: list[Frame], stored: int
@@ -267,7 +280,7 @@ class DiskSource(Source):
         self._keep()
         return True
 
-    def _drain_to(self, frames: list[Frame], max_bytes: int) -> None:
+    def _drain_to(self, frames: list[Frame], max_bytes: int, max_frames: int) -> None:
         render = partial(self._codec.render, destination=without_token(self._hostname))
         drain(
             frames,
@@ -275,7 +288,7 @@ class DiskSource(Source):
             self._accumulator,
             render,
             held=self._leased_bytes,
-            max_frames=self._form.max_frames,
+            max_frames=max_frames,
         )
 
     def _keep(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 
 import pytest
@@ -22,6 +23,7 @@ from logplex_handler._wire.frames import flattened
 
 DESTINATION = Destination("http://host.test/logs", "user", "token")
 MOST = 10_000
+FORM = LeaseForm(MOST)
 
 
 def frame(number):
@@ -51,7 +53,7 @@ class Codec:
 class Harness:
     """A source with its accumulator, and how to look at what it has."""
 
-    def __init__(self, kind, path):
+    def __init__(self, kind, path, form=FORM):
         self.path = str(path)
         self.accumulator = Accumulator(
             BufferLimits(10**6, "drop_oldest", 10, 10**6, has_disk=kind == "disk"),
@@ -59,13 +61,13 @@ class Harness:
         )
         diagnostics = Diagnostics()
         if kind == "memory":
-            self.source = Source(self.accumulator, LeaseForm(MOST), Codec())
+            self.source = Source(self.accumulator, form, Codec())
         else:
             self.spool = Spool(SpoolOptions(self.path, 10**7, 0.1))
             self.source = DiskSource(
                 DiskQueue("a", self.spool, self.accumulator, diagnostics),
                 self.accumulator,
-                DiskOptions(LeaseForm(MOST), batch_frames=10, has_token=False),
+                DiskOptions(form, batch_frames=10, has_token=False),
                 Codec(),
             )
 
@@ -133,6 +135,50 @@ def test_a_lease_has_no_more_than_there_is_room_for(harness):
     assert harness.source.backlog().records == 40
     harness.ack(lease, 10, 0)
     assert harness.counts() == (10, 40, 0)
+
+
+@pytest.mark.parametrize("is_spilled", [False, True])
+@pytest.mark.parametrize(
+    ("form", "room"),
+    [(FORM, 40 * len(frame(0))), (LeaseForm(MOST, 40), MOST)],
+    ids=["bytes", "frames"],
+)
+def test_what_is_on_disk_and_in_memory_is_no_more_than_there_is_room_for(
+    tmp_path, capsys, form, room, is_spilled
+):
+    """Together, also where the disk could not take what was to follow."""
+    harness = Harness("disk", tmp_path / "spool", form)
+    harness.log(*range(30))
+    harness.source.spill()
+    harness.log(*range(30, 60))
+    if is_spilled:
+        with contextlib.closing(sqlite3.connect(harness.path)) as other:
+            harness.spool.set_deadline(0.0)
+            other.execute("BEGIN IMMEDIATE")
+            assert not harness.source.spill()
+            harness.spool.set_deadline(math.inf)
+    found = []
+    while frames := flattened((lease := harness.lease(room)).take_frames()):
+        assert len(frames) <= 40
+        found += frames
+        harness.ack(lease, len(frames), 0)
+    assert found == [frame(number) for number in range(60)]
+    assert harness.counts() == (60, 0, 0)
+    assert not harness.stored()
+
+
+def test_what_was_sent_together_stays_together(tmp_path):
+    """Whatever may be taken at a time, or a receiver would take one part for the other."""
+    harness = Harness("disk", tmp_path / "spool", LeaseForm(MOST, 40))
+    together, later = range(60), range(60, 70)
+    for numbers, frame_id in [(together[:30], "b" * 36), (together[30:], "b" * 36), (later, None)]:
+        harness.spool.write("a", None, [frame(number) for number in numbers], frame_id)
+    harness.source.count_recovered(70)
+    lease = harness.lease()
+    assert flattened(lease.take_frames()) == [frame(number) for number in together]
+    assert lease.frame_id == "b" * 36
+    harness.ack(lease, 60, 0)
+    assert flattened(harness.lease().take_frames()) == [frame(number) for number in later]
 
 
 def test_what_is_left_of_a_lease_goes_on_as_parts(harness):
