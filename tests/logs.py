@@ -109,10 +109,13 @@ def wait_until(condition, seconds=60.0):
     What must come is waited for as long as by default: the wait ends as soon as it is there.
     """
     began = time.monotonic()
-    while not (holds := condition()) and (waited := time.monotonic() - began) < seconds:
+    while True:
+        # Read before the condition, which then has failed after that time, and not just before it.
+        waited = time.monotonic() - began
+        if (holds := condition()) or waited >= seconds:
+            return holds
         # What takes long is asked for less often: to ask may cost a query of a database or a relay.
         time.sleep(min(max(0.002, waited / 10), 0.05))
-    return holds
 
 
 def holds_for(condition, seconds):

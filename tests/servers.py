@@ -140,6 +140,12 @@ class ScriptedServer(Server):
     def url(self) -> str:
         return f"{'https' if self.tls else 'http'}://token:{TOKEN}@{self.host}:{self.port}/logs"
 
+    def begin_anew(self, *steps: Step) -> None:
+        """Answer by these steps from now on, and forget what was received before, all at once."""
+        with self._lock:
+            self.steps[:] = steps
+            self.received.clear()
+
     def frames(self) -> list[bytes]:
         """The texts of all frames of all requests, in order."""
         return [text for request in self.received for text in texts(request.body)]

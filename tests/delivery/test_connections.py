@@ -5,18 +5,28 @@ import socket
 import threading
 from collections import defaultdict
 
+import pytest
+
 from logplex_handler._sender import retry_policy
+from logplex_handler._transport import transport
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, logging_to_receiver, logging_to_server
 from tests.servers import accept, hang_up
 
+
+@pytest.fixture
+def long_idle(monkeypatch):
+    """An idle connection is used again, however long it takes until then."""
+    monkeypatch.setattr(transport, "_MAX_IDLE", 100.0)
+
+
 # Order and connections.
 
 
-def test_10_000_records_from_8_threads_arrive_once_in_order_on_two_connections():
+def test_10_000_records_from_8_threads_arrive_once_in_order_on_two_connections(long_idle):
     """Nothing is lost or doubled, each thread's order holds, connections are kept."""
     with (
-        LogplexReceiver(max_requests=10_000) as logplex,
+        LogplexReceiver(max_requests=10_000, idle_timeout=100) as logplex,
         logging_to(logplex.url, batch_size=100) as (logger, handler),
     ):
 
@@ -68,7 +78,7 @@ def test_every_request_carries_what_logplex_asks_for():
 
 def test_compress_gzips_every_body():
     """Bodies are smaller, say so, and hold the same frames."""
-    with logging_to_receiver(compress=True) as (logplex, logger, handler):
+    with logging_to_receiver(compress=True, flush_interval=60) as (logplex, logger, handler):
         for number in range(200):
             logger.info("line %d", number)
         assert handler.flush()
@@ -79,9 +89,12 @@ def test_compress_gzips_every_body():
     assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(200)]
 
 
-def test_the_servers_request_limit_costs_nothing():
+def test_the_servers_request_limit_costs_nothing(long_idle):
     """After each answer with `Connection: close` a new connection goes on where it stopped."""
-    with LogplexReceiver(max_requests=3) as logplex, logging_to(logplex.url) as (logger, handler):
+    with (
+        LogplexReceiver(max_requests=3, idle_timeout=100) as logplex,
+        logging_to(logplex.url) as (logger, handler),
+    ):
         for number in range(10):
             logger.info("line %d", number)
             assert handler.flush()
@@ -111,7 +124,9 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(capsys, monkeypatch):
+def test_a_kept_connection_that_dies_under_a_request_is_tried_again_at_once(
+    capsys, monkeypatch, long_idle
+):
     """The race with the server's closing costs a retry under the same frame id, and no wait."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 30.0)
     with logging_to_server(accept, hang_up, accept) as (server, logger, handler):

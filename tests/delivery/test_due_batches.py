@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 
 from logplex_handler._sender import due
-from tests.logs import logging_to_receiver, logging_to_server, wait_until
+from tests.logs import logging_to_receiver, logging_to_server, own_stream, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept
 
@@ -33,14 +33,21 @@ def test_the_packets_of_a_long_message_count_towards_batch_size():
 def test_a_batch_is_due_flush_interval_after_its_first_record():
     """A single record waits for the interval, and no longer."""
     with logging_to_receiver(flush_interval=0.4) as (logplex, logger, _):
-        started = time.monotonic()
-        with stopwatch() as watch:
-            logger.info("one")
-            assert not logplex.wait_for(1, 0.2)
-            logger.info("two")
-            assert logplex.wait_for(2)
-            assert watch.seconds < 2
-        assert time.monotonic() - started > 0.35
+        # Until the second record comes in time, as a busy machine may not let it.
+        for _ in range(100):
+            logplex.clear()
+            started = time.monotonic()
+            with stopwatch() as watch:
+                logger.info("one")
+                came_early = logplex.wait_for(1, 0.2)
+                logger.info("two")
+                is_in_time = time.monotonic() < started + 0.4
+                assert logplex.wait_for(2)
+                assert watch.seconds < 2
+            assert time.monotonic() - started > 0.4
+            if is_in_time:
+                break
+    assert not came_early
     assert [request.frames for request in logplex.requests] == [2]
 
 
@@ -51,27 +58,38 @@ def log_lines(logger, number):
 
 @contextmanager
 def soon_after_a_request(monkeypatch, *, rest, flush_interval):
-    """A receiver that has had a batch of five just now, and the logger that goes on."""
+    """A receiver that has had a batch of five just now, the logger that goes on, and when it was.
+
+    That is on the clock.
+    """
     monkeypatch.setattr(due, "_LINGER", rest)
-    with logging_to_receiver(batch_size=5, flush_interval=flush_interval) as (logplex, logger, _):
+    options = {"batch_size": 5, "flush_interval": flush_interval}
+    with logging_to_receiver(**options) as (logplex, logger, handler):
         log_lines(logger, 5)
-        assert logplex.wait_for(5)
-        yield logplex, logger
+        assert wait_until(lambda: handler.stats().delivered == 5)
+        yield logplex, logger, own_stream(handler).sender.sent_at
 
 
 def test_soon_after_a_request_a_full_batch_waits_for_more(monkeypatch):
     """For a moment, so that there are fewer requests; then it leaves, however large it is."""
-    with soon_after_a_request(monkeypatch, rest=1.0, flush_interval=60) as (logplex, logger):
-        log_lines(logger, 12)
-        assert not logplex.wait_for(6, 0.2)
-        log_lines(logger, 8)
-        assert logplex.wait_for(25)
+    # Until all lines come in time, as a busy machine may not let them.
+    for _ in range(100):
+        soon = soon_after_a_request(monkeypatch, rest=1.0, flush_interval=60)
+        with soon as (logplex, logger, sent_at):
+            log_lines(logger, 12)
+            came_early = logplex.wait_for(6, 0.2)
+            log_lines(logger, 8)
+            is_in_time = time.monotonic() < sent_at + 1.0
+            assert logplex.wait_for(25)
+        if is_in_time:
+            break
+    assert not came_early
     assert [request.frames for request in logplex.requests] == [5, 20]
 
 
 def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
     """They leave at once, however soon after a request."""
-    with soon_after_a_request(monkeypatch, rest=600, flush_interval=600) as (logplex, logger):
+    with soon_after_a_request(monkeypatch, rest=600, flush_interval=600) as (logplex, logger, _):
         log_lines(logger, 49)
         assert not logplex.wait_for(6, 0.2)
         log_lines(logger, 1)
@@ -81,9 +99,16 @@ def test_ten_times_as_many_packets_wait_for_no_more(monkeypatch):
 
 def test_a_full_batch_waits_no_longer_than_flush_interval(monkeypatch):
     """As any batch."""
-    with soon_after_a_request(monkeypatch, rest=600, flush_interval=0.2) as (logplex, logger):
-        log_lines(logger, 7)
-        assert logplex.wait_for(12)
+    # Until all lines come in time, as a busy machine may not let them.
+    for _ in range(100):
+        soon = soon_after_a_request(monkeypatch, rest=600, flush_interval=0.2)
+        with soon as (logplex, logger, _):
+            began = time.monotonic()
+            log_lines(logger, 7)
+            is_in_time = time.monotonic() < began + 0.2
+            assert logplex.wait_for(12)
+        if is_in_time and logplex.requests[0].frames == 5:
+            break
     assert [request.frames for request in logplex.requests] == [5, 7]
 
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 import pytest
 
 import logplex_handler
-from logplex_handler._delivery import scheduler
+from logplex_handler._delivery import flush, scheduler
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler.streams import stream
@@ -22,6 +22,8 @@ from tests.servers import answer
 
 def test_a_signal_in_the_middle_of_a_batch_leaves_it_to_the_next_try(monkeypatch):
     """Records that had been taken go back to their place."""
+    # The caller that flushes does not do it: it would be interrupted itself.
+    monkeypatch.setattr(flush, "_PATIENCE", 100.0)
     with logging_to_receiver(flush_interval=60) as (logplex, logger, handler):
         interrupted = []
 
@@ -52,7 +54,8 @@ def test_what_an_interrupted_caller_had_taken_is_left_to_the_thread(monkeypatch)
                 raise KeyboardInterrupt
 
         before_rendering(monkeypatch, handler, interrupt_the_caller)
-        time.sleep(0.1)
+        news = pipeline._worker_pool._news
+        assert wait_until(lambda: news._sleeping and not news._wake_ups)
         # As `put` and `flush` do it, but for waking the thread.
         record = logger.makeRecord(logger.name, logging.INFO, "", 0, "two", (), None)
         stream.accumulator.put(handler._codec.entry(record, handler.formatter)[0])

@@ -154,7 +154,7 @@ def test_after_a_storm_everything_is_there(record_property):
         logged.append(number)
 
     def run(storm: Storm, outcome: dict[str, Any]) -> None:
-        with logging_to(storm.url, timeout=TIMEOUT, flush_interval=0.05, shutdown_timeout=8.0) as (
+        with logging_to(storm.url, timeout=TIMEOUT, flush_interval=0.05, shutdown_timeout=100) as (
             logger,
             handler,
         ):

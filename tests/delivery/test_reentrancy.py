@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 
 import pytest
@@ -9,7 +10,14 @@ import requests
 
 from logplex_handler.testing import LogplexReceiver
 from tests.delivery.shared import at_the_root, failing_once
-from tests.logs import balanced, holds_for, logging_to, logging_to_receiver, logging_to_server
+from tests.logs import (
+    balanced,
+    holds_for,
+    logging_to,
+    logging_to_receiver,
+    logging_to_server,
+    wait_until,
+)
 from tests.servers import answer
 
 
@@ -120,16 +128,28 @@ def test_an_application_that_logs_while_it_delivers_loses_nothing():
 
 def test_a_callback_that_logs_of_drops_does_not_push_out_records():
     """Its lines wait for the next batch, and give way to the application's."""
-    log = []
+    log, logged = [], threading.Event()
+
+    def refuse_later(connection):
+        assert logged.wait(100)
+        answer(503)(connection)
+
     with logging_to_server(
-        answer(503),
+        refuse_later,
         max_buffer_bytes=20_000,
+        flush_interval=0.01,
         shutdown_timeout=0.1,
+        timeout=100,
         on_drop=lambda records, cause: log[0].warning("lost %d", records),
-    ) as (_, logger, handler):
+    ) as (server, logger, handler):
         log.append(logger)
-        for number in range(300):
+        # The worker waits for an answer while the accumulator becomes full.
+        logger.info("line")
+        assert wait_until(lambda: server.received)
+        for number in range(299):
             logger.info("line %d", number)
+        logged.set()
+        assert wait_until(lambda: handler.stats().accepted > 300)
         # Long enough for the callback's own drops to be reported, if they were.
         time.sleep(0.5)
         stats = handler.stats()

@@ -120,7 +120,8 @@ def test_no_news_is_lost_between_threads():
         thread.start()
     for thread in changers:
         thread.join()
-    assert wait_until(lambda: seen == changes)
+    # A copy of what a looker may be adding to just then.
+    assert wait_until(lambda: {**seen} == {**changes})
     over.set()
     for _ in lookers:
         news.wake_one()

@@ -24,8 +24,8 @@ class Record:
 
 
 @contextmanager
-def receiving(*tokens):
-    with LogplexReceiver(tokens=tokens) as logplex:
+def receiving(*tokens, **options):
+    with LogplexReceiver(tokens=tokens, **options) as logplex:
         yield logplex
         assert not logplex.violations
 

@@ -34,8 +34,9 @@ def test_a_host_that_hangs_holds_up_no_other():
                 logger.info("line", extra=to(stream))
             time.sleep(0.02)
         assert logplex.wait_for(100)
-        assert len(hanging.received) == 1
         assert wait_until(lambda: handler.stats().pending == 100)
+        assert wait_until(lambda: hanging.received)
+        assert len(hanging.received) == 1
 
 
 @pytest.mark.parametrize("seconds_late", [0, 0.15], ids=["at-once", "late"])
@@ -125,6 +126,12 @@ def test_a_flood_in_one_stream_leaves_the_others_their_turn():
                 logger.info("flood %d", number, extra=to("flood"))
             for stream in range(5):
                 logger.info("calm", extra=to(stream))
+            # The one request is under way, and each of the others is due.
+            opened, busy = (
+                handler._pipeline._registry.streams(),
+                handler._pipeline._worker_pool._busy,
+            )
+            assert wait_until(lambda: all(one.breaker for one in opened) and len(busy) == 1)
             logged.set()
             assert handler.flush(100)
             frames = server.frames()

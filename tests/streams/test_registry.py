@@ -91,6 +91,7 @@ def test_a_stream_whose_look_up_hangs_is_not_let_go_of(monkeypatch):
 
         with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
             logger.info("one", extra=to(1))
+            assert wait_until(handler.set_aside)
             # Long enough for an idle stream to be retired.
             time.sleep(0.5)
             assert not handler.flush(0.1)

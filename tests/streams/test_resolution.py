@@ -28,8 +28,8 @@ def test_a_rotated_url_is_looked_up_once_and_nothing_is_lost():
             for number in range(300):
                 if number == 150:
                     assert wait_until(lambda: len(logplex.lines) >= 200)
-                    logplex.tokens = ("new", "other")
                     source.urls[1] = logplex.url_for("new")
+                    logplex.tokens = ("new", "other")
                 logger.info("line %d", number, extra=to(1))
                 logger.info("line %d", number, extra=to(2))
                 time.sleep(0.001)
@@ -166,15 +166,22 @@ def test_a_new_url_that_a_late_look_up_finds_is_used_at_once(long_waits, monkeyp
 def test_a_stream_that_is_taken_again_is_not_set_aside():
     """Even if the look-up has failed and is not repeated."""
 
+    may_accept = threading.Event()
+
     def refresh(stream, rejected):
         raise RuntimeError
 
-    with serving(answer(401), accept) as server:
+    def accept_later(connection):
+        assert may_accept.wait(100)
+        accept(connection)
+
+    with serving(answer(401), accept_later) as server:
         source = Record({1: server.url})
         source.refresh = refresh
-        with logging_to(None, streams=source) as (logger, handler):
+        with logging_to(None, streams=source, timeout=100) as (logger, handler):
             logger.info("line", extra=to(1))
             assert wait_until(handler.set_aside)
+            may_accept.set()
             assert handler.flush()
             assert handler.set_aside() == ()
 
@@ -210,12 +217,18 @@ def test_between_two_look_ups_of_one_stream_there_is_half_a_minute(monkeypatch):
         source = Record({1: logplex.url_for("bad")})
         times = []
         refresh = source.refresh
-        source.refresh = lambda *given: times.append(time.monotonic()) or refresh(*given)
+
+        def noted(stream, rejected):
+            # When it began: its thread may stand still in between.
+            times.append(handler._pipeline._registry._streams[1].resolution._looked_up_again_at)
+            return refresh(stream, rejected)
+
+        source.refresh = noted
         with logging_to(None, streams=source, shutdown_timeout=0.1) as (logger, handler):
             logger.info("line", extra=to(1))
             for _ in range(40):
                 handler.flush(0.1)
-            assert len(times) >= 2
+            assert wait_until(lambda: handler.flush(0.1) or len(times) >= 2)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert min(gaps) >= 0.5
 

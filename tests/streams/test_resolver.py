@@ -36,11 +36,14 @@ started = threading.Thread.start
 )
 def test_a_look_up_that_fails_is_contained_and_tried_again(given, capsys):
     """The stream waits, the others do not; the returned value is not shown."""
+    is_seen = threading.Event()
     with receiving("t.1", "t.2") as logplex:
         calls = Counter()
 
         def url_for(stream):
             calls[stream] += 1
+            if calls[1] > 1:
+                assert is_seen.wait(100)
             if stream == 1 and calls[1] == 1:
                 if isinstance(given, BaseException):
                     raise given
@@ -54,6 +57,7 @@ def test_a_look_up_that_fails_is_contained_and_tried_again(given, capsys):
             (aside,) = handler.set_aside()
             assert aside.stream == 1
             assert "look-up failed" in aside.reason
+            is_seen.set()
             assert handler.flush()
             assert handler.set_aside() == ()
     assert sorted(line.text for line in logplex.lines) == ["one", "two"]
@@ -91,18 +95,22 @@ def test_a_look_up_that_hangs_holds_up_nobody_else(monkeypatch):
 
 def test_a_look_up_that_is_slower_than_patience_is_of_use_in_the_end(monkeypatch):
     """Its answer is taken when it comes, and not asked for again."""
-    monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
-    asked = []
+    asked, given_up = [], threading.Event()
     with receiving("t.1") as logplex:
 
         def url_for(stream):
             asked.append(stream)
-            time.sleep(0.4)
+            assert given_up.wait(100)
             return logplex.url_for("t.1") if stream == 1 else None
 
         with logging_to(None, streams=url_for, flush_interval=0.01) as (logger, handler):
             logger.info("line", extra=to(1))
             logger.info("line", extra=to(2))
+            assert wait_until(lambda: len(asked) == 2)
+            monkeypatch.setattr(scheduler, "_LOOK_UP_PATIENCE", 0.1)
+            # A worker that is woken looks at how long they have taken.
+            assert wait_until(lambda: handler.flush(0.01) or len(handler.set_aside()) == 2)
+            given_up.set()
             assert logplex.wait_for(1)
             assert wait_until(lambda: handler.stats().dropped == {"unknown_stream": 1})
             assert wait_until(lambda: handler.set_aside() == ())
@@ -167,7 +175,7 @@ def test_a_flush_within_a_look_up_does_not_wait_for_itself():
 
         with logging_to(None, streams=url_for) as (logger, handler):
             logger.info("line", extra=to(1))
-            assert handler.flush(3)
+            assert handler.flush(60)
     assert flushed == [False]
 
 

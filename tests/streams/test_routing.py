@@ -18,7 +18,9 @@ from logplex_handler import (
     LogplexHandler,
     use_stream,
 )
+from logplex_handler._delivery import scheduler
 from logplex_handler._sender import due
+from logplex_handler._transport import transport
 from tests.logs import balanced, logging_to, wait_until
 from tests.servers import answer, hang, serving
 from tests.streams.shared import Record, by_token, receiving, to, token
@@ -197,10 +199,13 @@ def test_bad_streams_are_an_error_that_names_the_option():
     assert "secret" not in str(caught.value)
 
 
-def test_connections_are_shared_by_the_streams_of_a_host():
+def test_connections_are_shared_by_the_streams_of_a_host(monkeypatch):
     """No more than `workers` of them, whatever the number of streams."""
+    # None is given up because it was idle, or because a busy machine made a request slow.
+    monkeypatch.setattr(transport, "_MAX_IDLE", 100.0)
+    monkeypatch.setattr(scheduler, "_PATIENCE", 100.0)
     tokens = [f"t.{number}" for number in range(200)]
-    with receiving(*tokens) as logplex:
+    with receiving(*tokens, idle_timeout=100) as logplex:
         urls = {token: logplex.url_for(token) for token in tokens}
         with logging_to(None, streams=urls, workers=3, flush_interval=0.01) as (logger, handler):
             for _ in range(3):
@@ -266,7 +271,7 @@ def test_an_id_that_cannot_be_compared_is_an_id(capsys):
         options = {"flush_interval": 0.01, "shutdown_timeout": 0.1}
         with logging_to(None, streams=lambda _: server.url, **options) as (logger, handler):
             logger.info("line", extra=to(Naive(1)))
-            assert wait_until(lambda: handler.stats().requests == 2)
+            assert wait_until(lambda: handler.stats().requests >= 2)
             assert handler.stats(stream=Naive(1)).pending == 1
             assert handler.stats(stream=1).pending == 0
     assert "internal" not in capsys.readouterr().err
