@@ -47,7 +47,7 @@ class Metrics(Meter):
             raise ConfigurationError("logger: must be a logging.Logger")
         interval = seconds("interval", interval)
         if source is not None:
-            checked_source("source", source)
+            source = checked_source("source", source)
         super().__init__(Reporter(logger, interval, source), None)
         self._reporter.meter(None, self)
 

@@ -21,7 +21,7 @@ _LONGEST_KEY = len("measure#") + MAX_NAME_BYTES
 _MAX_UNIT_LETTERS = 20
 _UNIT = re.compile(rf"[A-Za-z]{{0,{_MAX_UNIT_LETTERS}}}")
 # A source needs no quotes in a line.
-_SOURCE = re.compile(r'[^\x00-\x20="\\\x7f-\x9f]+')
+_SOURCE = re.compile(r"""(?!')[^\x00-\x20="\\\x7f-\x9f]+""")
 _MAX_SOURCE_BYTES = 200
 # Together with a header of at most 480 bytes, such a line fits in the smallest packet allowed
 # (2,048 bytes), so a line of metrics is never cut.
@@ -144,7 +144,7 @@ def number_and_unit(kind: str, name: str, value: object, unit: str) -> tuple[Pla
 
 
 def checked_source(option: str, source: object) -> str:
-    """Return the source, or raise an error that names the option if consumers cannot read it."""
+    """Return the source as `str`, or raise an error that names the option if it cannot be read."""
     if (
         not isinstance(source, str)
         or not _SOURCE.fullmatch(source)
@@ -154,7 +154,7 @@ def checked_source(option: str, source: object) -> str:
             f"{option}: must be 1 to {_MAX_SOURCE_BYTES} bytes of text without spaces, quotes, "
             "'=', backslashes or control characters"
         )
-    return source
+    return str.__str__(source)
 
 
 def metrics_text(metrics: list[str], source: str) -> str:

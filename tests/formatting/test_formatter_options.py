@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import logging.config
 import logging.handlers
@@ -51,7 +52,12 @@ def test_the_factory_form_of_dict_config_takes_all_options():
 
 @pytest.mark.parametrize(
     "source",
-    [*["a b", "a=b", 'a"b', "a\\b", "a\nb", "\x85", "s" * 201, "é" * 101, " "], 7, ["a"], b"a"],
+    [
+        *["a b", "a=b", 'a"b', "a\\b", "a\nb", "\x85", "s" * 201, "é" * 101, " ", "'a"],
+        7,
+        ["a"],
+        b"a",
+    ],
 )
 def test_a_source_that_consumers_would_cut_is_an_error(source):
     """It stands on every line, unquoted."""
@@ -63,6 +69,15 @@ def test_a_source_that_consumers_would_cut_is_an_error(source):
 def test_a_source_stands_first_on_every_line(source):
     """As given, unquoted."""
     assert line(formatter=KeyValueFormatter(source=source)).startswith(f"source={source} level=")
+
+
+class Region(str, enum.Enum):
+    EU = "eu-west"
+
+
+def test_a_member_of_an_enum_as_source_is_the_text_that_it_is():
+    """In f-strings, newer Pythons write its name."""
+    assert line(formatter=KeyValueFormatter(source=Region.EU)).startswith("source=eu-west level=")
 
 
 @pytest.mark.parametrize("source", [None, ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import logging.handlers
 import queue
@@ -122,6 +123,14 @@ def test_the_source_replaces_the_formatters():
             "source=us-east count#orders=1",
         ]
         assert lines.lines[2].startswith("source=elsewhere app=shop level=info")
+
+
+def test_a_member_of_an_enum_as_source_is_the_text_that_it_is():
+    """As in the formatter."""
+    with recording(source=enum.Enum("Region", {"EU": "eu-west"}, type=str).EU) as (metrics, lines):
+        metrics.count("orders")
+        metrics.report()
+        assert lines.lines == ["source=eu-west count#orders=1"]
 
 
 def test_a_source_that_is_not_utf_8_costs_no_metric():
