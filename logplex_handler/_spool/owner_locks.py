@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
 import threading
 from dataclasses import dataclass, field
 
@@ -22,6 +23,11 @@ except ImportError:  # pragma: no cover  # Windows: a spool is rejected there
 _SUFFIX = ".lock"
 # An owner's number is the offset of its byte, from 1. The file need not be that long.
 MAX_OWNER = 2**62
+# A process can always acquire a record lock that it holds, so one that another interpreter of this
+# process holds is only seen by Linux's locks of open files, which are in the way of all others.
+_OF_OPEN_FILE = getattr(fcntl, "F_OFD_SETLK", None)
+# A lock: its type, what its start counts from, start, length and process.
+_LOCK = struct.Struct("hhqqi")
 
 
 @dataclass
@@ -105,15 +111,24 @@ class OwnerLock:
         with _files.lock:
             file = _files.get(self._path)
             if file is None or owner in file.owners or not file.is_open:
-                # A process can always acquire a lock that it already holds.
                 return False
-            return _acquired(file, owner)
+            if _OF_OPEN_FILE is None:
+                return _acquired(file, owner)
+            try:
+                _request(file, _OF_OPEN_FILE, fcntl.F_WRLCK, owner)
+            except OSError:
+                return False
+            return True
 
     def release_claim(self, owner: int) -> None:
         with _files.lock:
             file = _files.get(self._path)
-            if file is not None and file.is_open:
+            if file is None or not file.is_open:
+                return
+            if _OF_OPEN_FILE is None:
                 fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, owner)
+            else:
+                _request(file, _OF_OPEN_FILE, fcntl.F_UNLCK, owner)
 
     def release(self) -> None:
         """Let any process take over the chunks of this owner."""
@@ -127,7 +142,7 @@ class OwnerLock:
             self._close_if_unused(file)
 
     def _close_if_unused(self, file: _File) -> None:
-        if not file.owners:
+        if not file.owners and not _is_locked_here(file):
             del _files[self._path]
             _close(file)
 
@@ -148,6 +163,26 @@ def _acquired(file: _File, owner: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _request(
+    file: _File, command: int, kind: int, start: int, length: int = 1
+) -> tuple[int, ...]:
+    """Acquire, release or look for a lock of the open file; return the lock that is in the way."""
+    lock = _LOCK.pack(kind, os.SEEK_SET, start, length, 0)
+    return _LOCK.unpack(fcntl.fcntl(file.descriptor, command, lock))
+
+
+def _is_locked_here(file: _File) -> bool:
+    """Return whether another interpreter of this process has owners, whose locks would be lost."""
+    if _OF_OPEN_FILE is None or not file.is_open:
+        return False
+    start = 1
+    while True:
+        kind, _, found, length, pid = _request(file, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, 0)
+        if kind == fcntl.F_UNLCK or pid == os.getpid():
+            return kind != fcntl.F_UNLCK
+        start = found + length
 
 
 def _opened(path: str) -> int:

@@ -46,6 +46,44 @@ def test_the_rows_of_a_live_process_are_not_taken_over(spool):
         assert first.stats().pending == 1
 
 
+def test_the_rows_of_another_interpreter_of_the_process_are_not_taken_over(spool):
+    """The system's locks do not tell them apart; and what one closes is still locked by another."""
+    other = """
+        from logplex_handler import LogplexHandler
+        handler = LogplexHandler({url!r}, spool={spool!r})
+        flushed = handler.flush(100)
+        print(flushed, handler.stats().recovered, flush=True)
+        handler.close()
+    """
+    program = """
+        import logging, os, subprocess, sys, time, warnings
+        warnings.simplefilter("ignore")
+        from logplex_handler import LogplexHandler
+        from tests.spool.shared import DEAD, rows
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        handler = LogplexHandler(DEAD, spool={spool!r}, shutdown_timeout=0.1)
+        logging.getLogger("app").addHandler(handler)
+        logging.getLogger("app").warning("of the first")
+        while not (os.path.exists({spool!r}) and rows({spool!r})):
+            time.sleep(0.01)
+        path = "import sys; sys.path[:] = " + repr(sys.path)
+        failure = interpreters.run_string(interpreters.create(), path + {other!r})
+        subprocess.run([sys.executable, "-c", path + {other!r}], check=True)
+        print(failure, handler.stats().pending, flush=True)
+        # Before Python 3.13, the end of an interpreter is not what this is about.
+        os._exit(0)
+    """
+    with serving(accept) as server:
+        other = "\n" + textwrap.dedent(other).format(url=server.url, spool=str(spool))
+        program = textwrap.dedent(program).format(spool=str(spool), other=other)
+        found = run_program("-c", program, env=os.environ)
+        assert (found.returncode, found.stdout) == (0, "True 0\nTrue 0\nNone 1\n")
+        assert server.received == []
+
+
 def _log_in_child(handler, logger, name, number):
     for count in range(number):
         logger.info("%s %d", name, count)
