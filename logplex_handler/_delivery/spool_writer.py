@@ -102,9 +102,13 @@ class SpoolWriter:
                     )
             for stream_id, records in found.items():
                 stream = self._stream(stream_id)
-                if stream is not None:
-                    stream.count_recovered(records)
-                    self._wake(stream)
+                if stream is None:
+                    # It may be looked up again later.
+                    with contextlib.suppress(SpoolError):
+                        self._spool.give_back(stream_id)
+                    continue
+                stream.count_recovered(records)
+                self._wake(stream)
             if lost:
                 self._count_lost(lost)
             self._recover_at = time.monotonic() + wait

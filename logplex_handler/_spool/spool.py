@@ -183,6 +183,12 @@ class Spool(Transactions):
             statement = "SELECT id FROM chunks WHERE owner = ? AND stream IS ?"
             _delete(db, [id for (id,) in db.execute(statement, (self._owner, stream))])
 
+    def give_back(self, stream: StreamId) -> None:
+        """Leave the chunks of a stream to whoever takes them over next, perhaps this handler."""
+        with self.begin() as db:
+            statement = "UPDATE chunks SET owner = ? WHERE owner = ? AND stream IS ?"
+            db.execute(statement, (_NO_OWNER, self._owner, stream))
+
     def take_over(self, served: Served) -> tuple[dict[StreamId, int], int]:
         """Take over the chunks of dead owners.
 

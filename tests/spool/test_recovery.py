@@ -8,6 +8,7 @@ from logplex_handler._delivery import scheduler
 from logplex_handler._sender import due
 from logplex_handler._sender.disk_source import DiskSource
 from logplex_handler._spool.spool import Spool
+from logplex_handler.streams import registry
 from tests.logs import Told, balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.servers import accept, answer, refusing, reset, serving, texts
 from tests.spool.shared import DEAD, leave, lines, patience, rows
@@ -230,6 +231,27 @@ def test_records_of_a_stream_that_ends_as_they_are_taken_over_are_dropped_and_to
         assert balanced(handler.stats())
         assert dict(handler.stats().dropped) == {"unknown_stream": 4}
     assert told.dropped == {"unknown_stream": 4}
+
+
+def test_records_of_a_stream_that_is_not_looked_up_again_yet_wait_for_that(spool, monkeypatch):
+    monkeypatch.setattr(scheduler, "_IDLE", 0.05)
+    dead, urls = {"a": DEAD}, {}
+    to_a = {"logplex_stream": "a"}
+    with serving(accept) as server, logging_to(None, spool=spool, streams=urls) as (logger, handler):
+        pipeline = handler._pipeline
+        logger.info("line", extra=to_a)
+        assert wait_until(lambda: pipeline._registry._retired)
+        with patience(), logging_to(None, spool=spool, shutdown_timeout=0.1, streams=dead) as other:
+            other[0].info("line 3", extra=to_a)
+        # They are nobody's.
+        assert wait_until(lambda: rows(spool, "owner") == [(0,)])
+        for state in registry._LOOK_UP_AGAIN_AFTER:
+            monkeypatch.setitem(registry._LOOK_UP_AGAIN_AFTER, state, -1.0)
+        urls["a"] = server.url
+        pipeline._spool_writer._recover_at = float("-inf")
+        assert wait_until(lambda: handler.flush(100) and server.frames() == [b"line 3"])
+        assert (handler.stats().recovered, handler.stats().delivered) == (1, 1)
+        assert balanced(handler.stats())
 
 
 def test_streams_of_other_ids_stay_in_memory(spool):
