@@ -165,9 +165,7 @@ def _acquired(file: _File, owner: int) -> bool:
     return True
 
 
-def _request(
-    file: _File, command: int, kind: int, start: int, length: int = 1
-) -> tuple[int, ...]:
+def _request(file: _File, command: int, kind: int, start: int, length: int = 1) -> tuple[int, ...]:
     """Acquire, release or look for a lock of the open file; return the lock that is in the way."""
     lock = _LOCK.pack(kind, os.SEEK_SET, start, length, 0)
     return _LOCK.unpack(fcntl.fcntl(file.descriptor, command, lock))

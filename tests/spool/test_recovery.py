@@ -237,7 +237,10 @@ def test_records_of_a_stream_that_is_not_looked_up_again_yet_wait_for_that(spool
     monkeypatch.setattr(scheduler, "_IDLE", 0.05)
     dead, urls = {"a": DEAD}, {}
     to_a = {"logplex_stream": "a"}
-    with serving(accept) as server, logging_to(None, spool=spool, streams=urls) as (logger, handler):
+    with (
+        serving(accept) as server,
+        logging_to(None, spool=spool, streams=urls) as (logger, handler),
+    ):
         pipeline = handler._pipeline
         logger.info("line", extra=to_a)
         assert wait_until(lambda: pipeline._registry._retired)
