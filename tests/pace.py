@@ -31,6 +31,19 @@ def beating(note: Callable[[], object], is_over: Callable[[], bool] = lambda: Fa
             note()
 
 
+def far_interval() -> int:
+    """Return seconds of which no multiple comes in the next two hours.
+
+    Reports of an interval come at its multiples, or up to a tenth of it later, whenever it began.
+    """
+    now = time.time()
+    return next(
+        interval
+        for interval in range(86_400, 0, -1)
+        if interval / 10 < now % interval < interval - 7200
+    )
+
+
 # When a beat was over: on the clock, and in seconds that this process has worked.
 Beat = tuple[float, float]
 

@@ -19,18 +19,19 @@ from logplex_handler._process import forks
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.metrics.shared import sums
+from tests.pace import far_interval
 
 
 def program(text, url, **variables):
-    """Run a program with a LogplexHandler on the root logger and a Metrics of an hour."""
-    start = """
+    """Run a program with a root LogplexHandler and Metrics that report at the end."""
+    start = f"""
         import logging, os, signal, sys, threading, time
         import logplex_handler
         from logplex_handler import LogplexHandler, Metrics
         url = os.environ["LOGPLEX_URL"]
         logging.getLogger().addHandler(LogplexHandler(streams=lambda stream: url))
         logging.getLogger().setLevel(logging.INFO)
-        metrics = Metrics(logging.getLogger("shop"), interval=3600, source="s")
+        metrics = Metrics(logging.getLogger("shop"), interval={far_interval()}, source="s")
     """
     environ = dict(os.environ) | {"LOGPLEX_URL": url} | variables
     return subprocess.run(

@@ -13,6 +13,7 @@ import pytest
 from logplex_handler.testing import LogplexReceiver
 from tests.commands import run_program
 from tests.logs import logging_to_receiver
+from tests.pace import far_interval
 from tests.process.shared import run_forked
 from tests.servers import accept, serving
 
@@ -176,7 +177,7 @@ def configure():
         logger.setLevel(logging.DEBUG)
         logger.addHandler(handler)
         global metrics
-        metrics = Metrics(logger, interval=3600)
+        metrics = Metrics(logger, interval=INTERVAL)
 
 def work(number):
     configure()
@@ -192,7 +193,11 @@ if __name__ == "__main__":
 
 def write_pool(tmp_path, end):
     """A program with a pool, whose last lines are the given ones."""
-    program = textwrap.dedent(POOL) + textwrap.indent(textwrap.dedent(end), "    ")
+    program = (
+        f"INTERVAL = {far_interval()}\n"
+        + textwrap.dedent(POOL)
+        + textwrap.indent(textwrap.dedent(end), "    ")
+    )
     (tmp_path / "work.py").write_text(program)
     return tmp_path / "work.py"
 

@@ -3,7 +3,7 @@
 import signal
 
 from logplex_handler.testing import LogplexReceiver
-from tests.pace import stopwatch
+from tests.pace import far_interval, stopwatch
 from tests.process.shared import run_forked as run
 from tests.servers import hang, serving
 
@@ -150,7 +150,7 @@ kept = Impatient()
 
 def test_what_fails_at_sigterm_costs_no_other_handler_its_records():
     """A filter ends the report of metrics, and handlers of the application's raise errors."""
-    failing = """
+    failing = f"""
 from logplex_handler import Metrics
 class Failing(LogplexHandler):
     def flush(self, timeout=None): raise ValueError("not now")
@@ -161,7 +161,7 @@ kept = Failing()
 last = LogplexHandler(flush_interval=60, shutdown_timeout=60)
 last.setFormatter(logging.Formatter("%(message)s of the last"))
 logger.addHandler(last)
-metrics = Metrics(logger.getChild("metrics"), interval=1000)
+metrics = Metrics(logger.getChild("metrics"), interval={far_interval()})
 logger.getChild("metrics").addFilter(Ending())
 metrics.count("orders")
 """

@@ -10,6 +10,7 @@ import pytest
 
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import wait_until
+from tests.pace import far_interval
 from tests.runtimes.shared import SHOWS_STACKS, Group, setting_up, texts
 
 
@@ -56,7 +57,7 @@ def test_celery_delivers_the_lines_of_its_tasks(tmp_path, per_child):
         app.conf.update(broker_transport_options=options, task_ignore_result=True)
         celery.platforms.set_pdeathsig = lambda signal: None
 
-        metrics = Metrics(log, interval=3600)
+        metrics = Metrics(log, interval={far_interval()})
 
         @app.task
         def work(number):
