@@ -21,15 +21,21 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 
+from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender import retry_policy
 from logplex_handler.handler._handler import all_handlers
 from logplex_handler.streams import current
-from logplex_handler.testing import LogplexReceiver
 from logplex_handler.testing._behaviour import Tokens
+from tests.patience import be_patient
 
 # A failed assertion of a shared module shows its values, as one of a test does.
 pytest.register_assert_rewrite(
-    *(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir() if path.stem != "conftest")
+    *(
+        f"tests.{path.stem}"
+        for path in Path(__file__).parent.iterdir()
+        # Imported above, and without assertions.
+        if path.stem not in ("conftest", "patience")
+    )
 )
 
 # A machine may be slow, and no test is the worse for it. Nothing is left behind in the checkout.
@@ -41,8 +47,7 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-# What must come is waited for as long as a busy machine needs; the wait ends as soon as it has.
-LogplexReceiver.wait_for.__defaults__ = (60.0,)
+be_patient()
 
 # Every token of every receiver, as it could be printed.
 _secrets: set[str] = set()
@@ -169,9 +174,30 @@ def pytest_runtest_teardown() -> Generator[None, None, None]:
         pytest.fail(f"Loggers are disabled: {disabled[:3]}", pytrace=False)
 
 
+# How many tests have begun.
+_begun = [0]
+
+
+def _init(reports: Diagnostics) -> None:
+    _original_init(reports)
+    reports.test_number = _begun[0]  # type: ignore[attr-defined]
+
+
+def _warn(reports: Diagnostics, kind: str, message: str) -> bool:
+    """What another test has left may fail at any time, as its server is gone: it is not heard."""
+    is_own = reports.test_number in (0, _begun[0])  # type: ignore[attr-defined]
+    return not is_own or _original_warn(reports, kind, message)
+
+
+_original_init, _original_warn = Diagnostics.__init__, Diagnostics.warn
+Diagnostics.__init__ = _init  # type: ignore[method-assign, assignment]
+Diagnostics.warn = _warn  # type: ignore[method-assign, assignment]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
     """`flush_all` and a shutdown concern a test's own handlers; another's receiver may be gone."""
+    _begun[0] += 1
     others = all_handlers._objects
     all_handlers._objects = weakref.WeakValueDictionary()
     result = yield

@@ -216,6 +216,7 @@ def main() -> None:
         # Without an extra, the command itself says what is missing.
         with contextlib.suppress(ImportError):
             import_module(f"logplex_handler.{name}")
+    import_module("tests.patience").be_patient()
     # A fork that ends would look at each of these objects, and copy the memory in which they are.
     gc.freeze()
     conversation = socket.socket(fileno=int(sys.argv[1]))

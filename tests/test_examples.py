@@ -115,10 +115,22 @@ WORDS = {
 }
 
 
+# Runs the file that its argument names, with the times of `tests.patience`.
+PATIENT = """
+import runpy, sys
+from pathlib import Path
+from tests.patience import be_patient
+be_patient()
+del sys.argv[0]
+sys.path[0] = str(Path(sys.argv[0]).parent)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def run(name, **variables):
     """Run an example as a program of its own, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        [sys.executable, "-W", "error", "-c", PATIENT, EXAMPLES / f"{name}.py"],
         env=environment(**variables),
         capture_output=True,
         encoding="utf-8",

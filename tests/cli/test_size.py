@@ -15,6 +15,7 @@ from logplex_handler.cli._argument_types import duration
 from logplex_handler.cli._commands import parser
 from logplex_handler.cli._size import in_words
 from logplex_handler.cli._sizing import Load, size
+from tests import patience
 
 PAGE = Path(__file__).parents[2] / "docs" / "sizing.md"
 
@@ -161,7 +162,7 @@ def test_the_defaults_and_bounds_are_the_handler_s():
     assert Load.max_buffer_bytes == defaults["max_buffer_bytes"].default
     assert defaults["flush_interval"].default == _sizing._FLUSH_INTERVAL
     assert defaults["max_spool_bytes"].default == _size._MUCH_MEMORY
-    assert defaults["timeout"].default == _size._TIMEOUT
+    assert patience.TIMEOUT == _size._TIMEOUT
     LogplexHandler(workers=_sizing.MAX_WORKERS).close()
     with pytest.raises(ValueError, match="workers"):
         LogplexHandler(workers=_sizing.MAX_WORKERS + 1)

@@ -37,7 +37,7 @@ HUGE = 10**400
 
 PROGRAM = """
 from logplex_handler import LogplexHandler
-handler = LogplexHandler()
+handler = LogplexHandler(timeout=60, shutdown_timeout=60)
 import logging
 logging.getLogger().addHandler(handler)
 logging.warning("hello")

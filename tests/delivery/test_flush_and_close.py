@@ -239,7 +239,9 @@ def test_closing_while_a_request_is_under_way_closes_its_connection_afterwards()
 )
 def test_what_an_interrupted_close_leaves_is_counted_and_reported(monkeypatch, capsys, error, why):
     """Ctrl-C passes on; an internal error does not."""
-    handler = LogplexHandler("http://token:t@127.0.0.1:9/logs", flush_interval=60)
+    handler = LogplexHandler(
+        "http://token:t@127.0.0.1:9/logs", flush_interval=60, shutdown_timeout=5
+    )
     handler.handle(logging.makeLogRecord({"msg": "line", "levelno": 20}))
 
     def interrupted(*arguments, **options):

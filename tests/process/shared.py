@@ -10,8 +10,9 @@ from tests.commands import run_program
 PREAMBLE = """
 import logging, os, sys, threading
 from logplex_handler import LogplexHandler
-# No load makes a delivery at the end take so long.
-handler = LogplexHandler(**{"flush_interval": 60, "shutdown_timeout": 60, **OPTIONS})
+# No load makes an answer, or a delivery at the end, take so long.
+patient = {"timeout": 60, "shutdown_timeout": 60}
+handler = LogplexHandler(**{"flush_interval": 60, **patient, **OPTIONS})
 handler.setFormatter(logging.Formatter("%(message)s"))
 logger = logging.getLogger("app")
 logger.setLevel(logging.DEBUG)
