@@ -28,6 +28,14 @@ def free_port() -> int:
             return port
 
 
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections, which nobody else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
 @dataclass
 class Received:
     """One request: the connection's number, the target, headers in lower case, and the body."""

@@ -6,9 +6,11 @@ import base64
 import contextlib
 import faulthandler
 import gc
+import http.client
 import logging
 import pprint
 import sys
+import threading
 import traceback
 import types
 from urllib.parse import quote
@@ -21,7 +23,7 @@ from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import logging_to, wait_until
-from tests.servers import accept, answer, free_port, hang, hang_up, reset, serving
+from tests.servers import accept, answer, hang, hang_up, refusing_port, reset, serving
 
 TOKEN = "t.secret/0123456789"
 HEADER = "d.another-secret"
@@ -105,16 +107,11 @@ def test_a_bad_option_beside_a_good_url_shows_neither(options):
     check(str(caught.value), repr(caught.value), with_variables(caught.value))
 
 
-class _Unreachable:
-    """No server at all: nothing listens there."""
-
-    def __init__(self):
-        self.port = free_port()
-
-
 @contextlib.contextmanager
 def _nobody():
-    yield _Unreachable()
+    """No server at all: nothing listens there."""
+    with refusing_port() as port:
+        yield types.SimpleNamespace(port=port)
 
 
 FAILING = {
@@ -240,13 +237,17 @@ class _Interrupted(requests.Session):
 def test_an_interrupted_request_is_reported_without_a_secret(inside, monkeypatch):
     """The interrupt goes on, and the frames of the HTTP libraries are empty by then."""
     factory = _Interrupted if inside == "the session" else None
+    here, begin = threading.get_ident(), http.client.HTTPResponse.begin
 
-    def strike(*_args, **_kwargs):
-        raise KeyboardInterrupt
+    def strike(response):
+        # Requests of other threads go on.
+        if threading.get_ident() == here:
+            raise KeyboardInterrupt
+        begin(response)
 
     with serving(accept) as server:
         if factory is None:
-            monkeypatch.setattr("http.client.HTTPResponse.begin", strike)
+            monkeypatch.setattr(http.client.HTTPResponse, "begin", strike)
         transport = Transport(TransportOptions({"X-One": HEADER}, 1.0, False, factory))
         destination = Destination.from_url(url_of(server.port))
         with pytest.raises(KeyboardInterrupt) as caught:

@@ -6,7 +6,7 @@ from logplex_handler._process import exits
 from logplex_handler.testing import LogplexReceiver
 from tests.pace import stopwatch
 from tests.process.shared import run, run_forked
-from tests.servers import hang, serving
+from tests.servers import TOKEN, hang, refusing_port, serving
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_leaving_beside_a_server_that_hangs_takes_no_longer_than_shutdown_timeou
 
 def test_leaving_beside_a_closed_port_says_what_was_not_delivered():
     """Refused connections are tried until the time is over."""
-    with LogplexReceiver() as logplex:
-        url = logplex.url
-    done = run_forked(url, "logger.info('line')", shutdown_timeout=0.7)
+    with refusing_port() as port:
+        url = f"http://token:{TOKEN}@127.0.0.1:{port}/logs"
+        done = run_forked(url, "logger.info('line')", shutdown_timeout=0.7)
     assert done.returncode == 0
     assert "logplex_handler: 1 record not delivered: NewConnectionError" in done.stderr
 

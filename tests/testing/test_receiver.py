@@ -15,6 +15,7 @@ import pytest
 
 from logplex_handler.testing import Line, LogplexReceiver
 from tests.pace import stopwatch
+from tests.servers import free_port
 from tests.testing.wire import LINES, address, bare, basic, connect, frame, post, send
 
 
@@ -144,20 +145,26 @@ def test_start_and_close_may_be_called_twice():
     assert len(logplex.lines) == 3
 
 
+def receiver_threads():
+    return {one for one in threading.enumerate() if one.name.startswith("logplex-receiver")}
+
+
 def test_close_leaves_no_thread_and_no_connection():
     """Open connections end, idle or inside a request, and the port is free again."""
-    before = set(threading.enumerate())
-    logplex = LogplexReceiver().start()
+    before = receiver_threads()
+    # One that the system gives to nobody else afterwards.
+    logplex = LogplexReceiver(port=free_port()).start()
     where = address(logplex)
     idle = socket.create_connection(where, timeout=100)
     busy = socket.create_connection(where, timeout=100)
     with idle, busy:
         busy.sendall(b"POST /logs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         post(logplex, LINES)
+        assert len(receiver_threads() - before) >= 3
         logplex.close()
         assert idle.recv(1) == b""
         assert busy.recv(1) == b""
-    assert set(threading.enumerate()) <= before
+    assert receiver_threads() <= before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(where, timeout=100).close()
 

@@ -44,7 +44,7 @@ def address(logplex):
 
 def connect(logplex):
     host, port = address(logplex)
-    return closing(http.client.HTTPConnection(host, port, timeout=6))
+    return closing(http.client.HTTPConnection(host, port, timeout=100))
 
 
 def send(connection, logplex, body, **changes):
@@ -73,7 +73,7 @@ def post(logplex, body, **changes):
 
 def raw(logplex, data, *, then_close=False):
     """Send bytes on a connection of their own and return all that comes until it is closed."""
-    with socket.create_connection(address(logplex), timeout=6) as sock:
+    with socket.create_connection(address(logplex), timeout=100) as sock:
         sock.sendall(data)
         if then_close:
             return b""

@@ -12,6 +12,7 @@ import trustme
 
 from logplex_handler._sender import retry_policy
 from tests.logs import logging_to, wait_until
+from tests.pace import stopwatch
 from tests.servers import TOKEN, accept, hang_up, reset, serving
 
 
@@ -101,23 +102,27 @@ def test_a_slow_reader_of_a_long_body_is_given_up_under_tls(authority, monkeypat
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                times.append(time.monotonic())
+                times.append((time.monotonic(), watch.since(times[0][0]) if times else 0.0))
                 threading.Thread(target=read_slowly, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
     url = f"https://token:{TOKEN}@127.0.0.1:{listener.getsockname()[1]}/logs"
     try:
-        with logging_to(
-            url, timeout=0.3, max_batch_bytes=8_000_000, flush_interval=0.01, shutdown_timeout=0.1
-        ) as (logger, _):
+        with (
+            stopwatch() as watch,
+            logging_to(
+                url,
+                timeout=0.3,
+                max_batch_bytes=8_000_000,
+                flush_interval=0.01,
+                shutdown_timeout=0.1,
+            ) as (logger, _),
+        ):
+            thread.start()
             for _ in range(400):
                 logger.info("x" * 9_000)
-            deadline = time.monotonic() + 8
-            while len(times) < 2 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert len(times) >= 2
-            assert times[1] - times[0] < 4 * 0.3 + 1.5
+            assert wait_until(lambda: len(times) >= 2)
+            assert times[1][1] < 4 * 0.3 + 1.5
     finally:
         stalled.set()
         listener.shutdown(socket.SHUT_RDWR)
@@ -160,9 +165,9 @@ def test_a_kept_tls_connection_that_dies_under_a_request_is_tried_again_at_once(
     ):
         logger.info("one")
         assert handler.flush()
-        monkeypatch.setattr(retry_policy, "FIRST_WAIT", 60)
+        monkeypatch.setattr(retry_policy, "FIRST_WAIT", 600)
         logger.info("two")
-        assert handler.flush(4)
+        assert handler.flush(100)
     assert server.connections == 2
 
 
@@ -184,9 +189,7 @@ def test_tls_that_is_not_agreed_on_has_delivered_nothing(short_waits):
     try:
         with logging_to(url, shutdown_timeout=0.1) as (logger, handler):
             logger.info("line")
-            deadline = time.monotonic() + 5
-            while handler.stats().requests < 3 and time.monotonic() < deadline:
-                time.sleep(0.01)
+            assert wait_until(lambda: handler.stats().requests >= 3)
             stats = handler.stats()
     finally:
         listener.shutdown(socket.SHUT_RDWR)

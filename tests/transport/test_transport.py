@@ -18,7 +18,8 @@ from logplex_handler._transport.answer import retry_after
 from logplex_handler._transport.session import bind
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
-from tests.servers import free_port
+from tests.patience import PATIENCE
+from tests.servers import refusing_port
 
 URL = "https://logplex.test/logs"
 TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
@@ -27,7 +28,7 @@ TOKEN = "t.01234567-89ab-cdef-0123-456789abcdef"
 def options(**given):
     defaults = {
         "headers": {"User-Agent": "logplex_handler/0"},
-        "timeout": 5.0,
+        "timeout": PATIENCE,
         "compress": False,
         "session_factory": None,
     }
@@ -218,14 +219,15 @@ def test_a_session_that_cannot_be_closed_is_no_failure_of_the_caller_s():
 
 def test_no_request_with_its_credentials_outlives_a_failure():
     """Nothing that an error reporter could find holds one: not even an exception's traceback."""
-    port = free_port()
-    destination = Destination(f"http://127.0.0.1:{port}/logs", "token", TOKEN)
-    transport = Transport(options())
-    answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
-    transport.close()
+    with refusing_port() as port:
+        # No other test's requests go to that path.
+        destination = Destination(f"http://127.0.0.1:{port}/refused-at-once", "token", TOKEN)
+        transport = Transport(options())
+        answer = transport.post(destination, b"3 foo", frames=1, frame_id="an-id")
+        transport.close()
     assert answer.failure == "NewConnectionError"
     requested = [one for one in gc.get_objects() if type(one) is requests.PreparedRequest]
-    assert not [one for one in requested if one.url and str(port) in one.url]
+    assert not [one for one in requested if one.url and "/refused-at-once" in one.url]
 
 
 @pytest.mark.parametrize(
