@@ -41,6 +41,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     form: dict[str, str] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
 
 
 class Heroku:

@@ -210,7 +210,7 @@ def test_a_child_forked_during_a_look_up_looks_up_by_itself():
         if pid == 0:
             # If it waits for that lock, it is not to do so for ever.
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(10)
+            signal.alarm(100)
             os._exit(0 if api.refresh("one", OLD) else 1)
         _, status = os.waitpid(pid, 0)
         release.set()

@@ -15,7 +15,7 @@ from logplex_handler import (
     count,
 )
 from logplex_handler._process.periodic import next_time
-from tests.logs import wait_until
+from tests.logs import threads_started_here, wait_until
 from tests.metrics.shared import recording
 
 
@@ -50,12 +50,13 @@ def test_reports_come_by_themselves():
 
 def test_nothing_runs_before_something_is_recorded():
     """No thread lives on after close, either."""
-    before = set(threading.enumerate())
-    with recording() as (metrics, _):
-        assert set(threading.enumerate()) <= before
-        metrics.count("x")
-        assert len(set(threading.enumerate()) - before) == 1
-    assert wait_until(lambda: set(threading.enumerate()) <= before)
+    with threads_started_here() as started:
+        with recording() as (metrics, _):
+            assert not started
+            metrics.count("x")
+            [thread] = started
+        assert wait_until(lambda: not thread.is_alive())
+        assert started == [thread]
 
 
 def test_close_reports_the_last_interval_once(capsys):
