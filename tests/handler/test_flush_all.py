@@ -7,7 +7,7 @@ import textwrap
 
 from logplex_handler import flush_all
 from logplex_handler.testing import LogplexReceiver
-from tests.logs import logging_to
+from tests.logs import logging_to, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept, hang, serving
 
@@ -27,19 +27,36 @@ def test_every_handler_is_flushed():
 
 
 def test_a_receiver_that_hangs_takes_no_time_from_the_others():
-    """All handlers share the time; records that can be delivered are."""
+    """Records that can be delivered are: here, it hangs until the other one has its own."""
+
+    def hang_for_the_other(connection):
+        assert wait_until(lambda: well.received)
+        accept(connection)
+
     with (
-        serving(hang) as hung,
+        serving(hang_for_the_other) as hung,
         serving(accept) as well,
-        logging_to(hung.url, shutdown_timeout=0.1) as (logger, _),
-        logging_to(well.url, flush_interval=60) as (other_logger, _),
+        logging_to(hung.url) as (logger, _),
+        logging_to(well.url, flush_interval=1000) as (other_logger, _),
+    ):
+        logger.info("a")
+        other_logger.info("b")
+        assert flush_all(100)
+        assert (hung.frames(), well.frames()) == ([b"a"], [b"b"])
+
+
+def test_receivers_that_hang_share_the_time():
+    with (
+        serving(hang) as one,
+        serving(hang) as other,
+        logging_to(one.url, shutdown_timeout=0.1) as (logger, _),
+        logging_to(other.url, shutdown_timeout=0.1) as (other_logger, _),
     ):
         logger.info("a")
         other_logger.info("b")
         with stopwatch() as watch:
             assert not flush_all(1.5)
             assert watch.seconds < 3
-        assert well.frames() == [b"b"]
 
 
 def test_a_process_that_ends_at_once_loses_nothing_after_it():
@@ -47,7 +64,7 @@ def test_a_process_that_ends_at_once_loses_nothing_after_it():
     program = """
     import logging, os
     from logplex_handler import LogplexHandler, flush_all
-    logging.getLogger().addHandler(LogplexHandler())
+    logging.getLogger().addHandler(LogplexHandler(timeout=60, shutdown_timeout=60))
     logging.warning("last words")
     assert flush_all()
     os._exit(0)

@@ -22,7 +22,7 @@ from tests.logs import (
     wait_until,
 )
 from tests.pace import stopwatch
-from tests.servers import accept, hang, serving
+from tests.servers import accept, hang, hang_up, serving
 
 
 def test_a_second_dictconfig_delivers_and_does_not_freeze():
@@ -37,6 +37,8 @@ def test_a_second_dictconfig_delivers_and_does_not_freeze():
                     "class": "logplex_handler.LogplexHandler",
                     "url": logplex.url,
                     "formatter": "plain",
+                    # For so long it would wait if it froze.
+                    "shutdown_timeout": 100,
                 }
             },
             "loggers": {
@@ -77,7 +79,8 @@ def test_a_second_dictconfig_delivers_and_does_not_freeze():
         logger.removeHandler(last)
         last.close()
         handlers.append(last)
-        assert longest < 2
+        # While nothing is delivered, it waits for a second in `flush`, and for one in `close`.
+        assert longest < 3
         assert len({line.text for line in logplex.lines}) == len(logplex.lines)
         # Records that came between the closing of one handler and its removal are counted there.
         closed = sum(one.stats().dropped.get("closed", 0) for one in handlers)
@@ -283,7 +286,13 @@ def test_a_second_dictconfig_loses_nothing_for_a_function_that_logs(role):
 
 def test_a_program_that_ends_after_a_second_dictconfig_delivers_first():
     """What the first handler could not deliver meanwhile is delivered by a thread."""
-    with serving(hang, accept) as server:
+
+    def hang_up_late(connection):
+        # The two calls under the lock wait for a second each.
+        time.sleep(2.5)
+        hang_up(connection)
+
+    with serving(hang_up_late, accept) as server:
         program = f"""
 import logging.config
 config = {{
@@ -292,7 +301,7 @@ config = {{
         "logplex": {{
             "class": "logplex_handler.LogplexHandler",
             "url": {server.url!r},
-            "timeout": 2.5,
+            "timeout": 100,
             "shutdown_timeout": 100,
         }}
     }},

@@ -71,7 +71,7 @@ def test_sigterm_in_the_middle_of_logging_loses_nothing():
         done = run(
             logplex.url,
             """
-            import signal
+            import signal, time
             from logplex_handler import flush_on_sigterm
             counts = [0, 0]
             def leave(number, frame):
@@ -79,10 +79,18 @@ def test_sigterm_in_the_middle_of_logging_loses_nothing():
                 os._exit(0 if handler.stats().pending < 100 else 9)
             signal.signal(signal.SIGTERM, leave)
             flush_on_sigterm()
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            def end():
+                while counts[0] < 10_000:
+                    time.sleep(0.001)
+                os.kill(os.getpid(), signal.SIGTERM)
+            threading.Thread(target=end).start()
             while True:
-                logger.info("line %d", counts[0])
-                counts[0] += 1
+                # So many find room though nothing is taken.
+                if counts[0] < 50_000:
+                    logger.info("line %d", counts[0])
+                    counts[0] += 1
+                else:
+                    time.sleep(0.001)
             """,
         )
         assert (done.returncode, done.stderr) == (0, "")
