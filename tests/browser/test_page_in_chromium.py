@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import statistics
-import time
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from tests.browser.rows import ROWS, opened, texts
+from tests.pace import stopwatch
 from tests.receiver.page import body, shown
 
 
@@ -230,6 +230,8 @@ def test_request_health_shows_batches_retries_and_errors(tab, local):
     assert local.post(body("msg=c"), 2) == 400
     opened(tab, local)
     tab.keyboard.press("3")
+    expect(tab.locator("#request-table .answer")).to_have_text(["400", "204", "503"])
+    expect(tab.locator("#tiles dd").first).to_have_text("3")
     tiles = dict(
         zip(
             tab.locator("#tiles dt").all_inner_texts(),
@@ -241,7 +243,6 @@ def test_request_health_shows_batches_retries_and_errors(tab, local):
     assert tiles["lines taken"] == "2"
     assert tiles["median batch"] == "2 lines"
     assert (tiles["retries"], tiles["refused"], tiles["on purpose"]) == ("1", "1", "1")
-    assert tab.locator("#request-table .answer").all_inner_texts() == ["400", "204", "503"]
     tab.locator("#request-table summary").first.click()
     expect(tab.locator("#request-table .violation")).to_contain_text(
         "Set Logplex-Msg-Count to the number of frames in the body"
@@ -273,10 +274,10 @@ def test_a_hundred_thousand_lines_stay_smooth(tab, local):
     )
     # A smooth page has the same, 17 ms; one that draws every line has seconds.
     assert statistics.median(scrolling) < 6 * statistics.median(resting)
-    began = time.monotonic()
-    tab.fill("#search", '"n=4242"')
-    expect(tab.locator("#match-count")).to_have_text("11 of 100,000")
-    assert time.monotonic() - began < 3
+    with stopwatch() as watch:
+        tab.fill("#search", '"n=4242"')
+        expect(tab.locator("#match-count")).to_have_text("11 of 100,000")
+        assert watch.seconds < 3
     tab.fill("#search", "")
     expect(tab.locator("#match-count")).to_have_text("")
     tab.evaluate("document.querySelector('#list').scrollTop = 50000 * 22")
@@ -404,7 +405,7 @@ def test_refused_requests_are_explained_while_nothing_has_arrived(tab, local):
     expect(empty).to_contain_text("Set Logplex-Msg-Count to the number of frames in the body")
     local.receiver.tokens = ("t.another-one",)
     url = local.receiver.url_for("t.one-that-is-unknown")
-    assert requests.post(url, data=body("msg=a"), timeout=5).status_code == 401
+    assert requests.post(url, data=body("msg=a"), timeout=100).status_code == 401
     expect(empty.locator(".answer")).to_have_text(["401", "400"])
     expect(empty).to_contain_text("unknown or rotated token")
     local.send("msg=b")

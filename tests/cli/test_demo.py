@@ -1,5 +1,6 @@
 """`logplex-handler demo` shows lines as a customer sees them, and counts what was delivered."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from argparse import Namespace
 
 from logplex_handler.cli import _demo
 from logplex_handler.handler import LogplexHandler
+from tests.commands import run_program
 
 
 def demo(*arguments, **options):
@@ -20,9 +22,19 @@ def demo(*arguments, **options):
     )
 
 
+# Only a flush sends a batch, however long the machine lets the demo stand still between two lines.
+WITHOUT_AN_INTERVAL = """
+import sys
+from functools import partial
+from logplex_handler.cli import _demo, main
+_demo.LogplexHandler = partial(_demo.LogplexHandler, flush_interval=1000)
+sys.exit(main(["demo", "--seconds", "1"]))
+"""
+
+
 def test_demo_shows_what_a_customer_sees_and_what_became_of_it(tmp_path):
     """A shop, a retry, a value that is quoted, a sender that is refused; then the counts."""
-    done = demo("demo", "--seconds", "1", cwd=tmp_path)
+    done = run_program("-c", WITHOUT_AN_INTERVAL, env=os.environ, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     shop, failure, nasty, refused, counts, after = (
         scene.splitlines()[1:] for scene in done.stdout.strip("\n").split("\n\n")

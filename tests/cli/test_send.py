@@ -20,6 +20,7 @@ from logplex_handler.testing import LogplexReceiver, Misbehaviour
 from tests.commands import call, run, run_in_shell, started
 from tests.logs import wait_until
 from tests.pace import stopwatch
+from tests.servers import free_port
 
 
 @pytest.fixture
@@ -214,9 +215,12 @@ def test_a_second_signal_does_not_wait():
         process.stdin.write(b"a\n")
         process.stdin.flush()
         wait_for_signal_handlers(process)
+        assert wait_until(lambda: logplex.requests)
+        before = process_status(process, "voluntary_ctxt_switches")
         process.send_signal(signal.SIGTERM)
-        # Two signals that are sent at the same time may arrive as one.
-        time.sleep(0.3)
+        # Two signals that are sent at the same time may arrive as one. It has gone to sleep, and
+        # once more after the first.
+        assert wait_until(lambda: process_status(process, "voluntary_ctxt_switches") >= before + 2)
         with stopwatch() as watch:
             process.send_signal(signal.SIGTERM)
             assert process.wait(100) == 1
@@ -255,10 +259,13 @@ def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_pa
             time.sleep(0.5)
             file.write("arts\n")
         assert logplex.wait_for(2)
+        # It sees all three steps or none.
+        process.send_signal(signal.SIGSTOP)
         log.rename(tmp_path / "app.log.1")
         with (tmp_path / "app.log.1").open("a") as file:
             file.write("late\n")
         log.write_text("three\n")
+        process.send_signal(signal.SIGCONT)
         assert logplex.wait_for(4)
         log.write_text("4\n")
         assert logplex.wait_for(5)
@@ -328,7 +335,9 @@ def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path)
         ):
             yield process
 
-    with receiver("0", "--url-file", str(url_file)) as first:
+    # A port that the system gives to nobody else while it is free.
+    port = str(free_port())
+    with receiver(port, "--url-file", str(url_file)) as first:
         assert wait_until(url_file.exists)
         url = url_file.read_text().strip()
         with started("send", url=url) as sender:
@@ -337,7 +346,7 @@ def test_no_line_is_lost_to_a_receiver_that_is_killed_slow_and_failing(tmp_path)
             assert wait_until(lambda: b"n=9\n" in shown.read_bytes())
             first.kill()
             first.wait()
-            with receiver(url.rpartition(":")[2].partition("/")[0]):
+            with receiver(port):
                 sender.stdin.write(b"".join(b"n=%d\n" % n for n in range(count // 2, count)))
                 sender.stdin.close()
                 assert sender.wait(100) == 0

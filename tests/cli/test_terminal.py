@@ -50,7 +50,7 @@ def in_a_terminal(*arguments, seconds, environ=None):
 
 def test_the_demo_has_colours_in_a_terminal():
     """For processes and for levels; piped, it is plain."""
-    written = in_a_terminal("demo", "--seconds", "1", seconds=20)
+    written = in_a_terminal("demo", "--seconds", "1", seconds=100)
     assert re.search(rf"\x1b\[\d+m{TIME} app\[web\.1\]:\x1b\[0m source=demo", written)
     assert "\x1b[31mlevel=error\x1b[0m" in written
     assert "\x1b[33mlevel=warning\x1b[0m" in written
@@ -61,7 +61,7 @@ def test_the_demo_has_colours_in_a_terminal():
 
 def test_no_color_is_obeyed():
     """As is FORCE_COLOR where there is no terminal."""
-    written = in_a_terminal("demo", "--seconds", "0.3", seconds=20, environ={"NO_COLOR": "1"})
+    written = in_a_terminal("demo", "--seconds", "0.3", seconds=100, environ={"NO_COLOR": "1"})
     assert "\x1b[3" not in written
     done = call("check", environ={"FORCE_COLOR": "1"})
     assert b"\x1b[31mFAIL\x1b[0m" in done.stdout
@@ -97,7 +97,7 @@ def test_explanations_fit_into_the_terminal(monkeypatch, capsys, columns, longes
     monkeypatch.setenv("NO_COLOR", "1")
     feed = Feed([Terminal(Style(sys.stdout), Filter(), quiet=True)])
     with LogplexReceiver(on_arrival=feed) as logplex:
-        requests.post(logplex.url, data=body("msg=a"), timeout=5)
+        requests.post(logplex.url, data=body("msg=a"), timeout=100)
     shown = capsys.readouterr().out.splitlines()
     widths = [len(line) for line in shown if line.startswith(("  !", "    "))]
     assert longest - 20 < max(widths) <= longest

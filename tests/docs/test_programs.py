@@ -134,7 +134,7 @@ def _environ(logplex: LogplexReceiver, port: str) -> dict[str, str]:
         "PORT": port,
         "DYNO": "web.1",
         # A worker that is still starting may miss both its signal and gunicorn's.
-        "GUNICORN_CMD_ARGS": "--graceful-timeout 3",
+        "GUNICORN_CMD_ARGS": "--graceful-timeout 30",
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

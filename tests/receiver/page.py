@@ -42,7 +42,7 @@ class Shown:
             "Logplex-Msg-Count": str(count),
             "Logplex-Frame-Id": str(zlib.crc32(data)),
         }
-        return requests.post(self.receiver.url, data=data, headers=headers, timeout=10).status_code
+        return requests.post(self.receiver.url, data=data, headers=headers, timeout=100).status_code
 
 
 def body(*texts, second=0.0, process="web.1", hostname="shop", priority=190):

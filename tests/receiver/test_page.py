@@ -77,7 +77,7 @@ def local():
 
 def first(one):
     """What the page itself has."""
-    html = requests.get(one.page.url, timeout=15).text
+    html = requests.get(one.page.url, timeout=100).text
     return json.loads(html.partition(' id="first">')[2].partition("</script>")[0])
 
 
@@ -111,14 +111,14 @@ def test_of_many_items_the_page_has_the_last_lines(monkeypatch):
 
 
 def get(local, path="", **headers):
-    return requests.get(f"{local.page.url}{path}", headers=headers, timeout=15)
+    return requests.get(f"{local.page.url}{path}", headers=headers, timeout=100)
 
 
 def events(local, count=1, **headers):
     """The first messages of the stream, and the identity of each."""
     found = []
     with requests.get(
-        f"{local.page.url}api/events", headers=headers, stream=True, timeout=5
+        f"{local.page.url}api/events", headers=headers, stream=True, timeout=100
     ) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         identity = None
@@ -293,7 +293,7 @@ def test_the_end_does_not_wait_for_open_pages():
     """An open page is asked to come back later."""
     with shown() as one:
         one.send("a=1")
-        listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=15)
+        listening = requests.get(f"{one.page.url}api/events", stream=True, timeout=100)
         next(listening.iter_lines())
     listening.close()
     with pytest.raises(requests.ConnectionError):

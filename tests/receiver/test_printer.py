@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from logplex_handler.receiver.printer import PatientPrinter
 
@@ -55,16 +54,30 @@ def test_a_reader_that_is_gone_ends_nothing():
     assert printer.finish(100)
 
 
-def test_a_slow_reader_gets_all():
-    """The wait for it ends when it reads nothing any more, however long the rest takes."""
+def test_a_slow_reader_gets_all(monkeypatch):
+    """The wait for it begins anew with each piece that it reads, however long the rest takes."""
+    begun, waits = threading.Semaphore(0), []
 
     class Slow(Output):
         def write(self, text):
-            time.sleep(0.1)
+            # During the next wait.
+            assert begun.acquire(timeout=100)
             self.written.append(text)
 
     output, text = Slow(), "0123456789\n" * 20_000
     printer = PatientPrinter(lambda: output, print)
+    wait = printer._changed.wait
+
+    def noted_wait(timeout=None):
+        if timeout is None:
+            return wait()
+        waits.append(timeout)
+        begun.release()
+        return wait(100)
+
+    monkeypatch.setattr(printer._changed, "wait", noted_wait)
     printer.write(text)
     assert printer.finish(1)
     assert "".join(output.written) == text
+    assert len(waits) >= len(output.written) > 2
+    assert set(waits) == {1}
