@@ -2,9 +2,11 @@
 
 import itertools
 import logging
+import threading
 import time
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from logplex_handler import LogplexHandler, Stats
 from logplex_handler.streams.stream import Stream
@@ -116,6 +118,20 @@ def wait_until(condition, seconds=60.0):
             return holds
         # What takes long is asked for less often: to ask may cost a query of a database or a relay.
         time.sleep(min(max(0.002, waited / 10), 0.05))
+
+
+@contextmanager
+def threads_started_here():
+    """The threads that this one starts in the block, and none that is left of another test."""
+    here, start, started = threading.get_ident(), threading.Thread.start, []
+
+    def noted_start(thread):
+        if threading.get_ident() == here:
+            started.append(thread)
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", noted_start):
+        yield started
 
 
 def holds_for(condition, seconds):

@@ -79,7 +79,7 @@ def test_without_valgrind_the_guard_fails_unless_told_otherwise(more, status, tm
         env={**os.environ, "PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == status
@@ -149,7 +149,7 @@ def test_the_costs_of_metrics_are_measured_beside_others():
         [sys.executable, BENCHMARKS / "metrics.py", "--calls=50", "--rounds=2"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -171,7 +171,7 @@ def test_imports_are_compared():
         [sys.executable, BENCHMARKS / "imports.py", "--rounds=1"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=True,
     )
     rows = done.stdout.splitlines()[2:]
@@ -185,7 +185,7 @@ def test_requests_of_sparse_streams_are_compared():
         [sys.executable, BENCHMARKS / "sparse_streams.py", "--streams=20", "--rounds=1"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=True,
     )
     rows = [row.split() for row in done.stdout.splitlines()[1:]]
@@ -199,7 +199,7 @@ def test_a_relay_is_compared():
         [sys.executable, BENCHMARKS / "relay.py", "--rounds=1", "--calls=1", "--streams=100"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -214,7 +214,7 @@ def test_a_fleet_of_shippers_is_measured():
         [sys.executable, BENCHMARKS / "relay.py", "--fleet", "saved", "--seconds=0.2"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -346,6 +347,15 @@ _TAKE_MORE = {
 }
 
 
+def peak_memory(call):
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("place", [place for place in PATTERNS if place not in _TAKE_MORE])
 def test_no_text_takes_more_memory_in_a_pattern_than_its_length_says(place):
     """A group that is repeated, and may be left, is remembered for each time: 160 bytes."""
@@ -355,12 +365,10 @@ def test_no_text_takes_more_memory_in_a_pattern_than_its_length_says(place):
             given, empty = text(4000), ""
             if isinstance(pattern.pattern, bytes):
                 given, empty = given.encode("utf-8", "surrogatepass"), b""
-            tracemalloc.start()
-            try:
-                getattr(pattern, method)(*([empty] if method == "sub" else []), given)
-                assert tracemalloc.get_traced_memory()[1] < _MOST_BYTES * len(given), text(2)
-            finally:
-                tracemalloc.stop()
+            call = partial(getattr(pattern, method), *([empty] if method == "sub" else []), given)
+            most = _MOST_BYTES * len(given)
+            # What other threads allocate is counted, too, but not each time.
+            assert any(peak_memory(call) < most for _ in range(5)), text(2)
 
 
 @pytest.mark.parametrize("place", [place for place, call in FUNCTIONS.items() if call])

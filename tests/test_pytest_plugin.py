@@ -7,17 +7,18 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from logplex_handler.testing import LogplexCapture
+from tests.logs import threads_started_here
 
 ROOT = Path(__file__).parents[1]
 
 FAILING = """
 import logging
+import time
 import pytest
 
 log = logging.getLogger("shop")
@@ -41,6 +42,7 @@ def test_two_units(logplex):
 def test_missing(logplex):
     log.info("order shipped", extra={"order_id": 41, "city": "berlin"})
     log.info("another")
+    logplex.settle()
     logplex.wait_for("shipped", order_id=42, city="berlin", paid=True, timeout=0.1)
 
 
@@ -51,6 +53,8 @@ def test_nothing_came(logplex):
 def test_refused(logplex):
     logplex.fail_next(503, times=99)
     log.info("hello")
+    while not logplex.receiver.requests:
+        time.sleep(0.01)
     logplex.wait_for("hello", timeout=0.2)
 
 
@@ -225,12 +229,12 @@ def test_an_option_that_cannot_be_used_leaves_nothing_behind():
     """Neither a handler nor a level, nor a thread."""
     logger = logging.getLogger("test.capture")
     before = logger.level, list(logger.handlers)
-    threads = set(threading.enumerate())
-    for options in ({"level": "NOPE"}, {"batch_size": "many"}, {"nonsense": 1}):
-        with pytest.raises((TypeError, ValueError)), LogplexCapture([logger.name], **options):
-            pass
-    assert (logger.level, list(logger.handlers)) == before
-    assert set(threading.enumerate()) <= threads
+    with threads_started_here() as threads:
+        for options in ({"level": "NOPE"}, {"batch_size": "many"}, {"nonsense": 1}):
+            with pytest.raises((TypeError, ValueError)), LogplexCapture([logger.name], **options):
+                pass
+        assert (logger.level, list(logger.handlers)) == before
+        assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_failure_shows_no_token(reports):
