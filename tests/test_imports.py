@@ -109,7 +109,7 @@ def test_nothing_is_imported_by_a_worker(tmp_path):
             logger = logging.getLogger("app")
             handler = LogplexHandler(
                 logplex.url, streams={1: logplex.url}, spool=sys.argv[1], compress=True,
-                health_interval=0.05,
+                health_interval=0.05, timeout=60, shutdown_timeout=60,
             )
             logger.addHandler(handler)
             original, found = builtins.__import__, set()
@@ -195,7 +195,8 @@ def test_the_first_handler_may_be_made_as_the_program_ends():
     import logplex_handler
     def end():
         logger = logging.getLogger("app")
-        logger.addHandler(logplex_handler.LogplexHandler(sys.argv[1]))
+        handler = logplex_handler.LogplexHandler(sys.argv[1], timeout=60, shutdown_timeout=60)
+        logger.addHandler(handler)
         logger.warning("late")
         assert logger.handlers[0].flush()
     atexit.register(end)

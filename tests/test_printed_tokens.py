@@ -75,7 +75,7 @@ def run(tmp_path_factory):
         env=os.environ | {"PYTHONPATH": PACKAGE_HOME},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert finished.returncode == 1

@@ -146,7 +146,7 @@ def run(registry, *arguments):
         text=True,
         cwd=registry,
         env=environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"},
-        timeout=100,
+        timeout=250,
         check=False,
     )
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import weakref
 
 import pytest
 
@@ -18,6 +19,7 @@ from logplex_handler import (
 from logplex_handler._process import forks
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
+from tests.commands import ROOT
 from tests.metrics.shared import sums
 from tests.pace import far_interval
 
@@ -29,11 +31,13 @@ def program(text, url, **variables):
         import logplex_handler
         from logplex_handler import LogplexHandler, Metrics
         url = os.environ["LOGPLEX_URL"]
+        from tests.patience import be_patient
+        be_patient()
         logging.getLogger().addHandler(LogplexHandler(streams=lambda stream: url))
         logging.getLogger().setLevel(logging.INFO)
         metrics = Metrics(logging.getLogger("shop"), interval={far_interval()}, source="s")
     """
-    environ = dict(os.environ) | {"LOGPLEX_URL": url} | variables
+    environ = dict(os.environ) | {"LOGPLEX_URL": url, "PYTHONPATH": str(ROOT)} | variables
     return subprocess.run(
         [
             sys.executable,
@@ -211,7 +215,9 @@ def test_a_million_counts_of_eight_threads_and_four_forks_are_exact():
 
 def test_meters_are_forgotten_by_the_fork_hook():
     """It does not keep a Metrics alive."""
-    before = len(forks._forkables.all())
-    Metrics(logging.getLogger("x")).stream("a")
+    metrics = Metrics(logging.getLogger("x"))
+    made = [weakref.ref(metrics), weakref.ref(metrics.stream("a"))]
+    assert any(one is metrics for one in forks._forkables.all())
+    del metrics
     gc.collect()
-    assert len(forks._forkables.all()) <= before
+    assert [one() for one in made] == [None, None]

@@ -65,7 +65,7 @@ def test_children_of_multiprocessing_deliver_without_being_told(method, children
             from logplex_handler import LogplexHandler
 
             def configure():
-                handler = LogplexHandler(flush_interval=60, shutdown_timeout=60)
+                handler = LogplexHandler(flush_interval=60, timeout=60, shutdown_timeout=60)
                 handler.setFormatter(logging.Formatter("%(message)s"))
                 logger = logging.getLogger("app")
                 logger.setLevel(logging.DEBUG)
@@ -171,7 +171,7 @@ logger = logging.getLogger("app")
 def configure():
     if not logger.handlers:
         handler = LogplexHandler(
-            flush_interval=60, shutdown_timeout=60, procid=f"p{os.getpid()}"
+            flush_interval=60, timeout=60, shutdown_timeout=60, procid=f"p{os.getpid()}"
         )
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.setLevel(logging.DEBUG)
