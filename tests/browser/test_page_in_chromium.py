@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.browser.rows import ROWS, opened, texts
 from tests.pace import stopwatch
 from tests.receiver.page import body, shown
+from tests.servers import free_port
 
 
 def test_lines_appear_as_they_arrive(tab, local):
@@ -377,10 +378,11 @@ def test_light_and_dark_follow_the_system_and_the_reader(tab, local, scheme):
 
 def test_a_receiver_that_starts_again_is_found_again(tab):
     """The page says that it is gone, and shows only the new run afterwards."""
-    with shown() as first:
+    # The system gives it to nobody else meanwhile.
+    port = free_port()
+    with shown(page_port=port) as first:
         first.send("msg=old")
         opened(tab, first)
-        port = first.page.port
     expect(tab.locator("#status")).to_contain_text("gone")
     tab.complaints.clear()
     from logplex_handler.receiver.page import Page
@@ -417,6 +419,7 @@ def test_a_chosen_line_stays_in_sight_when_the_search_is_cleared(tab, local):
     local.send(*[f"msg=line n={number}" for number in range(2_000)])
     opened(tab, local)
     tab.fill("#search", "n=1500")
+    expect(tab.locator("#match-count")).to_have_text("1 of 2,000")
     tab.locator(ROWS).first.click()
     tab.fill("#search", "")
     chosen = tab.locator('.row[aria-selected="true"]')
@@ -459,6 +462,7 @@ def test_the_address_holds_what_is_shown(tab, local):
     opened(tab, local)
     tab.fill("#search", "n=4*")
     tab.select_option("#process", "web.1")
+    expect(tab.locator("#match-count")).to_have_text("11 of 51")
     tab.locator(ROWS).nth(1).click()
     expect(tab.locator("#detail")).to_contain_text("n=40")
     tab.keyboard.press("2")

@@ -54,10 +54,10 @@ def body(*texts, second=0.0, process="web.1", hostname="shop", priority=190):
 
 
 @contextmanager
-def shown(keep=100_000, **options):
-    """A page on a free port, and a receiver that feeds it."""
+def shown(keep=100_000, page_port=0, **options):
+    """A page on a free port or this one, and a receiver that feeds it."""
     store = Store(keep)
     receiver = LogplexReceiver(on_arrival=Feed([store.add]), **options)
-    with Page(store, 0) as page, receiver:
+    with Page(store, page_port) as page, receiver:
         page.receiver_url = receiver.url
         yield Shown(page, receiver, store)
