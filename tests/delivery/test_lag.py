@@ -39,7 +39,10 @@ def test_the_lag_is_the_age_of_the_oldest_record(tmp_path, stored):
 
 def test_a_record_is_no_older_than_its_wait():
     """Whatever time it bears: that of a replayed one, or of a wrong clock."""
-    with serving(answer(503)) as server, logging_to(server.url) as (logger, handler):
+    with (
+        serving(answer(503)) as server,
+        logging_to(server.url, shutdown_timeout=0.1) as (logger, handler),
+    ):
         for created in (0.0, 4e9):
             record = logging.makeLogRecord({"msg": "replayed", "created": created, "levelno": 20})
             logger.handle(record)
@@ -54,7 +57,10 @@ def test_records_of_a_dead_process_are_as_old_as_their_place(tmp_path):
     time.sleep(0.3)
     with (
         serving(answer(503)) as server,
-        logging_to(server.url, spool=tmp_path / "spool.db") as (logger, handler),
+        logging_to(server.url, spool=tmp_path / "spool.db", shutdown_timeout=0.1) as (
+            logger,
+            handler,
+        ),
     ):
         logger.info("hello")
         assert wait_until(lambda: server.received)

@@ -98,8 +98,14 @@ def test_the_last_line_leaves_when_the_handler_is_closed():
 @pytest.mark.usefixtures("short_waits")
 def test_failures_show(capsys):
     """Retries, drops by reason, and how full the accumulator is."""
+    logged = threading.Event()
+
+    def fail(connection):
+        assert logged.wait(100)
+        answer(503)(connection)
+
     with logging_to_server(
-        answer(503),
+        fail,
         answer(503),
         accept,
         health_interval=0.05,
@@ -108,6 +114,8 @@ def test_failures_show(capsys):
     ) as (server, logger, handler):
         for _ in range(10):
             logger.info("x" * 5000)
+        # Nothing was delivered meanwhile.
+        logged.set()
         handler.flush()
         assert wait_until(lambda: handler.stats().pending == 0)
         handler.close()
