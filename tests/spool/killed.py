@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import time
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from tests.logs import logging_to, wait_until
 from tests.runtimes.shared import children
 from tests.servers import accept, answer, reset, texts
 from tests.spool import kills
+from tests.spool.shared import rows
 
 REFUSE = answer(503)
 
@@ -93,8 +93,7 @@ class Story:
         assert wait_until(lambda: len(self.lines()) >= before + 200)
 
     def _kept(self):
-        with contextlib.closing(sqlite3.connect(self.folder / "spool.db")) as db:
-            bodies = [body for (body,) in db.execute("SELECT body FROM bodies")]
+        bodies = [body for (body,) in rows(self.folder / "spool.db", "body")]
         bodies += [request.body for request in self._received]
         return {text.decode() for body in bodies for text in texts(body)}
 
@@ -105,7 +104,9 @@ class Story:
         lines = self.lines(*alive) if alive else set()
         assert wait_until(lambda: lines <= self._kept())
         for pid in alive:
-            os.kill(pid, signal.SIGKILL)
+            # It may have died with its parent.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._killed |= alive
         self._safe |= lines
 
@@ -113,8 +114,7 @@ class Story:
         spool = self.folder / "spool.db"
         with logging_to(self.url, spool=spool) as (_, handler):
             assert handler.flush(100)
-        with contextlib.closing(sqlite3.connect(spool)) as db:
-            return not db.execute("SELECT * FROM bodies").fetchall()
+        return not rows(spool)
 
     def check(self):
         """Whatever is left is delivered now; nothing is lost, doubled or out of order."""

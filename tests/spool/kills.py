@@ -224,7 +224,7 @@ def _line(process: int, number: int) -> str:
 
 
 def child(url: str, path: str, pipe: str, process: str, seed: str, may_end: str) -> None:
-    """Log until killed, or for a second."""
+    """Log until killed, or for a second and some lines."""
     notes = os.open(pipe, os.O_WRONLY)
     chance = random.Random(int(seed))
     handler = LogplexHandler(
@@ -244,7 +244,7 @@ def child(url: str, path: str, pipe: str, process: str, seed: str, may_end: str)
     note_beat()
     threading.Thread(target=beating, args=(note_beat,), daemon=True).start()
     ends = time.monotonic() + 1.0
-    while may_end == "False" or time.monotonic() < ends:
+    while may_end == "False" or number < 200 or time.monotonic() < ends:
         for _ in range(chance.choice([1, 3, 30, 300])):
             stream = _STREAMS[number % 3]
             extra = {"logplex_stream": stream} if stream else None

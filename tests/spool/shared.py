@@ -17,7 +17,7 @@ DEAD = f"http://token:{TOKEN}@127.0.0.1:1/logs"
 
 def rows(spool, what="*"):
     """The rows on disk; none before the tables exist."""
-    with contextlib.closing(sqlite3.connect(spool)) as db:
+    with contextlib.closing(sqlite3.connect(spool, timeout=100)) as db:
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             return []
         return db.execute(
@@ -54,7 +54,7 @@ def lines(*numbers):
 def held(spool):
     """A transaction that keeps all others from writing, like that of a suspended process."""
     with contextlib.closing(
-        sqlite3.connect(spool, isolation_level=None, check_same_thread=False)
+        sqlite3.connect(spool, timeout=100, isolation_level=None, check_same_thread=False)
     ) as db:
         db.execute("BEGIN IMMEDIATE")
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender import due
@@ -99,7 +99,8 @@ def test_a_batch_is_on_disk_with_its_frame_id_before_it_is_sent(spool):
 def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(spool):
     """Under the same frame id and with the same bytes, also when new records wait."""
     with serving(reset, answer(503)) as server:
-        leave(spool, lines(1, 2, 3), url=server.url, until=lambda: server.received)
+        options = {"batch_size": 3, "flush_interval": 60, "until": lambda: server.received}
+        leave(spool, lines(1, 2, 3), url=server.url, **options)
         first = server.received[0]
     with logging_to_server(accept, spool=spool) as (server, logger, handler):
         logger.info("new")
@@ -129,7 +130,8 @@ def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
         def is_cut():
             return accepted and server.received[-1] is not accepted[-1]
 
-        leave(spool, messages, url=server.url, until=is_cut)
+        options = {"batch_size": 10, "flush_interval": 60, "until": is_cut}
+        leave(spool, messages, url=server.url, **options)
     with logging_to_server(accept, spool=spool) as (server, _, handler):
         assert handler.flush(100)
         delivered = [text for request in accepted for text in texts(request.body)]
@@ -270,7 +272,12 @@ def test_streams_of_other_ids_stay_in_memory(spool):
 
 def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
     """Each batch whole under its frame id, though their chunks stand mixed on disk."""
+
+    def is_on_disk(number):
+        return sum(records for (records,) in rows(spool, "records")) == number
+
     options = {"spool": spool, "spool_interval": 0.02, "shutdown_timeout": 0.1}
+    options |= {"batch_size": 8, "flush_interval": 60}
     with (
         serving(reset, reset, answer(503)) as server,
         logging_to(server.url, **options) as (first, _),
@@ -279,7 +286,8 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
         for number in range(8):
             first.info("first %d", number)
             second.info("second %d", number)
-            time.sleep(0.04)
+            # Each in a chunk of its own.
+            assert wait_until(partial(is_on_disk, 2 * number + 2))
         assert wait_until(lambda: len(server.received) >= 2)
         before = {request.frame_id: request.body for request in server.received}
     assert len(rows(spool)) > 4

@@ -289,7 +289,7 @@ def test_a_handler_that_is_closed_while_it_sends_leaves_the_rest_when_that_is_ov
         answer(503)(connection)
 
     with serving(slowly) as slow, serving(accept) as server:
-        with logging_to(slow.url, spool=spool, shutdown_timeout=0.1) as (logger, _):
+        with logging_to(slow.url, spool=spool, shutdown_timeout=0.1, timeout=100) as (logger, _):
             logger.info("left")
             assert wait_until(lambda: slow.received)
         with logging_to(server.url, spool=spool) as (logger, handler):

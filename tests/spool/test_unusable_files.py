@@ -13,7 +13,7 @@ import pytest
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender import retry_policy
 from logplex_handler._spool import transactions
-from tests.logs import balanced, logging_to, logging_to_server, wait_until
+from tests.logs import balanced, logging_to, logging_to_server, own_stream, wait_until
 from tests.pace import stopwatch
 from tests.servers import accept, answer, hang, reset, serving
 from tests.spool.shared import DEAD, held, leave, lines, rows
@@ -86,8 +86,10 @@ def test_a_file_that_is_damaged_under_way_is_said_and_counted(spool, capsys):
     with logging_to_server(answer(503), spool=spool) as (server, logger, handler):
         logger.info("in flight")
         assert wait_until(lambda: server.received)
-        for number in range(100):
-            logger.info("line %d", number)
+        # They are written together.
+        with own_stream(handler).source._lock:
+            for number in range(100):
+                logger.info("line %d", number)
         assert wait_until(lambda: len(rows(spool)) > 1)
         with contextlib.closing(sqlite3.connect(spool)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -166,12 +168,14 @@ def test_a_damaged_row_is_no_reason_to_stand_still(spool, damage):
 
 def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, monkeypatch, capsys):
     """As where a fork has closed it, and there is no descriptor to be had just then."""
-    # No worker looks at the file before the fork has closed it.
-    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 6.0)
+    # No worker looks at the file before it is back.
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 600.0)
     away = spool.with_name("away.db")
     with logging_to_server(answer(503), spool=spool) as (server, logger, handler):
-        for line in lines(*range(100)):
-            logger.info(line)
+        # They are written together.
+        with own_stream(handler).source._lock:
+            for line in lines(*range(100)):
+                logger.info(line)
         assert wait_until(lambda: len(rows(spool)) == 1 and handler.stats().requests == 1)
         # There is something under its name at every moment: where there was nothing, the handler
         # would make a new file.
@@ -192,6 +196,7 @@ def test_a_file_that_cannot_be_opened_for_a_moment_loses_nothing(spool, monkeypa
         assert (handler.stats().pending, dict(handler.stats().dropped)) == (101, {})
         away.rename(spool)
         server.received.clear()
+        monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.5)
         assert handler.flush(100)
         assert server.frames()[-1] == b"after"
         assert (handler.stats().delivered, dict(handler.stats().dropped)) == (101, {})
