@@ -38,6 +38,10 @@ class Listener:
         """
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._serve = serve
+        try:
+            address[0].encode("idna")
+        except UnicodeError:
+            raise OSError(f"not the name of a host: {address[0]!a}") from None
         self._socket = socket.create_server(address, family=family, backlog=128)
         # A client may disconnect before accept() is called; that call must not block until the next
         # client.

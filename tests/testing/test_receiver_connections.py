@@ -163,3 +163,10 @@ def test_expect_100_continue_is_answered_before_the_body(logplex):
         sock.sendall(LINES)
         assert sock.recv(1000).startswith(b"HTTP/1.1 204 ")
     assert len(logplex.lines) == 3
+
+
+@pytest.mark.parametrize("host", ["\udcff", "a" * 64, "a..b"])
+def test_what_cannot_be_a_host_is_an_oserror(host):
+    """As a host that is not this machine's is; `receive` says it in a line."""
+    with pytest.raises(OSError, match="not the name of a host"):
+        LogplexReceiver(host=host).start()
