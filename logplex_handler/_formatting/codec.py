@@ -187,6 +187,7 @@ class Codec:
         # Heavy entries are rendered only when the iterator reaches them, or a few entries earlier:
         # they may be long, and the batch may have no room for them.
         form = self._packet_for(destination)
+        after_time = form.after_time
         frames: list[bytes] = []
         rendered: list[Rendered] = []
 
@@ -220,13 +221,13 @@ class Codec:
                 continue
             if site.is_light:
                 time = site.render(
-                    group, frames.append, append_long, render_slowly, form.after_time, time
+                    group, frames.append, append_long, render_slowly, after_time, time
                 )
             else:
                 most = 1
                 while some := [*islice(group, most)]:
                     time = site.render(
-                        some, frames.append, append_long, render_slowly, form.after_time, time
+                        some, frames.append, append_long, render_slowly, after_time, time
                     )
                     most = 1 if rendered else _RENDERED_AT_ONCE
                     yield from take()
