@@ -67,6 +67,7 @@ KINDS = {
     "plain": 0.25,
     "fstring": 0.25,
     "template": 0.25,
+    "turns": 0.25,
     "metric": 0.25,
     "metrics": 0.25,
     "mapping": 0.25,

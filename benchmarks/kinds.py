@@ -41,6 +41,12 @@ def template(logger: logging.Logger, i: int) -> None:
     logger.info("order %s shipped to %s in %dms", i, "berlin", i % 500)
 
 
+def turns(logger: logging.Logger, i: int) -> None:
+    """Values that are sometimes None, so that the records have four call sites."""
+    pairs = {"order_id": i, "region": "eu" if i % 2 else None}
+    logger.info("order %s shipped to %s", i, "berlin" if i % 3 else None, extra=pairs)
+
+
 def extras(logger: logging.Logger, i: int) -> None:
     logger.info("order shipped", extra={"order_id": i, "region": "eu"})
 
@@ -103,6 +109,7 @@ KINDS: dict[str, LogOne] = {
         plain,
         fstring,
         template,
+        turns,
         extras,
         exception,
         long,
