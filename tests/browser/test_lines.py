@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from logplex_handler.receiver.page import Page
 from tests.browser.rows import ROWS, opened
 from tests.receiver.page import body, shown
+from tests.servers import free_port
 
 
 def numbered(local, first, count, **options):
@@ -192,10 +193,11 @@ def test_following_goes_on_when_the_chosen_line_is_let_go(tab, local):
 
 def test_a_restart_sets_the_lines_aside_and_keeps_them_readable(tab):
     """A click works while the receiver is away, and nothing is wiped in silence."""
-    with shown() as first:
+    # The system gives it to nobody else meanwhile.
+    port = free_port()
+    with shown(page_port=port) as first:
         first.send("msg=old n=1", "msg=older n=2")
         opened(tab, first)
-        port = first.page.port
     expect(tab.locator("#status")).to_contain_text("gone")
     tab.locator(ROWS).first.click()
     detail = tab.locator("#detail")
@@ -236,6 +238,7 @@ def test_what_was_missed_and_what_senders_dropped_is_said(tab):
         expect(tab.locator(ROWS)).to_have_count(1)
         tab.get_by_role("button", name="Dismiss").click()
         expect(tab.locator("[data-notice=missed]")).to_have_count(0)
+        tab.goto("about:blank")
 
 
 def test_clearing_can_be_undone(tab, local):
