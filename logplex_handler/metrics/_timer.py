@@ -44,7 +44,8 @@ class Timer:
             # several blocks are running, this may be the wrong one.
             here = list(self._started)[-1]
         started = self._started[here]
-        taken = now - started.pop()
+        # A test may have set the clock back.
+        taken = max(0, now - started.pop())
         if not started:
             del self._started[here]
         self._observe(round(taken / 1_000_000, _DECIMALS))

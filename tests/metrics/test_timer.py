@@ -55,6 +55,17 @@ def test_a_block_that_raises_is_timed_by_itself(clock):
         assert taken(lines, "block") == [20, 3]
 
 
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_a_clock_that_is_set_back_raises_nothing(clock, aggregate):
+    """As libraries for tests do: the block took no time then."""
+    with recording() as (metrics, lines):
+        clock[0] = 100
+        with metrics.timer("block", aggregate=aggregate):
+            clock[0] = 20
+        metrics.report()
+        assert [one.value for one in lines.read if one.name in ("block", "block.max")] == [0]
+
+
 def test_a_function_is_timed_each_time():
     """It keeps its name, arguments and result."""
     with recording() as (metrics, lines):
