@@ -17,7 +17,7 @@ from tests.relay.servers import RedisServer
 @pytest.fixture
 def engine(server):
     """An engine with as many shards as the commands' by default."""
-    engine = RedisEngine(server.url)
+    engine = RedisEngine(server.url, lease=600)
     yield engine
     engine.close()
 
@@ -120,7 +120,8 @@ def test_the_user_in_the_documentation_can_do_all_that_is_needed(server):
     assert found is not None
     with server.client as client:
         client.execute_command(*found[0].replace("PASSWORD", "secret").split())
-        engine = RedisEngine(f"redis://logs:secret@127.0.0.1:{server.port}", shards=4)
+        url = f"redis://logs:secret@127.0.0.1:{server.port}"
+        engine = RedisEngine(url, shards=4, lease=600, timeout=100)
         engine.check()
         Producer().push(engine, "acme", "line")
         engine.heartbeat("shipper")

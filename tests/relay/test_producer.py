@@ -23,9 +23,9 @@ from tests.logs import logging_to, logging_to_server, wait_until
 from tests.relay.chunks import delivered, lease_all, take, texts
 from tests.relay.servers import RedisServer
 from tests.servers import accept
-from tests.spool.shared import rows
+from tests.spool.shared import patience, rows
 
-PATIENCE = 15
+PATIENCE = 100
 
 
 @contextmanager
@@ -224,7 +224,8 @@ def test_a_forked_child_has_a_connection_and_a_name_of_its_own(server, engine):
 _EXITS = """
 import logging
 from logplex_handler import LogplexHandler
-logging.basicConfig(level="INFO", handlers=[LogplexHandler(flush_interval=600)])
+handler = LogplexHandler(flush_interval=600, shutdown_timeout=60)
+logging.basicConfig(level="INFO", handlers=[handler])
 for number in range(1000):
     logging.info("line", extra={"logplex_stream": number % 10})
 """
@@ -233,7 +234,7 @@ for number in range(1000):
 def test_a_process_that_exits_has_pushed_all(server, engine):
     environ = {**os.environ, "LOGPLEX_RELAY": server.url, "LOGPLEX_URL": ""}
     ended = subprocess.run(
-        [sys.executable, "-c", _EXITS], env=environ, capture_output=True, timeout=30, check=True
+        [sys.executable, "-c", _EXITS], env=environ, capture_output=True, timeout=100, check=True
     )
     assert ended.stderr == b""
     assert pushed(engine) == 1000
@@ -289,8 +290,13 @@ def test_a_full_engine_has_lines_wait_and_then_drops_are_told(server, engine):
         log(logger, "acme", "first")
         assert handler.flush(PATIENCE)
         client.config_set("maxmemory", 1)
-        log(logger, "acme", *[f"line {number}" for number in range(5000)])
-        assert wait_until(lambda: handler.stats().dropped.get("buffer_full", 0) > 1000)
+        # Nothing else is taken until there is room for the first of them.
+        log(logger, "acme", "line 0")
+        assert wait_until(lambda: handler.stats().requests > 1)
+        log(logger, "acme", *[f"line {number}" for number in range(1, 5000)])
+        reports = handler._pipeline._registry._streams["acme"].drop_reports
+        assert wait_until(lambda: reports._claimed == handler.stats().dropped)
+        assert handler.stats().dropped["buffer_full"] > 1000
         assert balances(handler.stats())
         assert handler.stats().relayed == 1
         client.config_set("maxmemory", 0)
@@ -329,7 +335,8 @@ def test_what_an_absent_engine_does_not_take_is_pushed_by_the_next_process(
     spool = tmp_path / "spool"
     server = lasting_server
     server.kill()
-    with logging_to_relay(server, spool=spool, shutdown_timeout=0.2) as (logger, handler):
+    left = logging_to_relay(server, spool=spool, shutdown_timeout=0.2)
+    with patience(), left as (logger, handler):
         log(logger, "acme", *[f"line {number}" for number in range(1200)])
         log(logger, 7, "line")
     assert handler.stats().pending == 1201
@@ -355,7 +362,8 @@ def test_what_was_pushed_before_a_crash_is_stored_once(server, engine, tmp_path,
 
     with monkeypatch.context() as patched:
         patched.setattr(RedisEngine, "push", unanswered)
-        with logging_to_relay(server, spool=spool, shutdown_timeout=0.2) as (logger, handler):
+        left = logging_to_relay(server, spool=spool, shutdown_timeout=0.2)
+        with patience(), left as (logger, handler):
             log(logger, "acme", "one", "two")
             assert wait_until(lambda: pushed(engine) == 2)
     assert handler.stats().pending == 2

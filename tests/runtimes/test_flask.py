@@ -70,7 +70,7 @@ def reference(_verbose):
 
 @pytest.fixture
 def handler(reference, logplex):
-    handler = LogplexHandler(logplex.url)
+    handler = LogplexHandler(logplex.url, timeout=100, shutdown_timeout=100)
     logging.getLogger().addHandler(handler)
     yield handler
     logging.getLogger().removeHandler(handler)

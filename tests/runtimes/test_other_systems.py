@@ -66,7 +66,8 @@ PROGRAM = (
     LOGGING
     + f"INTERVAL = {far_interval()}\n"
     + """
-handler = LogplexHandler(streams={1: os.environ["LOGPLEX_URL"]}, compress=True)
+patience = {"timeout": 60, "shutdown_timeout": 60}
+handler = LogplexHandler(streams={1: os.environ["LOGPLEX_URL"]}, compress=True, **patience)
 logger.addHandler(handler)
 flush_on_sigterm()
 metrics = Metrics(logger, interval=INTERVAL)
@@ -125,7 +126,7 @@ def test_children_of_multiprocessing_deliver_where_there_is_no_fork(tmp_path):
         + textwrap.dedent(
             """
             def work():
-                logger.addHandler(LogplexHandler())
+                logger.addHandler(LogplexHandler(timeout=60, shutdown_timeout=60))
                 logger.info("child")
             if __name__ == "__main__":
                 child = multiprocessing.get_context("spawn").Process(target=work)
