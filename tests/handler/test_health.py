@@ -20,6 +20,7 @@ from tests.logs import (
     logging_to_receiver,
     logging_to_server,
     own_stream,
+    threads_started_here,
     wait_until,
 )
 from tests.pace import far_interval
@@ -74,12 +75,11 @@ def test_a_line_once_per_interval_says_how_the_handler_is():
 
 def test_without_it_there_is_no_line_and_no_thread():
     """Nothing is said that was not asked for."""
-    before = set(threading.enumerate())
-    with logging_to_receiver() as (logplex, logger, handler):
+    with threads_started_here() as started, logging_to_receiver() as (logplex, logger, handler):
         logger.info("hello")
         handler.flush()
-        new = set(threading.enumerate()) - before
-        assert not [one for one in new if one.name.endswith("periodic")]
+        assert started
+        assert not [one for one in started if one.name.endswith("periodic")]
         handler.close()
         assert [line.text for line in logplex.lines] == ["hello"]
 
