@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -81,21 +81,23 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
             return MetricExportResult.FAILURE
         found = bridge.Gathered(self._reporter.leave_out)
         now = time.time()
-        for metric, point in _points(metrics_data):
+        for scope, metric, point in _points(metrics_data):
             with found.guarded(metric.name):
-                self._take(metric, point, found, now)
+                self._take(scope, metric, point, found, now)
         self._increments.forget(now)
         is_logged = self._reporter.report_recorded(collected=found.pairs())
         return MetricExportResult.SUCCESS if is_logged else MetricExportResult.FAILURE
 
-    def _take(self, metric: Any, point: Any, found: bridge.Gathered, now: float) -> None:
+    def _take(
+        self, scope: Hashable, metric: Any, point: Any, found: bridge.Gathered, now: float
+    ) -> None:
         data = metric.data
         name, unit = bridge.name_and_unit(metric.name, metric.unit or "")
         name = bridge.named(name, _attributes(point))
         if isinstance(data, Sum) and data.is_monotonic:
             # A count has no unit.
             name = bridge.named(metric.name, _attributes(point))
-            found.count(name, self._increment(name, data, point, now))
+            found.count(name, self._increment((scope, metric.name), data, point, now))
         elif isinstance(data, Histogram | ExponentialHistogram):
             counts, bounds = _buckets(data, point)
             # A view may leave out the minimum and the maximum; both are infinite then.
@@ -104,11 +106,11 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
         else:
             found.sample(name, point.value, unit)
 
-    def _increment(self, name: str, data: Any, point: Any, now: float) -> Any:
+    def _increment(self, counter: Hashable, data: Any, point: Any, now: float) -> Any:
         if data.aggregation_temporality is AggregationTemporality.DELTA:
             return point.value
         attributes = tuple(sorted((point.attributes or {}).items()))
-        return self._increments.of((name, attributes), {"": point.value}, now)[""]
+        return self._increments.of((counter, attributes), {"": point.value}, now)[""]
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Do nothing: the exporter keeps no metrics, and the handler delivers the lines."""
@@ -118,12 +120,12 @@ class LogplexMetricExporter(MetricExporter):  # type: ignore[misc]
         """Do nothing: the exporter has neither a thread nor a connection."""
 
 
-def _points(metrics_data: Any) -> Iterator[tuple[Any, Any]]:
+def _points(metrics_data: Any) -> Iterator[tuple[Hashable, Any, Any]]:
     for resource in metrics_data.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 for point in metric.data.data_points:
-                    yield metric, point
+                    yield scope.scope, metric, point
 
 
 def _attributes(point: Any) -> dict[str, str]:

@@ -10,7 +10,11 @@ import numpy
 import pytest
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricExportResult,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import (
     ExplicitBucketHistogramAggregation,
     ExponentialBucketHistogramAggregation,
@@ -21,7 +25,7 @@ from logplex_handler import ConfigurationError, KeyValueFormatter, Metrics
 from logplex_handler.opentelemetry import LogplexMetricExporter
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
-from tests.logs import logging_to
+from tests.logs import logging_to, own_logger
 from tests.metrics.shared import Lines, values
 
 
@@ -306,3 +310,19 @@ def test_an_export_that_a_filter_ends_is_a_failure(exported):
         one.meter.create_counter("orders").add(1)
         one.reader.force_flush()
     assert results == [MetricExportResult.FAILURE, MetricExportResult.SUCCESS]
+
+
+def test_totals_of_two_meters_with_one_name_are_told_apart():
+    """Some readers give totals, not increments; the sum of both meters' increments is reported."""
+    reader, lines = InMemoryMetricReader(), Lines()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    counters = [provider.get_meter(name).create_counter("jobs") for name in ("a", "b")]
+    with own_logger(logging.INFO) as logger:
+        logger.addHandler(lines)
+        exporter = LogplexMetricExporter(logger)
+        for _ in range(3):
+            counters[0].add(100)
+            counters[1].add(1)
+            exporter.export(reader.get_metrics_data())
+    provider.shutdown()
+    assert lines.lines == ["count#jobs=101"] * 3
