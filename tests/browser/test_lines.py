@@ -427,6 +427,16 @@ def test_the_time_bar_jumps_and_keeps_to_a_span(tab, local):
     expect(tab.locator("#match-count")).to_have_text("")
 
 
+def test_the_time_bar_of_more_than_a_day_has_dates(tab, local):
+    """Which each time of the clock would need."""
+    numbered(local, 0, 1)
+    opened(tab, local)
+    expect(tab.locator("#time-from")).to_have_text(re.compile("^12:00:00"))
+    numbered(local, 1, 1, second=100_000)
+    expect(tab.locator("#time-from")).to_have_text(re.compile("^11-21 1[12]:[0-9:]{5}$"))
+    expect(tab.locator("#time-to")).to_have_text(re.compile("^11-22 1[56]:[0-9:]{5}$"))
+
+
 def test_what_does_not_match_can_stay(tab, local):
     """Pale, so that one sees what is around a match; the keys lead from match to match."""
     numbered(local, 0, 300)

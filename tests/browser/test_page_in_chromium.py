@@ -510,6 +510,24 @@ def test_going_back_undoes_a_choice(tab, local):
     expect(box).to_have_value("line process=web.1")
 
 
+def test_going_back_undoes_what_was_written(tab, local):
+    """A query at a time, not a letter; the page stays."""
+    local.send("msg=line n=1", "msg=line n=2", "msg=other n=3")
+    opened(tab, local)
+    box = tab.locator("#search")
+    for query, count in (("line", 2), ("n=3", 1)):
+        tab.keyboard.press("/")
+        tab.keyboard.type(query)
+        tab.keyboard.press("Enter")
+        expect(tab.locator(ROWS)).to_have_count(count)
+    for query, count in (("line", 2), ("", 3)):
+        tab.go_back()
+        expect(box).to_have_value(query)
+        expect(tab.locator(ROWS)).to_have_count(count)
+    tab.go_forward()
+    expect(box).to_have_value("line")
+
+
 def test_every_violation_can_be_reached(tab, local):
     """Those in lines at the first click, those of requests at the second."""
     local.post(body("msg=a"), 2)

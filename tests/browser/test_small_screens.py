@@ -55,6 +55,28 @@ def test_nothing_is_cut_off(tab, local, width, height):
     assert outside(tab) == []
 
 
+def test_a_line_stays_in_its_rows_on_a_phone(tab, local):
+    """However long its names are, with another day's date, a note and columns."""
+    tab.set_viewport_size({"width": 390, "height": 800})
+    local.send("level=info a=b=c", process="w" * 30, hostname="h" * 40)
+    local.send("msg=x", second=-90_000)
+    text = " ".join(f"{key}={'v' * 40}" for key in "abcdef")
+    local.send(f"{text} measure#x=1e3", second=90_000, process="w" * 30, hostname="h" * 40)
+    tab.goto(f"{local.page.url}#columns=a+b+c+d+e+f")
+    expect(tab.locator(ROWS)).to_have_count(3)
+    spilled = """(rows) => rows.flatMap((row) => {
+        const { bottom, right } = row.getBoundingClientRect();
+        return [...row.children].map((one) => [one.className, one.getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.bottom > bottom + 1 || box.right > right + 1));
+    }).map(([name]) => name)"""
+    assert tab.locator(ROWS).evaluate_all(spilled) == []
+    heads = tab.locator(f"{ROWS} :is(.stream, .name, .note)")
+    assert all(box["width"] > 20 for box in [one.bounding_box() for one in heads.all()])
+    tab.locator(ROWS).last.click()
+    expect(tab.locator("#detail")).to_be_visible()
+    assert outside(tab) == []
+
+
 def test_the_controls_take_two_rows_on_a_phone(tab, local):
     """With a query and a pause; what narrows the lines is in a menu that gives the focus back."""
     tab.set_viewport_size({"width": 390, "height": 800})

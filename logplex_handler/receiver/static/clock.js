@@ -26,6 +26,6 @@ export function timeOf(line) {
   return (text.startsWith(firstDay) ? "" : text.slice(5, 10) + " ") + text.slice(11, 23);
 }
 
-// A moment on the time bar, with as many digits as its step needs.
-export const clockTime = (moment, step = 1) => written(moment).slice(11, step < 1_000 ? 23 : 19);
+// A moment on the time bar, with as many digits as its step needs, and perhaps with its date.
+export const clockTime = (moment, step = 1, dated = false) => written(moment).slice(dated ? 5 : 11, step < 1_000 ? 23 : 19).replace("T", " ");
 export const zone = () => (local ? Intl.DateTimeFormat().resolvedOptions().timeZone : "UTC");

@@ -209,6 +209,7 @@ lines.onSearch({ more: found, end() { found(); timebar.draw(); } });
 onPackets(() => { centres = false; lines.refilter(); list.renew(); });
 
 // What is looked at.
+let writes = false; // whether the reader is writing the query
 scope.onChange((opens, typed) => {
   centres = true;
   lines.refilter();
@@ -217,9 +218,11 @@ scope.onChange((opens, typed) => {
   timebar.draw();
   if (opens) open(tabs[0], false);
   redraw(true);
-  // What was chosen is undone by going back; what is written, all at once.
-  remember(!typed, typed);
+  // Going back undoes what was chosen, and what is written all at once.
+  remember(!typed || !writes, typed && writes);
+  writes = typed;
 });
+find("#search").addEventListener("change", () => { writes = false; });
 columns.onChange(() => {
   list.renew();
   // Wrapped texts have another width only when their rows are drawn.

@@ -11,7 +11,8 @@ const NARROWEST = 5; // pixels of a column, with the gap
 const FEWEST = 20; // columns
 const canvas = find("#timebar");
 const note = find("#timebar-note");
-const STEPS = [100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 21600e3, 86400e3];
+const DAY = 86400e3;
+const STEPS = [100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 21600e3, DAY];
 // Lines whose clock is off by more than this many times the span of most lines are left out.
 const FAR = 10;
 
@@ -110,14 +111,16 @@ function drawNow() {
 function label(all) {
   const span = scope.spanned();
   find("#span").hidden = span === null;
-  if (span) find("#span-text").textContent = `${clockTime(span.from, 1)} – ${clockTime(span.to, 1)}`;
+  if (span) find("#span-text").textContent = `${when(span.from, 1)} – ${when(span.to, 1)}`;
   canvas.setAttribute("aria-label", axis
-    ? `${counted(all.length, "line")} from ${clockTime(axis.from, axis.step)} to ${clockTime(endOf(axis), axis.step)}` : "No lines");
-  find("#time-from").textContent = axis ? clockTime(axis.from, axis.step) : "";
-  find("#time-to").textContent = axis ? clockTime(endOf(axis), axis.step) : "";
+    ? `${counted(all.length, "line")} from ${when(axis.from)} to ${when(endOf(axis))}` : "No lines");
+  find("#time-from").textContent = axis ? when(axis.from) : "";
+  find("#time-to").textContent = axis ? when(endOf(axis)) : "";
 }
 
 const endOf = ({ from, step, columns }) => from + columns.length * step;
+// More than a day has each time of the clock twice.
+const when = (moment, step = axis.step) => clockTime(moment, step, axis !== null && endOf(axis) - axis.from > DAY);
 const timeAt = (pixel) => axis.from + Math.floor(pixel / axis.pitch) * axis.step;
 const pixelAt = (moment) => (moment - axis.from) / axis.step * axis.pitch;
 
@@ -132,7 +135,7 @@ function hover(x) {
   const column = axis?.columns[Math.floor(x / axis.pitch)];
   note.hidden = !column;
   if (!column) return;
-  const parts = [clockTime(timeAt(x), axis.step), counted(sum(column), "line")];
+  const parts = [when(timeAt(x)), counted(sum(column), "line")];
   if (column.errors) parts.push(counted(column.errors, "error"));
   if (column.warnings) parts.push(counted(column.warnings, "warning"));
   if (column.violations) parts.push(`${column.violations} with violations`);
