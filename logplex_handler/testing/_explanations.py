@@ -39,15 +39,15 @@ RULES: dict[str, Rule] = {
     "http.method": Rule("Logplex answers 405.", "Send every batch as a POST."),
     "http.accept": Rule(
         "Logplex answers 406 and routes nothing: it has only text/plain to offer.",
-        "Leave the header Accept out, or let it hold */* or text/plain.",
+        "Leave out the header Accept, or include */* or text/plain in it.",
     ),
     "http.host": Rule(
-        "Logplex answers 400 and closes the connection; HTTP/1.1 wants it in every request.",
+        "Logplex answers 400 and closes the connection; HTTP/1.1 requires it in every request.",
         "Send Host with the host of the URL.",
     ),
     "http.header-size": Rule(
         "Logplex answers 400 (414 for the request line) and closes the connection.",
-        "Keep the request line and the value of each header at 4,096 bytes at most.",
+        "Keep the request line and the value of each header to at most 4,096 bytes.",
     ),
     "http.tls": Rule(
         "The client takes the answer for a fault of TLS, such as `wrong version number`, and sends "
@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     "http.version": Rule("Logplex answers 505 and closes the connection.", "Send HTTP/1.1."),
     "http.length": Rule(
         "Logplex answers 500 and closes the connection.",
-        "Set Content-Length to the bytes of the body, in digits alone.",
+        "Set Content-Length to the number of bytes in the body, in digits alone.",
     ),
     "http.credentials": Rule(
         "Logplex answers 401 and routes nothing.",
@@ -68,8 +68,8 @@ RULES: dict[str, Rule] = {
         "Encode `token:TOKEN` as base64, with padding and without line breaks.",
     ),
     "http.type": Rule(
-        "Logplex answers 415: the match is exact, without a charset and in this case of letters.",
-        "Send Content-Type: application/logplex-1 and nothing behind it.",
+        "Logplex answers 415: the match is exact, in lower case and without a charset.",
+        "Send Content-Type: application/logplex-1 and nothing after it.",
     ),
     "http.count": Rule(
         "Logplex answers 400 and routes nothing.",
@@ -86,7 +86,7 @@ RULES: dict[str, Rule] = {
     ),
     "http.frame-id-reused": Rule(
         "A reader that removes duplicates by frame id drops this batch as one it has seen.",
-        "Make a new id for each batch, and repeat it only to retry the same bytes.",
+        "Make a new id for each batch, and repeat it only when you retry the same bytes.",
     ),
     "http.user-agent-missing": Rule(
         "Heroku cannot tell whose add-on is sending.",
@@ -103,7 +103,7 @@ RULES: dict[str, Rule] = {
     "http.gzip-unnamed": Rule(_NOT_DECODED, "Send Content-Encoding: gzip with a gzipped body."),
     "http.gzip": Rule(
         "Logplex answers 400 and routes nothing.",
-        "Gzip the whole body, with nothing behind it, or leave Content-Encoding out.",
+        "Gzip the whole body, with nothing after it, or leave out Content-Encoding.",
     ),
     "http.encoding": Rule(_NOT_DECODED, "Use gzip, in lower case, or no encoding at all."),
     "http.too-large": Rule(
@@ -138,7 +138,7 @@ RULES: dict[str, Rule] = {
         "Begin every frame with its octet count; see the framing violation beside this one.",
     ),
     "frame.more": Rule(
-        "The explanations above apply to these too.", "Correct the first one, and look again."
+        "The explanations above apply to these too.", "Correct the first one, then look again."
     ),
     # The packet.
     "packet.priority": Rule(

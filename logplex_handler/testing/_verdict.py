@@ -176,7 +176,7 @@ def _reason(rule: str, request: HttpRequest, frames: list[bytes]) -> str:
         kind = given.partition(";")[0].strip().lower()
         if kind not in _CONTENT_TYPES:
             return "it is another type"
-        return "it has a parameter" if ";" in given else "it has another case of letters"
+        return "it has a parameter" if ";" in given else "it differs in upper and lower case"
     return ""
 
 

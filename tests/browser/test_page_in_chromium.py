@@ -241,8 +241,8 @@ def test_request_health_shows_batches_retries_and_errors(tab, local):
         )
     )
     assert tiles["requests"] == "3"
-    assert tiles["lines taken"] == "2"
-    assert tiles["median batch"] == "2 lines"
+    assert tiles["packets taken"] == "2"
+    assert tiles["median batch"] == "2 packets"
     assert (tiles["retries"], tiles["refused"], tiles["on purpose"]) == ("1", "1", "1")
     tab.locator("#request-table summary").first.click()
     expect(tab.locator("#request-table .violation")).to_contain_text(

@@ -197,7 +197,7 @@ EXPLAINED = {
     "count too small": ("http.count", "2, but the body has 3 frames"),
     "type with a space": ("http.type", "a space"),
     "charset": ("http.type", "parameter"),
-    "other case": ("http.type", "case of letters"),
+    "other case": ("http.type", "upper and lower case"),
     "no type": ("http.type", "missing"),
     "/log": ("http.path", "/logs"),
 }

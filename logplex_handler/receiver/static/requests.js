@@ -83,8 +83,8 @@ export function draw(force) {
   const frames = requests.filter(taken).map((one) => one.frames).sort((a, b) => a - b);
   const tiles = [
     ["requests", grouped(totals.requests)],
-    ["lines taken", grouped(totals.lines)],
-    ["median batch", frames.length ? counted(frames[Math.ceil(frames.length / 2) - 1], "line") : "–"],
+    ["packets taken", grouped(totals.lines)],
+    ["median batch", frames.length ? counted(frames[Math.ceil(frames.length / 2) - 1], "packet") : "–"],
     ["largest body", totals.largest ? bytes(totals.largest) : "–"],
     ["retries", grouped(totals.retries)],
     ["refused", grouped(totals.refused), totals.refused > 0],
@@ -128,7 +128,7 @@ function drawPlots() {
   const shared = { from, to, step, unit: "", now: "", unfinished: to + step > Date.now() / 1000, mark: NaN };
   arrange(place, kept, [
     ["requests", { ...shared, name: "requests", title: "Requests", kindName: `of every ${span(step)}`, series: answers, kind: "bars" }],
-    ["batches", { ...shared, name: "batches", title: "Lines in a request", kindName: `taken in every ${span(step)}`, series: batches, kind: "lines", whole: true }],
+    ["batches", { ...shared, name: "batches", title: "Packets in a request", kindName: `taken in every ${span(step)}`, series: batches, kind: "lines", whole: true }],
   ]);
 }
 
