@@ -37,7 +37,7 @@ def dissect(request: Request, batches: list[Batch], url: str) -> JsonObject:
     end = frames[-1]["end"] if frames else 0
     framing = _BYTE.search(fault.finding) if fault else None
     return {
-        "line": f"{request.method} {_hidden(request, request.path)} HTTP/1.1",
+        "line": _line(request),
         "headers": list(_headers(request)),
         "body": b64encode(body[:_SHOWN_BYTES]).decode(),
         "body_bytes": len(body),
@@ -47,8 +47,15 @@ def dissect(request: Request, batches: list[Batch], url: str) -> JsonObject:
         "bad": int(framing[1]) if framing else None,
         "routed": routed,
         "answer": _answer(request, routed),
-        "curl": _curl(request, url),
+        # What is not HTTP cannot be sent again.
+        "curl": _curl(request, url) if request.method else "",
     }
+
+
+def _line(request: Request) -> str:
+    if not request.method:
+        return "unreadable"
+    return f"{request.method} {_hidden(request, request.path)} HTTP/1.1"
 
 
 def _readable(request: Request) -> bytes:
@@ -122,5 +129,5 @@ def _curl(request: Request, url: str) -> str:
     source = f"curl -s {url}"
     if len(body) <= _CURL_BYTES:
         source = f"echo {b64encode(body).decode()} | base64 -d"
-    options = " ".join(["-i", f"-X {shlex.quote(request.method or 'POST')}", *headers])
+    options = " ".join(["-i", f"-X {shlex.quote(request.method)}", *headers])
     return f'{source} | curl {options} --data-binary @- "$LOGPLEX_URL"'

@@ -39,11 +39,6 @@ _MAX_HEADS = 10_000
 _HOSTNAME_WITHIN = 4_096
 _HOSTNAME = re.compile(rb"<[0-9]{1,3}>[0-9] [^ ]{1,64} ([^ ]{1,255}) ")
 
-_ANSWERS = {
-    0: "never answered",
-    401: "not let in: the user is not `token`, or the token is unknown here or was rotated",
-}
-
 
 def as_customers_see(line: Line) -> str:
     """Return a line's packets as `heroku logs` shows them, each with a newline, harmless."""
@@ -69,7 +64,7 @@ class Filter:
         packet = seen.line.packet
         return (
             packet.priority & 7 <= self.severity
-            and (not self.streams or self.passes_stream(seen.stream))
+            and self.passes_stream(seen.stream)
             and (not self.processes or _matches(packet.procid, self.processes))
             and self.query.matches(seen)
         )
@@ -274,8 +269,8 @@ def _answer_note(request: Request | None) -> str | None:
     if request.on_purpose:
         answer = request.status or "no answer"
         return f"{answer} on purpose: a batch of {_lines(request.frames)} was not taken"
-    if request.status in _ANSWERS:
-        return f"{request.status}: {_ANSWERS[request.status]}"
+    if request.status == 401:
+        return "401: not let in: the user is not `token`, or the token is unknown or was rotated"
     if request.status >= 300:
         if not request.frames:
             return f"{request.status}: nothing was taken"

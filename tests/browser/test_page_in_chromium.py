@@ -349,6 +349,17 @@ def test_a_query_shows_what_is_seen_of_its_result_first(tab, local):
     assert link.endswith("#q=other")
 
 
+def test_a_scroll_that_begins_slowly_ends_following(tab, local):
+    """With the first pixel: the next frame would undo it, and with it all of the scroll."""
+    local.send(*[f"n={number}" for number in range(200)])
+    opened(tab, local)
+    expect(tab.locator(ROWS).last).to_have_text(re.compile("n=199"))
+    tab.locator("#list").evaluate("(list) => { list.scrollTop -= 1; }")
+    expect(tab.locator("#follow")).to_have_attribute("aria-pressed", "false")
+    tab.locator("#list").evaluate("(list) => { list.scrollTop += 1; }")
+    expect(tab.locator("#follow")).to_have_attribute("aria-pressed", "true")
+
+
 def test_it_follows_new_lines_until_it_is_scrolled_up(tab, local):
     """And again at the press of a button."""
     local.send(*[f"n={number}" for number in range(200)])
@@ -430,11 +441,11 @@ def test_a_chosen_line_stays_in_sight_when_the_search_is_cleared(tab, local):
 
 
 def test_one_of_a_kind_is_singular(tab, local):
-    """One line, one violation."""
+    """A batch of one packet, for example."""
     local.send("msg=a")
     opened(tab, local)
     tab.keyboard.press("3")
-    expect(tab.locator("#tiles dd").nth(2)).to_have_text("1 line")
+    expect(tab.locator("#tiles dd").nth(2)).to_have_text("1 packet")
 
 
 def test_times_of_any_form_stand_in_one_column(tab, local):

@@ -18,6 +18,7 @@ from logplex_handler.receiver.store import Position, Store
 from logplex_handler.testing import LogplexReceiver
 from tests.receiver.page import body, shown
 from tests.receiver.posts import TOKEN, post
+from tests.testing.wire import raw
 
 LONG = ('level=info part=1/2 msg="a b"', 'level=info part=2/2 msg="c d" n=1')
 
@@ -222,6 +223,14 @@ def test_a_request_is_dissected(one):
     assert (second["line"], known["routed"], known["unread"]) == (1, 2, None)
     assert known["answer"] == "Logplex answers 204 and routes 2 frames."
     assert known["sent_bytes"] == known["body_bytes"] == len(data)
+
+
+def test_what_is_not_http_is_dissected(one):
+    """As far as it can be; it cannot be sent again."""
+    raw(one.receiver, b"nonsense\r\n\r\n")
+    known = dissected(one, 0)
+    assert (known["line"], known["curl"], known["status"]) == ("unreadable", "", 400)
+    assert get(one, "requests/0/again", "POST").status_code == 404
 
 
 def test_the_bad_byte_of_a_request_is_marked(one):

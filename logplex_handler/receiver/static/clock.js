@@ -4,7 +4,6 @@ import { visible } from "./dom.js";
 
 let local = false;
 let firstDay = null;
-export const isLocal = () => local;
 export function useLocal(wanted) { local = wanted; firstDay = null; }
 
 // The offset of the zone is asked for once in a quarter of an hour, because it may change with the season.

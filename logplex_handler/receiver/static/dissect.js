@@ -112,7 +112,7 @@ export async function open(number) {
     };
     parts.push(
       make("p", { class: "verdict" }, make("span", { class: "answer " + (found.status >= 200 && found.status < 300 ? "good" : "bad"), textContent: found.status || "none" }), " ", visible(found.answer)),
-      make("p", { class: "actions" }, ...(found.curl ? [button("copy", "Copy as curl", copy)] : []), button("again", "Send again", again), said),
+      make("p", { class: "actions" }, ...(found.curl ? [button("copy", "Copy as curl", copy), button("again", "Send again", again)] : []), said),
       ...found.violations.map(briefly),
       make("h3", { textContent: `Body, ${counted(found.body_bytes, "byte")}` + (found.sent_bytes === found.body_bytes ? "" : `, sent as ${grouped(found.sent_bytes)}`) }),
       ...bodyOf(found),

@@ -206,7 +206,7 @@ export function letGo() {
   draw();
 }
 
-export function reveal(index, centre = false) {
+function reveal(index, centre = false) {
   const top = heights.top(index);
   const height = heights.height(index) || heights.least;
   const isAbove = top < list.scrollTop;
@@ -264,7 +264,8 @@ list.addEventListener("copy", (event) => {
 
 list.addEventListener("scroll", () => {
   const top = list.scrollTop;
-  const isAtEnd = top + list.clientHeight >= heights.total() - 2;
+  // A scroll begins with a pixel; what a zoom rounds is less.
+  const isAtEnd = top + list.clientHeight > heights.total() - 1;
   if (following && !isAtEnd && top < lastTop) follow(false);
   else if (!following && isAtEnd && top > lastTop && chosen === null) follow(true);
   lastTop = top;
