@@ -114,9 +114,7 @@ def _add_send(commands: _Commands) -> None:
         help="send each line that is appended to a file, which may be rotated or truncated",
     )
     command.add_argument(
-        "--from-start",
-        action="store_true",
-        help="with --follow, also send the lines already there",
+        "--from-start", action="store_true", help="with --follow, also send the lines it has"
     )
     _add_level(command, "info", "the lines' severity")
     command.add_argument(
@@ -193,15 +191,8 @@ def _add_receive(commands: _Commands) -> None:
         description="Runs a local Logplex on loopback, prints its LOGPLEX_URL, shows incoming "
         "lines as `heroku logs --tail` does, and explains every violation of the format.",
     )
-    command.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: loopback)"
-    )
-    command.add_argument(
-        "--port",
-        type=port,
-        default=8601,
-        help="port to listen on; 0: any free one (default: 8601)",
-    )
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: loopback)")
+    command.add_argument("--port", type=port, default=8601, help="default: 8601; 0: any free one")
     command.add_argument(
         "--token",
         action="append",
@@ -230,12 +221,7 @@ def _add_receive(commands: _Commands) -> None:
         default=[],
         help="only this stream (a packet's hostname; * is any text); may be repeated",
     )
-    shown.add_argument(
-        "--process",
-        action="append",
-        default=[],
-        help="only this process, such as web.1 or web.*; may be repeated",
-    )
+    shown.add_argument("--process", action="append", default=[], help="only this process: web.*")
     _add_level(shown, "debug", "only lines of this level or a more severe one")
     shown.add_argument(
         "--grep",

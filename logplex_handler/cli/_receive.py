@@ -63,13 +63,8 @@ def run(options: argparse.Namespace) -> int:
     kind = JsonLines if options.json else Brief if options.brief else Terminal
     printer = PatientPrinter(lambda: sys.stdout, _say)
     errors = PatientPrinter(lambda: sys.stderr, _say)
-    terminal = kind(
-        *(Style(sys.stdout), shown),
-        quiet=options.quiet,
-        exact=exact,
-        printer=printer,
-        errors=errors,
-    )
+    style = Style(sys.stdout)
+    terminal = kind(style, shown, quiet=options.quiet, exact=exact, printer=printer, errors=errors)
     try:
         with _all_printed(printer), _all_printed(errors), ExitStack() as resources:
             _receive(options, misbehaviour, terminal, printer, resources)

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from logplex_handler.receiver import _items as items
 from logplex_handler.receiver._again import send_again
 from logplex_handler.receiver._dissection import dissect
-from logplex_handler.receiver._events import events
+from logplex_handler.receiver._events import NUMBER, POLL_INTERVAL, events
 from logplex_handler.receiver._items import JsonObject
 from logplex_handler.receiver.feed import ReceivedLine
 from logplex_handler.receiver.query import Query
@@ -36,10 +36,6 @@ _Search: TypeAlias = Callable[[list[Batch], int], Iterable[_Found]]
 # A line with its number and its batch.
 _FoundLine: TypeAlias = tuple[int, ReceivedLine, Batch]
 
-# Seconds between checks for new items.
-_POLL_INTERVAL = 0.1
-# A number in a path, in the header Last-Event-ID, or in a query.
-_NUMBER = re.compile("[0-9]{1,15}")
 _FILE_NAME = re.compile("[A-Za-z0-9._-]{1,100}")
 # The most pages that may be open at the same time, which each keep a connection and a task.
 _MAX_PAGES = 32
@@ -153,7 +149,7 @@ class Api:
 
         while not self._closing.is_set():
             if not (batches := self._store.kept(after)):
-                await asyncio.sleep(_POLL_INTERVAL)
+                await asyncio.sleep(POLL_INTERVAL)
                 continue
             try:
                 yield await run_in_threadpool(look, batches)
@@ -197,7 +193,7 @@ class Api:
                 after = batches[-1].end.number - 1
             if total >= asked.count or time.monotonic() >= deadline or self._closing.is_set():
                 return total, found
-            await asyncio.sleep(_POLL_INTERVAL / 2)
+            await asyncio.sleep(POLL_INTERVAL / 2)
 
     def _answer(self, asked: _Asked, total: int, found: JsonObject) -> Response:
         head = {"run": self._store.run, "next": self._store.end.number, "total": total}
@@ -307,11 +303,11 @@ def _parameter(given: QueryParams, name: str, default: int) -> int:
     text = given.get(name)
     if text is None:
         return default
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise ValueError(f"{name} must be a whole number")
     return int(text)
 
 
 def _number(request: Request) -> int | None:
     number = request.path_params["number"]
-    return int(number) if _NUMBER.fullmatch(number) else None
+    return int(number) if NUMBER.fullmatch(number) else None

@@ -12,7 +12,7 @@ from logplex_handler.receiver._items import JsonObject
 from logplex_handler.receiver.store import News, Position, Store, difference
 
 # Seconds between checks for new items.
-_POLL_INTERVAL = 0.1
+POLL_INTERVAL = 0.1
 # Seconds without an item after which a keep-alive comment is sent.
 _KEEP_ALIVE_INTERVAL = 10.0
 # If there are no more items and bytes, they stand in the page itself; of more, so many last lines,
@@ -20,8 +20,8 @@ _KEEP_ALIVE_INTERVAL = 10.0
 _FEW_ITEMS = 1_000
 _FEW_BYTES = 256 * 1024
 _LATEST_LINES = 200
-# A number in the identity of a message.
-_NUMBER = re.compile("[0-9]{1,15}")
+# A number in the identity of a message, in a path or in a query.
+NUMBER = re.compile("[0-9]{1,15}")
 
 
 async def events(store: Store, last_event_id: str, closing: threading.Event) -> AsyncIterator[str]:
@@ -50,8 +50,8 @@ async def events(store: Store, last_event_id: str, closing: threading.Event) -> 
             yield f"id: {_identity(store, position, mark)}\ndata: {text}\n\n"
             idle = 0.0
             continue
-        await asyncio.sleep(_POLL_INTERVAL)
-        idle += _POLL_INTERVAL
+        await asyncio.sleep(POLL_INTERVAL)
+        idle += POLL_INTERVAL
         if idle >= _KEEP_ALIVE_INTERVAL:
             idle = 0.0
             yield ": alive\n\n"
@@ -91,7 +91,7 @@ def _event(name: str, data: JsonObject) -> str:
 def _last_seen(last_event_id: str, run: str) -> tuple[Position, int] | None:
     """Return where a reconnecting page was, and its mark: the identity of its last message."""
     page_run, *numbers = last_event_id.split(":")
-    if page_run != run or len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
+    if page_run != run or len(numbers) != 4 or not all(map(NUMBER.fullmatch, numbers)):
         return None
     *position, mark = map(int, numbers)
     return Position(*position), mark

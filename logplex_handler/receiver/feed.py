@@ -91,18 +91,11 @@ class Feed:
             self._show(request, self._joined(lines) if self._join else lines, violations)
 
     def give_up_parts(self, after: float = _PATIENCE) -> None:
-        """Show the parts of lines that are not whole, if no part came for `after` seconds.
-
-        Nothing is done while a viewer is busy.
-        """
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
+        """Show the parts of lines that are not whole, if no part came for `after` seconds."""
+        with self._lock:
             if self._joiner.waiting and self._clock() - self._last_part_at >= after:
                 parts, self._joiner = self._joiner.waiting, PartJoiner()
                 self._show(None, parts, ())
-        finally:
-            self._lock.release()
 
     def _joined(self, lines: Iterable[Line]) -> list[Line]:
         """Return the lines that are whole now."""

@@ -27,7 +27,6 @@ _LEVEL_COLOURS = {
     **dict.fromkeys(("error", "err", "critical", "crit", "fatal", "alert", "emergency"), "red"),
     **dict.fromkeys(("warning", "warn"), "yellow"),
     **dict.fromkeys(("debug", "trace"), "dim"),
-    **dict.fromkeys(("info", "notice"), ""),
 }
 # The widest column of streams' names; a longer name stands out.
 _MAX_COLUMN = 24
@@ -85,7 +84,7 @@ def coloured(text: str, severity: int, style: Style) -> str:
     level = _LEVEL.search(text)
     if level is None:
         return style.paint(text, of_packet) if of_packet else text
-    colour = _LEVEL_COLOURS.get(level[1].lower(), of_packet) or of_packet
+    colour = _LEVEL_COLOURS.get(level[1].lower(), of_packet)
     if not colour:
         return text
     return text[: level.start()] + style.paint(level[0], colour) + text[level.end() :]
