@@ -10,6 +10,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.browser.rows import ROWS, opened, texts
+from tests.logs import wait_until
 from tests.pace import stopwatch
 from tests.receiver.page import body, shown
 from tests.servers import free_port
@@ -366,8 +367,13 @@ def test_it_follows_new_lines_until_it_is_scrolled_up(tab, local):
     opened(tab, local)
     expect(tab.locator(ROWS).last).to_have_text(re.compile("n=199"))
     tab.locator("#list").hover()
-    tab.mouse.wheel(0, -1000)
-    expect(tab.locator("#follow")).to_have_attribute("aria-pressed", "false")
+
+    def is_scrolled_up():
+        # A busy browser knows nothing that it could scroll until it has drawn it.
+        tab.mouse.wheel(0, -1000)
+        return tab.locator("#follow").get_attribute("aria-pressed") == "false"
+
+    assert wait_until(is_scrolled_up)
     local.send("n=new")
     expect(tab.locator("#newer")).to_be_visible()
     expect(tab.locator(ROWS).filter(has_text="n=new")).to_have_count(0)
