@@ -7,7 +7,7 @@ Must not know: queues, threads, receivers.
 - `codec`: the way in and out.
 - `call_sites`: records whose call site is compiled, which has two functions for them: that of
   `extract` makes the entry, that of `render` makes the frames. `codegen` makes both from the call
-  site's `layout` and the table `value_kinds`. `asked` has the call sites that are asked first.
+  site's `layout` and the table `value_kinds`.
 - `formatter`: all other records. Its parts are `record_parts`, `line`, `message_template`,
   `tracebacks`, `value_text` and `grammar`.
 - `fitting`: whether a record may fit into memory, before it is formatted. It asks

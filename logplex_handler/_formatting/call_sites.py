@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 from logging import Formatter, LogRecord
 from time import monotonic
 
-from logplex_handler._formatting.asked import Asked, Extract
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
 from logplex_handler._formatting.layout import FITS, Layout, layout_of
@@ -22,6 +21,7 @@ from logplex_handler._formatting.render import Render, render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
+Extract = Callable[[LogRecord], Entry | None]
 # What the records of one call site have in common: the logger, the level, and the template, the
 # number of attributes or the keys of a mapping as message. Several call sites may have one
 # signature, because their values may differ in type.
@@ -169,7 +169,6 @@ class CallSites:
         # The functions to ask first for light and for heavy entries, by what `_key` returns.
         self._latest: dict[object, Extract] = {}
         self._latest_heavy: dict[object, Extract] = {}
-        self._asked = Asked()
         # The number of records without a call site.
         self._counts: dict[Signature, float] = {}
 
@@ -219,12 +218,12 @@ class CallSites:
         except Exception:
             return None
         for call_site in call_sites:
-            entry = _extracted(call_site, record)
-            # Another thread may have forgotten the call site before `extract` was called.
-            if entry is not None and self._compiled.knows(call_site):
+            if (entry := self._extracted(call_site, record)) is not None:
                 latest = self._latest if call_site.is_light else self._latest_heavy
-                latest[key] = self._asked.beginning_with(
-                    call_site.extract, (key, call_site.is_light)
+                # There are several if a value is now a number and now None, or loggers share a key.
+                is_only = latest.get(key) in (None, _no_light_entry, call_site.extract)
+                latest[key] = (
+                    call_site.extract if is_only else self._any_of(key, call_site.is_light)
                 )
                 if not call_site.is_light:
                     # Calling it takes a tenth of the time of a missing key.
@@ -259,16 +258,36 @@ class CallSites:
                     self._by_signature.pop(signature, None)
                 elif left != call_sites:
                     self._by_signature[signature] = left
-            self._forget_latest()
+            self._latest.clear()
+            self._latest_heavy.clear()
 
     def retire(self) -> None:
         """Take no more records, because the handler has another formatter."""
-        self._forget_latest()
+        self._latest.clear()
+        self._latest_heavy.clear()
         self._compiled.retire([*itertools.chain(*self._by_signature.copy().values())])
 
-    def _forget_latest(self) -> None:
-        for latest in (self._latest, self._latest_heavy, self._asked):
-            latest.clear()
+    def _any_of(self, key: object, is_light: bool) -> Extract:
+        """Return a function that asks all light or heavy call sites of a record's signature."""
+
+        def extract(record: LogRecord) -> Entry | None:
+            signature = (record.name, record.levelno, record.levelname, key)
+            for call_site in self._by_signature.get(signature, ()):
+                is_asked = call_site.is_light is is_light
+                if is_asked and (entry := self._extracted(call_site, record)):
+                    return entry
+            return None
+
+        return extract
+
+    def _extracted(self, call_site: CallSite, record: LogRecord) -> Entry | None:
+        try:
+            entry = call_site.extract(record)
+        except Exception:
+            # The record has other extras, or another number of arguments.
+            return None
+        # Another thread may have forgotten the call site before `extract` was called.
+        return entry if self._compiled.knows(call_site) else None
 
     def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""
@@ -299,11 +318,3 @@ def _key(record: LogRecord) -> object:
     if type(message) is dict and type(arguments) is tuple and not arguments:
         return record.name, record.levelno, *message
     return None
-
-
-def _extracted(call_site: CallSite, record: LogRecord) -> Entry | None:
-    try:
-        return call_site.extract(record)
-    except Exception:
-        # The record has other extras, or another number of arguments.
-        return None

@@ -2,14 +2,13 @@
 
 import itertools
 
-from logplex_handler._formatting import asked
 from tests.formatting.call_sites import FORMATTER, codec_that_knows, formatted, frames, make
 
 
 def test_a_template_whose_values_take_turns_needs_no_search():
     """Values that may be None, and loggers and extras that take turns."""
     of_values = [make("%s saw %s", pair) for pair in itertools.product(("anna", None), (5, None))]
-    of_loggers = [make("got %s", (5,), name=f"shop.{i}") for i in range(4)]
+    of_loggers = [make("got %s", (5,), name=f"shop.{i}") for i in range(12)]
     of_extras = [make("done %s", (5,), {name: 1} if name else {}) for name in ("", "a", "b")]
     records = [*of_values, *of_loggers, *of_extras]
     codec = codec_that_knows(*records)
@@ -30,16 +29,6 @@ def test_long_texts_that_take_turns_need_no_search():
         entry = codec.call_sites.heavy_entry(record, FORMATTER)
         assert entry is not None
         assert frames(codec, entry) == formatted(record)
-
-
-def test_no_more_call_sites_than_the_latest_are_asked_first():
-    """A record that none of them takes costs no more, however many the template has."""
-    records = [make("got %s", (5,), name=f"shop.{i}") for i in range(asked._MOST + 2)]
-    codec = codec_that_knows(*records)
-    for record in [*records, *records]:
-        codec.entry(record, FORMATTER)
-    found = [codec.call_sites.light_entry(record, FORMATTER) is not None for record in records]
-    assert found == [False, False, *[True] * asked._MOST]
 
 
 def test_call_sites_that_take_no_more_records_are_asked_no_more():
