@@ -197,7 +197,12 @@ def _is_closed(descriptor: int) -> bool:
 def _publish_url(url: str, file: Path | None) -> None:
     """Print the URL and write it to `file`. Its token is random, or from the command line."""
     _say(f"ready to copy:\n  export LOGPLEX_URL='{url}'")
-    if file is not None:
+    if file is None:
+        return
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        # A device, such as /dev/stdout, and a pipe with a name are written to, not replaced.
+        file.write_text(f"{url}\n", encoding="utf-8")
+    else:
         # Renaming is atomic, so that a script never reads half of the URL.
         temporary = file.with_name(f"{file.name}.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

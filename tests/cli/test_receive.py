@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import json
+import os
 import re
 import signal
 import subprocess
@@ -285,6 +286,19 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path, option):
     done = call("receive", "--port", "0", option, str(tmp_path / "missing" / "file"))
     assert done.returncode == 2
     assert re.search(r"^logplex-handler: .*/missing/file.*: No such", done.stderr.decode(), re.M)
+
+
+def test_the_url_is_written_into_a_pipe_and_through_a_link(tmp_path):
+    """Neither is replaced by a file, and no device such as /dev/stdout is."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    with started("receive", "--port", "0", "--url-file", str(pipe)):
+        assert pipe.read_text().startswith("http://token:")
+    assert pipe.is_fifo()
+    with started("receive", "--port", "0", "--url-file", str(link)):
+        assert wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["demo", "--seconds", "0.2"]])
