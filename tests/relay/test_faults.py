@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from logplex_handler._relay import server as server_module
+from logplex_handler._relay.parts import Part
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import EngineAway, Fate, Outcome, Pushed, Settled
 from logplex_handler.errors import ConfigurationError
@@ -679,6 +680,23 @@ def test_what_is_held_does_not_count_before_the_replicas_have_it(failing_over, m
     assert engine.settle([Outcome(held.rest, Fate.HELD)]) == [Settled.AWAY]
     assert engine.settle([Outcome(held.rest, delivered=1)]) == [Settled.DONE]
     assert all(one.balances and not one.dropped for one in engine.look())
+
+
+def test_a_batch_whose_shipper_does_not_know_that_some_is_settled_is_not_sent_whole(engine):
+    """It has heard no answer, and puts back what it had before."""
+    Producer().push(engine, "a", "1", "2", "3")
+    leases = lease_all(engine)
+    taken = take(engine, leases)["a"]
+    rest = (Part("f" * 32, ((1, 3),)),)
+    held = Outcome(taken, Fate.HELD, delivered=1, parts=rest)
+    assert engine.settle([held, held, Outcome(taken, Fate.LATER)]) == [Settled.DONE] * 3
+    again = take(engine, leases)["a"]
+    assert (again.records, again.parts) == (2, rest)
+    assert engine.settle([Outcome(again, delivered=1, dropped={"refused": 1})]) == [Settled.DONE]
+    books = engine.look()
+    assert all(one.balances for one in books)
+    assert sum(one.delivered for one in books) == 2
+    assert [one.dropped for one in books if one.dropped] == [{"refused": 1}]
 
 
 def test_a_replica_is_away(start, opened):

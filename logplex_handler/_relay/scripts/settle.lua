@@ -90,9 +90,13 @@ for i = 2, #ARGV, 9 do
     if is_known then
         -- Otherwise the outcome is in the books already. They may lack an earlier one, as those of a
         -- replica that lagged.
-        if batch.left >= before then settle_some(stream, batch, delivered, dropped) end
+        local parts = batch.parts
+        if batch.left >= before then
+            settle_some(stream, batch, delivered, dropped)
+            parts = ARGV[i + 7]
+        end
         note_reported(stream, reported)
-        settle(stream, batch, fate, dropped, ARGV[i + 7], tonumber(ARGV[i + 8]))
+        settle(stream, batch, fate, dropped, parts, tonumber(ARGV[i + 8]))
     end
 end
 add_to_total(changes.bytes or 0)
