@@ -56,8 +56,9 @@ class Accumulator(WakingQueue):
             if self._under_way.locked():
                 # The interrupted operation processes the entry, but perhaps wakes no worker.
                 return True
-            if not weigh and self._fits_as_first():
-                return False
+            with self._under_way:
+                if not weigh and self._fits_as_first():
+                    return False
             if weigh or not self._note_first():
                 self._catch_up(weigh=weigh)
                 return self._has_news() or (self._pool is not None and bool(self._pool.to_shrink))
@@ -86,8 +87,7 @@ class Accumulator(WakingQueue):
                 return len(self.entries) >= self.look_at and self.look()
             if never_wakes or may_wait:
                 self._catch_up(weigh=True)
-                fits = self._fits(size)
-                if not fits and (never_wakes or size <= self.limits.max_bytes):
+                if not self._fits(size) and (never_wakes or size <= self.limits.max_bytes):
                     if may_wait and not never_wakes:
                         self._is_room_wanted = True
                         # The caller wakes a worker, because a batch is due at once.

@@ -138,10 +138,15 @@ class BoundedQueue(WeighedQueue):
         entries = len(self.entries)
         if self.since == math.inf and entries > self._never_waking:
             self.since = time.monotonic()
-        if entries <= self.weighed:
+        if entries <= self.weighed and self.allowed:
             return False
         pool, has_changed = self._pool, False
-        if pool is not None and not (self.allowed or weigh or pool.is_scarce):
+        if self.weighed and not self.allowed:
+            # Weighed among the first few, for which no memory was reserved.
+            if not self._fits(0):
+                self._make_room(0)
+            has_changed = True
+        elif pool is not None and not (self.allowed or weigh or pool.is_scarce):
             # The first entry of a stream need not be weighed.
             pool.reserve(self, self.most_bytes + self.in_transit_bytes)
             has_changed = self.allowed > 0

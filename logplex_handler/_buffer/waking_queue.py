@@ -227,17 +227,16 @@ class WakingQueue(BoundedQueue):
         if (
             self.woken_for != FIRST
             or self.allowed
-            or self.weighed
             or self.heavy
             or self._pool is None
             or self._is_abandoned
             or self.ledger.has_unreported
         ):
             return False
-        entries, left = self.entries, FEW * LIGHT
-        number = len(entries)
-        for index in range(min(number, self.limits.batch_frames)):
-            left -= self.weigh(entries[index])[0]
+        most_bytes, number = FEW * LIGHT, len(self.entries)
+        while self.weighed < number and self.weighed_bytes <= most_bytes:
+            self._keep_next(*self.weigh(self.entries[self.weighed]))
+        left = most_bytes - self.weighed_bytes
         look_at = number + left // LIGHT + 1
         if left < 0 or look_at > self.limits.batch_frames:
             return False

@@ -72,6 +72,35 @@ def test_the_next_entries_need_no_look_either_as_long_as_they_fit_into_the_memor
     assert [*news.streams] == [owner]
 
 
+def test_each_of_the_first_entries_is_weighed_once():
+    accumulator, _, _ = queue(News(next_look=0.0))
+    weighed = []
+
+    def weigh(entry):
+        weighed.append(entry)
+        return LIGHT // 4, 1
+
+    accumulator.weigh = weigh
+    for number in range(8):
+        assert not accumulator.append((number,))
+    assert sorted(weighed) == [(number,) for number in range(8)]
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_memory_is_reserved_for_weighed_first_entries_or_the_oldest_are_dropped(is_left):
+    accumulator, pool, _ = queue(News(next_look=0.0))
+    accumulator.weigh = lambda entry: (LIGHT // 2, 1)
+    for _ in range(4):
+        accumulator.append(("entry",))
+    assert (accumulator.weighed, accumulator.allowed) == (4, 0)
+    if not is_left:
+        pool._left = 3 * LIGHT // 2
+    # The worker looks.
+    assert accumulator.backlog().records == (4 if is_left else 3)
+    assert accumulator.allowed >= accumulator.weighed_bytes > 0
+    assert accumulator.counts()[3] == ({} if is_left else {"buffer_full": 1})
+
+
 def test_a_full_batch_of_small_first_entries_wakes_a_worker():
     accumulator, _, _ = queue(News(next_look=0.0))
     accumulator.weigh = lambda entry: (1, 1)
