@@ -26,7 +26,7 @@ _NO_DROPS = Ledger()
 _WEIGHED_IN_ADVANCE = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BufferLimits:
     """The number of bytes that may wait, and what a full accumulator does.
 

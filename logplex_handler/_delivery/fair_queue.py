@@ -7,7 +7,6 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
@@ -17,7 +16,6 @@ from logplex_handler.streams.stream import Stream
 NEVER = (math.inf, 0)
 
 
-@dataclass(eq=False)
 class Host:
     """The requests to one host: streams that wait, in order, and the number of those in progress.
 
@@ -26,10 +24,11 @@ class Host:
             the request is a probe. None while the host must wait for the end of a request.
     """
 
-    breaker: CircuitBreaker
-    waiting: deque[Stream] = field(default_factory=deque)
-    in_progress: int = 0
-    turn: tuple[float, int, bool, Host] | None = None
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self.breaker = breaker
+        self.waiting: deque[Stream] = deque()
+        self.in_progress = 0
+        self.turn: tuple[float, int, bool, Host] | None = None
 
 
 class FairQueue:

@@ -28,7 +28,7 @@ class Slot(IntEnum):
     ALONG = 6
 
 
-@dataclass(eq=False)
+@dataclass(repr=False, eq=False)
 class Task:
     """A job of a stream that a worker or a flushing caller does.
 

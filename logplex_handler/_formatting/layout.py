@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -72,8 +71,7 @@ def tuple_of(expressions: Sequence[str]) -> str:
     return f"({expressions[0]},)" if len(expressions) == 1 else f"({', '.join(expressions)})"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """How the records of one call site become entries, and the entries lines.
 
     A layout keeps no value of the record that it was made from.

@@ -57,7 +57,7 @@ _known_level_and_logger = lru_cache(maxsize=256)(_level_and_logger)
 _LONGEST_NAMES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LineForm:
     """What all lines of one formatter have in common.
 

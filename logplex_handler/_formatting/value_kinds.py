@@ -6,11 +6,10 @@ To give another type its own treatment, add a row to `VALUE_KINDS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from logplex_handler._formatting import grammar
@@ -21,8 +20,7 @@ from logplex_handler._wire.entry import ORDINARY_BITS
 from logplex_handler.metrics.metric_pairs import MetricValue
 
 
-@dataclass(frozen=True)
-class ValueKind:
+class ValueKind(NamedTuple):
     """The expressions that the compiled functions have for values of one type.
 
     `$v` stands for the value, `$longest` and `$longest_ascii` for the most characters that a text
@@ -156,7 +154,7 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
 def once_told(kind: ValueKind, type_: type) -> ValueKind:
     """Return the row for a type whose values tell how long their text is at least."""
     if type_ in _CONTAINERS or type_ is bytes or issubclass(type_, BaseException):
-        return replace(kind, conversion=kind.conversion.replace("$v", "within($v)"))
+        return kind._replace(conversion=kind.conversion.replace("$v", "within($v)"))
     return kind
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from logplex_handler._wire.frames import (
@@ -41,7 +40,6 @@ def new_frame_id() -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Part:
     """The body of one request, with the same frames and the same id on every try.
 
@@ -54,17 +52,20 @@ class Part:
         is_uncertain: Whether a try ended without a clear answer, so that the part may have arrived.
     """
 
-    frames: Sequence[Frame]
-    frame_id: str = field(default_factory=new_frame_id)
-    tried: bool = False
-    maybe_delivered: bool = False
-    is_probe: bool = False
-    doubts: int = 0
-    is_uncertain: bool = False
-    number: int = field(init=False)
+    __slots__ = (
+        "doubts", "frame_id", "frames", "is_probe", "is_uncertain", "maybe_delivered", "number",
+        "tried",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        self.number = frame_count(self.frames)
+    def __init__(
+        self, frames: Sequence[Frame], frame_id: str | None = None, *, is_probe: bool = False
+    ) -> None:
+        self.frames = frames
+        self.frame_id = frame_id or new_frame_id()
+        self.number = frame_count(frames)
+        self.is_probe = is_probe
+        self.tried = self.maybe_delivered = self.is_uncertain = False
+        self.doubts = 0
 
     @property
     def would_repeat(self) -> bool:

@@ -21,8 +21,6 @@ from logplex_handler.metrics.metric_pairs import count
 
 # The most health lines that wait while nothing can be sent; a new one replaces the oldest.
 _MOST_HEALTH_LINES = 60
-# The metric of a probe, which shows whether a receiver takes the stream or refuses its URL.
-_PROBE = count("logplex_handler.probe")
 
 
 class InFlight:
@@ -122,7 +120,9 @@ class InFlight:
         return batch.next_part
 
     def _probe(self, lease: Lease) -> HealthFrame:
-        return HealthFrame(self._codec.health_lines(_PROBE, lease.destination)[0])
+        """Return a line that shows whether a receiver takes the stream or refuses its URL."""
+        line = count("logplex_handler.probe")
+        return HealthFrame(self._codec.health_lines(line, lease.destination)[0])
 
     def _begin(self, destination: Destination) -> None:
         lease = Lease(destination)

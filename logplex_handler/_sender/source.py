@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -45,7 +44,6 @@ class LeaseForm(NamedTuple):
     new_id: Callable[[], str] | None = None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Lease:
     """The records that a batch has taken from a source, until each of them is settled.
 
@@ -64,19 +62,24 @@ class Lease:
         delivered, dropped: The outcome of the last part, until it is counted.
     """
 
-    destination: Destination
-    since: float = math.inf
-    frames: list[Frame] = field(default_factory=list)
-    parts: list[tuple[str, list[Frame]]] = field(default_factory=list)
-    frame_id: str | None = None
-    held_bytes: int = 0
-    recovered: bool = False
-    chunks: list[int] = field(default_factory=list)
-    unwritten: int = 0
-    is_new: bool = True
-    is_outdated: bool = False
-    delivered: int = 0
-    dropped: int = 0
+    __slots__ = (
+        "chunks", "delivered", "destination", "dropped", "frame_id", "frames", "held_bytes",
+        "is_new", "is_outdated", "parts", "recovered", "since", "unwritten",
+    )  # fmt: skip
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+        self.since = math.inf
+        self.frames: list[Frame] = []
+        self.parts: list[tuple[str, list[Frame]]] = []
+        self.frame_id: str | None = None
+        self.held_bytes = 0
+        self.recovered = False
+        self.chunks: list[int] = []
+        self.unwritten = 0
+        self.is_new = True
+        self.is_outdated = False
+        self.delivered = self.dropped = 0
 
     def take_frames(self) -> list[Frame]:
         """Hand over the frames that are in no batch yet."""

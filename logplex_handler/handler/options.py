@@ -15,13 +15,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, get_args
 
 from logplex_handler._buffer.bounded_queue import BufferLimits, OnFull
-from logplex_handler._process.checks import (
-    flag,
-    optional_function,
-    seconds,
-    text,
-    whole_number,
-)
+from logplex_handler._process.checks import flag, optional_function, seconds, text, whole_number
 from logplex_handler._process.version import __version__
 from logplex_handler._sender.drop_reports import OnDrop
 from logplex_handler._sender.sender import SenderOptions
@@ -31,12 +25,12 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.handler.arguments import Arguments, headers, is_header_value, level
-from logplex_handler.handler.relay_options import RelayOptions, relay_options
 from logplex_handler.metrics.metric_pairs import checked_source
 from logplex_handler.streams.resolver import Resolver
 
 if TYPE_CHECKING:
     from logplex_handler._spool.spool import SpoolOptions
+    from logplex_handler.handler.relay_options import RelayOptions
 
 # Bytes before a packet in its frame: its length and a space.
 _FRAME_OVERHEAD = 8
@@ -103,7 +97,12 @@ def resolve(given: Arguments, environ: Mapping[str, str], *, machine: str, progr
         "max_batch_bytes", given["max_batch_bytes"], min_batch_bytes, packet.MAX_BODY_BYTES
     )
     timeout = seconds("timeout", given["timeout"])
-    relay = relay_options(given["relay"], environ, timeout=timeout)
+    relay = None
+    if given["relay"] or environ.get("LOGPLEX_RELAY"):
+        # Imported here, because it is not needed without a relay.
+        from logplex_handler.handler.relay_options import relay_options
+
+        relay = relay_options(given["relay"], environ, timeout=timeout)
     streams = given["streams"] if relay is None else None
     spool = _spool(given, environ)
     source = environ.get("LOGPLEX_SOURCE") or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logplex_handler._process.checks import listed
@@ -17,7 +17,7 @@ _MAX_SHARDS = 4096
 _MAX_REPLICAS = 9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RelayOptions:
     """Where a relay is. The URLs hold passwords.
 
@@ -29,7 +29,7 @@ class RelayOptions:
         replicas: Replicas that must have what is stored or taken before it counts.
     """
 
-    urls: tuple[str, ...] = field(repr=False)
+    urls: tuple[str, ...]
     ca: str | None = None
     shards: int | None = None
     timeout: float = 5.0

@@ -38,7 +38,7 @@ class Relaying(NamedTuple):
     hands: Hands | None = None
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(repr=False, eq=False)
 class StreamContext:
     """The dependencies that all streams of a handler share.
 

@@ -33,7 +33,7 @@ class StreamSource(Protocol):
 Streams = Mapping[Any, str | Destination] | Callable[[Any], str | Destination | None] | StreamSource
 
 
-@dataclass(frozen=True, repr=False, eq=False, slots=True)
+@dataclass(repr=False, eq=False)
 class Resolved:
     """The result of a look-up. It holds a token, so it has no repr.
 
