@@ -7,9 +7,12 @@ while keeps its locks; a lease would expire.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
 import struct
+import sys
 import threading
 from dataclasses import dataclass, field
 
@@ -25,8 +28,8 @@ _SUFFIX = ".lock"
 MAX_OWNER = 2**62
 # A process can always acquire a record lock that it holds, so one that another interpreter of this
 # process holds is only seen by Linux's locks of open files, which are in the way of all others.
-_OF_OPEN_FILE = getattr(fcntl, "F_OFD_SETLK", None)
-# A lock: its type, what its start counts from, start, length and process.
+_OF_OPEN_FILE = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
+# A lock, as Linux has it: its type, what its start counts from, start, length and process.
 _LOCK = struct.Struct("hhqqi")
 
 
@@ -112,23 +115,17 @@ class OwnerLock:
             file = _files.get(self._path)
             if file is None or owner in file.owners or not file.is_open:
                 return False
-            if _OF_OPEN_FILE is None:
-                return _acquired(file, owner)
-            try:
-                _request(file, _OF_OPEN_FILE, fcntl.F_WRLCK, owner)
-            except OSError:
-                return False
-            return True
+            return _claimed(file, owner)
 
     def release_claim(self, owner: int) -> None:
         with _files.lock:
             file = _files.get(self._path)
             if file is None or not file.is_open:
                 return
-            if _OF_OPEN_FILE is None:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, owner)
-            else:
-                _request(file, _OF_OPEN_FILE, fcntl.F_UNLCK, owner)
+            fcntl.lockf(file.descriptor, fcntl.LOCK_UN, 1, owner)
+            if _OF_OPEN_FILE is not None:
+                with contextlib.suppress(OSError):
+                    _request(file, _OF_OPEN_FILE, fcntl.F_UNLCK, owner)
 
     def release(self) -> None:
         """Let any process take over the chunks of this owner."""
@@ -165,6 +162,18 @@ def _acquired(file: _File, owner: int) -> bool:
     return True
 
 
+def _claimed(file: _File, owner: int) -> bool:
+    if _OF_OPEN_FILE is not None:
+        try:
+            _request(file, _OF_OPEN_FILE, fcntl.F_WRLCK, owner)
+            return True
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                return False
+            # Something that only resembles Linux does not know these locks.
+    return _acquired(file, owner)
+
+
 def _request(file: _File, command: int, kind: int, start: int, length: int = 1) -> tuple[int, ...]:
     """Acquire, release or look for a lock of the open file; return the lock that is in the way."""
     lock = _LOCK.pack(kind, os.SEEK_SET, start, length, 0)
@@ -176,11 +185,13 @@ def _is_locked_here(file: _File) -> bool:
     if _OF_OPEN_FILE is None or not file.is_open:
         return False
     start = 1
-    while True:
-        kind, _, found, length, pid = _request(file, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, 0)
-        if kind == fcntl.F_UNLCK or pid == os.getpid():
-            return kind != fcntl.F_UNLCK
-        start = found + length
+    with contextlib.suppress(OSError):
+        while True:
+            kind, _, found, length, pid = _request(file, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, 0)
+            if kind == fcntl.F_UNLCK or pid == os.getpid():
+                return kind != fcntl.F_UNLCK
+            start = found + length
+    return False
 
 
 def _opened(path: str) -> int:
