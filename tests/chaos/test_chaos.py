@@ -83,8 +83,9 @@ def test_it_finds_calls_that_wait(monkeypatch):
     emit = LogplexHandler.handle
 
     def slow(self, record):
-        time.sleep(0.06)
+        # Much longer than is allowed: what a busy machine takes from a call does not count.
+        time.sleep(0.5)
         return emit(self, record)
 
     monkeypatch.setattr(LogplexHandler, "handle", slow)
-    assert "calls took longer" in " ".join(broken(play(replace(STORM, records=30))))
+    assert "calls took longer" in " ".join(broken(play(replace(STORM, records=8))))
