@@ -23,7 +23,7 @@ from tests.logs import logging_to, logging_to_server, wait_until
 from tests.relay.chunks import delivered, lease_all, take, texts
 from tests.relay.servers import RedisServer
 from tests.servers import accept
-from tests.spool.shared import patience, rows
+from tests.spool.shared import patience, rows, wait_until_left
 
 PATIENCE = 100
 
@@ -340,6 +340,7 @@ def test_what_an_absent_engine_does_not_take_is_pushed_by_the_next_process(
         log(logger, "acme", *[f"line {number}" for number in range(1200)])
         log(logger, 7, "line")
     assert handler.stats().pending == 1201
+    wait_until_left(spool)
     server.start()
     with logging_to_relay(server, spool=spool) as (logger, handler):
         log(logger, "acme", "new")
@@ -367,6 +368,7 @@ def test_what_was_pushed_before_a_crash_is_stored_once(server, engine, tmp_path,
             log(logger, "acme", "one", "two")
             assert wait_until(lambda: pushed(engine) == 2)
     assert handler.stats().pending == 2
+    wait_until_left(spool)
     with logging_to_relay(server, spool=spool) as (logger, handler):
         log(logger, "acme", "three")
         assert wait_until(lambda: handler.flush(PATIENCE))
