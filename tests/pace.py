@@ -32,7 +32,7 @@ def beating(note: Callable[[], object], is_over: Callable[[], bool] = lambda: Fa
 
 
 def far_interval() -> int:
-    """Return seconds of which no multiple comes in the next two hours.
+    """Return seconds of which no multiple comes in the next two hours, for programs of their own.
 
     Reports of an interval come at its multiples, or up to a tenth of it later, whenever it began.
     """

@@ -23,7 +23,6 @@ from tests.logs import (
     threads_started_here,
     wait_until,
 )
-from tests.pace import far_interval
 from tests.servers import accept, answer, hang, refusing, serving
 
 PREFIX = "logplex_handler."
@@ -86,7 +85,7 @@ def test_without_it_there_is_no_line_and_no_thread():
 
 def test_the_last_line_leaves_when_the_handler_is_closed():
     """However long the interval is."""
-    with logging_to_receiver(health_interval=far_interval()) as (logplex, logger, handler):
+    with logging_to_receiver(health_interval=3600) as (logplex, logger, handler):
         logger.info("hello")
         handler.flush()
         assert health(line.text for line in logplex.lines) == []
@@ -186,7 +185,7 @@ def test_a_hanging_outage_does_not_pile_up_lines():
 def test_a_forked_child_says_how_its_own_handler_is():
     """From its first record on, and from zero."""
     with LogplexReceiver() as logplex:
-        with logging_to(logplex.url, health_interval=far_interval()) as (logger, handler):
+        with logging_to(logplex.url, health_interval=3600) as (logger, handler):
             logger.info("parent")
             handler.flush()
             pid = os.fork()

@@ -9,7 +9,6 @@ import pytest
 from logplex_handler import KeyValueFormatter, LogplexHandler
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import own_logger
-from tests.pace import far_interval
 
 
 class Redacting(LogplexHandler):
@@ -104,7 +103,7 @@ def test_of_a_formatter_that_fails_for_what_the_application_has_not_logged(
 
     monkeypatch.setattr(logging, "LogRecord", OfRequest)
     with LogplexReceiver() as receiver, own_logger() as logger:
-        handler = LogplexHandler(receiver.url, health_interval=far_interval())
+        handler = LogplexHandler(receiver.url, health_interval=3600)
         handler.formatter = KeyValueFormatter(source="here")
         handler.formatter.format = format_with_request
         logger.addHandler(handler)

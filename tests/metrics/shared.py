@@ -13,8 +13,9 @@ from logplex_handler import (
 )
 from tests import strict
 from tests.logs import own_logger
-from tests.pace import far_interval
 
+# Seconds. In a test, the end of such a period never comes; see `tests/patience.py`.
+HOUR = 3600.0
 # Counts the metrics that could not be reported.
 FAILED = "logplex_handler.metrics.failed"
 
@@ -49,12 +50,12 @@ class Lines(logging.Handler):
 
 
 @contextlib.contextmanager
-def recording(*, interval=None, source=None, **options):
+def recording(*, interval=HOUR, source=None, **options):
     """A Metrics, and what it logs: without an interval, only when it is told to."""
     with own_logger(logging.INFO) as logger:
         lines = Lines(**options)
         logger.addHandler(lines)
-        metrics = Metrics(logger, interval=interval or far_interval(), source=source)
+        metrics = Metrics(logger, interval=interval, source=source)
         try:
             yield metrics, lines
         finally:

@@ -18,7 +18,6 @@ from logplex_handler import (
 from logplex_handler.metrics import reporter
 from tests.logs import wait_until
 from tests.metrics.shared import FAILED, Lines, recording, values
-from tests.pace import far_interval
 
 
 def test_a_function_that_fails_is_left_out_counted_and_told_once():
@@ -183,7 +182,7 @@ def test_a_logger_without_a_handler_is_told_and_counts_are_kept(capsys):
     logger = logging.getLogger(f"test.bare{time.monotonic_ns()}")
     logger.propagate = False
     logger.setLevel(logging.INFO)
-    metrics = Metrics(logger, interval=far_interval())
+    metrics = Metrics(logger, interval=3600)
     metrics.count("x")
     metrics.report()
     assert f"metrics are not logged: {logger.name} has no handler" in capsys.readouterr().err

@@ -21,12 +21,11 @@ from logplex_handler.testing import LogplexReceiver
 from tests import strict
 from tests.commands import ROOT
 from tests.metrics.shared import sums
-from tests.pace import far_interval
 
 
 def program(text, url, **variables):
     """Run a program with a root LogplexHandler and Metrics that report at the end."""
-    start = f"""
+    start = """
         import logging, os, signal, sys, threading, time
         import logplex_handler
         from logplex_handler import LogplexHandler, Metrics
@@ -35,7 +34,7 @@ def program(text, url, **variables):
         be_patient()
         logging.getLogger().addHandler(LogplexHandler(streams=lambda stream: url))
         logging.getLogger().setLevel(logging.INFO)
-        metrics = Metrics(logging.getLogger("shop"), interval={far_interval()}, source="s")
+        metrics = Metrics(logging.getLogger("shop"), interval=3600, source="s")
     """
     environ = dict(os.environ) | {"LOGPLEX_URL": url, "PYTHONPATH": str(ROOT)} | variables
     return subprocess.run(
