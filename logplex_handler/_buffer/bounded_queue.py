@@ -138,7 +138,7 @@ class BoundedQueue(WeighedQueue):
         entries = len(self.entries)
         if self.since == math.inf and entries > self._never_waking:
             self.since = time.monotonic()
-        if entries <= self.weighed and self.allowed:
+        if not entries or (entries <= self.weighed and self.allowed):
             return False
         pool, has_changed = self._pool, False
         if self.weighed and not self.allowed:

@@ -101,6 +101,14 @@ def test_memory_is_reserved_for_weighed_first_entries_or_the_oldest_are_dropped(
     assert accumulator.counts()[3] == ({} if is_left else {"buffer_full": 1})
 
 
+def test_an_entry_after_the_end_of_its_stream_reserves_no_memory():
+    accumulator, pool, _ = queue(News(next_look=0.0))
+    accumulator.abandon("stream_gone")
+    accumulator.append(("late",))
+    assert (accumulator.allowed, pool._left, pool._holders) == (0, UNKEPT, {})
+    assert accumulator.counts()[2] == 0
+
+
 def test_a_full_batch_of_small_first_entries_wakes_a_worker():
     accumulator, _, _ = queue(News(next_look=0.0))
     accumulator.weigh = lambda entry: (1, 1)
