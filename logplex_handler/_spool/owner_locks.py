@@ -184,13 +184,21 @@ def _is_locked_here(file: _File) -> bool:
     """Return whether another interpreter of this process has owners, whose locks would be lost."""
     if _OF_OPEN_FILE is None or not file.is_open:
         return False
-    start = 1
+    # The system returns any lock in a range, not the first one: look before it and behind it.
+    ranges = [(1, MAX_OWNER)]
     with contextlib.suppress(OSError):
-        while True:
-            kind, _, found, length, pid = _request(file, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, 0)
-            if kind == fcntl.F_UNLCK or pid == os.getpid():
-                return kind != fcntl.F_UNLCK
-            start = found + length
+        while ranges:
+            start, end = ranges.pop()
+            kind, _, found, length, pid = _request(
+                file, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, end - start + 1
+            )
+            if kind == fcntl.F_UNLCK:
+                continue
+            if pid == os.getpid():
+                return True
+            # A lock without a length has no end.
+            behind = found + length if length else end + 1
+            ranges += [one for one in ((start, found - 1), (behind, end)) if one[0] <= one[1]]
     return False
 
 

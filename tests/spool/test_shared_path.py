@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from functools import partial
 import pytest
 
 from logplex_handler._spool import transactions
+from logplex_handler._spool.owner_locks import MAX_OWNER, OwnerLock
 from logplex_handler._spool.spool import Spool, SpoolOptions
 from tests.buffer.shared import InterruptedLock
 from tests.commands import run_program
@@ -82,6 +84,37 @@ def test_the_rows_of_another_interpreter_of_the_process_are_not_taken_over(spool
         found = run_program("-c", program, env=os.environ)
         assert (found.returncode, found.stdout) == (0, "True 0\nTrue 0\nNone 1\n")
         assert server.received == []
+
+
+@pytest.mark.parametrize("length", [1, 0], ids=["one owner", "without an end"])
+def test_locks_of_other_processes_hide_none_of_another_interpreter(spool, length):
+    """The system tells of the other process's first, though they are behind."""
+    spool.touch()
+    lock_file = f"{spool}.lock"
+    hold = f"""
+        import fcntl, sys
+        file = open({lock_file!r}, "wb")
+        fcntl.lockf(file, fcntl.LOCK_EX, {length}, {MAX_OWNER})
+        print("held", flush=True)
+        sys.stdin.read()
+    """
+    program = f"""
+        import fcntl
+        file = open({lock_file!r}, "r+b")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 5)
+        except OSError:
+            print("locked")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(hold)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as other, open(lock_file, "ab") as of_interpreter:
+        assert other.stdout.readline() == b"held\n"
+        fcntl.lockf(of_interpreter, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 5)
+        OwnerLock(str(spool)).release()
+        found = run_program("-c", textwrap.dedent(program), env=os.environ)
+        assert found.stdout == "locked\n"
+    OwnerLock(str(spool)).release()
 
 
 def _log_in_child(handler, logger, name, number):
