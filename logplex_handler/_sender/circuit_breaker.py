@@ -101,7 +101,7 @@ class CircuitBreaker:
 class CircuitBreakers:
     """The circuit breakers of all hosts that streams go to, by name. Any thread may use them.
 
-    There is no lock: callers hold the registry's, and a garbage collection that logs needs that.
+    There is no lock: some callers hold the registry's, which a garbage collection that logs needs.
     """
 
     def __init__(self) -> None:

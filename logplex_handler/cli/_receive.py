@@ -199,16 +199,15 @@ def _publish_url(url: str, file: Path | None) -> None:
     _say(f"ready to copy:\n  export LOGPLEX_URL='{url}'")
     if file is None:
         return
-    if file.is_symlink() or (file.exists() and not file.is_file()):
-        # A device, such as /dev/stdout, and a pipe with a name are written to, not replaced.
-        file.write_text(f"{url}\n", encoding="utf-8")
-    else:
-        # Renaming is atomic, so that a script never reads half of the URL.
-        temporary = file.with_name(f"{file.name}.new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(f"{url}\n")
-        temporary.replace(file)
+    # Renaming is atomic, so that a script never reads half of the URL. But a device, such as
+    # /dev/stdout, a pipe with a name and what a link leads to are written to, not replaced.
+    is_kept = file.is_symlink() or (file.exists() and not file.is_file())
+    written = file if is_kept else file.with_name(f"{file.name}.new")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(f"{url}\n")
+    if not is_kept:
+        written.replace(file)
 
 
 def _say(text: str) -> None:

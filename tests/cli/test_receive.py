@@ -299,6 +299,8 @@ def test_the_url_is_written_into_a_pipe_and_through_a_link(tmp_path):
     with started("receive", "--port", "0", "--url-file", str(link)):
         assert wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
     assert link.is_symlink()
+    # The URL has a token.
+    assert file.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["demo", "--seconds", "0.2"]])
