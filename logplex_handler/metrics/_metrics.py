@@ -62,6 +62,8 @@ class Metrics(Meter):
     def collect(self, function: Callable[[], Mapping[str, str]]) -> None:
         """Call a function before each report, and include the metrics that it returns.
 
+        If several functions return one name, counters add up, and the last sample is reported.
+
         Args:
             function: Returns metrics as for `extra=`: `sample("a", 1) | count("b", 2)`. If it
                 raises, the failure is logged and counted as for `sample`.

@@ -161,15 +161,22 @@ class Reporter:
             active, collectors = list(self._active), list(self._collectors)
         polled = {meter: meter.poll() for meter in active}
         collected: dict[str, str] = {}
+        # A later sample replaces an earlier one of its name, but nothing replaces a counter.
+        replaced: list[dict[str, str]] = []
         for name, function in collectors:
             try:
-                collected |= _checked(function())
+                pairs = dict(_checked(function()))
+                twice = [key for key in pairs if key in collected and not key.startswith("sample#")]
+                replaced.append({key: collected[key] for key in twice})
+                collected |= pairs
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 # Not even SystemExit may end the reporting thread.
                 self.leave_out(name, error)
         self.report_recorded(polled, collected)
+        for pairs in replaced:
+            self._log_or_warn(None, pairs)
 
     def _forget_if_too_many(self) -> None:
         with self._lock:

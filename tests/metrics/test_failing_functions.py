@@ -78,6 +78,17 @@ def test_a_counter_is_not_lost_to_one_that_is_collected():
         assert lines.sums() == {"x": 7}
 
 
+def test_counters_that_are_collected_twice_add_up():
+    """As those of two registries of Prometheus do; of samples, the last one is reported."""
+    with recording() as (metrics, lines):
+        for n in (5, 3, 1):
+            metrics.collect(lambda n=n: count("x", n) | sample("y", n))
+        metrics.count("x", 2)
+        metrics.report()
+        assert lines.sums() == {"x": 11}
+        assert [line for line in lines.lines if "sample#" in line] == ["count#x=1 sample#y=1"]
+
+
 def test_a_logger_that_is_not_enabled_is_told_and_counts_are_kept(capsys):
     """They are reported once it is enabled."""
     with recording() as (metrics, lines):
