@@ -26,6 +26,8 @@ from logplex_handler.testing.request_body import decompress
 _RECORDED_HEADERS = ("content-type", "content-encoding", "user-agent")
 # The bytes that are kept of a compressed body that cannot be read: the head of gzip, without data.
 _HEAD_BYTES = 10
+# The most characters of the beginning of a token that may stay at the end of a body.
+_MOST_SHOWN = 4
 # What a line raises that is none of a recording.
 _NO_RECORD = (
     AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError,
@@ -99,7 +101,11 @@ def without_token(request: Request) -> bytes:
     if text is None and is_encoded and not body[:1].isdigit():
         # Others may be able to read it, or a part of it, and find the token.
         return body[:_HEAD_BYTES]
-    return body.replace(token, mask)
+    masked = body.replace(token, mask)
+    # A body that broke off may end within the token. A few characters may be any text.
+    sizes = range(len(token) - 1, _MOST_SHOWN, -1)
+    begun = next((size for size in sizes if masked.endswith(token[:size])), 0)
+    return masked[: len(masked) - begun] + mask[:begun]
 
 
 def read(path: Path) -> Iterator[Recorded]:

@@ -74,20 +74,35 @@ def test_a_token_in_a_compressed_body_that_cannot_be_read_is_in_no_record(
     assert again.status_code == first.status_code
 
 
+def broken_off(url, sent, encoding):
+    """Send the beginning of a chunked body, and then what is no chunk."""
+    credentials = base64.b64encode(f"token:{TOKEN}".encode()).decode()
+    head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
+    head += f"Content-Encoding: {encoding}\r\nTransfer-Encoding: chunked\r\n\r\n{len(sent):x}\r\n"
+    port = int(url.split(":")[-1].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=100) as sender:
+        sender.sendall(head.encode() + sent + b"\r\nno length\r\n")
+        assert sender.recv(100)[9:12] == b"400"
+
+
 def test_a_token_in_a_compressed_body_that_breaks_off_is_in_no_record(recorded):
     """The part that came is recorded, and can be decompressed."""
     receiver, bodies = recorded
-    sent = gzip.compress(with_token())
-    credentials = base64.b64encode(f"token:{TOKEN}".encode()).decode()
-    head = f"POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
-    head += f"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n{len(sent) - 4:x}\r\n"
-    port = int(receiver.url.split(":")[-1].partition("/")[0])
-    with socket.create_connection(("127.0.0.1", port), timeout=100) as sender:
-        sender.sendall(head.encode() + sent[:-4] + b"\r\nno length\r\n")
-        assert sender.recv(100)[9:12] == b"400"
+    sent = gzip.compress(with_token())[:-4]
+    broken_off(receiver.url, sent, "gzip")
     (recorded_body,) = bodies()
-    assert TOKEN.encode() in readable(sent[:-4])
+    assert TOKEN.encode() in readable(sent)
     assert TOKEN.encode() not in readable(recorded_body)
+
+
+def test_a_part_of_a_token_at_which_a_body_breaks_off_is_in_no_record(recorded):
+    """All of it but one character is nearly the token."""
+    receiver, bodies = recorded
+    before = with_token().partition(TOKEN.encode())[0]
+    for part in (TOKEN[:-1], TOKEN[:5]):
+        broken_off(receiver.url, with_token() + before + part.encode(), "identity")
+    masked = with_token().replace(TOKEN.encode(), b"x" * len(TOKEN)) + before
+    assert bodies() == [masked + b"x" * (len(TOKEN) - 1), masked + b"x" * 5]
 
 
 @pytest.mark.parametrize(
