@@ -110,6 +110,20 @@ def test_a_batch_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(
         assert texts(new.body) == [b"new"]
 
 
+def test_a_part_of_unknown_outcome_is_sent_again_by_the_next_process_as_it_was(spool):
+    """A receiver that knows its frame id can tell that it has the part."""
+    with serving(answer(413), reset, answer(503)) as server:
+        options = {"batch_size": 4, "flush_interval": 60, "until": lambda: len(server.received) > 1}
+        leave(spool, lines(1, 2, 3, 4), url=server.url, **options)
+        part = server.received[1]
+    assert texts(part.body) == [b"line 1", b"line 2"]
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
+        assert handler.flush(100)
+        again, other = server.received
+        assert (again.frame_id, again.body) == (part.frame_id, part.body)
+        assert texts(other.body) == [b"line 3", b"line 4"]
+
+
 def test_after_a_batch_was_cut_in_parts_only_what_is_left_is_sent_again(spool):
     """A part that was accepted is not sent under another frame id by the next process."""
     messages = [*lines(*range(7)), "bad", *lines(8, 9)]
