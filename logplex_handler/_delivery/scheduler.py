@@ -199,9 +199,8 @@ class Scheduler:
         del self._plans[stream]
         self._plan_report(stream)
         job = stream.next_job(self._urgency.current)
-        if job is None and stream.is_idle and stream not in self._reporting:
-            self._registry.retire(stream)
-        else:
+        is_idle = job is None and stream.is_idle and stream not in self._reporting
+        if not (is_idle and self._registry.retire(stream)):
             self._plan_job(stream, job)
 
     def _begin_report(self, now: float) -> Task:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from logplex_handler._buffer.ledger import Ledger
+from logplex_handler._process.reentrancy import holding
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
@@ -158,31 +159,36 @@ class Registry:
             before=retired.stats,
         )
 
-    def retire(self, stream: Stream) -> None:
+    def retire(self, stream: Stream) -> bool:
         """Keep only the data that is needed to reopen an idle stream.
 
         A record that comes at the same moment is still delivered, and counted after `revive`.
+
+        Returns:
+            False, having done nothing, if another thread uses the registry. That may be a signal
+            handler in an interrupted call, which flushes, and so waits for the worker that asks.
         """
         # Before the lock is acquired, because it needs an accumulator's.
-        now, stats = time.monotonic(), stream.stats()
-        with self._lock:
-            if self._streams.get(stream.id) is not stream or stream is self.own:
-                return
-            del self._streams[stream.id]
-            stream.is_retired = True
-            resolution = stream.resolution
-            self._not_in_use += stats
-            self._retired[_remembered(stream.id)] = _Retired(
-                resolution.state,
-                resolution.given,
-                stream.destination,
-                stats,
-                now,
-                weakref.ref(stream),
-            )
-            for remembered, retired in list(islice(self._retired.items(), 2)):
-                if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
-                    del self._retired[remembered]
+        return holding(self._lock, 0.0, self._retire, stream, time.monotonic(), stream.stats())
+
+    def _retire(self, stream: Stream, now: float, stats: Stats) -> None:
+        if self._streams.get(stream.id) is not stream or stream is self.own:
+            return
+        del self._streams[stream.id]
+        stream.is_retired = True
+        resolution = stream.resolution
+        self._not_in_use += stats
+        self._retired[_remembered(stream.id)] = _Retired(
+            resolution.state,
+            resolution.given,
+            stream.destination,
+            stats,
+            now,
+            weakref.ref(stream),
+        )
+        for remembered, retired in list(islice(self._retired.items(), 2)):
+            if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
+                del self._retired[remembered]
 
     def revive(self, stream: Stream) -> None:
         """Take a retired stream into use again after news of it."""

@@ -155,6 +155,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not any(task.stream is stream for task in self.running)
         stream.is_retired = True
         self.retired.add(stream)
+        return True
 
     def revive(self, stream):
         stream.is_retired = False

@@ -6,6 +6,7 @@ import threading
 import time
 
 from logplex_handler._delivery import scheduler
+from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
 from tests.logs import balanced, logging_to, wait_until
 from tests.streams.shared import Record, receiving, to
@@ -34,6 +35,30 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
             assert handler.stats().delivered == 4
             assert handler.stats(stream=1).accepted == 0
     assert source.asked == [1]
+
+
+def test_a_stream_is_let_go_of_without_waiting_for_a_call_that_opens_another_one(monkeypatch):
+    """A signal handler may flush in the middle of that call, and so wait for the worker."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    asked = threading.Event()
+    retire = Registry.retire
+
+    def noted(registry, stream):
+        asked.set()
+        return retire(registry, stream)
+
+    monkeypatch.setattr(Registry, "retire", noted)
+    with receiving("t.1", "t.2") as logplex:
+        urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
+        with logging_to(None, streams=urls) as (logger, handler):
+            registry = handler._pipeline._registry
+            with registry._lock:
+                logger.info("one", extra=to(1))
+                assert asked.wait(100)
+                logger.info("two", extra=to(2))
+                assert logplex.wait_for(2)
+            assert wait_until(lambda: not registry._streams)
+            assert balanced(handler.stats())
 
 
 def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
