@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from logplex_handler.cli._line_reader import LineSplitter, follow_file
 from logplex_handler.testing import LogplexReceiver, Misbehaviour
-from tests.commands import call, run, run_in_shell, started
+from tests.commands import call, environment, run, run_in_shell, started
 from tests.logs import wait_until
 from tests.pace import stopwatch
 from tests.servers import free_port
@@ -41,11 +42,33 @@ def wait_for_signal_handlers(process):
     assert wait_until(lambda: process_status(process, "SigCgt", 16) & bit)
 
 
-def wait_for_polling(process):
-    """Wait until it has looked for its file, which it does before each time it sleeps."""
-    wait_for_signal_handlers(process)
-    before = process_status(process, "voluntary_ctxt_switches")
-    assert wait_until(lambda: process_status(process, "voluntary_ctxt_switches") >= before + 3)
+# Says each time that it is about to wait, before which it has looked for its file.
+FOLLOWER = """
+import sys
+from logplex_handler.cli import main
+from logplex_handler.cli._stop_request import StopRequest
+wait = StopRequest.wait
+def say_and_wait(*arguments):
+    print("waiting", flush=True)
+    return wait(*arguments)
+StopRequest.wait = say_and_wait
+sys.exit(main(["send", *sys.argv[1:]]))
+"""
+
+
+@contextmanager
+def following(file, url):
+    """`send --follow` that has looked for its file; it is ended at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FOLLOWER, "--follow", str(file)],
+        env=environment(url),
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout.readline() == b"waiting\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def texts(logplex):
@@ -250,8 +273,7 @@ def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_pa
     """As `tail -F` prints them, from the file's end on."""
     log = tmp_path / "app.log"
     log.write_text("old\n")
-    with started("send", "--follow", str(log), url=logplex.url) as process:
-        wait_for_polling(process)
+    with following(log, logplex.url) as process:
         with log.open("a") as file:
             file.write("one\ntwo, in p")
             file.flush()
@@ -277,8 +299,7 @@ def test_follow_sends_what_is_added_over_rotation_and_truncation(logplex, tmp_pa
 def test_follow_waits_for_a_file_and_reads_it_from_the_start(logplex, tmp_path):
     """A program that has not logged yet has no file."""
     log = tmp_path / "later.log"
-    with started("send", "--follow", str(log), url=logplex.url) as process:
-        wait_for_polling(process)
+    with following(log, logplex.url) as process:
         log.write_text("first\nunfinished")
         assert logplex.wait_for(1)
         process.send_signal(signal.SIGINT)
