@@ -11,7 +11,6 @@ import math
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from logplex_handler._buffer.bounded_queue import LARGE_BATCH
 from logplex_handler._buffer.waking_queue import Backlog
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._process.reentrancy import holding
+from logplex_handler._sender.batch import new_frame_id
 from logplex_handler._sender.disk_queue import DiskQueue
 from logplex_handler._sender.drain import drain, held_bytes
 from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, without_token
@@ -197,7 +197,7 @@ class DiskSource(Source):
         ids = [chunk.id for chunk in chunks]
         frame_id = chunks[0].frame_id if chunks else None
         if frame_id is None:
-            frame_id = self.new_id() or str(uuid.uuid4())
+            frame_id = self.new_id() or new_frame_id()
             is_all = sum([chunk.records for chunk in chunks]) == self._queue.written
             if not self._queue.recovered and is_all:
                 self._add_fresh(frames, room)

@@ -28,8 +28,8 @@ StreamId = str | int | None
 MAX_STREAM_ID = 1000
 # The most records of a chunk. No batch of 8,000,000 bytes has as many.
 _MAX_RECORDS = 1_000_000
-# The form of this package's frame ids: those of batches are UUIDs, those of their parts have no
-# hyphens. Other content of a damaged file must not become a header.
+# The form of this package's frame ids: 32 digits, or 36 characters with hyphens for a relay. Other
+# content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{32}", re.ASCII)
 # The length and the header of a frame: priority, time, hostname, appname, procid and message id.
 _START = re.compile(rb"([1-9]\d{0,4}) <\d{1,3}>1 [\d:.T+-]{32}(?: [!-~]{1,255}){3} - ")
