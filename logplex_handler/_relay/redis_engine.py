@@ -37,7 +37,7 @@ _SHIPPERS = "lp:shippers"
 
 
 @dataclass(slots=True, eq=False)
-class _OfLease:
+class _LeaseTakes:
     """What was taken with a lease.
 
     Attributes:
@@ -91,7 +91,7 @@ class RedisEngine:
         self._max_relay_bytes = max_relay_bytes
         self._lease = lease
         # By the token of a lease: what was taken with it.
-        self._takes: dict[str, _OfLease] = {}
+        self._takes: dict[str, _LeaseTakes] = {}
         # Guards the takes: leases may be renewed and released while others are used.
         self._lock = threading.Lock()
 
@@ -241,7 +241,7 @@ class RedisEngine:
                 away.add(lease.shard)
                 continue
             with self._lock:
-                of_lease = self._takes.setdefault(lease.token, _OfLease())
+                of_lease = self._takes.setdefault(lease.token, _LeaseTakes())
                 of_lease.answered = call
                 of_lease.in_hand.update(dict.fromkeys([one[0] for one in answer[2:]], call))
             is_all = is_all and has_taken_all
@@ -258,7 +258,7 @@ class RedisEngine:
         outcomes, as a replica may that is promoted.
         """
         with self._lock:
-            of_lease = self._takes.setdefault(lease.token, _OfLease())
+            of_lease = self._takes.setdefault(lease.token, _LeaseTakes())
             of_lease.last += 1
             first = min(of_lease.in_hand.values(), default=of_lease.last)
             return of_lease.last, of_lease.answered, first
