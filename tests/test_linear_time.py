@@ -158,7 +158,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "_relay/reading._WHOLE": ("fullmatch", []),
     "_relay/server._CODE": ("fullmatch", []),
     "_spool/chunk._FRAME_ID": ("fullmatch", []),
-    "_spool/chunk._START": ("match", []),
+    "_spool/chunk._FRAME": (
+        "findall",
+        [lambda n: "9 <1>1 " + "2" * 32 + " a b c - " * n, lambda n: "9 <1>1 " * n],
+    ),
     "_transport/connection._NO_CONTENT": (
         "fullmatch",
         [

@@ -17,7 +17,6 @@ from logplex_handler._wire.frames import (
     frame_count,
     joined,
     linked,
-    total_bytes,
 )
 from logplex_handler._wire.packet import MAX_PACKET_BYTES
 
@@ -31,8 +30,11 @@ _MAX_RECORDS = 1_000_000
 # The form of this package's frame ids: 32 digits, or 36 characters with hyphens for a relay. Other
 # content of a damaged file must not become a header.
 _FRAME_ID = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{32}", re.ASCII)
-# The length and the header of a frame: priority, time, hostname, appname, procid and message id.
-_START = re.compile(rb"([1-9]\d{0,4}) <\d{1,3}>1 [\d:.T+-]{32}(?: [!-~]{1,255}){3} - ")
+# A frame and its length, where the header has priority, time, hostname, appname, procid and message
+# id; or all that is left where no frame begins, so that nothing is searched twice.
+_FRAME = re.compile(
+    rb"(([1-9]\d{0,4}) <\d{1,3}>1 [\d:.T+-]{32}(?: [!-~]{1,255}){3} - [^\n]*\n)|[\0-\xff]+"
+)
 # Reserves the room for a frame id, so that it can be written even if the file is full.
 NO_ID = " " * 36
 
@@ -55,10 +57,6 @@ class Chunk(NamedTuple):
     recovered: bool
     written_at: float
     frames: list[Frame]
-
-    @property
-    def size(self) -> int:
-        return total_bytes(self.frames)
 
 
 # The values of an SQL row may be anything, because the file may be damaged.
@@ -156,16 +154,11 @@ def _split(body: bytes) -> list[bytes]:
     """Return the frames, each of which must be a packet: a receiver might refuse them all."""
     if not body.isascii():
         body.decode()
-    frames: list[bytes] = []
-    at = 0
-    while at < len(body):
-        match = _START.match(body, at)
-        if match is None:
-            raise ValueError("a frame does not begin with its length and a header")
-        length = int(match[1])
-        end = match.end(1) + 1 + length
-        if length > MAX_PACKET_BYTES or body.find(b"\n", at, end) != end - 1:
-            raise ValueError("a frame does not end with the only newline")
-        frames.append(body[at:end])
-        at = end
+    found = _FRAME.findall(body)
+    frames = [frame for frame, _ in found]
+    for frame, length in found:
+        if not frame or int(length) > MAX_PACKET_BYTES:
+            raise ValueError("a frame has no header and newline, or is too long for a packet")
+        if len(frame) != len(length) + 1 + int(length):
+            raise ValueError("a frame does not end with its first newline")
     return frames

@@ -156,7 +156,7 @@ class Spool(Transactions):
         """
         key = {"owner": self._owner, "stream": stream, "longest": self._max_bytes}
         with self.begin(writes=False) as db:
-            rows = _chunks(db, _IN_ORDER, key, exclude)
+            rows = _chunks(db, _IN_ORDER, key, exclude, max_bytes)
             first = next(rows, None)
             if first is None:
                 return []
@@ -166,12 +166,13 @@ class Spool(Transactions):
             if first.frame_id is not None:
                 # Chunks that were sent together are sent together again, even if chunks of other
                 # dead processes come in between.
-                together = _chunks(db, _OF_FRAME_ID, key | {"frame_id": first.frame_id}, exclude)
+                key["frame_id"] = first.frame_id
+                together = _chunks(db, _OF_FRAME_ID, key, exclude, self._max_bytes)
                 sent = (chunk for chunk in together if chunk.frames and chunk.id != first.id)
-                return _that_fit(first, sent, self._max_bytes)
+                return _of_one_origin(first, sent)
             unsent = takewhile(lambda chunk: chunk.frames and chunk.frame_id is None, rows)
             alike = takewhile(lambda chunk: chunk.hostname == first.hostname, unsent)
-            return _that_fit(first, alike, max_bytes)
+            return _of_one_origin(first, alike)
 
     def delete(self, ids: Collection[int]) -> None:
         if ids:
@@ -276,21 +277,26 @@ def _delete(db: sqlite3.Connection, ids: Collection[int]) -> None:
 
 
 def _chunks(
-    db: sqlite3.Connection, statement: str, key: Mapping[str, object], exclude: Collection[int]
+    db: sqlite3.Connection,
+    statement: str,
+    key: Mapping[str, object],
+    exclude: Collection[int],
+    max_bytes: int,
 ) -> Iterator[Chunk]:
-    """Yield the chunks that a statement finds, read one by one."""
+    """Yield the first chunk that a statement finds, and as many of the next ones as fit.
+
+    A chunk that does not fit is not unpacked, which costs more than reading it.
+    """
+    found = False
     for row in db.execute(statement, key):
         if row[0] not in exclude:
+            body = row[-1]
+            max_bytes -= len(body) if isinstance(body, bytes) else 0
+            if found and max_bytes < 0:
+                return
+            found = True
             yield chunk_of(*row)
 
 
-def _that_fit(first: Chunk, others: Iterable[Chunk], max_bytes: int) -> list[Chunk]:
-    """Return the first chunk and the next ones, until one has another origin or does not fit."""
-    chunks = [first]
-    size = first.size
-    for chunk in others:
-        size += chunk.size
-        if size > max_bytes or chunk.recovered != first.recovered:
-            break
-        chunks.append(chunk)
-    return chunks
+def _of_one_origin(first: Chunk, others: Iterable[Chunk]) -> list[Chunk]:
+    return [first, *takewhile(lambda chunk: chunk.recovered == first.recovered, others)]

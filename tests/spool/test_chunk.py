@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from logplex_handler._spool import spool as spools
 from logplex_handler._spool.chunk import packed, records_in, unpacked
+from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.frames import Run, SplitRun, flattened, linked
 
 
@@ -65,3 +67,23 @@ def test_frames_come_apart_whatever_their_lengths(length):
         for wrong in (body[:-1], body[1:], body + b"\n", b"1" + body):
             with pytest.raises(ValueError, match="frame"):
                 unpacked(wrong, None, len(made))
+
+
+def test_what_does_not_fit_is_not_unpacked(tmp_path, monkeypatch):
+    """The first chunk is read whatever its size, and the next ones that fit with it."""
+    unpacked_ids = []
+    chunk_of = spools.chunk_of
+    monkeypatch.setattr(
+        spools, "chunk_of", lambda id, *row: (unpacked_ids.append(id), chunk_of(id, *row))[1]
+    )
+    spool = Spool(SpoolOptions(str(tmp_path / "spool"), 2**20, 1))
+    ids = [spool.write(None, None, [frame] * 10) for frame in (A, B, C, D)]
+    for max_bytes, number in ((1, 1), (20 * len(A), 2), (20 * len(A) - 1, 1), (10**6, 4)):
+        unpacked_ids.clear()
+        assert [chunk.id for chunk in spool.read(None, max_bytes)] == ids[:number]
+        assert unpacked_ids == ids[:number]
+    assert [chunk.id for chunk in spool.read(None, 20 * len(A), exclude=[ids[1]])] == ids[::2]
+    spool.join(ids[:3], "0" * 32)
+    # Those that were sent together stay together.
+    assert [chunk.id for chunk in spool.read(None, 1)] == ids[:3]
+    spool.close()
