@@ -19,6 +19,7 @@ from logplex_handler._process import forks
 from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler._spool.database import SpoolError, check_schema, opened
 from logplex_handler._spool.owner_locks import OwnerLock
+from logplex_handler._wire.packet import one_line
 
 # The longest waits, in seconds, for other processes' transactions, each of which takes
 # milliseconds: before the deadline, and even after it, because records that are not written then
@@ -187,7 +188,8 @@ class Transactions:
         return min(_PATIENCE, of_caller, max(least, self._deadline - now))
 
     def _failure(self, error: sqlite3.Error) -> SpoolError:
-        why = f"{error}" or type(error).__name__
+        # It may quote a name of the file, which may hold anything.
+        why = one_line(f"{error}") or type(error).__name__
         if not isinstance(error, sqlite3.OperationalError):
             # The file is not a database, or it is damaged.
             self._broken = why

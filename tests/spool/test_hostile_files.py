@@ -53,11 +53,12 @@ def test_tables_that_are_not_a_spools_are_refused(spool, capsys, statements):
     assert "spool: its tables are not those of a spool" in capsys.readouterr().err
 
 
-def _break_table(spool):
-    """Name it by bytes that are not UTF-8, which SQLite's error then quotes."""
+def _break_table(spool, name=b"\xbd"):
+    """Name it by something, such as bytes that are not UTF-8, which SQLite's error then quotes."""
     with contextlib.closing(sqlite3.connect(spool)) as db:
         db.execute("PRAGMA writable_schema = ON")
-        db.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE x(', name = CAST(x'bd' AS TEXT)")
+        statement = "UPDATE sqlite_master SET sql = 'CREATE TABLE x(', name = CAST(? AS TEXT)"
+        db.execute(statement, (name,))
         [(version,)] = db.execute("PRAGMA schema_version")
         db.execute(f"PRAGMA schema_version = {version + 1}")
         db.commit()
@@ -82,6 +83,20 @@ def test_a_file_whose_error_python_cannot_decode_is_damaged(spool, capsys):
     said = capsys.readouterr().err
     assert "internal error" not in said
     assert said.count("spool: ") == 2
+
+
+def test_a_name_in_a_damaged_file_begins_no_line_of_stderr(spool, capsys):
+    """SQLite's error quotes it, and a terminal would obey it."""
+    with logging_to_server(accept, spool=spool) as (server, logger, handler):
+        logger.info("one")
+        assert handler.flush(100)
+        _break_table(spool, "x\n\x1b[31mforged")
+        logger.info("two")
+        assert handler.flush(100)
+        assert server.frames() == [b"one", b"two"]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("logplex_handler: spool: ")
+    assert r"x\n\u001b[31mforged" in said
 
 
 def test_tables_that_change_under_way_are_refused(spool, capsys):
