@@ -51,9 +51,9 @@ class DiskQueue:
         self.written = 0
         self.recovered = 0
         self.since = math.inf
-        # Settled chunks that could not be deleted yet; and whether an ended stream was deleted as a
-        # whole.
-        self._settled: list[int] = []
+        # Settled chunks that could not be deleted yet, with their frame ids: a relay remembers what
+        # has one that is held. And whether an ended stream was deleted as a whole.
+        self._settled: dict[int, str | None] = {}
         self.has_ended = self._is_cleared = False
         # When the disk may be read again, and since when it could not be, on the monotonic clock.
         self._read_at = -math.inf
@@ -152,9 +152,9 @@ class DiskQueue:
             lambda: self._spool.replace(chunks, self._stream, hostname, parts, recovered=recovered)
         )
 
-    def settle(self, chunks: Iterable[int]) -> None:
-        """Delete leased chunks, now or later."""
-        self._settled += chunks
+    def settle(self, chunks: Iterable[int], frame_id: str | None = None) -> None:
+        """Delete leased chunks, which were sent under this id, now or later."""
+        self._settled |= dict.fromkeys(chunks, frame_id)
         self.delete_settled()
 
     def end(self) -> None:
@@ -169,7 +169,7 @@ class DiskQueue:
                 self._spool.delete_stream(self._stream)
                 self._is_cleared = True
             self._spool.delete(self._settled)
-            self._settled = []
+            self._settled = {}
         except SpoolError as error:
             self._report(error)
 

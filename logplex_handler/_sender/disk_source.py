@@ -139,7 +139,7 @@ class DiskSource(Source):
     def forget(self, lease: Lease) -> None:
         with self._lock:
             self._lease = None
-            self._queue.settle(lease.chunks)
+            self._queue.settle(lease.chunks, lease.frame_id)
             self._keep()
 
     def spill(self) -> bool:

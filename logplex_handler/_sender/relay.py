@@ -35,7 +35,7 @@ _FULL = "the relay is full"
 
 
 class _FrameId(str):
-    """The frame id of a batch, which holds it until the batch is stored or given up."""
+    """The frame id of a batch, which is held as long as the batch may be pushed again."""
 
     __slots__ = ("__weakref__",)
 
@@ -66,8 +66,8 @@ class Relay:
         # held.
         self._lock = threading.RLock()
         self._number = 0
-        # The batches that are not stored, by their numbers and in their order. Those that are lost
-        # go by themselves, or the engine would remember all that come after them.
+        # The batches that may be pushed again, by their numbers and in their order. They go by
+        # themselves: once they are stored and no longer on disk, or lost.
         self._open: WeakValueDictionary[int, _FrameId] = WeakValueDictionary()
 
     def _new_id(self) -> str:
@@ -133,10 +133,6 @@ class Relay:
             except EngineAway as error:
                 problem = str(error)
         problem = problem or self._engine.problem or "no answer"
-        with self._lock:
-            for chunk, result in zip(chunks, results, strict=True):
-                if result.is_stored and chunk.producer == self._producer:
-                    self._open.pop(chunk.sequence, None)
         return [
             _STORED
             if result.is_stored

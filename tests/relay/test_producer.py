@@ -17,6 +17,8 @@ from logplex_handler._relay import server as relay_server_module
 from logplex_handler._relay.redis_engine import RedisEngine
 from logplex_handler._relay.values import Outcome, Pushed
 from logplex_handler._sender.relay import Relay, identity_of
+from logplex_handler._spool.database import SpoolError
+from logplex_handler._spool.spool import Spool
 from logplex_handler._wire.frames import flattened
 from logplex_handler.errors import ConfigurationError
 from tests.logs import logging_to, logging_to_server, wait_until
@@ -375,6 +377,29 @@ def test_what_was_pushed_before_a_crash_is_stored_once(server, engine, tmp_path,
     assert pushed(engine) == 3
     assert sum(books.repeated for books in engine.look()) > 0
     assert all_lines(engine) == {"acme": ["one", "two", "three"]}
+
+
+def test_what_is_stored_and_stays_on_disk_is_not_stored_again_by_the_next_process(
+    server, engine, tmp_path, monkeypatch
+):
+    """The engine remembers it, whatever the process has pushed since."""
+    spool = tmp_path / "spool"
+
+    def fails(self, chunks):
+        raise SpoolError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "delete", fails)
+        with logging_to_relay(server, spool=spool) as (logger, handler):
+            for number in range(3):
+                log(logger, "acme", f"line {number}")
+                assert handler.flush(PATIENCE)
+    wait_until_left(spool)
+    with logging_to_relay(server, spool=spool) as (logger, handler):
+        log(logger, "acme", "another")
+        assert handler.flush(PATIENCE)
+    assert all_lines(engine) == {"acme": ["line 0", "line 1", "line 2", "another"]}
+    assert rows(spool) == []
 
 
 # Configuration
