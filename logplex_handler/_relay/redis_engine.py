@@ -243,7 +243,9 @@ class RedisEngine:
             with self._lock:
                 of_lease = self._takes.setdefault(lease.token, _LeaseTakes())
                 of_lease.answered = call
-                of_lease.in_hand.update(dict.fromkeys([one[0] for one in answer[2:]], call))
+                # What is lost is due again unless its outcome is settled.
+                keys = [one.key for one in found if isinstance(one, Taken)]
+                of_lease.in_hand.update(dict.fromkeys(keys, call))
             is_all = is_all and has_taken_all
             taken += [one for one in found if isinstance(one, Taken)]
             lost += [one for one in found if isinstance(one, Outcome)]

@@ -417,6 +417,24 @@ def test_a_damaged_chunk_is_counted_and_told_and_the_others_are_delivered(engine
     assert sum(one.dropped.get("relay_lost", 0) for one in books) == 4
 
 
+def test_what_is_lost_is_taken_again_if_that_could_not_be_settled(engine, server, monkeypatch):
+    """Else, its stream would stay in hand for as long as the shipper has its shard."""
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    with server.client as client:
+        (key,) = client.keys("lp:*:q:sa")
+        client.lset(key, 0, b"damaged")
+    leases = lease_all(engine)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            RedisEngine, "settle", lambda self, outcomes: [Settled.AWAY] * len(outcomes)
+        )
+        assert take(engine, leases) == {}
+    producer.push(engine, "a", "2")
+    assert take(engine, leases) == {}
+    assert texts(take(engine, leases)["a"].frames) == ["2"]
+
+
 @pytest.mark.parametrize("item", [b"\x00", b"", b"x" * 100, b"\xff" * 30])
 def test_items_and_streams_of_other_programs_do_no_harm(engine, server, item):
     Producer().push(engine, "a", "1")
