@@ -109,11 +109,13 @@ class Batch:
         max_bytes: The largest size of a part, unless a single frame is larger.
         frame_id: The id under which the frames were sent before; if given, they stay one part,
             unless no receiver takes so long a body.
+
+    Attributes:
+        doubts: The refusals in a row that may concern the whole stream.
     """
 
     def __init__(self, frames: list[Frame], max_bytes: int, frame_id: str | None = None) -> None:
         self._max_bytes = max_bytes
-        self._notice_refused = False
         # Whether the last probe was refused as a faulty frame is; no part was accepted since.
         self._probe_refused = False
         self._start(frames, frame_id)
@@ -138,9 +140,9 @@ class Batch:
             self._parts = [Part(part) for part in reversed(_packed(frames, self._max_bytes))]
         self._refused: list[Frame] = []
         self._any_accepted = False
-        # The refusals since a part was accepted, and those that may concern the whole stream.
+        # The refusals since a part was accepted.
         self._refusals = _MOST_HALVINGS
-        self._doubts = 0
+        self.doubts = 0
 
     @property
     def next_part(self) -> Part | None:
@@ -155,7 +157,7 @@ class Batch:
             of their frames was refused.
         """
         self._any_accepted = True
-        self._refusals = self._doubts = 0
+        self._refusals = self.doubts = 0
         self._probe_refused = False
         return settle(self._parts.pop().frames, delivered=True)
 
@@ -164,7 +166,7 @@ class Batch:
         part = self._parts.pop()
         if part.is_probe:
             # Now it is the frames' turn. What was accepted before shows nothing about them.
-            self._doubts += 1
+            self.doubts += 1
             self._probe_refused = True
             self._any_accepted = False
             return
@@ -183,7 +185,7 @@ class Batch:
         if part.is_probe:
             self._parts.pop()
             self._probe_refused = False
-        self._doubts = self._doubts + 1 if self._refusals >= _MOST_HALVINGS else _DOUBTS_TO_PROBE
+        self.doubts = self.doubts + 1 if self._refusals >= _MOST_HALVINGS else _DOUBTS_TO_PROBE
         self._refusals = _MOST_HALVINGS
 
     @property
@@ -204,15 +206,16 @@ class Batch:
     def wants_probe(self) -> bool:
         """Whether to send a probe next, to see if the receiver takes the stream."""
         part = self.next_part
-        is_turn = self._doubts >= _DOUBTS_TO_PROBE and self._doubts % 2 == _DOUBTS_TO_PROBE % 2
+        is_turn = self.doubts >= _DOUBTS_TO_PROBE and self.doubts % 2 == _DOUBTS_TO_PROBE % 2
         return is_turn and part is not None and not part.is_probe
 
     def probe(self, frame: OwnFrame) -> None:
         self._parts.append(Part([frame], is_probe=True))
 
     @property
-    def notice_accepted(self) -> bool:
-        return not self._notice_refused
+    def has_notice(self) -> bool:
+        """Whether a drop notice is left to send."""
+        return any(type(frame) is OwnFrame for _, frames in self.left for frame in frames)
 
     @property
     def refusal(self) -> Refusal:
@@ -260,7 +263,7 @@ class Batch:
         """
         if self._parts and self._parts[-1].is_probe:
             self._parts.pop()
-        self._refusals, self._doubts, self._probe_refused = _MOST_HALVINGS, 0, False
+        self._refusals, self.doubts, self._probe_refused = _MOST_HALVINGS, 0, False
         refused, self._refused = self._refused, []
         self._parts += [Part(frames) for frames in reversed(_packed(refused, self._max_bytes))]
         for part in self._parts:
@@ -275,12 +278,11 @@ class Batch:
         added = [*more]
         self._start([*self._refused, *added])
         if not added:
-            self._doubts = _DOUBTS_TO_PROBE
+            self.doubts = _DOUBTS_TO_PROBE
 
     def drop_refused(self) -> tuple[int, int]:
         """Settle the frames that were refused alone; return the same as `part_accepted`."""
         refused, self._refused = self._refused, []
-        self._notice_refused |= OwnFrame in map(type, refused)
         return settle(refused, delivered=False)
 
 

@@ -33,7 +33,7 @@ class InFlight:
     """
 
     __slots__ = (
-        "_accumulator", "_codec", "_health_lines", "_is_filling", "_max_bytes",
+        "_accumulator", "_codec", "_doubts", "_health_lines", "_is_filling", "_max_bytes",
         "_sending", "destination", "drop_reports", "sent_since", "source",
     )  # fmt: skip
 
@@ -53,12 +53,15 @@ class InFlight:
         self.destination: Destination | None = None
         self._sending: tuple[Batch, Lease] | None = None
         self._is_filling = False
+        # Those of a batch that its source has taken back, and may hand out again.
+        self._doubts = 0
         self.sent_since = math.inf
         # None until the first one, because most streams never have any.
         self._health_lines: deque[bytes] | None = None
 
     def set_destination(self, destination: Destination) -> None:
         """Send to this destination from now on, including the present batch."""
+        self._doubts = 0
         if self._sending is not None:
             batch, lease = self._sending
             old = lease.destination
@@ -133,7 +136,9 @@ class InFlight:
             # The taken records are sent even if a signal interrupted this.
             frames = lease.take_frames()
             if lease.parts:
-                self._sending = (Batch.of_parts(frames, lease.parts, self._max_bytes), lease)
+                batch = Batch.of_parts(frames, lease.parts, self._max_bytes)
+                batch.doubts, self._doubts = self._doubts, 0
+                self._sending = (batch, lease)
             elif frames:
                 frame_id = lease.frame_id or self.source.new_id()
                 batch = Batch(frames, self._max_bytes, frame_id)
@@ -217,8 +222,8 @@ class InFlight:
 
     def _end(self, batch: Batch, lease: Lease) -> None:
         # The lease is kept until the source has forgotten it, because only the lease knows the
-        # chunks.
-        self.drop_reports.end_stream_notice(delivered=batch.notice_accepted)
+        # chunks. A notice that was refused is not made again: the next one would be refused, too.
+        self.drop_reports.end_stream_notice(delivered=True)
         self.source.forget(lease)
         self._sending = None
         self._accumulator.settle(
@@ -239,9 +244,12 @@ class InFlight:
         self.source.discard()
 
     def leave_batch(self) -> None:
-        """Forget the batch, which its source has taken back."""
-        self._sending = None
-        self.drop_reports.end_stream_notice(delivered=False)
+        """Forget the batch, which its source has taken back, but not what it has shown."""
+        if self._sending is not None:
+            batch, _ = self._sending
+            self._doubts = batch.doubts
+            self.drop_reports.end_stream_notice(delivered=not batch.has_notice)
+            self._sending = None
 
     def persist(self) -> int | None:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""

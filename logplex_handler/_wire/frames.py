@@ -38,7 +38,7 @@ class OwnFrame(bytes):
 
 
 class HealthFrame(OwnFrame):
-    """A frame of the handler's own metrics, whose refusal is of no consequence."""
+    """A frame of the handler's own metrics, which tells of no drops."""
 
 
 @lru_cache(maxsize=8)

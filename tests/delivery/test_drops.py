@@ -53,6 +53,26 @@ def test_a_full_buffer_drops_the_oldest_and_tells_when_lines_are_taken_again(cap
     assert "dropped (buffer_full" in capsys.readouterr().err
 
 
+def test_a_notice_that_the_receiver_refuses_is_not_sent_again_and_again(capsys):
+    """Nor is the probe that shows that it is the notice which is at fault."""
+    with logging_to_server(accept) as (server, logger, handler):
+
+        def step(connection):
+            body = server.received[-1].body
+            is_refused = b"bad" in body or b"logplex_handler.dropped" in body
+            (answer(400) if is_refused else accept)(connection)
+
+        server.steps[:] = [step]
+        for line in ("one", "bad", "two"):
+            logger.info(line)
+        assert handler.flush(100)
+        assert handler.stats().dropped == {"refused": 1}
+        own = [text for text in server.frames() if b"logplex_handler." in text]
+    assert sum(b"probe=1" in text for text in own) == 1
+    assert sum(b"dropped=1" in text for text in own) == 2
+    assert "1 record dropped (refused 1)" in capsys.readouterr().err
+
+
 def test_a_callback_may_log_and_fail():
     """Records that `on_drop` logs are delivered like others; its exceptions reach no caller."""
     log = []

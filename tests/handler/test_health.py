@@ -154,15 +154,16 @@ def test_a_health_line_that_is_refused_costs_nothing():
             assert (stats.delivered, dict(stats.dropped)) == (20, {})
 
 
-def test_a_health_line_that_is_refused_is_no_reason_to_tell_drops_again():
-    """The line that tells of them has arrived all the same."""
-    for kind, accepted in ((HealthFrame, True), (OwnFrame, False)):
+def test_a_notice_is_left_until_it_is_accepted_or_refused():
+    """A health line is none."""
+    for kind in (HealthFrame, OwnFrame):
         batch = Batch([b"record", kind(b"own")], 1000)
+        assert batch.has_notice is (kind is OwnFrame)
         batch.part_refused()
         batch.part_accepted()
         batch.part_refused()
         assert batch.drop_refused() == (0, 0)
-        assert batch.notice_accepted is accepted
+        assert not batch.has_notice
 
 
 def test_a_hanging_outage_does_not_pile_up_lines():
