@@ -22,6 +22,7 @@ from logplex_handler._relay.values import Fate, Lease, Outcome, Settled, Taken
 from logplex_handler._sender.due import Urgency
 from logplex_handler._sender.taken_source import TakenSource
 from logplex_handler.errors import ConfigurationError
+from logplex_handler.streams.intake import RejectingIntake
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Job, Stream
 
@@ -278,13 +279,12 @@ class Exchange:
             # Its former outcome is not settled yet; the shard was lost and leased again.
             self.settle(Outcome(taken, Fate.LATER, parts=taken.parts, again_in=_SOON))
             return
-        stream = self._registry.stream(taken.stream)
-        cause = "unknown_stream" if stream is None else stream.resolution.end_cause
-        if stream is None or cause:
-            self.settle(Outcome(taken, Fate.ENDED, dropped={cause: 0}))
+        stream = self._registry.intake(taken.stream)
+        if isinstance(stream, RejectingIntake):
+            self.settle(Outcome(taken, Fate.ENDED, dropped={stream.cause: 0}))
         elif not (taken.unreported or taken.requests):
             self.settle(Outcome(taken))
-        elif isinstance(stream.source, TakenSource):
+        elif isinstance(stream, Stream) and isinstance(stream.source, TakenSource):
             self.taken_over += taken.again
             self._max_wait = max(self._max_wait, taken.waited)
             self._in_hand[taken.stream] = _InHand(stream, taken, now)

@@ -23,9 +23,12 @@ from logplex_handler._sender.drop_reports import DropReports
 from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, without_token
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, PieceFrame, flattened, rewritten
+from logplex_handler._wire.packet import MAX_PACKET_BYTES
 
 # Seconds that a request must have, or it is not begun.
 _MIN_REQUEST = 1.0
+# The destination of packets that are compared, whatever hostname and token they were sent with.
+_NOWHERE = replace(without_token(), hostname="-")
 
 
 class Hands(Protocol):
@@ -161,7 +164,11 @@ class TakenSource(Source):
         taken = self._taken
         if taken is None:
             return
-        parts = parts_of(left, self._addressed(taken.frames, lease.destination))
+        anywhere = [
+            (id, rewritten(some, lambda frame: self.readdress(frame, lease.destination, _NOWHERE)))
+            for id, some in left
+        ]
+        parts = parts_of(anywhere, self._addressed(taken.frames, _NOWHERE))
         if not parts:
             # Only lines of the shipper's own are left.
             delivered, dropped = self._carried
@@ -220,6 +227,10 @@ def _readdressed(frame: bytes, token: bytes, new: Destination, *, has_token: boo
     if has_token and parts[4] == token:
         parts[4] = new.token.encode()
     packet = b" ".join(parts[1:])
+    if len(packet) > MAX_PACKET_BYTES:
+        # Rather with the hostname of who has logged it than refused.
+        parts[3] = frame.split(b" ", 4)[3]
+        packet = b" ".join(parts[1:])
     return b"%d %b" % (len(packet), packet)
 
 

@@ -47,7 +47,7 @@ class Intake(Protocol):
 
 
 class RejectingIntake:
-    """An intake that drops every record, with one cause."""
+    """An intake that drops every record, with one `cause`."""
 
     takes_entries = False
 
@@ -55,7 +55,7 @@ class RejectingIntake:
         self, ledger: Ledger, cause: str, on_rejected: Callable[[], object] | None = None
     ) -> None:
         self._ledger = ledger
-        self._cause = cause
+        self.cause = cause
         self._on_rejected = on_rejected
 
     def append(self, entry: Entry) -> bool:
@@ -72,7 +72,7 @@ class RejectingIntake:
         self.count_rejected()
 
     def count_rejected(self) -> None:
-        self._ledger.count_rejected(self._cause)
+        self._ledger.count_rejected(self.cause)
         if self._on_rejected is not None:
             self._on_rejected()
 

@@ -11,16 +11,19 @@ from contextlib import contextmanager
 
 import pytest
 
+from logplex_handler._delivery import scheduler
 from logplex_handler._delivery.exchange import Exchange
 from logplex_handler._delivery.shipper import Shipper, ShipperOptions
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._relay.redis_engine import RedisEngine
+from logplex_handler._wire.destination import Destination
+from logplex_handler._wire.packet import MAX_PACKET_BYTES
 from logplex_handler.cli._configuration import configured
 from tests.commands import environment, start
 from tests.logs import holds_for, logging_to, wait_until
-from tests.relay.chunks import Producer, lease_all
+from tests.relay.chunks import Producer, frame, lease_all
 from tests.relay.servers import RedisServer
 from tests.servers import TOKEN, accept, answer, hang, serving, texts
 
@@ -110,11 +113,9 @@ def test_lines_of_producers_reach_their_customers_in_order(server, engine):
 
 
 def test_packets_get_the_hostname_and_the_token_of_their_stream(server, engine):
-    from logplex_handler import streams
-
     options = {"relay": server.url, "token_as_appname": True, "hostname": "producer"}
     with serving(accept) as receiver:
-        destination = streams.Destination.from_url(url_of(receiver, "acme"), hostname="app-id")
+        destination = Destination.from_url(url_of(receiver, "acme"), hostname="app-id")
         with shipping(server, {"acme": destination}):
             with logging_to(None, **options) as (logger, handler):
                 logger.info("line", extra={"logplex_stream": "acme"})
@@ -122,6 +123,50 @@ def test_packets_get_the_hostname_and_the_token_of_their_stream(server, engine):
             assert wait_until(lambda: is_all_delivered(engine))
         (request,) = receiver.received
         assert request.body.split()[3:5] == [b"app-id", TOKEN.encode()]
+
+
+def test_parts_of_a_batch_stay_known_if_the_new_url_comes_without_a_hostname(server, engine):
+    """Their packets keep the hostname that they have had at the old one."""
+    with serving(accept) as receiver:
+
+        def step(connection):
+            request = receiver.current.request
+            is_short = len(texts(request.body)) <= 2
+            at_old = answer(401) if is_short else answer(413)
+            (at_old if request.target == "/old" else accept)(connection)
+
+        receiver.steps[:] = [step]
+
+        class Streams:
+            def url_for(self, customer):
+                return Destination.from_url(url_of(receiver, "old"), hostname="app-id")
+
+            def refresh(self, customer, rejected):
+                return url_of(receiver, "new")
+
+        lines = [f"line {number}" for number in range(8)]
+        Producer().push(engine, "acme", *lines)
+        with shipping(server, Streams()):
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        at_new = [one for one in receiver.received if one.target == "/new"]
+        assert [text.decode() for one in at_new for text in texts(one.body)] == lines
+    assert sums(engine)[1] == {}
+
+
+def test_no_packet_becomes_too_long_by_the_hostname_of_its_stream(server, engine):
+    """It keeps the one that it has, as on disk."""
+    with serving(accept) as receiver:
+        destination = Destination.from_url(url_of(receiver, "acme"), hostname="a" * 100)
+        header = len(frame("").partition(b" ")[2])
+        lines = ["short", "x" * (MAX_PACKET_BYTES - header)]
+        Producer().push(engine, "acme", *lines)
+        with shipping(server, {"acme": destination}):
+            assert wait_until(lambda: is_all_delivered(engine), PATIENCE)
+        assert lines_of(receiver)["acme"] == lines
+        (request,) = receiver.received
+        length, packet = request.body.split(b"\n")[1].split(b" ", 1)
+        assert (int(length), len(packet) + 1) == (MAX_PACKET_BYTES, MAX_PACKET_BYTES)
+        assert request.body.split(b" ")[3] == b"a" * 100
 
 
 def test_a_refused_line_is_found_and_told_in_its_stream(server, engine):
@@ -183,7 +228,11 @@ def test_refused_and_hanging_customers_cost_the_others_nothing(server, engine, c
             assert wait_until(lambda: sums(engine)[0]["delivered"] == 310, PATIENCE)
         lines = lines_of(receiver)
         assert sorted(lines["good0"]) == sorted(f"line {n}" for n in range(0, 300, 30))
-        of_refused = [one for one in receiver.received if one.target == "/refused0"]
+        of_refused = [
+            one
+            for one in receiver.received
+            if one.target == "/refused0" and b"logplex_handler.probe" not in one.body
+        ]
         assert len({one.frame_id for one in of_refused}) == 1
         assert len({one.body for one in of_refused}) == 1
     found, _ = sums(engine)
@@ -219,6 +268,27 @@ def test_a_rotated_url_is_looked_up_and_an_unknown_stream_is_dropped(server, eng
         assert [one.target for one in receiver.received] == ["/old", "/new"]
         assert texts(receiver.received[1].body) == [b"one", b"two"]
     assert sums(engine)[1] == {"unknown_stream": 1}
+
+
+def test_lines_that_come_after_the_end_of_their_stream_have_its_cause(server, engine, monkeypatch):
+    """Also once the shipper keeps nothing else of it."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.05)
+
+    class Streams:
+        def url_for(self, customer):
+            return url_of(receiver, customer)
+
+        def refresh(self, customer, rejected):
+            return None
+
+    with serving(answer(410)) as receiver, shipping(server, Streams()) as shipper:
+        producer = Producer()
+        producer.push(engine, "acme", "one")
+        assert wait_until(lambda: sums(engine)[1] == {"stream_gone": 1})
+        assert wait_until(lambda: not shipper._registry.streams())
+        producer.push(engine, "acme", "two")
+        assert wait_until(lambda: is_all_delivered(engine))
+        assert sums(engine)[1] == {"stream_gone": 2}
 
 
 def test_a_shard_of_which_nothing_can_be_taken_is_told(server, engine, capsys):
