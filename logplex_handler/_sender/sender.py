@@ -104,6 +104,9 @@ class Sender:
             self._answers_before = None
             self._failures = 0
             self.backoff = NO_BACKOFF
+        else:
+            # Equal ones may differ in whether the host may be private.
+            self.in_flight.destination = destination
 
     @property
     def fails_alone(self) -> bool:

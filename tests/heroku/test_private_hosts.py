@@ -13,7 +13,7 @@ from logplex_handler.heroku import Provision
 from tests.heroku.shared import Partner, app_info, at, platform, refused
 from tests.heroku.stand_in import OLD, UUID, Addon, check_hidden, standing_in
 from tests.logs import logging_to, wait_until
-from tests.servers import TOKEN, accept, serving
+from tests.servers import TOKEN, accept, answer, serving
 
 PRIVATE = [
     "127.0.0.1:6379", "127.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "0.0.0.0",
@@ -91,6 +91,31 @@ def test_a_name_with_a_private_address_is_not_connected_to(monkeypatch, capsys, 
         assert server.frames() == ([b"hello"] if allow_private else [])
         assert ("PrivateAddress" in capsys.readouterr().err) is not allow_private
         assert allow_private or not server.connections
+
+
+def test_a_url_that_comes_again_and_may_not_be_private_any_more_gets_nothing(monkeypatch):
+    """The application knows it from its own record first, and then from others."""
+    resolve = socket.getaddrinfo
+
+    def private(name, port, *args, **kwargs):
+        return resolve("127.0.0.1" if name == "inside.example" else name, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", private)
+    with serving(answer(401), accept) as server:
+        url = url_of(f"inside.example:{server.port}", "http")
+
+        class Streams:
+            def url_for(self, stream):
+                return Destination.from_url(url, allow_http=True)
+
+            def refresh(self, stream, refused):
+                return Destination.from_url(url, allow_http=True, allow_private=False)
+
+        options = {"streams": Streams(), "allow_http": True, "shutdown_timeout": 0.5}
+        with logging_to(None, **options) as (logger, handler):
+            logger.info("hello", extra={"logplex_stream": "customer"})
+            assert wait_until(lambda: handler.stats("customer").requests > 1)
+        assert server.frames() == [b"hello"]
 
 
 def test_an_open_connection_to_a_private_host_is_not_used_for_a_customer(monkeypatch, capsys):
