@@ -13,6 +13,7 @@ from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler._process.periodic import Periodic
+from logplex_handler._process.reentrancy import is_held
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter
 from logplex_handler.metrics.metric_pairs import MetricSource
@@ -58,6 +59,9 @@ class Reporter:
         # Re-entrant, because a garbage collection or a signal handler may interrupt the thread that
         # holds it, and record something.
         self._lock = threading.RLock()
+        # Held while functions of the application are asked, by one report at a time: of two totals
+        # of a counter, the earlier one would look like that of a counter that was made anew.
+        self._asking = threading.RLock()
         for meter in self._active:
             # If Python ran no hooks for the fork, the meters have not started at zero, either.
             meter.renew_if_forked()
@@ -159,9 +163,24 @@ class Reporter:
         # These calls may take long, so they come before anything is drained.
         with self._lock:
             active, collectors = list(self._active), list(self._collectors)
-        polled = {meter: meter.poll() for meter in active}
+        if is_held(self._asking):
+            # A signal handler, or one of the functions, reports: the call that it interrupts asks.
+            active, collectors = [], []
+        with self._asking:
+            polled = {meter: meter.poll() for meter in active}
+            collected, replaced = self._collected(collectors)
+        self.report_recorded(polled, collected)
+        for pairs in replaced:
+            self._log_or_warn(None, pairs)
+
+    def _collected(
+        self, collectors: list[tuple[str, Callable[[], Mapping[str, str]]]]
+    ) -> tuple[dict[str, str], list[dict[str, str]]]:
+        """Return the pairs of the collectors, and those that others of the same name replaced.
+
+        A later sample replaces an earlier one of its name, but nothing replaces a counter.
+        """
         collected: dict[str, str] = {}
-        # A later sample replaces an earlier one of its name, but nothing replaces a counter.
         replaced: list[dict[str, str]] = []
         for name, function in collectors:
             try:
@@ -174,9 +193,7 @@ class Reporter:
             except BaseException as error:
                 # Not even SystemExit may end the reporting thread.
                 self.leave_out(name, error)
-        self.report_recorded(polled, collected)
-        for pairs in replaced:
-            self._log_or_warn(None, pairs)
+        return collected, replaced
 
     def _forget_if_too_many(self) -> None:
         with self._lock:

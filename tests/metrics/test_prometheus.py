@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 
 import numpy
 import prometheus_client
@@ -15,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from logplex_handler import ConfigurationError
 from logplex_handler.metrics.bridge import Increments
 from logplex_handler.prometheus import PrometheusBridge
+from tests.logs import wait_until
 from tests.metrics.shared import recording, values
 
 
@@ -198,6 +200,68 @@ def test_behind_a_fork_nothing_is_counted_twice(registry, bridged):
     assert os.read(reader, 1000).decode() == "[{}, {'count#jobs': '3'}]"
     os.close(reader)
     os.close(writer)
+
+
+class _Interrupted:
+    """A collector in the middle of which something else happens, once."""
+
+    def __init__(self):
+        self.happens = None
+
+    def collect(self):
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        return []
+
+
+def test_a_report_in_the_middle_of_another_one_counts_nothing_twice(registry, bridged):
+    """As that of a signal handler, whose totals are later than those that are just being read."""
+    metrics, lines, _ = bridged
+    jobs = prometheus_client.Counter("jobs", "d", registry=registry)
+    interrupted = _Interrupted()
+    registry.register(interrupted)
+    jobs.inc(1000)
+    metrics.report()
+
+    def report():
+        jobs.inc(5)
+        metrics.count("own")
+        metrics.report()
+
+    jobs.inc(10)
+    interrupted.happens = report
+    metrics.report()
+    metrics.report()
+    assert lines.sums() == {"jobs": 1015, "own": 1}
+
+
+def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(registry, bridged):
+    """It waits until the first one has read all totals."""
+    metrics, lines, _ = bridged
+    jobs = prometheus_client.Counter("jobs", "d", registry=registry)
+    interrupted = _Interrupted()
+    registry.register(interrupted)
+    jobs.inc(1000)
+    metrics.report()
+    other = threading.Thread(target=metrics.report)
+
+    def report():
+        jobs.inc(5)
+        other.start()
+        assert wait_until(lambda: not other.is_alive() or _place_of(other) == "_report")
+
+    jobs.inc(10)
+    interrupted.happens = report
+    metrics.report()
+    other.join(100)
+    assert lines.sums() == {"jobs": 1015}
+
+
+def _place_of(thread):
+    """The name of the function in which a thread is, empty if it is just ending."""
+    frame = sys._current_frames().get(thread.ident)
+    return "" if frame is None else frame.f_code.co_name
 
 
 def test_without_prometheus_client_the_error_names_the_extra(monkeypatch):
