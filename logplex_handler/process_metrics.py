@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 
+from logplex_handler._process import forks
 from logplex_handler.errors import ConfigurationError
 from logplex_handler.metrics import Metrics, metric_pairs
 from logplex_handler.metrics.meter import reporter_of
@@ -134,10 +135,15 @@ class _Pauses:
 
     def __init__(self) -> None:
         self._began = 0
-        self._longest = 0
-        self._reported = self._collections()
+        self.after_fork_in_child()
         self._callback = self._watch
         gc.callbacks.append(self._callback)
+        forks.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Start at zero in a forked child: the parent reports its own collections."""
+        self._longest = 0
+        self._reported = self._collections()
 
     def close(self) -> None:
         if self._callback in gc.callbacks:

@@ -240,6 +240,29 @@ def test_a_forked_child_reports_itself(process):
     os.close(writer)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_counts_its_own_garbage_collections(process):
+    """Those that its parent has made, and their pauses, are the parent's to report."""
+    _, metrics, lines = process
+    gc.disable()
+    try:
+        gc.collect()
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                metrics.report()
+                is_zero = lines.sums()["process.gc.collections"] == 0
+                status = 0 if is_zero and values(lines)["process.gc.longest"][0] == 0 else 2
+            finally:
+                os._exit(status)
+    finally:
+        gc.enable()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    metrics.report()
+    assert lines.sums()["process.gc.collections"] >= 1
+
+
 def test_what_a_platform_does_not_have_is_left_out(process, monkeypatch):
     """Without a warning, as nothing is wrong."""
     _, metrics, lines = process
