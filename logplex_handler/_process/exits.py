@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -67,7 +68,9 @@ class _ExitFunctions:
             if process is not None and util is not None:
                 is_child = getattr(process.current_process(), "_parent_pid", None) is not None
                 if is_child:
-                    util.Finalize(None, self, exitpriority=_LAST_PRIORITY)
+                    util.Finalize(
+                        None, self._call_last, args=(library,), exitpriority=_LAST_PRIORITY
+                    )
                     self.take_sigterm()
         # The children of Celery's own pool run no finalizers, but Celery sends a signal in them,
         # and in no other process.
@@ -81,8 +84,8 @@ class _ExitFunctions:
         """Deliver at SIGTERM too: `Pool` ends its children with it, even those that are done."""
         if sys.platform == "win32":
             return
-        # Only the main thread may set a signal handler.
-        with contextlib.suppress(ValueError):
+        # Only the main thread may set a signal handler, and the watch needs descriptors.
+        with contextlib.suppress(ValueError, OSError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, self._at_sigterm)
             if isinstance(signal.getsignal(signal.SIGTERM), EndingHandler):
@@ -93,6 +96,13 @@ class _ExitFunctions:
 
     def _call_first(self) -> None:
         self._call(kinds=1)
+
+    def _call_last(self, library: str) -> None:
+        if library == "multiprocessing":
+            # Threads that outlive the child's function may log. Before Python 3.13, the library
+            # waits for them only after it has called this. A second wait ends at once.
+            vars(threading)["_shutdown"]()
+        self._call(kinds=2)
 
     def __call__(self, **_: object) -> None:
         self._call(kinds=2)

@@ -131,6 +131,68 @@ def test_children_of_billiard_deliver_without_being_told():
     assert lines == ["child 0", "child 1", "child 2", "parent"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_child_of_multiprocessing_delivers_what_its_threads_log_at_last():
+    """They may outlive its function, and the process waits for them."""
+    with LogplexReceiver() as logplex:
+        done = run_forked(
+            logplex.url,
+            """
+            import multiprocessing
+            from concurrent.futures import ThreadPoolExecutor
+            from logplex_handler import Metrics
+            metrics = Metrics(logger, interval=80_000)
+
+            def last():
+                # It runs on while the process is said to be ending.
+                threading.main_thread().join()
+                metrics.count("last")
+                logger.info("last")
+
+            def work():
+                logger.info("first")
+                pool = ThreadPoolExecutor(1)
+                pool.submit(logger.info, "pool")
+                threading.Thread(target=last).start()
+
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            sys.exit(child.exitcode)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = sorted(line.text for line in logplex.lines)
+    assert lines == ["count#last=1", "first", "last", "pool"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_child_that_has_no_descriptor_left_delivers_at_its_end():
+    """As its first record comes; the signals of such a child are not watched."""
+    with LogplexReceiver() as logplex:
+        done = run_forked(
+            logplex.url,
+            """
+            import multiprocessing, resource
+
+            def work():
+                resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+                logger.info("one")
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                logger.info("two")
+
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            sys.exit(child.exitcode)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = [line.text for line in logplex.lines]
+    assert lines == ["one", "two"]
+
+
 def test_handlers_that_come_and_go_in_a_child_of_multiprocessing_leave_nothing():
     """A closed one is not kept for the child's end."""
     with LogplexReceiver() as logplex:
