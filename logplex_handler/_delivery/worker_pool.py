@@ -88,6 +88,10 @@ class WorkerPool:
         self._news.put(stream, stream.look_by)
         if not self._workers and self._urgency.current is not Urgency.CLOSING:
             self._start()
+            if not self._workers:
+                # The next record tries again: the system may lack a thread for a moment only.
+                with stream.accumulator.lock:
+                    stream.accumulator.look_again()
 
     def notify(self, stream: Stream) -> None:
         """Have an existing worker look at a stream at once."""
@@ -128,7 +132,7 @@ class WorkerPool:
         self._news.wake_one()
         return True
 
-    def _start(self) -> None:
+    def _start(self, *, tries_again: bool = True) -> None:
         worker = None
         try:
             with self._starting:
@@ -144,8 +148,9 @@ class WorkerPool:
                 with contextlib.suppress(ValueError):
                     self._workers.remove(worker)
             if not isinstance(error, RuntimeError):
-                # After Ctrl-C, for example, no later record may be a reason to start one.
-                self._start()
+                # After Ctrl-C, for example, no later record may come.
+                if tries_again:
+                    self._start(tries_again=False)
                 raise
             # At exit, in some subinterpreters, or if the system cannot start another thread,
             # callers that flush or close deliver the waiting records.

@@ -74,6 +74,20 @@ def test_flush_raises_nothing_of_what_goes_wrong_in_it(monkeypatch, capsys):
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [{}, {"streams": {}}], ids=["own URL alone", "with streams"])
+def test_a_thread_that_cannot_be_started_for_a_moment_is_started_later(monkeypatch, options):
+    """By the next record; it delivers the first ones, too."""
+    options = {"flush_interval": 0.01, **options}
+    with logging_to_receiver(**options) as (logplex, logger, _), monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError))
+        logger.info("one")
+        logger.info("two")
+        patch.undo()
+        logger.info("three")
+        assert logplex.wait_for(3, 100)
+    assert [line.text for line in logplex.lines] == ["one", "two", "three"]
+
+
 def test_close_delivers_what_waits_and_is_harmless_twice():
     """A long interval does not keep it; records after it are counted as `closed`."""
     with logging_to_receiver(flush_interval=60) as (logplex, logger, handler):
