@@ -178,7 +178,7 @@ def by_position(template: str) -> tuple[str, list[str]] | None:
     """Return the template with arguments by position, and the arguments' names.
 
     The result is None unless each conversion has a name, or if an escape may make another
-    conversion.
+    conversion. So it is if a name ends a pair: without it, free text might be pairs.
     """
     names: list[str] = []
 
@@ -189,7 +189,9 @@ def by_position(template: str) -> tuple[str, list[str]] | None:
         return match[0].replace(f"({match['name']})", "", 1)
 
     text = _CONVERSION.sub(without_name, template)
-    return None if None in names or "\\" in text or not names else (text, names)
+    if not names or "\\" in text or any(grammar.key(name) != name for name in names):
+        return None
+    return text, names
 
 
 def is_surely_a_message(template: str) -> bool:

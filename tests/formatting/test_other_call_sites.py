@@ -140,6 +140,14 @@ def test_named_arguments_are_written_as_the_formatter_does(parts, values, kind):
         check(records[0], record, FORMATTER)
 
 
+@pytest.mark.parametrize("name", ["c d", 'c"d', "c\td", "c=d", "c\x85d", ""])
+@pytest.mark.parametrize("template", ["a=%(NAME)s", "a=%(b)s e=%(NAME).3s", 'a="%(NAME)s"'])
+def test_a_name_that_ends_a_pair_makes_the_message_no_other_one(template, name):
+    """Without the name, free text would be pairs."""
+    record = make(template.replace("NAME", name), ({"b": 1, name: "x y"},))
+    check(record, record, FORMATTER)
+
+
 def test_a_template_with_named_arguments_is_compiled():
     """As the access lines of gunicorn and the lines of Celery are."""
     atoms = Atoms(h="10.1.2.3", r="GET / HTTP/1.1", s="200", D=1234)
