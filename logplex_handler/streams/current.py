@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import Context, ContextVar, Token
 
 __all__ = ["use_stream"]
@@ -89,15 +89,22 @@ def use_stream(stream: Hashable) -> Iterator[None]:
         # Only now, because a callback costs each collection half a microsecond.
         gc.callbacks.append(_on_collection)
         ever_used[0] = True
-    choice = _Choice(stream)
-    token = _current.set(choice)
+    choice, before, token = _Choice(stream), _current.get(), None
+    # A signal handler may raise an error after each call: here, as soon as the choice is made, and
+    # at the end before it is over, unless that is the first call there.
     try:
+        token = _current.set(choice)
         yield
     finally:
         choice.is_over = True
-        # A generator may be closed in another context, where there is nothing to reset.
-        with suppress(ValueError):
-            _current.reset(token)
+        try:
+            if token is None:
+                _current.set(before)
+            else:
+                _current.reset(token)
+        except ValueError:
+            # A generator may be closed in another context, where there is nothing to reset.
+            pass
 
 
 def stream_of(record: logging.LogRecord) -> Hashable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ import requests
 from logplex_handler import KeyValueFormatter, LogplexHandler, Metrics, flush_on_sigterm, use_stream
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler.handler import shutdown
+from logplex_handler.streams.current import stream_of
 from tests.logs import logging_to, wait_until
 from tests.servers import hang, serving
 from tests.streams.shared import by_token, receiving, token
@@ -358,3 +360,38 @@ def test_what_is_logged_about_any_object_that_goes_belongs_to_no_customer(logple
     arrived = messages(logplex)
     assert arrived[OWN] == ['"Task exception was never retrieved"']
     assert arrived["t.1"] == ['"of the customer"', "chosen"]
+
+
+class _Interruption(Exception):
+    """What a signal handler raises, such as Celery's at the end of a task's time."""
+
+
+def test_an_error_of_a_signal_handler_in_any_place_leaves_no_stream_behind():
+    """Such as that of the time limit of a task: the next one may be another customer's.
+
+    A handler is called as a function begins, and where a function in C has returned.
+    """
+    for number in itertools.count(1):
+        left = number
+
+        def interrupt(frame, event, _):
+            nonlocal left
+            is_ours = frame.f_globals["__name__"] in ("contextlib", use_stream.__module__)
+            if is_ours and event in ("call", "c_return"):
+                left -= 1
+                if not left:
+                    sys.setprofile(None)
+                    raise _Interruption
+
+        sys.setprofile(interrupt)
+        try:
+            with use_stream("t.1"):
+                pass
+        except _Interruption:
+            pass
+        finally:
+            sys.setprofile(None)
+        assert stream_of(logging.makeLogRecord({})) is None, number
+        if left:
+            break
+    assert number > 5
