@@ -220,7 +220,7 @@ class EmittingHandler(logging.Handler):
         is_raised = isinstance(error, RecursionError) or not isinstance(error, Exception)
         with contextlib.suppress(Exception):
             taking = self._current_pipeline().intake(stream_of(record))
-            if not is_raised and not _had_begun_to_take(error):
+            if not is_raised and not _had_begun_to_take(error, taking):
                 taking.drop("format_error")
             taking.wake()
         if is_raised:
@@ -236,15 +236,26 @@ class EmittingHandler(logging.Handler):
             super().handleError(record)
 
 
-def _had_begun_to_take(error: BaseException) -> bool:
+def _had_begun_to_take(error: BaseException, taking: Intake) -> bool:
     """Return whether an error was raised after an intake had begun to queue or count a record."""
+    from logplex_handler._buffer import accumulator, ledger
     from logplex_handler.streams import intake
 
+    modules = (intake.__name__, accumulator.__name__, ledger.__name__)
+    has_begun, waits, entry = False, False, None
     for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_globals.get("__name__") == intake.__name__:
-            # Signal handlers run as a function begins, and what wakes has queued the record before.
-            return frame.f_code.co_name == "wake" or line != frame.f_code.co_firstlineno
-    return False
+        name, is_first = frame.f_code.co_name, line == frame.f_code.co_firstlineno
+        if frame.f_globals.get("__name__") not in modules:
+            continue
+        # Signal handlers run as a function begins. What looks, or wakes, has queued the record
+        # before, unless it waits for room.
+        if name == "look" or (name == "wake" and not waits):
+            return True
+        has_begun = name in ("append", "drop", "count_rejected") and not is_first
+        waits |= name == "_put_when_there_is_room"
+        entry = frame.f_locals.get("entry") if name == "put" else entry
+    waiting = taking.accumulator.entries.copy() if isinstance(taking, intake.OpenIntake) else ()
+    return has_begun or any(one is entry for one in waiting)
 
 
 def _is_of_library(record: logging.LogRecord) -> bool:

@@ -261,3 +261,36 @@ def test_ctrl_c_while_a_worker_starts_is_no_reason_for_none(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             logger.info("one")
         assert logplex.wait_for(1)
+
+
+@pytest.mark.parametrize("on_full", ["drop_oldest", "block"])
+@pytest.mark.parametrize("text", ["", "x" * 5000], ids=["short", "long"])
+def test_a_record_that_an_error_of_a_signal_handler_keeps_from_the_queue_is_counted(on_full, text):
+    """Wherever it is raised; the logging call returns, as after any error in a handler."""
+    rooms = tuple([f"logplex_handler.{room}" for room in ("_buffer", "_formatting", "streams")])
+    options = {"flush_interval": 60, "shutdown_timeout": 60, "on_full": on_full}
+    with logging_to_receiver(**options) as (_, logger, handler):
+        for _ in range(40):
+            logger.info("%s", text)
+        for number in itertools.count(1):
+            left = number
+
+            def interrupt(frame, event, _):
+                nonlocal left
+                if event == "call" and frame.f_globals["__name__"].startswith(rooms):
+                    left -= 1
+                    if not left:
+                        sys.setprofile(None)
+                        raise TimeoutError
+
+            accepted = handler.stats().accepted
+            sys.setprofile(interrupt)
+            try:
+                logger.info("%s", text)
+            finally:
+                sys.setprofile(None)
+            assert handler.stats().accepted == accepted + 1, number
+            if left:
+                break
+        assert balanced(handler.stats())
+    assert number > 3
