@@ -1,6 +1,9 @@
 """The program that `instructions` runs under callgrind: logs each kind of record to both handlers.
 
-Each part begins and ends with a call of getloadavg, at which callgrind writes a profile.
+    python benchmarks/counted.py RECORDS URL KIND...
+
+Each part begins and ends with a call of getloadavg, at which callgrind writes a profile. Of `request`,
+each record is the only line of a request over a socket to the URL; others are never sent.
 """
 
 from __future__ import annotations
@@ -17,17 +20,18 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from kinds import KINDS, LogOne
+from kinds import KINDS, LogOne, order
 from logplex_handler import LogplexHandler
 from subjects import Subject, make_logger, null
 
 WARM_UP = 1_000
+REQUEST = "request"
 # The number of records that makes a batch due. The program waits for each batch; otherwise its size
 # would depend on the clock.
 BATCH = 500
 # The share of the records for some kinds, so that counting does not take too long.
 SHARES = dict.fromkeys(("metric", "metrics", "mapping", "values", "accented", "web_mix"), 0.3)
-SHARES |= {"long": 0.05, "medium": 0.1}
+SHARES |= {"long": 0.05, "medium": 0.1, REQUEST: 0.03}
 # Nanoseconds from one record to the next, so that half of the records have a new millisecond.
 APART = 500_000
 
@@ -72,37 +76,38 @@ def run_clock() -> None:
     logging.time = SimpleNamespace(**{**vars(time), **clock})  # type: ignore[attr-defined]
 
 
-def ours() -> Subject:
-    # Patches the handler's own session: requests of an application's session are prepared one by
-    # one.
-    requests.Session.get_adapter = lambda *_, **__: Instant()  # type: ignore[method-assign]
-    handler = LogplexHandler(
-        "http://token:t.benchmark@127.0.0.1:9/logs", batch_size=BATCH, flush_interval=3600
-    )
+def ours(url: str, *, answers_at_once: bool) -> Subject:
+    if answers_at_once:
+        # Patches the handler's own session: requests of an application's session are prepared one
+        # by one.
+        requests.Session.get_adapter = lambda *_, **__: Instant()  # type: ignore[method-assign]
+    handler = LogplexHandler(url, batch_size=BATCH, flush_interval=3600)
     return Subject(handler, lambda: handler.flush(3600))
 
 
-def log(logger: logging.Logger, subject: Subject, log_one: LogOne, records: range) -> None:
+def log(logger: logging.Logger, subject: Subject, kind: str, records: range) -> None:
+    log_one: LogOne = KINDS.get(kind, order)
+    batch = 1 if kind == REQUEST else BATCH
     for i in records:
         log_one(logger, i)
-        if i % BATCH == BATCH - 1:
+        if i % batch == batch - 1:
             subject.finish()
     subject.finish()
 
 
 def main() -> None:
-    kinds = sys.argv[2:]
+    url, *kinds = sys.argv[2:]
     parts = [
         (kind, round(WARM_UP * share), round(int(sys.argv[1]) * share))
         for kind, share in [(kind, SHARES.get(kind, 1)) for kind in kinds]
     ]
     run_clock()
-    for subject in (null(""), ours()):
+    for subject in (null(""), ours(url, answers_at_once=REQUEST not in kinds)):
         logger = make_logger(subject)
         for kind, warm_up, records in parts:
-            log(logger, subject, KINDS[kind], range(warm_up))
+            log(logger, subject, kind, range(warm_up))
             os.getloadavg()
-            log(logger, subject, KINDS[kind], range(records))
+            log(logger, subject, kind, range(records))
             os.getloadavg()
         logger.removeHandler(subject.handler)
         if isinstance(subject.handler, LogplexHandler):

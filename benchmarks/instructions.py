@@ -3,7 +3,7 @@
 Counts do not depend on how fast or busy the machine is, so CI can detect a slower hot path. The
 figure of a kind of record is the number of instructions that the handler adds to 10,000 records, in
 the caller and the worker together, until all are delivered, divided by their cost with a
-NullHandler. Pythons without committed figures are skipped. 10 % more is an error. So is 10 % less,
+NullHandler. Of `request`, each record is sent alone, over a socket. Pythons without committed figures are skipped. 10 % more is an error. So is 10 % less,
 because a later change could then waste the difference unnoticed.
 """
 
@@ -21,15 +21,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sinks import Sinks
+
 HERE = Path(__file__).parent
 COMMITTED = HERE / "instructions.json"
 
 RECORDS = 10_000
 ROOM = 0.10
-# Two groups are counted at the same time, so each has as many of the expensive kinds.
+# The groups are counted at the same time, so the first two have as many of the expensive kinds.
 GROUPS = (
     ("plain", "exception", "metric", "mapping", "accented", "medium"),
     ("extras", "template", "metrics", "values", "long", "web_mix"),
+    ("request",),
 )
 
 Figures = dict[str, float]
@@ -49,9 +52,10 @@ def main() -> None:
     if version not in committed and not given.renew:
         print(f"Python {version} has no figures: nothing was counted")
         return
-    with ThreadPoolExecutor() as pool:
+    with Sinks() as sinks, ThreadPoolExecutor() as pool:
+        url = sinks["fast"].url
         counted: Figures = {}
-        for figures in pool.map(lambda kinds: count(kinds, given.records), GROUPS):
+        for figures in pool.map(lambda kinds: count(kinds, given.records, url), GROUPS):
             counted.update(figures)
     for kind, figure in counted.items():
         was = committed.get(version, {}).get(kind)
@@ -74,7 +78,7 @@ def differences(counted: Mapping[str, float], committed: Mapping[str, float]) ->
     ]
 
 
-def count(kinds: tuple[str, ...], records: int) -> Figures:
+def count(kinds: tuple[str, ...], records: int, url: str) -> Figures:
     """Count the instructions that the handler adds, as a share of NullHandler's, by kind."""
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder) / "profile"
@@ -89,6 +93,7 @@ def count(kinds: tuple[str, ...], records: int) -> Figures:
                 sys.executable,
                 str(HERE / "counted.py"),
                 str(records),
+                url,
                 *kinds,
             ],
             env={**os.environ, "PYTHONHASHSEED": "0"},
