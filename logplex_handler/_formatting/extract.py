@@ -23,7 +23,7 @@ def extract(record):
     if not (
         len(attributes) == attribute_count
         and record.name == logger_name
-        and record.levelno == level
+        and (record.levelno is level or (type(record.levelno) is int and record.levelno == level))
         and record.levelname == level_name
         and record.exc_info is None
         and record.exc_text is None

@@ -216,7 +216,7 @@ def _message_of_class(record: logging.LogRecord) -> str:
 
 def _without_huge(record: logging.LogRecord) -> logging.LogRecord:
     """Return the record, or a copy without numbers of which a `%d` would compute the digits."""
-    safe: Any = without_huge("" if type(record.args) is tuple else str(record.msg), record.args)
+    safe: Any = without_huge(record.msg, record.args)
     if safe is record.args:
         return record
     twin = copy.copy(record)

@@ -78,8 +78,11 @@ class _Huge:
         raise ValueError(f"the number has more than {_MOST_DIGITS} digits")
 
 
-def without_huge(template: str, arguments: object) -> object:
-    """Return the arguments of a template, with numbers in place that are never converted to int."""
+def without_huge(template: object, arguments: object) -> object:
+    """Return the arguments of a template, with numbers in place that are never converted to int.
+
+    The text of a template that is no string is asked for only if that may change something.
+    """
     if type(arguments) is tuple:
         for value in arguments:
             if issubclass(type(value), Decimal):
@@ -87,7 +90,7 @@ def without_huge(template: str, arguments: object) -> object:
     elif isinstance(arguments, Mapping):
         if type(arguments) is dict and not any(map(_is_decimal, arguments.values())):
             return arguments
-        values = {name: arguments[name] for name, _ in named(template)}
+        values = {name: arguments[name] for name, _ in named(str(template))}
         if any(map(_is_decimal, values.values())):
             return {name: _without_huge(value) for name, value in values.items()}
     return _without_huge(arguments)

@@ -189,6 +189,19 @@ def test_a_log_error_cannot_add_a_pair(text):
     assert [key for key, _ in found] == ["msg", "log_error"]
 
 
+@pytest.mark.parametrize("arguments", [(), ({"a": 1},)])
+def test_the_text_of_an_object_as_message_is_asked_for_once(arguments):
+    """To ask may have effects."""
+    asked = []
+
+    class Message:
+        def __str__(self):
+            asked.append(None)
+            return f"asked {len(asked)}"
+
+    assert pairs(Message(), *arguments) == [("msg", "asked 1")]
+
+
 def test_a_mapping_as_message_gives_its_pairs():
     """Keys and values are made safe one by one."""
     message = {"status": "delivered", "order id": None, "count#x": 5, "note": 'a "b"'}
