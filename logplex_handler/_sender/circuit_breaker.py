@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _weakref import _remove_dead_weakref  # type: ignore[attr-defined]  # as `weakref` does
 from collections.abc import Hashable
-from functools import partial
 from weakref import ref
 
 from logplex_handler._sender import retry_policy
@@ -109,15 +109,15 @@ class CircuitBreakers:
 
     def __getitem__(self, name: str) -> CircuitBreaker:
         made = CircuitBreaker()
-        reference = ref(made, partial(self._forget, name))
+        reference = ref(made, lambda _: self._forget(name))
         while True:
             # One step: several look-ups may find the same new host at the same time.
             known = self._references.setdefault(name, reference)
             breaker = known()
             if breaker is not None:
                 return breaker
-            self._forget(name, known)
+            self._forget(name)
 
-    def _forget(self, name: str, reference: ref[CircuitBreaker]) -> None:
-        if self._references.get(name) is reference:
-            self._references.pop(name, None)
+    def _forget(self, name: str) -> None:
+        # One step, too: another thread may have put a new one in place of the dead one.
+        _remove_dead_weakref(self._references, name)

@@ -121,8 +121,9 @@ class _ResourceLocks:
         forks.register(self)
 
     def after_fork_in_child(self) -> None:
-        # Guards `_by_id`.
-        self._lock = threading.Lock()
+        # Guards `_by_id`. Re-entrant, because a signal handler may look up, or flush, while it is
+        # held.
+        self._lock = threading.RLock()
         self._by_id: weakref.WeakValueDictionary[str, threading.RLock] = (
             weakref.WeakValueDictionary()
         )

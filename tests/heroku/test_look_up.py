@@ -1,11 +1,12 @@
 """Which URL a look-up returns, with either API."""
 
 import base64
+import threading
 
 import pytest
 import responses
 
-from logplex_handler.heroku import PlatformAPI
+from logplex_handler.heroku import PlatformAPI, _look_up
 from logplex_handler.streams import Destination
 from tests.heroku.shared import (
     APP_INFO,
@@ -133,3 +134,23 @@ def test_the_attachments_can_be_listed():
     assert api.attachments("one") == ()
     responses.replace(responses.GET, ATTACHMENTS, status=500)
     assert str(refused(api.attachments, "one")) == "addon-attachments: status 500"
+
+
+def test_a_signal_in_the_middle_of_a_look_up_may_look_up():
+    """Its handler may flush where no thread can be started, for example."""
+    locks, found = _look_up._ResourceLocks(), []
+
+    class Interrupted(str):
+        __slots__ = ()
+
+        def __hash__(self):
+            if not found:
+                found.append(None)
+                found.append(locks.of("other"))
+            return hash(str(self))
+
+    thread = threading.Thread(target=lambda: locks.of(Interrupted("one")), daemon=True)
+    thread.start()
+    thread.join(100)
+    assert not thread.is_alive()
+    assert len(found) == 2
