@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._delivery.worker_pool import WorkerPool
@@ -15,7 +17,11 @@ from logplex_handler._process.diagnostics import Diagnostics, drops_in_words
 from logplex_handler._process.reentrancy import release_if_held
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler._transport.transport import TransportPool
+from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
+
+if TYPE_CHECKING:
+    from logplex_handler._delivery.spool_writer import SpoolWriter
 
 # Seconds without a finished task after which a flushing caller does one itself: the workers may be
 # blocked by a lock that it holds.
@@ -68,13 +74,17 @@ class Flusher:
         transports: TransportPool,
         diagnostics: Diagnostics,
         urgency: UrgencyMonitor,
-        streams: Callable[[], list[Stream]],
+        registry: Registry,
+        spool_writer: SpoolWriter | None,
     ) -> None:
         self._workers = workers
         self._transports = transports
         self._diagnostics = diagnostics
         self._urgency = urgency
-        self._streams = streams
+        self._streams = registry.all_streams
+        self._spool_writer = spool_writer
+        # In the order in which they are released; they are acquired again in the opposite one.
+        self._locks = (registry.lock, *workers.locks)
 
     def flush_soon(self) -> None:
         """Have all queued records delivered at once, without waiting."""
@@ -94,8 +104,12 @@ class Flusher:
             return True
         if self._workers.is_current_thread():
             return False
+        countdown = Countdown(seconds)
         with self._without_locks():
-            return self._see_through(Countdown(seconds), min_request=_MIN_REQUEST)
+            if self._spool_writer is not None:
+                # What is in memory needs time as well, if the disk hangs or others use the file.
+                self._spool_writer.recover_within(countdown.left / 2)
+            return self._see_through(countdown, min_request=_MIN_REQUEST)
 
     def flush_last(self, seconds: float) -> None:
         """Have the remaining records delivered within `seconds`, because no later flush will."""
@@ -109,7 +123,10 @@ class Flusher:
     def stop(self) -> int:
         """Stop delivering, and return how many records were not delivered."""
         with self._without_locks():
-            left = sum([stream.abandon() for stream in self._streams()])
+            streams = self._streams()
+            if self._spool_writer is not None:
+                self._spool_writer.call(chain.from_iterable(map(Stream.persist, streams)))
+            left = sum([stream.abandon() for stream in streams])
             self._workers.stop()
             # A connection on which a request is being made is closed when it is released.
             self._transports.close()
@@ -127,14 +144,17 @@ class Flusher:
 
     @contextmanager
     def _without_locks(self) -> Iterator[None]:
-        """Release the locks of accumulators that the calling thread holds, for a `with` block.
+        """Release the locks that the calling thread holds and workers need, for a `with` block.
 
         A signal handler may flush while the interrupted call holds one. The workers need that lock
-        to deliver, so the handler would wait for them, and they for the handler.
+        to deliver, so the handler would wait for them, and they for the handler. That the state
+        which the lock guards is half changed does no harm: a handler that logs or flushes in the
+        same thread meets it, too.
         """
         with ExitStack() as released:
-            for stream in self._streams():
-                reacquire = release_if_held(stream.accumulator.lock)
+            locks = [stream.accumulator.lock for stream in self._streams()]
+            for lock in (*locks, *self._locks):
+                reacquire = release_if_held(lock)
                 if reacquire is not None:
                     released.callback(reacquire)
             yield
@@ -151,6 +171,7 @@ class Flusher:
                 for stream in self._streams():
                     marks.append((stream, stream.accumulator.begin_flush()))
                     self._workers.notify(stream)
+                self._workers.wake_one()
                 # Wait for all streams, even if one is not flushed in time.
                 flushed = [
                     self._wait_for(stream, mark, countdown, min_request) for stream, mark in marks
@@ -178,7 +199,9 @@ class Flusher:
             left, deadline = countdown.left, countdown.deadline
             if left <= 0 or workers.stopped or stream.retry_after_until > deadline:
                 return False
-            helps = left > min_request and not (progressed and workers.has_workers)
+            # Where there are workers, they alone use the disk, because it may hang.
+            leaves_it = workers.has_workers and (progressed or self._spool_writer is not None)
+            helps = left > min_request and not leaves_it
             progressed = (helps and workers.help_out(deadline)) or workers.progress.wait(
                 stream, done, countdown, min(_PATIENCE, left)
             )

@@ -8,7 +8,8 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from logplex_handler._process.contexts import join_briefly, new_thread
 from logplex_handler._process.diagnostics import Diagnostics
@@ -21,9 +22,8 @@ from logplex_handler.streams.stream import Stream
 
 # Seconds between two checks whether a process has died and left records on disk.
 _BETWEEN_RECOVERIES = 15.0
-# Seconds that a worker waits for a recovery by another thread, which the disk may hold up for ever:
-# its records are then sent after others.
-_LONGEST_WAIT = 15.0
+# Seconds in which a thread that waits for the file returns after it has given up.
+_TO_GIVE_UP = 1.0
 # Seconds that the thread rests after an error, so that it does not spin.
 _AFTER_ERROR = 1.0
 
@@ -55,8 +55,12 @@ class SpoolWriter:
         self._wake = wake
         self._count_lost = count_lost
         self._diagnostics = diagnostics
-        # Streams that may have entries in memory; None has the thread check whether to stop.
+        # Streams that may have entries in memory; None has the thread check whether to stop, or
+        # what else to do: the calls of callers.
         self._news: Mailbox[Stream | None] = Mailbox()
+        self._calls: deque[Callable[[], object]] = deque()
+        # Whether a caller has waited for the thread in vain.
+        self._hangs = False
         # Guards `_thread` while it is started. Re-entrant, because a garbage collection or a
         # signal may interrupt that, and log.
         self._starting = threading.RLock()
@@ -77,11 +81,53 @@ class SpoolWriter:
     def recover(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         """Take over the chunks of dead processes, unless that was done just before.
 
-        Waits at most `seconds` for other threads and processes.
+        Waits at most `seconds` for other threads and processes. A worker waits no longer than for
+        the file, because the disk may hang: these records are then sent after others.
         """
         if time.monotonic() >= self._recover_at:
-            wait = min(seconds, _LONGEST_WAIT)
+            wait = min(seconds, self._spool.patience())
             holding(self._recovering, wait, self._recover, seconds)
+
+    def recover_within(self, seconds: float) -> None:
+        """Have the thread do so; the caller waits no longer even if the disk hangs."""
+        if time.monotonic() >= self._recover_at and not self._calls:
+            self._start()
+            seconds = min(seconds, self._spool.patience() + _TO_GIVE_UP)
+            self.call(map(self.recover, [seconds]), seconds)
+
+    def call(self, steps: Iterable[object], seconds: float | None = None) -> None:
+        """Have the thread take steps that use the disk, which may hang for ever.
+
+        Waits at most `seconds` for each of them. Default: as long as for the file, and a little
+        more. Without the thread, the caller takes them.
+        """
+        thread = self._thread
+        if thread is None or thread is threading.current_thread() or self._stopped:
+            deque(steps, 0)
+            return
+        longest = self._spool.patience() + _TO_GIVE_UP if seconds is None else seconds
+        taken: Mailbox[bool] = Mailbox()
+
+        def call() -> None:
+            try:
+                for _ in steps:
+                    taken.put(False)
+                    if self._stopped:
+                        break
+            finally:
+                taken.put(True)
+
+        self._calls.append(call)
+        self._news.put(None)
+        try:
+            while not taken.get(longest):
+                pass
+            self._hangs = False
+        except queue.Empty:
+            self._hangs = True
+            # If it has just been stopped, it may not have seen the call.
+            while self._calls and not thread.is_alive():
+                self._calls.popleft()()
 
     def _recover(self, seconds: float) -> None:
         is_patient = seconds == threading.TIMEOUT_MAX
@@ -123,12 +169,18 @@ class SpoolWriter:
 
     def leave(self) -> None:
         """Close the spool, and have other handlers of this process take over what is left there."""
+        self.call(self._closing(), 0.0 if self._hangs else None)
         self.stop()
-        self._spool.close()
         for other in list(_spool_writers):
             if other is not self:
                 other._recover_at = float("-inf")
                 other._news.put(None)
+
+    def _closing(self) -> Iterator[None]:
+        # First, because the thread must not recover anything afterwards.
+        self._stopped = True
+        self._spool.close()
+        yield
 
     def _start(self) -> None:
         with self._starting:
@@ -152,16 +204,20 @@ class SpoolWriter:
         try:
             self._serve(pid, noted)
         finally:
-            self._thread = None
+            # Once it is stopped, callers wait for its end.
             if not self._stopped and os.getpid() == pid:
                 # As with a worker: another thread has raised an exception here.
+                self._thread = None
                 for stream in noted:
                     self._news.put(stream)
                 self._start()
 
     def _serve(self, pid: int, noted: set[Stream]) -> None:
-        while not self._stopped and os.getpid() == pid:
+        while (self._calls or not self._stopped) and os.getpid() == pid:
             try:
+                if self._calls:
+                    self._calls.popleft()()
+                    continue
                 self.recover()
                 self._wait(noted)
                 # Streams for which the disk has had no room are tried again.
@@ -181,7 +237,7 @@ class SpoolWriter:
             if not noted:
                 self._add_next(noted, _BETWEEN_RECOVERIES)
             deadline = time.monotonic() + self._interval
-            while not self._stopped and (left := deadline - time.monotonic()) > 0:
+            while not (self._stopped or self._calls) and (left := deadline - time.monotonic()) > 0:
                 if may_cut_short and any(stream.accumulator.is_short_of_room for stream in noted):
                     return
                 self._add_next(noted, left)
@@ -193,8 +249,11 @@ class SpoolWriter:
 
     def _spill(self, stream: Stream) -> bool:
         """Write the stream's entries to disk; return whether that must be tried again."""
-        while not self._stopped and stream.source.spill():
-            pass
+        while not self._stopped:
+            if self._calls:
+                return True
+            if not stream.source.spill():
+                break
         return not stream.source.is_synced
 
 

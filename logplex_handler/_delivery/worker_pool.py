@@ -68,6 +68,8 @@ class WorkerPool:
         # Guards the scheduler, `_busy`, `_wakes_at` and `stopped`. Nothing that waits is called
         # while it is held. Re-entrant, for the same reason.
         self._lock = threading.RLock()
+        # What a call that is interrupted to flush lets go of meanwhile.
+        self.locks = (self._lock, self._starting)
         # The threads that are doing a task, including callers. None is added after `stop`.
         self._busy: set[int] = set()
         # When each sleeping worker wakes up by itself, on the monotonic clock.
@@ -96,6 +98,10 @@ class WorkerPool:
     def notify(self, stream: Stream) -> None:
         """Have an existing worker look at a stream at once."""
         self._news.put(stream, -math.inf)
+
+    def wake_one(self) -> None:
+        """Wake a worker, even if a call that was interrupted was just about to do so."""
+        self._news.wake_one()
 
     def while_idle(self, stream: Stream, function: Callable[[], object]) -> bool:
         """Call a function that does not wait unless a task of the stream is running."""

@@ -11,7 +11,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -27,9 +27,6 @@ from logplex_handler._sender.source import Lease, LeaseForm, Parts, Source, with
 from logplex_handler._spool.chunk import Chunk, records_in
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.frames import Frame, OwnFrame, frame_count, rewritten, total_bytes
-
-# Seconds in which a thread that waits for the file returns after it has given up.
-_TO_GIVE_UP = 1.0
 
 
 class DiskOptions(NamedTuple):
@@ -49,7 +46,7 @@ class DiskOptions(NamedTuple):
 class DiskSource(Source):
     """A source that writes the accumulator's records to disk, and fills leases from there."""
 
-    __slots__ = ("_hostname", "_lease", "_lock", "_options", "_queue", "_unwritten")
+    __slots__ = ("_hostname", "_is_gone", "_lease", "_lock", "_options", "_queue", "_unwritten")
 
     def __init__(
         self, queue: DiskQueue, accumulator: Accumulator, options: DiskOptions, codec: Codec
@@ -67,6 +64,8 @@ class DiskSource(Source):
         self._unwritten: list[Frame] = []
         # The lease that is being sent.
         self._lease: Lease | None = None
+        # Whether `persist` has found that the file was removed or replaced.
+        self._is_gone = False
 
     @property
     def is_synced(self) -> bool:
@@ -159,12 +158,17 @@ class DiskSource(Source):
             self._queue.since = 0.0
             self._accumulator.count_recovered(records)
 
-    def persist(self) -> int | None:
-        # The process ends, even if the disk hangs. A thread that writes gives up about as soon.
-        holding(self._lock, self._queue.patience() + _TO_GIVE_UP, self._spill_all)
-        if self._queue.is_gone:
-            return None
-        return records_in(self._unwritten) + (self._lease.unwritten if self._lease else 0)
+    def persist(self) -> Iterator[None]:
+        while self.spill():
+            yield
+        self._is_gone = self._queue.is_gone
+
+    @property
+    def unwritten(self) -> int | None:
+        # Without the lock, which a thread may hold for as long as the disk hangs.
+        lease = self._lease
+        left = records_in(self._unwritten) + (lease.unwritten if lease else 0)
+        return None if self._is_gone else left
 
     def discard(self) -> None:
         with self._lock:
@@ -173,10 +177,6 @@ class DiskSource(Source):
             self._queue.end()
 
     # The methods below are called with the lock held.
-
-    def _spill_all(self) -> None:
-        while self.spill():
-            pass
 
     def _fill(self, lease: Lease, room: int) -> None:
         since = time.monotonic() - super().age()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterator
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._formatting.codec import Codec
@@ -251,10 +252,10 @@ class InFlight:
             self.drop_reports.end_stream_notice(delivered=not batch.has_notice)
             self._sending = None
 
-    def persist(self) -> int | None:
+    def persist(self) -> Iterator[None]:
         """Write all remaining records to disk, because the process ends; see `Source.persist`."""
         if self._sending is not None:
             batch, lease = self._sending
             if lease.unwritten:
                 self.source.replace(lease, batch.left)
-        return self.source.persist()
+        yield from self.source.persist()

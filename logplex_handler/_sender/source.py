@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -182,12 +182,16 @@ class Source:
     def count_recovered(self, records: int) -> None:
         """Count records that a dead process left on disk; they come before all others."""
 
-    def persist(self) -> int | None:
-        """Write all records waiting in memory to disk, because the process ends.
+    def persist(self) -> Iterable[None]:
+        """Write all records waiting in memory to disk, because the process ends: one at each step.
 
-        Returns:
-            How many taken records could not be written, or None without a file on disk.
+        Afterwards, `unwritten` says how many taken records are not there.
         """
+        return ()
+
+    @property
+    def unwritten(self) -> int | None:
+        """The number of taken records that are not on disk; None without a file on disk."""
         return None
 
     def discard(self) -> None:

@@ -120,9 +120,9 @@ class Transactions:
 
     def give_up(self, why: str) -> None:
         """Stop using the file. Its chunks belong to this process until the process ends."""
-        with self._lock:
-            self._broken = self._broken or why
-            self._is_damaged = True
+        # Without the lock, which a thread may hold for as long as the disk hangs.
+        self._broken = self._broken or why
+        self._is_damaged = True
 
     def set_deadline(self, deadline: float) -> None:
         """Wait for other processes only until this time, on the monotonic clock."""

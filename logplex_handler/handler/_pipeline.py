@@ -115,8 +115,8 @@ class Pipeline:
         if options.destination is not None:
             own = Stream(None, context)
             own.fix(options.destination)
-        self._registry = Registry(context, own)
-        self.intake = self._registry.intake
+        self._registry = registry = Registry(context, own)
+        self.intake = registry.intake
         self.own_intake = self.intake(None)
         self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
@@ -134,9 +134,6 @@ class Pipeline:
             on_end=self._on_end,
             news=news,
         )
-        self._flusher = Flusher(
-            self._worker_pool, self._transports, diagnostics, urgency, self._registry.all_streams
-        )
         if options.spool is not None and self._spool is not None:
             from logplex_handler._delivery.spool_writer import SpoolWriter
             from logplex_handler._spool.spool import Served
@@ -150,6 +147,9 @@ class Pipeline:
                 count_lost=self._count_lost,
                 diagnostics=diagnostics,
             )
+        self._flusher = Flusher(
+            self._worker_pool, self._transports, diagnostics, urgency, registry, self._spool_writer
+        )
         self._health: Periodic | None = None
         self._vitals = Vitals(Stats(), 0.0, 0.0)
         if options.health_interval is not None and own is not None:
@@ -225,9 +225,6 @@ class Pipeline:
     def _flush(self, countdown: Countdown) -> bool:
         try:
             with self._spool.until(countdown.deadline) if self._spool else nullcontext():
-                if self._spool_writer is not None:
-                    # What is in memory needs time as well, if another process uses the file.
-                    self._spool_writer.recover(countdown.left / 2)
                 return self._flusher.flush(countdown.left)
         except Exception as error:
             self._report_internal(error)

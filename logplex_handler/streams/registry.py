@@ -62,7 +62,8 @@ class Registry:
         # Guards `_streams`, `_retired`, `_not_in_use`, `_is_closed` and `_ended`. Re-entrant,
         # because a garbage collection may log while it is held. That may also happen while an
         # accumulator's lock is held, and needs this one, so no such lock is acquired under it.
-        self._lock = threading.RLock()
+        # A call that is interrupted to flush lets go of it meanwhile.
+        self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # Retired streams, in the order of retirement, by what `_remembered` returns for their ids.
         self._retired: dict[Hashable, _Retired] = {}
@@ -111,7 +112,7 @@ class Registry:
         if stream is None:
             # Without the lock, because it needs an accumulator's.
             stream = Stream(None, self._context, resolution=Resolution(state))
-            with self._lock:
+            with self.lock:
                 stream = self._ended.setdefault(state, stream)
         return stream
 
@@ -125,7 +126,7 @@ class Registry:
             is_known = is_relay_stream(stream_id)
         if not is_known:
             return self.unknown.intake
-        with self._lock:
+        with self.lock:
             if self._is_closed:
                 return self._after_close
             stream = self._streams.get(stream_id)
@@ -135,10 +136,10 @@ class Registry:
             if retired is None or not _has_just_ended(retired):
                 if len(self._streams) >= _MAX_IN_USE:
                     return self._if_full
-                stream = self._opened(stream_id, retired)
-                self._streams[stream_id] = stream
+                # An interruption may have opened it meanwhile, or closed the registry.
+                stream = self._streams.setdefault(stream_id, self._opened(stream_id, retired))
                 self._end_retirement(stream_id)
-                return stream.intake
+                return self._after_close if self._is_closed else stream.intake
         return self._ended_as(retired.state).intake
 
     def _opened(self, stream_id: Hashable, retired: _Retired | None) -> Stream:
@@ -169,7 +170,7 @@ class Registry:
             handler in an interrupted call, which flushes, and so waits for the worker that asks.
         """
         # Before the lock is acquired, because it needs an accumulator's.
-        return holding(self._lock, 0.0, self._retire, stream, time.monotonic(), stream.stats())
+        return holding(self.lock, 0.0, self._retire, stream, time.monotonic(), stream.stats())
 
     def _retire(self, stream: Stream, now: float, stats: Stats) -> None:
         if self._streams.get(stream.id) is not stream or stream is self.own:
@@ -192,7 +193,7 @@ class Registry:
 
     def revive(self, stream: Stream) -> None:
         """Take a retired stream into use again after news of it."""
-        with self._lock:
+        with self.lock:
             if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
                 stream.is_retired = False
                 self._end_retirement(stream.id)
@@ -205,7 +206,7 @@ class Registry:
 
     def close(self) -> Intake:
         """Drop all further records; return the intake of those that name no stream."""
-        with self._lock:
+        with self.lock:
             self._is_closed = True
             streams = list(self._streams.values())
         warn = partial(
@@ -216,16 +217,16 @@ class Registry:
         return self._after_close if self.own is None else self.own.intake
 
     def streams(self) -> list[Stream]:
-        with self._lock:
+        with self.lock:
             return list(self._streams.values())
 
     def all_streams(self) -> list[Stream]:
         """Return the streams in use, and those without a destination, which report drops, too."""
-        with self._lock:
+        with self.lock:
             return [*self._streams.values(), *self._ended.values()]
 
     def stats(self) -> Stats:
-        with self._lock:
+        with self.lock:
             total, streams = self._not_in_use, self.all_streams()
         # Without the lock, for which callers wait. A stream that is retired meanwhile still counts.
         for stream in streams:
@@ -239,7 +240,7 @@ class Registry:
     def stats_of(self, stream_id: Hashable) -> Stats:
         """Return the outcomes of one stream's records so far, or zeros if it is not known."""
         try:
-            with self._lock:
+            with self.lock:
                 stream = self._streams.get(stream_id)
                 retired = self._retired.get(_remembered(stream_id))
         except Exception:

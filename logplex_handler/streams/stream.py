@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from enum import Enum
 
@@ -205,9 +205,13 @@ class Stream(Sending):
         if not self.resolution.end_cause:
             self._reject_from_now("closed", on_rejected)
 
+    def persist(self) -> Iterable[None]:
+        """Write the remaining records to the spool; see `Source.persist`."""
+        return () if self._sender is None else self.in_flight.persist()
+
     def abandon(self) -> int:
-        """Leave the remaining records to the spool, or drop them; return how many were dropped."""
-        unwritten = None if self._sender is None else self.in_flight.persist()
+        """Drop the remaining records that are not on disk; return how many these are."""
+        unwritten = None if self._sender is None else self.source.unwritten
         return self.accumulator.abandon("shutdown", unwritten=unwritten)
 
     @property

@@ -15,8 +15,16 @@ from logplex_handler._delivery import flush, scheduler
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler.streams import stream
+from logplex_handler.testing import LogplexReceiver
 from tests.delivery.shared import before_rendering
-from tests.logs import balanced, logging_to_receiver, logging_to_server, own_stream, wait_until
+from tests.logs import (
+    balanced,
+    logging_to,
+    logging_to_receiver,
+    logging_to_server,
+    own_stream,
+    wait_until,
+)
 from tests.servers import answer
 
 
@@ -190,6 +198,55 @@ def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_itself(is_changin
         # It is held again until the interrupted call is over, and free from then on.
         assert not accumulator.lock._is_owned()
         assert [line.text for line in logplex.lines] == ["one", "two"]
+
+
+@pytest.mark.parametrize("lock", ["_lock", "_starting"])
+def test_a_flush_that_interrupts_what_holds_a_lock_of_the_workers_lets_go_of_it(lock, monkeypatch):
+    """They would wait for the interrupted call, and the flush for them."""
+    # The caller that flushes does not deliver itself.
+    monkeypatch.setattr(flush, "_PATIENCE", 100.0)
+    with LogplexReceiver() as logplex:
+        options = {"streams": {1: logplex.url}, "flush_interval": 600}
+        with logging_to(None, **options) as (logger, handler):
+            held = getattr(handler._pipeline._worker_pool, lock)
+            with held, held:
+                logger.info("line", extra={"logplex_stream": 1})
+                assert handler.flush(50)
+                assert held._is_owned()
+            assert not held._is_owned()
+    assert [line.text for line in logplex.lines] == ["line"]
+
+
+def test_a_signal_handler_flushes_wherever_it_interrupts_a_log_call(monkeypatch):
+    """Here, calls that open streams, while others are let go of."""
+    # The caller that flushes does not deliver itself, which would hide that workers cannot.
+    monkeypatch.setattr(flush, "_PATIENCE", 100.0)
+    monkeypatch.setattr(scheduler, "_IDLE", 0.0)
+    folder = os.path.dirname(logplex_handler.__file__)
+    flushed, place = [True], 0
+    with LogplexReceiver() as logplex:
+        options = {"streams": lambda _: logplex.url, "flush_interval": 600}
+        with logging_to(None, **options) as (logger, handler):
+            while flushed:
+                places, flushed = itertools.count(), []
+
+                # As in a signal handler: see above.
+                def profile(frame, event, _, places=places, place=place, flushed=flushed):
+                    is_ours = frame.f_code.co_filename.startswith(folder)
+                    if is_ours and event in ("call", "c_return") and next(places) == place:
+                        sys.setprofile(None)
+                        flushed.append(handler.flush(100))
+
+                sys.setprofile(profile)
+                try:
+                    logger.info("line", extra={"logplex_stream": place})
+                finally:
+                    sys.setprofile(None)
+                assert all(flushed), place
+                place += 1
+            # One that was let go of in the middle of its call may just be used again.
+            assert wait_until(lambda: handler.flush(100) and handler.stats().delivered == place)
+            assert place > 60
 
 
 class Ending:

@@ -9,9 +9,12 @@ import threading
 
 import pytest
 
-from logplex_handler._delivery import spool_writer
+from logplex_handler import LookupFailed
+from logplex_handler._delivery import flush
 from logplex_handler._spool import database, owner_locks, transactions
-from logplex_handler._spool.spool import Spool
+from logplex_handler._spool.database import SpoolError
+from logplex_handler._spool.spool import Spool, SpoolOptions
+from tests import servers
 from tests.logs import balanced, logging_to, logging_to_server, wait_until
 from tests.servers import accept, answer, serving
 from tests.spool.shared import leave, rows
@@ -319,7 +322,6 @@ def test_a_disk_that_hangs_holds_up_no_line_in_memory(spool, monkeypatch):
 
     monkeypatch.setattr(transactions, "opened", hanging)
     monkeypatch.setattr(transactions, "_PATIENCE", 0.1)
-    monkeypatch.setattr(spool_writer, "_LONGEST_WAIT", 0.1)
     with logging_to_server(accept, spool=spool, flush_interval=0.01) as (server, logger, _):
         logger.info("hello")
         assert wait_until(lambda: b"hello" in server.frames())
@@ -348,3 +350,119 @@ def test_a_disk_that_hangs_holds_up_neither_flush_nor_close(spool, monkeypatch):
         assert dict(handler.stats().dropped) == {"shutdown": 1}
         assert balanced(handler.stats())
         over.set()
+
+
+@pytest.fixture
+def hang():
+    """Makes a function of a disk that hangs, with the file in use, until the test is over."""
+    over = threading.Event()
+
+    def hanging(spool, *_args, **_kwargs):
+        with spool.begin():
+            over.wait(100)
+        # It has held up the test.
+        over.set()
+        raise SpoolError("over")
+
+    hanging.over = over
+    yield hanging
+    over.set()
+
+
+def test_a_disk_that_begins_to_hang_as_the_handler_is_closed_does_not_hold_it_up(
+    spool, monkeypatch, hang
+):
+    """What waits in memory is only then written."""
+
+    def url_for(stream):
+        raise LookupFailed("away")
+
+    options = {"streams": url_for, "spool": spool, "spool_interval": 600, "shutdown_timeout": 0.1}
+    with logging_to(None, **options) as (logger, handler):
+        logger.info("one", extra={"logplex_stream": "a"})
+        assert wait_until(lambda: handler._pipeline._spool_writer._recover_at > 0)
+        monkeypatch.setattr(Spool, "write", hang)
+        handler.close()
+        assert not hang.over.is_set()
+        assert dict(handler.stats().dropped) == {"shutdown": 1}
+        assert balanced(handler.stats())
+
+
+def test_a_disk_that_begins_to_hang_as_it_is_closed_does_not_hold_the_caller_up(spool, monkeypatch):
+    """Nothing waits any more."""
+    over = threading.Event()
+
+    def hanging(spool):
+        over.wait(100)
+        over.set()
+
+    options = {"spool_interval": 0.01, "shutdown_timeout": 0.1}
+    with logging_to_server(accept, spool=spool, **options) as (_, logger, handler):
+        logger.info("one")
+        assert handler.flush(100)
+        monkeypatch.setattr(Spool, "_close", hanging)
+        handler.close()
+        assert not over.is_set()
+        over.set()
+
+
+def test_a_flush_does_not_wait_for_a_disk_that_hangs_while_it_is_looked_through(
+    spool, monkeypatch, hang
+):
+    """What is in memory is delivered."""
+    monkeypatch.setattr(transactions, "_PATIENCE", 0.1)
+    monkeypatch.setattr(Spool, "take_over", hang)
+    options = {"flush_interval": 600, "shutdown_timeout": 0.1}
+    with logging_to_server(accept, spool=spool, **options) as (server, logger, handler):
+        assert handler.flush(0.1)
+        logger.info("one")
+        assert handler.flush(100)
+        assert not hang.over.is_set()
+        assert server.frames() == [b"one"]
+
+
+def test_a_caller_that_flushes_leaves_a_disk_that_hangs_to_the_workers(spool, monkeypatch, hang):
+    """It would deliver itself otherwise, as none of them gets on: a receiver hangs, too."""
+    monkeypatch.setattr(flush, "_MIN_REQUEST", 0.0)
+    write, written = Spool.write, []
+
+    def once(*arguments, **options):
+        written.append(arguments)
+        return (write if len(written) == 1 else hang)(*arguments, **options)
+
+    with serving(accept) as server:
+        options = {"streams": lambda _: server.url, "spool": spool, "spool_interval": 600}
+        options |= {"flush_interval": 600, "shutdown_timeout": 0.1}
+        with logging_to(None, **options) as (logger, handler):
+            # So that a stream is left for the caller.
+            monkeypatch.setattr(handler._pipeline._worker_pool, "_max_workers", 1)
+            for stream in range(3):
+                logger.info("line", extra={"logplex_stream": stream})
+            assert handler.flush(100)
+            server.steps[:] = [servers.hang]
+            monkeypatch.setattr(Spool, "write", once)
+            for stream in range(3):
+                logger.info("line", extra={"logplex_stream": stream})
+            assert not handler.flush(0.5)
+            handler.close()
+            assert not hang.over.is_set()
+            assert balanced(handler.stats())
+
+
+def test_records_on_a_disk_that_hangs_are_given_up_without_waiting_for_it(spool, hang):
+    """After a minute, so that those in memory are sent."""
+    one = Spool(SpoolOptions(str(spool), 2**20, 1))
+
+    def use():
+        with contextlib.suppress(SpoolError):
+            hang(one)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    assert wait_until(lambda: one._db is not None and one._db.in_transaction)
+    one.give_up("it hangs")
+    assert not hang.over.is_set()
+    hang.over.set()
+    thread.join(100)
+    with pytest.raises(SpoolError, match="it hangs"):
+        one.delete([1])

@@ -52,13 +52,68 @@ def test_a_stream_is_let_go_of_without_waiting_for_a_call_that_opens_another_one
         urls = {1: logplex.url_for("t.1"), 2: logplex.url_for("t.2")}
         with logging_to(None, streams=urls) as (logger, handler):
             registry = handler._pipeline._registry
-            with registry._lock:
+            with registry.lock:
                 logger.info("one", extra=to(1))
                 assert asked.wait(100)
                 logger.info("two", extra=to(2))
                 assert logplex.wait_for(2)
             assert wait_until(lambda: not registry._streams)
             assert balanced(handler.stats())
+
+
+def test_a_flush_in_the_middle_of_opening_a_stream_does_not_wait_for_itself():
+    """A signal handler flushes while the call that it interrupted holds the registry's lock.
+
+    A worker needs it then, because another stream is used again.
+    """
+    flushed = []
+
+    class Interrupting:
+        def __hash__(self):
+            if registry.lock._is_owned() and not flushed:
+                flushed.append(None)
+                record = logger.makeRecord(logger.name, logging.INFO, "", 0, "again", (), None)
+                intake.put(handler._codec.entry(record, handler.formatter)[0], never_wakes=False)
+                flushed[:] = [handler.flush(100)]
+            return 3
+
+    with receiving("t.1") as logplex:
+        url = logplex.url_for("t.1")
+        with logging_to(None, streams=lambda _: url, flush_interval=600) as (logger, handler):
+            registry = handler._pipeline._registry
+            logger.info("one", extra=to(1))
+            assert handler.flush()
+            intake = handler._pipeline.intake(1)
+            assert registry.retire(registry._streams[1])
+            logger.info("two", extra=to(2))
+            logger.info("three", extra=to(Interrupting()))
+            assert flushed == [True]
+            assert not registry.lock._is_owned()
+            assert "two" in [line.text for line in logplex.lines]
+            assert handler.flush()
+            assert balanced(handler.stats())
+    assert sorted(line.text for line in logplex.lines) == ["again", "one", "three", "two"]
+
+
+def test_a_stream_that_a_signal_handler_opens_as_the_interrupted_call_does_is_the_same(monkeypatch):
+    """Its lines would be counted nowhere otherwise."""
+    opened, interrupted = Registry._opened, []
+
+    def and_interrupted(*arguments):
+        stream = opened(*arguments)
+        if not interrupted:
+            interrupted.append(stream)
+            logger.info("of the handler", extra=to(1))
+        return stream
+
+    monkeypatch.setattr(Registry, "_opened", and_interrupted)
+    with receiving("t.1") as logplex:
+        urls = {1: logplex.url_for("t.1")}
+        with logging_to(None, streams=urls, flush_interval=600) as (logger, handler):
+            logger.info("of the call", extra=to(1))
+            assert handler.flush()
+            assert handler.stats().delivered == handler.stats(stream=1).delivered == 2
+    assert [line.text for line in logplex.lines] == ["of the handler", "of the call"]
 
 
 def test_a_line_that_comes_as_its_stream_is_let_go_of_is_delivered():
