@@ -2,8 +2,9 @@
 
     python benchmarks/counted.py RECORDS URL KIND...
 
-Each part begins and ends with a call of getloadavg, at which callgrind writes a profile. Of `request`,
-each record is the only line of a request over a socket to the URL; others are never sent.
+Each part begins and ends with a call of getloadavg, at which callgrind writes a profile. Of
+`request`, each record is the only line of a request over a socket to the URL; others never leave
+the process.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 Counts do not depend on how fast or busy the machine is, so CI can detect a slower hot path. The
 figure of a kind of record is the number of instructions that the handler adds to 10,000 records, in
 the caller and the worker together, until all are delivered, divided by their cost with a
-NullHandler. Of `request`, each record is sent alone, over a socket. Pythons without committed figures are skipped. 10 % more is an error. So is 10 % less,
-because a later change could then waste the difference unnoticed.
+NullHandler. Of `request`, each record is sent alone, over a socket. Pythons without committed
+figures are skipped. 10 % more is an error. So is 10 % less, because a later change could then waste
+the difference unnoticed.
 """
 
 from __future__ import annotations
