@@ -435,6 +435,26 @@ def test_what_is_lost_is_taken_again_if_that_could_not_be_settled(engine, server
     assert texts(take(engine, leases)["a"].frames) == ["2"]
 
 
+def test_an_item_that_is_larger_than_any_chunk_is_not_read(engine, server):
+    """No shipper needs memory for what another program has put there."""
+    producer = Producer()
+    producer.push(engine, "a", "1")
+    with server.client as client:
+        (key,) = client.keys("lp:*:q:sa")
+        client.lpush(key, b"x" * (17 * 1024 * 1024))
+        client.lpush(key, b"x" * 1000)
+    producer.push(engine, "a", "2")
+    leases = lease_all(engine)
+    with server.client as client:
+        before = int(client.info("stats")["total_net_output_bytes"])
+        # Of what is damaged alone, nothing is to be delivered.
+        found = [deliver(engine, leases) for _ in range(3)]
+        sent = int(client.info("stats")["total_net_output_bytes"]) - before
+    assert {"a": ["1", "2"]} in found
+    assert sent < 1024 * 1024
+    assert all(one.balances for one in engine.look())
+
+
 @pytest.mark.parametrize("item", [b"\x00", b"", b"x" * 100, b"\xff" * 30])
 def test_items_and_streams_of_other_programs_do_no_harm(engine, server, item):
     Producer().push(engine, "a", "1")
@@ -682,6 +702,30 @@ def test_what_follows_an_outcome_that_a_promoted_replica_lacks_is_counted(failin
     # Nobody knows any more what became of the first one.
     assert sum(one.delivered for one in books) == 2
     assert [one.dropped for one in books if one.dropped] == [{"relay_lost": 1}]
+
+
+def test_an_outcome_that_comes_again_after_a_failover_counts_once(failing_over):
+    """Its answer was lost, and the promoted replica lacks the one before it."""
+    open_engine, lag, promote = failing_over
+    engine = open_engine()
+    Producer().push(engine, "a", "1", "2", "3", "4", "5")
+    leases = lease_all(engine)
+    taken = take(engine, leases)["a"]
+    lag()
+    first = Outcome(taken, Fate.HELD, delivered=2, parts=(Part("e" * 32, ((2, 5),)),))
+    assert engine.settle([first]) == [Settled.DONE]
+    promote()
+    assert wait_until(lambda: engine.renew(leases) and not engine.problem)
+    rest = (Part("f" * 32, ((3, 5),)),)
+    second = Outcome(first.rest, Fate.HELD, dropped={"refused": 1}, parts=rest)
+    for _ in range(3):
+        assert engine.settle([second]) == [Settled.DONE]
+    assert engine.settle([Outcome(second.rest, delivered=2)]) == [Settled.DONE]
+    books = engine.look()
+    assert all(one.balances for one in books)
+    assert sum(one.delivered for one in books) == 2
+    # Nobody knows any more what became of the first two.
+    assert [one.dropped for one in books if one.dropped] == [{"refused": 1, "relay_lost": 2}]
 
 
 def test_what_is_held_does_not_count_before_the_replicas_have_it(failing_over, monkeypatch):

@@ -89,11 +89,13 @@ for i = 2, #ARGV, 9 do
     table.insert(results, is_known and 1 or 0)
     if is_known then
         -- Otherwise the outcome is in the books already. They may lack an earlier one, as those of a
-        -- replica that lagged.
-        local parts = batch.parts
-        if batch.left >= before then
+        -- replica that lagged: then only the parts tell, which no two outcomes leave alike.
+        local parts = ARGV[i + 7]
+        local is_held = fate == 'HELD' and parts ~= '' and parts == batch.parts
+        if batch.left >= before and not is_held then
             settle_some(stream, batch, delivered, dropped)
-            parts = ARGV[i + 7]
+        else
+            parts = batch.parts
         end
         note_reported(stream, reported)
         settle(stream, batch, fate, dropped, parts, tonumber(ARGV[i + 8]))

@@ -17,6 +17,8 @@ local max_frames, max_bytes, id = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local now = time()
 -- Seconds: twice the longest time after which a stream is taken again.
 local LONGEST = 1200
+-- Bytes: no chunk has as many. What another program has put there is lost without being sent.
+local TOO_LARGE = 16 * 1024 * 1024
 
 -- The oldest chunks of a stream, as many as fit into a batch.
 local function first_chunks(stream)
@@ -69,7 +71,7 @@ local function take(stream)
     end
     redis.call('ZADD', key('due'), IN_HAND + call, stream)
     local found = {stream, batch.id, again, batch.left, batch.parts, drops}
-    for _, item in ipairs(chunks) do table.insert(found, item) end
+    for _, item in ipairs(chunks) do table.insert(found, #item < TOO_LARGE and item or '') end
     table.insert(answer, found)
     room = room - batch.bytes
 end
