@@ -16,7 +16,7 @@ from logplex_handler._process.diagnostics import Diagnostics, records_in_words
 from logplex_handler._spool.chunk import Chunk, StreamId, records_in
 from logplex_handler._spool.database import SpoolError
 from logplex_handler._spool.spool import Spool
-from logplex_handler._wire.frames import Frame
+from logplex_handler._wire.frames import Frame, PieceFrame, SplitRecord, goes_on, resumed
 
 T = TypeVar("T")
 
@@ -37,8 +37,8 @@ class DiskQueue:
     """
 
     __slots__ = (
-        "_accumulator", "_diagnostics", "_is_cleared", "_read_at", "_settled", "_spool", "_stream",
-        "_unreadable_since", "has_ended", "recovered", "since", "written",
+        "_accumulator", "_begun", "_diagnostics", "_is_cleared", "_read_at", "_settled", "_spool",
+        "_stream", "_unreadable_since", "has_ended", "recovered", "since", "written",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,8 @@ class DiskQueue:
         # Settled chunks that could not be deleted yet, with their frame ids: a relay remembers what
         # has one that is held. And whether an ended stream was deleted as a whole.
         self._settled: dict[int, str | None] = {}
+        # The record that the last chunk has begun, and when that chunk was written.
+        self._begun: tuple[float, SplitRecord] | None = None
         self.has_ended = self._is_cleared = False
         # When the disk may be read again, and since when it could not be, on the monotonic clock.
         self._read_at = -math.inf
@@ -132,18 +134,35 @@ class DiskQueue:
             self._accumulator.count_unforeseen(records - self.written)
             self.written = records
 
+    def frames_of(self, chunk: Chunk) -> Sequence[Frame]:
+        """Return the frames of the next chunk; those of a record that was cut are linked."""
+        frames: Sequence[Frame] = chunk.frames
+        if self._begun is not None and self._begun[0] == chunk.written_at:
+            frames = resumed(frames, self._begun[1])
+        last = frames[-1]
+        self._begun = None
+        if isinstance(last, PieceFrame) and last.record.goes_on:
+            self._begun = chunk.written_at, last.record
+        return frames
+
     def lease(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
+            counts = self._accumulator
             if chunk.recovered:
                 self.recovered -= chunk.records
+                count = counts.count_recovered
             else:
                 self.written -= chunk.records
+                count = counts.count_unforeseen
+            if goes_on(chunk.frames):
+                # The next chunk has it, too.
+                count(-1)
 
     def replace(
         self,
         chunks: Collection[int],
         hostname: str | None,
-        parts: Iterable[tuple[str, Sequence[Frame]]],
+        parts: Sequence[tuple[str, Sequence[Frame]]],
         *,
         recovered: bool,
     ) -> list[int] | None:

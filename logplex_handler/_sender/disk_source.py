@@ -192,7 +192,8 @@ class DiskSource(Source):
         frames: list[Frame] = []
         for chunk in chunks:
             on_disk = without_token(chunk.hostname)
-            frames += self._readdressed(chunk.frames, on_disk, lease.destination)
+            of_chunk = list(self._queue.frames_of(chunk))
+            frames += self._readdressed(of_chunk, on_disk, lease.destination)
         stored = len(frames)
         ids = [chunk.id for chunk in chunks]
         frame_id = chunks[0].frame_id if chunks else None

@@ -12,6 +12,7 @@ from logplex_handler._wire.frames import (
     Frame,
     PieceFrame,
     Run,
+    SplitRecord,
     SplitRun,
     flattened,
     frame_count,
@@ -109,15 +110,18 @@ def _has_split(frames: Sequence[Frame]) -> bool:
     return not {PieceFrame, SplitRun}.isdisjoint(map(type, frames))
 
 
-def packed(frames: Sequence[Frame]) -> tuple[bytes, str | None, int]:
+def packed(frames: Sequence[Frame], *, is_cut: bool = False) -> tuple[bytes, str | None, int]:
     """Return the body, the number of frames of each record, and the number of records.
 
-    The second is JSON, or None if each record has one frame.
+    The second is JSON, or None if each record has one frame. If the last record is cut, because it
+    goes on in the next chunk, its number is negative.
     """
     body = joined(frames)
     if not _has_split(frames):
         return body, None, frame_count(frames)
     sizes = _sizes(frames)
+    if is_cut:
+        sizes[-1] = -sizes[-1]
     return body, json.dumps(sizes), len(sizes)
 
 
@@ -144,8 +148,10 @@ def unpacked(body: bytes, sizes: str | None, records: int) -> list[Frame]:
     grouped: list[Frame] = []
     counts = json.loads(sizes)
     for count in counts:
-        grouped += linked(frames[len(grouped) : len(grouped) + max(1, count)])
-    if len(grouped) != len(frames) or len(counts) != records:
+        some = frames[len(grouped) : len(grouped) + max(1, abs(count))]
+        grouped += linked(some, SplitRecord(len(some), goes_on=True) if count < 0 else None)
+    is_whole = all(count >= 0 for count in counts[:-1])
+    if len(grouped) != len(frames) or len(counts) != records or not is_whole:
         raise ValueError("its records do not add up")
     return grouped
 

@@ -28,7 +28,7 @@ from logplex_handler._spool.chunk import (
 )
 from logplex_handler._spool.owner_locks import MAX_OWNER
 from logplex_handler._spool.transactions import Transactions
-from logplex_handler._wire.frames import Frame
+from logplex_handler._wire.frames import Frame, goes_on
 
 _INSERT = (
     "INSERT INTO chunks "
@@ -132,7 +132,7 @@ class Spool(Transactions):
         ids: Collection[int],
         stream: StreamId,
         hostname: str | None,
-        parts: Iterable[tuple[str, Sequence[Frame]]],
+        parts: Sequence[tuple[str, Sequence[Frame]]],
         *,
         recovered: bool,
     ) -> list[int]:
@@ -142,10 +142,12 @@ class Spool(Transactions):
             places = [place for cursor in found for (place,) in cursor]
             at = min(places, default=self._next_place())
             _delete(db, ids)
-            return [
-                self._insert(db, frames, at, part, stream, hostname, frame_id, recovered)
-                for part, (frame_id, frames) in enumerate(parts)
-            ]
+            written = []
+            for part, (frame_id, frames) in enumerate(parts):
+                columns = at, part, stream, hostname, frame_id, recovered
+                after = parts[part + 1][1] if part + 1 < len(parts) else ()
+                written.append(self._insert(db, frames, *columns, after=after))
+            return written
 
     def read(
         self, stream: StreamId, max_bytes: int, *, exclude: Collection[int] = ()
@@ -242,10 +244,14 @@ class Spool(Transactions):
         return self.owner_lock.owner
 
     def _insert(
-        self, db: sqlite3.Connection, frames: Sequence[Frame], *columns: str | int | None
+        self,
+        db: sqlite3.Connection,
+        frames: Sequence[Frame],
+        *columns: str | int | None,
+        after: Sequence[Frame] = (),
     ) -> int:
         """Add a chunk with these columns, in the order of the statement, and return its id."""
-        body, sizes, records = packed(frames)
+        body, sizes, records = packed(frames, is_cut=goes_on(frames, after))
         id = db.execute(_INSERT, (*columns, self._owner, records, sizes)).lastrowid
         db.execute("INSERT OR REPLACE INTO bodies (id, body) VALUES (?, ?)", (id, body))
         return id or 0

@@ -12,19 +12,25 @@ from itertools import chain
 
 
 class SplitRecord:
-    """A record with several frames; it is delivered if all of them are."""
+    """A record with several frames; it is delivered if all of them are.
 
-    __slots__ = ("_frames_left", "_is_delivered")
+    Attributes:
+        goes_on: Whether further frames are elsewhere, with which the record is settled.
+        is_delivered: Whether all frames are that have an outcome.
+    """
 
-    def __init__(self, frames: int) -> None:
+    __slots__ = ("_frames_left", "goes_on", "is_delivered")
+
+    def __init__(self, frames: int, *, goes_on: bool = False, is_delivered: bool = True) -> None:
         self._frames_left = frames
-        self._is_delivered = True
+        self.goes_on = goes_on
+        self.is_delivered = is_delivered
 
     def settle(self, delivered: bool) -> bool | None:
         """Settle a frame; return whether the record is delivered, or None while frames are left."""
         self._frames_left -= 1
-        self._is_delivered = self._is_delivered and delivered
-        return None if self._frames_left else self._is_delivered
+        self.is_delivered = self.is_delivered and delivered
+        return None if self._frames_left or self.goes_on else self.is_delivered
 
 
 class PieceFrame(bytes):
@@ -51,11 +57,12 @@ def octet_counts(longest: int) -> tuple[list[str], list[bytes]]:
     return [f"{length} " for length in numbers], [b"%d " % length for length in numbers]
 
 
-def linked(rendered: Sequence[bytes]) -> Sequence[bytes]:
+def linked(rendered: Sequence[bytes], record: SplitRecord | None = None) -> Sequence[bytes]:
     """Return the frames of one record; if there are several, each refers to the record."""
-    if len(rendered) == 1:
-        return rendered
-    record = SplitRecord(len(rendered))
+    if record is None:
+        if len(rendered) == 1:
+            return rendered
+        record = SplitRecord(len(rendered))
     frames = [PieceFrame(frame) for frame in rendered]
     for frame in frames:
         frame.record = record
@@ -123,6 +130,27 @@ def rewritten(frames: Iterable[Frame], change: Callable[[bytes], bytes]) -> list
             new.record = frame.record
         changed.append(new)
     return changed
+
+
+def goes_on(frames: Sequence[Frame], after: Sequence[Frame] = ()) -> bool:
+    """Return whether the last record goes on in the frames after these, or elsewhere."""
+    last, *following = (*frames[-1:], *after[:1])
+    if not isinstance(last, PieceFrame):
+        return False
+    return last.record.goes_on or any(
+        isinstance(first, PieceFrame) and first.record is last.record for first in following
+    )
+
+
+def resumed(frames: Sequence[Frame], begun: SplitRecord) -> list[Frame]:
+    """Return the frames, the first of which belong to a record that others have begun."""
+    flat = flattened(frames)
+    own = flat[0].record if isinstance(flat[0], PieceFrame) else None
+    size = sum(isinstance(frame, PieceFrame) and frame.record is own for frame in flat) or 1
+    rest = SplitRecord(
+        size, goes_on=own is not None and own.goes_on, is_delivered=begun.is_delivered
+    )
+    return [*linked(flat[:size], rest), *flat[size:]]
 
 
 def settle(frames: Iterable[Frame], *, delivered: bool) -> tuple[int, int]:

@@ -30,7 +30,8 @@ def pairs(now: Vitals, before: Vitals) -> dict[str, str]:
         found.update(metric_pairs.sample(f"logplex_handler.{name}", value, unit))
 
     new, old = now.stats, before.stats
-    sample("accepted", new.accepted - old.accepted)
+    # What a shipper puts back, and parts on disk that turn out to be of one record, count no more.
+    sample("accepted", max(0, new.accepted - old.accepted))
     sample("delivered", new.delivered - old.delivered)
     if new.relayed:
         sample("relayed", new.relayed - old.relayed)

@@ -40,6 +40,12 @@ def total(lines, name):
     return sum(line.get(name, (0, ""))[0] for line in lines)
 
 
+def test_what_is_put_back_leaves_the_other_metrics_in_place():
+    """A shipper may have less than before: no metric is negative, and the others are reported."""
+    before, now = Vitals(Stats(accepted=5), 0.0, 0.0), Vitals(Stats(accepted=3), 0.0, 0.0)
+    assert pairs(now, before)[f"sample#{PREFIX}accepted"] == "0"
+
+
 def test_a_line_once_per_interval_says_how_the_handler_is():
     """Metrics alone, in the handler's own stream; the line is not counted as a record."""
     with logging_to_receiver(formatter=KeyValueFormatter(source="here"), health_interval=0.1) as (

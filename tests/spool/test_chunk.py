@@ -9,7 +9,15 @@ import pytest
 from logplex_handler._spool import spool as spools
 from logplex_handler._spool.chunk import packed, records_in, unpacked
 from logplex_handler._spool.spool import Spool, SpoolOptions
-from logplex_handler._wire.frames import Run, SplitRun, flattened, linked
+from logplex_handler._wire.frames import (
+    Run,
+    SplitRun,
+    flattened,
+    goes_on,
+    linked,
+    resumed,
+    settle,
+)
 
 
 def framed(text, header=b"<190>1 2026-01-01T00:00:00.000000+00:00 host app web.1 - - "):
@@ -26,7 +34,7 @@ A, B, C, D, E, F, G = [framed(b"%c\n" % letter) for letter in b"abcdefg"]
         (A, '["x"]'), (A.decode(), None), (A + B, None), (A + B, "[1, 1]"), (b"5 abc\nd", None),
         (b"1 \n", None), (framed(b"a"), None), (framed(b"a\nb\n"), None), (framed(b"\xff\n"), None),
         (framed(b"a\n", b""), None), (framed(b"x" * 10_240 + b"\n"), None),
-        (A[:-1], None),
+        (A[:-1], None), (A + B, "[-1, 1]"), (A + B, "[-1]"),
     ],
 )  # fmt: skip
 def test_a_chunk_that_is_none_is_an_error_of_one_kind(body, sizes):
@@ -43,6 +51,27 @@ def test_a_chunk_comes_back_as_it_was():
     assert again == frames
     assert records == records_in(again) == 4
     assert json.loads(sizes or "") == [1, 2, 1, 2]
+
+
+def test_a_record_that_is_cut_counts_with_its_last_frames():
+    """Those of the first chunk are no record of their own; what became of them is not forgotten."""
+    frames = linked([A, B, C, D])
+    first, second = [E, *frames[:1]], [*frames[1:3]]
+    assert goes_on(first, second)
+    assert goes_on(second, frames[3:])
+    assert not goes_on(frames[3:], [E])
+    assert not goes_on([E], frames)
+    chunks = [packed(first, is_cut=True), packed(second, is_cut=True), packed([D, F])]
+    assert [sizes for _, sizes, _ in chunks] == ["[1, -1]", "[-2]", None]
+    for is_delivered in (True, False):
+        first, second, third = (unpacked(*chunk) for chunk in chunks)
+        assert settle(first, delivered=is_delivered) == (is_delivered, not is_delivered)
+        second = resumed(second, first[-1].record)
+        assert second == [B, C]
+        assert settle(second, delivered=True) == (0, 0)
+        third = resumed(third, second[-1].record)
+        assert settle(third, delivered=True) == (1 + is_delivered, not is_delivered)
+        assert third == [D, F]
 
 
 def test_a_chunk_with_runs_comes_back_frame_by_frame():

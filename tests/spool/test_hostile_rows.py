@@ -84,6 +84,7 @@ def insert(spool, hostile):
 @example([{"stream": b"a"}, {"stream": NOT_UTF8}, {"stream": 1.5}, {"stream": "x" * 11_000}])
 @example([{"stream": "a\0b"}, {"hostname": "a\0b"}, {"frame_id": "\0" * 36}])
 @example([{"body": b"5 abc\nd"}, {"body": b"1 \n"}, {"body": b"3 \xff\xff\n"}])
+@example([{"sizes": "[-1]"}, {"sizes": "[-1]", "place": 2**62 - 1}, {"sizes": "[-1, 1]"}])
 @example([{"sizes": NOT_UTF8}, {"sizes": "[1e999]"}, {"sizes": "[-5]"}, {"body": 5}])
 def test_whatever_a_row_holds_the_others_are_delivered(left, hostile):
     """Nothing is raised by a log call, `flush` or `close`, and the books balance."""

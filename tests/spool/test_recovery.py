@@ -7,10 +7,12 @@ from functools import partial
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender import due
 from logplex_handler._sender.disk_source import DiskSource
-from logplex_handler._spool.spool import Spool
+from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler.streams import registry
+from tests import forks
+from tests.commands import environment
 from tests.logs import Told, balanced, logging_to, logging_to_server, own_stream, wait_until
-from tests.servers import accept, answer, refusing, reset, serving, texts
+from tests.servers import accept, answer, hang, refusing, reset, serving, texts
 from tests.spool.shared import DEAD, leave, lines, patience, rows
 
 
@@ -312,3 +314,44 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
         assert before.items() <= again.items()
         texts_of_first = [text for text in server.frames() if text.startswith(b"first")]
         assert texts_of_first == [b"first %d" % number for number in range(8)]
+
+
+CUT = """
+import logging, time
+from logplex_handler import LogplexHandler
+
+handler = LogplexHandler(spool=SPOOL, flush_interval=0.1)
+log = logging.getLogger("app")
+log.setLevel("INFO")
+log.addHandler(handler)
+log.info("x" * 30_000)
+time.sleep(1_000)
+"""
+
+
+def test_a_record_that_was_cut_into_parts_is_counted_once_by_the_next_process(spool):
+    """A batch that is too large is halved, and one record may be in both halves."""
+    with serving(answer(413), hang) as server:
+        program = CUT.replace("SPOOL", repr(f"{spool}"))
+        with forks.Fork(["-c", program], env=environment(server.url)) as process:
+            try:
+                assert wait_until(lambda: len(server.received) > 1)
+            finally:
+                process.kill()
+    assert len(rows(spool)) == 2
+    with logging_to_server(accept, spool=spool) as (server, _, handler):
+        assert handler.flush(100)
+        stats = handler.stats()
+        assert (stats.recovered, stats.delivered, stats.pending) == (1, 1, 0)
+        assert balanced(stats)
+        assert len(server.received) == 2
+    assert rows(spool) == []
+
+
+def test_a_batch_of_which_no_record_is_left_is_replaced_by_nothing(spool):
+    """Only a drop notice is left, which is not written to disk."""
+    found = Spool(SpoolOptions(f"{spool}", 10_000_000, 1.0))
+    chunk = found.write(None, None, [b"1 a"])
+    assert found.replace([chunk], None, None, [], recovered=False) == []
+    assert rows(spool) == []
+    found.close()
