@@ -243,6 +243,7 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     ),
     "testing/conventions._CARD": ("search", [lambda n: "1" * 19 + "2" * n, lambda n: "1 " * n]),
     "testing/request_body._INCOMPLETE": ("match", []),
+    "testing/request_body._PADDING": ("match", []),
     "testing/request_body._HEADER": ("search", [lambda n: "1 <" * n, lambda n: "99999 <190>1" * n]),
     "testing/request_body._ZERO": ("match", []),
     "testing/request_body._COUNT": ("match", []),

@@ -11,17 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from logplex_handler.testing import Line, Metric, PartJoiner, Request, Violation
-from logplex_handler.testing.conventions import MetricUnits
+from logplex_handler.testing.conventions import MetricUnits, first_few
 
 # The number of a token's characters that are shown where only the token distinguishes two streams.
 _SHOWN_CHARACTERS = 4
 # Seconds without a part after which the parts of an incomplete line are shown.
 _PATIENCE = 5.0
-# The most streams that get a name. A sender with more streams makes up hostnames.
+# The most streams that get a name, and the most characters of one. A sender with more makes up
+# hostnames.
 _MAX_STREAMS = 100_000
+_MAX_NAME = 255
 
 
 class ReceivedLine(NamedTuple):
@@ -122,11 +125,13 @@ class Feed:
         violations, metrics = line.checked()
         stream = self._name(line.token, line.packet.hostname)
         if metrics:
-            violations += tuple(self._units.violations(metrics))
+            found = chain(violations, self._units.violations(metrics))
+            violations = first_few(found, line.number)
         return _new_line((line, stream, violations, tuple(metrics)))
 
     def _name(self, token: str, hostname: str) -> str:
         """Return the stream's name: its hostname, with the token's end if it is not the first."""
+        hostname = hostname[:_MAX_NAME]
         stream = hash(token), hostname
         name = self._names.get(stream)
         if name is None:

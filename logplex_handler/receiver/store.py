@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from sys import getsizeof
 from typing import NamedTuple
 
 from logplex_handler.receiver import _items as items
@@ -31,10 +32,11 @@ _MAX_BYTES = 128 * 1024 * 1024
 _MAX_BODY_BYTES = 32 * 1024 * 1024
 # The most bytes of the last lines as JSON; a line more may come on top.
 _LATEST_BYTES = 256 * 1024
-# Approximate memory of one violation or metric, and of a request without its body and headers, in
-# bytes.
+# Approximate memory of one violation, metric or header, and of a request without its body and
+# headers, in bytes.
 _VIOLATION_BYTES = 500
 _METRIC_BYTES = 100
+_HEADER_BYTES = 300
 _REQUEST_BYTES = 2_000
 
 
@@ -67,7 +69,8 @@ class Batch:
 
     @cached_property
     def size(self) -> int:
-        size = sum([len(one.line.frame) for one in self.lines])
+        # One emoji makes a text four times as large.
+        size = sum([max(len(one.line.frame), getsizeof(one.line.text)) for one in self.lines])
         for one in self.lines:
             # A line with parts holds its packets twice.
             if one.violations or one.metrics or one.line.parts:
@@ -271,7 +274,7 @@ def numbered(batches: list[Batch], after: int) -> Iterator[tuple[int, ReceivedLi
 
 
 def _body_size(request: Request) -> int:
-    headers = sum([len(name) + len(value) for name, value in request.headers.items()])
+    headers = sum([len(k) + len(v) + _HEADER_BYTES for k, v in request.headers.items()])
     return len(request.body_bytes) + headers + _REQUEST_BYTES
 
 

@@ -32,8 +32,12 @@ _LEVEL_COLOURS = {
 _MAX_COLUMN = 24
 # The most streams that are named at the end if a filter let no line pass.
 _MAX_NAMED = 10
-# The most processes whose head is kept ready, and the most streams whose colour is.
+# The most processes whose head is kept ready, and the most streams whose colour is; and the most
+# characters of the process and its app, of which a malformed packet may have thousands.
 _MAX_HEADS = 10_000
+_MAX_PROCESS = 200
+# The most violations of a request's lines that are explained.
+_MAX_EXPLAINED = 1_000
 # The bytes of a body in which the first packet's header is looked for, and its hostname there.
 _HOSTNAME_WITHIN = 4_096
 _HOSTNAME = re.compile(rb"<[0-9]{1,3}>[0-9] [^ ]{1,64} ([^ ]{1,255}) ")
@@ -152,11 +156,17 @@ class Terminal:
                         yield self._shown_line(ReceivedLine(packet, line.stream, ()))
             return
         yield from self._about_request(received)
+        found = 0
         for line in received.lines:
             if self._is_wanted(line):
                 yield self._shown_line(line)
                 if line.violations:
-                    yield from self._explanations.of(line.violations)
+                    found += len(line.violations)
+                    if found <= _MAX_EXPLAINED:
+                        yield from self._explanations.of(line.violations)
+        if found > _MAX_EXPLAINED:
+            more = f"  ! {found:,} violations in these lines, of which the first are explained"
+            yield self._style.paint(more, "yellow")
 
     def _is_wanted(self, line: ReceivedLine) -> bool:
         """Return whether to show a line, and count its violations."""
@@ -244,7 +254,9 @@ class Terminal:
         # The time is between the colour's code and the process.
         process = harmless(self._process(appname, procid))
         before, _, after = style.of_process(f"\0{process}", procid).partition("\0")
-        head = self._heads[stream, appname, procid] = (column + before, after)
+        head = (column + before, after)
+        if len(appname) + len(procid) <= _MAX_PROCESS:
+            self._heads[stream, appname, procid] = head
         return head
 
 

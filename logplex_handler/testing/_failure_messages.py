@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from logplex_handler.testing._journal import Request
 from logplex_handler.testing._line import Line
@@ -67,7 +68,7 @@ def sent(lines: Sequence[Line]) -> str:
 
 
 def _short(line: Line) -> str:
-    text = str(line) or f"(shown to nobody) {line.text}"
+    text = (str(line) or f"(shown to nobody) {line.text}")[: _MAX_CHARACTERS + 1]
     text = "".join(c if c.isprintable() or c == "\t" else f"\\u{ord(c):04x}" for c in text)
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
@@ -84,30 +85,32 @@ def refusals(requests: Iterable[Request]) -> str:
 
 def faults(requests: Iterable[Request], lines: Iterable[Line]) -> str:
     """Explain every violation, with its line; return an empty text if there are none."""
-    explained: list[str] = []
-    for request in requests:
-        # Violations of a routed packet are listed with its line instead.
-        routed = request.status == 204
-        explained += [
-            _explained(violation)
-            for violation in request.violations
-            if not (routed and violation.rule.startswith("packet."))
-        ]
-    units = MetricUnits()
-    for line in lines:
-        explained += [
-            _explained(violation, line)
-            for violation in (*line.violations, *units.violations(line.metrics))
-        ]
-    if not explained:
+    found = _violations(requests, lines)
+    shown = [_explained(violation, line) for violation, line in islice(found, _MAX_FAULTS)]
+    if not shown:
         return ""
-    count = f"{len(explained)} violations" if len(explained) > 1 else "1 violation"
-    more = len(explained) - _MAX_FAULTS
-    shown = explained[:_MAX_FAULTS] + ([f"and {more} more"] if more > 0 else [])
+    more = sum(1 for _ in found)
+    count = f"{len(shown) + more} violations" if len(shown) > 1 else "1 violation"
+    shown += [f"and {more} more"] if more else []
     return "\n".join([f"what was sent to Logplex is malformed, {count}:", *shown])
 
 
-def _explained(violation: Violation, line: Line | None = None) -> str:
+def _violations(
+    requests: Iterable[Request], lines: Iterable[Line]
+) -> Iterator[tuple[Violation, Line | None]]:
+    for request in requests:
+        # Violations of a routed packet are listed with its line instead.
+        routed = request.status == 204
+        for violation in request.violations:
+            if not (routed and violation.rule.startswith("packet.")):
+                yield violation, None
+    units = MetricUnits()
+    for line in lines:
+        for violation in (*line.violations, *units.violations(line.metrics)):
+            yield violation, line
+
+
+def _explained(violation: Violation, line: Line | None) -> str:
     where = [] if line is None else [f"    in: {_short(line)}"]
     return "\n".join(
         [

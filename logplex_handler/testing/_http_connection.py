@@ -149,11 +149,14 @@ class HttpConnection:
     def _read_head(self) -> bytes | None:
         deadline = monotonic() + self._idle_timeout
         has_begun = bool(self._buffer)
+        searched = 0
         while True:
             # HTTP allows a blank line before a request, and some clients send one after a body.
             while self._buffer.startswith(b"\r\n"):
                 del self._buffer[:2]
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n", searched)
+            # A client may send single bytes.
+            searched = max(0, len(self._buffer) - 3)
             if (end if end >= 0 else len(self._buffer)) > MAX_HEAD_BYTES:
                 raise UnreadableRequest(400, "the headers are too long", {})
             if end >= 0:
@@ -206,9 +209,11 @@ class HttpConnection:
         return bytes(body)
 
     def _read_line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n")) < 0:
+        searched = 0
+        while (end := self._buffer.find(b"\r\n", searched)) < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
                 raise UnreadableRequest(400, "a line between chunks is too long", {})
+            searched = max(0, len(self._buffer) - 1)
             self._receive(self._body_timeout)
         return self._take(end + 2)[:end]
 

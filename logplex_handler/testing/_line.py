@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from logplex_handler.testing._text_parser import PAIR, Metric, are_pairs, parse_pairs
 from logplex_handler.testing.conventions import (
     Violation,
+    first_few,
     line_violations,
     metrics_of,
     packet_violations,
@@ -18,11 +20,10 @@ from logplex_handler.testing.conventions import (
 )
 from logplex_handler.testing.wire_parser import Packet
 
-# The most violations reported for one line. A packet can hold a thousand metrics, all of them
-# malformed.
-_MAX_VIOLATIONS = 20
-# The most parts that wait for others of their line. If there are more, the oldest line is given up.
+# The most parts that wait for others of their line, and their bytes in memory, which are enough for
+# six lines of 10 MB. If there are more, the line is given up whose last part came first.
 _MAX_WAITING = 10_000
+_MAX_WAITING_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,7 @@ class Line:
             )
             for sent in self.parts or (self,)
         )
-        first = tuple(islice(violations, _MAX_VIOLATIONS))
-        if next(violations, None) is None:
-            return first
-        more = Violation("and more in this line", "frame.more", frame=self.number)
-        return (*first, more)
+        return first_few(violations, self.number)
 
     @property
     def shown(self) -> bool:
@@ -170,15 +167,17 @@ class PartJoiner:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[object, ...], list[Line]] = {}
-        self._number_waiting = 0
+        # Parts and their bytes, by the hash of what they have in common, which may be kilobytes.
+        self._waiting: dict[int, tuple[list[Line], int]] = {}
+        self._number_waiting = self._bytes_waiting = 0
 
     def add(self, line: Line) -> list[Line]:
         """Return the lines that are whole now.
 
         They are the line itself, unless it is a part, or the joined line, with its `parts`, if it
         is the last part. Parts whose line cannot become whole any more, because others were lost or
-        came twice, are returned as they are.
+        came twice, are returned as they are. So are those that have waited longest, if all that
+        wait take more than 128 MiB.
         """
         place = _place(line)
         if place is None:
@@ -186,12 +185,11 @@ class PartJoiner:
         # All that the parts of a line have in common.
         packet = line.packet
         sender = (line.token, packet.hostname, packet.appname, packet.procid)
-        of_line = (*sender, packet.priority, packet.timestamp, place.head, place.total)
-        parts = self._waiting.pop(of_line, [])
-        self._number_waiting -= len(parts)
+        of_line = hash((*sender, packet.priority, packet.timestamp, place.head, place.total))
+        parts, size = self._pop(of_line)
         if len(parts) != place.number - 1:
             # A retry begins with the first part again.
-            given_up, parts = parts, []
+            given_up, parts, size = parts, [], 0
             if place.number > 1:
                 return [*given_up, line]
         else:
@@ -199,18 +197,29 @@ class PartJoiner:
         parts.append(line)
         if place.number == place.total:
             return [*given_up, _joined(parts)]
-        self._waiting[of_line] = parts
+        size += _bytes_of(line)
+        self._waiting[of_line] = parts, size
         self._number_waiting += len(parts)
-        if self._number_waiting > _MAX_WAITING:
-            oldest = self._waiting.pop(next(iter(self._waiting)))
-            self._number_waiting -= len(oldest)
-            given_up += oldest
+        self._bytes_waiting += size
+        while self._number_waiting > _MAX_WAITING or self._bytes_waiting > _MAX_WAITING_BYTES:
+            given_up += self._pop(next(iter(self._waiting)))[0]
         return given_up
+
+    def _pop(self, of_line: int) -> tuple[list[Line], int]:
+        parts, size = self._waiting.pop(of_line, ([], 0))
+        self._number_waiting -= len(parts)
+        self._bytes_waiting -= size
+        return parts, size
 
     @property
     def waiting(self) -> list[Line]:
         """The parts whose lines are not whole yet."""
-        return list(chain.from_iterable(self._waiting.values()))
+        return [part for parts, _ in self._waiting.values() for part in parts]
+
+
+def _bytes_of(line: Line) -> int:
+    """Return the bytes of a part in memory: four for each character if one is beyond U+FFFF."""
+    return len(line.frame) + sum(map(sys.getsizeof, (line.token, line.frame_id, *line.packet)))
 
 
 def _place(line: Line) -> _Place | None:

@@ -33,6 +33,8 @@ from logplex_handler.testing.conventions import Violation
 from logplex_handler.testing.listener import Listener, is_wildcard
 
 _CREDENTIALS = ("authorization", "proxy-authorization")
+# The most requests that are judged at the same time: a compressed body may need 100 MB meanwhile.
+_MAX_AT_ONCE = 4
 
 
 class LogplexReceiver:
@@ -80,6 +82,7 @@ class LogplexReceiver:
         self._journal = Journal(on_arrival)
         self._closing = threading.Event()
         self._planned: deque[HttpAnswer] = deque()
+        self._judging = threading.BoundedSemaphore(_MAX_AT_ONCE)
         self._listener: Listener | None = None
 
     def start(self) -> LogplexReceiver:
@@ -208,7 +211,8 @@ class LogplexReceiver:
                 return
             if request is None:
                 return
-            answer, close = self._answer(request, number)
+            with self._judging:
+                answer, close = self._answer(request, number)
             if answer is HANG:
                 http.wait_for_close()
                 return

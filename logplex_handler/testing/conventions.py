@@ -9,21 +9,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 
 from logplex_handler.testing._explanations import RULES
-from logplex_handler.testing._text_parser import Metric, are_pairs, parse_metric, parse_pairs
+from logplex_handler.testing._text_parser import (
+    PAIR,
+    Metric,
+    are_pairs,
+    parse_metric,
+    parse_pairs,
+    readable_metric,
+)
 from logplex_handler.testing.wire_parser import Malformed, Packet, parse_packet
 
 MAX_CONVENIENT_BYTES = 10_000
 """The largest packet to send: below Logplex's limit, so that a drain can add to it."""
 
+# The most violations reported for one line. A packet can hold a thousand metrics, all of them
+# malformed.
+_MAX_VIOLATIONS = 20
 # The most metric names whose unit is remembered, and the most characters of such a name with its
 # source and unit.
 _MAX_METRIC_NAMES = 100_000
 _MAX_METRIC_CHARACTERS = 500
+# The characters that are shown of a unit, which may have megabytes.
+_SHOWN_UNIT = 40
 _SHORTEST_TOKEN = 8
 _RESERVED = ("router", "logplex")
 _FIELD = re.compile(r"[a-z0-9.-]*")
@@ -197,12 +209,8 @@ def metrics_of(text: str) -> list[Metric]:
     except Malformed:
         pairs = [(match[1], match[2]) for match in _METRIC_IN_TEXT.finditer(text)]
     source = next((value for key, value in pairs if key == "source"), "")
-    metrics = []
-    for key, value in pairs:
-        if "#" in key:
-            with suppress(Malformed):
-                metrics.append(parse_metric(key, value, source))
-    return metrics
+    found = [readable_metric(key, value, source) for key, value in pairs if "#" in key]
+    return [metric for metric in found if metric is not None]
 
 
 def _plain_metrics(text: str) -> list[Metric] | None:
@@ -220,7 +228,9 @@ def _plain_metrics(text: str) -> list[Metric] | None:
     metrics = []
     for pair in text[text.rfind(" ", 0, first) + 1 :].split(" "):
         if "#" in pair:
-            metric = _plain_metric(pair, source)
+            # Long ones are not kept.
+            is_short = len(pair) + len(source) <= _MAX_METRIC_CHARACTERS
+            metric = _plain_metric(pair, source) if is_short else None
             if metric is None:
                 return None
             metrics.append(metric)
@@ -240,11 +250,11 @@ def _pair_violations(text: str, pairs: list[tuple[str, str]]) -> Iterator[Violat
         yield Violation(f"text: {len(sources)} sources", "text.source-twice")
     if any(" " in source for source in sources):
         yield Violation("text: the source holds a space", "text.source-space")
-    for key, value in pairs:
+    for (key, value), pair in zip(pairs, PAIR.finditer(text), strict=True):
         if _KIND.match(key):
-            yield from _metric_violations(text, key, value)
-            if f'{key}="' in text:
-                message = f"text: character {text.find(key)}: the number of a metric is quoted"
+            yield from _metric_violations(pair.start(), key, value)
+            if pair[2] is not None:
+                message = f"text: character {pair.start()}: the number of a metric is quoted"
                 yield Violation(message, "metric.quoted")
         elif " " in value and (inside := _KIND_IN_TEXT.search(value)):
             message = f"text: the value of a quoted text holds {inside.group().partition('#')[0]}#"
@@ -253,11 +263,11 @@ def _pair_violations(text: str, pairs: list[tuple[str, str]]) -> Iterator[Violat
 
 def _free_text_violations(text: str) -> Iterator[Violation]:
     for match in _METRIC_IN_TEXT.finditer(text):
-        yield from _metric_violations(text, *match.group(1, 2))
+        yield from _metric_violations(match.start(), *match.group(1, 2))
 
 
-def _metric_violations(text: str, key: str, value: str) -> Iterator[Violation]:
-    place = f"text: character {text.find(key)}"
+def _metric_violations(position: int, key: str, value: str) -> Iterator[Violation]:
+    place = f"text: character {position}"
     kind, _, name = key.partition("#")
     if kind != kind.lower():
         yield Violation(f"{place}: the kind of a metric is not in lower case", "metric.kind")
@@ -269,6 +279,15 @@ def _metric_violations(text: str, key: str, value: str) -> Iterator[Violation]:
         except Malformed as error:
             message = str(error).partition(": ")[2]
             yield Violation(f"{place}: the metric's number: {message}", error.rule)
+
+
+def first_few(violations: Iterable[Violation], frame: int) -> tuple[Violation, ...]:
+    """Return the first violations of a line, and if there are others, one that says so."""
+    left = iter(violations)
+    first = tuple(islice(left, _MAX_VIOLATIONS))
+    if next(left, None) is None:
+        return first
+    return (*first, Violation("and more in this line", "frame.more", frame=frame))
 
 
 class MetricUnits:
@@ -288,7 +307,9 @@ class MetricUnits:
                 if size <= _MAX_METRIC_CHARACTERS and len(self._units) < _MAX_METRIC_NAMES:
                     self._units[bucket] = first
             if first != metric.unit:
-                message = (
-                    f"text: a metric's unit was {first or 'none'} and is {metric.unit or 'none'}"
-                )
+                message = f"text: a metric's unit was {_short(first)} and is {_short(metric.unit)}"
                 yield Violation(message, "metric.two-units")
+
+
+def _short(unit: str) -> str:
+    return unit if 0 < len(unit) <= _SHOWN_UNIT else f"{unit[:_SHOWN_UNIT]}…" if unit else "none"

@@ -427,7 +427,7 @@ def test_a_request_with_very_many_lines_is_given_in_several_pieces():
 
 def test_bodies_take_bounded_memory():
     """Those of the last requests are kept."""
-    store = Store(100_000, max_body_bytes=100_000)
+    store = Store(100_000, max_body_bytes=110_000)
     with LogplexReceiver(on_arrival=Feed([store.add])) as receiver:
         post(receiver.url, b"10000000 " + b"x" * 30_000, 1, receiver.token)
         (request,) = [one for _, one, _ in [store.request(0)]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler.testing import LogplexCapture, LogplexReceiver, PartJoiner
+from logplex_handler.testing import LogplexCapture, LogplexReceiver, PartJoiner, _line
 from tests.logs import logging_to
 from tests.testing.wire import HEADER, frame, post
 
@@ -120,6 +121,45 @@ def test_parts_of_lines_that_never_become_whole_are_given_up():
         f"number={number} part=1/2 a=1" for number in range(5)
     ]
     assert len(joiner.waiting) == 10_000
+
+
+def test_parts_that_take_much_memory_are_given_up(monkeypatch):
+    """The oldest first, as they came; one emoji makes a text four times as large."""
+    (line,) = received("part=1/2 a=1")
+    joiner = PartJoiner()
+
+    def part(number, text):
+        packet = line.packet._replace(text=f'number={number} part=1/2 a="{text}"')
+        return replace(line, packet=packet, frame=text.encode())
+
+    small = "x" * 9_000
+    large = small + "\U0001f600"
+    texts = []
+    for number in range(200):
+        monkeypatch.setattr(_line, "_MAX_WAITING_BYTES", 1_000_000)
+        texts += [one.text[:10] for one in joiner.add(part(number, large))]
+        size = sum(len(one.frame) + sys.getsizeof(one.text) for one in joiner.waiting)
+        assert size <= 1_000_000
+    assert len(joiner.waiting) > 20
+    assert texts == [f"number={n} part"[:10] for n in range(200 - len(joiner.waiting))]
+    # What does not fit alone is given up, too, and forgotten.
+    monkeypatch.setattr(_line, "_MAX_WAITING_BYTES", 10_000)
+    assert len(joiner.add(part(200, small))) == 1 + 200 - len(texts)
+    assert joiner.waiting == []
+
+
+def test_long_lines_of_several_streams_are_joined_though_they_take_turns():
+    """Ten megabytes each, a part at a time."""
+    (line,) = received("part=1/2 a=1")
+    joiner = PartJoiner()
+    whole = []
+    for number in range(1, 1_021):
+        for stream in range(6):
+            text = f'part={number}/1020 a="{"x" * 9_800}"'
+            packet = line.packet._replace(hostname=f"host{stream}", text=text)
+            whole += joiner.add(replace(line, packet=packet, frame=text.encode()))
+    assert [len(one.parts) for one in whole] == [1_020] * 6
+    assert joiner.waiting == []
 
 
 def test_the_fixture_compares_whole_lines():
