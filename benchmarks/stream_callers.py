@@ -25,7 +25,6 @@ from logplex_handler import LogplexHandler
 from sparse_streams import LINE
 
 _SLICE = 100
-_LINES = 4
 
 
 def _logger(name: str, handler: logging.Handler) -> logging.Logger:
@@ -47,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--lines", type=int, default=4, help="of each stream")
     parser.add_argument("--spool")
     given = parser.parse_args()
     # What is sent costs no CPU of a receiver, and is no part of the figures.
@@ -66,13 +66,13 @@ def main() -> None:
     for _ in range(given.rounds):
         _microseconds(loggers["ours"], extras)
         assert ours.flush(600)
-        for line in range(_LINES):
+        for line in range(given.lines):
             for one in slices:
                 for name, logger in loggers.items():
                     found.setdefault((name, line), []).append(_microseconds(logger, one))
                 while not queued.empty():
                     queued.get()
-    for line in range(_LINES):
+    for line in range(given.lines):
         print(f"line {line + 1} of each of {given.streams} streams:", end="")
         for how, choose in (("best", min), ("median", statistics.median)):
             null, queued_, mine = (choose(found[name, line]) for name in loggers)

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._wire.entry import LIGHT
 
-# The entries that may follow the first one, with it, before a caller looks at the queue. More may
-# follow if together they use no more memory than these can.
+# The entries that may follow the first one, with it, before a caller looks at the queue.
 FEW = 2
+# The number of further entries for which a caller that looks reserves memory in advance.
+MORE = 8
 # The share of the memory that is kept for entries without a reservation.
 _SHARE = 16
 
@@ -47,16 +48,20 @@ class FirstEntries:
         waiting: The owners that no worker has looked at since news of them.
         most_waiting: The number of them from which on callers leave nothing to a worker.
         kept_bytes: The memory that the entries of so many may use.
+        most_unseen: The most entries of a queue that are certainly no full batch.
     """
 
-    __slots__ = ("_flush_interval", "_news", "kept_bytes", "most_waiting", "waiting")
+    __slots__ = (
+        "_flush_interval", "_news", "kept_bytes", "most_unseen", "most_waiting", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, news: News, flush_interval: float, max_bytes: int) -> None:
+    def __init__(self, news: News, flush_interval: float, max_bytes: int, most_unseen: int) -> None:
         self._news = news
         self._flush_interval = flush_interval
         self.waiting = news.streams
         self.kept_bytes = max_bytes // _SHARE
         self.most_waiting = self.kept_bytes // (FEW * LIGHT)
+        self.most_unseen = most_unseen
 
     def put(self, owner: Owner, since: float) -> bool:
         """Tell a worker; return whether none sleeps, so that there may be none at all."""
@@ -70,7 +75,7 @@ def first_entries(limits: BufferLimits, news: News, flush_interval: float) -> Fi
     With a disk, another thread must be told of them, too.
     """
     fewest_bytes = min(limits.batch_bytes, limits.max_bytes // 4)
-    is_ordinary = limits.batch_frames > FEW and fewest_bytes > FEW * LIGHT
-    if limits.has_disk or limits.on_full != "drop_oldest" or not is_ordinary:
+    most = min(limits.batch_frames - 1, (fewest_bytes - 1) // LIGHT)
+    if limits.has_disk or limits.on_full != "drop_oldest" or most < FEW:
         return None
-    return FirstEntries(news, flush_interval, limits.max_bytes)
+    return FirstEntries(news, flush_interval, limits.max_bytes, most)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHARE = 64
 _SHARES_OF_A_HOLDER = 4
 # If no holder can give way, 1/4 of all bytes is reserved for holders that use little, which is at
-# most 1/256 of all.
+# most 1/256 of all. In any case, it is not given in advance to holders that weigh nothing.
 _KEPT = 4
 _LITTLE = 256
 # Memory is scarce if less than this share of all bytes is left. Even holders that may take only
@@ -98,6 +98,15 @@ class MemoryPool:
             self._allow(holder, max(more, self._left // shares))
         else:
             self._reclaim(holder, needed)
+
+    def reserve_exactly(self, holder: BoundedQueue, needed: int) -> None:
+        """Let a holder use `needed` bytes and no more, at nobody's expense, unless few are left."""
+        if needed <= self._left - self._max_bytes // _KEPT:
+            holding(self._lock, _PATIENCE, self._reserve_exactly, holder, needed)
+
+    def _reserve_exactly(self, holder: BoundedQueue, needed: int) -> None:
+        if holder.allowed < needed <= self._left:
+            self._allow(holder, needed - holder.allowed)
 
     def _may_have(self, holder: BoundedQueue, needed: int) -> bool:
         left = self._left - (needed - holder.allowed)

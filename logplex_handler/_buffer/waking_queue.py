@@ -13,7 +13,7 @@ from logplex_handler._buffer.backpressure import (
     Backpressure,
 )
 from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
-from logplex_handler._buffer.first_entries import FEW, Owner
+from logplex_handler._buffer.first_entries import FEW, MORE, Owner
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
@@ -219,28 +219,36 @@ class WakingQueue(BoundedQueue):
         self.look_at = FEW + 1
         return True
 
-    def _fits_as_first(self) -> bool:
-        """Return whether all entries use no more than the memory that is kept for the first few.
+    def _is_left_to_worker(self) -> bool:
+        """Return whether the worker that was told of the first entry may look at all of them.
 
-        Then they are left to the worker that was told of the first one, too.
+        It may if memory is reserved for them and for more, which needs no look at them. If few
+        bytes are left, all are weighed, and must fit into what is reserved or kept for a few.
         """
+        pool, number = self._pool, len(self.entries)
+        first = None if pool is None else pool.first_entries
         if (
-            self.woken_for != FIRST
-            or self.allowed
+            pool is None
+            or first is None
+            or self.in_transit
             or self.heavy
-            or self._pool is None
             or self._is_abandoned
             or self.ledger.has_unreported
+            or number >= first.most_unseen
         ):
             return False
-        most_bytes, number = FEW * LIGHT, len(self.entries)
-        while self.weighed < number and self.weighed_bytes <= most_bytes:
-            self._keep_next(*self.weigh(self.entries[self.weighed]))
-        left = most_bytes - self.weighed_bytes
-        look_at = number + left // LIGHT + 1
-        if left < 0 or look_at > self.limits.batch_frames:
-            return False
-        self.look_at = look_at
+        most = min(number + MORE, first.most_unseen)
+        if not self.weighed:
+            pool.reserve_exactly(self, most * LIGHT)
+        if self.weighed or self.allowed < most * LIGHT:
+            room = self.allowed or FEW * LIGHT
+            while self.weighed < number and self.weighed_bytes <= room:
+                self._keep_next(*self.weigh(self.entries[self.weighed]))
+            left = room - self.weighed_bytes
+            if left < 0:
+                return False
+            most = min(number + left // LIGHT, first.most_unseen)
+        self.look_at = most + 1
         return True
 
     def _tell_of_first(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
-from logplex_handler._buffer.first_entries import FEW, first_entries
+from logplex_handler._buffer.first_entries import FEW, MORE, first_entries
 from logplex_handler._buffer.memory_pool import MemoryPool
 from logplex_handler._wire.entry import LIGHT
 
@@ -16,6 +16,9 @@ MANY = 100 * LIGHT
 # What is left of it for entries with a reservation.
 UNKEPT = MANY - MANY // 16
 LIMITS = BufferLimits(MANY, "drop_oldest", 10, 10**6)
+# The most of them that are no full batch.
+MOST = LIMITS.batch_frames - 1
+MANY_A_BATCH = BufferLimits(MANY, "drop_oldest", 100, 10**6)
 
 
 class News:
@@ -34,11 +37,11 @@ class Owner:
         pass
 
 
-def queue(news, *, has_had_some=True):
+def queue(news, *, has_had_some=True, limits=LIMITS):
     """A queue with an owner, its pool of memory, and the owner."""
-    first = first_entries(LIMITS, news, 10.0)
+    first = first_entries(limits, news, 10.0)
     pool, owner = MemoryPool(MANY, may_reclaim=True, first_entries=first), Owner()
-    accumulator = Accumulator(LIMITS, lambda entry: (100, 1), pool, owner)
+    accumulator = Accumulator(limits, lambda entry: (100, 1), pool, owner)
     if has_had_some:
         assert accumulator.append(("before",))
         accumulator.take(1)
@@ -57,39 +60,70 @@ def test_the_worker_is_told_and_the_caller_need_not_wake_one():
     assert pool._left < UNKEPT
 
 
-@pytest.mark.parametrize(("size", "number"), [(LIGHT, FEW), (LIGHT // 2, 4), (LIGHT // 4, 8)])
-def test_the_next_entries_need_no_look_either_as_long_as_they_fit_into_the_memory_of_a_few(
-    size, number
-):
+def test_the_caller_of_one_more_than_a_few_reserves_memory_for_more_and_looks_at_none():
     news = News(next_look=0.0)
     accumulator, pool, owner = queue(news)
-    accumulator.weigh = lambda entry: (size, 1)
-    left = []
-    for _ in range(number + 1):
+    accumulator.weigh = None
+    reserved = []
+    for _ in range(MOST):
         assert not accumulator.append(("entry",))
-        left.append(pool._left)
-    assert [one == UNKEPT for one in left] == [True] * number + [False]
+        reserved.append(accumulator.allowed // LIGHT)
+    assert reserved == [*[0] * FEW, *[min(MOST, FEW + 1 + MORE)] * (MOST - FEW)]
+    assert UNKEPT - pool._left == accumulator.allowed >= accumulator.most_bytes
     assert [*news.streams] == [owner]
 
 
-def test_each_of_the_first_entries_is_weighed_once():
-    accumulator, _, _ = queue(News(next_look=0.0))
+def test_what_comes_after_that_has_memory_reserved_too():
+    accumulator, pool, _ = queue(News(next_look=0.0), limits=MANY_A_BATCH)
+    accumulator.weigh = None
+    for _ in range(3 * MORE):
+        assert not accumulator.append(("entry",))
+        assert len(accumulator.entries) <= max(FEW, accumulator.allowed // LIGHT)
+    assert accumulator.allowed == UNKEPT - pool._left
+
+
+@pytest.mark.parametrize(("size", "number"), [(LIGHT, FEW), (LIGHT // 2, 4), (LIGHT // 4, 8)])
+def test_if_few_bytes_are_left_as_many_wait_as_fit_into_the_memory_of_a_few(size, number):
+    """A quarter of all bytes is for others."""
+    news = News(next_look=0.0)
+    accumulator, pool, owner = queue(news)
     weighed = []
 
     def weigh(entry):
         weighed.append(entry)
-        return LIGHT // 4, 1
+        return size, 1
 
     accumulator.weigh = weigh
-    for number in range(8):
-        assert not accumulator.append((number,))
-    assert sorted(weighed) == [(number,) for number in range(8)]
+    few_left = pool._left = MANY // 4 + FEW * LIGHT
+    left = []
+    for name in range(number + 1):
+        assert not accumulator.append((name,))
+        left.append(pool._left)
+    assert [one == few_left for one in left] == [True] * number + [False]
+    assert [*news.streams] == [owner]
+    # Each once, except for those that did not fit.
+    assert len(weighed) <= number + 3
+
+
+def test_entries_with_memory_are_weighed_once_few_bytes_are_left():
+    accumulator, pool, _ = queue(News(next_look=0.0), limits=MANY_A_BATCH)
+    for _ in range(FEW + 1):
+        accumulator.append(("entry",))
+    reserved, pool._left = accumulator.allowed, MANY // 4
+    for _ in range(MORE):
+        assert not accumulator.append(("entry",))
+    assert (accumulator.weighed, accumulator.allowed) == (0, reserved)
+    for _ in range(MORE):
+        assert not accumulator.append(("entry",))
+        assert accumulator.most_bytes <= accumulator.allowed == reserved
+    assert accumulator.weighed >= FEW + 1 + MORE
 
 
 @pytest.mark.parametrize("is_left", [True, False])
 def test_memory_is_reserved_for_weighed_first_entries_or_the_oldest_are_dropped(is_left):
     accumulator, pool, _ = queue(News(next_look=0.0))
     accumulator.weigh = lambda entry: (LIGHT // 2, 1)
+    pool._left = MANY // 4
     for _ in range(4):
         accumulator.append(("entry",))
     assert (accumulator.weighed, accumulator.allowed) == (4, 0)
