@@ -38,8 +38,8 @@ class Accumulator(WakingQueue):
         # `entries.append` needs no lock. Re-entrant, because a garbage collection or a signal
         # handler may run while it is held, and may log. `_under_way` is held, under it, during an
         # operation. An entry that an interruption logs is only appended; the interrupted operation
-        # does the rest, or a worker if it was one of an accumulator with the same locks. Not a
-        # flag, because `with` releases a lock in C, whatever a signal handler raises.
+        # does the rest, or a worker if its accumulator has the same locks. Not a flag: `with`
+        # releases a lock in C, whatever a signal handler raises.
         lock, self._under_way = new_locks() if pool is None else next(pool.locks)
         super().__init__(limits, weigh, pool, lock, owner)
         # Notified when there may be room. None until a caller waits for it.
@@ -101,11 +101,11 @@ class Accumulator(WakingQueue):
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
         with self.lock:
-            if self._rejected_as is not None:
-                self._count_rejected()
-                return False
-            self._own_ledger().drop(cause, never_taken=1)
-            return self.look()
+            if self._rejected_as is None:
+                self._own_ledger().drop(cause, never_taken=1)
+                return self.look()
+            self._count_rejected()
+            return False
 
     def count_rejected(self) -> None:
         """Count a record that came after `reject_from_now`, without reporting it."""
@@ -156,7 +156,8 @@ class Accumulator(WakingQueue):
                 taken = self._take(most)
             self._note_taken()
             self._catch_up(replan=True)
-        return taken
+            self._forget_past_reasons()
+            return taken
 
     def resize_taken(self, size: int, *, returned: Sequence[Entry] = ()) -> None:
         """Put the last of the taken entries back, in order; the others now use `size` bytes."""

@@ -511,3 +511,23 @@ def is_in_order(some, entries):
 
 Accumulators.TestCase.settings = settings(max_examples=50, stateful_step_count=60)
 TestAccumulators = Accumulators.TestCase
+
+
+def test_what_was_dropped_while_entries_were_taken_makes_no_batch_known():
+    """An interruption logs one that fills a batch, and for which there is no room."""
+    state = Accumulators()
+    state.open("drop_newest", is_shared=True, has_disk=False)
+    for size, times in ((328, 1), (1, 2), (1346, 6)):
+        for _ in range(times):
+            state.append(0, size)
+    state.interrupt_next(one=0, inside=0, is_light=False, size=1)
+    state.append(1, 1)
+    state.append_many(1, 722, 7)
+    state.interrupt_next(one=0, inside=1, is_light=False, size=680)
+    state.take(1, 4)
+    assert len(state.actual(1)) == BATCH_FRAMES - 1
+    state.begin()
+    entry = state.entry(1)
+    assert state.accumulators[1].append(entry)
+    state.woken.add(1)
+    state.end(put=(1, entry))
