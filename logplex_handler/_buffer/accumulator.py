@@ -36,10 +36,10 @@ class Accumulator(WakingQueue):
     ) -> None:
         # `lock` guards all attributes, including inherited ones, except `allowed`; only
         # `entries.append` needs no lock. Re-entrant, because a garbage collection or a signal
-        # handler may run while it is held, and may log. `_under_way` is held, under it, during an
-        # operation. An entry that an interruption logs is only appended; the interrupted operation
-        # does the rest, or a worker if its accumulator has the same locks. Not a flag: `with`
-        # releases a lock in C, whatever a signal handler raises.
+        # handler may log while it is held. `_under_way` is held, under it, during an operation. An
+        # entry that an interruption logs is only appended; the interrupted operation does the rest,
+        # or a worker if its accumulator has the same locks. Not a flag: `with` releases a lock in
+        # C, whatever a signal handler raises.
         lock, self._under_way = new_locks() if pool is None else next(pool.locks)
         super().__init__(limits, weigh, pool, lock, owner)
         # Notified when there may be room. None until a caller waits for it.
