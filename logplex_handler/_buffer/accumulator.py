@@ -146,8 +146,7 @@ class Accumulator(WakingQueue):
     def take(self, most: int) -> list[Entry]:
         """Take at most `most` entries to send; they stay pending until they are settled.
 
-        Heavy entries still count towards the bound. Light ones count again when `resize_taken`
-        gives the size of their frames.
+        Heavy entries still count towards the bound; light ones do again from `resize_taken` on.
         """
         with self.lock:
             if self._is_abandoned:

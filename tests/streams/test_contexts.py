@@ -377,7 +377,10 @@ def test_an_error_of_a_signal_handler_in_any_place_leaves_no_stream_behind():
         def interrupt(frame, event, _):
             nonlocal left
             is_ours = frame.f_globals["__name__"] in ("contextlib", use_stream.__module__)
-            if is_ours and event in ("call", "c_return"):
+            # Before Python 3.11, a generator that goes on leaves its `finally` out if a profiler
+            # raises, but not if a signal handler does.
+            goes_on = sys.version_info < (3, 11) and event == "call" and frame.f_lasti >= 0
+            if is_ours and event in ("call", "c_return") and not goes_on:
                 left -= 1
                 if not left:
                     sys.setprofile(None)
