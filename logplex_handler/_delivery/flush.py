@@ -82,9 +82,8 @@ class Flusher:
         self._diagnostics = diagnostics
         self._urgency = urgency
         self._streams = registry.all_streams
+        self._registry_lock = registry.lock
         self._spool_writer = spool_writer
-        # In the order in which they are released; they are acquired again in the opposite one.
-        self._locks = (registry.lock, *workers.locks)
 
     def flush_soon(self) -> None:
         """Have all queued records delivered at once, without waiting."""
@@ -153,7 +152,8 @@ class Flusher:
         """
         with ExitStack() as released:
             locks = [stream.accumulator.lock for stream in self._streams()]
-            for lock in (*locks, *self._locks):
+            # They are acquired again in the opposite order, in which other threads nest them.
+            for lock in (self._registry_lock, *locks, *self._workers.locks):
                 reacquire = release_if_held(lock)
                 if reacquire is not None:
                     released.callback(reacquire)

@@ -217,6 +217,28 @@ def test_a_flush_that_interrupts_what_holds_a_lock_of_the_workers_lets_go_of_it(
     assert [line.text for line in logplex.lines] == ["line"]
 
 
+def test_a_flush_acquires_locks_again_in_the_order_in_which_others_nest_them(monkeypatch):
+    """In another one, the interrupted call and a worker could each wait for the other."""
+    release, acquired = flush.release_if_held, []
+
+    def released(lock):
+        reacquire = release(lock)
+        return reacquire and (lambda: (acquired.append(lock), reacquire()))
+
+    monkeypatch.setattr(flush, "release_if_held", released)
+    with logging_to_receiver() as (_, logger, handler):
+        logger.info("line")
+        pipeline = handler._pipeline
+        locks = [
+            pipeline._worker_pool._lock,
+            own_stream(handler).accumulator.lock,
+            pipeline._registry.lock,
+        ]
+        with locks[0], locks[1], locks[2]:
+            assert handler.flush(100)
+        assert acquired == locks
+
+
 def test_a_signal_handler_flushes_wherever_it_interrupts_a_log_call(monkeypatch):
     """Here, calls that open streams, while others are let go of."""
     # The caller that flushes does not deliver itself, which would hide that workers cannot.
