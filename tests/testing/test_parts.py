@@ -135,8 +135,8 @@ def test_parts_that_take_much_memory_are_given_up(monkeypatch):
     small = "x" * 9_000
     large = small + "\U0001f600"
     texts = []
+    monkeypatch.setattr(_line, "_MAX_WAITING_BYTES", 1_000_000)
     for number in range(200):
-        monkeypatch.setattr(_line, "_MAX_WAITING_BYTES", 1_000_000)
         texts += [one.text[:10] for one in joiner.add(part(number, large))]
         size = sum(len(one.frame) + sys.getsizeof(one.text) for one in joiner.waiting)
         assert size <= 1_000_000

@@ -10,7 +10,6 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from unittest import mock
@@ -33,6 +32,7 @@ from logplex_handler.testing._verdict import judge
 from logplex_handler.testing.conventions import MetricUnits, text_violations
 from logplex_handler.testing.request_body import decompress
 from logplex_handler.testing.wire_parser import MAX_FRAMES
+from tests.logs import wait_until
 from tests.receiver.page import body
 from tests.receiver.posts import post
 
@@ -127,12 +127,18 @@ def test_a_body_of_many_compressed_members_is_read():
 
 def test_few_requests_are_judged_at_the_same_time():
     """Each may need much memory. The others wait, and are answered."""
-    crowd = threading.Barrier(5)
-    crowds = []
+    come, inside, crowds = [], [], []
+
+    class Judging(threading.BoundedSemaphore):
+        def __enter__(self):
+            come.append(None)
+            return super().__enter__()
 
     def judged(*arguments, **options):
-        with suppress(threading.BrokenBarrierError):
-            crowds.append(crowd.wait(0.5))
+        inside.append(None)
+        # The first ones wait until all others would be judged, too.
+        crowds.append(len(inside) if wait_until(lambda: len(come) == 12) else None)
+        inside.pop()
         return judge(*arguments, **options)
 
     with (
@@ -140,10 +146,12 @@ def test_few_requests_are_judged_at_the_same_time():
         LogplexReceiver() as receiver,
         ThreadPoolExecutor(12) as senders,
     ):
+        receiver._judging = Judging(_receiver._MAX_AT_ONCE)
         send = partial(post, receiver.url, body("a=1"), 1, token=receiver.token)
         answers = [senders.submit(send) for _ in range(12)]
         assert {answer.result(100).status_code for answer in answers} == {204}
-    assert crowds == []
+    assert len(crowds) == 12
+    assert max(crowds) <= 4
 
 
 def test_a_client_that_sends_single_bytes_has_each_searched_once():
