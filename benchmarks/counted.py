@@ -87,8 +87,8 @@ def ours(url: str, *, answers_at_once: bool) -> Subject:
 
 
 def log(logger: logging.Logger, subject: Subject, kind: str, records: range) -> None:
-    log_one: LogOne = KINDS.get(kind, order)
-    batch = 1 if kind == REQUEST else BATCH
+    log_one: LogOne
+    log_one, batch = (order, 1) if kind == REQUEST else (KINDS[kind], BATCH)
     for i in records:
         log_one(logger, i)
         if i % batch == batch - 1:

@@ -57,7 +57,7 @@ class Accumulator(WakingQueue):
                 # The interrupted operation processes the entry, but perhaps wakes no worker.
                 return True
             with self._under_way:
-                if self.woken_for == FIRST and not weigh and self._is_left_to_worker():
+                if self.woken_for == FIRST and not weigh and self._leave_to_worker():
                     return False
             if weigh or not self._note_first():
                 self._catch_up(weigh=weigh)

@@ -219,8 +219,8 @@ class WakingQueue(BoundedQueue):
         self.look_at = FEW + 1
         return True
 
-    def _is_left_to_worker(self) -> bool:
-        """Return whether the worker that was told of the first entry may look at all of them.
+    def _leave_to_worker(self) -> bool:
+        """Leave all entries to the worker that was told of the first one; return whether it may be.
 
         It may if memory is reserved for them and for more, which needs no look at them. If few
         bytes are left, all are weighed, and must fit into what is reserved or kept for a few.
@@ -260,7 +260,8 @@ class WakingQueue(BoundedQueue):
 
     def look_again(self) -> None:
         """Look at the next entry as if no worker had been woken."""
-        self.woken_for = self.look_at = 0
+        with self.lock:
+            self.woken_for = self.look_at = 0
 
     def _plan_look(self) -> None:
         backpressure = self.backpressure or _CALM

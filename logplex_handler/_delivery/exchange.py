@@ -279,14 +279,14 @@ class Exchange:
             # Its former outcome is not settled yet; the shard was lost and leased again.
             self.settle(Outcome(taken, Fate.LATER, parts=taken.parts, again_in=_SOON))
             return
-        stream = self._registry.intake(taken.stream)
-        if isinstance(stream, RejectingIntake):
-            self.settle(Outcome(taken, Fate.ENDED, dropped={stream.cause: 0}))
+        intake = self._registry.intake(taken.stream)
+        if isinstance(intake, RejectingIntake):
+            self.settle(Outcome(taken, Fate.ENDED, dropped={intake.cause: 0}))
         elif not (taken.unreported or taken.requests):
             self.settle(Outcome(taken))
-        elif isinstance(stream, Stream) and isinstance(stream.source, TakenSource):
+        elif isinstance(intake, Stream) and isinstance(intake.source, TakenSource):
             self.taken_over += taken.again
             self._max_wait = max(self._max_wait, taken.waited)
-            self._in_hand[taken.stream] = _InHand(stream, taken, now)
-            stream.source.offer(taken)
-            self._pool.wake(stream)
+            self._in_hand[taken.stream] = _InHand(intake, taken, now)
+            intake.source.offer(taken)
+            self._pool.wake(intake)

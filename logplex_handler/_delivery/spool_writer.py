@@ -55,11 +55,11 @@ class SpoolWriter:
         self._wake = wake
         self._count_lost = count_lost
         self._diagnostics = diagnostics
-        # Streams that may have entries in memory; None has the thread check whether to stop, or
-        # what else to do: the calls of callers.
+        # Streams that may have entries in memory; None has the thread look whether it is to stop,
+        # or to make the calls that callers leave to it.
         self._news: Mailbox[Stream | None] = Mailbox()
         self._calls: deque[Callable[[], object]] = deque()
-        # Whether a caller has waited for the thread in vain.
+        # Whether the last caller that waited for the thread gave up.
         self._hangs = False
         # Guards `_thread` while it is started. Re-entrant, because a garbage collection or a
         # signal may interrupt that, and log.
@@ -89,7 +89,7 @@ class SpoolWriter:
             holding(self._recovering, wait, self._recover, seconds)
 
     def recover_within(self, seconds: float) -> None:
-        """Have the thread do so; the caller waits no longer even if the disk hangs."""
+        """Have the thread recover; the caller waits no longer than this, even if the disk hangs."""
         if time.monotonic() >= self._recover_at and not self._calls:
             self._start()
             seconds = min(seconds, self._spool.patience() + _TO_GIVE_UP)
@@ -108,7 +108,7 @@ class SpoolWriter:
         longest = self._spool.patience() + _TO_GIVE_UP if seconds is None else seconds
         taken: Mailbox[bool] = Mailbox()
 
-        def call() -> None:
+        def take() -> None:
             try:
                 for _ in steps:
                     taken.put(False)
@@ -117,7 +117,7 @@ class SpoolWriter:
             finally:
                 taken.put(True)
 
-        self._calls.append(call)
+        self._calls.append(take)
         self._news.put(None)
         try:
             while not taken.get(longest):

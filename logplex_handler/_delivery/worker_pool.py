@@ -92,8 +92,7 @@ class WorkerPool:
             self._start()
             if not self._workers:
                 # The next record tries again: the system may lack a thread for a moment only.
-                with stream.accumulator.lock:
-                    stream.accumulator.look_again()
+                stream.accumulator.look_again()
 
     def notify(self, stream: Stream) -> None:
         """Have an existing worker look at a stream at once."""

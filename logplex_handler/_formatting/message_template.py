@@ -180,8 +180,8 @@ def parts(template: str) -> tuple[list[str], list[str]] | None:
 def by_position(template: str) -> tuple[str, list[str]] | None:
     """Return the template with arguments by position, and the arguments' names.
 
-    The result is None unless each conversion has a name, or if an escape may make another
-    conversion. So it is if a name ends a pair: without it, free text might be pairs.
+    The result is None unless each conversion has a name, if an escape may make another conversion,
+    or if a name has what ends a pair: without that name, free text might become pairs.
     """
     names: list[str] = []
 

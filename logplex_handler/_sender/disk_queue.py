@@ -51,8 +51,8 @@ class DiskQueue:
         self.written = 0
         self.recovered = 0
         self.since = math.inf
-        # Settled chunks that could not be deleted yet, with their frame ids: a relay remembers what
-        # has one that is held. And whether an ended stream was deleted as a whole.
+        # Settled chunks that could not be deleted yet, with their frame ids, which are held so that
+        # a relay remembers them. And whether an ended stream was deleted as a whole.
         self._settled: dict[int, str | None] = {}
         # The record that the last chunk has begun, and when that chunk was written.
         self._begun: tuple[float, SplitRecord] | None = None
@@ -134,9 +134,9 @@ class DiskQueue:
             self._accumulator.count_unforeseen(records - self.written)
             self.written = records
 
-    def frames_of(self, chunk: Chunk) -> Sequence[Frame]:
+    def frames_of(self, chunk: Chunk) -> list[Frame]:
         """Return the frames of the next chunk; those of a record that was cut are linked."""
-        frames: Sequence[Frame] = chunk.frames
+        frames = chunk.frames
         if self._begun is not None and self._begun[0] == chunk.written_at:
             frames = resumed(frames, self._begun[1])
         last = frames[-1]

@@ -192,7 +192,7 @@ class DiskSource(Source):
         frames: list[Frame] = []
         for chunk in chunks:
             on_disk = without_token(chunk.hostname)
-            of_chunk = list(self._queue.frames_of(chunk))
+            of_chunk = self._queue.frames_of(chunk)
             frames += self._readdressed(of_chunk, on_disk, lease.destination)
         stored = len(frames)
         ids = [chunk.id for chunk in chunks]

@@ -54,7 +54,7 @@ class InFlight:
         self.destination: Destination | None = None
         self._sending: tuple[Batch, Lease] | None = None
         self._is_filling = False
-        # Those of a batch that its source has taken back, and may hand out again.
+        # The doubts of a batch that its source has taken back, and may hand out again.
         self._doubts = 0
         self.sent_since = math.inf
         # None until the first one, because most streams never have any.

@@ -183,9 +183,9 @@ class Source:
         """Count records that a dead process left on disk; they come before all others."""
 
     def persist(self) -> Iterable[None]:
-        """Write all records waiting in memory to disk, because the process ends: one at each step.
+        """Write all records waiting in memory to disk, because the process ends.
 
-        Afterwards, `unwritten` says how many taken records are not there.
+        Yields after each chunk. Afterwards, `unwritten` says how many taken records are not there.
         """
         return ()
 

@@ -28,7 +28,7 @@ from logplex_handler._wire.packet import MAX_PACKET_BYTES
 # Seconds that a request must have, or it is not begun.
 _MIN_REQUEST = 1.0
 # The destination of packets that are compared, whatever hostname and token they were sent with.
-_NOWHERE = replace(without_token(), hostname="-")
+_SAME = replace(without_token(), hostname="-")
 
 
 class Hands(Protocol):
@@ -164,11 +164,11 @@ class TakenSource(Source):
         taken = self._taken
         if taken is None:
             return
-        anywhere = [
-            (id, rewritten(some, lambda frame: self.readdress(frame, lease.destination, _NOWHERE)))
+        comparable = [
+            (id, rewritten(some, lambda frame: self.readdress(frame, lease.destination, _SAME)))
             for id, some in left
         ]
-        parts = parts_of(anywhere, self._addressed(taken.frames, _NOWHERE))
+        parts = parts_of(comparable, self._addressed(taken.frames, _SAME))
         if not parts:
             # Only lines of the shipper's own are left.
             delivered, dropped = self._carried
@@ -228,7 +228,7 @@ def _readdressed(frame: bytes, token: bytes, new: Destination, *, has_token: boo
         parts[4] = new.token.encode()
     packet = b" ".join(parts[1:])
     if len(packet) > MAX_PACKET_BYTES:
-        # Rather with the hostname of who has logged it than refused.
+        # It keeps its own hostname; with the other one, it would be refused.
         parts[3] = frame.split(b" ", 4)[3]
         packet = b" ".join(parts[1:])
     return b"%d %b" % (len(packet), packet)

@@ -115,8 +115,8 @@ class Pipeline:
         if options.destination is not None:
             own = Stream(None, context)
             own.fix(options.destination)
-        self._registry = registry = Registry(context, own)
-        self.intake = registry.intake
+        self._registry = Registry(context, own)
+        self.intake = self._registry.intake
         self.own_intake = self.intake(None)
         self._transports = TransportPool(options.transport)
         urgency = UrgencyMonitor()
@@ -147,8 +147,9 @@ class Pipeline:
                 count_lost=self._count_lost,
                 diagnostics=diagnostics,
             )
+        pool, writer = self._worker_pool, self._spool_writer
         self._flusher = Flusher(
-            self._worker_pool, self._transports, diagnostics, urgency, registry, self._spool_writer
+            pool, self._transports, diagnostics, urgency, self._registry, writer
         )
         self._health: Periodic | None = None
         self._vitals = Vitals(Stats(), 0.0, 0.0)

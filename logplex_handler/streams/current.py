@@ -90,8 +90,8 @@ def use_stream(stream: Hashable) -> Iterator[None]:
         gc.callbacks.append(_on_collection)
         ever_used[0] = True
     choice, before, token = _Choice(stream), _current.get(), None
-    # A signal handler may raise an error after each call: here, as soon as the choice is made, and
-    # at the end before it is over, unless that is the first call there.
+    # A signal handler may raise an error after any call: after `set`, before its token is kept, or
+    # in the `finally` block. Therefore the choice is over before the first call there.
     try:
         token = _current.set(choice)
         yield

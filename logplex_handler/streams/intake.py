@@ -155,8 +155,7 @@ class OpenIntake:
             self.context.on_news(self)  # type: ignore[arg-type]
         except BaseException:
             # Raised by a signal handler, or at the recursion limit. The next record wakes a worker.
-            with accumulator.lock:
-                accumulator.look_again()
+            accumulator.look_again()
             raise
         # A first entry, which is all that most calls are about, does not congest a stream.
         if accumulator.woken_for == FIRST and len(accumulator.entries) == 1:

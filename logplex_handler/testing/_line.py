@@ -21,7 +21,7 @@ from logplex_handler.testing.conventions import (
 from logplex_handler.testing.wire_parser import Packet
 
 # The most parts that wait for others of their line, and their bytes in memory, which are enough for
-# six lines of 10 MB. If there are more, the line is given up whose last part came first.
+# six lines of 10 MB. If there are more, the line that has waited longest for a part is given up.
 _MAX_WAITING = 10_000
 _MAX_WAITING_BYTES = 128 * 1024 * 1024
 

@@ -93,7 +93,7 @@ def _pair_fault(text: str, position: int) -> tuple[str, str]:
 
 _METRIC_KEY = re.compile(rf"(measure|sample|count)#({_KEY})")
 _LARGEST = Decimal(sys.float_info.max)
-# A number has more digits than this if it is larger.
+# A number that is larger has more digits than this.
 _LONG_NUMBER = sys.float_info.max_10_exp
 _METRIC_VALUE = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?)([a-zA-Z]*)")
 

@@ -312,4 +312,5 @@ class MetricUnits:
 
 
 def _short(unit: str) -> str:
-    return unit if 0 < len(unit) <= _SHOWN_UNIT else f"{unit[:_SHOWN_UNIT]}…" if unit else "none"
+    shown = unit if len(unit) <= _SHOWN_UNIT else f"{unit[:_SHOWN_UNIT]}…"
+    return shown or "none"
