@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import traceback
 from typing import TYPE_CHECKING, Literal
 
 from logplex_handler._formatting.codec import Codec, DoesNotFit
@@ -219,10 +218,12 @@ class EmittingHandler(logging.Handler):
         """
         is_raised = isinstance(error, RecursionError) or not isinstance(error, Exception)
         with contextlib.suppress(Exception):
-            taking = self._current_pipeline().intake(stream_of(record))
-            if not is_raised and not _had_begun_to_take(error, taking):
-                taking.drop("format_error")
-            taking.wake()
+            from logplex_handler.streams.intake import had_begun_to_take
+
+            intake = self._current_pipeline().intake(stream_of(record))
+            if not is_raised and not had_begun_to_take(error, intake):
+                intake.drop("format_error")
+            intake.wake()
         if is_raised:
             raise error
         self._diagnostics.warn("internal", f"internal error: {type(error).__name__}")
@@ -234,28 +235,6 @@ class EmittingHandler(logging.Handler):
             return
         with _reporting.set(True), contextlib.suppress(Exception):
             super().handleError(record)
-
-
-def _had_begun_to_take(error: BaseException, taking: Intake) -> bool:
-    """Return whether an error was raised after an intake had begun to queue or count a record."""
-    from logplex_handler._buffer import accumulator, ledger
-    from logplex_handler.streams import intake
-
-    modules = (intake.__name__, accumulator.__name__, ledger.__name__)
-    has_begun, waits, entry = False, False, None
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        name, is_first = frame.f_code.co_name, line == frame.f_code.co_firstlineno
-        if frame.f_globals.get("__name__") not in modules:
-            continue
-        # Signal handlers run as a function begins. What looks, or wakes, has queued the record
-        # before, unless it waits for room.
-        if name == "look" or (name == "wake" and not waits):
-            return True
-        has_begun = name in ("append", "drop", "count_rejected") and not is_first
-        waits |= name == "_put_when_there_is_room"
-        entry = frame.f_locals.get("entry") if name == "put" else entry
-    waiting = taking.accumulator.entries.copy() if isinstance(taking, intake.OpenIntake) else ()
-    return has_begun or any(one is entry for one in waiting)
 
 
 def _is_of_library(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -171,3 +172,27 @@ class OpenIntake:
             time.sleep(wait)
             countdown.waited(wait)
         accumulator.end_throttle()
+
+
+def had_begun_to_take(error: BaseException, intake: Intake) -> bool:
+    """Return whether an error was raised after an intake had begun to queue or count a record.
+
+    The functions in its traceback say so: a mark would cost every record something.
+    """
+    from logplex_handler._buffer import accumulator, ledger
+
+    modules = (__name__, accumulator.__name__, ledger.__name__)
+    has_begun, waits, entry = False, False, None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name, is_first = frame.f_code.co_name, line == frame.f_code.co_firstlineno
+        if frame.f_globals.get("__name__") not in modules:
+            continue
+        # Signal handlers run as a function begins. What looks, or wakes, has queued the record
+        # before, unless it waits for room.
+        if name == "look" or (name == "wake" and not waits):
+            return True
+        has_begun = name in ("append", "drop", "count_rejected") and not is_first
+        waits |= name == "_put_when_there_is_room"
+        entry = frame.f_locals.get("entry") if name == "put" else entry
+    waiting = intake.accumulator.entries.copy() if isinstance(intake, OpenIntake) else ()
+    return has_begun or any(one is entry for one in waiting)
