@@ -1,4 +1,7 @@
-"""The thread that writes entries from memory to the spool every `spool_interval` seconds."""
+"""The thread that uses the disk for callers, which must not wait for one that hangs.
+
+It writes entries from memory to the spool every `spool_interval` seconds.
+"""
 
 from __future__ import annotations
 

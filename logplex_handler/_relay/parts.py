@@ -33,7 +33,8 @@ def parts_of(
     Lines of the handler's own, which are in no chunk, are left out.
 
     Args:
-        frames: All frames of the batch as they were sent, in their order.
+        frames: All frames of the batch in their order, with the same hostname and token as those
+            that are left.
     """
     places: dict[bytes, deque[int]] = {}
     for place, frame in enumerate(flattened(frames)):
