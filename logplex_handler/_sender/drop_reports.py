@@ -108,9 +108,9 @@ class DropReports:
             self._in_notice = self._claimed.copy()
             return self._in_notice - self._in_stream
 
-    def end_stream_notice(self, *, delivered: bool) -> None:
-        """End the notice, if there is one: its drops are now reported, or due again."""
+    def end_stream_notice(self, *, is_reported: bool) -> None:
+        """End the notice, if there is one: its drops now count as reported, or are due again."""
         with self._lock:
-            if self._in_notice is not None and delivered:
+            if self._in_notice is not None and is_reported:
                 self._in_stream = self._in_notice
             self._in_notice = None

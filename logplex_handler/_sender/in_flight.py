@@ -180,7 +180,7 @@ class InFlight:
                 notice = self._codec.drop_notice(dropped, lease.destination)
                 lease.frames += map(OwnFrame, notice)
             except BaseException:
-                self.drop_reports.end_stream_notice(delivered=False)
+                self.drop_reports.end_stream_notice(is_reported=False)
                 raise
 
     @property
@@ -224,7 +224,7 @@ class InFlight:
     def _end(self, batch: Batch, lease: Lease) -> None:
         # The lease is kept until the source has forgotten it, because only the lease knows the
         # chunks. A notice that was refused is not made again: the next one would be refused, too.
-        self.drop_reports.end_stream_notice(delivered=True)
+        self.drop_reports.end_stream_notice(is_reported=True)
         self.source.forget(lease)
         self._sending = None
         self._accumulator.settle(
@@ -249,7 +249,7 @@ class InFlight:
         if self._sending is not None:
             batch, _ = self._sending
             self._doubts = batch.doubts
-            self.drop_reports.end_stream_notice(delivered=not batch.has_notice)
+            self.drop_reports.end_stream_notice(is_reported=not batch.has_notice)
             self._sending = None
 
     def persist(self) -> Iterator[None]:

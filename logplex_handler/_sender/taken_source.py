@@ -63,8 +63,8 @@ class RelayedDrops(DropReports):
         self._in_notice = self.unreported.copy()
         return self._in_notice
 
-    def end_stream_notice(self, *, delivered: bool) -> None:
-        if self._in_notice is not None and delivered:
+    def end_stream_notice(self, *, is_reported: bool) -> None:
+        if self._in_notice is not None and is_reported:
             self.reported = self._in_notice
             self.unreported = Counter()
         self._in_notice = None

@@ -8,8 +8,6 @@ import threading
 import pytest
 
 from logplex_handler import KeyValueFormatter
-from logplex_handler._sender.batch import Batch
-from logplex_handler._wire.frames import HealthFrame, OwnFrame
 from logplex_handler.handler.health import Vitals, pairs
 from logplex_handler.stats import Stats
 from logplex_handler.testing import LogplexReceiver
@@ -158,18 +156,6 @@ def test_a_health_line_that_is_refused_costs_nothing():
             assert handler.flush()
             stats = handler.stats()
             assert (stats.delivered, dict(stats.dropped)) == (20, {})
-
-
-def test_a_notice_is_left_until_it_is_accepted_or_refused():
-    """A health line is none."""
-    for kind in (HealthFrame, OwnFrame):
-        batch = Batch([b"record", kind(b"own")], 1000)
-        assert batch.has_notice is (kind is OwnFrame)
-        batch.part_refused()
-        batch.part_accepted()
-        batch.part_refused()
-        assert batch.drop_refused() == (0, 0)
-        assert not batch.has_notice
 
 
 def test_a_hanging_outage_does_not_pile_up_lines():

@@ -572,3 +572,15 @@ def test_own_lines_are_no_records():
     batch = Batch(frames, 1_000_000)
     assert Receiver(2).deal_with(batch) == (1, 0)
     assert batch.drop_refused() == (0, 0)
+
+
+def test_a_notice_is_left_until_it_is_accepted_or_refused():
+    """A health line is none."""
+    for kind in (HealthFrame, OwnFrame):
+        batch = Batch([b"record", kind(b"own")], 1000)
+        assert batch.has_notice is (kind is OwnFrame)
+        batch.part_refused()
+        batch.part_accepted()
+        batch.part_refused()
+        assert batch.drop_refused() == (0, 0)
+        assert not batch.has_notice

@@ -47,11 +47,11 @@ def test_a_notice_tells_what_the_stream_does_not_know_yet(capsys):
     assert drop_reports.is_due_in_stream
     assert drop_reports.begin_stream_notice() == {"refused": 1}
     assert not drop_reports.is_due_in_stream
-    drop_reports.end_stream_notice(delivered=False)
+    drop_reports.end_stream_notice(is_reported=False)
     accumulator.drop("refused")
     drop_reports.report_locally()
     assert drop_reports.begin_stream_notice() == {"refused": 2}
-    drop_reports.end_stream_notice(delivered=True)
+    drop_reports.end_stream_notice(is_reported=True)
     assert drop_reports.reported_in_stream == 2
     assert not drop_reports.is_due_in_stream
 
@@ -66,7 +66,7 @@ def test_a_drop_during_a_notice_is_told_by_the_next_one(capsys):
     drop_reports.skip_callback("buffer_full")
     accumulator.drop("buffer_full")
     drop_reports.report_locally()
-    drop_reports.end_stream_notice(delivered=True)
+    drop_reports.end_stream_notice(is_reported=True)
     assert drop_reports.reported_in_stream == 1
     assert drop_reports.is_due_in_stream
     assert drop_reports.begin_stream_notice() == {"buffer_full": 1}
