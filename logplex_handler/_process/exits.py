@@ -72,6 +72,8 @@ class _ExitFunctions:
                         None, self._call_last, args=(library,), exitpriority=_LAST_PRIORITY
                     )
                     self.take_sigterm()
+                    if util.is_exiting():
+                        self._call_after_threads()
         # The children of Celery's own pool run no finalizers, but Celery sends a signal in them,
         # and in no other process.
         signals = sys.modules.get("celery.signals")
@@ -103,6 +105,26 @@ class _ExitFunctions:
             # waits for them only after it has called this. A second wait ends at once.
             vars(threading)["_shutdown"]()
         self._call(kinds=2)
+
+    def _call_after_threads(self) -> None:
+        """Call the functions once the last thread ends, because the library may call no more.
+
+        Before Python 3.13, that is so where only a thread that outlives the child's function logs.
+        """
+
+        def call() -> None:
+            threading.main_thread().join()
+            here = {threading.main_thread(), threading.current_thread()}
+            while others := [one for one in {*threading.enumerate()} - here if not one.daemon]:
+                others[0].join()
+            self._call(kinds=2)
+
+        thread = new_thread(call, "logplex_handler.exit")
+        # The process waits for it.
+        thread.daemon = False
+        # The interpreter may be about to exit.
+        with contextlib.suppress(RuntimeError):
+            thread.start()
 
     def __call__(self, **_: object) -> None:
         self._call(kinds=2)

@@ -167,6 +167,43 @@ def test_a_child_of_multiprocessing_delivers_what_its_threads_log_at_last():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_child_delivers_though_only_a_thread_logs_that_outlives_its_function():
+    """Before Python 3.13, the library has called its finalizers by then."""
+    with LogplexReceiver() as logplex:
+        done = run_forked(
+            logplex.url,
+            """
+            import multiprocessing
+            from logplex_handler import Metrics
+            metrics = Metrics(logger, interval=80_000)
+
+            def other():
+                first.join()
+                logger.info("second")
+
+            def last():
+                threading.main_thread().join()
+                metrics.count("last")
+                logger.info("first")
+
+            def work():
+                global first
+                first = threading.Thread(target=last)
+                first.start()
+                threading.Thread(target=other).start()
+
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            sys.exit(child.exitcode)
+            """,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = sorted(line.text for line in logplex.lines)
+    assert lines == ["count#last=1", "first", "second"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_child_that_has_no_descriptor_left_delivers_at_its_end():
     """As its first record comes; the signals of such a child are not watched."""
     with LogplexReceiver() as logplex:
