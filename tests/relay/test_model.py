@@ -209,6 +209,8 @@ class Relay(RuleBasedStateMachine):
         refused = numbers[1] % (taken.records - delivered + 1)
         parts, requests = taken.parts, [(id, texts(frames)) for id, frames in taken.requests]
         frames = sum(chunk.frame_count for chunk in taken.chunks)
+        # What is settled of a batch that is held and has parts is in none of them any more.
+        is_parted |= fate is Fate.HELD and bool(parts) and delivered + refused > 0
         if fate in (Fate.HELD, Fate.LATER) and frames and is_parted:
             cut = numbers[2] % frames
             part = Part(f"{len(self.ids):032x}", ((cut, frames),))
