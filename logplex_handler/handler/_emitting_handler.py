@@ -218,11 +218,12 @@ class EmittingHandler(logging.Handler):
         """
         is_raised = isinstance(error, RecursionError) or not isinstance(error, Exception)
         with contextlib.suppress(Exception):
-            from logplex_handler.streams.intake import had_begun_to_take
-
             intake = self._current_pipeline().intake(stream_of(record))
-            if not is_raised and not had_begun_to_take(error, intake):
-                intake.drop("format_error")
+            if not is_raised:
+                from logplex_handler.streams.intake import had_begun_to_take
+
+                if not had_begun_to_take(error, intake):
+                    intake.drop("format_error")
             intake.wake()
         if is_raised:
             raise error
