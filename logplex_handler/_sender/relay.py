@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -82,6 +82,15 @@ class Relay:
 
         Those for which there is no room in one push are left out.
         """
+        pushed, chunks = self._begin(senders)
+        try:
+            return _end(pushed, self._push(chunks))
+        finally:
+            # An error that redis-py has kept may hold the frames of its callers until a garbage
+            # collection, but not the frame ids: the engine would remember all that come after.
+            pushed.clear()
+
+    def _begin(self, senders: Iterable[Sender]) -> tuple[list[tuple[Sender, Attempt]], list[Chunk]]:
         pushed: list[tuple[Sender, Attempt]] = []
         chunks: list[Chunk] = []
         size = 0
@@ -93,21 +102,7 @@ class Relay:
                 size += len(chunks[-1].body)
                 if size >= _MAX_BYTES:
                     break
-        answers = self._push(chunks)
-        now = time.monotonic()
-        stored = []
-        host_failed = None
-        for (sender, attempt), answer in zip(pushed, answers, strict=True):
-            if answer is _STORED:
-                stored.append((sender, attempt))
-                continue
-            # Failed together, they are one failure of the engine.
-            sender.end(attempt, answer, now, host_failed=host_failed)
-            host_failed = True
-        # After the failures, so that they close the circuit breaker again.
-        for sender, attempt in stored:
-            sender.end(attempt, _STORED, now)
-        return [sender for sender, _ in stored]
+        return pushed, chunks
 
     def _chunk(self, stream: StreamId, attempt: Attempt) -> Chunk:
         producer, sequence = identity_of(attempt.part.frame_id)
@@ -153,3 +148,21 @@ def identity_of(frame_id: str) -> tuple[str, int]:
     if len(name) == _NAME_DIGITS and len(number) == _NUMBER_DIGITS:
         return name, int(number, 16)
     return frame_id, 0
+
+
+def _end(pushed: Sequence[tuple[Sender, Attempt]], answers: Sequence[Answer]) -> list[Sender]:
+    """Settle what was pushed; return the senders whose batches are stored."""
+    now = time.monotonic()
+    stored = []
+    host_failed = None
+    for (sender, attempt), answer in zip(pushed, answers, strict=True):
+        if answer is _STORED:
+            stored.append((sender, attempt))
+            continue
+        # Failed together, they are one failure of the engine.
+        sender.end(attempt, answer, now, host_failed=host_failed)
+        host_failed = True
+    # After the failures, so that they close the circuit breaker again.
+    for sender, attempt in stored:
+        sender.end(attempt, _STORED, now)
+    return [sender for sender, _ in stored]

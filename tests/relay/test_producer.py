@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
@@ -104,6 +105,26 @@ def test_a_batch_that_is_lost_has_the_engine_remember_nothing():
     relay.push([])
     settled = [call.kwargs["settled"] for call in engine.push.call_args_list]
     assert settled == [{producer: number}, {producer: number + 2}]
+
+
+def test_the_engine_forgets_what_is_stored_though_its_library_keeps_an_error(server):
+    """Which holds the frames of its callers, here until a garbage collection that never comes."""
+    with server.client as client, logging_to_relay(server) as (logger, handler):
+
+        def is_forgotten():
+            log(logger, "acme", "line")
+            assert handler.flush(PATIENCE)
+            (seen,) = client.keys("lp:*:seen:*")
+            return client.zcard(seen) == 1
+
+        gc.disable()
+        try:
+            # The first call of a script is an error then.
+            client.script_flush()
+            is_forgotten()
+            assert wait_until(is_forgotten)
+        finally:
+            gc.enable()
 
 
 def test_frames_are_those_that_a_receiver_would_get(server, engine):
