@@ -13,14 +13,14 @@ from logplex_handler._process.contexts import in_empty_context
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler._process.periodic import Periodic
-from logplex_handler._process.reentrancy import is_held
+from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler.metrics import metric_pairs
 from logplex_handler.metrics.meter import Meter
 from logplex_handler.metrics.metric_pairs import MetricSource
 
 _LEVEL = logging.INFO
-# The longest wait of `close`, in seconds, for a running report: polled functions may hang.
-_CLOSE_TIMEOUT = 5.0
+# The longest wait for a running report, in seconds: the functions that it asks may hang.
+_PATIENCE = 5.0
 # The largest number of names whose first failure is logged.
 _MAX_NAMES_OF_FAILURES = 1000
 # The largest number of names whose unit is remembered. A program that puts ids into names has any
@@ -163,12 +163,20 @@ class Reporter:
         # These calls may take long, so they come before anything is drained.
         with self._lock:
             active, collectors = list(self._active), list(self._collectors)
-        if is_held(self._asking):
-            # A signal handler, or one of the functions, reports: the call that it interrupts asks.
-            active, collectors = [], []
-        with self._asking:
-            polled = {meter: meter.poll() for meter in active}
-            collected, replaced = self._collected(collectors)
+        polled: dict[Meter, Mapping[str, str]] = {}
+        collected: dict[str, str] = {}
+        replaced: list[dict[str, str]] = []
+
+        def ask() -> None:
+            polled.update({meter: meter.poll() for meter in active})
+            found, before = self._collected(collectors)
+            collected.update(found)
+            replaced.extend(before)
+
+        # If a signal handler, or one of the functions, reports, the call that it interrupts asks.
+        # A report of another thread may need a lock that this caller holds.
+        if not is_held(self._asking) and not holding(self._asking, _PATIENCE, ask):
+            self._warn_slow()
         self.report_recorded(polled, collected)
         for pairs in replaced:
             self._log_or_warn(None, pairs)
@@ -261,13 +269,14 @@ class Reporter:
         self.report_recorded()
 
     def _report_last(self) -> None:
-        reported = self._periodic.stop(_CLOSE_TIMEOUT)
+        reported = self._periodic.stop(_PATIENCE)
         if reported is None:
             self.report()
         elif not reported:
-            self._diagnostics.warn(
-                "slow", f"a report of metrics takes longer than {_CLOSE_TIMEOUT:g} s"
-            )
+            self._warn_slow()
+
+    def _warn_slow(self) -> None:
+        self._diagnostics.warn("slow", f"a report of metrics takes longer than {_PATIENCE:g} s")
 
     def is_enabled(self) -> bool:
         """Return whether the logger logs at INFO and has handlers, or report that it does not."""

@@ -236,8 +236,9 @@ def test_a_report_in_the_middle_of_another_one_counts_nothing_twice(registry, br
     assert lines.sums() == {"jobs": 1015, "own": 1}
 
 
-def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(registry, bridged):
+def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(registry, bridged, monkeypatch):
     """It waits until the first one has read all totals."""
+    monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 100.0)
     metrics, lines, _ = bridged
     jobs = prometheus_client.Counter("jobs", "d", registry=registry)
     interrupted = _Interrupted()
@@ -249,7 +250,7 @@ def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(registry, bri
     def report():
         jobs.inc(5)
         other.start()
-        assert wait_until(lambda: not other.is_alive() or _place_of(other) == "_report")
+        assert wait_until(lambda: not other.is_alive() or _place_of(other) == "holding")
 
     jobs.inc(10)
     interrupted.happens = report

@@ -78,9 +78,33 @@ def test_close_reports_the_last_interval_once(capsys):
         assert "metrics are recorded after close, and dropped" in capsys.readouterr().err
 
 
+def test_a_report_does_not_wait_for_ever_for_one_that_needs_a_lock_of_its_caller(
+    monkeypatch, capsys
+):
+    """What is asked for is left to that one; counts are reported by both."""
+    monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 0.1)
+    lock = threading.RLock()
+    asked = threading.Event()
+
+    def function():
+        asked.set()
+        with lock:
+            return 5
+
+    with recording(interval=0.05) as (metrics, lines):
+        with lock:
+            metrics.sample("size", function)
+            assert asked.wait(100)
+            metrics.count("x", 3)
+            metrics.report()
+            assert lines.sums() == {"x": 3}
+            assert "takes longer than 0.1 s" in capsys.readouterr().err
+        assert wait_until(lambda: any("sample#size=5" in line for line in lines.lines))
+
+
 def test_close_does_not_wait_for_ever_for_what_hangs(monkeypatch, capsys):
     """Counts are reported anyway."""
-    monkeypatch.setattr("logplex_handler.metrics.reporter._CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 0.1)
     hang = threading.Event()
     asked = threading.Event()
 
