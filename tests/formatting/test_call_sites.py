@@ -208,9 +208,9 @@ def test_a_record_that_differs_from_the_others_is_written_as_it_is(change):
 
 def test_a_level_that_only_equals_that_of_the_others_is_refused_as_without_them():
     """And one that is no object of Python's own is compiled."""
-    level = int("1000")
+    level = int("100000")
     codec = codec_that_knows(make("order %s shipped", (5,), level=level))
-    record = make("order %s shipped", (5,), level=int("1000"))
+    record = make("order %s shipped", (5,), level=int("100000"))
     assert record.levelno is not level
     assert is_compiled(codec.entry(record, FORMATTER)[0])
     record.levelno = 1000.0
