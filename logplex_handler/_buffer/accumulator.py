@@ -101,11 +101,11 @@ class Accumulator(WakingQueue):
     def drop(self, cause: str) -> bool:
         """Count a record that never became an entry as dropped; return whether to wake a worker."""
         with self.lock:
-            if self._rejected_as is None:
-                self._own_ledger().drop(cause, never_taken=1)
-                return self.look()
-            self._count_rejected()
-            return False
+            if self._rejected_as is not None:
+                self._count_rejected()
+                return False
+            self._own_ledger().drop(cause, never_taken=1)
+            return self.look()
 
     def count_rejected(self) -> None:
         """Count a record that came after `reject_from_now`, without reporting it."""
@@ -153,10 +153,10 @@ class Accumulator(WakingQueue):
                 self._catch_up()
             with self._uninterrupted():
                 taken = self._take(most)
+            # First, because it may drop entries that would make a batch full.
+            self._catch_up()
             self._note_taken()
-            self._catch_up(replan=True)
-            self._forget_past_reasons()
-            return taken
+        return taken
 
     def resize_taken(self, size: int, *, returned: Sequence[Entry] = ()) -> None:
         """Put the last of the taken entries back, in order; the others now use `size` bytes."""

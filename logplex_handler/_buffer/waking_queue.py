@@ -289,16 +289,7 @@ class WakingQueue(BoundedQueue):
         self._is_room_wanted = False
         known = self._reasons() & (FIRST | BATCH | LARGE) if self.entries else 0
         self.woken_for = known | (self.woken_for & DROPS)
-
-    def _forget_past_reasons(self) -> None:
-        """Wake a worker again for reasons that have passed since it was noted that it knows them.
-
-        An entry that an interruption logged may have made a batch full, and been dropped.
-        """
-        known = self.woken_for & (self._reasons() | DROPS)
-        if known != self.woken_for:
-            self.woken_for = known
-            self.look_at = 0
+        self.look_at = 0
 
     def _note_room(self) -> None:
         if self.is_short_of_room and not self._reasons() & ROOM:

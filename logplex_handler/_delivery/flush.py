@@ -146,9 +146,8 @@ class Flusher:
         """Release the locks that the calling thread holds and workers need, for a `with` block.
 
         A signal handler may flush while the interrupted call holds one. The workers need that lock
-        to deliver, so the handler would wait for them, and they for the handler. That the state
-        which the lock guards is half changed does no harm: a handler that logs or flushes in the
-        same thread meets it, too.
+        to deliver, so the handler would wait for them, and they for the handler. What the lock
+        guards may be half changed then, as a handler that logs in the same thread finds it, too.
         """
         with ExitStack() as released:
             locks = [stream.accumulator.lock for stream in self._streams()]
