@@ -215,14 +215,21 @@ class _Interrupted:
         return []
 
 
-def test_a_report_in_the_middle_of_another_one_counts_nothing_twice(registry, bridged):
-    """As that of a signal handler, whose totals are later than those that are just being read."""
-    metrics, lines, _ = bridged
+@pytest.fixture
+def jobs_and_interrupted(registry, bridged):
+    """A counter of which a thousand are reported, and a collector behind it."""
     jobs = prometheus_client.Counter("jobs", "d", registry=registry)
     interrupted = _Interrupted()
     registry.register(interrupted)
     jobs.inc(1000)
-    metrics.report()
+    bridged[0].report()
+    return jobs, interrupted
+
+
+def test_a_report_in_the_middle_of_another_one_counts_nothing_twice(bridged, jobs_and_interrupted):
+    """As that of a signal handler, whose totals are later than those that are just being read."""
+    metrics, lines, _ = bridged
+    jobs, interrupted = jobs_and_interrupted
 
     def report():
         jobs.inc(5)
@@ -236,15 +243,13 @@ def test_a_report_in_the_middle_of_another_one_counts_nothing_twice(registry, br
     assert lines.sums() == {"jobs": 1015, "own": 1}
 
 
-def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(registry, bridged, monkeypatch):
+def test_a_report_of_another_thread_meanwhile_counts_nothing_twice(
+    bridged, jobs_and_interrupted, monkeypatch
+):
     """It waits until the first one has read all totals."""
     monkeypatch.setattr("logplex_handler.metrics.reporter._PATIENCE", 100.0)
     metrics, lines, _ = bridged
-    jobs = prometheus_client.Counter("jobs", "d", registry=registry)
-    interrupted = _Interrupted()
-    registry.register(interrupted)
-    jobs.inc(1000)
-    metrics.report()
+    jobs, interrupted = jobs_and_interrupted
     other = threading.Thread(target=metrics.report)
 
     def report():

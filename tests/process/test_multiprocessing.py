@@ -131,76 +131,63 @@ def test_children_of_billiard_deliver_without_being_told():
     assert lines == ["child 0", "child 1", "child 2", "parent"]
 
 
+def _lines_of_a_child(work):
+    """The lines of a forked child whose function is `work`, which is a program's text."""
+    head = """
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from logplex_handler import Metrics
+metrics = Metrics(logger, interval=80_000)
+
+def last():
+    # It runs on while the process is said to be ending.
+    threading.main_thread().join()
+    metrics.count("last")
+    logger.info("last")
+"""
+    tail = """
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join()
+sys.exit(child.exitcode)
+"""
+    with LogplexReceiver() as logplex:
+        done = run_forked(logplex.url, head + textwrap.dedent(work) + tail)
+        assert (done.returncode, done.stderr) == (0, "")
+        return sorted(line.text for line in logplex.lines)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_child_of_multiprocessing_delivers_what_its_threads_log_at_last():
     """They may outlive its function, and the process waits for them."""
-    with LogplexReceiver() as logplex:
-        done = run_forked(
-            logplex.url,
-            """
-            import multiprocessing
-            from concurrent.futures import ThreadPoolExecutor
-            from logplex_handler import Metrics
-            metrics = Metrics(logger, interval=80_000)
-
-            def last():
-                # It runs on while the process is said to be ending.
-                threading.main_thread().join()
-                metrics.count("last")
-                logger.info("last")
-
-            def work():
-                logger.info("first")
-                pool = ThreadPoolExecutor(1)
-                pool.submit(logger.info, "pool")
-                threading.Thread(target=last).start()
-
-            child = multiprocessing.get_context("fork").Process(target=work)
-            child.start()
-            child.join()
-            sys.exit(child.exitcode)
-            """,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        lines = sorted(line.text for line in logplex.lines)
+    lines = _lines_of_a_child(
+        """
+        def work():
+            logger.info("first")
+            pool = ThreadPoolExecutor(1)
+            pool.submit(logger.info, "pool")
+            threading.Thread(target=last).start()
+        """
+    )
     assert lines == ["count#last=1", "first", "last", "pool"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_child_delivers_though_only_a_thread_logs_that_outlives_its_function():
     """Before Python 3.13, the library has called its finalizers by then."""
-    with LogplexReceiver() as logplex:
-        done = run_forked(
-            logplex.url,
-            """
-            import multiprocessing
-            from logplex_handler import Metrics
-            metrics = Metrics(logger, interval=80_000)
+    lines = _lines_of_a_child(
+        """
+        def later(thread):
+            thread.join()
+            logger.info("later")
 
-            def other():
-                first.join()
-                logger.info("second")
-
-            def last():
-                threading.main_thread().join()
-                metrics.count("last")
-                logger.info("first")
-
-            def work():
-                global first
-                first = threading.Thread(target=last)
-                first.start()
-                threading.Thread(target=other).start()
-
-            child = multiprocessing.get_context("fork").Process(target=work)
-            child.start()
-            child.join()
-            sys.exit(child.exitcode)
-            """,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        lines = sorted(line.text for line in logplex.lines)
-    assert lines == ["count#last=1", "first", "second"]
+        def work():
+            thread = threading.Thread(target=last)
+            thread.start()
+            threading.Thread(target=later, args=(thread,)).start()
+        """
+    )
+    assert lines == ["count#last=1", "last", "later"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
