@@ -171,9 +171,11 @@ class Flusher:
                     marks.append((stream, stream.accumulator.begin_flush()))
                     self._workers.notify(stream)
                 self._workers.wake_one()
-                # Wait for all streams, even if one is not flushed in time.
+                # Wait for all streams, even if one is not flushed in time. The last one first: when
+                # its records have left, most others' have, so that nobody waits for these.
                 flushed = [
-                    self._wait_for(stream, mark, countdown, min_request) for stream, mark in marks
+                    self._wait_for(stream, mark, countdown, min_request)
+                    for stream, mark in reversed(marks)
                 ]
                 return all(flushed)
             finally:

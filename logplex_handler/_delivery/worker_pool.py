@@ -25,6 +25,8 @@ _AFTER_ERROR = 1.0
 # Seconds by which a job may be late because its worker is busy, before the next worker wakes. So
 # workers do not wake each other for each of many short requests.
 _STAGGER = 0.02
+# Seconds after which a look-up has not come back at once.
+_AT_ONCE = 0.001
 
 
 class WorkerPool:
@@ -65,16 +67,25 @@ class WorkerPool:
         self._workers: list[threading.Thread] = []
         # True if no thread could be started; the flushing caller then does the look-ups, too.
         self._cannot_start = False
-        # Guards the scheduler, `_busy`, `_wakes_at` and `stopped`. Nothing that waits is called
-        # while it is held. Re-entrant, for the same reason.
+        # Guards the scheduler, `_busy`, `_quick`, `_wakes_at` and `stopped`. Nothing that waits is
+        # called while it is held. Re-entrant, for the same reason.
         self._lock = threading.RLock()
-        # What a call that is interrupted to flush lets go of meanwhile.
-        self.locks = (self._lock, self._starting)
         # The threads that are doing a task, including callers. None is added after `stop`.
         self._busy: set[int] = set()
+        # A worker's task, as long as it is likely to be over at once. Meanwhile, no other worker
+        # begins one: their threads would interrupt each other, which costs more than the task.
+        self._quick: Task | None = None
+        transports.before_waiting = self._let_others_work
+        # Whether the last look-up came back at once.
+        self._looks_up_at_once = True
         # When each sleeping worker wakes up by itself, on the monotonic clock.
         self._wakes_at: dict[int, float] = {}
         self.stopped = False
+
+    @property
+    def locks(self) -> tuple[threading.RLock, ...]:
+        """What a call that is interrupted to flush lets go of meanwhile."""
+        return self._lock, self._starting
 
     def is_current_thread(self) -> bool:
         """Return whether the calling thread delivers; it must not wait for itself."""
@@ -123,7 +134,9 @@ class WorkerPool:
         """Do a due task in the calling thread, by `deadline`; return whether there was one."""
         task = None
         try:
-            task = self._take(look_ups=self._cannot_start)
+            with self._lock:
+                self._news.drain(self._scheduler.plan)
+                task = self._begin(look_ups=self._cannot_start)
             if task is None:
                 return False
             self._do(task, deadline - time.monotonic())
@@ -173,10 +186,13 @@ class WorkerPool:
 
     def _serve(self) -> None:
         # Unlike a thread, a greenlet continues in a forked child; it must deliver nothing there.
+        task = None
         while not self.stopped and self._here[0]:
+            # After a look-up, a request that is due comes first, so that these take turns.
+            requests_first = task is not None and task.job is Job.LOOK_UP
             task = None
             try:
-                task = self._take(look_ups=True)
+                task = self._take(requests_first=requests_first)
                 if task is None:
                     self._sleep()
                 else:
@@ -192,6 +208,7 @@ class WorkerPool:
         """Leave no stream behind, if this thread was interrupted before its task had ended."""
         with self._lock:
             self._busy.discard(threading.get_ident())
+            self._end_quick()
             if task is None or self._scheduler.has_task_of_this_thread:
                 self._scheduler.recover()
         self._news.wake_one()
@@ -203,36 +220,68 @@ class WorkerPool:
 
     def _leave_one_watching(self) -> None:
         """Make sure that another worker notices news and slow tasks while this one is busy."""
+        now = time.monotonic()
         with self._lock:
-            due_at = self._scheduler.due_at()
+            due_at = max(self._scheduler.due_at(), self._others_begin_at())
             wakes_at = min(self._wakes_at.values(), default=None)
         if wakes_at is None:
             self._start()
-        elif due_at + (_STAGGER if due_at > time.monotonic() else 0.0) < wakes_at:
+        elif due_at + (_STAGGER if due_at > now else 0.0) < wakes_at:
             self._news.wake_one()
 
-    def _take(self, *, look_ups: bool) -> Task | None:
+    def _let_others_work(self) -> None:
+        """Let other workers begin tasks, because that of this thread is not over at once."""
+        with self._lock:
+            is_quick = self._end_quick()
+        if is_quick:
+            self._leave_one_watching()
+
+    def _take(self, *, requests_first: bool) -> Task | None:
         with self._lock:
             self._news.drain(self._scheduler.plan)
-            task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
-            if task is not None:
-                self._busy.add(threading.get_ident())
+            if self._others_begin_at() > time.monotonic():
+                return None
+            task = self._begin(look_ups=False) if requests_first else None
+            self._quick = task = task or self._begin(look_ups=True)
             return task
+
+    def _begin(self, *, look_ups: bool) -> Task | None:
+        task = None if self.stopped else self._scheduler.take(look_ups=look_ups)
+        if task is not None:
+            self._busy.add(threading.get_ident())
+        return task
+
+    def _others_begin_at(self) -> float:
+        """Return when others begin tasks even if the quick one is not over; -inf without one."""
+        return -math.inf if self._quick is None else self._quick.began + _STAGGER
+
+    def _end_quick(self) -> bool:
+        """Return whether the task of this thread was the quick one; it no longer is."""
+        is_quick = self._quick is not None and self._quick.thread == threading.get_ident()
+        if is_quick:
+            self._quick = None
+        return is_quick
 
     def _do(self, task: Task, seconds: float) -> None:
         stream = task.stream
         tasks = [task]
         try:
             if task.job is Job.REPORT:
+                self._let_others_work()
                 stream.drop_reports.report_locally()
             elif task.job is Job.DELIVER and stream.relay is not None:
+                self._let_others_work()
                 with self._lock:
                     tasks += self._scheduler.take_along(stream.relay.breaker, MAX_STREAMS - 1)
                 push([one.stream for one in tasks])
             elif task.job is Job.DELIVER:
                 stream.deliver(self._transports, seconds)
             else:
+                if not self._looks_up_at_once:
+                    self._let_others_work()
+                began = time.monotonic()
                 found = stream.look_up()
+                self._looks_up_at_once = time.monotonic() - began < _AT_ONCE
                 with self._lock:
                     is_accepted = self._scheduler.accept_answer(task, found)
                 if is_accepted:
@@ -240,6 +289,7 @@ class WorkerPool:
         finally:
             self._busy.discard(threading.get_ident())
             with self._lock:
+                self._end_quick()
                 for one in tasks:
                     self._scheduler.end(one)
             for one in tasks:
@@ -254,7 +304,7 @@ class WorkerPool:
         self._transports.close_idle()
         here = threading.get_ident()
         with self._lock:
-            wakes_at = self._scheduler.due_at()
+            wakes_at = max(self._scheduler.due_at(), self._others_begin_at())
             # One worker wakes for the next step, and a second one a little later, in case the first
             # is busy then. All others only wait for news.
             watching = [at for at in self._wakes_at.values() if at <= wakes_at + _STAGGER]

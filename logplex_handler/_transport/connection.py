@@ -1,8 +1,4 @@
-"""urllib3 connections that give up at a deadline, and have a short way for later requests.
-
-The timeouts of requests and urllib3 apply to each read, so an answer that comes byte by byte could
-take for ever.
-"""
+"""urllib3 connections with a request's limits, and with a short way for later requests."""
 
 from __future__ import annotations
 
@@ -12,16 +8,15 @@ import os
 import re
 import socket
 import ssl
-import time
 import weakref
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from logplex_handler._process import forks
-from logplex_handler._process.contexts import CallVar
+from logplex_handler._transport.limits import bounded, limits
 from logplex_handler._transport.names import addresses_by
 from logplex_handler._wire.destination import is_public
 
@@ -43,49 +38,16 @@ MAX_ANSWER = 65_536
 _MAX_RECEIVED = 2 * 1_048_576
 # Bytes that are read at first. Logplex's answer takes a few hundred.
 _FIRST_READ = 8192
+# A body of at most this many bytes fits into the buffers of an idle connection.
+_MOST_AT_ONCE = 16_384
+# Seconds for which an answer that comes at once is waited for.
+_AT_ONCE = 0.001
 # A whole answer, as nearly all answers are.
 _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n")
-
-# When a request is given up, on the monotonic clock.
-_deadline: CallVar[float] = CallVar("deadline")
-# Whether names are given up at that time, too.
-_names_in_time: CallVar[bool] = CallVar("names_in_time")
-# Whether no connection to a private address is made.
-_public: CallVar[bool] = CallVar("public")
-
-
-def until(deadline: float) -> AbstractContextManager[None]:
-    """Return a context in which bounded connections raise TimeoutError after the deadline."""
-    return _deadline.set(deadline)
-
-
-def names_in_time() -> AbstractContextManager[None]:
-    """Return a context in which names that are not resolved by the deadline are given up."""
-    return _names_in_time.set(True)
-
-
-def public_addresses_only() -> AbstractContextManager[None]:
-    """Return a context in which bounded connections are made to public addresses only.
-
-    A name without one raises PrivateAddress. Names are resolved once, so that a name cannot have
-    another address when the connection is made. A proxy's address may be private.
-    """
-    return _public.set(True)
 
 
 class PrivateAddress(NewConnectionError):
     """The name has private addresses only, and the destination does not allow them."""
-
-
-def _bounded(timeout: float | None, attempts: int = 1) -> float | None:
-    """Return the seconds for one of several attempts: its share of the timeout or the time left."""
-    deadline = _deadline.get()
-    if deadline is None:
-        return timeout
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the answer took too long as a whole")
-    return (left if timeout is None else min(timeout, left)) / attempts
 
 
 class HandshakeFailed(ssl.SSLError):
@@ -145,7 +107,7 @@ class _BoundedReader(io.RawIOBase):
             return size
         if self._left <= 0:
             raise OSError("the answer is too long")
-        self._sock.settimeout(_bounded(self._timeout))
+        self._sock.settimeout(bounded(self._timeout))
         received = self._raw.readinto(buffer)
         self._left -= received or 0
         return received
@@ -191,6 +153,12 @@ class _BoundedResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
+def _wait_is_likely() -> None:
+    given = limits.get()
+    if given is not None:
+        given.before_waiting()
+
+
 def _own_address(sock: socket.socket) -> object:
     """Return the address of the socket's own end, or None if it has none."""
     try:
@@ -207,17 +175,20 @@ class BoundedHTTPConnection(HTTPConnection):
 
     # The address of the socket's own end; None while it is not connected.
     _own_address: object = None
+    # Whether the last answer came at once.
+    _answers_at_once = True
 
     def _new_conn(self) -> socket.socket:
         """Try the addresses of the name one after the other, all within the deadline."""
+        given = limits.get()
         name, timeout = self._dns_host, self.timeout
         try:
-            deadline = _deadline.get() if _names_in_time.get() else None
+            deadline = given.deadline if given is not None and given.names_in_time else None
             addresses = addresses_by(deadline, name, self.port)
         except OSError as error:
             # The stubs allow only the error of `getaddrinfo`.
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
-        if _public.get() and self.proxy is None:
+        if given is not None and given.is_public and self.proxy is None:
             addresses = [address for address in addresses if is_public(address)]
             if not addresses:
                 raise PrivateAddress(self, "the name has no public address")
@@ -226,7 +197,7 @@ class BoundedHTTPConnection(HTTPConnection):
             for tried, address in enumerate(addresses):
                 self._dns_host = address
                 # Those before the only one that answers may hang.
-                self.timeout = _bounded(timeout, len(addresses) - tried)
+                self.timeout = bounded(timeout, len(addresses) - tried)
                 try:
                     return super()._new_conn()
                 except (ConnectTimeoutError, NewConnectionError) as error:
@@ -272,13 +243,17 @@ class BoundedHTTPConnection(HTTPConnection):
         # Slicing a memoryview copies nothing.
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
-            sock.settimeout(_bounded(timeout))
+            sock.settimeout(bounded(timeout))
             super().send(view[start : start + _PIECE])
         sock.settimeout(timeout)
 
     def send_whole(self, head: bytes, body: bytes, timeout: float) -> None:
         """Send a request on the open connection, in one piece unless it is large."""
-        self.sock.settimeout(timeout)
+        if len(body) > _MOST_AT_ONCE:
+            _wait_is_likely()
+        if self.sock.gettimeout() != timeout:
+            # A system call, during which another thread may begin to run.
+            self.sock.settimeout(timeout)
         # The receiver may have answered, and closed the connection, without reading everything.
         with suppress(BrokenPipeError, ConnectionResetError):
             if len(body) <= _PIECE:
@@ -294,12 +269,13 @@ class BoundedHTTPConnection(HTTPConnection):
         """
         sock = self.sock
         timeout = sock.gettimeout()
-        sock.settimeout(_bounded(timeout))
-        received = sock.recv(_FIRST_READ)
+        try:
+            received = self._first_read(sock, timeout)
+        finally:
+            sock.settimeout(timeout)
         # The standard library's parsers would cost more than everything else.
         if _NO_CONTENT.fullmatch(received) and b"close" not in received.lower():
             return 204, None
-        sock.settimeout(timeout)
         response = _BoundedResponse(sock, method="POST", received=received)
         try:
             response.begin()
@@ -314,6 +290,20 @@ class BoundedHTTPConnection(HTTPConnection):
             return response.status, response.headers.get("Retry-After")
         finally:
             response.close()
+
+    def _first_read(self, sock: socket.socket, timeout: float | None) -> bytes:
+        if not self._answers_at_once:
+            _wait_is_likely()
+        left = bounded(timeout)
+        # Not measured on a clock, which would include the time for which other threads run.
+        self._answers_at_once = True
+        sock.settimeout(_AT_ONCE if left is None else min(_AT_ONCE, left))
+        with suppress(TimeoutError):
+            return sock.recv(_FIRST_READ)
+        self._answers_at_once = False
+        _wait_is_likely()
+        sock.settimeout(bounded(timeout))
+        return sock.recv(_FIRST_READ)
 
 
 class BoundedHTTPSConnection(BoundedHTTPConnection, HTTPSConnection):

@@ -12,6 +12,7 @@ import requests
 import urllib3.exceptions
 
 from logplex_handler._transport.connection import MAX_ANSWER
+from logplex_handler._transport.limits import limits
 from logplex_handler._transport.session import BoundedAdapter, verify
 from logplex_handler._wire.destination import Destination
 
@@ -86,6 +87,8 @@ class PreparedRequest:
             answer = self._adapter.post_again(head.encode("latin-1"), body, timeout)
             if answer is not None:
                 return answer
+        if (given := limits.get()) is not None:
+            given.before_waiting()
         request = self._request.copy()
         request.headers["Authorization"] = f"Basic {credentials}"
         request.headers["Logplex-Msg-Count"] = str(frames)

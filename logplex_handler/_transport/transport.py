@@ -7,8 +7,7 @@ import math
 import threading
 import time
 import zlib
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import requests
@@ -17,11 +16,7 @@ import urllib3.exceptions
 from logplex_handler._process.reentrancy import free_library_loggers, requesting
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import Answer, retry_after
-from logplex_handler._transport.connection import (
-    names_in_time,
-    public_addresses_only,
-    until,
-)
+from logplex_handler._transport.limits import Limits, limits, nothing
 from logplex_handler._transport.prepared_request import PreparedRequest
 from logplex_handler._transport.session import SessionFactory, new_session
 from logplex_handler._wire.destination import Destination
@@ -55,10 +50,18 @@ class TransportOptions:
 
 
 class Transport:
-    """A session for one host. One thread at a time uses it."""
+    """A session for one host. One thread at a time uses it.
 
-    def __init__(self, options: TransportOptions) -> None:
+    Args:
+        before_waiting: Called before something that may take long: all but a short request on an
+            open connection whose answer comes at once.
+    """
+
+    def __init__(
+        self, options: TransportOptions, before_waiting: Callable[[], object] = nothing
+    ) -> None:
         self._options = options
+        self._before_waiting = before_waiting
         self._session: requests.Session | None = None
         # Seconds that all requests have taken together.
         self.requests_took = 0.0
@@ -138,6 +141,7 @@ class Transport:
 
     def _open(self) -> requests.Session:
         if self._session is None:
+            self._before_waiting()
             self._session = new_session(self._options.session_factory)
             self._last_used = 0.0
         elif self._last_used and time.monotonic() - self._last_used > _MAX_IDLE:
@@ -155,10 +159,14 @@ class Transport:
     ) -> Answer:
         timeout = max(0.001, min(self._options.timeout, seconds))
         deadline = time.monotonic() + min(TOTAL_TIMEOUTS * self._options.timeout, seconds)
-        addresses = nullcontext() if destination.allow_private else public_addresses_only()
-        # A worker waits for a resolver that hangs. A caller that flushes must be back in time.
-        names = nullcontext() if seconds == math.inf else names_in_time()
-        with until(deadline), addresses, names:
+        limited = Limits(
+            deadline,
+            # A worker waits for a resolver that hangs. A caller that flushes must be back in time.
+            names_in_time=seconds != math.inf,
+            is_public=not destination.allow_private,
+            before_waiting=self._before_waiting,
+        )
+        with limits.set(limited):
             prepared = self._prepared
             if prepared is None or prepared.endpoint != destination.endpoint:
                 prepared = self._prepare(session, destination)
@@ -200,12 +208,14 @@ class TransportPool:
         self._closed = False
         # Seconds that all requests of released transports have taken together.
         self.requests_took = 0.0
+        # See `Transport`. Who makes requests in several threads sets it.
+        self.before_waiting: Callable[[], object] = nothing
 
     def acquire(self, destination: Destination) -> Transport:
         """Return the idle transport that was used last, or a new one."""
         with self._lock:
             idle = self._idle.get((destination.host, destination.allow_private))
-            return idle.pop() if idle else Transport(self._options)
+            return idle.pop() if idle else Transport(self._options, self.before_waiting)
 
     def release(self, destination: Destination, transport: Transport) -> None:
         kind = destination.host, destination.allow_private

@@ -12,7 +12,7 @@ import requests
 import urllib3.exceptions
 
 from logplex_handler._transport import errors
-from logplex_handler._transport.connection import until
+from logplex_handler._transport.limits import until
 from logplex_handler._transport.session import new_session
 from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._wire.destination import Destination

@@ -16,7 +16,7 @@ from logplex_handler._process.reentrancy import requesting
 from logplex_handler._process.version import __version__
 from logplex_handler._transport import errors
 from logplex_handler._transport.answer import retry_after
-from logplex_handler._transport.connection import until
+from logplex_handler._transport.limits import until
 from logplex_handler._transport.session import SessionFactory, new_session, verify
 from logplex_handler._transport.transport import TOTAL_TIMEOUTS
 from logplex_handler._wire.destination import is_loopback

@@ -15,6 +15,7 @@ import pytest
 
 from logplex_handler import KeyValueFormatter, LogplexHandler, flush_all
 from logplex_handler._delivery.flush import Flusher
+from logplex_handler._delivery.progress import Progress
 from logplex_handler._process import contexts
 from logplex_handler._process.periodic import Periodic
 from logplex_handler._sender.retry_policy import Backoff
@@ -29,8 +30,37 @@ from tests.logs import (
 )
 from tests.pace import stopwatch
 from tests.servers import TOKEN, accept, answer, hang, serving
+from tests.streams.shared import receiving, to
 
 # Flush and close.
+
+
+def test_flush_waits_for_the_last_stream_first(monkeypatch):
+    """Then it need not wait for others: each wait takes the interpreter from the worker."""
+    waited, waits = [], threading.Event()
+    wait = Progress.wait
+
+    def noting(self, stream, *args):
+        waited.append(stream.id)
+        waits.set()
+        return wait(self, stream, *args)
+
+    monkeypatch.setattr(Progress, "wait", noting)
+    tokens = [f"t.{number}" for number in range(20)]
+
+    def url_for(token):
+        assert waits.wait(100)
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        for token in tokens:
+            logger.info("line", extra=to(token))
+        assert handler.flush(100)
+        assert waited[0] == tokens[-1]
+        assert len(logplex.lines) == len(tokens)
 
 
 def test_flush_is_true_when_there_is_nothing_to_deliver():

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import suppress
 
 from logplex_handler._delivery.news import News
+from logplex_handler._delivery.progress import Progress
 from tests.logs import logging_to, wait_until
 from tests.streams.shared import receiving, to
 
@@ -205,3 +206,84 @@ def test_of_all_idle_workers_only_two_wake_for_what_is_due_next(monkeypatch):
         wakes_at = wait_until(sleeping_for_long)
         assert wakes_at is not None
         assert sum(at < math.inf for at in wakes_at) == 2
+
+
+def test_no_worker_begins_a_task_while_that_of_another_is_likely_to_be_over_at_once(monkeypatch):
+    """Once it takes longer, others do; here, the task is a look-up."""
+    monkeypatch.setattr("logplex_handler._delivery.worker_pool._STAGGER", 1000.0)
+    tokens = [f"t.{number}" for number in range(10)]
+    asked, taken = [], []
+
+    def url_for(token):
+        asked.append(token)
+        if token == tokens[0]:
+            pool = handler._pipeline._worker_pool
+
+            def take():
+                taken.append(pool._take(requests_first=False))
+
+            other = threading.Thread(target=take)
+            other.start()
+            other.join()
+            pool._let_others_work()
+            assert wait_until(lambda: len(asked) == len(tokens))
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        for token in tokens:
+            logger.info("line", extra=to(token))
+        assert handler.flush(100)
+        assert taken == [None]
+
+
+def test_a_task_that_is_not_over_at_once_after_all_holds_up_no_other():
+    """Though it does not say so: each look-up waits for another one."""
+    tokens = [f"t.{number}" for number in range(10)]
+    two = threading.Barrier(2)
+
+    def url_for(token):
+        two.wait(100)
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        for token in tokens:
+            logger.info("line", extra=to(token))
+        assert handler.flush(100)
+
+
+def test_look_ups_and_requests_take_turns(monkeypatch):
+    """However many streams are to be looked up, those that are known get their lines."""
+    tokens = [f"t.{number}" for number in range(40)]
+    requests, is_flushing = [], threading.Event()
+    wait = Progress.wait
+
+    def noting(*args):
+        is_flushing.set()
+        return wait(*args)
+
+    monkeypatch.setattr(Progress, "wait", noting)
+
+    def url_for(token):
+        # Before, no line is due.
+        assert is_flushing.wait(100)
+        requests.append(len(logplex.requests))
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        # Until a host has answered, it gets one request at a time.
+        logger.info("line", extra=to(tokens[0]))
+        assert handler.flush(100)
+        is_flushing.clear()
+        for token in tokens:
+            logger.info("line", extra=to(token))
+        assert handler.flush(100)
+    assert requests[-1] > 10

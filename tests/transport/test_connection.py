@@ -15,7 +15,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 from logplex_handler._transport import connection
-from logplex_handler._transport.connection import BoundedHTTPConnection, until
+from logplex_handler._transport.connection import BoundedHTTPConnection
+from logplex_handler._transport.limits import until
 from logplex_handler._transport.transport import Transport, TransportOptions
 from logplex_handler.streams import Destination
 from tests.logs import logging_to, logging_to_server, wait_until

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 
 import pytest
 import requests
@@ -12,6 +13,7 @@ from logplex_handler._transport.connection import BoundedHTTPConnection, _open_s
 from logplex_handler._transport.transport import Transport
 from logplex_handler.streams import Destination
 from tests.logs import wait_until
+from tests.patience import PATIENCE
 from tests.servers import accept, answer, hang, hang_up, reset, serving
 from tests.transport.test_transport import options
 
@@ -190,6 +192,67 @@ def test_an_answer_may_come_in_pieces():
             theirs.sendall(reply)
             assert connection.read_answer() == (204, None)
             assert connection.sock is not None
+
+
+def test_a_short_request_whose_answer_comes_at_once_says_nothing(monkeypatch):
+    monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", PATIENCE)
+    waits = []
+    with serving(accept) as server:
+        transport = Transport(options(), lambda: waits.append(len(server.received)))
+        assert posted(transport, server.url).status == 204
+        # The session may be of the application, and the connection is opened.
+        assert {*waits} == {0}
+        waits.clear()
+        for _ in range(3):
+            assert posted(transport, server.url).status == 204
+        assert waits == []
+        transport.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_request_says_that_its_answer_does_not_come_at_once(tls, monkeypatch, authority):
+    """The receiver answers only then. After such an answer, the next is not expected at once."""
+    waits = threading.Event()
+
+    def answer_late(connection):
+        assert waits.wait(PATIENCE)
+        waits.clear()
+        accept(connection)
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority[0])
+    with serving(accept, answer_late, tls=authority[1] if tls else None) as server:
+        transport = Transport(options(), waits.set)
+        assert posted(transport, server.url).status == 204
+        waits.clear()
+        assert posted(transport, server.url).status == 204
+        monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", PATIENCE)
+        assert posted(transport, server.url).status == 204
+        transport.close()
+    assert server.connections == 1
+
+
+def test_a_long_request_says_so_before_it_is_sent(monkeypatch):
+    monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", PATIENCE)
+    waits = []
+    with serving(accept) as server:
+        transport = Transport(options(), lambda: waits.append(len(server.received)))
+        assert posted(transport, server.url).status == 204
+        waits.clear()
+        assert posted(transport, server.url, body=b"x" * 100_000).status == 204
+        assert waits == [1]
+        transport.close()
+
+
+def test_a_session_of_the_application_says_so_before_each_request():
+    waits = []
+    with serving(accept) as server:
+        factory = requests.Session
+        transport = Transport(options(session_factory=factory), lambda: waits.append(1))
+        for _ in range(2):
+            waits.clear()
+            assert posted(transport, server.url).status == 204
+            assert waits
+        transport.close()
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError])
