@@ -71,7 +71,7 @@ def test_every_control_character_is_escaped(character):
     assert strict.pairs(f"k={written}") == [("k", f"a{character}b")]
 
 
-@pytest.mark.parametrize("length", [1, 129, 2001])
+@pytest.mark.parametrize("length", [1, 129, 641, 1001, 2001])
 def test_a_text_of_any_length_is_written_in_the_same_way(length):
     """Long texts are searched in other ways than short ones, and rendered in bytes."""
     before = "a" * length
@@ -86,6 +86,17 @@ def test_a_text_of_any_length_is_written_in_the_same_way(length):
     assert grammar.escape(before + "\ud800") == before + "\ud800"
     with pytest.raises(UnicodeEncodeError):
         grammar.escape_in_bytes(before + "\ud800")
+
+
+@pytest.mark.parametrize("length", [500, 900, 3000])
+@pytest.mark.parametrize("text", ['"a": 1, ', 'said "a"\n', "a\n\n", "\\", '"\b', '\x7f""', '"é" '])
+def test_texts_with_many_escapes_are_written_like_those_with_few(text, length):
+    """However they are replaced."""
+    text *= length // len(text)
+    expected = "".join([grammar.escape(character) for character in text])
+    assert grammar.escape(text) == expected
+    assert grammar.escape_in_bytes(text) == expected.encode()
+    assert grammar.quote_in_bytes(text) == f'"{expected}"'.encode()
 
 
 @pytest.mark.parametrize(
