@@ -136,6 +136,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "_formatting/grammar._NOT_IN_KEYS": ("sub", []),
     "_formatting/grammar._METRIC_KEY": ("sub", []),
     "_formatting/grammar._ESCAPED": ("sub", [lambda n: "\\u00" * n]),
+    "_formatting/long_lines._HEAD": (
+        "match",
+        [lambda n: "a=1 " * n, lambda n: "logger=" * n, lambda n: "logger=" + "a" * n],
+    ),
     "_formatting/long_lines._START": (
         "match",
         [lambda n: 'a="' + "\\n" * n, lambda n: "a=" + n * "b"],

@@ -15,6 +15,10 @@ from logplex_handler._wire.packet import Fragments
 
 # The start of a pair in a UTF-8 line: up to a quoted value, or with a bare one.
 _START = re.compile(rb'([^\x00-\x20="\x7f]+)=(?:"|([^\x00-\x20="\\\x7f]+))')
+# The head of nearly all lines: bare pairs up to the name of the logger.
+_HEAD = re.compile(
+    rb'(?:(?!logger=)[^\x00-\x20="\x7f]+=[^\x00-\x20="\\\x7f]+ )*logger=[^\x00-\x20="\\\x7f]+ '
+)
 _METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
 _ELLIPSIS = "…".encode()
 _BLANK = ord(" ")
@@ -47,10 +51,11 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragment
 
     A line that is not key=value, from an application's formatter, is cut between characters.
     """
-    pairs = _pairs(line)
+    known = None if live else _HEAD.match(line, 0, room // 2)
+    pairs = _pairs(line, known.end() if known else 0)
     if pairs is None:
         return packet.pieces(line, room)
-    head, others = _apart(line, pairs, room // 2, live)
+    head, others = (known[0], pairs) if known else _apart(line, pairs, room // 2, live)
     digits = len(str(len(line) // room + 1))
     while True:
         number = b"9" * digits
@@ -67,9 +72,9 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragment
     ]
 
 
-def _pairs(line: bytes) -> list[_Pair] | None:
-    """Return the pairs of a line, or None if it does not consist of pairs alone."""
-    pairs, position, size = [], 0, len(line)
+def _pairs(line: bytes, position: int) -> list[_Pair] | None:
+    """Return the pairs of a line from a position on, or None if it has anything else there."""
+    pairs, size = [], len(line)
     if line.endswith(b" "):
         return None
     # Its quotes are those that are not escaped. Looking at each escaped quote of a long value would
