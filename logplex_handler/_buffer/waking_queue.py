@@ -279,7 +279,12 @@ class WakingQueue(BoundedQueue):
         if len(self.entries) + places >= self.look_at:
             return False
         self.look_at -= places - 1
-        self._append(entry, size, frames)
+        # What `_append` does, without its call.
+        if size > LIGHT or frames > 1:
+            self.heavy += 1
+            self.heavy_bytes += size
+            self.heavy_frames += frames
+        self.entries.append(entry)
         return True
 
     def _note_taken(self) -> None:

@@ -11,7 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby, islice
+from functools import partial
+from itertools import groupby
 from logging import LogRecord
 from operator import itemgetter
 from time import monotonic
@@ -33,12 +34,12 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
-from logplex_handler._wire.packet import Fragments, PacketForm, one_line, readdressed
+from logplex_handler._wire.packet import Cut, PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
-# The most heavy entries of one packet each that are rendered together, although the batch may have
-# no room for the last of them.
-_RENDERED_AT_ONCE = 8
+# The bytes of heavy entries that are rendered together, although the batch may have no room for the
+# last of them; those of several packets are rendered one by one.
+_RENDERED_AT_ONCE = 65_536
 
 
 class DoesNotFit(Exception):
@@ -78,6 +79,7 @@ class Codec:
     ) -> None:
         self._max_bytes = max_bytes
         self._packet = packet
+        self._room = packet.room
         self._token_as_appname = token_as_appname
         self.default_formatter = default_formatter
         self._own_formatter = own_formatter
@@ -177,15 +179,14 @@ class Codec:
     def weigh(self, entry: Entry) -> tuple[int, int]:
         """Return the bytes of memory of an entry, and its packets or an estimate: see `Weigh`."""
         number = entry[0]
-        size = entry[-1] if number > 0 and number & 1 else weight(entry)
-        packets = -number
-        if packets < 0:
-            packets = 1 if size <= LIGHT else size // self._packet.room + 1
-        return size, packets
+        if number < 0:
+            return weight(entry), -number
+        size = entry[-1] if number & 1 else weight(entry)
+        return size, 1 if size <= LIGHT else size // self._room + 1
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
         # Heavy entries are rendered only when the iterator reaches them, or a few entries earlier:
-        # they may be long, and the batch may have no room for them.
+        # the batch may have no room for them.
         form = self._packet_for(destination)
         after_time = form.after_time
         frames: list[bytes] = []
@@ -202,9 +203,13 @@ class Codec:
             rendered.clear()
             return taken
 
+        cut: Cut | None = None
+
         def append_long(packet: bytes, header: int) -> None:
+            nonlocal cut
+            cut = cut or self._cut()
             end_run()
-            rendered.append(form.frames_of_packet(packet, header, self._cut))
+            rendered.append(form.frames_of_packet(packet, header, cut))
 
         def render_slowly(entry: Entry) -> None:
             end_run()
@@ -224,12 +229,10 @@ class Codec:
                     group, frames.append, append_long, render_slowly, after_time, time
                 )
             else:
-                most = 1
-                while some := [*islice(group, most)]:
+                for some in _portions(group, form.room):
                     time = site.render(
                         some, frames.append, append_long, render_slowly, after_time, time
                     )
-                    most = 1 if rendered else _RENDERED_AT_ONCE
                     yield from take()
             site.used_at = now
         yield from take()
@@ -240,18 +243,19 @@ class Codec:
             if entry[0] > 0:
                 layout = self._compiled.by_number[entry[0]].layout
                 return form.frames(
-                    entry[1], layout.level, layout.line(entry), self._cut, is_clean=True
+                    entry[1], layout.level, layout.line(entry), self._cut(), is_clean=True
                 )
             _, created, level, *is_foreign, text = entry
             return form.frames(
-                created, level, text, None if is_foreign else self._cut, is_clean=True
+                created, level, text, None if is_foreign else self._cut(), is_clean=True
             )
         except Exception:
             return []
 
-    def _cut(self, line: bytes, room: int) -> list[Fragments]:
+    def _cut(self) -> Cut:
+        """Return what cuts lines that are too long for a packet."""
         form = line_form(self._own_formatter() or self.default_formatter)
-        return parts(line, room, [pair.key.encode() for pair in form.live] if form else ())
+        return partial(parts, live=[pair.key.encode() for pair in form.live] if form else ())
 
     def readdress(self, frame: bytes, old: Destination, new: Destination) -> bytes:
         return readdressed(frame, self._packet_for(old), self._packet_for(new))
@@ -284,3 +288,16 @@ class Codec:
             formatter = self.default_formatter
         text = own_line(formatter, record)
         return self._packet_for(destination).frames(record.created, level, text, parts)
+
+
+def _portions(entries: Iterable[Entry], longest: int) -> Iterator[list[Entry]]:
+    """Yield heavy entries of one call site in the lists in which they are rendered together."""
+    portion, size = [], 0
+    for entry in entries:
+        portion.append(entry)
+        size += entry[-1]
+        if size >= _RENDERED_AT_ONCE or entry[-1] > longest:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

@@ -90,7 +90,7 @@ packet = b"".join(((
     $pieces
 ).encode(),))
 $check
-append(b"%d %b" % (len(packet), packet))
+append(b"%d " % len(packet) + packet)
 """
 
 # The last digits of a packet's time. Looking them up saves 2,000 instructions a packet.

@@ -147,7 +147,10 @@ class EmittingHandler(logging.Handler):
                     return True
                 entry = self._codec.call_sites.heavy_entry(record, self.formatter)
                 if entry is not None:
-                    pipeline.intake(stream_of(record)).put(entry, never_wakes=False)
+                    intake = pipeline.own_intake
+                    if self._may_name_stream[0]:
+                        intake = pipeline.intake(stream_of(record))
+                    intake.put(entry, never_wakes=False)
                     return True
         except BaseException as error:
             self._after(error, record)
