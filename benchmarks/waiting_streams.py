@@ -2,10 +2,10 @@
 
     python benchmarks/waiting_streams.py --streams 50000 --rounds 3
 
-Prints what opening them costs a caller: the longest logging call and the longest garbage collection,
-in milliseconds of CPU, beside a program that only keeps as many objects of ten attributes; and what
-one stream holds: bytes of resident memory, and objects that a collection visits. Each round has a
-process of its own.
+Prints what opening them costs a caller: the longest logging call and the longest garbage
+collection, in milliseconds of CPU, beside a program that only keeps as many objects of ten
+attributes; and what one stream holds: bytes of resident memory, and objects that a collection
+visits. Each round has a process of its own.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class Accumulator(WakingQueue):
     def end_throttle(self) -> None:
         with self.lock:
             if self.backpressure is not None:
-                self.backpressure.end_throttle(time.monotonic(), len(self.entries))
+                self.backpressure.end_throttle(time.monotonic(), self.queued)
             self._catch_up(replan=True)
 
     def backlog(self) -> Backlog:

@@ -115,7 +115,7 @@ class BoundedQueue(WeighedQueue):
         return room if knows_batch else min(room, self.limits.batch_bytes - 1)
 
     def _counts(self) -> tuple[int, int, int, dict[str, int]]:
-        queued, ledger = len(self.entries), self.ledger
+        queued, ledger = self.queued, self.ledger
         accepted = self.taken + queued + ledger.never_taken + self.recovered
         pending = queued + self.in_transit + self._recovered_left
         return accepted, self.delivered, pending, ledger.dropped_by_cause()
@@ -135,10 +135,10 @@ class BoundedQueue(WeighedQueue):
         if self._is_abandoned:
             for _ in range(self._drop_all()):
                 self._count_rejected()
-        entries = len(self.entries)
-        if self.since == math.inf and entries > self._never_waking:
+        queued = self.queued
+        if self.since == math.inf and queued > self._never_waking:
             self.since = time.monotonic()
-        if not entries or (entries <= self.weighed and self.allowed):
+        if not queued or (queued <= self.weighed and self.allowed):
             return False
         pool, has_changed = self._pool, False
         if self.weighed and not self.allowed:
@@ -176,7 +176,7 @@ class BoundedQueue(WeighedQueue):
 
     def _take(self, most: int) -> list[Entry]:
         before = self.taken
-        taken, size = self._take_first(min(most, len(self.entries)))
+        taken, size = self._take_first(min(most, self.queued))
         if not self.in_transit:
             self._transit_start = before
             # An earlier batch may have been settled without a last record.
@@ -240,7 +240,7 @@ class BoundedQueue(WeighedQueue):
         """
         has_disk = self.limits.has_disk
         if everything:
-            enough = len(self.entries)
+            enough = self.queued
         elif self.most_bytes > self.most_unweighed(knows_batch=knows_batch) or (
             # With a disk, it matters whether half of the room is in use.
             has_disk and self.usual_bytes == LIGHT and self.most_bytes >= self.half_of_room
@@ -248,10 +248,10 @@ class BoundedQueue(WeighedQueue):
             enough = self.weighed + _WEIGHED_IN_ADVANCE
         else:
             return False
-        while self.weighed < len(self.entries) and (
+        while self.weighed < self.queued and (
             self.weighed < enough or self.most_bytes > self.most_unweighed(knows_batch=knows_batch)
         ):
-            size, frames = self.weigh(self.entries[self.weighed])
+            size, frames = self.weigh(self.entries[self.gone + self.weighed])
             if not self._fits(size):
                 self._make_room(size)
             if size > LIGHT or frames > 1:
@@ -274,7 +274,7 @@ class BoundedQueue(WeighedQueue):
         while self.weighed and not self._fits(size):
             # Weighed first, because that is the deepest call: near the recursion limit, nothing is
             # left half done.
-            weight = self.weigh(self.entries[0])
+            weight = self.weigh(self.entries[self.gone])
             self._own_ledger().drop("buffer_full", never_taken=1)
             self._never_waking = max(0, self._never_waking - 1)
             self._drop_oldest(*weight)

@@ -63,8 +63,8 @@ def next_look(
 ) -> int:
     """Return the queue length at which light entries may be a new reason, or fill the room.
 
-    It is 0 if the next entry is a reason in any case. Callers that `may_throttle` are throttled
-    while half of the room is in use.
+    The length includes dropped entries. It is 0 if the next entry is a reason in any case. Callers
+    that `may_throttle` are throttled while half of the room is in use.
     """
     entries = len(queue.entries)
     if not (entries and woken_for & FIRST) or queue.since == math.inf:
@@ -82,7 +82,7 @@ def next_look(
         else:
             left = queue.half_of_room - queue.known_bytes
             more = min(more, max(_LEAST_BETWEEN_LOOKS, left // LIGHT))
-    look_at = min(congested_at, entries + max(0, more) + 1)
+    look_at = min(queue.gone + congested_at, entries + max(0, more) + 1)
     if not woken_for & LARGE:
         is_enough = not woken_for & BATCH or queue.is_memory_scarce
         wanted = limits.batch_frames if is_enough else limits.large_batch_frames
@@ -151,7 +151,7 @@ class WakingQueue(BoundedQueue):
         # Read without a lock after a light entry was appended. What lowers it while the queue is
         # not empty looks again afterwards: a worker before it sleeps, a caller of `put` at once. So
         # one of them, or the caller that appends, sees an entry that was appended meanwhile.
-        # (Without a global interpreter lock, the deque's own lock orders the two.)
+        # (Without a global interpreter lock, the list's own lock orders the two.)
         self.look_at = 0
         # A mark after all entries queued when the last flush began; it stays after that flush ends.
         self._latest_flush: FlushMark | None = None
@@ -165,13 +165,13 @@ class WakingQueue(BoundedQueue):
     def is_congested(self) -> bool:
         """Whether entries come faster than they are taken, and throttling the callers helps."""
         backpressure = self.backpressure or _CALM
-        return len(self.entries) >= backpressure.congested_at or (
+        return self.queued >= backpressure.congested_at or (
             self.is_short_of_room and backpressure.has_patience
         )
 
     @property
     def is_nearly_empty(self) -> bool:
-        return len(self.entries) < NO_CONGESTION and not self.is_short_of_room
+        return self.queued < NO_CONGESTION and not self.is_short_of_room
 
     @property
     def _knows_batch(self) -> bool:
@@ -205,7 +205,7 @@ class WakingQueue(BoundedQueue):
             first is None
             or self._owner is None
             or self.since != math.inf
-            or len(self.entries) != 1
+            or self.queued != 1
             or self.woken_for
             or not self.taken
             or self.heavy
@@ -225,7 +225,7 @@ class WakingQueue(BoundedQueue):
         It may if memory is reserved for them and for more, which needs no look at them. If few
         bytes are left, all are weighed, and must fit into what is reserved or kept for a few.
         """
-        pool, number = self._pool, len(self.entries)
+        pool, number = self._pool, self.queued
         first = None if pool is None else pool.first_entries
         if (
             pool is None
@@ -243,12 +243,12 @@ class WakingQueue(BoundedQueue):
         if self.weighed or self.allowed < most * LIGHT:
             room = self.allowed or FEW * LIGHT
             while self.weighed < number and self.weighed_bytes <= room:
-                self._keep_next(*self.weigh(self.entries[self.weighed]))
+                self._keep_next(*self.weigh(self.entries[self.gone + self.weighed]))
             left = room - self.weighed_bytes
             if left < 0:
                 return False
             most = min(number + left // LIGHT, first.most_unseen)
-        self.look_at = most + 1
+        self.look_at = self.gone + most + 1
         return True
 
     def _tell_of_first(self) -> bool:
@@ -290,7 +290,7 @@ class WakingQueue(BoundedQueue):
     def _note_taken(self) -> None:
         """Record that a worker took entries, and so knows the others without being woken."""
         if self.backpressure is not None:
-            self.backpressure.taken(len(self.entries))
+            self.backpressure.taken(self.queued)
         self._is_room_wanted = False
         known = self._reasons() & (FIRST | BATCH | LARGE) if self.entries else 0
         self.woken_for = known | (self.woken_for & DROPS)
@@ -302,11 +302,11 @@ class WakingQueue(BoundedQueue):
 
     def _backlog(self) -> Backlog:
         latest, reasons, since = self._latest_flush, self._reasons(), self.since
-        if since == math.inf and len(self.entries) > self._never_waking:
+        if since == math.inf and self.queued > self._never_waking:
             # An interrupted operation, perhaps of another queue, keeps this one from catching up.
             since = time.monotonic()
         return Backlog(
-            records=len(self.entries),
+            records=self.queued,
             full_batch=reasons & BATCH != 0,
             pressing=self._is_room_wanted or reasons & LARGE != 0 or self.is_congested,
             since=since if self.entries else math.inf,

@@ -9,11 +9,15 @@ weighed when they are appended, so that they wait like light ones.
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Sequence
-from itertools import repeat, starmap
 
 from logplex_handler._wire.entry import LIGHT, Entry, Weigh
+
+# Stands for an entry that was dropped at the front, until several are removed in one step: each
+# removal moves all entries behind it.
+_GONE: Entry = ()
+# Dropped entries are removed once they are this share of all.
+_SHARE_GONE = 8
 
 
 class FlushMark:
@@ -37,6 +41,10 @@ class WeighedQueue:
     only decide how long a flush waits.
 
     Attributes:
+        entries: The entries, with those at the front that were dropped and not removed yet. It is a
+            list, since a deque takes six times its memory and its time in each garbage collection,
+            of which a process with many streams has most for queues of one entry.
+        gone: The number of those that were dropped.
         heavy: The number of heavy entries behind the weighed ones.
         heavy_bytes: The bytes that these heavy entries use.
         heavy_frames: The packets that these heavy entries will make.
@@ -48,12 +56,13 @@ class WeighedQueue:
     """
 
     __slots__ = (
-        "_marks", "entries", "heavy", "heavy_bytes", "heavy_frames", "taken", "usual_bytes",
-        "weigh", "weighed", "weighed_bytes", "weighed_frames",
+        "_marks", "entries", "gone", "heavy", "heavy_bytes", "heavy_frames", "taken",
+        "usual_bytes", "weigh", "weighed", "weighed_bytes", "weighed_frames",
     )  # fmt: skip
 
     def __init__(self, weigh: Weigh) -> None:
-        self.entries: deque[Entry] = deque()
+        self.entries: list[Entry] = []
+        self.gone = 0
         self.weigh = weigh
         self.taken = self.weighed = self.weighed_bytes = self.weighed_frames = 0
         self.heavy = self.heavy_bytes = self.heavy_frames = 0
@@ -63,6 +72,11 @@ class WeighedQueue:
         self._marks: tuple[FlushMark, ...] = ()
 
     @property
+    def queued(self) -> int:
+        """The number of entries."""
+        return len(self.entries) - self.gone
+
+    @property
     def known_bytes(self) -> int:
         """The fewest bytes that all entries can use."""
         return self.weighed_bytes + self.heavy_bytes
@@ -70,7 +84,7 @@ class WeighedQueue:
     @property
     def _light(self) -> int:
         """The number of entries that are neither weighed nor heavy."""
-        return len(self.entries) - self.weighed - self.heavy
+        return len(self.entries) - self.gone - self.weighed - self.heavy
 
     @property
     def most_bytes(self) -> int:
@@ -91,7 +105,7 @@ class WeighedQueue:
 
         Any thread may call it.
         """
-        known, waiting = self.known_bytes, len(self.entries)
+        known, waiting = self.known_bytes, self.queued
         return max(1, size * waiting // known) if known > 0 else sys.maxsize
 
     def _append(self, entry: Entry, size: int, frames: int) -> None:
@@ -111,7 +125,7 @@ class WeighedQueue:
     def _add_mark(self, mark: FlushMark) -> None:
         """Put the mark after all entries; from now on it keeps its place among them."""
         self._marks += (mark,)
-        mark.place = self.taken + len(self.entries)
+        mark.place = self.taken + self.queued
 
     def _remove_mark(self, mark: FlushMark) -> None:
         self._marks = tuple([other for other in self._marks if other is not mark])
@@ -121,11 +135,28 @@ class WeighedQueue:
 
         It does not count as taken, since earlier entries may still be put back.
         """
-        marks = self._marks
-        del self.entries[index]
+        entries, marks = self.entries, self._marks
+        if index:
+            del entries[self.gone + index]
+        else:
+            entries[self.gone] = _GONE
+            self.gone += 1
         for mark in marks:
             if mark.place > self.taken + index:
                 mark.place -= 1
+        if self.gone * _SHARE_GONE >= len(entries):
+            self._remove_gone()
+
+    def _remove_gone(self) -> None:
+        entries = self.entries
+        if not self.gone:
+            return
+        try:
+            del entries[: self.gone]
+        finally:
+            # A signal handler may have raised before.
+            if not entries or entries[0] is not _GONE:
+                self.gone = 0
 
     def _drop_oldest(self, size: int, frames: int) -> None:
         self.weighed -= 1
@@ -134,12 +165,12 @@ class WeighedQueue:
         self._drop_at(0)
 
     def _drop_all(self) -> int:
-        number = 0
+        self._remove_gone()
+        # Others may be appended meanwhile.
+        number = len(self.entries)
         self.weighed = self.weighed_bytes = self.weighed_frames = 0
         self.heavy = self.heavy_bytes = self.heavy_frames = 0
-        while self.entries:
-            self.entries.popleft()
-            number += 1
+        del self.entries[:number]
         for mark in self._marks:
             mark.place = min(mark.place, self.taken)
         return number
@@ -160,38 +191,47 @@ class WeighedQueue:
         Returns:
             The entries, and the bytes of those that are weighed or not light.
         """
+        self._remove_gone()
+        entries = self.entries
         size, frames = self.weighed_bytes, self.weighed_frames
         heavy = heavy_bytes = heavy_frames = 0
         if number < self.weighed:
             size = frames = 0
-            for index in range(number):
-                more, more_frames = self.weigh(self.entries[index])
+            for entry in entries[:number]:
+                more, more_frames = self.weigh(entry)
                 size += more
                 frames += more_frames
         for index in range(self.weighed, number):
             if heavy == self.heavy:
                 break
-            more, more_frames = self.weigh(self.entries[index])
+            more, more_frames = self.weigh(entries[index])
             if more > LIGHT or more_frames > 1:
                 heavy += 1
                 heavy_bytes += more
                 heavy_frames += more_frames
-        taken: list[Entry] = []
+        taken = entries[:number]
         try:
-            # This is one step, which no signal can interrupt.
-            taken.extend(starmap(self.entries.popleft, repeat((), number)))
-        finally:
-            self.taken += len(taken)
-            self.weighed = max(0, self.weighed - len(taken))
-            self.weighed_bytes -= size
-            self.weighed_frames -= frames
-            self.heavy -= heavy
-            self.heavy_bytes -= heavy_bytes
-            self.heavy_frames -= heavy_frames
+            del entries[:number]
+        except BaseException:
+            # A signal handler may have raised it, before or after that.
+            if taken and not (entries and entries[0] is taken[0]):
+                entries[:0] = taken
+            raise
+        self.taken += len(taken)
+        self.weighed = max(0, self.weighed - len(taken))
+        self.weighed_bytes -= size
+        self.weighed_frames -= frames
+        self.heavy -= heavy
+        self.heavy_bytes -= heavy_bytes
+        self.heavy_frames -= heavy_frames
         return taken, size + heavy_bytes
 
     def _return_taken(self, entries: Sequence[Entry]) -> None:
-        for entry in reversed(entries):
-            self._keep_next(*self.weigh(entry))
-            self.taken -= 1
-            self.entries.appendleft(entry)
+        self._remove_gone()
+        weights = list(map(self.weigh, entries))
+        number, size, frames = len(weights), *map(sum, zip(*weights, strict=True))
+        self.entries[:0] = entries
+        self.taken -= number
+        self.weighed += number
+        self.weighed_bytes += size
+        self.weighed_frames += frames

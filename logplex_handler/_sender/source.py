@@ -93,7 +93,7 @@ def age_of_oldest(accumulator: Accumulator, codec: Codec) -> float:
     with accumulator.lock:
         if not accumulator.entries:
             return 0.0
-        logged_at, since = codec.created(accumulator.entries[0]), accumulator.since
+        logged_at, since = codec.created(accumulator.entries[accumulator.gone]), accumulator.since
     # A record may have any time, and `since` is too early if the accumulator was never empty.
     return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
 

@@ -164,7 +164,7 @@ class OpenIntake:
             accumulator.look_again()
             raise
         # A first entry, which is all that most calls are about, does not congest a stream.
-        if accumulator.woken_for == FIRST and len(accumulator.entries) == 1:
+        if accumulator.woken_for == FIRST and accumulator.queued == 1:
             return
         if accumulator.is_congested and not self.context.is_delivering():
             self._throttle()

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections import deque
+import weakref
 
 import pytest
 
@@ -154,13 +154,12 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
 
     nested = []
 
-    class Interrupted(deque):
-        def popleft(self):
-            taken = super().popleft()
-            if len(nested) < 2:
-                nested.append(taken)
+    class Interrupted(list):
+        def __delitem__(self, where):
+            super().__delitem__(where)
+            while len(nested) < 2:
+                nested.append(where)
                 queue.put(entry("nested", size=25))
-            return taken
 
     queue.entries = Interrupted()
     for name in "abc":
@@ -170,6 +169,53 @@ def test_a_record_logged_in_the_middle_of_an_operation_finds_it_done_or_not_begu
     assert accepted == 3 + len(nested)
     assert pending == len(taken) + len(queue.entries)
     assert dropped["buffer_full"] == accepted - pending
+
+
+def test_dropped_entries_let_go_of_their_values_and_later_of_their_places():
+    """Removing each by itself would move all others each time."""
+
+    class Value:
+        """Something that can be referred to weakly."""
+
+        def __init__(self, number):
+            self.number = number
+
+    queue = accumulator(max_bytes=1000)
+    values = weakref.WeakSet()
+    most_places = 0
+    for number in range(500):
+        value = Value(number)
+        values.add(value)
+        queue.put(entry(value))
+        del value
+        assert len(values) <= 101
+        most_places = max(most_places, len(queue.entries))
+    assert 100 < most_places <= 115
+    assert counts(queue) == (500, 0, 100, {"buffer_full": 400})
+    assert [value.number for value in names(queue.take(500))] == list(range(400, 500))
+    assert not values
+    assert not queue.entries
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_ctrl_c_while_entries_are_taken_leaves_them_all_in_the_queue(is_removed):
+    """Whether it strikes before or after they are removed from it."""
+    queue = accumulator(max_bytes=1000)
+
+    class Interrupted(list):
+        def __delitem__(self, where):
+            if is_removed:
+                super().__delitem__(where)
+            raise KeyboardInterrupt
+
+    for name in range(10):
+        queue.put(entry(name))
+    queue.entries = Interrupted(queue.entries)
+    with pytest.raises(KeyboardInterrupt):
+        queue.take(4)
+    queue.entries = [*queue.entries]
+    assert counts(queue) == (10, 0, 10, {})
+    assert names(queue.take(99)) == list(range(10))
 
 
 @pytest.mark.parametrize("calls", range(1, 12))

@@ -144,7 +144,7 @@ class Accumulators(RuleBasedStateMachine):
         return in_transit + sum(entry.size for entry in self.actual(one))
 
     def actual(self, one):
-        return list(self.accumulators[one].entries)
+        return self.accumulators[one].entries[self.accumulators[one].gone :]
 
     def reject(self, one):
         oracle = self.oracles[one]
