@@ -5,7 +5,7 @@ Goes out: the intake of a stream for callers, and the stream for workers.
 Must not know: the threads that do its jobs. Only `Destination` is for users.
 
 - `current`: the stream that a record is for.
-- `registry`: all streams by id.
+- `registry`, `_retired`: all streams by id, and what is left of those that are not in use.
 - `stream`, `_sending`, `context`: one stream, what it sends with, and what streams share.
 - `pushing`: batches of several streams go to a relay at once.
 - `intake`: takes entries in the caller's thread.

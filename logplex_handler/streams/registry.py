@@ -9,13 +9,14 @@ from collections.abc import Hashable
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.reentrancy import holding
-from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import SetAside, Stats
+from logplex_handler.streams import _retired
 from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams._retired import Retired, Stored, restored
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake
 from logplex_handler.streams.stream import Stream
@@ -40,33 +41,23 @@ _MAX_IN_USE = 250_000
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
 
 
-class _Retired(NamedTuple):
-    """The remainder of a retired stream."""
-
-    state: ResolutionState
-    given: str | Destination | None
-    destination: Destination | None
-    stats: Stats
-    # When it was retired, on the monotonic clock.
-    since: float
-    # The stream itself, as long as a caller refers to it and may put a record there.
-    stream: weakref.ref[Stream]
-
-
 class Registry:
     """A handler's streams, which it finds, opens and retires. Any thread may call it."""
 
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
         self._context = context
-        # Guards `_streams`, `_retired`, `_not_in_use`, `_is_closed` and `_ended`. Re-entrant,
-        # because a garbage collection may log while it is held. That may also happen while an
-        # accumulator's lock is held, and needs this one, so no such lock is acquired under it.
+        # Guards `_streams`, `_retired`, `_kept`, `_not_in_use`, `_is_closed` and `_ended`.
+        # Re-entrant, because a garbage collection may log while it is held. That may also happen
+        # while an accumulator's lock is held, and needs this one, so no such lock is acquired under
+        # it.
         # A call that is interrupted to flush lets go of it meanwhile.
         self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # Retired streams, in the order of retirement, by what `_remembered` returns for their ids.
-        self._retired: dict[Hashable, _Retired] = {}
+        self._retired: dict[Hashable, Stored] = {}
+        # Those of them to which a caller refers, and may put a record there.
+        self._kept: weakref.WeakValueDictionary[Hashable, Stream] = weakref.WeakValueDictionary()
         # The counts of all retired streams, and of those that are forgotten.
         self._not_in_use = Stats()
         self._is_closed = False
@@ -132,7 +123,8 @@ class Registry:
             stream = self._streams.get(stream_id)
             if stream is not None:
                 return stream.intake
-            retired = self._retired.get(_remembered(stream_id))
+            stored = self._retired.get(_remembered(stream_id))
+            retired = None if stored is None else restored(stored)
             if retired is None or not _has_just_ended(retired):
                 if len(self._streams) >= _MAX_IN_USE:
                     return self._if_full
@@ -142,12 +134,12 @@ class Registry:
                 return self._after_close if self._is_closed else stream.intake
         return self._ended_as(retired.state).intake
 
-    def _opened(self, stream_id: Hashable, retired: _Retired | None) -> Stream:
+    def _opened(self, stream_id: Hashable, retired: Retired | None) -> Stream:
         if retired is None:
             return Stream(stream_id, self._context)
         if retired.state in _LOOK_UP_AGAIN_AFTER:
             return Stream(stream_id, self._context, before=retired.stats)
-        stream = retired.stream()
+        stream = self._kept.get(_remembered(stream_id))
         if stream is not None:
             # With a second stream of the same id, records would be out of order and uncounted.
             stream.is_retired = False
@@ -179,17 +171,13 @@ class Registry:
         stream.is_retired = True
         resolution = stream.resolution
         self._not_in_use += stats
-        self._retired[_remembered(stream.id)] = _Retired(
-            resolution.state,
-            resolution.given,
-            stream.destination,
-            stats,
-            now,
-            weakref.ref(stream),
-        )
-        for remembered, retired in list(islice(self._retired.items(), 2)):
-            if now - retired.since > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
-                del self._retired[remembered]
+        remembered = _remembered(stream.id)
+        retired = Retired(now, resolution.state, resolution.given, stream.destination, stats)
+        self._retired[remembered] = retired.stored()
+        self._kept[remembered] = stream
+        for oldest, stored in list(islice(self._retired.items(), 2)):
+            if now - _retired.since(stored) > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
+                del self._retired[oldest]
 
     def revive(self, stream: Stream) -> None:
         """Take a retired stream into use again after news of it."""
@@ -200,9 +188,9 @@ class Registry:
 
     def _end_retirement(self, stream_id: Hashable) -> None:
         """Count a stream with those in use again. Called with the lock held."""
-        retired = self._retired.pop(_remembered(stream_id), None)
-        if retired is not None:
-            self._not_in_use -= retired.stats
+        stored = self._retired.pop(_remembered(stream_id), None)
+        if stored is not None:
+            self._not_in_use -= restored(stored).stats
 
     def close(self) -> Intake:
         """Drop all further records; return the intake of those that name no stream."""
@@ -242,13 +230,13 @@ class Registry:
         try:
             with self.lock:
                 stream = self._streams.get(stream_id)
-                retired = self._retired.get(_remembered(stream_id))
+                stored = self._retired.get(_remembered(stream_id))
         except Exception:
             # For example, the id cannot be hashed.
             return Stats()
         if stream is not None:
             return stream.stats()
-        return Stats() if retired is None else retired.stats
+        return Stats() if stored is None else restored(stored).stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
         """Return the streams that receive nothing at the moment, while their lines are kept."""
@@ -288,7 +276,7 @@ def _remembered(stream_id: Any) -> Any:
     return _DIGEST, kind, blake2b(text, digest_size=16).digest()
 
 
-def _has_just_ended(retired: _Retired) -> bool:
+def _has_just_ended(retired: Retired) -> bool:
     """Return whether the stream was unknown or had ended, and must not be looked up again yet."""
     wait = _LOOK_UP_AGAIN_AFTER.get(retired.state)
     return wait is not None and time.monotonic() - retired.since < wait

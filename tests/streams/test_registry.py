@@ -1,15 +1,24 @@
 """Idle streams are retired and reopened; their counts are kept, and no line is lost."""
 
+import gc
 import logging
 import logging.config
 import threading
 import time
 
+import pytest
+
 from logplex_handler._delivery import scheduler
+from logplex_handler._wire.destination import Destination
+from logplex_handler.stats import Stats
+from logplex_handler.streams._resolution import ResolutionState
+from logplex_handler.streams._retired import Retired, restored
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
 from tests.logs import balanced, logging_to, wait_until
 from tests.streams.shared import Record, receiving, to
+
+DESTINATION = Destination.from_url("https://token:t.1@example.com/logs", hostname="app")
 
 # Streams that are idle.
 
@@ -35,6 +44,40 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
             assert handler.stats().delivered == 4
             assert handler.stats(stream=1).accepted == 0
     assert source.asked == [1]
+
+
+@pytest.mark.parametrize("given", [None, "https://token:t.1@example.com/logs", DESTINATION])
+@pytest.mark.parametrize("destination", [None, DESTINATION])
+@pytest.mark.parametrize("state", ResolutionState)
+def test_what_is_left_of_a_retired_stream_is_restored_as_it_was(state, destination, given):
+    """Its counts, too, those of drops by cause among them."""
+    stats = Stats(accepted=9, delivered=4, dropped={"buffer_full": 2, "refused": 3}, lag=0.5)
+    for counts in (stats, Stats()):
+        retired = Retired(12.5, state, given, destination, counts)
+        again = restored(retired.stored())
+        assert again == retired
+        assert again.stats.lag == counts.lag
+
+
+def test_the_garbage_collector_leaves_retired_streams_out(monkeypatch):
+    """A process may have a hundred thousand, and each full collection visits all that it knows."""
+    monkeypatch.setattr(scheduler, "_IDLE", 0.1)
+    with receiving("t.1", "t.2", "t.3") as logplex:
+        urls = {number: logplex.url_for(f"t.{number}") for number in (1, 2, 3)}
+        with logging_to(None, streams=Record(urls)) as (logger, handler):
+            registry = handler._pipeline._registry
+            for number in urls:
+                logger.info("line", extra=to(number))
+            assert handler.flush()
+            assert wait_until(lambda: len(registry._retired) == 3)
+            # The collector first sees the tuples in tuples, and the streams themselves.
+            assert wait_until(lambda: gc.collect() is not None and not registry._kept)
+            assert wait_until(
+                lambda: (
+                    gc.collect() is not None
+                    and not any(map(gc.is_tracked, registry._retired.values()))
+                )
+            )
 
 
 def test_a_stream_is_let_go_of_without_waiting_for_a_call_that_opens_another_one(monkeypatch):

@@ -1,0 +1,71 @@
+"""What is left of a retired stream: enough to take it into use again.
+
+A process may have a hundred thousand of them. Each is stored as a tuple of atoms, which garbage
+collections leave out once they have seen it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
+
+from logplex_handler._wire.destination import Destination
+from logplex_handler.stats import Stats
+from logplex_handler.streams._resolution import ResolutionState
+
+Stored: TypeAlias = tuple[Any, ...]
+
+_of_destination = attrgetter(*[field.name for field in fields(Destination)])
+_of_stats = attrgetter(*[field.name for field in fields(Stats)])
+_DROPPED = [field.name for field in fields(Stats)].index("dropped")
+
+
+class Retired(NamedTuple):
+    """The remainder of a retired stream.
+
+    Attributes:
+        since: When it was retired, on the monotonic clock.
+        state: The state of its URL.
+        given: The application's last answer with a URL.
+        destination: Where it went.
+        stats: The counts of its records.
+    """
+
+    since: float
+    state: ResolutionState
+    given: str | Destination | None
+    destination: Destination | None
+    stats: Stats
+
+    def stored(self) -> Stored:
+        """Return a tuple from which `restored` makes an equal object."""
+        # A member of an enumeration is an object that the collector visits, and its name is none.
+        state, stats = self.state.name, _of_stats(self.stats)
+        dropped = tuple(stats[_DROPPED].items())
+        stats = (*stats[:_DROPPED], dropped, *stats[_DROPPED + 1 :])
+        return (self.since, state, _stored(self.given), _stored(self.destination), stats)
+
+
+def restored(stored: Stored) -> Retired:
+    """Return what was stored."""
+    since, state, given, destination, stats = stored
+    stats = [*stats]
+    stats[_DROPPED] = dict(stats[_DROPPED])
+    return Retired(
+        since, ResolutionState[state], _restored(given), _restored(destination), Stats(*stats)
+    )
+
+
+def since(stored: Stored) -> float:
+    """Return when a stream was retired, on the monotonic clock."""
+    when: float = stored[0]
+    return when
+
+
+def _stored(given: str | Destination | None) -> Any:
+    return _of_destination(given) if isinstance(given, Destination) else given
+
+
+def _restored(stored: Any) -> Any:
+    return Destination(*stored) if type(stored) is tuple else stored
