@@ -177,6 +177,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     "_wire/destination._NOT_IN_URLS": ("search", []),
     "_wire/destination._NOT_UTF_8": ("search", [lambda n: "\udc80" * n]),
     "_wire/destination._NOT_IN_CREDENTIALS": ("search", []),
+    "_wire/destination._PLAIN": (
+        "fullmatch",
+        [lambda n: f"https://{'a' * n}", lambda n: f"https://a:{'b' * n}@{'c' * n}@"],
+    ),
     "_wire/packet._NEEDS_CARE": ("sub", [lambda n: "\ud800" * n]),
     "handler/arguments._HEADER_NAME": ("fullmatch", []),
     "handler/arguments._HEADER_VALUE": (

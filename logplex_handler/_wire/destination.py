@@ -27,6 +27,8 @@ _LOCAL_NAT64 = 0x64FF9B0001
 _LONGEST_URL = 8192
 # RFC 1035, 2.3.4: the longest name, without the final dot.
 _LONGEST_NAME = 253
+# The parts of a URL whose credentials need no decoding.
+_PLAIN = re.compile(r"(https?://)([A-Za-z0-9._~-]+):([A-Za-z0-9._~-]+)(@[^@]*)")
 _NOT_IN_CREDENTIALS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -158,6 +160,22 @@ def _parse(url: str, token: str | None, allow_http: bool) -> Destination | str:
     if not isinstance(url, str):
         return "must be a string"
     url = url.strip()
+    plain = _PLAIN.fullmatch(url)
+    if plain is None or len(url) > _LONGEST_URL:
+        return _parse_any(url, token, allow_http)
+    scheme, user, password, rest = plain.groups()
+    found = _parse_rest(scheme, rest, allow_http)
+    return found if isinstance(found, str) else Destination(found.endpoint, user, password)
+
+
+# Many streams have the same receiver, and only their credentials differ.
+@lru_cache(maxsize=16)
+def _parse_rest(scheme: str, rest: str, allow_http: bool) -> Destination | str:
+    # With the shortest credentials, because the length of a URL is limited.
+    return _parse_any(f"{scheme}u:p{rest}", None, allow_http)
+
+
+def _parse_any(url: str, token: str | None, allow_http: bool) -> Destination | str:
     if len(url) > _LONGEST_URL:
         return f"is longer than {_LONGEST_URL:,} characters"
     if _NOT_IN_URLS.search(url):

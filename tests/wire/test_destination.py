@@ -40,6 +40,45 @@ def test_a_url_becomes_an_endpoint_and_credentials(url, endpoint):
 
 
 @pytest.mark.parametrize(
+    "rest",
+    [
+        "host", "HOST:443/a?b=c", "[::1]:5000/logs", "[::1", "host:0", "host:99999", "host/#a",
+        "/logs", "127.0.0.1", "a b", "a\\b", "a\x7fb", "b\ud800", "..", f"{'a' * 64}.b", "ho:st",
+        "host/%", "münchen",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("allow_http", [False, True])
+def test_credentials_make_no_other_difference(scheme, rest, allow_http):
+    """Those that need no decoding are found faster, and the rest is parsed only once."""
+
+    def found(token):
+        try:
+            url = f" {scheme}://token:{token}@{rest}\n"
+            return Destination.from_url(url, allow_http=allow_http)
+        except ConfigurationError as error:
+            return str(error)
+
+    assert found("t.2014-a_b~c") == found("t%2E2014-a_b~c")
+    other = found("other")
+    assert isinstance(other, str) or other.token == "other"
+
+
+@pytest.mark.parametrize("length", [8192, 8193])
+def test_the_length_of_a_url_includes_credentials_of_any_kind(length):
+    def problem(token):
+        url = f"https://token:{token}@host/"
+        try:
+            Destination.from_url(url + "a" * (length - len(url)))
+        except ConfigurationError as error:
+            return str(error)
+        return None
+
+    assert problem("t.2014" * 50) == problem("%41.2014" * 50)
+    assert (problem("t.2014" * 50) is None) == (length == 8192)
+
+
+@pytest.mark.parametrize(
     ("url", "token", "user", "password"),
     [
         ("https://any:pw@host/logs", None, "any", "pw"),
