@@ -301,7 +301,9 @@ class WakingQueue(BoundedQueue):
             self.woken_for &= ~ROOM
 
     def _backlog(self) -> Backlog:
-        latest, reasons, since = self._latest_flush, self._reasons(), self.since
+        latest, since = self._latest_flush, self.since
+        # Those that matter here need an entry.
+        reasons = self._reasons() if self.queued else 0
         if since == math.inf and self.queued > self._never_waking:
             # An interrupted operation, perhaps of another queue, keeps this one from catching up.
             since = time.monotonic()

@@ -76,7 +76,6 @@ class WorkerPool:
         # begins one: their threads would interrupt each other, which costs more than the task.
         self._quick: Task | None = None
         transports.before_waiting = self._let_others_work
-        # Whether the last look-up came back at once.
         self._looks_up_at_once = True
         # When each sleeping worker wakes up by itself, on the monotonic clock.
         self._wakes_at: dict[int, float] = {}
@@ -220,13 +219,14 @@ class WorkerPool:
 
     def _leave_one_watching(self) -> None:
         """Make sure that another worker notices news and slow tasks while this one is busy."""
-        now = time.monotonic()
         with self._lock:
-            due_at = max(self._scheduler.due_at(), self._others_begin_at())
-            wakes_at = min(self._wakes_at.values(), default=None)
+            wakes_at, begin_at = min(self._wakes_at.values(), default=None), self._others_begin_at()
+            if wakes_at is not None and wakes_at <= begin_at + _STAGGER:
+                return
+            due_at = max(self._scheduler.due_at(), begin_at)
         if wakes_at is None:
             self._start()
-        elif due_at + (_STAGGER if due_at > now else 0.0) < wakes_at:
+        elif due_at + (_STAGGER if due_at > time.monotonic() else 0.0) < wakes_at:
             self._news.wake_one()
 
     def _let_others_work(self) -> None:

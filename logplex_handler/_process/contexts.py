@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import Context, ContextVar
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
+from contextvars import Context, ContextVar, Token
 from typing import Generic, ParamSpec, TypeVar
 
 from logplex_handler._process import forks
@@ -25,14 +25,26 @@ P = ParamSpec("P")
 
 
 class _Mark(Generic[T]):
-    """The value of one call, shared by all copies of its context."""
+    """The value of one call, shared by all copies of its context: a context for a `with` block."""
 
-    __slots__ = ("is_over", "thread", "value")
+    __slots__ = ("_token", "_variable", "is_over", "thread", "value")
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, variable: ContextVar[_Mark[T] | None], value: T) -> None:
+        self._variable = variable
+        self._token: Token[_Mark[T] | None] | None = None
         self.value = value
         self.thread = threading.get_ident()
         self.is_over = False
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over = True
+        # Not kept by copies of the context, because it refers to the context.
+        token, self._token = self._token, None
+        if token is not None:
+            self._variable.reset(token)
 
 
 class CallVar(Generic[T]):
@@ -52,16 +64,9 @@ class CallVar(Generic[T]):
             return None
         return mark.value
 
-    @contextmanager
-    def set(self, value: T) -> Iterator[None]:
+    def set(self, value: T) -> AbstractContextManager[None]:
         """Set the value for the duration of a `with` block."""
-        mark = _Mark(value)
-        token = self.mark.set(mark)
-        try:
-            yield
-        finally:
-            mark.is_over = True
-            self.mark.reset(token)
+        return _Mark(self.mark, value)
 
     def after_fork_in_child(self) -> None:
         """Forget the value: a callback may have forked, and only the parent continues its call."""

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from enum import Enum
 from functools import partial
 from logging import LogRecord
@@ -31,15 +32,15 @@ current_activity: CallVar[Activity] = CallVar("activity")
 performing = current_activity.set
 
 
-@contextlib.contextmanager
-def requesting() -> Iterator[None]:
+def requesting() -> AbstractContextManager[None]:
     """Make a request the current activity, and keep SIGPIPE from ending the process in it."""
-    with performing(Activity.REQUEST):
-        if not sigpipe.is_fatal():
-            yield
-            return
-        with sigpipe.held_back():
-            yield
+    return _without_sigpipe() if sigpipe.is_fatal() else performing(Activity.REQUEST)
+
+
+@contextlib.contextmanager
+def _without_sigpipe() -> Iterator[None]:
+    with performing(Activity.REQUEST), sigpipe.held_back():
+        yield
 
 
 # The HTTP libraries, by the first part of their loggers' names.

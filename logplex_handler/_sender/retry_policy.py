@@ -85,12 +85,16 @@ class Decision(NamedTuple):
 _ACCEPTED = Decision(Action.ACCEPT)
 
 
+def accepted(answer: Answer) -> Decision | None:
+    """Decide whether the part is delivered, which does not depend on a situation."""
+    return _ACCEPTED if answer.status is not None and 200 <= answer.status < 300 else None
+
+
 def decide(answer: Answer, situation: Situation) -> Decision:
     """Decide what to do after an answer; this is the only table of answers."""
-    status = answer.status
-    if status is not None and 200 <= status < 300:
-        return _ACCEPTED
-    refusal = situation.refusal
+    if (decision := accepted(answer)) is not None:
+        return decision
+    status, refusal = answer.status, situation.refusal
     if status is None or not 300 <= status < 500 or status in _TEMPORARY:
         return Decision(
             Action.RETRY,

@@ -198,13 +198,12 @@ class Sender:
             self._retries += tried
             self._possible_duplicates += maybe_delivered
             self._bytes_sent += answer.bytes_sent
-        situation = Situation(
-            may_look_up=may_look_up,
-            failures=self._failures,
-            host_failed=self._record_at_breaker(answer) if host_failed is None else host_failed,
-            refusal=self.in_flight.refusal,
-        )
-        decision = retry_policy.decide(answer, situation)
+        if host_failed is None:
+            host_failed = self._record_at_breaker(answer)
+        decision = retry_policy.accepted(answer)
+        if decision is None:
+            situation = Situation(may_look_up, self._failures, host_failed, self.in_flight.refusal)
+            decision = retry_policy.decide(answer, situation)
         self._carry_out(decision, answer)
         return decision
 

@@ -30,8 +30,7 @@ class ResolutionState(Enum):
 
 
 _KNOWN = (ResolutionState.FOUND, ResolutionState.FIXED)
-# The causes of drops of a stream that has no URL and will get none.
-_END_CAUSES = {ResolutionState.UNKNOWN: "unknown_stream", ResolutionState.GONE: "stream_gone"}
+_ENDED = (ResolutionState.UNKNOWN, ResolutionState.GONE)
 
 
 class Resolution:
@@ -74,7 +73,9 @@ class Resolution:
     @property
     def end_cause(self) -> str:
         """The cause of drops if the stream is unknown or has ended; else empty."""
-        return _END_CAUSES.get(self.state, "")
+        if self.state not in _ENDED:
+            return ""
+        return "unknown_stream" if self.state is ResolutionState.UNKNOWN else "stream_gone"
 
     @property
     def may_look_up_again(self) -> bool:
