@@ -190,6 +190,7 @@ class Codec:
         form = self._packet_for(destination)
         after_time = form.after_time
         frames: list[bytes] = []
+        append = frames.append
         rendered: list[Rendered] = []
 
         def end_run() -> None:
@@ -225,14 +226,10 @@ class Codec:
                     yield self._rendered_slowly(form, entry)
                 continue
             if site.is_light:
-                time = site.render(
-                    group, frames.append, append_long, render_slowly, after_time, time
-                )
+                time = site.render(group, append, append_long, render_slowly, after_time, time)
             else:
                 for some in _portions(group, form.room):
-                    time = site.render(
-                        some, frames.append, append_long, render_slowly, after_time, time
-                    )
+                    time = site.render(some, append, append_long, render_slowly, after_time, time)
                     yield from take()
             site.used_at = now
         yield from take()

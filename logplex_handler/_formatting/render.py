@@ -21,10 +21,10 @@ from logplex_handler._wire.frames import octet_counts
 from logplex_handler._wire.packet import PacketForm
 from logplex_handler.metrics.metric_pairs import MAX_LINE_BYTES
 
-# A millisecond as `packet.millisecond` returns it.
-Millisecond = tuple[float, float, str]
+# A millisecond as `packet.millisecond` returns it; a priority, and the start of its packets.
+Millisecond = tuple[float, float, str, str, str]
 # A millisecond that contains no time.
-NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "")
+NO_MILLISECOND: Millisecond = (0.0, 2.0**62, "", "", "")
 
 # `render(entries, append, append_long, render_slowly, fields, time)` calls `append` with the frame
 # of each entry, `append_long` with a packet that is too long and the length of its header, or
@@ -49,9 +49,13 @@ def render(
     entries, append, append_long, render_slowly, fields, time,
     lengths=lengths, lengths_in_bytes=lengths_in_bytes, small=small, three_digits=three_digits,
 ):
-    second, first_microsecond, date = time
-    head = f"{priority}{date}"
-    tail = f"{fields}{start}"
+    second, first_microsecond, date, latest_priority, head = time
+    if latest_priority != priority:
+        head = f"{priority}{date}"
+    latest_fields, tail = latest_tail[0]
+    if latest_fields is not fields:
+        tail = f"{fields}{start}"
+        latest_tail[0] = fields, tail
     $limit
     for entry in entries:
         try:
@@ -67,7 +71,7 @@ def render(
             $frame
         except Exception:
             render_slowly(entry)
-    return second, first_microsecond, date
+    return second, first_microsecond, date, priority, head
 """
 
 # What `$frame` stands for.
@@ -120,6 +124,7 @@ def render_source(layout: Layout, packet_form: PacketForm) -> Source | None:
         **line.names,
         "floor": math.floor,
         "in_calendar": packet.in_calendar,
+        "latest_tail": [("", "")],
         "lengths": lengths,
         "lengths_in_bytes": lengths_in_bytes,
         "millisecond": packet.millisecond,

@@ -165,7 +165,7 @@ class PacketForm:
         fields = f"{self.hostname} {self.appname} {self.procid} -"
         return f" {fields} - " if self.structured_data else f" {fields} "
 
-    @property
+    @cached_property
     def after_time(self) -> str:
         """The part of a packet between the microseconds and the text."""
         return f"{_UTC}{self._fields}"
