@@ -15,7 +15,7 @@ from uuid import UUID
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.fitting import characters_within
 from logplex_handler._formatting.nesting import nested
-from logplex_handler._formatting.value_text import TooLong, exact, flat_json, text_of
+from logplex_handler._formatting.value_text import TooLong, exact, flat_json, flat_repr, text_of
 from logplex_handler._wire.entry import ORDINARY_BITS
 from logplex_handler.metrics.metric_pairs import MetricValue
 
@@ -81,6 +81,7 @@ NAMES: dict[str, object] = {
     "exact": exact,
     "false": "false",
     "flat_json": flat_json,
+    "flat_repr": flat_repr,
     "nested": nested,
     "null": "null",
     "quote": grammar.quote,
@@ -124,15 +125,15 @@ METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(text_of, $v)")
-# A container of texts and numbers alone has no such code.
-CONTAINER = ValueKind(
-    object,
-    _QUOTED,
-    _ESCAPED,
-    conversion=f"flat_json($v, {LONGEST}) or nested(text_of, within($v))",
-)
 ANYTHING_IN_TEXT = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 REPRESENTED = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(repr, $v))")
+# A container of texts and numbers alone has no such code. Its `str` is its `repr`.
+_CONTAINER = ANYTHING_ELSE._replace(
+    conversion=f"flat_json($v, {LONGEST}) or nested(text_of, within($v))"
+)
+_CONTAINER_IN_TEXT = ANYTHING_IN_TEXT._replace(
+    conversion=f"flat_repr($v, {LONGEST}) or exact(nested(repr, within($v)))"
+)
 
 _BY_TYPE = {kind.type: kind for kind in VALUE_KINDS}
 _CONTAINERS = (dict, list, tuple)
@@ -144,8 +145,7 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
     Args:
         is_whole: Whether the value is the whole value of a pair, not a part of a text.
     """
-    other = ANYTHING_ELSE if is_whole else ANYTHING_IN_TEXT
-    other = CONTAINER if is_whole and type_ in _CONTAINERS else once_told(other, type_)
+    other = once_told(ANYTHING_ELSE if is_whole else ANYTHING_IN_TEXT, type_)
     kind = _BY_TYPE.get(type_, other)
     is_checked = kind.check or kind.kept_check
     return kind if keeps_checked or not is_checked or type_ is str else other
@@ -153,7 +153,9 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
 
 def once_told(kind: ValueKind, type_: type) -> ValueKind:
     """Return the row for a type whose values tell how long their text is at least."""
-    if type_ in _CONTAINERS or type_ is bytes or issubclass(type_, BaseException):
+    if type_ in _CONTAINERS:
+        return _CONTAINER if kind is ANYTHING_ELSE else _CONTAINER_IN_TEXT
+    if type_ is bytes or issubclass(type_, BaseException):
         return kind._replace(conversion=kind.conversion.replace("$v", "within($v)"))
     return kind
 

@@ -88,10 +88,37 @@ def flat_json(value: Any, most: int = sys.maxsize) -> str | None:
     Raises:
         TooLong: The texts in it have more characters than `most`.
     """
-    # Another thread may be changing the items, so they are copied in one step.
+    flat = _flat(value, most)
+    if type(flat) is dict:
+        pairs = [
+            f"{encode_basestring(key)}:{_SCALARS[type(inner)](inner)}"
+            for key, inner in flat.items()
+        ]
+        return f"{{{','.join(pairs)}}}"
+    if flat is None:
+        return None
+    return f"[{','.join([_SCALARS[type(inner)](inner) for inner in flat])}]"
+
+
+def flat_repr(value: Any, most: int) -> str | None:
+    """Return the `repr` of a container, likewise; it runs no code of the application.
+
+    Raises:
+        TooLong: The texts in it have more characters than `most`.
+        ValueError: A number has more digits than Python converts to text.
+    """
+    flat = _flat(value, most)
+    return None if flat is None else repr(flat)
+
+
+def _flat(value: Any, most: int) -> Any:
+    """Return a copy of a dict, list or tuple if it has only texts and numbers in it, or None.
+
+    Another thread may be changing the items, so they are copied in one step.
+    """
     if type(value) is dict:
-        items = [*value.items()]
-        for key, inner in items:
+        value = value.copy()
+        for key, inner in value.items():
             if type(key) is not str:
                 return None
             most -= len(key)
@@ -99,21 +126,18 @@ def flat_json(value: Any, most: int = sys.maxsize) -> str | None:
                 most -= len(inner)
             elif type(inner) not in _SCALARS:
                 return None
-        if most < 0:
-            raise TooLong
-        pairs = [f"{encode_basestring(key)}:{_SCALARS[type(inner)](inner)}" for key, inner in items]
-        return f"{{{','.join(pairs)}}}"
-    if type(value) is list or type(value) is tuple:
-        values = [*value]
-        for inner in values:
+    elif type(value) is list or type(value) is tuple:
+        value = value[:]
+        for inner in value:
             if type(inner) is str:
                 most -= len(inner)
             elif type(inner) not in _SCALARS:
                 return None
-        if most < 0:
-            raise TooLong
-        return f"[{','.join([_SCALARS[type(inner)](inner) for inner in values])}]"
-    return None
+    else:
+        return None
+    if most < 0:
+        raise TooLong
+    return value
 
 
 class TooLong(Exception):
