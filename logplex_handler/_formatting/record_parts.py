@@ -29,9 +29,13 @@ ERROR_KEYS = frozenset({"error", "error_msg", "traceback", "stack"})
 def extras(
     record: logging.LogRecord, omitted: frozenset[str] = NOT_EXTRAS
 ) -> list[tuple[str, object]]:
+    attributes = record.__dict__
+    # Most records of the general path have none.
+    if attributes.keys() <= omitted:
+        return []
     return [
         (name, value)
-        for name, value in record.__dict__.items()
+        for name, value in attributes.items()
         if name not in omitted and (name not in _MAY_BE_EXTRAS or _is_extra(name, value))
     ]
 
@@ -77,7 +81,7 @@ def error_pairs(record: logging.LogRecord) -> list[str]:
     kind, error, _ = exception
     name = name_of(kind) if isinstance(kind, type) else unprintable(kind)
     text = "" if error is None else error
-    return [grammar.pair("error", name), grammar.pair("error_msg", text)]
+    return [f"error={grammar.quote(name)}", f"error_msg={grammar.quote(text_of(text))}"]
 
 
 def long_texts(record: logging.LogRecord, formatter: logging.Formatter) -> list[tuple[str, str]]:

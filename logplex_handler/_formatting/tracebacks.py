@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
 from types import CodeType, TracebackType
 
 from logplex_handler._formatting.exception_texts import has_too_many
@@ -50,19 +49,25 @@ def written(formatter: logging.Formatter, exception: ExcInfo) -> str:
         # Some programs and libraries replace these functions, perhaps to hide something.
         and logging.Formatter.formatException.__module__ == "logging"
         and traceback.print_exception.__module__ == "traceback"
-        and not hasattr(sys, "tracebacklimit")
+        and "tracebacklimit" not in vars(sys)
     ):
+        texts: list[str] = []
         # An error may come from the exception's own code, which the standard library handles.
         with contextlib.suppress(Exception):
-            return "".join(_chain(*exception, 0))[:-1]
+            _add_chain(texts, *exception, 0)
+            return "".join(texts)[:-1]
     if has_too_many(exception[1]):
         return unprintable(exception[1])
     return formatter.formatException(exception)
 
 
-def _chain(
-    kind: type[BaseException], error: BaseException, frames: TracebackType | None, depth: int
-) -> Iterator[str]:
+def _add_chain(
+    texts: list[str],
+    kind: type[BaseException],
+    error: BaseException,
+    frames: TracebackType | None,
+    depth: int,
+) -> None:
     if (
         depth > _MAX_CHAINED
         or type(error) is not kind
@@ -76,19 +81,19 @@ def _chain(
     if before is None and not error.__suppress_context__:
         before, link = error.__context__, _CONTEXT
     if before is not None:
-        yield from _chain(type(before), before, before.__traceback__, depth + 1)
-        yield link
+        _add_chain(texts, type(before), before, before.__traceback__, depth + 1)
+        texts.append(link)
     if frames is not None:
-        yield _START
-        yield from _frames(frames)
+        texts.append(_START)
+        _add_frames(texts, frames)
     name = kind.__qualname__
     if kind.__module__ not in ("__main__", "builtins"):
         name = f"{kind.__module__}.{name}"
     text = str(error)
-    yield f"{name}: {text}\n" if text else f"{name}\n"
+    texts.append(f"{name}: {text}\n" if text else f"{name}\n")
 
 
-def _frames(first: TracebackType) -> Iterator[str]:
+def _add_frames(texts: list[str], first: TracebackType) -> None:
     frame: TracebackType | None = first
     previous, repeated = None, 0
     while frame is not None:
@@ -109,5 +114,5 @@ def _frames(first: TracebackType) -> Iterator[str]:
                 if len(_kept) >= _MAX_KEPT:
                     _kept.clear()
                 _kept[key] = text, code
-        yield text
+        texts.append(text)
         frame = frame.tb_next
