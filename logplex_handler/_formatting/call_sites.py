@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from logging import Formatter, LogRecord
 from time import monotonic
 
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
-from logplex_handler._formatting.layout import FITS, Layout, layout_of
+from logplex_handler._formatting.layout import FITS, Fit, Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import Render, render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
@@ -82,10 +82,10 @@ class CompiledCallSites:
         # Even, since heavy entries have the next one.
         self._numbers = itertools.count(10_000, 2)
 
-    def compile(self, record: LogRecord, form: LineForm) -> CallSite | None:
+    def compile(self, record: LogRecord, form: LineForm, fits: Iterable[Fit]) -> CallSite | None:
         """Compile the call site of a typical record, or return None if that is not possible."""
         try:
-            call_site = self._compiled(next(self._numbers), record, form)
+            call_site = self._compiled(next(self._numbers), record, form, fits)
         except Exception:
             # The record's values may be of types that behave in any way.
             return None
@@ -94,8 +94,10 @@ class CompiledCallSites:
             call_site.holders = _holders(call_site)
         return call_site
 
-    def _compiled(self, number: int, record: LogRecord, form: LineForm) -> CallSite | None:
-        for fit in FITS:
+    def _compiled(
+        self, number: int, record: LogRecord, form: LineForm, fits: Iterable[Fit]
+    ) -> CallSite | None:
+        for fit in fits:
             layout = layout_of(number, record, form, fit)
             render = None if layout is None else render_source(layout, self._packet)
             if layout is None or render is None:
@@ -245,7 +247,9 @@ class CallSites:
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
         # Set first: the text of a value may log the same again, which must not compile it, too.
         self._counts[signature] = -math.inf
-        compiled = self._compiled.compile(record, form)
+        # Another dict may have other keys: the second call site makes a text of any.
+        fits = FITS[1:] if signature in self._by_signature else FITS
+        compiled = self._compiled.compile(record, form, fits)
         if compiled is None:
             return
         self._counts[signature] = 0

@@ -11,7 +11,8 @@ import sys
 
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
-from logplex_handler._formatting.layout import Layout, as_tuple
+from logplex_handler._formatting.kept_value import as_tuple
+from logplex_handler._formatting.layout import Layout
 from logplex_handler._formatting.value_kinds import VALUE_KINDS
 
 # Reading a missing attribute raises an error, which the caller of the function handles.
@@ -87,6 +88,16 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     # No code removes attributes that every record has. So if the number of attributes is right, and
     # those that may be missing are present, the extras are exactly these.
     reads += [f"record.{name}" for name in layout.attributes if name in record_parts.MAY_BE_MISSING]
+    for value in layout.whole_values:
+        if value.keys is not None:
+            name = f"keys_{value.variable}"
+            names[name] = value.keys
+            # Compared first: the methods of another object may do anything.
+            reads += [
+                f"if type({value.variable}) is not dict or [*{value.variable}] != {name}:",
+                "    return None",
+                f"{as_tuple(value.items)} = {value.variable}.values()",
+            ]
 
     omitted = layout.form.omitted - record_parts.NOT_EXTRAS
     for position, name in enumerate([name for name in layout.attributes if name in omitted]):
@@ -100,7 +111,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         names["names"] = layout.attributes
         checks.append("and [*attributes] == names")
 
-    for variable, type_, kind, (longest, longest_ascii) in layout.values:
+    for variable, type_, kind, (longest, longest_ascii), *_ in layout.values:
         is_known = kind in VALUE_KINDS
         type_name = type_.__name__ if is_known else f"type_of_{variable}"
         names[type_name] = type_

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
+from logplex_handler._formatting.kept_value import Value, with_items
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import (
-    LONGEST,
     METRIC,
     REPRESENTED,
     ValueKind,
@@ -34,41 +34,23 @@ class Fit(NamedTuple):
         is_light: Whether entries are light; if not, their texts may be long.
         keeps_checked: Whether values are kept whose memory must be checked; if not, they become
             texts at once.
+        keeps_items: Whether the values of a dict are kept in its place. Others of its call site
+            must have the same keys.
     """
 
     is_light: bool
     keeps_checked: bool
+    keeps_items: bool = False
 
 
 # The cheapest first.
-FITS = (Fit(True, True), Fit(False, True), Fit(True, False), Fit(False, False))
-
-
-class Value(NamedTuple):
-    """One of the values that an entry holds: a variable of the compiled functions."""
-
-    variable: str
-    type: type
-    kind: ValueKind
-    # The most characters that the value may have if it is kept as a text: any, and ASCII.
-    longest: tuple[int, int] = (LONGEST, LONGEST)
-
-    @property
-    def is_text(self) -> bool:
-        return bool(self.kind.conversion) or issubclass(self.type, str)
-
-    def restored(self, kept: Any) -> Any:
-        """Return the value for which an entry holds this object."""
-        return kept if self.kind.restored is None else self.kind.restored(kept)
-
-
-def as_tuple(values: Sequence[Value]) -> str:
-    """Return the source of a tuple of the values."""
-    return tuple_of([value.variable for value in values])
-
-
-def tuple_of(expressions: Sequence[str]) -> str:
-    return f"({expressions[0]},)" if len(expressions) == 1 else f"({', '.join(expressions)})"
+FITS = (
+    Fit(True, True, keeps_items=True),
+    Fit(True, True),
+    Fit(False, True),
+    Fit(True, False),
+    Fit(False, False),
+)
 
 
 class Layout(NamedTuple):
@@ -111,6 +93,11 @@ class Layout(NamedTuple):
     @property
     def values(self) -> list[Value]:
         """All values of an entry, in their order there."""
+        return [part for value in self.whole_values for part in value.parts]
+
+    @property
+    def whole_values(self) -> list[Value]:
+        """The values of a record, in their order in the entry."""
         return [*self.message, *self.live, *self.extras.values()]
 
     @property
@@ -159,9 +146,8 @@ class Layout(NamedTuple):
 
     def line(self, entry: Entry) -> str:
         """Return the line of an entry, made step by step, whatever its values are."""
-        values = iter(
-            [value.restored(kept) for value, kept in zip(self.values, entry[2:], strict=False)]
-        )
+        kept = iter(entry[2:])
+        values = iter([value.restored(kept) for value in self.whole_values])
         message = tuple([next(values) for _ in self.message])
         live = [next(values) for _ in self.live]
         extras, metrics = record_parts.pairs_and_metrics(
@@ -233,6 +219,10 @@ def layout_of(
     ]
     if template is not None:
         template, all_kept = _represented(template, all_kept, len(message))
+    if fit.keeps_items:
+        with_all = [*map(with_items, all_kept, all_values)]
+        if sum(len(value.parts) for value in with_all) <= _MAX_VALUES:
+            all_kept = with_all
     if fit.is_light:
         all_kept = _bounded(all_kept, all_values)
     values = iter(all_kept)
@@ -309,10 +299,14 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
 
     Each text may be as long as the typical one, plus an equal share of the remaining room.
     """
+    parts = [part for value in values for part in value.parts]
+    texts = [
+        text for value, one in zip(values, typical, strict=True) for text in value.parts_of(one)
+    ]
     needed = []
-    for value, one in zip(values, typical, strict=True):
-        if value.is_text:
+    for part, one in zip(parts, texts, strict=True):
+        if part.is_text:
             text = text_of(within(one))
             needed.append(len(text) if text.isascii() else WIDEST * len(text))
-    longest = longest_of_light(needed, *Layout.numbers_and_others(values))
-    return [value._replace(longest=next(longest)) if value.is_text else value for value in values]
+    longest = longest_of_light(needed, *Layout.numbers_and_others(parts))
+    return [value.bounded(longest) for value in values]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from json.encoder import encode_basestring
 
 from logplex_handler._formatting import grammar, message_template, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
-from logplex_handler._formatting.layout import Layout, Value, tuple_of
+from logplex_handler._formatting.kept_value import Value, tuple_of
+from logplex_handler._formatting.layout import Layout
 from logplex_handler._formatting.value_kinds import METRIC
 from logplex_handler._wire import packet
 from logplex_handler._wire.entry import Entry
@@ -188,7 +190,9 @@ class _Line:
         # The expressions that make bytes. Only heavy entries have any.
         self.in_bytes: set[str] = set()
         # The objects that the expressions name.
-        self.names: dict[str, object] = {}
+        self.names: dict[str, object] = {
+            f"keys_{value.variable}": value.keys for value in layout.whole_values if value.keys
+        }
         self._layout = layout
 
     def complete(self) -> bool:
@@ -243,12 +247,24 @@ class _Line:
 
     def _value(self, value: Value) -> None:
         """Add a value that is the whole value of a pair."""
-        self._either(value, value.kind.as_value, "quote_in_bytes($v)")
+        if value.keys is None:
+            self._either(value, value.kind.as_value, "quote_in_bytes($v)")
+            return
+        # JSON in quotes, in which its own quotes have escapes.
+        separator = '"{'
+        for key, item in zip(value.keys, value.items, strict=True):
+            quotes = '\\"' if item.type is str else ""
+            self._text(f"{separator}{grammar.escape(encode_basestring(key))}:{quotes}")
+            source = value_kinds.IN_JSON.get(item.type, item.kind.as_value)
+            self._expression(value_kinds.expression(source, item.variable))
+            self._text(quotes)
+            separator = ","
+        self._text('}"')
 
     def _either(self, value: Value, source: str, in_bytes: str) -> None:
         """Add a value in one of two ways: in bytes if its text may be long."""
         is_long = value.is_text and value.kind is not METRIC and not self._layout.fit.is_light
-        expression = value_kinds.expression(in_bytes if is_long else source, value.variable)
+        expression = value_kinds.expression(in_bytes if is_long else source, value.source)
         self._expression(expression)
         if is_long:
             self.in_bytes.add(expression)
@@ -259,7 +275,7 @@ class _Line:
         self.names[name] = template
         expressions = []
         for value in values:
-            expressions.append(value.variable)
+            expressions.append(value.source)
             if value.kind.restored is not None:
                 self.names[f"restored_{value.variable}"] = value.kind.restored
                 expressions[-1] = f"restored_{value.variable}({value.variable})"

@@ -5,9 +5,11 @@ To give another type its own treatment, add a row to `VALUE_KINDS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
+from json.encoder import encode_basestring
 from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -74,6 +76,16 @@ def within(value: object) -> object:
     return value
 
 
+def _in_json(text: str) -> str:
+    """Return what JSON has in the quotes of a text, escaped for the quotes around the JSON."""
+    return grammar.escape(encode_basestring(text)[1:-1])
+
+
+def _infinite(number: float) -> str:
+    """Return a number that JSON does not have as a text, escaped likewise."""
+    return f'\\"{number}\\"'
+
+
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
     "escape": grammar.escape,
@@ -82,6 +94,9 @@ NAMES: dict[str, object] = {
     "false": "false",
     "flat_json": flat_json,
     "flat_repr": flat_repr,
+    "in_json": _in_json,
+    "infinite": _infinite,
+    "isfinite": math.isfinite,
     "nested": nested,
     "null": "null",
     "quote": grammar.quote,
@@ -122,6 +137,13 @@ VALUE_KINDS = (
 # The kind of a metric's value, which never needs quotes. In another place, the same value has
 # another kind.
 METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
+# A dict whose values are kept in its place.
+OF_DICT = ValueKind(dict, "quote(flat_json($v))", "escape(str($v))")
+# How such a value is written there, if not as in a pair; a text in quotes that are written around.
+IN_JSON = {
+    str: "$v if $v.isalnum() or escape($v) is $v else in_json($v)",
+    float: "$v if isfinite($v) else infinite($v)",
+}
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(text_of, $v)")

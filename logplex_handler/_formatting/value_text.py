@@ -111,6 +111,11 @@ def flat_repr(value: Any, most: int) -> str | None:
     return None if flat is None else repr(flat)
 
 
+def is_flat(value: Any) -> bool:
+    """Return whether a value is a dict, list or tuple with only texts and numbers in it."""
+    return _flat(value, sys.maxsize) is not None
+
+
 def _flat(value: Any, most: int) -> Any:
     """Return a copy of a dict, list or tuple if it has only texts and numbers in it, or None.
 
