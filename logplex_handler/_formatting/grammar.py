@@ -58,9 +58,14 @@ _ESCAPED = re.compile(r"\\(u00[0-9a-fA-F]{2}|.)", re.DOTALL)
 _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 
-def quote(text: str) -> str:
-    """Return the text as one value: bare if that is safe, else in double quotes with escapes."""
-    escaped = escape(text)
+def quote(text: str, escaped: str | None = None) -> str:
+    """Return the text as one value: bare if that is safe, else in double quotes with escapes.
+
+    Args:
+        escaped: What `escape` has returned for this text.
+    """
+    if escaped is None:
+        escaped = escape(text)
     # syslog-ng and VRL take an apostrophe at the beginning for a quote.
     if escaped is text and " " not in text and "=" not in text and text[:1] != "'":
         return text or '""'

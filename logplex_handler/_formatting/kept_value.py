@@ -19,6 +19,7 @@ class Value(NamedTuple):
     Attributes:
         longest: The most characters that the value may have if it is kept as a text: any, and
             ASCII.
+        twin: The variable of the first text that is probably the same object, maybe this one.
         keys: The keys of a dict in place of which the entry holds its `items`, its values.
     """
 
@@ -26,6 +27,7 @@ class Value(NamedTuple):
     type: type
     kind: ValueKind
     longest: tuple[int, int] = (LONGEST, LONGEST)
+    twin: str = ""
     keys: list[str] | None = None
     items: tuple[Value, ...] = ()
 
@@ -56,11 +58,14 @@ class Value(NamedTuple):
         one = next(kept)
         return one if self.kind.restored is None else self.kind.restored(one)
 
-    def bounded(self, longest: Iterator[tuple[int, int]]) -> Value:
-        """Return the value with the next bounds for its texts."""
+    def bounded(self, bounds: Iterator[tuple[tuple[int, int], str]]) -> Value:
+        """Return the value with the next bounds and twins for its texts."""
         if self.keys is not None:
-            return self._replace(items=tuple([item.bounded(longest) for item in self.items]))
-        return self._replace(longest=next(longest)) if self.is_text else self
+            return self._replace(items=tuple([item.bounded(bounds) for item in self.items]))
+        if not self.is_text:
+            return self
+        longest, twin = next(bounds)
+        return self._replace(longest=longest, twin=twin)
 
 
 def with_items(value: Value, one: Any) -> Value:

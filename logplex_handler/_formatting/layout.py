@@ -297,16 +297,21 @@ def _represented(template: str, values: list[Value], arguments: int) -> tuple[st
 def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
     """Return the values with the most characters that their texts may have in a light entry.
 
-    Each text may be as long as the typical one, plus an equal share of the remaining room.
+    Each text may be as long as the typical one, plus an equal share of the remaining room. It also
+    gets its twin.
     """
     parts = [part for value in values for part in value.parts]
     texts = [
         text for value, one in zip(values, typical, strict=True) for text in value.parts_of(one)
     ]
-    needed = []
+    needed: list[int] = []
+    twins: list[str] = []
+    known: dict[int, str] = {}
     for part, one in zip(parts, texts, strict=True):
         if part.is_text:
             text = text_of(within(one))
             needed.append(len(text) if text.isascii() else WIDEST * len(text))
+            twins.append(known.setdefault(id(one), part.variable) if type(one) is str else "")
     longest = longest_of_light(needed, *Layout.numbers_and_others(parts))
-    return [value.bounded(longest) for value in values]
+    bounds = zip(longest, twins, strict=True)
+    return [value.bounded(bounds) for value in values]

@@ -144,6 +144,12 @@ IN_JSON = {
     str: "$v if $v.isalnum() or escape($v) is $v else in_json($v)",
     float: "$v if isfinite($v) else infinite($v)",
 }
+# How a text is written in these places if its escaped text is known.
+OF_ESCAPED = {
+    _QUOTED: "quote($v, escaped_$v)",
+    _ESCAPED: "escaped_$v",
+    IN_JSON[str]: "$v if escaped_$v is $v else in_json($v)",
+}
 # Values of all other types become text in the caller's thread, by code that may log. The text
 # depends on whether they are the whole value of a pair, or an argument of `%r`.
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(text_of, $v)")
