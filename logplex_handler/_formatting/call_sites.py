@@ -13,15 +13,15 @@ from collections.abc import Callable, Collection, Iterable
 from logging import Formatter, LogRecord
 from time import monotonic
 
+from logplex_handler._formatting.call_site import CallSite, Extract
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
-from logplex_handler._formatting.layout import FITS, Fit, Layout, layout_of
+from logplex_handler._formatting.layout import FITS, Fit, layout_of
 from logplex_handler._formatting.line import LineForm
-from logplex_handler._formatting.render import Render, render_source
+from logplex_handler._formatting.render import render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
-Extract = Callable[[LogRecord], Entry | None]
 # What the records of one call site have in common: the logger, the level, and the template, the
 # number of attributes or the keys of a mapping as message. Several call sites may have one
 # signature, because their values may differ in type.
@@ -35,37 +35,6 @@ _MAX_COUNTED = 1024
 # The most bytes of memory that compiled call sites may hold: about a thousand call sites. A program
 # has as many as it has logging calls, or a few times that.
 _MAX_BYTES = 24 * 1024 * 1024
-# Bytes that a call site holds, apart from its values and its texts, and for each value.
-_CALL_SITE_BYTES = 13_000
-_VALUE_BYTES = 1_000
-
-
-class CallSite:
-    """The functions for the records of one logging call.
-
-    Attributes:
-        extract: Returns the entry of a record: the call site's number, the time, the values.
-            Returns None, or raises an error, if the record is not like the others.
-        is_light: Whether these entries are light.
-        render: Makes the frames of entries.
-        layout: Makes the line of one entry step by step, whatever its values are.
-        size: About how many bytes of memory it holds.
-        used_at: When entries of it were last rendered, on the monotonic clock.
-        holders: What `_holders` returns while no entry waits and none is being made.
-    """
-
-    __slots__ = ("extract", "holders", "is_light", "layout", "render", "size", "used_at")
-
-    def __init__(self, layout: Layout, extract: Extract, render: Render, used_at: float) -> None:
-        self.extract = extract
-        self.is_light = layout.fit.is_light
-        self.layout = layout
-        self.render = render
-        self.size = _CALL_SITE_BYTES + _VALUE_BYTES * len(layout.values)
-        names = [layout.logger_name, layout.level_name, *layout.attributes, *(layout.keys or ())]
-        self.size += 8 * sum(map(len, [layout.template or "", *names]))
-        self.used_at = used_at
-        self.holders = 0
 
 
 class CompiledCallSites:
