@@ -301,14 +301,14 @@ class WakingQueue(BoundedQueue):
             self.woken_for &= ~ROOM
 
     def _backlog(self) -> Backlog:
-        latest, since = self._latest_flush, self.since
+        latest, since, queued = self._latest_flush, self.since, self.queued
         # Those that matter here need an entry.
-        reasons = self._reasons() if self.queued else 0
-        if since == math.inf and self.queued > self._never_waking:
+        reasons = self._reasons() if queued else 0
+        if since == math.inf and queued > self._never_waking:
             # An interrupted operation, perhaps of another queue, keeps this one from catching up.
             since = time.monotonic()
         return Backlog(
-            records=self.queued,
+            records=queued,
             full_batch=reasons & BATCH != 0,
             pressing=self._is_room_wanted or reasons & LARGE != 0 or self.is_congested,
             since=since if self.entries else math.inf,

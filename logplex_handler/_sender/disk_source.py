@@ -76,6 +76,10 @@ class DiskSource(Source):
         queue = self._queue
         return queue.written + queue.recovered + records_in(self._unwritten)
 
+    @property
+    def is_empty(self) -> bool:
+        return False
+
     def backlog(self) -> Backlog:
         backlog = self._accumulator.backlog()
         stored = self.records

@@ -89,6 +89,11 @@ class InFlight:
         return bool(self._health_lines) or self.drop_reports.is_due_in_stream
 
     @property
+    def is_idle(self) -> bool:
+        """Whether there is certainly nothing to send."""
+        return self._sending is None and self.source.is_empty and not self.has_own_lines
+
+    @property
     def is_busy(self) -> bool:
         """Whether health lines wait, or a batch is being made or sent."""
         return bool(self._health_lines) or self._is_filling or self._sending is not None

@@ -125,6 +125,8 @@ class Sender:
         return due_in
 
     def _due_in(self, urgency: Urgency) -> float | None:
+        if self.in_flight.is_idle:
+            return None
         now = time.monotonic()
         backlog = self.in_flight.source.backlog()
         if self.in_flight.has_batch:

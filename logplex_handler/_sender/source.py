@@ -101,8 +101,8 @@ def age_of_oldest(accumulator: Accumulator, codec: Codec) -> float:
 class Source:
     """The records that wait in a stream's accumulator. With a spool, a `DiskSource` replaces it.
 
-    Any thread may call `spill`, `count_recovered` and `backlog`. Only the delivering thread calls
-    the other methods.
+    Any thread may call `spill`, `count_recovered`, `is_empty` and `backlog`. Only the delivering
+    thread calls the other methods.
     """
 
     __slots__ = ("_accumulator", "_codec", "_form")
@@ -124,6 +124,11 @@ class Source:
     def is_synced(self) -> bool:
         """Whether the disk has written all records, and deleted all settled ones."""
         return True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether certainly nothing waits, as mostly after a request; `backlog` costs more."""
+        return not self._accumulator.queued
 
     def backlog(self) -> Backlog:
         return self._accumulator.backlog()

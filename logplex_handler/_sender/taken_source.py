@@ -130,6 +130,10 @@ class TakenSource(Source):
     def has_taken(self) -> bool:
         return self._taken is not None
 
+    @property
+    def is_empty(self) -> bool:
+        return False
+
     def backlog(self) -> Backlog:
         backlog = self._accumulator.backlog()
         if self._taken is None:
