@@ -6,6 +6,7 @@ import http.client
 import io
 import os
 import re
+import select
 import socket
 import ssl
 import weakref
@@ -40,8 +41,8 @@ _MAX_RECEIVED = 2 * 1_048_576
 _FIRST_READ = 8192
 # A body of at most this many bytes fits into the buffers of an idle connection.
 _MOST_AT_ONCE = 16_384
-# Seconds for which an answer that comes at once is waited for.
-_AT_ONCE = 0.001
+# Seconds within which an answer comes at once.
+_AT_ONCE = 0.0005
 # A whole answer, as nearly all answers are.
 _NO_CONTENT = re.compile(rb"HTTP/1\.1 204[^\r\n]*\r\n(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n")
 
@@ -159,6 +160,16 @@ def _wait_is_likely() -> None:
         given.before_waiting()
 
 
+def _is_readable(sock: socket.socket) -> bool:
+    """Return whether something comes at once."""
+    try:
+        # Others of its kind, and a socket's timeout, are rounded up to a millisecond.
+        return bool(select.select([sock], [], [], _AT_ONCE)[0])
+    except ValueError:
+        # The process has more than a thousand files.
+        return False
+
+
 def _own_address(sock: socket.socket) -> object:
     """Return the address of the socket's own end, or None if it has none."""
     try:
@@ -269,13 +280,11 @@ class BoundedHTTPConnection(HTTPConnection):
         """
         sock = self.sock
         timeout = sock.gettimeout()
-        try:
-            received = self._first_read(sock, timeout)
-        finally:
-            sock.settimeout(timeout)
+        received = self._first_read(sock, timeout)
         # The standard library's parsers would cost more than everything else.
         if _NO_CONTENT.fullmatch(received) and b"close" not in received.lower():
             return 204, None
+        sock.settimeout(timeout)
         response = _BoundedResponse(sock, method="POST", received=received)
         try:
             response.begin()
@@ -294,15 +303,13 @@ class BoundedHTTPConnection(HTTPConnection):
     def _first_read(self, sock: socket.socket, timeout: float | None) -> bytes:
         if not self._answers_at_once:
             _wait_is_likely()
-        left = bounded(timeout)
         # Not measured on a clock, which would include the time for which other threads run.
-        self._answers_at_once = True
-        sock.settimeout(_AT_ONCE if left is None else min(_AT_ONCE, left))
-        with suppress(TimeoutError):
-            return sock.recv(_FIRST_READ)
-        self._answers_at_once = False
-        _wait_is_likely()
-        sock.settimeout(bounded(timeout))
+        self._answers_at_once = _is_readable(sock)
+        if not self._answers_at_once:
+            _wait_is_likely()
+        left = bounded(timeout)
+        if left != timeout:
+            sock.settimeout(left)
         return sock.recv(_FIRST_READ)
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -227,6 +228,26 @@ def test_a_request_says_that_its_answer_does_not_come_at_once(tls, monkeypatch, 
         assert posted(transport, server.url).status == 204
         monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", PATIENCE)
         assert posted(transport, server.url).status == 204
+        transport.close()
+    assert server.connections == 1
+
+
+def test_an_answer_counts_as_late_where_that_cannot_be_known(monkeypatch):
+    """`select` takes no file with a number above a thousand."""
+
+    def select(*_):
+        raise ValueError("filedescriptor out of range in select()")
+
+    monkeypatch.setattr(
+        "logplex_handler._transport.connection.select", SimpleNamespace(select=select)
+    )
+    waits = []
+    with serving(accept) as server:
+        transport = Transport(options(), lambda: waits.append(1))
+        for _ in range(3):
+            waits.clear()
+            assert posted(transport, server.url).status == 204
+            assert waits
         transport.close()
     assert server.connections == 1
 
