@@ -18,6 +18,8 @@ from logplex_handler._wire.entry import LIGHT, Entry, Weigh
 _GONE: Entry = ()
 # Dropped entries are removed once they are this share of all.
 _SHARE_GONE = 8
+# Bytes by which the memory of a typical entry exceeds its frame.
+_BEYOND_FRAME = 192
 
 
 class FlushMark:
@@ -101,12 +103,15 @@ class WeighedQueue:
         return self.weighed_frames + self._light + self.heavy_frames
 
     def likely_number(self, size: int) -> int:
-        """Return how many of the first entries use this many bytes if all are alike; at least one.
+        """Return how many of the first entries make frames of this many bytes, if all are alike.
+
+        One more, because to give it back costs less than to take the last one by itself.
 
         Any thread may call it.
         """
-        known, waiting = self.known_bytes, self.queued
-        return max(1, size * waiting // known) if known > 0 else sys.maxsize
+        known = self.known_bytes
+        known = max(known // 2, known - _BEYOND_FRAME * (self.weighed + self.heavy))
+        return max(1, size * self.queued // known + 1) if known > 0 else sys.maxsize
 
     def _append(self, entry: Entry, size: int, frames: int) -> None:
         """Append an entry of any size."""

@@ -202,3 +202,27 @@ def test_long_records_are_made_into_frames_once():
     # Each is three packets. Of the first one that does not fit it is only known when it is made.
     assert written == [30, 30, 30, 30]
     assert frames.call_count <= 40 + 4
+
+
+@pytest.mark.parametrize("characters", [2_500, 9_000, 20_000])
+def test_long_records_of_one_size_are_taken_at_once(characters):
+    """Their memory says how many fit, though their frames take less of it."""
+    form = PacketForm("host", "app", "web.1", 23, True, 10_000)
+    codec = Codec(form, KeyValueFormatter())
+    accumulator = Accumulator(BufferLimits(10**8, "drop_oldest", 10, 10**8), codec.weigh)
+
+    def put():
+        args = ("x" * characters,)
+        record = logging.LogRecord("shop", logging.INFO, "", 0, "said %s", args, None)
+        accumulator.put(codec.entry(record, None)[0])
+
+    for _ in range(30):
+        put()
+    accumulator.settle(delivered=len(accumulator.take(30)))
+    for _ in range(1_200_000 // characters):
+        put()
+    render = partial(codec.render, destination=Destination("", "", ""))
+    with patch.object(Accumulator, "take", autospec=True, side_effect=Accumulator.take) as take:
+        drain(batch := [], 1_000_000, accumulator, render)
+    assert 1_000_000 - 1.1 * characters < sum(map(len, flattened(batch))) <= 1_000_000
+    assert take.call_count <= 2
