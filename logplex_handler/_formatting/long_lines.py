@@ -57,19 +57,15 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragment
         return packet.pieces(line, room)
     head, others = (known[0], pairs) if known else _apart(line, pairs, room // 2, live)
     digits = len(str(len(line) // room + 1))
-    while True:
-        number = b"9" * digits
-        filled = _filled(line, others, room - len(b"%bpart=%b/%b" % (head, number, number)))
-        if len(str(len(filled))) <= digits:
-            break
+    room -= len(head) + len(b"part=/")
+    while len(filled := _filled(line, others, room - 2 * digits)) >= 10**digits:
         digits += 1
     if len(filled) == 1:
         # A shortened key has left room for all pairs.
         return [[(head[:-1] + b"".join(filled[0])).lstrip()]]
-    return [
-        [b"%bpart=%d/%d" % (head, number, len(filled)), *pairs_of_part]
-        for number, pairs_of_part in enumerate(filled, 1)
-    ]
+    for number, part in enumerate(filled, 1):
+        part[0] = b"%bpart=%d/%d" % (head, number, len(filled))
+    return filled
 
 
 def _pairs(line: bytes, position: int) -> list[_Pair] | None:
@@ -122,30 +118,35 @@ def _apart(
 
 
 def _filled(line: bytes, pairs: list[_Pair], room: int) -> list[Fragments]:
-    """Return the pairs, each after a blank, in as many parts as they need, of `room` bytes each."""
-    part: Fragments = []
+    """Return the pairs, each after a blank, in as many parts as they need, of `room` bytes each.
+
+    Each part begins with an empty place for its head.
+    """
+    part: Fragments = [b""]
     filled = [part]
     left = room
     view = memoryview(line)
     for pair in pairs:
-        start, end = pair.value, pair.value_end
         size = 1 + pair.end - pair.start
-        fragments: Fragments = [b" ", view[pair.start : pair.end]]
+        fragments: tuple[bytes | memoryview, ...] = (b" ", view[pair.start : pair.end])
         if size > room:
+            start, end = pair.value, pair.value_end
             before = b' %b="' % _short_key(pair.key, (room - 1) // 4)
             around = len(before) + 1
             size = around + end - start
-            fragments = [before, view[start:end], b'"']
+            fragments = (before, view[start:end], b'"')
         if size <= room:
             if size > left:
-                filled.append(part := [])
+                part = [b""]
+                filled.append(part)
                 left = room
             part += fragments
             left -= size
             continue
         while start < end:
-            if part and left < around + _WORTH_A_START:
-                filled.append(part := [])
+            if left < room and left < around + _WORTH_A_START:
+                part = [b""]
+                filled.append(part)
                 left = room
             piece_end = _cut(line, start, start + left - around, end)
             part += (before, view[start:piece_end], b'"')
