@@ -226,3 +226,16 @@ def test_long_records_of_one_size_are_taken_at_once(characters):
         drain(batch := [], 1_000_000, accumulator, render)
     assert 1_000_000 - 1.1 * characters < sum(map(len, flattened(batch))) <= 1_000_000
     assert take.call_count <= 2
+
+
+def test_records_longer_than_a_batch_are_sent_one_by_one():
+    """Once a batch is more than full, no number of further records fits."""
+    accumulator = Accumulator(
+        BufferLimits(10**6, "drop_oldest", 10, 10**6), lambda entry: (9000, 1)
+    )
+    for number in range(3):
+        accumulator.put((b"%09000d" % number,))
+    for number in range(3):
+        frames = [b"own line\n"] if number else []
+        drain(frames, 1000, accumulator, render)
+        assert flattened(frames)[-1:] == ([b"own line\n"] if number else [b"%09000d" % number])
