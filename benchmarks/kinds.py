@@ -42,7 +42,7 @@ def template(logger: logging.Logger, i: int) -> None:
 
 
 def turns(logger: logging.Logger, i: int) -> None:
-    """Values that are sometimes None, so that the records have four call sites."""
+    """Values that are sometimes None: four combinations of types."""
     pairs = {"order_id": i, "region": "eu" if i % 2 else None}
     logger.info("order %s shipped to %s", i, "berlin" if i % 3 else None, extra=pairs)
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from logging import Formatter, LogRecord
 from time import monotonic
 
 from logplex_handler._formatting.call_site import CallSite, Extract
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
-from logplex_handler._formatting.layout import FITS, Fit, layout_of
+from logplex_handler._formatting.kept_value import FITS
+from logplex_handler._formatting.layout import Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
@@ -51,31 +52,51 @@ class CompiledCallSites:
         # Even, since heavy entries have the next one.
         self._numbers = itertools.count(10_000, 2)
 
-    def compile(self, record: LogRecord, form: LineForm, fits: Iterable[Fit]) -> CallSite | None:
-        """Compile the call site of a typical record, or return None if that is not possible."""
+    def compile(
+        self, record: LogRecord, form: LineForm, others: Sequence[CallSite]
+    ) -> tuple[CallSite, CallSite | None] | None:
+        """Compile the call site of a typical record, or return None if that is not possible.
+
+        Also returns one of the others that it replaces: it takes the records of both.
+        """
         try:
-            call_site = self._compiled(next(self._numbers), record, form, fits)
+            found = self._compiled(next(self._numbers), record, form, others)
         except Exception:
             # The record's values may be of types that behave in any way.
             return None
-        if call_site is not None:
-            self.by_number[call_site.layout.number] = call_site
-            call_site.holders = _holders(call_site)
-        return call_site
+        if found is not None:
+            self.by_number[found[0].layout.number] = found[0]
+            found[0].holders = _holders(found[0])
+        return found
 
     def _compiled(
-        self, number: int, record: LogRecord, form: LineForm, fits: Iterable[Fit]
-    ) -> CallSite | None:
-        for fit in fits:
+        self, number: int, record: LogRecord, form: LineForm, others: Sequence[CallSite]
+    ) -> tuple[CallSite, CallSite | None] | None:
+        # Another dict may have other keys: the second call site makes a text of any.
+        for fit in FITS[1:] if others else FITS:
             layout = layout_of(number, record, form, fit)
-            render = None if layout is None else render_source(layout, self._packet)
-            if layout is None or render is None:
+            if layout is None:
                 return None
-            extract = extract_source(layout).function()
-            entry = extract(record)
-            if entry is not None and (not fit.is_light or weight(entry) <= LIGHT):
-                return CallSite(layout, extract, render.function(), monotonic())
+            for other in others:
+                both = layout.with_optional(other.layout)
+                site = both and self._call_site(both, record)
+                if site:
+                    return site, other
+            site = self._call_site(layout, record)
+            if site:
+                return site, None
         return None
+
+    def _call_site(self, layout: Layout, record: LogRecord) -> CallSite | None:
+        """Return the call site of a layout, or None if it does not take the record."""
+        render = render_source(layout, self._packet)
+        if render is None:
+            return None
+        extract = extract_source(layout).function()
+        entry = extract(record)
+        if entry is None or (layout.fit.is_light and weight(entry) > LIGHT):
+            return None
+        return CallSite(layout, extract, render.function(), monotonic())
 
     def knows(self, call_site: CallSite) -> bool:
         """Return whether the entries of a call site can be rendered."""
@@ -216,13 +237,18 @@ class CallSites:
     def _compile(self, signature: Signature, record: LogRecord, form: LineForm) -> None:
         # Set first: the text of a value may log the same again, which must not compile it, too.
         self._counts[signature] = -math.inf
-        # Another dict may have other keys: the second call site makes a text of any.
-        fits = FITS[1:] if signature in self._by_signature else FITS
-        compiled = self._compiled.compile(record, form, fits)
-        if compiled is None:
+        others = self._by_signature.get(signature, ())
+        found = self._compiled.compile(record, form, others)
+        if found is None:
             return
+        compiled, replaced = found
         self._counts[signature] = 0
-        self._by_signature[signature] = (*self._by_signature.get(signature, ()), compiled)
+        others = self._by_signature.get(signature, ())
+        kept = [site for site in others if site is not replaced]
+        self._by_signature[signature] = (*kept, compiled)
+        if replaced is not None:
+            self._latest.pop(signature[-1], None)
+            self._compiled.retire([replaced])
         if excess := self._compiled.excess():
             # Other threads add call sites meanwhile: copies are searched.
             for signature, call_sites in self._by_signature.copy().items():

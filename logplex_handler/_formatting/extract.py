@@ -111,17 +111,20 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         names["names"] = layout.attributes
         checks.append("and [*attributes] == names")
 
-    for variable, type_, kind, (longest, longest_ascii), *_ in layout.values:
+    for value in layout.values:
+        variable, kind = value.variable, value.kind
         is_known = kind in VALUE_KINDS
-        type_name = type_.__name__ if is_known else f"type_of_{variable}"
-        names[type_name] = type_
-        checks.append(f"and type({variable}) is {type_name}")
+        type_name = value.type.__name__ if is_known else f"type_of_{variable}"
+        names[type_name] = value.type
         late_check = value_kinds.IS_SHORT if kind.conversion else kind.kept_check
         if "$longest" in kind.check + late_check:
-            names[f"longest_{variable}"] = longest
-            names[f"longest_ascii_{variable}"] = longest_ascii
+            names[f"longest_{variable}"], names[f"longest_ascii_{variable}"] = value.longest
+        own_checks = [f"and type({variable}) is {type_name}"]
         if kind.check:
-            checks.append(f"and {value_kinds.expression(kind.check, variable)}")
+            own_checks.append(f"and {value_kinds.expression(kind.check, variable)}")
+        if value.is_optional:
+            own_checks = [f"and ({variable} is None or {' '.join(own_checks)[4:]})"]
+        checks += own_checks
         if kind.kept:
             conversions.append(f"{variable} = {value_kinds.expression(kind.kept, variable)}")
         if kind.conversion:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
-from logplex_handler._formatting.value_kinds import LONGEST, OF_DICT, ValueKind, kind_of
+from logplex_handler._formatting.value_kinds import LONGEST, METRIC, OF_DICT, ValueKind, kind_of
 from logplex_handler._formatting.value_text import is_flat
 
 # The most values of a dict that are kept in its place, and the most characters of its keys.
@@ -13,10 +14,38 @@ _MOST_ITEMS = 16
 _LONGEST_KEYS = 500
 
 
+class Fit(NamedTuple):
+    """How the records of a call site are kept.
+
+    Attributes:
+        is_light: Whether entries are light; if not, their texts may be long.
+        keeps_checked: Whether values are kept whose memory must be checked; if not, they become
+            texts at once.
+        keeps_items: Whether the values of a dict are kept in its place. Others of its call site
+            must have the same keys.
+    """
+
+    is_light: bool
+    keeps_checked: bool
+    keeps_items: bool = False
+
+
+# The cheapest first.
+FITS = (
+    Fit(True, True, keeps_items=True),
+    Fit(True, True),
+    Fit(False, True),
+    Fit(True, False),
+    Fit(False, False),
+)
+
+
 class Value(NamedTuple):
     """A value of a record: a variable of the compiled functions.
 
     Attributes:
+        is_optional: Whether None is another value of the call site.
+        needed: The bytes of a typical text.
         longest: The most characters that the value may have if it is kept as a text: any, and
             ASCII.
         twin: The variable of the first text that is probably the same object, maybe this one.
@@ -26,6 +55,8 @@ class Value(NamedTuple):
     variable: str
     type: type
     kind: ValueKind
+    is_optional: bool = False
+    needed: int = 0
     longest: tuple[int, int] = (LONGEST, LONGEST)
     twin: str = ""
     keys: list[str] | None = None
@@ -58,14 +89,37 @@ class Value(NamedTuple):
         one = next(kept)
         return one if self.kind.restored is None else self.kind.restored(one)
 
-    def bounded(self, bounds: Iterator[tuple[tuple[int, int], str]]) -> Value:
-        """Return the value with the next bounds and twins for its texts."""
+    def with_needs(self, needs: Iterator[tuple[int, str]]) -> Value:
+        """Return the value with the next needs and twins for its texts."""
         if self.keys is not None:
-            return self._replace(items=tuple([item.bounded(bounds) for item in self.items]))
+            return self._replace(items=tuple([item.with_needs(needs) for item in self.items]))
         if not self.is_text:
             return self
-        longest, twin = next(bounds)
-        return self._replace(longest=longest, twin=twin)
+        needed, twin = next(needs)
+        return self._replace(needed=needed, twin=twin)
+
+    def bounded(self, longest: Iterator[tuple[int, int]]) -> Value:
+        """Return the value with the next bounds for its texts."""
+        if self.keys is not None:
+            return self._replace(items=tuple([item.bounded(longest) for item in self.items]))
+        return self._replace(longest=next(longest)) if self.is_text else self
+
+
+def of_both(one: Value, other: Value) -> Value | None:
+    """Return the value in the records of two call sites, or None if more than None is new."""
+    is_optional = one.is_optional or other.is_optional
+    if one.type is not other.type:
+        is_optional = True
+        if one.type is NoneType:
+            one, other = other, one
+        is_kept = one.keys is None and not one.kind.conversion and not one.kind.kept
+        if other.type is not NoneType or not is_kept:
+            return None
+    is_metric = METRIC in (one.kind, other.kind)
+    if is_metric and (is_optional or one.kind is not other.kind):
+        return None
+    needed = max(one.needed, other.needed)
+    return one._replace(is_optional=is_optional, needed=needed, twin="")
 
 
 def with_items(value: Value, one: Any) -> Value:

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import NamedTuple
 
 from logplex_handler._formatting import grammar, message_template, record_parts
-from logplex_handler._formatting.kept_value import Value, with_items
+from logplex_handler._formatting.kept_value import FITS, Fit, Value, of_both, with_items
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import (
     METRIC,
@@ -25,32 +25,6 @@ from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 # The most values of an entry. With more, it would not be light.
 _MAX_VALUES = 32
 _NUMBERS = (int, float, bool, NoneType)
-
-
-class Fit(NamedTuple):
-    """How the records of a call site are kept.
-
-    Attributes:
-        is_light: Whether entries are light; if not, their texts may be long.
-        keeps_checked: Whether values are kept whose memory must be checked; if not, they become
-            texts at once.
-        keeps_items: Whether the values of a dict are kept in its place. Others of its call site
-            must have the same keys.
-    """
-
-    is_light: bool
-    keeps_checked: bool
-    keeps_items: bool = False
-
-
-# The cheapest first.
-FITS = (
-    Fit(True, True, keeps_items=True),
-    Fit(True, True),
-    Fit(False, True),
-    Fit(True, False),
-    Fit(False, False),
-)
 
 
 class Layout(NamedTuple):
@@ -138,6 +112,26 @@ class Layout(NamedTuple):
             *[(grammar.key_beside(self.form.own_keys, name), v) for name, v in self.extras.items()],
         ]
         return [(key, value) for key, value in both if value.kind is not METRIC]
+
+    def with_optional(self, other: Layout) -> Layout | None:
+        """Return the layout for the records of both, or None if they differ in more than None."""
+        one, two = [
+            layout._replace(number=0, message=[], live=[], extras={}, fit=FITS[0])
+            for layout in (self, other)
+        ]
+        types, types_of_other = [[value.type for value in each.live] for each in (self, other)]
+        # A live pair whose value is None is not written.
+        if one != two or types != types_of_other or not self.fit.is_light or not other.fit.is_light:
+            return None
+        found = [*map(of_both, self.whole_values, other.whole_values)]
+        if None in found:
+            return None
+        values = iter(_with_shares([value for value in found if value is not None]))
+        return self._replace(
+            message=[next(values) for _ in self.message],
+            live=[next(values) for _ in self.live],
+            extras={name: next(values) for name in self.extras},
+        )
 
     @property
     def is_metrics_alone(self) -> bool:
@@ -304,14 +298,20 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
     texts = [
         text for value, one in zip(values, typical, strict=True) for text in value.parts_of(one)
     ]
-    needed: list[int] = []
-    twins: list[str] = []
     known: dict[int, str] = {}
+    needs = []
     for part, one in zip(parts, texts, strict=True):
         if part.is_text:
             text = text_of(within(one))
-            needed.append(len(text) if text.isascii() else WIDEST * len(text))
-            twins.append(known.setdefault(id(one), part.variable) if type(one) is str else "")
+            needed = len(text) if text.isascii() else WIDEST * len(text)
+            twin = known.setdefault(id(one), part.variable) if type(one) is str else ""
+            needs.append((needed, twin))
+    each = iter(needs)
+    return _with_shares([value.with_needs(each) for value in values])
+
+
+def _with_shares(values: list[Value]) -> list[Value]:
+    parts = [part for value in values for part in value.parts]
+    needed = [part.needed for part in parts if part.is_text]
     longest = longest_of_light(needed, *Layout.numbers_and_others(parts))
-    bounds = zip(longest, twins, strict=True)
-    return [value.bounded(bounds) for value in values]
+    return [value.bounded(longest) for value in values]

@@ -106,7 +106,10 @@ class LineSource:
     def _value(self, value: Value) -> None:
         """Add a value that is the whole value of a pair."""
         if value.keys is None:
-            self._either(value, value.kind.as_value, "quote_in_bytes($v)")
+            source = value.kind.as_value
+            if value.is_optional:
+                source = f"null if $v is None else {source}"
+            self._either(value, source, "quote_in_bytes($v)")
             return
         # JSON in quotes, in which its own quotes have escapes.
         separator = '"{'
@@ -185,8 +188,12 @@ class LineSource:
         for value, conversion, text in zip(
             self._layout.message, conversions, texts[1:], strict=True
         ):
-            if conversion == "%s" or (conversion == "%d" and value.kind.type is int):
-                self._either(value, value.kind.in_quotes, "escape_in_bytes($v)")
+            is_int = value.kind.type is int and not value.is_optional
+            if conversion == "%s" or (conversion == "%d" and is_int):
+                source = value.kind.in_quotes
+                if value.is_optional:
+                    source = f"$v if $v is None else {source}"
+                self._either(value, source, "escape_in_bytes($v)")
             elif conversion[-1] in _NUMERIC:
                 self._expression(self._formatted(conversion, [value]))
             else:
