@@ -211,12 +211,12 @@ def layout_of(
         Value(f"v{i}", type(value), kind(name, value, is_whole))
         for i, (name, value, is_whole) in enumerate(zip(names, all_values, are_whole, strict=True))
     ]
-    if template is not None:
-        template, all_kept = _represented(template, all_kept, len(message))
     if fit.keeps_items:
         with_all = [*map(with_items, all_kept, all_values)]
         if sum(len(value.parts) for value in with_all) <= _MAX_VALUES:
             all_kept = with_all
+    if template is not None:
+        template, all_kept = _represented(template, all_kept, len(message))
     if fit.is_light:
         all_kept = _bounded(all_kept, all_values)
     values = iter(all_kept)

@@ -34,6 +34,7 @@ def records_with(value):
         make("saw %r %s", (value, 0)),
         make("at=%s user=%s", (0, value)),
         make("user=%s-%s", (0, value)),
+        make("at=%s user=%r", (0, value)),
     ]
 
 
