@@ -49,8 +49,9 @@ class CompiledCallSites:
         self._packet = packet
         # The numbers start above the small integers, of which Python keeps one object each: up to
         # 256, and from Python 3.15 on up to 1,024.
-        # Even, since heavy entries have the next one.
+        # Even, since heavy entries have the next one. The first one is the code's, which all share.
         self._numbers = itertools.count(10_000, 2)
+        next(self._numbers)
 
     def compile(
         self, record: LogRecord, form: LineForm, others: Sequence[CallSite]

@@ -113,3 +113,16 @@ def test_a_call_site_that_cannot_be_compiled_costs_no_record(monkeypatch):
     codec = codec_that_knows(record)
     entry, _ = codec.entry(record, FORMATTER)
     assert frames(codec, entry) == formatted(record)
+
+
+def test_entries_of_another_codec_do_not_count_as_those_of_a_call_site():
+    """Not even those of its first call site; they leave while this one's wait."""
+    record = make("got %s", (5,))
+    codec = codec_that_knows(record)
+    waiting = [codec.entry(record, FORMATTER)[0] for _ in range(9)]
+    other = codec_that_knows(record)
+    entry, _ = other.entry(record, FORMATTER)
+    other.call_sites.retire()
+    waiting.clear()
+    other._compiled.retire([])
+    assert frames(other, entry) == formatted(record)
