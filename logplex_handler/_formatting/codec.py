@@ -34,7 +34,7 @@ from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
-from logplex_handler._wire.packet import Cut, PacketForm, one_line, readdressed
+from logplex_handler._wire.packet import Cut, Fragments, PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
 
 # The bytes of heavy entries that are rendered together, although the batch may have no room for the
@@ -240,14 +240,18 @@ class Codec:
             if entry[0] > 0:
                 layout = self._compiled.by_number[entry[0]].layout
                 return form.frames(
-                    entry[1], layout.level, layout.line(entry), self._cut(), is_clean=True
+                    entry[1], layout.level, layout.line(entry), self._cut_one, is_clean=True
                 )
             _, created, level, *is_foreign, text = entry
             return form.frames(
-                created, level, text, None if is_foreign else self._cut(), is_clean=True
+                created, level, text, None if is_foreign else self._cut_one, is_clean=True
             )
         except Exception:
             return []
+
+    def _cut_one(self, line: bytes, room: int) -> list[Fragments]:
+        # Most lines fit, and need no such function.
+        return self._cut()(line, room)
 
     def _cut(self) -> Cut:
         """Return what cuts lines that are too long for a packet."""
