@@ -220,7 +220,8 @@ class Accumulator(WakingQueue):
         stay there, except for the `unwritten` number.
         """
         with self.lock:
-            left = self._abandon(cause, unwritten)
+            with self._uninterrupted():
+                left = self._abandon(cause, unwritten)
             self._catch_up(replan=True)
             self._notify()
             return left

@@ -144,8 +144,9 @@ class WeighedQueue:
         if index:
             del entries[self.gone + index]
         else:
-            entries[self.gone] = _GONE
+            # Counted first, so that an interruption leaves no place that stands for an entry.
             self.gone += 1
+            entries[self.gone - 1] = _GONE
         for mark in marks:
             if mark.place > self.taken + index:
                 mark.place -= 1

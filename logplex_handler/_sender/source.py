@@ -128,7 +128,8 @@ class Source:
     @property
     def is_empty(self) -> bool:
         """Whether certainly nothing waits, as mostly after a request; `backlog` costs more."""
-        return not self._accumulator.queued
+        # Not `queued`, which is wrong while another thread removes dropped entries.
+        return not self._accumulator.entries
 
     def backlog(self) -> Backlog:
         return self._accumulator.backlog()

@@ -197,6 +197,30 @@ def test_dropped_entries_let_go_of_their_values_and_later_of_their_places():
     assert not queue.entries
 
 
+def test_a_record_logged_while_the_others_are_abandoned_is_counted_as_they_are():
+    """Also right after the places of dropped ones were removed."""
+    queue = accumulator(max_bytes=1000)
+    for name in range(105):
+        queue.put(entry(name))
+    queue.reject_from_now("after_close")
+    nested = []
+
+    class Interrupted(list):
+        def __delitem__(self, where):
+            super().__delitem__(where)
+            if not nested:
+                nested.append(where)
+                queue.append(entry("nested"))
+                queue.look()
+
+    assert queue.gone
+    queue.entries = Interrupted(queue.entries)
+    queue.abandon("stream_gone")
+    accepted, _, pending, dropped = counts(queue)
+    assert nested
+    assert (accepted, pending, sum(dropped.values())) == (106, 0, 106)
+
+
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_ctrl_c_while_entries_are_taken_leaves_them_all_in_the_queue(is_removed):
     """Whether it strikes before or after they are removed from it."""

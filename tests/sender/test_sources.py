@@ -228,6 +228,25 @@ def test_an_empty_source_gives_nothing(harness):
     assert harness.source.readable_in(0.0) == 0.0
 
 
+def test_a_source_is_not_empty_while_another_thread_drops_older_records():
+    """It reads the queue without a lock, and would leave the record alone for seconds."""
+    accumulator = Accumulator(BufferLimits(20, "drop_oldest", 10, 1000), lambda entry: (*entry, 1))
+    source = Source(accumulator, FORM, Codec())
+    seen = []
+
+    class Watched(list):
+        def __delitem__(self, where):
+            super().__delitem__(where)
+            seen.append(source.is_empty)
+
+    accumulator.put((10,))
+    accumulator.put((10,))
+    accumulator.entries = Watched(accumulator.entries)
+    accumulator.put((20,))
+    assert accumulator.entries == [(20,)]
+    assert seen == [False, False]
+
+
 def test_what_is_left_when_the_process_ends_is_on_disk_or_counted(harness):
     """What is being sent as well as what waits."""
     harness.log(*range(20))
