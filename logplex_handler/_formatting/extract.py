@@ -11,7 +11,7 @@ import sys
 
 from logplex_handler._formatting import record_parts, value_kinds
 from logplex_handler._formatting.codegen import Source, fill
-from logplex_handler._formatting.kept_value import as_tuple
+from logplex_handler._formatting.kept_value import as_tuple, tuple_of
 from logplex_handler._formatting.layout import Layout
 from logplex_handler._formatting.value_kinds import VALUE_KINDS
 
@@ -57,9 +57,10 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     if layout.silence is not None:
         checks.append(f"and record.msg == {_written_metrics(layout, names)}")
     elif layout.keys is not None:
-        names["keys"] = layout.keys
         reads.append(f"{as_tuple(layout.message)} = record.msg.values()")
-        checks.append("and [*record.msg] == keys")
+        read, check = _compared("record.msg", "msg", layout.keys, names)
+        reads.append(read)
+        checks.append(f"and {check}")
     elif layout.template is None:
         reads.append("v0 = record.msg")
         if layout.metrics:
@@ -90,11 +91,13 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     reads += [f"record.{name}" for name in layout.attributes if name in record_parts.MAY_BE_MISSING]
     for value in layout.whole_values:
         if value.keys is not None:
-            name = f"keys_{value.variable}"
-            names[name] = value.keys
-            # Compared first: the methods of another object may do anything.
+            read, check = _compared(value.variable, value.variable, value.keys, names)
             reads += [
-                f"if type({value.variable}) is not dict or [*{value.variable}] != {name}:",
+                # Asked first: the methods of another object may do anything.
+                f"if type({value.variable}) is not dict:",
+                "    return None",
+                read,
+                f"if not ({check}):",
                 "    return None",
                 f"{as_tuple(value.items)} = {value.variable}.values()",
             ]
@@ -148,6 +151,23 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
     if not by_attribute:
         text = re.sub(r"record\.(?!__dict__)(\w+)", r'attributes["\1"]', text)
     return Source("extract", text, names)
+
+
+def _compared(
+    source: str, variable: str, keys: list[str], names: dict[str, object]
+) -> tuple[str, str]:
+    """Return a statement that reads the keys of a dict, and the expression that compares them.
+
+    Most are the same objects each time. A key of a subclass of `str`, such as an enumeration's
+    member, may equal a text and be written in another way.
+    """
+    read, checks = [], []
+    for position, key in enumerate(keys):
+        own, known = f"key_{variable}_{position}", f"known_{variable}_{position}"
+        names[known] = key
+        read.append(own)
+        checks.append(f"({own} is {known} or type({own}) is str and {own} == {known})")
+    return f"{tuple_of(read)} = {source}", " and ".join(checks)
 
 
 def _written_metrics(layout: Layout, names: dict[str, object]) -> str:

@@ -97,6 +97,34 @@ def test_other_dicts_are_written_in_the_callers_thread(value):
         assert frames(codec, entry) == formatted(record)
 
 
+class Hiding(str):
+    def __str__(self):
+        return "hidden"
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("key", [Hiding("token"), Sneaky("token")], ids=["equal", "to all"])
+def test_a_key_of_a_subclass_is_written_by_its_own_methods(key):
+    """Although it equals the key of the records before."""
+    pairs = zip(records_with({"token": 1}), records_with({key: 1}), strict=True)
+    for known, record in [*pairs, (make({"token": 1}), make({key: 1}))]:
+        codec = codec_that_knows(known)
+        entry = codec.call_sites.light_entry(record, FORMATTER) or codec.entry(record, FORMATTER)[0]
+        assert not is_compiled(entry)
+        assert frames(codec, entry) == formatted(record)
+
+
+def test_equal_keys_need_not_be_the_same_objects():
+    other = "".join(["a", "b"])
+    pairs = zip(records_with({"ab": 1}), records_with({other: 2}), strict=True)
+    for known, record in [*pairs, (make({"ab": 1}), make({other: 2}))]:
+        codec = codec_that_knows(known)
+        entry = codec.entry(record, FORMATTER)[0]
+        assert is_compiled(entry)
+        assert frames(codec, entry) == formatted(record)
+
+
 def test_a_record_with_many_values_in_its_dicts_has_an_entry_of_few():
     record = make("done", (), {name: dict.fromkeys("abcdefgh", 5) for name in "abcde"})
     codec = codec_that_knows(record)
