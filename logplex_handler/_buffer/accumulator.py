@@ -216,8 +216,7 @@ class Accumulator(WakingQueue):
     def abandon(self, cause: str, *, unwritten: int | None = None) -> int:
         """Drop all remaining records for good; return how many.
 
-        The call does not wait for the request in progress. If the taken records are on disk, they
-        stay there, except for the `unwritten` number.
+        It does not wait for a request. Taken records on disk stay there, but for `unwritten` ones.
         """
         with self.lock:
             with self._uninterrupted():

@@ -25,8 +25,8 @@ _AFTER_ERROR = 1.0
 # Seconds by which a job may be late because its worker is busy, before the next worker wakes. So
 # workers do not wake each other for each of many short requests.
 _STAGGER = 0.02
-# Seconds after which a look-up has not come back at once.
-_AT_ONCE = 0.001
+# A look-up is expected to be quick after so many in a row (some may hit a cache), in seconds each.
+_IN_A_ROW, _AT_ONCE = 30, 0.001
 
 
 class WorkerPool:
@@ -76,7 +76,7 @@ class WorkerPool:
         # begins one: their threads would interrupt each other, which costs more than the task.
         self._quick: Task | None = None
         transports.before_waiting = self._let_others_work
-        self._looks_up_at_once = True
+        self._at_once = _IN_A_ROW
         # When each sleeping worker wakes up by itself, on the monotonic clock.
         self._wakes_at: dict[int, float] = {}
         self.stopped = False
@@ -277,11 +277,11 @@ class WorkerPool:
             elif task.job is Job.DELIVER:
                 stream.deliver(self._transports, seconds)
             else:
-                if not self._looks_up_at_once:
+                if self._at_once < _IN_A_ROW:
                     self._let_others_work()
                 began = time.monotonic()
                 found = stream.look_up()
-                self._looks_up_at_once = time.monotonic() - began < _AT_ONCE
+                self._at_once = self._at_once + 1 if time.monotonic() - began < _AT_ONCE else 0
                 with self._lock:
                     is_accepted = self._scheduler.accept_answer(task, found)
                 if is_accepted:

@@ -211,7 +211,8 @@ def test_the_ledger_balances_while_light_entries_come_and_go():
     assert accepted == 20000
     assert delivered
     assert dropped["refused"]
-    assert pending == len(queue.entries) <= 300
+    # Without the places of dropped ones.
+    assert pending == len(list(filter(None, queue.entries))) <= 300
 
 
 @pytest.mark.parametrize("put", ["put", "append"])

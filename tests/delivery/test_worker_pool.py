@@ -257,6 +257,32 @@ def test_a_task_that_is_not_over_at_once_after_all_holds_up_no_other():
         assert handler.flush(100)
 
 
+def test_slow_look_ups_between_quick_ones_do_not_wait_for_each_other(monkeypatch):
+    """As where some are answered from a cache."""
+    monkeypatch.setattr("logplex_handler._delivery.worker_pool._STAGGER", 1000.0)
+    first, quick, *slow = tokens = [f"t.{number}" for number in range(4)]
+    two = threading.Barrier(2)
+
+    def url_for(token):
+        if token == first:
+            time.sleep(0.01)
+        if token in slow:
+            two.wait(100)
+        return logplex.url_for(token)
+
+    with (
+        receiving(*tokens) as logplex,
+        logging_to(None, streams=url_for, flush_interval=600) as (logger, handler),
+    ):
+        for token in (first, quick):
+            logger.info("line", extra=to(token))
+            assert handler.flush(100)
+        for token in slow:
+            logger.info("line", extra=to(token))
+        assert handler.flush(50)
+    assert not two.broken
+
+
 def test_look_ups_and_requests_take_turns(monkeypatch):
     """However many streams are to be looked up, those that are known get their lines."""
     tokens = [f"t.{number}" for number in range(40)]
