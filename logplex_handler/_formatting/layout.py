@@ -89,9 +89,10 @@ class Layout(NamedTuple):
     @staticmethod
     def numbers_and_others(values: Sequence[Value]) -> tuple[int, int]:
         """Return how many of the values are numbers, and how many neither texts nor numbers."""
-        texts = len([value for value in values if value.is_text])
-        numbers = len([value for value in values if value.type in _NUMBERS])
-        return numbers, len(values) - texts - numbers
+        # Some numbers are kept as texts.
+        others = [value for value in values if not value.is_text]
+        numbers = len([value for value in others if value.type in _NUMBERS])
+        return numbers, len(others) - numbers
 
     @property
     def start(self) -> str:

@@ -15,7 +15,7 @@ from logplex_handler import KeyValueFormatter, count, measure, sample
 from logplex_handler._formatting import call_sites
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
-from logplex_handler._wire.entry import weight
+from logplex_handler._wire.entry import LIGHT, weight
 from tests.formatting.call_sites import (
     DESTINATION,
     FORMATTER,
@@ -277,6 +277,22 @@ def test_a_long_text_has_one_call_site_that_takes_it(text):
     assert not is_light
     assert codec.weigh(entry)[0] >= weight(entry)
     assert sent(codec, [entry]) == codec._rendered_slowly(PACKET, entry) == formatted(record)
+
+
+@pytest.mark.parametrize("typical", [40, 2000])
+def test_a_number_that_is_kept_as_a_text_is_weighed_as_a_text(typical):
+    def record(digits):
+        return make("saw %s" + 5 * " %s", ("x" * digits, *[10**digits] * 5))
+
+    codec = codec_that_knows(record(typical))
+    kept = 0
+    for digits in range(1000):
+        entry, is_light = codec.entry(record(digits), FORMATTER)
+        if is_compiled(entry):
+            kept += 1
+            assert weight(entry) <= codec.weigh(entry)[0]
+            assert weight(entry) <= LIGHT or not is_light
+    assert kept > 100
 
 
 def test_a_long_record_like_the_latest_one_needs_no_search():
