@@ -9,6 +9,7 @@ import re
 import select
 import socket
 import ssl
+import time
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -301,16 +302,18 @@ class BoundedHTTPConnection(HTTPConnection):
             response.close()
 
     def _first_read(self, sock: socket.socket, timeout: float | None) -> bytes:
-        if not self._answers_at_once:
-            _wait_is_likely()
-        # Not measured on a clock, which would include the time for which other threads run.
-        self._answers_at_once = _is_readable(sock)
+        is_expected = self._answers_at_once
+        # A clock includes the time for which others run; it does where waiting twice costs more.
+        self._answers_at_once = is_expected and _is_readable(sock)
         if not self._answers_at_once:
             _wait_is_likely()
         left = bounded(timeout)
         if left != timeout:
             sock.settimeout(left)
-        return sock.recv(_FIRST_READ)
+        began = time.monotonic()
+        received = sock.recv(_FIRST_READ)
+        self._answers_at_once |= not is_expected and time.monotonic() - began < _AT_ONCE
+        return received
 
 
 class BoundedHTTPSConnection(BoundedHTTPConnection, HTTPSConnection):

@@ -232,6 +232,20 @@ def test_a_request_says_that_its_answer_does_not_come_at_once(tls, monkeypatch, 
     assert server.connections == 1
 
 
+def test_after_a_late_answer_the_next_one_is_waited_for_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", 0.0)
+    monkeypatch.setattr(
+        "logplex_handler._transport.connection._is_readable", lambda sock: bool(asked.append(sock))
+    )
+    with serving(accept) as server:
+        transport = Transport(options())
+        for _ in range(4):
+            assert posted(transport, server.url).status == 204
+        transport.close()
+    assert server.connections == len(asked) == 1
+
+
 def test_an_answer_counts_as_late_where_that_cannot_be_known(monkeypatch):
     """`select` takes no file with a number above a thousand."""
 
