@@ -38,6 +38,10 @@ class Retired(NamedTuple):
     destination: Destination | None
     stats: Stats
 
+    def __repr__(self) -> str:
+        # The application's answer may be a URL with a token.
+        return f"Retired(since={self.since}, state={self.state})"
+
     def stored(self) -> Stored:
         """Return a tuple from which `restored` makes an equal object."""
         # A member of an enumeration is an object that the collector visits, and its name is none.
@@ -57,14 +61,14 @@ def restored(stored: Stored) -> Retired:
     )
 
 
-def since(stored: Stored) -> float:
-    """Return when a stream was retired, on the monotonic clock."""
-    when: float = stored[0]
-    return when
+def since_and_state(stored: Stored) -> tuple[float, ResolutionState]:
+    """Return both without restoring the rest."""
+    return stored[0], ResolutionState[stored[1]]
 
 
 def _stored(given: str | Destination | None) -> Any:
-    return _of_destination(given) if isinstance(given, Destination) else given
+    # An application may have a subclass of its own.
+    return _of_destination(given) if type(given) is Destination else given
 
 
 def _restored(stored: Any) -> Any:

@@ -123,20 +123,30 @@ class Registry:
             stream = self._streams.get(stream_id)
             if stream is not None:
                 return stream.intake
-            stored = self._retired.get(_remembered(stream_id))
-            retired = None if stored is None else restored(stored)
-            if retired is None or not _has_just_ended(retired):
+            ended = self._just_ended(stream_id)
+            if ended is None:
                 if len(self._streams) >= _MAX_IN_USE:
                     return self._if_full
                 # An interruption may have opened it meanwhile, or closed the registry.
-                stream = self._streams.setdefault(stream_id, self._opened(stream_id, retired))
+                stream = self._streams.setdefault(stream_id, self._opened(stream_id))
                 self._end_retirement(stream_id)
                 return self._after_close if self._is_closed else stream.intake
-        return self._ended_as(retired.state).intake
+        return self._ended_as(ended).intake
 
-    def _opened(self, stream_id: Hashable, retired: Retired | None) -> Stream:
-        if retired is None:
+    def _just_ended(self, stream_id: Hashable) -> ResolutionState | None:
+        """Return how a stream has ended that must not be looked up again yet; else None."""
+        stored = self._retired.get(_remembered(stream_id))
+        if stored is None:
+            return None
+        since, state = _retired.since_and_state(stored)
+        wait = _LOOK_UP_AGAIN_AFTER.get(state)
+        return None if wait is None or time.monotonic() - since >= wait else state
+
+    def _opened(self, stream_id: Hashable) -> Stream:
+        stored = self._retired.get(_remembered(stream_id))
+        if stored is None:
             return Stream(stream_id, self._context)
+        retired = restored(stored)
         if retired.state in _LOOK_UP_AGAIN_AFTER:
             return Stream(stream_id, self._context, before=retired.stats)
         stream = self._kept.get(_remembered(stream_id))
@@ -176,7 +186,10 @@ class Registry:
         self._retired[remembered] = retired.stored()
         self._kept[remembered] = stream
         for oldest, stored in list(islice(self._retired.items(), 2)):
-            if now - _retired.since(stored) > _FORGET_AFTER or len(self._retired) > _MAX_RETIRED:
+            if (
+                now - _retired.since_and_state(stored)[0] > _FORGET_AFTER
+                or len(self._retired) > _MAX_RETIRED
+            ):
                 del self._retired[oldest]
 
     def revive(self, stream: Stream) -> None:
@@ -274,12 +287,6 @@ def _remembered(stream_id: Any) -> Any:
         return stream_id
     text = stream_id if kind is bytes else stream_id.encode("utf-8", "surrogatepass")
     return _DIGEST, kind, blake2b(text, digest_size=16).digest()
-
-
-def _has_just_ended(retired: Retired) -> bool:
-    """Return whether the stream was unknown or had ended, and must not be looked up again yet."""
-    wait = _LOOK_UP_AGAIN_AFTER.get(retired.state)
-    return wait is not None and time.monotonic() - retired.since < wait
 
 
 def rejected(ledger: Ledger) -> Stats:

@@ -57,6 +57,16 @@ def test_what_is_left_of_a_retired_stream_is_restored_as_it_was(state, destinati
         again = restored(retired.stored())
         assert again == retired
         assert again.stats.lag == counts.lag
+        assert "t.1" not in repr(again)
+
+
+def test_a_destination_of_an_applications_own_class_is_kept_itself():
+    class Customer(Destination):
+        pass
+
+    given = Customer("https://example.com/logs", "token", "t.1")
+    retired = Retired(0.0, ResolutionState.FOUND, given, None, Stats())
+    assert restored(retired.stored()).given is given
 
 
 def test_the_garbage_collector_leaves_retired_streams_out(monkeypatch):
