@@ -128,6 +128,9 @@ class Stream(Sending):
         destination = self.destination
         if destination is None:
             return
+        if self.context.disk is not None:
+            # The disk may take long.
+            pool.before_waiting()
         may_look_up = self.resolution.may_look_up_again
         self.context.recover()
         transport = pool.acquire(destination)

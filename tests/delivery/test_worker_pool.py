@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from logplex_handler._delivery.news import News
 from logplex_handler._delivery.progress import Progress
+from logplex_handler._sender.sender import Sender
 from tests.logs import logging_to, wait_until
 from tests.streams.shared import receiving, to
 
@@ -255,6 +256,35 @@ def test_a_task_that_is_not_over_at_once_after_all_holds_up_no_other():
         for token in tokens:
             logger.info("line", extra=to(token))
         assert handler.flush(100)
+
+
+def test_a_disk_that_is_slow_for_one_stream_holds_up_no_other(monkeypatch, tmp_path):
+    """Each stream's second task waits for that of another one."""
+    monkeypatch.setattr("logplex_handler._delivery.worker_pool._STAGGER", 1000.0)
+    tokens = ["t.1", "t.2"]
+    two, waits = threading.Barrier(2), set()
+    deliver = Sender.deliver
+
+    def slow(sender, *args, **kwargs):
+        if sender in waits:
+            waits.remove(sender)
+            two.wait(100)
+        return deliver(sender, *args, **kwargs)
+
+    monkeypatch.setattr(Sender, "deliver", slow)
+    with receiving(*tokens) as logplex:
+        urls = {token: logplex.url_for(token) for token in tokens}
+        spool = tmp_path / "spool"
+        with logging_to(None, streams=urls, spool=spool) as (logger, handler):
+            for token in tokens:
+                logger.info("one", extra=to(token))
+            # From its first answer on, the host gets several requests at a time.
+            assert handler.flush(100)
+            waits |= {stream.sender for stream in handler._pipeline._registry.streams()}
+            for token in tokens:
+                logger.info("two", extra=to(token))
+            assert handler.flush(100)
+            assert not waits
 
 
 def test_slow_look_ups_between_quick_ones_do_not_wait_for_each_other(monkeypatch):
