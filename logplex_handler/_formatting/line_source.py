@@ -153,6 +153,9 @@ class LineSource:
             # A converted value is kept as a text, which only `%s` takes.
             if value.kind.conversion and conversion != "%s":
                 return False
+            if value.keys is not None and conversion not in ("%s", "%r"):
+                # It makes an error, whose text says how the dict was given.
+                return False
             if value.type is Decimal and conversion[-1] in "diu":
                 # It may have a million digits.
                 return False
