@@ -279,12 +279,7 @@ class WakingQueue(BoundedQueue):
         if len(self.entries) + places >= self.look_at:
             return False
         self.look_at -= places - 1
-        # What `_append` does, without its call.
-        if size > LIGHT or frames > 1:
-            self.heavy += 1
-            self.heavy_bytes += size
-            self.heavy_frames += frames
-        self.entries.append(entry)
+        self._append(entry, size, frames)
         return True
 
     def _note_taken(self) -> None:

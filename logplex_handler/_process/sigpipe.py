@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from _signal import getsignal  # type: ignore[import-not-found]  # without making it an enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +17,7 @@ _IS_POSSIBLE = hasattr(signal, "sigtimedwait")
 
 def is_fatal() -> bool:
     """Return whether writing to a closed connection would end the process."""
-    return _IS_POSSIBLE and getsignal(signal.SIGPIPE) == signal.SIG_DFL
+    return _IS_POSSIBLE and signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL
 
 
 # How many blocks hold the signal back in each of the system's threads, and whether the thread had

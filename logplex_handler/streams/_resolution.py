@@ -73,6 +73,7 @@ class Resolution:
     @property
     def end_cause(self) -> str:
         """The cause of drops if the stream is unknown or has ended; else empty."""
+        # Not by a mapping: each look-up there calls a function of the enumeration, in Python.
         if self.state not in _ENDED:
             return ""
         return "unknown_stream" if self.state is ResolutionState.UNKNOWN else "stream_gone"

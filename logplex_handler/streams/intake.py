@@ -112,11 +112,6 @@ class OpenIntake:
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         context = self.context
-        if context.max_block is None and not never_wakes:
-            # The way of nearly every entry.
-            if self.accumulator.put(entry):
-                self.wake()
-            return
         may_wait = context.max_block is not None and not context.is_delivering()
         is_due = self.accumulator.put(entry, may_wait=may_wait, never_wakes=never_wakes)
         if is_due is None and never_wakes:
