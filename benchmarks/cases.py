@@ -119,4 +119,6 @@ def all_cases(*, largest: bool = False) -> dict[str, tuple[Run, ...]]:
     return cases
 
 
-WITH_PEERS = {"burst": 1.0, "pace": 0.1}
+# Peers do what the baselines do in these cases.
+MIXES_WITH_PEERS = ("web_mix", "async_mix")
+WITH_PEERS = ("burst", "pace", *MIXES_WITH_PEERS)

@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = {
     "targets": report.targets,
     "peers": report.peers,
+    "mix peers": report.mix_peers,
     "kinds": report.kinds,
     "levers": report.levers,
     "mix levers": report.mix_levers,

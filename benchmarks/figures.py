@@ -92,6 +92,20 @@ def lost(case: str, subject: str = "ours") -> Callable[[Round], float]:
     return lambda one: one[case][subject]["records"] - delivered(one[case][subject])
 
 
+def lost_of_numbered(case: str, subject: str) -> Callable[[Round], float]:
+    """The share that a handler has lost of the records of a mix that have a number.
+
+    Of a peer's other records, nobody knows whether they arrived.
+    """
+
+    def value(one: Round) -> float:
+        arrived = one[case][subject]["distinct"] / complete(one, case, "ours")["distinct"]
+        # In protobuf, what follows a number may look like another digit.
+        return max(0.0, 1 - arrived)
+
+    return value
+
+
 def per_cpu_second(subject: str) -> Callable[[Round], float]:
     """Records delivered for each CPU second of logging and delivering."""
     return lambda one: delivered(one["burst"][subject]) / one["burst"][subject]["whole"]

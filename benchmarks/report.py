@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import figures
-from cases import KINDS
+from cases import KINDS, MIXES_WITH_PEERS
 from figures import Measured, Spread, Target, spread
 
 Results = dict[str, Any]
@@ -23,6 +23,7 @@ def whole(results: Results) -> str:
     sections = {
         "Targets": targets(results),
         "Peers": peers(results),
+        "Peers, with the mixes": mix_peers(results),
         "Kinds of records": kinds(results),
         "Levers": levers(results),
         "Levers of the mix": mix_levers(results),
@@ -82,6 +83,27 @@ def _peers(measured: Measured) -> str:
     heads = ["overhead of the caller", "of the whole", "at a steady pace: caller", "whole"]
     more = ["delivered per CPU second", "lost in the burst", "peak growth, MiB"]
     return _table(["", *heads, *more], rows)
+
+
+def mix_peers(results: Results) -> str:
+    """The cost of all handlers for records as real programs log them."""
+    return _each(results, _mix_peers)
+
+
+def _mix_peers(measured: Measured) -> str:
+    rounds = measured["rounds"]
+    rows = []
+    for name in subjects(rounds, MIXES_WITH_PEERS[0]):
+        row = [_OWN.get(name, name)]
+        for case in MIXES_WITH_PEERS:
+            for part in ("caller", "whole"):
+                row.append(_show(spread(figures.overhead(case, part, name), rounds), 2))
+        # Only this mix has records with numbers.
+        lost = spread(figures.lost_of_numbered("web_mix", name), rounds)
+        row.append(f"{100 * lost.middle:.1f} %" if lost and name not in ("null", "queue") else "")
+        rows.append(row)
+    heads = [f"{case}: {part}" for case in MIXES_WITH_PEERS for part in ("caller", "whole")]
+    return _table(["", *heads, "lost of web_mix"], rows)
 
 
 def subjects(rounds: Sequence[figures.Round], case: str) -> list[str]:

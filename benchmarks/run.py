@@ -15,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import report
@@ -50,7 +51,7 @@ def main() -> None:
                 for case in wanted:
                     runs = list(cases[case])
                     if case in WITH_PEERS:
-                        runs += [Run(peer, case, WITH_PEERS[case]) for peer in peers]
+                        runs += [replace(runs[0], subject=peer) for peer in peers]
                     if number % 2 == 0:
                         # Later measurements run on a warmer machine, so each round starts with
                         # another one.

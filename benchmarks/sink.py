@@ -21,6 +21,8 @@ MODES = ("fast", "slow", "hang", "dead")
 SLOW = 2.0  # seconds
 
 _NUMBERED = re.compile(rb"order (\d*)")
+# In a line, a logger's name may end with the word.
+_NUMBERED_LINE = re.compile(rb"order (\d+)")
 # The parts of a long line after the first one.
 _LATER_PART = re.compile(rb" part=(?!1/)\d+/\d+ ")
 _LOGPLEX = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -75,7 +77,7 @@ def _numbers_of_lines(body: bytes) -> list[bytes]:
     lines = body.split(b"\n")[:-1]
     if _LATER_PART.search(body):
         lines = [line for line in lines if not _LATER_PART.search(line)]
-    return [found[1] if (found := _NUMBERED.search(line)) else b"" for line in lines]
+    return [found[1] if (found := _NUMBERED_LINE.search(line)) else b"" for line in lines]
 
 
 def _headers(stream: io.BufferedIOBase) -> dict[bytes, bytes] | None:
