@@ -232,6 +232,39 @@ def test_a_request_says_that_its_answer_does_not_come_at_once(tls, monkeypatch, 
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    ("at_once", "late"),
+    [
+        (b"H", b"TTP/1.1 204 No Content\r\n\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n", b"ok\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_request_says_that_the_rest_of_its_answer_does_not_come_at_once(
+    monkeypatch, at_once, late
+):
+    """A part that has come is no answer; it says nothing if the answer is over."""
+    monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", PATIENCE)
+    waits, said = threading.Event(), []
+
+    def answer_in_two_parts(connection):
+        waits.clear()
+        connection.sendall(at_once)
+        if late:
+            said.append(waits.wait(PATIENCE))
+            connection.sendall(late)
+
+    with serving(accept, answer_in_two_parts) as server:
+        transport = Transport(options(), waits.set)
+        for _ in range(3):
+            assert posted(transport, server.url).status in {200, 204}
+        transport.close()
+    assert said == [True] * (2 if late else 0)
+    assert late or not waits.is_set()
+
+
 def test_after_a_late_answer_the_next_one_is_waited_for_once(monkeypatch):
     asked = []
     monkeypatch.setattr("logplex_handler._transport.connection._AT_ONCE", 0.0)
