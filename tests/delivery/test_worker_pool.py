@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from logplex_handler._delivery.news import News
 from logplex_handler._delivery.progress import Progress
+from logplex_handler._delivery.worker_pool import WorkerPool
 from logplex_handler._sender.sender import Sender
 from tests.logs import logging_to, wait_until
 from tests.streams.shared import receiving, to
@@ -314,7 +315,12 @@ def test_slow_look_ups_between_quick_ones_do_not_wait_for_each_other(monkeypatch
 
 
 def test_look_ups_and_requests_take_turns(monkeypatch):
-    """However many streams are to be looked up, those that are known get their lines."""
+    """However many streams are to be looked up, those that are known get their lines.
+
+    Here, one worker does all: beside requests that take long, others only look up.
+    """
+    monkeypatch.setattr("logplex_handler._delivery.worker_pool._STAGGER", 1000.0)
+    monkeypatch.setattr(WorkerPool, "_let_others_work", lambda _: None)
     tokens = [f"t.{number}" for number in range(40)]
     requests, is_flushing = [], threading.Event()
     wait = Progress.wait
