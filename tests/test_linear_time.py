@@ -95,12 +95,14 @@ LONG = {
     "a template with names in names": lambda n: line("%(" * n + ")" * n + "000", {"a": 1}),
     "a template with many arguments": lambda n: line("a=%s " * n, *["b=c"] * n),
     "an extra that looks like pairs": lambda n: line("hello", extra={"a": '" a="1\\' * n}),
-    "a long line of pairs": lambda n: long_lines.parts(b'a="\\n" ' * n, 2000),
-    "a long line with one long value": lambda n: long_lines.parts(b'a="' + b"\\n" * n + b'"', 2000),
-    "a long line with one long key": lambda n: long_lines.parts(b"a" * n + b"=1", 2000),
-    "a long text": lambda n: long_lines.parts(b"a" * n, 2000),
-    "a long text behind a pair": lambda n: long_lines.parts(b"a=1 " + b"a" * n, 2000),
-    "a long text with open quotes": lambda n: long_lines.parts(b'a="' + b"\\" * n, 2000),
+    "a long line of pairs": lambda n: long_lines.parts([b'a="\\n" ' * n], 2000),
+    "a long line with one long value": lambda n: long_lines.parts(
+        [b'a="' + b"\\n" * n + b'"'], 2000
+    ),
+    "a long line with one long key": lambda n: long_lines.parts([b"a" * n + b"=1"], 2000),
+    "a long text": lambda n: long_lines.parts([b"a" * n], 2000),
+    "a long text behind a pair": lambda n: long_lines.parts([b"a=1 " + b"a" * n], 2000),
+    "a long text with open quotes": lambda n: long_lines.parts([b'a="' + b"\\" * n], 2000),
     "pieces of a text": lambda n: packet.pieces("é".encode() * n, 2000),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -38,7 +38,7 @@ from logplex_handler._wire.packet import Cut, Fragments, PacketForm, one_line, r
 from logplex_handler.metrics import metric_pairs
 
 # The bytes of heavy entries that are rendered together, although the batch may have no room for the
-# last of them; those of several packets are rendered one by one.
+# last of them.
 _RENDERED_AT_ONCE = 65_536
 
 
@@ -206,7 +206,7 @@ class Codec:
 
         cut: Cut | None = None
 
-        def append_long(packet: bytes, header: int) -> None:
+        def append_long(packet: Sequence[bytes], header: int) -> None:
             nonlocal cut
             cut = cut or self._cut()
             end_run()
@@ -228,7 +228,7 @@ class Codec:
             if site.is_light:
                 time = site.render(group, append, append_long, render_slowly, after_time, time)
             else:
-                for some in _portions(group, form.room):
+                for some in _portions(group):
                     time = site.render(some, append, append_long, render_slowly, after_time, time)
                     yield from take()
             site.used_at = now
@@ -249,7 +249,7 @@ class Codec:
         except Exception:
             return []
 
-    def _cut_one(self, line: bytes, room: int) -> list[Fragments]:
+    def _cut_one(self, line: Sequence[bytes], room: int) -> list[Fragments]:
         # Most lines fit, and need no such function.
         return self._cut()(line, room)
 
@@ -291,13 +291,13 @@ class Codec:
         return self._packet_for(destination).frames(record.created, level, text, parts)
 
 
-def _portions(entries: Iterable[Entry], longest: int) -> Iterator[list[Entry]]:
+def _portions(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Yield heavy entries of one call site in the lists in which they are rendered together."""
     portion, size = [], 0
     for entry in entries:
         portion.append(entry)
         size += entry[-1]
-        if size >= _RENDERED_AT_ONCE or entry[-1] > longest:
+        if size >= _RENDERED_AT_ONCE:
             yield portion
             portion, size = [], 0
     if portion:

@@ -7,8 +7,8 @@ value forge pairs, metrics, or a whole line.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from logplex_handler._wire import packet
 from logplex_handler._wire.packet import Fragments
@@ -22,25 +22,20 @@ _HEAD = re.compile(
 _METRIC_KEY = re.compile(rb"(?:measure|sample|count)#")
 _ELLIPSIS = "…".encode()
 _BLANK = ord(" ")
+_BACKSLASH = ord("\\")
 # The longest escape is `\u00XX`.
 _LONGEST_ESCAPE = 6
 # The fewest bytes of a value with which it begins in a part that already holds other pairs.
 _WORTH_A_START = 200
 
 
-class _Pair(NamedTuple):
-    """A pair, as places in its line, because each copy of a long value takes time."""
-
-    key: bytes
-    start: int
-    end: int
-    # The value with its escapes and without its quotes.
-    value: int
-    value_end: int
+# A pair: its key, and where it and its value begin and end in its line, because each copy of a long
+# value takes time. The value has its escapes, but not its quotes.
+_Pair: TypeAlias = tuple[bytes, int, int, int, int]
 
 
-def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragments]:
-    """Return the line as parts of at most `room` bytes each, which are key=value lines, too.
+def parts(fragments: Sequence[bytes], room: int, live: Collection[bytes] = ()) -> list[Fragments]:
+    """Return a line as parts of at most `room` bytes each, which are key=value lines, too.
 
     Each part repeats the head of the line (`source`, static pairs, `level`, `logger`, and pairs
     that follow with one of the keys `live`) and says which part it is, as in `part=2/3`. The other
@@ -51,8 +46,9 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragment
 
     A line that is not key=value, from an application's formatter, is cut between characters.
     """
+    line = b"".join(fragments)
     known = None if live else _HEAD.match(line, 0, room // 2)
-    pairs = _pairs(line, known.end() if known else 0)
+    pairs = _pairs(line, known.end() if known else 0, fragments)
     if pairs is None:
         return packet.pieces(line, room)
     head, others = (known[0], pairs) if known else _apart(line, pairs, room // 2, live)
@@ -68,14 +64,13 @@ def parts(line: bytes, room: int, live: Collection[bytes] = ()) -> list[Fragment
     return filled
 
 
-def _pairs(line: bytes, position: int) -> list[_Pair] | None:
+def _pairs(line: bytes, position: int, fragments: Iterable[bytes]) -> list[_Pair] | None:
     """Return the pairs of a line from a position on, or None if it has anything else there."""
-    pairs, size = [], len(line)
+    pairs: list[_Pair] = []
     if line.endswith(b" "):
         return None
-    # Its quotes are those that are not escaped. Looking at each escaped quote of a long value would
-    # take ten times as long.
-    quotes = line.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in line else line
+    size = len(line)
+    quotes = b""
     while position < size:
         match = _START.match(line, position)
         if match is None:
@@ -84,36 +79,54 @@ def _pairs(line: bytes, position: int) -> list[_Pair] | None:
         end = value_end
         if value < 0:
             value = match.end()
-            end = quotes.find(b'"', value) + 1
-            value_end = end - 1
+            value_end = line.find(b'"', value)
+            if line[value_end - 1] == _BACKSLASH:
+                # Looking at each escaped quote of a long value would take ten times as long.
+                quotes = quotes or _without_escapes(fragments)
+                value_end = quotes.find(b'"', value)
+            end = value_end + 1
         if not end or (end < size and line[end] != _BLANK):
             return None
-        pairs.append(_Pair(match[1], position, end, value, value_end))
+        pairs.append((match[1], position, end, value, value_end))
         position = end + 1
     return pairs
+
+
+def _without_escapes(fragments: Iterable[bytes]) -> bytes:
+    """Return a line of the same length whose quotes are those that are not escaped."""
+    texts = []
+    for index, text in enumerate(fragments):
+        if index % 2 == 0:
+            texts.append(text.replace(b"\\\\", b"__").replace(b'\\"', b"__"))
+        else:
+            # To replace the escapes of a long value would take longer than all else.
+            mark = text[:1] if text.startswith(b'"') else b""
+            texts += (mark, bytes(len(text) - 2 * len(mark)), mark)
+    return b"".join(texts)
 
 
 def _apart(
     line: bytes, pairs: list[_Pair], room: int, live: Collection[bytes]
 ) -> tuple[bytes, list[_Pair]]:
     """Return the head of a line in at most `room` bytes, and the pairs that are not in it."""
-    keys = [pair.key for pair in pairs]
-    end = keys.index(b"logger") + 1 if b"logger" in keys else 0
-    while 0 < end < len(keys) and keys[end] in live:
-        end += 1
-    if end and pairs[end - 1].end < room:
-        return line[: pairs[end - 1].end] + b" ", pairs[end:]
+    keys = [key for key, *_ in pairs]
+    last = keys.index(b"logger") + 1 if b"logger" in keys else 0
+    while 0 < last < len(keys) and keys[last] in live:
+        last += 1
+    if last and pairs[last - 1][2] < room:
+        return line[: pairs[last - 1][2]] + b" ", pairs[last:]
     # The static pairs may be many, so they come last.
     most_important_first = sorted(
-        range(end), key=lambda index: keys[index] not in (b"source", b"level", b"logger")
+        range(last), key=lambda index: keys[index] not in (b"source", b"level", b"logger")
     )
     kept = set()
     for index in most_important_first:
-        size = pairs[index].end - pairs[index].start + 1
+        _, start, end, *_ = pairs[index]
+        size = end - start + 1
         if size <= room:
             kept.add(index)
             room -= size
-    head = b"".join([line[pairs[index].start : pairs[index].end] + b" " for index in sorted(kept)])
+    head = b"".join([line[pairs[index][1] : pairs[index][2]] + b" " for index in sorted(kept)])
     return head, [pair for index, pair in enumerate(pairs) if index not in kept]
 
 
@@ -126,32 +139,27 @@ def _filled(line: bytes, pairs: list[_Pair], room: int) -> list[Fragments]:
     filled = [part]
     left = room
     view = memoryview(line)
-    for pair in pairs:
-        size = 1 + pair.end - pair.start
-        fragments: tuple[bytes | memoryview, ...] = (b" ", view[pair.start : pair.end])
+    for key, start, end, value, value_end in pairs:
+        before, after = b" ", b""
+        at, last, size = start, end, 1 + end - start
         if size > room:
-            start, end = pair.value, pair.value_end
-            before = b' %b="' % _short_key(pair.key, (room - 1) // 4)
+            before, after = b' %b="' % _short_key(key, (room - 1) // 4), b'"'
             around = len(before) + 1
-            size = around + end - start
-            fragments = (before, view[start:end], b'"')
-        if size <= room:
-            if size > left:
-                part = [b""]
-                filled.append(part)
-                left = room
-            part += fragments
-            left -= size
-            continue
-        while start < end:
-            if left < room and left < around + _WORTH_A_START:
-                part = [b""]
-                filled.append(part)
-                left = room
-            piece_end = _cut(line, start, start + left - around, end)
-            part += (before, view[start:piece_end], b'"')
-            left -= around + piece_end - start
-            start = piece_end
+            at, last, size = value, value_end, around + value_end - value
+        if size > left and (size <= room or left < min(room, around + _WORTH_A_START)):
+            part = [b""]
+            filled.append(part)
+            left = room
+        while size > left:
+            cut_at = _cut(line, at, at + left - around)
+            part += (before, view[at:cut_at], after)
+            size -= cut_at - at
+            at = cut_at
+            part = [b""]
+            filled.append(part)
+            left = room
+        part += (before, view[at:last], after)
+        left -= size
     return filled
 
 
@@ -160,21 +168,20 @@ def _short_key(key: bytes, longest: int) -> bytes:
 
     The key of a metric is changed: consumers would count the metric once for each piece.
     """
-    if _METRIC_KEY.match(key):
+    if b"#" in key and _METRIC_KEY.match(key):
         key = key.replace(b"#", b"_", 1)
     if len(key) <= longest:
         return key
     return key[: _between_characters(key, longest - len(_ELLIPSIS))] + _ELLIPSIS
 
 
-def _cut(line: bytes, start: int, end: int, last: int) -> int:
+def _cut(line: bytes, start: int, end: int) -> int:
     """Return the last index up to `end` that is neither within a character nor within an escape.
 
-    The value goes from `start` to `last`.
+    The value begins at `start`, and goes on at `end`.
     """
-    if end >= last:
-        return last
-    end = _between_characters(line, end)
+    if line[end] & 0xC0 == 0x80:
+        end = _between_characters(line, end)
     index = line.rfind(b"\\", max(start, end - _LONGEST_ESCAPE), end)
     if index < 0:
         return end

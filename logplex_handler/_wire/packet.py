@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache
@@ -138,8 +138,10 @@ def _date(start: int) -> str:
 
 # The text of a packet as fragments to be joined, because each copy of a long text takes time.
 Fragments: TypeAlias = list[bytes | memoryview]
-# Cuts a line in UTF-8 into the texts of several packets, of at most so many bytes each.
-Cut: TypeAlias = Callable[[bytes, int], list[Fragments]]
+# Cuts a line in UTF-8 into the texts of several packets, of at most so many bytes each. The line is
+# in fragments: each second one is a value that was made safe by itself, or the text between a
+# value's quotes.
+Cut: TypeAlias = Callable[[Sequence[bytes], int], list[Fragments]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -207,24 +209,31 @@ class PacketForm:
         frames = []
         for line in lines(text):
             body = _encoded(line) if is_clean else one_line(line).encode()
-            frames += self._frames_of_line(header, body, cut or pieces)
+            frames += self._frames_of_line(header, body, cut)
         return frames
 
-    def frames_of_packet(self, packet: bytes, header: int, cut: Cut) -> list[bytes]:
-        """Return the frames of a packet of one line that may be too long.
+    def frames_of_packet(self, packet: Sequence[bytes], header: int, cut: Cut) -> list[bytes]:
+        """Return the frames of a packet of one line that is too long.
 
         Args:
+            packet: Its fragments, as `Cut` takes those of a line.
             header: The length of the part before the line.
         """
-        return self._frames_of_line(packet[:header], packet[header:-1], cut)
+        line = [packet[0][header:], *packet[1:]]
+        line[-1] = line[-1][:-1]
+        return _framed(packet[0][:header], cut(line, self.room))
 
-    def _frames_of_line(self, header: bytes, line: bytes, cut: Cut) -> list[bytes]:
+    def _frames_of_line(self, header: bytes, line: bytes, cut: Cut | None) -> list[bytes]:
         if len(line) <= self.room:
             return [b"%d %b%b\n" % (len(header) + len(line) + 1, header, line)]
-        return [
-            b"".join([b"%d " % (len(header) + sum(map(len, text)) + 1), header, *text, b"\n"])
-            for text in cut(line, self.room)
-        ]
+        return _framed(header, cut([line], self.room) if cut else pieces(line, self.room))
+
+
+def _framed(header: bytes, texts: Iterable[Fragments]) -> list[bytes]:
+    size = len(header) + len(b"\n")
+    return [
+        b"".join((b"%d " % (sum(map(len, text), size)), header, *text, b"\n")) for text in texts
+    ]
 
 
 def readdressed(frame: bytes, old: PacketForm, new: PacketForm) -> bytes:

@@ -284,7 +284,7 @@ def test_other_text_is_cut_as_it_is(formatter):
 def test_a_metric_that_does_not_fit_is_no_metric():
     """Consumers would count each piece; only a formatter of the application can write it."""
     line = b"level=info logger=shop measure#x=" + b"9" * 5000
-    read = [strict.pairs(part.decode()) for part in map(b"".join, long_lines.parts(line, 1500))]
+    read = [strict.pairs(part.decode()) for part in map(b"".join, long_lines.parts([line], 1500))]
     assert all(strict.metrics(pairs) == [] for pairs in read)
     assert all(pairs[-1][0] == "measure_x" for pairs in read)
 
@@ -304,6 +304,18 @@ def test_a_record_of_a_compiled_call_site_is_cut_alike():
     texts = packets_of(compiled, entry)
     assert texts == packets_of(plain, formatted) == check(given)
     assert len(texts) == 2
+
+
+@pytest.mark.parametrize("unit", ['"', "\\", '\\"', '" a="', 'x"', 'x y\n"', 'é"', "bare"])
+def test_texts_that_a_compiled_call_site_has_escaped_are_cut_alike(unit):
+    """Their escapes are not looked at again: quotes beside them are, and what follows them."""
+    long, other = unit * (6000 // len(unit)), unit * (5000 // len(unit))
+    given = record('said "%s" and "%s" \\', long, other, extra={"a": long, "b": other, "c": 'd"'})
+    formatter = KeyValueFormatter()
+    compiled = codec_that_knows(given, formatter=formatter, packet=SMALL)
+    entry, _ = compiled.entry(given, formatter)
+    assert is_compiled(entry)
+    assert packets_of(compiled, entry) == check(given)
 
 
 def test_a_drop_notice_is_cut_alike():
@@ -381,7 +393,7 @@ def test_whatever_is_logged_every_packet_is_a_line_by_itself(
     else:
         # Without structured data the strict reader reads no packet.
         body = formatter.format(given).encode("utf-8", "replace")
-        parts = map(b"".join, long_lines.parts(body, form.room))
+        parts = map(b"".join, long_lines.parts([body], form.room))
         assert all(len(part) <= form.room for part in parts)
 
 
@@ -391,7 +403,7 @@ def test_a_value_is_never_cut_within_a_character_or_an_escape(runs, room):
     """The pieces are read one by one."""
     text = text_of(runs)
     line = KeyValueFormatter().format(record("x", extra={"v": as_sent(text)}))
-    parts = [b"".join(part).decode() for part in long_lines.parts(line.encode(), room)]
+    parts = [b"".join(part).decode() for part in long_lines.parts([line.encode()], room)]
     assert all(len(part.encode()) <= room for part in parts)
     values = [value for part in parts for key, value in strict.pairs(part) if key == "v"]
     assert "".join(values) == as_sent(text)

@@ -364,9 +364,9 @@ def test_an_entry_of_many_values_is_light_only_if_they_are_small():
         assert frames(codec, entry) == formatted(record)
 
 
-def test_frames_of_long_texts_are_made_one_after_the_other():
+def test_frames_of_very_long_texts_are_made_one_after_the_other():
     """A batch may have room for few of them."""
-    record = make("got %s", ("x y " * 5000,))
+    record = make("got %s", ("x y " * 16_384,))
     codec = codec_that_knows(record)
     waiting = [codec.entry(record, FORMATTER)[0] for _ in range(3)]
     taken = []
