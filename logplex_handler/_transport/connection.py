@@ -109,7 +109,9 @@ class _BoundedReader(io.RawIOBase):
             return size
         if self._left <= 0:
             raise OSError("the answer is too long")
-        _wait_is_likely()
+        if self._received.obj:
+            # The first part came at once; the rest may not.
+            _wait_is_likely()
         self._sock.settimeout(bounded(self._timeout))
         received = self._raw.readinto(buffer)
         self._left -= received or 0
@@ -157,8 +159,7 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 
 def _wait_is_likely() -> None:
-    given = limits.get()
-    if given is not None:
+    if (given := limits.get()) is not None:
         given.before_waiting()
 
 
@@ -307,8 +308,7 @@ class BoundedHTTPConnection(HTTPConnection):
         self._answers_at_once = is_expected and _is_readable(sock)
         if not self._answers_at_once:
             _wait_is_likely()
-        left = bounded(timeout)
-        if left != timeout:
+        if (left := bounded(timeout)) != timeout:
             sock.settimeout(left)
         began = time.monotonic()
         received = sock.recv(_FIRST_READ)

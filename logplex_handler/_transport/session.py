@@ -9,6 +9,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import ConnectionPool
 
 from logplex_handler._transport.pool import BoundedHTTPPool, BoundedHTTPSPool
@@ -110,6 +111,9 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        # To a proxy, urllib3 does not set TCP_NODELAY, so each body would wait 40 ms until the
+        # headers before it are acknowledged.
+        kwargs.setdefault("socket_options", HTTPConnection.default_socket_options)
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS

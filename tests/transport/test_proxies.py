@@ -2,9 +2,10 @@
 
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+import requests
 
 from logplex_handler._transport.transport import Transport
 from logplex_handler.streams import Destination
@@ -40,6 +41,33 @@ def test_a_proxy_of_the_environment_is_used(sent_through):
     assert request.target == "http://logplex.test/logs"
     assert request.headers["authorization"].startswith("Basic ")
     assert proxy.frames() == [b"line"]
+
+
+@pytest.mark.parametrize("factory", [None, requests.Session])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_is_sent_to_a_proxy_does_not_wait_until_it_has_what_was_sent_before(
+    authority, monkeypatch, scheme, factory
+):
+    """It would be 40 ms for the body of each request, as many systems put off acknowledgements."""
+    path, context = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", path)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with (
+        serving(accept, tls=context if scheme == "https" else None) as server,
+        ExitStack() as stack,
+    ):
+        port = server.port
+        if scheme == "https":
+            port, _ = stack.enter_context(tunnel_to(port))
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
+        url = f"{scheme}://token:{TOKEN}@logplex.test/logs"
+        transport = Transport(options(session_factory=factory))
+        destination = Destination.from_url(url, allow_http=True)
+        assert transport.post(destination, b"3 foo", frames=1, frame_id="an-id").status == 204
+        connection = transport._session.get_adapter(url).last_pool.pool.queue[-1]
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport.close()
 
 
 @pytest.mark.parametrize("breaks", [reset, hang_up])
