@@ -40,6 +40,8 @@ from logplex_handler.metrics import metric_pairs
 # The bytes of heavy entries that are rendered together, although the batch may have no room for the
 # last of them.
 _RENDERED_AT_ONCE = 65_536
+# The length of the entry of a text of key=value lines.
+_OF_LINES = 4
 
 
 class DoesNotFit(Exception):
@@ -218,12 +220,21 @@ class Codec:
 
         time = NO_MILLISECOND
         now = monotonic()
+        size = 0
         for number, group in groupby(entries, itemgetter(0)):
             site = self._compiled.by_number.get(number)
             if site is None:
-                yield from take()
                 for entry in group:
-                    yield self._rendered_slowly(form, entry)
+                    # Most texts are one packet, and are kept together like entries of call sites.
+                    if number == -1 and len(entry) == _OF_LINES and entry[3].isascii():
+                        append(form.frame(*entry[1:]))
+                        size += len(entry[3])
+                        if size < _RENDERED_AT_ONCE:
+                            continue
+                    else:
+                        render_slowly(entry)
+                    yield from take()
+                    size = 0
                 continue
             if site.is_light:
                 time = site.render(group, append, append_long, render_slowly, after_time, time)

@@ -103,32 +103,27 @@ def in_calendar(created: float) -> float:
 
     A wrong clock is no reason to lose a record. NaN stays NaN.
     """
-    return min(max(created, 0.0), _LAST_SECOND)
+    return created if 0.0 <= created <= _LAST_SECOND else min(max(created, 0.0), _LAST_SECOND)
 
 
 def timestamp(created: float) -> str:
     """Return seconds since the epoch as UTC with microseconds, as all readers accept them."""
-    created = in_calendar(created)
-    start, date = second(created)
-    return f"{date}.{microsecond(created - start):06d}{_UTC}"
+    second, microsecond = rounded(in_calendar(created))
+    return f"{_date(second)}.{microsecond:06d}{_UTC}"
 
 
-def second(created: float) -> tuple[int, str]:
-    """Return the second in which a time falls, after rounding to microseconds, and its date."""
-    start = math.floor(created)
-    start += microsecond(created - start) == 1_000_000
-    return start, _date(start)
+def rounded(created: float) -> tuple[int, int]:
+    """Return the second and the microsecond in which a time falls, after rounding to the latter."""
+    second = math.floor(created)
+    microsecond = int((created - second) * 1e6 + 0.5)
+    return (second, microsecond) if microsecond < 1_000_000 else (second + 1, 0)
 
 
 def millisecond(created: float) -> tuple[float, float, str]:
     """Return the second of a time, the first microsecond of its millisecond, and both as text."""
-    start, date = second(created)
-    number = microsecond(created - start) // 1000
-    return float(start), number * 1000.0, f"{date}.{number:03d}"
-
-
-def microsecond(offset: float) -> int:
-    return max(0, int(offset * 1e6 + 0.5))
+    second, microsecond = rounded(created)
+    number = microsecond // 1000
+    return float(second), number * 1000.0, f"{_date(second)}.{number:03d}"
 
 
 @lru_cache(maxsize=8)
@@ -211,6 +206,12 @@ class PacketForm:
             body = _encoded(line) if is_clean else one_line(line).encode()
             frames += self._frames_of_line(header, body, cut)
         return frames
+
+    def frame(self, created: float, level: int, text: str) -> bytes:
+        """Return the frame of a clean ASCII text that is known to fit into one packet."""
+        header = f"{self.priority(level)}{timestamp(created)}{self._fields}"
+        packet = f"{header}{text}\n".encode()
+        return b"%d %b" % (len(packet), packet)
 
     def frames_of_packet(self, packet: Sequence[bytes], header: int, cut: Cut) -> list[bytes]:
         """Return the frames of a packet of one line that is too long.

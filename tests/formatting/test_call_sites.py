@@ -275,19 +275,23 @@ def test_a_time_near_a_second_is_written_as_the_nearest_microsecond(second, tent
     assert [*flattened(codec.render(waiting, DESTINATION))] == expected
 
 
-def test_frames_of_call_sites_are_one_run_and_others_stand_in_their_place():
+def test_frames_of_one_packet_are_one_run_and_others_stand_in_their_place():
     """Each of the others is a list, as it may be several frames; so is one that UTF-8 lacks."""
     records = [make("shipped", (), {"who": who}) for who in ("a", "\xe9", "\ud800", "c", "d")]
     codec = codec_that_knows(records[0])
     waiting = [codec.entry(record, FORMATTER)[0] for record in records]
-    waiting.append(codec.entry(make("one\ntwo"), FORMATTER)[0])
-    first, surrogate, second, lines = codec.render(waiting, DESTINATION)
+    texts = [make("one\ntwo"), make("é"), make("three")]
+    waiting += [codec.entry(record, FORMATTER)[0] for record in texts]
+    waiting.append(codec.entry(records[4], FORMATTER)[0])
+    first, surrogate, second, accented, third = codec.render(waiting, DESTINATION)
     expected = [formatted(record) for record in records]
     assert type(first) is type(second) is Run
     assert first == expected[0] + expected[1]
     assert surrogate == expected[2]
-    assert second == expected[3] + expected[4]
-    assert len(lines) == 1
+    assert second == expected[3] + expected[4] + formatted(texts[0])
+    assert accented == formatted(texts[1])
+    assert third == formatted(texts[2]) + expected[4]
+    assert type(third) is Run
 
 
 class Instant(float):
