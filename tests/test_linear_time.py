@@ -129,6 +129,16 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     ),
     "_formatting/fitting._WIDE": ("search", []),
     "_formatting/fitting._WIDE_FIELD": ("search", []),
+    "_formatting/fitting._WIDE_CONVERSION": (
+        "search",
+        [
+            lambda n: "%" + "0 " * n,
+            lambda n: "%" + "9" * n,
+            lambda n: "%(" * n,
+            lambda n: "%(a)" * n + "%",
+            lambda n: "%(" + "%" * n,
+        ],
+    ),
     "_formatting/fitting._FIELD": (
         "match",
         [lambda n: "0" * n + "9" * n, lambda n: "." + "9" * n],
@@ -148,6 +158,10 @@ PATTERNS: dict[str, tuple[str, list[Callable[[int], str]]]] = {
     ),
     "_formatting/long_lines._METRIC_KEY": ("match", []),
     "_formatting/message_template._START": ("match", [lambda n: "a=b" * n]),
+    "_formatting/message_template._KEPT_PAIR": (
+        "match",
+        [lambda n: "a=" + "b" * n, lambda n: 'a="' + "b" * n, lambda n: 'a="' + "b =" * n],
+    ),
     "_formatting/message_template._CONTROL": ("search", []),
     "_formatting/message_template._CONVERSION": (
         "sub",

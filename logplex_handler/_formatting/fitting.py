@@ -22,8 +22,10 @@ from logplex_handler._wire.entry import ORDINARY_BITS, WIDEST
 
 # The precision of a conversion, which may cut its argument.
 _PRECISION = re.compile(r"%[^a-zA-Z%.]*\.([\d*]*)[hlL]?[sra]")
-# A template without any has no field whose width matters.
+# A template without any has no field whose width matters. An escape may be a digit, and a name may
+# have parentheses.
 _WIDE_FIELD = re.compile(r"\d{3}|\*")
+_WIDE_CONVERSION = re.compile(r"%(?:\([^()]*\(|(?:\([^()]*\))?[#0\- +]*(?:\d*\.)?(?:\*|\d{3}))")
 # A conversion after its `%` and its name, as Python reads it.
 _FIELD = re.compile(r"[#0\- +]*(\*|[1-9]\d*)?(?:\.(\*|\d*))?[hlL]?([diouxXeEfFgGcrsa%])", re.ASCII)
 _PARENTHESIS = re.compile("[()]")
@@ -40,8 +42,10 @@ _WIDE = re.compile("[^\x00-\x9f]")
 _MAX_TEXT = 1000
 # The most keys, likewise.
 _MAX_KEYS = 32
-# The number of attributes of a record without extras.
-_ALWAYS = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+# The names of the attributes of a record without extras, and all their characters.
+_ALWAYS = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+_CHARACTERS_OF_ALWAYS = sum(map(len, _ALWAYS))
+_ONLY_TEXTS = frozenset({str})
 
 
 def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -> bool:
@@ -64,7 +68,7 @@ def fits(record: logging.LogRecord, omitted: frozenset[str], max_bytes: float) -
         values += message.values()
     elif not arguments:
         values.append(message)
-    if len(record.__dict__) > _ALWAYS:
+    if len(record.__dict__) > len(_ALWAYS):
         for name, value in extras(record, omitted):
             inner += len(name) if type(name) is str else 0
             values.append(value)
@@ -104,13 +108,14 @@ def is_made_at_run_time(record: logging.LogRecord) -> bool:
     """Return whether what a call site would keep of the record is too long to be a program's."""
     message = record.msg
     keys = [*message] if type(message) is dict else [message] if record.args else []
-    names = [record.name, record.levelname, *record.__dict__]
+    names = [record.name, record.levelname, *(record.__dict__.keys() - _ALWAYS)]
     return (
         type(record.levelno) is not int
         or record.levelno.bit_length() > ORDINARY_BITS
         or len(keys) > _MAX_KEYS
-        or any(type(text) is not str for text in (*keys, *names))
-        or max(sum(map(len, keys)), sum(map(len, names))) > _MAX_TEXT
+        or {*map(type, keys), *map(type, names)} != _ONLY_TEXTS
+        or sum(map(len, keys)) > _MAX_TEXT
+        or sum(map(len, names)) + _CHARACTERS_OF_ALWAYS > _MAX_TEXT
         or (type(message) is str and padding(message, record.args) > _MAX_TEXT)
     )
 
@@ -120,9 +125,10 @@ def padding(template: str, arguments: object) -> int:
 
     Widths of less than three digits do not count if there are no others.
     """
-    if not _WIDE_FIELD.search(template):
+    is_escaped = "\\" in template
+    if not (_WIDE_FIELD if is_escaped else _WIDE_CONVERSION).search(template):
         return 0
-    values = message_template.plan(template, frozenset()) if "\\" in template else None
+    values = message_template.plan(template, frozenset()) if is_escaped else None
     if values:
         # The values of a message that is key=value, without their escapes.
         template = " ".join([value.template for value in values])
@@ -165,7 +171,7 @@ def _number(text: str | None, arguments: Iterator[object]) -> int:
 
 def _at_least(template: str, arguments: tuple[object, ...]) -> list[object]:
     """Return the arguments, cut to the lowest precision that the template has, if any."""
-    precisions = _PRECISION.findall(template)
+    precisions = _PRECISION.findall(template) if "." in template else ()
     if not precisions:
         return [*arguments]
     # A precision `*` is itself an argument.

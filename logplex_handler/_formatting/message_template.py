@@ -19,6 +19,10 @@ from logplex_handler._formatting.value_text import text_of
 _KEY = r"[^\W\d][\w.#-]{0,99}"
 # The start of a pair: up to a quoted value, or with a bare one.
 _START = re.compile(rf'(?P<key>{_KEY})=(?:"|(?P<bare>[^ ]*))')
+# A pair that stays as it is. A bare value needs no quotes; a quoted one needs them, and no escapes.
+_BARE = r"""[^\x00-\x20"'=\\\x7f-\x9f][^\x00-\x20"=\\\x7f-\x9f]*"""
+_QUOTED = r"""\"(?:[^\x00-\x20"=\\\x7f-\x9f]*[ =][^\x00-\x1f"\\\x7f-\x9f]*)?\""""
+_KEPT_PAIR = re.compile(rf"{_KEY}=(?:{_BARE}|{_QUOTED})(?: |\Z)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # A width does not begin with zero, which is a flag: two ways to read many zeros would take
@@ -116,10 +120,21 @@ def written_pairs(message: str, own: frozenset[str]) -> str | None:
 
     `own` are the line's own keys.
     """
+    if _stays(message) and not [key for key in own if f"{key}=" in message]:
+        return message
     pairs = _split(message)
     if pairs is None:
         return None
     return " ".join([f"{_beside(own, key)}={grammar.quote(value)}" for key, value in pairs])
+
+
+def _stays(message: str) -> bool:
+    """Return whether a message is pairs that stay as they are, in less time than `_split` takes."""
+    end = pairs = 0
+    while match := _KEPT_PAIR.match(message, end):
+        end = match.end()
+        pairs += 1
+    return 1 < pairs <= MOST_PAIRS and end == len(message) and message[-1] != " "
 
 
 def filled_pairs(template: str, arguments: object, own: frozenset[str]) -> str | None:
