@@ -11,6 +11,13 @@ from logplex_handler._wire.entry import Entry
 
 Extract = Callable[[LogRecord], Entry | None]
 
+# What the records of one call site have in common: the logger, the level, the names of the extras,
+# and the template, the number of attributes or the keys of a mapping as message. Several call sites
+# may have one signature, because their values may differ in type.
+Signature = tuple[object, ...]
+
+# Extras follow the attributes that all records have.
+_ALWAYS = len(LogRecord("", 0, "", 0, "", (), None).__dict__)
 # Bytes that a call site holds, apart from its values and its texts, and for each value.
 _CALL_SITE_BYTES = 13_000
 _VALUE_BYTES = 1_000
@@ -42,3 +49,8 @@ class CallSite:
         self.size += 8 * sum(map(len, [layout.template or "", *names]))
         self.used_at = used_at
         self.holders = 0
+
+
+def signature_of(record: LogRecord, key: object) -> Signature:
+    extras = [*record.__dict__][_ALWAYS:]
+    return (record.name, record.levelno, record.levelname, *extras, key)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from logging import Formatter, LogRecord
 from time import monotonic
 
-from logplex_handler._formatting.call_site import CallSite, Extract
+from logplex_handler._formatting.call_site import CallSite, Extract, Signature, signature_of
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
 from logplex_handler._formatting.kept_value import FITS
@@ -22,11 +22,6 @@ from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import render_source
 from logplex_handler._wire.entry import LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
-
-# What the records of one call site have in common: the logger, the level, and the template, the
-# number of attributes or the keys of a mapping as message. Several call sites may have one
-# signature, because their values may differ in type.
-Signature = tuple[object, ...]
 
 # Compiling costs as much as it saves on so many records, or a third if others have the same shape.
 _RECORDS_BEFORE_COMPILING = 25
@@ -176,15 +171,15 @@ class CallSites:
                 if arguments:
                     return self._latest[message](record)
                 if type(arguments) is not tuple:
-                    return None
+                    return self._latest[_key(record)](record)
                 return self._latest[record.name, record.levelno, len(record.__dict__)](record)
             if type(message) is dict and not arguments:
                 key = (record.name, record.levelno, *message)
                 return self._latest[key](record)
+            return self._latest[_key(record)](record)
         except Exception:
             # There is no such call site, or the record is not like the others.
             return None
-        return None
 
     def heavy_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
         """Return the heavy entry of a record like the latest heavy one of its template, or None."""
@@ -206,7 +201,7 @@ class CallSites:
             key = _key(record)
             if key is None:
                 return None
-            signature = (record.name, record.levelno, record.levelname, key)
+            signature = signature_of(record, key)
             call_sites = self._by_signature.get(signature, ())
         except Exception:
             return None
@@ -224,7 +219,7 @@ class CallSites:
                 return entry, call_site.is_light
         try:
             # What a traceback shows may change, so such a record is formatted at once.
-            has_error = record.exc_info is not None or record.exc_text is not None
+            has_error = bool(record.exc_info) or record.exc_text is not None
             is_lasting = not has_error and record.stack_info is None
             if is_lasting and self._is_hot(signature, record, len(call_sites)):
                 self.form = self._form()
@@ -271,7 +266,7 @@ class CallSites:
         """Return a function that asks all light or heavy call sites of a record's signature."""
 
         def extract(record: LogRecord) -> Entry | None:
-            signature = (record.name, record.levelno, record.levelname, key)
+            signature = signature_of(record, key)
             for call_site in self._by_signature.get(signature, ()):
                 is_asked = call_site.is_light is is_light
                 if is_asked and (entry := self._extracted(call_site, record)):
@@ -311,10 +306,11 @@ def _no_light_entry(_record: LogRecord) -> None:
 def _key(record: LogRecord) -> object:
     """Return the template, or what stands for it; None if no call site takes such a record."""
     message, arguments = record.msg, record.args
-    if type(message) is str and arguments:
-        return message
+    if arguments:
+        return message if type(message) is str else None
     if type(message) is str and type(arguments) is tuple:
         return record.name, record.levelno, len(record.__dict__)
-    if type(message) is dict and type(arguments) is tuple and not arguments:
+    if type(message) is dict:
         return record.name, record.levelno, *message
-    return None
+    # A text with merged arguments, or an object.
+    return record.name, record.levelno, len(record.__dict__), type(message), type(arguments)

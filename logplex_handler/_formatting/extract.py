@@ -26,7 +26,7 @@ def extract(record):
         and record.name == logger_name
         and (record.levelno is level or (type(record.levelno) is int and record.levelno == level))
         and record.levelname == level_name
-        and record.exc_info is None
+        and (record.exc_info is None or record.exc_info is False)
         and record.exc_text is None
         and record.stack_info is None
         and type(created) is float

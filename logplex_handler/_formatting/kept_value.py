@@ -12,6 +12,7 @@ from logplex_handler._formatting.value_text import is_flat
 # The most values of a dict that are kept in its place, and the most characters of its keys.
 _MOST_ITEMS = 16
 _LONGEST_KEYS = 500
+_NUMBERS = (int, float, bool, NoneType)
 
 
 class Fit(NamedTuple):
@@ -136,6 +137,14 @@ def with_items(value: Value, one: Any) -> Value:
         for i, inner in enumerate(one.values())
     ]
     return value._replace(kind=OF_DICT, keys=[*one], items=tuple(items))
+
+
+def numbers_and_others(values: Sequence[Value]) -> tuple[int, int]:
+    """Return how many of the values are numbers, and how many neither texts nor numbers."""
+    # Some numbers are kept as texts.
+    others = [value for value in values if not value.is_text]
+    numbers = len([value for value in others if value.type in _NUMBERS])
+    return numbers, len(others) - numbers
 
 
 def as_tuple(values: Sequence[Value]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import NamedTuple
 
-from logplex_handler._formatting import grammar, message_template, record_parts
+from logplex_handler._formatting import grammar, kept_value, message_template, record_parts
 from logplex_handler._formatting.kept_value import FITS, Fit, Value, of_both, with_items
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.value_kinds import (
@@ -15,6 +15,7 @@ from logplex_handler._formatting.value_kinds import (
     REPRESENTED,
     ValueKind,
     kind_of,
+    kind_of_object,
     once_told,
     within,
 )
@@ -24,7 +25,6 @@ from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
 # The most values of an entry. With more, it would not be light.
 _MAX_VALUES = 32
-_NUMBERS = (int, float, bool, NoneType)
 
 
 class Layout(NamedTuple):
@@ -84,19 +84,17 @@ class Layout(NamedTuple):
     def weight_source(self) -> str:
         """The source of the weight of an entry."""
         texts = [value.variable for value in self.values if value.is_text]
-        return weight_source(texts, *self.numbers_and_others(self.values))
-
-    @staticmethod
-    def numbers_and_others(values: Sequence[Value]) -> tuple[int, int]:
-        """Return how many of the values are numbers, and how many neither texts nor numbers."""
-        # Some numbers are kept as texts.
-        others = [value for value in values if not value.is_text]
-        numbers = len([value for value in others if value.type in _NUMBERS])
-        return numbers, len(others) - numbers
+        return weight_source(texts, *kept_value.numbers_and_others(self.values))
 
     @property
     def start(self) -> str:
         return self.form.start(self.level_name, self.logger_name)
+
+    def message_alone(self, text: str) -> str:
+        """Return the pairs of a message without arguments. Merged ones, too, make it free text."""
+        if self.type_of_arguments is NoneType or self.message[0].type is not str:
+            return self.form.free_text(text)
+        return self.form.message(text, ())
 
     @property
     def metrics(self) -> list[tuple[str, Value]]:
@@ -157,7 +155,7 @@ class Layout(NamedTuple):
         elif self.silence is not None:
             text = ""
         elif self.template is None:
-            text = self.form.message(message[0], ())
+            text = self.message_alone(message[0])
         else:
             text = self.form.message(self.template, message, logged=self.logged)
         if metrics and not text and not extras:
@@ -169,17 +167,16 @@ class Layout(NamedTuple):
 def layout_of(
     number: int, record: logging.LogRecord, form: LineForm, fit: Fit = FITS[0]
 ) -> Layout | None:
-    """Return the layout of a typical record, or None if its like must be formatted one by one.
-
-    Its message is a text or a dict.
-    """
+    """Return the layout of a typical record, or None if its like must be formatted one by one."""
     extras = dict(record_parts.extras(record, form.omitted))
     pairs = record.msg if type(record.msg) is dict and not record.args else None
     keys = None if pairs is None else [*pairs]
     metrics = [f"{name}={value}" for name, value in extras.items() if is_metric(name, value)]
     silence = None
+    is_object = pairs is None and type(record.msg) is not str
+    kind_of_message = kind_of_object(type(record.msg)) if is_object and not metrics else None
     found = _arguments(record)
-    if found is None:
+    if found is None or (is_object and kind_of_message is None):
         return None
     template, arguments, message = found
     if pairs is not None:
@@ -189,10 +186,9 @@ def layout_of(
     live = [pair.ask() for pair in form.live]
     names = [*(keys or [""] * len(message)), *[""] * len(live), *extras]
     all_values = [*message, *live, *extras.values()]
-    texts = [record.name, record.levelname, *extras, *(keys or [record.msg])]
-    has_source = bool(record_parts.source(record))
-    has_own_text = "getMessage" in record.__dict__
-    if has_source or has_own_text or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
+    texts = [record.name, record.levelname, *extras, *(keys or ())]
+    has_own_text = bool(record_parts.source(record)) or "getMessage" in record.__dict__
+    if has_own_text or not 0 < len(all_values) <= _MAX_VALUES or keys == []:
         return None
     if not all(type(text) is str for text in texts):
         return None
@@ -212,7 +208,9 @@ def layout_of(
         Value(f"v{i}", type(value), kind(name, value, is_whole))
         for i, (name, value, is_whole) in enumerate(zip(names, all_values, are_whole, strict=True))
     ]
-    if fit.keeps_items:
+    if kind_of_message is not None:
+        all_kept[0] = all_kept[0]._replace(kind=kind_of_message)
+    elif fit.keeps_items:
         with_all = [*map(with_items, all_kept, all_values)]
         if sum(len(value.parts) for value in with_all) <= _MAX_VALUES:
             all_kept = with_all
@@ -314,5 +312,5 @@ def _bounded(values: list[Value], typical: Sequence[object]) -> list[Value]:
 def _with_shares(values: list[Value]) -> list[Value]:
     parts = [part for value in values for part in value.parts]
     needed = [part.needed for part in parts if part.is_text]
-    longest = longest_of_light(needed, *Layout.numbers_and_others(parts))
+    longest = longest_of_light(needed, *kept_value.numbers_and_others(parts))
     return [value.bounded(longest) for value in values]

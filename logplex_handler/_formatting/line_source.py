@@ -52,7 +52,7 @@ class LineSource:
                     return False
             elif layout.keys is None and layout.silence is None:
                 self._text(" ")
-                self.names["message"] = layout.form.message
+                self.names["message"] = layout.message_alone
                 self._message_alone()
             for key, value in layout.pairs:
                 self._text(f" {key}=")
@@ -92,13 +92,13 @@ class LineSource:
     def _message_alone(self) -> None:
         """Add a message without arguments. Most are literals: the same object each time."""
         if not self._layout.fit.is_light:
-            self._expression("message(v0, ())")
+            self._expression("message(v0)")
             return
         self.names["latest"] = [(None, "")]
         self.statements += [
             "same, text = latest[0]",
             "if same is not v0:",
-            "    text = message(v0, ())",
+            "    text = message(v0)",
             "    latest[0] = v0, text",
         ]
         self._expression("text")

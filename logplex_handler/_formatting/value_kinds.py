@@ -6,7 +6,7 @@ To give another type its own treatment, add a row to `VALUE_KINDS`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -17,7 +17,7 @@ from uuid import UUID
 from logplex_handler._formatting import grammar
 from logplex_handler._formatting.fitting import characters_within
 from logplex_handler._formatting.nesting import nested
-from logplex_handler._formatting.value_text import TooLong, exact, flat_json, flat_repr, text_of
+from logplex_handler._formatting.value_text import TooLong, exact, flat_repr, json_text, text_of
 from logplex_handler._wire.entry import ORDINARY_BITS
 from logplex_handler.metrics.metric_pairs import MetricValue
 
@@ -76,6 +76,11 @@ def within(value: object) -> object:
     return value
 
 
+def _call_within(function: Callable[[Any], Any], value: object) -> Any:
+    """Call a function that may log with a value that is in a container."""
+    return nested(function, within(value))
+
+
 def _in_json(text: str) -> str:
     """Return what JSON has in the quotes of a text, escaped for the quotes around the JSON."""
     return grammar.escape(encode_basestring(text)[1:-1])
@@ -88,15 +93,16 @@ def _infinite(number: float) -> str:
 
 # The names that the expressions below may use.
 NAMES: dict[str, object] = {
+    "call_within": _call_within,
     "escape": grammar.escape,
     "escape_in_bytes": grammar.escape_in_bytes,
     "exact": exact,
     "false": "false",
-    "flat_json": flat_json,
     "flat_repr": flat_repr,
     "in_json": _in_json,
     "infinite": _infinite,
     "isfinite": math.isfinite,
+    "json_text": json_text,
     "nested": nested,
     "null": "null",
     "quote": grammar.quote,
@@ -138,7 +144,7 @@ VALUE_KINDS = (
 # another kind.
 METRIC = ValueKind(MetricValue, "$v", "$v", check=IS_SHORT)
 # A dict whose values are kept in its place.
-OF_DICT = ValueKind(dict, "quote(flat_json($v))", "escape(str($v))")
+OF_DICT = ValueKind(dict, "quote(text_of($v))", "escape(str($v))")
 # How such a value is written there, if not as in a pair; a text in quotes that are written around.
 IN_JSON = {
     str: "$v if $v.isalnum() or escape($v) is $v else in_json($v)",
@@ -155,9 +161,9 @@ OF_ESCAPED = {
 ANYTHING_ELSE = ValueKind(object, _QUOTED, _ESCAPED, conversion="nested(text_of, $v)")
 ANYTHING_IN_TEXT = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(str, $v))")
 REPRESENTED = ValueKind(object, _QUOTED, _ESCAPED, conversion="exact(nested(repr, $v))")
-# A container of texts and numbers alone has no such code. Its `str` is its `repr`.
+# A container of texts and numbers alone has no such code, and its `str` is its `repr`.
 _CONTAINER = ANYTHING_ELSE._replace(
-    conversion=f"flat_json($v, {LONGEST}) or nested(text_of, within($v))"
+    conversion=f"json_text($v, {LONGEST}, call_within) or nested(text_of, within($v))"
 )
 _CONTAINER_IN_TEXT = ANYTHING_IN_TEXT._replace(
     conversion=f"flat_repr($v, {LONGEST}) or exact(nested(repr, within($v)))"
@@ -177,6 +183,19 @@ def kind_of(type_: type, keeps_checked: bool = True, *, is_whole: bool = True) -
     kind = _BY_TYPE.get(type_, other)
     is_checked = kind.check or kind.kept_check
     return kind if keeps_checked or not is_checked or type_ is str else other
+
+
+def kind_of_object(type_: type) -> ValueKind | None:
+    """Return the row for messages of a type that is no text, or None if they may be mappings.
+
+    A proxy says that it is what it stands for.
+    """
+    read: object = type_.__getattribute__
+    is_read_by_c = type(read) is type(object.__getattribute__)
+    has_own_class = any("__class__" in vars(one) for one in type_.__mro__[:-1])
+    if not is_read_by_c or has_own_class or issubclass(type_, Mapping):
+        return None
+    return once_told(ANYTHING_IN_TEXT, type_)
 
 
 def once_told(kind: ValueKind, type_: type) -> ValueKind:

@@ -6,12 +6,16 @@ import dataclasses
 import math
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
+from operator import attrgetter
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
+
+# Any: what the function returns.
+Call: TypeAlias = Callable[[Callable[[Any], Any], object], Any]
 
 
 def text_of(value: object) -> str:
@@ -77,31 +81,73 @@ def _lower(value: object) -> str:
 
 def _json(value: object) -> str:
     """Return a container as JSON, in less time than `json.dumps` takes for short values."""
-    # Most containers hold only texts and numbers.
-    text = flat_json(value)
+    text = json_text(value, _MOST_REPEATED, lambda function, inner: function(inner))
     return _Json().written(value) if text is None else text
 
 
-def flat_json(value: Any, most: int = sys.maxsize) -> str | None:
-    """Return a dict, list or tuple as JSON if it has only texts and numbers in it, or None.
+def json_text(value: object, most: int, call: Call) -> str | None:
+    """Return a container as JSON, or None if only `_Json` knows how.
 
-    Raises:
-        TooLong: The texts in it have more characters than `most`.
+    Args:
+        most: The most items, and the most characters of the texts among them.
+        call: Calls a function with a value whose class may have code of the application.
     """
-    flat = _flat(value, most)
-    if type(flat) is dict:
-        pairs = [
-            f"{encode_basestring(key)}:{_SCALARS[type(inner)](inner)}"
-            for key, inner in flat.items()
-        ]
-        return f"{{{','.join(pairs)}}}"
-    if flat is None:
+    try:
+        text = _json_text(value, type(value), [most], call, _DEEPEST)
+    except _NotPlain:
         return None
-    return f"[{','.join([_SCALARS[type(inner)](inner) for inner in flat])}]"
+    return None if len(text) > _MOST_REPEATED else text
+
+
+def _json_text(value: Any, type_: type, left: list[int], call: Call, depth: int) -> str:
+    if not depth:
+        # Perhaps it is in itself.
+        raise _NotPlain
+    # Another thread may be changing the items, so they are copied in one step.
+    keys: Iterable[object] | None = None
+    if type_ is dict:
+        keys = copied = value.copy()
+        values = copied.values()
+    elif type_ in _SEQUENCES:
+        values = [*value]
+    elif type_ in _MAPPINGS:
+        items = [*value.items()]
+        keys, values = [key for key, _ in items], [inner for _, inner in items]
+    else:
+        keys = _shown_fields(type_)
+        values = call(attrgetter(*keys, "__class__"), value)[:-1]
+    size = len(values)
+    texts = []
+    for inner in values:
+        kind = type(inner)
+        if kind is str:
+            text = encode_basestring(inner)
+            size += len(inner)
+        elif (write := _SCALARS.get(kind)) is not None:
+            text = write(inner)
+        elif _writer(kind) is _json:
+            text = _json_text(inner, kind, left, call, depth - 1)
+        else:
+            text = encode_basestring(call(text_of, inner))
+            size += len(text)
+        if size > left[0]:
+            raise _NotPlain
+        texts.append(text)
+    left[0] -= size
+    if keys is None:
+        return f"[{','.join(texts)}]"
+    pairs = []
+    for key, text in zip(keys, texts, strict=True):
+        if type(key) is not str:
+            raise _NotPlain
+        pairs.append(f"{encode_basestring(key)}:{text}")
+    return f"{{{','.join(pairs)}}}"
 
 
 def flat_repr(value: Any, most: int) -> str | None:
-    """Return the `repr` of a container, likewise; it runs no code of the application.
+    """Return the `repr` of a dict, list or tuple if it has only texts and numbers in it, or None.
+
+    It runs no code of the application.
 
     Raises:
         TooLong: The texts in it have more characters than `most`.
@@ -149,8 +195,12 @@ class TooLong(Exception):
     """The text would have, or the JSON would repeat, more characters than are allowed."""
 
 
+class _NotPlain(Exception):
+    """A container is perhaps in itself, has a key that is no text, or is very long."""
+
+
 class _Json:
-    """Writes a container and those within."""
+    """Writes a container and those within, whatever they are, in a third more time."""
 
     __slots__ = ("_is_open", "_left")
 
@@ -169,7 +219,7 @@ class _Json:
             keys = [key if type(key) is str else _text_of_key(key) for key, _ in items]
             return self._container(value, [inner for _, inner in items], keys)
         if _writer(type_) is _json:
-            keys = [field.name for field in dataclasses.fields(value) if field.repr]
+            keys = _shown_fields(type_)
             return self._container(value, [getattr(value, key) for key in keys], keys)
         return encode_basestring(text_of(value))
 
@@ -235,8 +285,18 @@ _SCALARS: dict[type, Callable[[Any], str]] = {
     bool: _lower,
     NoneType: lambda _: "null",
 }
+# The most containers within each other that are written without looking for one within itself.
+_DEEPEST = 10
 _MAPPINGS = frozenset({dict, OrderedDict, defaultdict, Counter})
 _SEQUENCES = frozenset({list, tuple, set, frozenset, deque})
+
+
+def _fields_of(type_: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(type_) if field.repr]
+
+
+# The fields of a dataclass that its `repr` shows.
+_shown_fields: Callable[[type], list[str]] = lru_cache(maxsize=256)(_fields_of)
 
 
 def _is_plain_dataclass(type_: type) -> bool:
