@@ -193,12 +193,14 @@ class Codec:
         after_time = form.after_time
         frames: list[bytes] = []
         append = frames.append
+        split: list[tuple[int, int]] = []
         rendered: list[Rendered] = []
 
         def end_run() -> None:
             if frames:
-                rendered.append(Run(frames))
+                rendered.append(Run(frames, split))
                 frames.clear()
+                split.clear()
 
         def take() -> list[Rendered]:
             end_run()
@@ -211,8 +213,10 @@ class Codec:
         def append_long(packet: Sequence[bytes], header: int) -> None:
             nonlocal cut
             cut = cut or self._cut()
-            end_run()
-            rendered.append(form.frames_of_packet(packet, header, cut))
+            of_record = form.frames_of_packet(packet, header, cut)
+            if len(of_record) > 1:
+                split.append((len(frames), len(of_record)))
+            frames.extend(of_record)
 
         def render_slowly(entry: Entry) -> None:
             end_run()

@@ -12,7 +12,6 @@ from logplex_handler._wire.frames import (
     Frame,
     Rendered,
     Run,
-    SplitRun,
     frame_count,
     total_bytes,
 )
@@ -76,7 +75,7 @@ def drain(
                     frames += (run,)
                     added += records
                     continue
-                for more, entries_of_more in _units(run, max_bytes - filled):
+                for more, entries_of_more in _units(run, max_bytes - filled, room):
                     bytes_of_more = total_bytes(more)
                     number = frame_count(more) if is_limited else 0
                     if (filled + bytes_of_more > max_bytes or number > room) and frames:
@@ -131,20 +130,21 @@ def _joined(rendered: Iterable[Rendered], room: int) -> Iterator[Run]:
         if frames:
             yield Run(frames)
             frames = []
-        run = one if isinstance(one, Run) else SplitRun(one) if len(one) > 1 else Run(one)
+        run = one if isinstance(one, Run) else Run.of_one(one)
         room -= run.size
         yield run
     if frames:
         yield Run(frames)
 
 
-def _units(run: Run, room: int) -> list[tuple[Sequence[Frame], int]]:
+def _units(run: Run, max_bytes: int, most: int) -> list[tuple[Sequence[Frame], int]]:
     """Return frames that stay together, with the number of their entries. A run too long is cut."""
     if not run:
         return [([], 1)]
-    if run.size <= room or isinstance(run, SplitRun):
+    if run.records == 1 or (run.size <= max_bytes and len(run) <= most):
         return [([run], run.records)]
-    return [([frame], 1) for frame in run]
+    records = run.by_record()
+    return [(frames if len(frames) == 1 else [Run.of_one(frames)], 1) for frames in records]
 
 
 def _likely_to_fit(entries: int, size: int, max_bytes: int) -> int:

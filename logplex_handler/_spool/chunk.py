@@ -13,7 +13,6 @@ from logplex_handler._wire.frames import (
     PieceFrame,
     Run,
     SplitRecord,
-    SplitRun,
     flattened,
     frame_count,
     joined,
@@ -107,7 +106,9 @@ def records_in(frames: Sequence[Frame]) -> int:
 
 
 def _has_split(frames: Sequence[Frame]) -> bool:
-    return not {PieceFrame, SplitRun}.isdisjoint(map(type, frames))
+    return any(
+        frame.split if isinstance(frame, Run) else isinstance(frame, PieceFrame) for frame in frames
+    )
 
 
 def packed(frames: Sequence[Frame], *, is_cut: bool = False) -> tuple[bytes, str | None, int]:

@@ -70,23 +70,39 @@ def linked(rendered: Sequence[bytes], record: SplitRecord | None = None) -> Sequ
 
 
 class Run(list[bytes]):
-    """Frames of records with one frame each, kept together; `size` is their total bytes."""
+    """Frames of whole records, kept together.
 
-    def __init__(self, frames: Iterable[bytes]) -> None:
+    Args:
+        split: For each record with several frames, where they begin, and their number; in order.
+
+    Attributes:
+        size: The total bytes.
+        records: The number of records.
+    """
+
+    def __init__(self, frames: Iterable[bytes], split: Iterable[tuple[int, int]] = ()) -> None:
         super().__init__(frames)
+        self.split = (*split,)
         self.size = sum(map(len, self))
+        self.records = len(self)
+        for _, number in self.split:
+            self.records -= number - 1
 
-    @property
-    def records(self) -> int:
-        return len(self)
+    @classmethod
+    def of_one(cls, frames: Sequence[bytes]) -> Run:
+        """The frames of one record, if there are any."""
+        return cls(frames, [(0, len(frames))] if len(frames) > 1 else ())
 
-
-class SplitRun(Run):
-    """All frames of one record with several frames."""
-
-    @property
-    def records(self) -> int:
-        return 1
+    def by_record(self) -> list[Sequence[bytes]]:
+        """Return the frames of each record."""
+        records: list[Sequence[bytes]] = []
+        place = 0
+        for start, number in (*self.split, (len(self), 0)):
+            records += [(frame,) for frame in self[place:start]]
+            place = start + number
+            if number:
+                records.append(self[start:place])
+        return records
 
 
 Frame = bytes | Run
@@ -109,7 +125,7 @@ def flattened(frames: Iterable[Frame]) -> list[bytes]:
     flat: list[bytes] = []
     for frame in frames:
         if isinstance(frame, Run):
-            flat += linked(frame) if isinstance(frame, SplitRun) else frame
+            flat += chain.from_iterable(map(linked, frame.by_record())) if frame.split else frame
         else:
             flat.append(frame)
     return flat

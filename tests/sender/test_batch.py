@@ -14,7 +14,6 @@ from logplex_handler._wire.frames import (
     OwnFrame,
     Run,
     SplitRecord,
-    SplitRun,
     flattened,
     frame_count,
     linked,
@@ -117,18 +116,19 @@ def test_a_run_meets_what_its_frames_would_by_themselves(bad, max_bytes):
     assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) in (7, 9)
 
 
-@pytest.mark.parametrize("bad", [[], [0], [2, 3], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("bad", [[], [0], [2, 3], [3, 6], [*range(8)]])
 @pytest.mark.parametrize("max_bytes", [6, 20, 1000])
-def test_the_frames_of_one_record_kept_together_meet_what_linked_ones_would(bad, max_bytes):
-    """Together, the record counts as one; halved, it is delivered only if all its frames are."""
+def test_the_frames_of_records_kept_together_meet_what_linked_ones_would(bad, max_bytes):
+    """Together, each record counts as one; halved, it is delivered only if all its frames are."""
     outcomes = []
-    for split in ([SplitRun(frames(1, 2, 3))], linked(frames(1, 2, 3))):
+    several = [*linked(frames(1, 2, 3)), *frames(4), *linked(frames(5, 6))]
+    for split in ([Run(frames(1, 2, 3, 4, 5, 6), [(0, 3), (4, 2)])], several):
         receiver = Receiver(*bad)
-        batch = Batch([*frames(0), *split, *frames(4)], max_bytes)
+        batch = Batch([*frames(0), *split, *frames(7)], max_bytes)
         counts = [receiver.deal_with(batch), batch.drop_refused()]
         outcomes.append((counts, [*flattened(receiver.taken)], receiver.requests))
     assert outcomes[0] == outcomes[1]
-    assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) == 3
+    assert sum(delivered + dropped for delivered, dropped in outcomes[0][0]) == 5
 
 
 def test_the_frames_of_a_run_are_rewritten_one_by_one():

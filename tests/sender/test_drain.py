@@ -11,7 +11,7 @@ from logplex_handler._buffer.accumulator import Accumulator
 from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._sender.drain import drain
-from logplex_handler._wire.frames import Run, flattened, frame_count
+from logplex_handler._wire.frames import PieceFrame, Run, flattened, frame_count, settle
 from logplex_handler._wire.packet import PacketForm
 
 FRAME = 10
@@ -76,6 +76,36 @@ def test_a_run_that_does_not_fit_is_cut(room):
     assert [*flattened(frames)] == [b"%010d" % index for index in range(fitting)]
     assert frame_count(frames) == fitting
     assert settled(accumulator) == [b"%010d" % left for left in range(fitting, 1001)]
+
+
+def rendered_with_splits(entries):
+    """Four entries at a time, of one, three, one and two frames."""
+    frames = [what for (what,) in entries]
+    for at in range(0, len(frames), 4):
+        run, split = [], []
+        for entry, number in zip(frames[at : at + 4], (1, 3, 1, 2), strict=False):
+            if number > 1:
+                split.append((len(run), number))
+            run += [entry] * number
+        yield Run(run, split)
+
+
+@pytest.mark.parametrize("room", [9, 10, 39, 40, 49, 50, 60, 69, 70, 80, 110, 1750, 5000])
+def test_a_run_is_cut_between_its_records(room):
+    """In bytes as in frames; the frames of one record know of each other."""
+    for max_bytes, more in [(room, {}), (10**6, {"max_frames": max(1, room // FRAME)})]:
+        accumulator = buffer_of(*map(one, range(1000)))
+        frames = []
+        drain(frames, max_bytes, accumulator, rendered_with_splits, **more)
+        numbers = [1, 3, 1, 2] * 250
+        fitting = max(n for n in range(1, 1001) if n == 1 or sum(numbers[:n]) <= room // FRAME)
+        expected = [b"%010d" % index for index in range(fitting) for _ in range(numbers[index])]
+        flat = flattened(frames)
+        assert flat == expected
+        assert settle(frames, delivered=True) == (fitting, 0)
+        assert settled(accumulator) == [b"%010d" % left for left in range(fitting, 1000)]
+        of_several = [frame.record for frame in flat if isinstance(frame, PieceFrame)]
+        assert len({*map(id, of_several)}) == sum(number > 1 for number in numbers[:fitting])
 
 
 def test_entries_of_all_sizes_fill_the_room():

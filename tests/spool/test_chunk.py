@@ -11,7 +11,6 @@ from logplex_handler._spool.chunk import packed, records_in, unpacked
 from logplex_handler._spool.spool import Spool, SpoolOptions
 from logplex_handler._wire.frames import (
     Run,
-    SplitRun,
     flattened,
     goes_on,
     linked,
@@ -83,7 +82,7 @@ def test_a_chunk_with_runs_comes_back_frame_by_frame():
     body, sizes, records = packed([*runs, *linked([D, E])])
     assert [*flattened(unpacked(body, sizes, records))] == [A, B, C, D, E]
     assert (records, json.loads(sizes or "")) == (4, [1, 1, 1, 2])
-    assert packed([*runs, SplitRun([D, E])]) == (body, sizes, records)
+    assert packed([*runs, Run.of_one([D, E])]) == (body, sizes, records)
 
 
 @pytest.mark.parametrize("length", [0, 9, 10, 99, 100, 938, 939, 9999, 10_000])
