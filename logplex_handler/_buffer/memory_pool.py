@@ -117,12 +117,15 @@ class MemoryPool:
     def _reclaim(self, holder: BoundedQueue, needed: int) -> None:
         """Take the missing bytes from a holder that may use most, if it keeps at least as many."""
         passed = []
+        more = needed - holder.allowed
         for _ in range(_TRIES):
             largest = self._largest()
             if largest is None:
                 break
             passed.append(largest)
-            more = needed - holder.allowed
+            if largest.allowed - needed < more:
+                # Nor can the others, which may use less: if all use the same, none gives way.
+                break
             spare = largest.allowed - max(needed, largest.in_transit_bytes)
             if largest is not holder and spare >= more:
                 self._allow(largest, -more)

@@ -22,7 +22,7 @@ class ResolutionState(Enum):
     """The states of a stream's URL."""
 
     FIXED = "given to the handler, and never looked up"
-    SOUGHT = "to be looked up as soon as there are records"
+    SOUGHT = "to be looked up as soon as there are lines"
     FOUND = "looked up"
     REFUSED = "looked up, refused by the receiver, and to be looked up again"
     UNKNOWN = "there is no such stream"
@@ -87,10 +87,10 @@ class Resolution:
             and time.monotonic() - self._looked_up_again_at >= _BETWEEN_LOOKUPS
         )
 
-    def due_in(self, urgency: Urgency, *, has_records: bool) -> float | None:
+    def due_in(self, urgency: Urgency, *, has_lines: bool) -> float | None:
         """Return the seconds until a look-up is due, or None if none is needed."""
         is_needed = self.state is ResolutionState.REFUSED or (
-            self.state is ResolutionState.SOUGHT and has_records
+            self.state is ResolutionState.SOUGHT and has_lines
         )
         if self.is_looking_up or not is_needed:
             return None

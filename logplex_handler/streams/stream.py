@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import replace
 from enum import Enum
 
 from logplex_handler._buffer.waking_queue import FIRST
@@ -27,6 +26,7 @@ _WHY_REJECTED = {
     "unknown_stream": "records for no stream, or for one that nobody knows, are dropped",
     "stream_gone": "records for a stream that has ended are dropped",
 }
+_NOTHING_SENT = Stats()
 
 
 class Job(Enum):
@@ -100,9 +100,12 @@ class Stream(Sending):
         elif self.resolution.end_cause:
             return None
         else:
-            backlog = self.accumulator.backlog() if self._sender is None else self.source.backlog()
-            has_records = backlog.records > 0
-            job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_records=has_records)
+            if self._sender is None:
+                has_lines = self.accumulator.backlog().records > 0
+            else:
+                # Drops are told in the stream, too, even if none of its records is left.
+                has_lines = self.source.backlog().records > 0 or self.in_flight.has_own_lines
+            job, due_in = Job.LOOK_UP, self.resolution.due_in(urgency, has_lines=has_lines)
         return None if due_in is None else (job, due_in)
 
     @property
@@ -230,14 +233,19 @@ class Stream(Sending):
 
     def stats(self) -> Stats:
         accepted, delivered, pending, dropped = self.accumulator.counts()
-        stats = replace(
-            Stats() if self._sender is None else self._sender.sent,
+        sent = _NOTHING_SENT if self._sender is None else self._sender.sent
+        # Without `replace`, which takes as long as all the rest: a handler has many streams.
+        stats = Stats(
             accepted=accepted,
             delivered=delivered if self.relay is None else 0,
-            relayed=0 if self.relay is None else delivered,
             pending=pending,
             dropped=dropped,
+            requests=sent.requests,
+            retries=sent.retries,
+            possible_duplicates=sent.possible_duplicates,
+            bytes_sent=sent.bytes_sent,
             recovered=self.accumulator.recovered,
             lag=max(0.0, self.age()) if pending else 0.0,
+            relayed=0 if self.relay is None else delivered,
         )
         return stats if self.before is None else self.before + stats

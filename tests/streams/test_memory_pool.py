@@ -6,6 +6,9 @@ import sys
 import threading
 from contextlib import suppress
 
+from logplex_handler._buffer.bounded_queue import BoundedQueue, BufferLimits
+from logplex_handler._buffer.memory_pool import MemoryPool
+from tests.buffer.shared import weigh
 from tests.logs import Told, balanced, logging_to, wait_until
 from tests.pace import stopwatch
 from tests.servers import answer, serving
@@ -239,3 +242,38 @@ def test_what_gives_way_to_others_is_told_though_nothing_else_happens():
                     logger.info("line %d", number, extra=to(stream))
             assert wait_until(lambda: told.dropped.get("buffer_full", 0) > 0)
             assert wait_until(lambda: told.dropped == handler.stats().dropped)
+
+
+def test_what_a_stream_lost_before_its_url_was_known_is_told_and_holds_up_no_flush():
+    """Also if none of its records is left: its URL is looked up for the drop notice."""
+    with (
+        receiving("t.1") as logplex,
+        logging_to(None, streams=lambda _: logplex.url_for("t.1"), max_buffer_bytes=100_000) as (
+            logger,
+            handler,
+        ),
+    ):
+        logger.info("x" * 200_000, extra=to("lost"))
+        assert handler.flush(100)
+        assert handler.stats(stream="lost").dropped == {"buffer_full": 1}
+        (line,) = logplex.lines
+        assert "count#logplex_handler.dropped=1" in line.text
+
+
+def test_where_all_hold_the_same_only_one_is_asked_to_give_way(monkeypatch):
+    """If the largest cannot, the smaller ones cannot either."""
+    pool = MemoryPool(51_000, may_reclaim=True)
+    limits = BufferLimits(51_000, "drop_oldest", batch_frames=500, batch_bytes=2**20)
+    holders = [BoundedQueue(limits, weigh, pool, threading.RLock()) for _ in range(50)]
+    for holder in holders:
+        pool._allow(holder, 1000)
+    pool._allow(holders[0], 1000)
+    asked = []
+    largest = pool._largest
+    monkeypatch.setattr(pool, "_largest", lambda: asked.append(largest()) or asked[-1])
+    pool.reserve(holders[1], 1500)
+    assert (holders[0].allowed, holders[1].allowed) == (1500, 1500)
+    asked.clear()
+    pool.reserve(holders[2], 1500)
+    assert len(asked) == 1
+    assert holders[2].allowed == 1000
