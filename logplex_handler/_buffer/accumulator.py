@@ -66,15 +66,16 @@ class Accumulator(WakingQueue):
         return self._tell_of_first()
 
     def put(
-        self, entry: Entry, *, may_wait: bool = False, never_wakes: bool = False
-    ) -> bool | None:
-        """Queue an entry or count it as dropped, and return whether to wake a worker.
+        self, entry: Entry, size: int = 0, frames: int = 0, may_wait: bool = False,
+        never_wakes: bool = False,
+    ) -> bool | None:  # fmt: skip
+        """Queue or drop an entry, weighed if `frames` is 0; return whether to wake a worker.
 
         An entry that `never_wakes` makes no batch due, and no other entry is dropped for it.
         Returns None, and queues nothing, if there is no room and either the entry `never_wakes`, or
         its caller `may_wait` and the entry can fit later.
         """
-        size, frames = self.weigh(entry)
+        size, frames = (size, frames) if frames else self.weigh(entry)
         with self.lock:
             if self._rejected_as is not None:
                 self._count_rejected()
@@ -271,8 +272,7 @@ class Accumulator(WakingQueue):
     def wait_for_room(self, size: int, seconds: float) -> bool:
         """Wait until an entry of this size fits or is rejected, or return False after `seconds`."""
         with self.lock:
-            if self._changed is None:
-                self._changed = threading.Condition(self.lock)
+            self._changed = self._changed or threading.Condition(self.lock)
             return self._changed.wait_for(
                 lambda: self._rejected_as is not None or self._fits(size), seconds
             )

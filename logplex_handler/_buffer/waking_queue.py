@@ -275,11 +275,16 @@ class WakingQueue(BoundedQueue):
     def _append_between_looks(self, entry: Entry, size: int, frames: int) -> bool:
         """Append an entry, unless the next look is due with it; return whether it was appended."""
         # The number of light entries whose places it takes, at least one.
-        places = size // self.usual_bytes + frames
-        if len(self.entries) + places >= self.look_at:
+        entries, look_at, places = self.entries, self.look_at, size // self.usual_bytes + frames
+        if len(entries) + places >= look_at:
             return False
-        self.look_at -= places - 1
-        self._append(entry, size, frames)
+        self.look_at = look_at - places + 1
+        # What `_append` does, without its call.
+        if size > LIGHT or frames > 1:
+            self.heavy += 1
+            self.heavy_bytes += size
+            self.heavy_frames += frames
+        entries.append(entry)
         return True
 
     def _note_taken(self) -> None:

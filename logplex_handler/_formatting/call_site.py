@@ -7,9 +7,13 @@ from logging import LogRecord
 
 from logplex_handler._formatting.layout import Layout
 from logplex_handler._formatting.render import Render
-from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.entry import HEAVY, Entry
 
-Extract = Callable[[LogRecord], Entry | None]
+Extract = Callable[[LogRecord], Entry]
+
+# Stands for an entry where a call site does not take a record. It has a number, as all entries do,
+# which none has, so that whoever compares the numbers need not ask first whether there is one.
+NO_ENTRY: Entry = (HEAVY,)
 
 # What the records of one call site have in common: the logger, the level, the names of the extras,
 # and the template, the number of attributes or the keys of a mapping as message. Several call sites
@@ -28,7 +32,7 @@ class CallSite:
 
     Attributes:
         extract: Returns the entry of a record: the call site's number, the time, the values.
-            Returns None, or raises an error, if the record is not like the others.
+            Returns `NO_ENTRY`, or raises an error, if the record is not like the others.
         is_light: Whether these entries are light.
         render: Makes the frames of entries.
         layout: Makes the line of one entry step by step, whatever its values are.

@@ -13,14 +13,20 @@ from collections.abc import Callable, Collection, Sequence
 from logging import Formatter, LogRecord
 from time import monotonic
 
-from logplex_handler._formatting.call_site import CallSite, Extract, Signature, signature_of
+from logplex_handler._formatting.call_site import (
+    NO_ENTRY,
+    CallSite,
+    Extract,
+    Signature,
+    signature_of,
+)
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.fitting import is_made_at_run_time
 from logplex_handler._formatting.kept_value import FITS
 from logplex_handler._formatting.layout import Layout, layout_of
 from logplex_handler._formatting.line import LineForm
 from logplex_handler._formatting.render import render_source
-from logplex_handler._wire.entry import LIGHT, Entry, weight
+from logplex_handler._wire.entry import HEAVY, LIGHT, Entry, weight
 from logplex_handler._wire.packet import PacketForm
 
 # Compiling costs as much as it saves on so many records, or a third if others have the same shape.
@@ -44,8 +50,8 @@ class CompiledCallSites:
         self._packet = packet
         # The numbers start above the small integers, of which Python keeps one object each: up to
         # 256, and from Python 3.15 on up to 1,024.
-        # Even, since heavy entries have the next one. The first one is the code's, which all share.
-        self._numbers = itertools.count(10_000, 2)
+        # The first one is the code's, which all share.
+        self._numbers = itertools.count(10_000)
         next(self._numbers)
 
     def compile(
@@ -88,15 +94,11 @@ class CompiledCallSites:
         render = render_source(layout, self._packet)
         if render is None:
             return None
-        extract = extract_source(layout).function()
+        extract = extract_source(layout, self._packet.room).function()
         entry = extract(record)
-        if entry is None or (layout.fit.is_light and weight(entry) > LIGHT):
+        if entry is NO_ENTRY or (layout.fit.is_light and weight(entry) > LIGHT):
             return None
         return CallSite(layout, extract, render.function(), monotonic())
-
-    def knows(self, call_site: CallSite) -> bool:
-        """Return whether the entries of a call site can be rendered."""
-        return call_site.layout.number in self.by_number
 
     def excess(self) -> set[CallSite]:
         """Retire the least recently used call sites if there are too many, and return them."""
@@ -154,16 +156,15 @@ class CallSites:
         self._form = form
         self.form = form()
         self._by_signature: dict[Signature, tuple[CallSite, ...]] = {}
-        # The functions to ask first for light and for heavy entries, by what `_key` returns.
+        # The functions to ask first, by what `_key` returns.
         self._latest: dict[object, Extract] = {}
-        self._latest_heavy: dict[object, Extract] = {}
         # The number of records without a call site.
         self._counts: dict[Signature, float] = {}
 
-    def light_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
-        """Return the light entry of a record like the latest one of its template, or None."""
+    def latest_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry:
+        """Return the entry of a record like the latest one of its template, or `NO_ENTRY`."""
         if type(record) is not LogRecord or formatter is not self.formatter:
-            return None
+            return NO_ENTRY
         try:
             arguments = record.args
             message = record.msg
@@ -179,16 +180,37 @@ class CallSites:
             return self._latest[_key(record)](record)
         except Exception:
             # There is no such call site, or the record is not like the others.
-            return None
+            return NO_ENTRY
 
-    def heavy_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry | None:
-        """Return the heavy entry of a record like the latest heavy one of its template, or None."""
+    def other_entry(self, record: LogRecord, formatter: Formatter | None) -> Entry:
+        """Return the entry of a record that is not like the latest one, or `NO_ENTRY`."""
+        if type(record) is not LogRecord or formatter is not self.formatter:
+            return NO_ENTRY
+        return self._found(record, is_latest_asked=True)
+
+    def _found(self, record: LogRecord, *, is_latest_asked: bool) -> Entry:
+        """Ask the call sites of a record's signature; the one that takes it is the latest then."""
         try:
-            if self._latest_heavy and type(record) is LogRecord and formatter is self.formatter:
-                return self._latest_heavy[_key(record)](record)
+            key = _key(record)
+            call_sites = self._by_signature[signature_of(record, key)]
         except Exception:
-            return None
-        return None
+            return NO_ENTRY
+        asked = self._latest.get(key) if is_latest_asked else None
+        for call_site in call_sites:
+            if call_site.extract is asked:
+                continue
+            try:
+                entry = call_site.extract(record)
+            except Exception:
+                # The record has other extras, or another number of arguments.
+                continue
+            # Another thread may have forgotten the call site before `extract` was called.
+            if entry is not NO_ENTRY and entry[0] in self._compiled.by_number:
+                # A call site of long texts takes short ones, too, which cost more there.
+                if call_site.is_light or key not in self._latest:
+                    self._latest[key] = call_site.extract
+                return entry
+        return NO_ENTRY
 
     def entry(self, record: LogRecord) -> tuple[Entry, bool] | None:
         """Return the entry of a record, and whether it is light, or None if no call site takes it.
@@ -197,31 +219,16 @@ class CallSites:
         """
         if self.form is None or type(record) is not LogRecord:
             return None
+        entry = self._found(record, is_latest_asked=False)
+        if entry is not NO_ENTRY:
+            return entry, entry[0] < HEAVY
         try:
             key = _key(record)
-            if key is None:
-                return None
             signature = signature_of(record, key)
-            call_sites = self._by_signature.get(signature, ())
-        except Exception:
-            return None
-        for call_site in call_sites:
-            if (entry := self._extracted(call_site, record)) is not None:
-                latest = self._latest if call_site.is_light else self._latest_heavy
-                # There are several if a value is now a number and now None, or loggers share a key.
-                is_only = latest.get(key) in (None, _no_light_entry, call_site.extract)
-                latest[key] = (
-                    call_site.extract if is_only else self._any_of(key, call_site.is_light)
-                )
-                if not call_site.is_light:
-                    # Calling it takes a tenth of the time of a missing key.
-                    self._latest.setdefault(key, _no_light_entry)
-                return entry, call_site.is_light
-        try:
             # What a traceback shows may change, so such a record is formatted at once.
             has_error = bool(record.exc_info) or record.exc_text is not None
             is_lasting = not has_error and record.stack_info is None
-            if is_lasting and self._is_hot(signature, record, len(call_sites)):
+            if is_lasting and key is not None and self._is_hot(signature, record):
                 self.form = self._form()
                 if self.form is not None:
                     self._compile(signature, record, self.form)
@@ -254,39 +261,16 @@ class CallSites:
                 elif left != call_sites:
                     self._by_signature[signature] = left
             self._latest.clear()
-            self._latest_heavy.clear()
 
     def retire(self) -> None:
         """Take no more records, because the handler has another formatter."""
         self._latest.clear()
-        self._latest_heavy.clear()
-        self._compiled.retire([*itertools.chain(*self._by_signature.copy().values())])
+        by_signature, self._by_signature = self._by_signature, {}
+        self._compiled.retire([*itertools.chain(*by_signature.copy().values())])
 
-    def _any_of(self, key: object, is_light: bool) -> Extract:
-        """Return a function that asks all light or heavy call sites of a record's signature."""
-
-        def extract(record: LogRecord) -> Entry | None:
-            signature = signature_of(record, key)
-            for call_site in self._by_signature.get(signature, ()):
-                is_asked = call_site.is_light is is_light
-                if is_asked and (entry := self._extracted(call_site, record)):
-                    return entry
-            return None
-
-        return extract
-
-    def _extracted(self, call_site: CallSite, record: LogRecord) -> Entry | None:
-        try:
-            entry = call_site.extract(record)
-        except Exception:
-            # The record has other extras, or another number of arguments.
-            return None
-        # Another thread may have forgotten the call site before `extract` was called.
-        return entry if self._compiled.knows(call_site) else None
-
-    def _is_hot(self, signature: Signature, record: LogRecord, call_sites: int) -> bool:
+    def _is_hot(self, signature: Signature, record: LogRecord) -> bool:
         """Count a record; return whether its kind came often enough to compile a call site."""
-        if call_sites >= _MAX_CALL_SITES_OF_A_SIGNATURE:
+        if len(self._by_signature.get(signature, ())) >= _MAX_CALL_SITES_OF_A_SIGNATURE:
             return False
         count = self._counts.get(signature, 0) + 1
         is_hot = count >= _RECORDS_BEFORE_COMPILING
@@ -297,10 +281,6 @@ class CallSites:
             self._counts.clear()
         self._counts[signature] = count
         return is_hot
-
-
-def _no_light_entry(_record: LogRecord) -> None:
-    """Stand in for `extract` where only heavy records have come."""
 
 
 def _key(record: LogRecord) -> object:

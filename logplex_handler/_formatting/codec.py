@@ -32,7 +32,7 @@ from logplex_handler._formatting.render import NO_MILLISECOND
 from logplex_handler._process.diagnostics import drops_in_words
 from logplex_handler._wire import packet
 from logplex_handler._wire.destination import Destination
-from logplex_handler._wire.entry import LIGHT, Entry, weight
+from logplex_handler._wire.entry import HEAVY, LIGHT, Entry, weight
 from logplex_handler._wire.frames import Rendered, Run
 from logplex_handler._wire.packet import Cut, Fragments, PacketForm, one_line, readdressed
 from logplex_handler.metrics import metric_pairs
@@ -55,8 +55,8 @@ class Codec:
     collector nothing, however many wait. The time of both is a float, whatever the record had.
 
     - `(number, time, value, ...)`: the number of a compiled call site, which is above zero, and the
-      values that its lines are rendered from. If the number is odd, the entry is heavy, and its
-      last value is its weight.
+      values that its lines are rendered from. If the number is `HEAVY` or more, the entry is heavy,
+      and its last two values are its packets and its weight.
     - `(-packets, time, level, text)`: a formatted text of key=value lines, and the number of its
       packets, or an estimate. A None before the text means that it is of another kind.
 
@@ -81,14 +81,13 @@ class Codec:
     ) -> None:
         self._max_bytes = max_bytes
         self._packet = packet
-        self._room = packet.room
         self._token_as_appname = token_as_appname
         self.default_formatter = default_formatter
         self._own_formatter = own_formatter
         self._may_compile = may_compile
         self._compiled = CompiledCallSites(packet)
         # The call sites of the formatter used last. For nearly every record,
-        # `call_sites.light_entry(record, formatter)` returns what `entry` would.
+        # `call_sites.latest_entry(record, formatter)` returns what `entry` would.
         self.call_sites = self._call_sites_of(None)
         watchers.add(self)
 
@@ -183,8 +182,9 @@ class Codec:
         number = entry[0]
         if number < 0:
             return weight(entry), -number
-        size = entry[-1] if number & 1 else weight(entry)
-        return size, 1 if size <= LIGHT else size // self._room + 1
+        if number >= HEAVY:
+            return entry[-1], entry[-2]
+        return weight(entry), 1
 
     def render(self, entries: Iterable[Entry], destination: Destination) -> Iterator[Rendered]:
         # Heavy entries are rendered only when the iterator reaches them, or a few entries earlier:

@@ -10,6 +10,7 @@ import re
 import sys
 
 from logplex_handler._formatting import record_parts, value_kinds
+from logplex_handler._formatting.call_site import NO_ENTRY
 from logplex_handler._formatting.codegen import Source, fill
 from logplex_handler._formatting.kept_value import as_tuple, tuple_of
 from logplex_handler._formatting.layout import Layout
@@ -32,7 +33,7 @@ def extract(record):
         and type(created) is float
         $checks
     ):
-        return None
+        return no_entry
     $conversions
     return (number, created, $values)
 """
@@ -43,7 +44,7 @@ def extract(record):
 _BY_ATTRIBUTE = sys.version_info >= (3, 13)
 
 
-def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Source:
+def extract_source(layout: Layout, room: int, *, by_attribute: bool = _BY_ATTRIBUTE) -> Source:
     """Return the function for one call site, which is `CallSite.extract`."""
     names: dict[str, object] = {
         **value_kinds.NAMES,
@@ -51,6 +52,7 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
         "level": layout.level,
         "number": layout.number,
         "level_name": layout.level_name,
+        "no_entry": NO_ENTRY,
         "attribute_count": len(layout.attributes),
     }
     reads, checks, conversions = [], [], []
@@ -95,10 +97,10 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
             reads += [
                 # Asked first: the methods of another object may do anything.
                 f"if type({value.variable}) is not dict:",
-                "    return None",
+                "    return no_entry",
                 read,
                 f"if not ({check}):",
-                "    return None",
+                "    return no_entry",
                 f"{as_tuple(value.items)} = {value.variable}.values()",
             ]
 
@@ -135,10 +137,11 @@ def extract_source(layout: Layout, *, by_attribute: bool = _BY_ATTRIBUTE) -> Sou
             conversions.append(f"{variable} = {converted}")
         if late_check:
             condition = value_kinds.expression(late_check, variable)
-            conversions += [f"if not {condition}:", "    return None"]
+            conversions += [f"if not {condition}:", "    return no_entry"]
 
     if not layout.fit.is_light:
-        conversions.append(f"weight = {layout.weight_source}")
+        names["room"] = room
+        conversions += [f"weight = {layout.weight_source}", "packets = weight // room + 1"]
     text = fill(
         _TEMPLATE,
         {

@@ -20,7 +20,7 @@ from logplex_handler._formatting.value_kinds import (
     within,
 )
 from logplex_handler._formatting.value_text import text_of
-from logplex_handler._wire.entry import WIDEST, Entry, longest_of_light, weight_source
+from logplex_handler._wire.entry import HEAVY, WIDEST, Entry, longest_of_light, weight_source
 from logplex_handler.metrics.metric_pairs import is_metric, metrics_text
 
 # The most values of an entry. With more, it would not be light.
@@ -33,8 +33,8 @@ class Layout(NamedTuple):
     A layout keeps no value of the record that it was made from.
 
     Attributes:
-        number: The number by which entries name their call site; odd if they are heavy, and have
-            their weight as the last value.
+        number: The number by which entries name their call site; `HEAVY` or more if they are heavy,
+            and have their packets and their weight as the last values.
         template: The message with its conversions, which take the message's values by position;
             None for records without arguments.
         logged: The message with its conversions, as it was logged.
@@ -76,8 +76,8 @@ class Layout(NamedTuple):
 
     @property
     def variables(self) -> str:
-        """What follows the time in an entry: the values, and the weight of a heavy one."""
-        weight = [] if self.fit.is_light else ["weight"]
+        """What follows the time in an entry: the values, and the size of a heavy one."""
+        weight = [] if self.fit.is_light else ["packets", "weight"]
         return ", ".join([*[value.variable for value in self.values], *weight])
 
     @property
@@ -220,7 +220,7 @@ def layout_of(
         all_kept = _bounded(all_kept, all_values)
     values = iter(all_kept)
     return Layout(
-        number=number if fit.is_light else number | 1,
+        number=number if fit.is_light else HEAVY | number,
         form=form,
         logger_name=record.name,
         level=record.levelno,

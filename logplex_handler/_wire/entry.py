@@ -15,6 +15,9 @@ Weigh = Callable[[Entry], tuple[int, int]]
 # The most bytes of memory that a light entry takes. Most entries are light. An accumulator weighs
 # none until their number could fill its memory: 8,192 with the default limit.
 LIGHT = 2048
+# The numbers of call sites with heavy entries begin here, the others end before. Python compares
+# integers below 1 << 30 fastest.
+HEAVY = 1 << 29
 # The most bits of an integer that takes less memory than the shortest text.
 ORDINARY_BITS = 120
 # Bytes of an empty tuple and its place in the queue, and of each value's place in the tuple.
@@ -52,8 +55,9 @@ def weight_source(texts: Sequence[str], numbers: int, others: int) -> str:
         numbers: The number of values that are numbers, or smaller than numbers.
         others: The number of values of other types.
     """
-    # The call site's number, the time and the weight are three more numbers.
-    fixed = _ENTRY + (numbers + 3) * (_PLACE + _NUMBER) + others * (_PLACE + _OTHER)
+    # The call site's number, the time and the weight are three more numbers. That of the packets is
+    # so small that Python has it anyway.
+    fixed = _ENTRY + (numbers + 3) * (_PLACE + _NUMBER) + _PLACE + others * (_PLACE + _OTHER)
     fixed += len(texts) * (_PLACE + _WIDE_TEXT)
     each = [f"len({text}) * (1 if {text}.isascii() else {WIDEST})" for text in texts]
     return " + ".join([str(fixed), *each])

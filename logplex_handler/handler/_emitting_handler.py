@@ -7,6 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Literal
 
+from logplex_handler._formatting.call_site import NO_ENTRY
 from logplex_handler._formatting.codec import Codec, DoesNotFit
 from logplex_handler._formatting.formatter import KeyValueFormatter
 from logplex_handler._formatting.nesting import NestedTooDeeply
@@ -14,6 +15,7 @@ from logplex_handler._process.checks import is_of_logging
 from logplex_handler._process.contexts import CallVar
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._process.reentrancy import LIBRARIES, Activity, current_activity
+from logplex_handler._wire.entry import HEAVY
 from logplex_handler.streams.current import ATTRIBUTE, ever_used, stream_of
 
 if TYPE_CHECKING:
@@ -134,8 +136,8 @@ class EmittingHandler(logging.Handler):
             # The way of nearly every record, in as few steps as possible (`docs/performance.md`).
             pipeline = self._pipeline
             if pipeline.here[0] and _activity_mark.get() is None:
-                entry = self._codec.call_sites.light_entry(record, self.formatter)
-                if entry is not None:
+                entry = self._codec.call_sites.latest_entry(record, self.formatter)
+                if entry[0] < HEAVY:
                     if self._may_name_stream[0]:
                         # Most records that have a stream name it themselves.
                         named = record.__dict__.get(ATTRIBUTE)
@@ -145,12 +147,13 @@ class EmittingHandler(logging.Handler):
                     if intake.append(entry):
                         intake.wake()
                     return True
-                entry = self._codec.call_sites.heavy_entry(record, self.formatter)
-                if entry is not None:
+                if entry is NO_ENTRY:
+                    entry = self._codec.call_sites.other_entry(record, self.formatter)
+                if entry is not NO_ENTRY:
                     intake = pipeline.own_intake
                     if self._may_name_stream[0]:
                         intake = pipeline.intake(stream_of(record))
-                    intake.put(entry, never_wakes=False)
+                    intake.put_compiled(entry)
                     return True
         except BaseException as error:
             self._after(error, record)

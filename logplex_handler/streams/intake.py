@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.waking_queue import FIRST
 from logplex_handler._process.countdown import Countdown
-from logplex_handler._wire.entry import Entry
+from logplex_handler._wire.entry import HEAVY, Entry
 
 if TYPE_CHECKING:
     from logplex_handler._buffer.accumulator import Accumulator
@@ -40,6 +40,9 @@ class Intake(Protocol):
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         """Queue any entry, or count it as dropped; then wake, unless the entry `never_wakes`."""
 
+    def put_compiled(self, entry: Entry) -> None:
+        """Do what `put` does with an entry of a compiled call site."""
+
     def drop(self, cause: str, *, never_wakes: bool = False) -> None:
         """Count a record as dropped that never became an entry; with `never_wakes`, quietly."""
 
@@ -67,6 +70,9 @@ class RejectingIntake:
         """Do nothing, because there is nothing to deliver."""
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
+        self.count_rejected()
+
+    def put_compiled(self, entry: Entry) -> None:
         self.count_rejected()
 
     def drop(self, cause: str, *, never_wakes: bool = False) -> None:
@@ -109,6 +115,18 @@ class OpenIntake:
             return False
         accumulator.entries.append(entry)
         return len(accumulator.entries) >= accumulator.look_at and accumulator.look()
+
+    def put_compiled(self, entry: Entry) -> None:
+        if entry[0] < HEAVY:
+            is_due = self.append(entry)
+        elif self.context.max_block is None:
+            # Its packets and its weight are its last values.
+            is_due = self.accumulator.put(entry, entry[-1], entry[-2]) is True
+        else:
+            self.put(entry, never_wakes=False)
+            return
+        if is_due:
+            self.wake()
 
     def put(self, entry: Entry, *, never_wakes: bool) -> None:
         context = self.context

@@ -1,7 +1,10 @@
 """Dropped records: full buffers, `on_drop`, blocking, and entries that cannot be rendered."""
 
 import threading
+from unittest import mock
 
+from logplex_handler import KeyValueFormatter
+from logplex_handler._buffer.accumulator import Accumulator
 from tests.delivery.shared import before_rendering
 from tests.logs import (
     balanced,
@@ -104,6 +107,37 @@ def test_blocking_waits_for_room_and_loses_nothing():
         assert handler.flush()
         assert handler.stats().dropped == {}
     assert [line.text for line in logplex.lines] == [f"line {number}" for number in range(2000)]
+
+
+def test_blocking_waits_for_room_for_long_texts_too():
+    """Also for those of a call that has logged many."""
+    formatter = KeyValueFormatter()
+    with logging_to_receiver(on_full="block", formatter=formatter) as (_, logger, handler):
+        for _ in range(30):
+            logger.info("parcel %s", "x" * 4000)
+        with mock.patch.object(
+            Accumulator, "put", autospec=True, side_effect=Accumulator.put
+        ) as put:
+            logger.info("parcel %s", "x" * 4000)
+        assert put.call_args.kwargs["may_wait"]
+        assert handler.flush()
+        assert handler.stats().delivered == 31
+
+
+def test_a_closed_handler_counts_records_with_long_texts():
+    """Those of a call that has logged many, and of one whose texts are long at times."""
+    with logging_to_receiver(formatter=KeyValueFormatter()) as (_, logger, handler):
+        for number in range(120):
+            logger.info("parcel %s", "x" * (4000 if number % 2 else 4))
+            logger.info("from %s", "x" * 4000)
+        assert handler.flush()
+        handler.close()
+        for length in (4, 4000, 4):
+            logger.info("parcel %s", "x" * length)
+        logger.info("from %s", "x" * 4000)
+        stats = handler.stats()
+    assert stats.delivered == 240
+    assert stats.dropped == {"closed": 4}
 
 
 def test_an_entry_that_cannot_be_rendered_does_not_stop_the_others(monkeypatch):

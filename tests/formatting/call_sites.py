@@ -12,6 +12,7 @@ from unittest import mock
 
 from logplex_handler import Destination, KeyValueFormatter
 from logplex_handler._formatting import call_sites
+from logplex_handler._formatting.call_site import NO_ENTRY
 from logplex_handler._formatting.codec import Codec
 from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.packet import PacketForm
@@ -131,3 +132,11 @@ VALUES = [
     Odd(),
     10**4000,
 ]
+
+
+def known_entry(codec, record, formatter=FORMATTER):
+    """Return the entry that the handler finds at once, or None."""
+    entry = codec.call_sites.latest_entry(record, formatter)
+    if entry is NO_ENTRY:
+        entry = codec.call_sites.other_entry(record, formatter)
+    return None if entry is NO_ENTRY else entry

@@ -28,6 +28,7 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 
@@ -162,7 +163,7 @@ def test_what_is_left_to_the_sender_is_a_tuple_of_values():
     record = make("order %s shipped to %s", (5, "berlin"), {"order_id": 5, "region": "eu"})
     codec = codec_that_knows(record)
     codec.entry(record, FORMATTER)
-    entry = codec.call_sites.light_entry(record, FORMATTER)
+    entry = known_entry(codec, record, FORMATTER)
     assert entry[1:] == (record.created, 5, "berlin", 5, "eu")
     assert all(type(value) in (int, float, str) for value in entry)
 
@@ -319,7 +320,7 @@ def test_the_time_of_every_entry_is_a_float(created, shown, learned):
     codec = codec_that_knows(*[make("order %s", (5,))] * learned)
     assert is_compiled(codec.entry(make("order %s", (5,)), FORMATTER)[0]) == learned
     record = make("order %s", (5,), created=created)
-    assert codec.call_sites.light_entry(record, FORMATTER) is None
+    assert known_entry(codec, record, FORMATTER) is None
     entry, _ = codec.entry(record, FORMATTER)
     assert type(entry[1]) is float
     assert frames(codec, entry) == formatted(make("order %s", (5,), created=shown))

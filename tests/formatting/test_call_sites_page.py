@@ -36,7 +36,10 @@ def generated() -> list[str]:
     assert form is not None
     layout = layout_of(1, example_record(), form)
     assert layout is not None
-    extract, render = extract_source(layout, by_attribute=True), render_source(layout, PACKET)
+    extract, render = (
+        extract_source(layout, PACKET.room, by_attribute=True),
+        render_source(layout, PACKET),
+    )
     assert render is not None
     names = {**extract.names, **render.names}
     texts = [

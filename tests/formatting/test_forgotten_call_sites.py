@@ -14,6 +14,7 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 
@@ -37,7 +38,7 @@ def test_a_call_site_stays_while_an_entry_is_made(is_latest):
     codec.entry(record, FORMATTER)
     record.args[0].codec = codec
     if is_latest:
-        entry = codec.call_sites.light_entry(record, FORMATTER)
+        entry = known_entry(codec, record, FORMATTER)
     else:
         entry, _ = codec.entry(record, FORMATTER)
     assert is_compiled(entry)

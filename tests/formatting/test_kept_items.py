@@ -18,6 +18,7 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 
@@ -68,7 +69,7 @@ def test_a_second_call_site_takes_dicts_with_any_keys():
     codec = codec_that_knows(*known)
     for data in ({"a": 2}, {"b": 2}, {"c": 2}, {"a": 1, "b": 2}, {}, {"a": None}, {"a": [1]}):
         record = make("done", (), {"data": data})
-        entry = codec.call_sites.light_entry(record, FORMATTER) or codec.entry(record, FORMATTER)[0]
+        entry = known_entry(codec, record, FORMATTER) or codec.entry(record, FORMATTER)[0]
         assert is_compiled(entry)
         assert frames(codec, entry) == formatted(record)
     assert len(codec._compiled.by_number) == 2
@@ -110,7 +111,7 @@ def test_a_key_of_a_subclass_is_written_by_its_own_methods(key):
     pairs = zip(records_with({"token": 1}), records_with({key: 1}), strict=True)
     for known, record in [*pairs, (make({"token": 1}), make({key: 1}))]:
         codec = codec_that_knows(known)
-        entry = codec.call_sites.light_entry(record, FORMATTER) or codec.entry(record, FORMATTER)[0]
+        entry = known_entry(codec, record, FORMATTER) or codec.entry(record, FORMATTER)[0]
         assert not is_compiled(entry)
         assert frames(codec, entry) == formatted(record)
 
@@ -145,7 +146,7 @@ def test_the_methods_of_an_object_in_the_place_of_a_dict_are_not_called():
 
     codec = codec_that_knows(make("done", (), {"data": {"a": 1}}))
     record = make("done", (), {"data": Query()})
-    assert codec.call_sites.light_entry(record, FORMATTER) is None
+    assert known_entry(codec, record, FORMATTER) is None
     assert (
         codec.entry(record, FORMATTER)[0][-1] == formatted(record)[0].decode().split("- - ")[1][:-1]
     )

@@ -20,6 +20,7 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 from tests.logs import balanced, logging_to
@@ -123,7 +124,7 @@ def test_a_compiled_call_site_writes_what_the_formatter_writes(message, value):
         codec = codec_that_knows(record, formatter=formatter)
         entry, _ = codec.entry(record, formatter)
         assert is_compiled(entry)
-        assert codec.call_sites.light_entry(record, formatter) == entry
+        assert known_entry(codec, record, formatter) == entry
         expected = formatted(record, formatter)
         assert frames(codec, entry) == expected
         assert codec._rendered_slowly(PACKET, entry) == expected

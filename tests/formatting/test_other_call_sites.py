@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from logplex_handler import KeyValueFormatter, count, measure, sample
 from logplex_handler._formatting import call_sites
+from logplex_handler._formatting.call_site import NO_ENTRY
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler._formatting.codec import Codec
-from logplex_handler._wire.entry import LIGHT, weight
+from logplex_handler._wire.entry import HEAVY, LIGHT, weight
 from tests.formatting.call_sites import (
     DESTINATION,
     FORMATTER,
@@ -25,6 +26,7 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 from tests.logs import RESERVED
@@ -296,19 +298,37 @@ def test_a_number_that_is_kept_as_a_text_is_weighed_as_a_text(typical):
 
 
 def test_a_long_record_like_the_latest_one_needs_no_search():
-    """A short one of the same template has another call site."""
+    record = make("got %s", ("x y " * 1000,))
+    codec = codec_that_knows(record)
+    codec.entry(record, FORMATTER)
+    entry = codec.call_sites.latest_entry(record, FORMATTER)
+    assert entry[0] > HEAVY
+    assert sent(codec, [entry]) == formatted(record)
+    assert known_entry(codec, record, None) is None
+    codec.call_sites.retire()
+    assert known_entry(codec, record) is None
+
+
+def test_short_texts_need_no_search_although_long_ones_come_between_them():
+    """A call site of long texts, if it is asked first, would take them, too."""
     short, long = make("got %s", ("x",)), make("got %s", ("x y " * 1000,))
     codec = codec_that_knows(short, long)
+    for _ in range(2):
+        codec.entry(short, FORMATTER)
+        codec.entry(long, FORMATTER)
+        entries = [codec.call_sites.latest_entry(short, FORMATTER), known_entry(codec, long)]
+        assert entries[0][0] < HEAVY < entries[1][0]
+        assert sent(codec, entries) == [*formatted(short), *formatted(long)]
+
+
+def test_of_call_sites_that_take_turns_the_latest_one_is_asked_first():
+    number, text = make("got %s", (5,)), make("got %s", ("five",))
+    codec = codec_that_knows(number, text)
     call_sites = codec.call_sites
-    for record, is_long in [(short, False), (long, True), (short, False)]:
-        codec.entry(record, FORMATTER)
-        light = call_sites.light_entry(record, FORMATTER)
-        heavy = call_sites.heavy_entry(record, FORMATTER)
-        assert (light is None) is is_long
-        assert sent(codec, [heavy or light]) == formatted(record)
-    assert call_sites.heavy_entry(long, None) is None
-    call_sites.retire()
-    assert call_sites.heavy_entry(long, FORMATTER) is None
+    for one, other in [(number, text), (text, number)]:
+        assert known_entry(codec, one) is not None
+        assert call_sites.latest_entry(other, FORMATTER) is NO_ENTRY
+        assert call_sites.latest_entry(one, FORMATTER) is not NO_ENTRY
 
 
 def test_a_message_without_arguments_is_written_once_while_it_stays_the_same():

@@ -10,7 +10,7 @@ from logplex_handler import KeyValueFormatter, LogplexHandler
 from logplex_handler._formatting.call_sites import _RECORDS_BEFORE_COMPILING
 from logplex_handler.testing import LogplexReceiver
 from tests import strict
-from tests.formatting.call_sites import codec_that_knows, is_compiled, make
+from tests.formatting.call_sites import codec_that_knows, is_compiled, known_entry, make
 
 SECRET = make("password is %s", ("s3cret",))
 
@@ -24,9 +24,9 @@ def test_a_format_that_is_set_on_the_formatter_gets_every_later_record():
     formatter = KeyValueFormatter()
     codec = codec_that_knows(SECRET, formatter=formatter)
     assert is_compiled(codec.entry(SECRET, formatter)[0])
-    assert codec.call_sites.light_entry(SECRET, formatter)
+    assert known_entry(codec, SECRET, formatter)
     formatter.format = redacted
-    assert codec.call_sites.light_entry(SECRET, formatter) is None
+    assert known_entry(codec, SECRET, formatter) is None
     for _ in range(_RECORDS_BEFORE_COMPILING + 1):
         assert codec.entry(SECRET, formatter)[0][-1] == redacted(SECRET)
 
@@ -91,7 +91,7 @@ def test_a_get_message_of_a_record_or_its_class_hides_the_message(message, is_of
         record = kind("shop", logging.INFO, "", 0, message, args, None)
         if not is_of_class:
             record.getMessage = lambda: "***"
-        assert codec.call_sites.light_entry(record, formatter) is None
+        assert known_entry(codec, record, formatter) is None
         assert codec.entry(record, formatter)[0][-1] == "level=info logger=shop msg=***"
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from logplex_handler import KeyValueFormatter, measure
 from logplex_handler._formatting import call_sites
-from logplex_handler._formatting.call_sites import CallSites
 from logplex_handler._wire.entry import LIGHT
 from tests.formatting.call_sites import (
     FORMATTER,
@@ -19,17 +18,18 @@ from tests.formatting.call_sites import (
     formatted,
     frames,
     is_compiled,
+    known_entry,
     make,
 )
 
 
-def assert_found_at_once(records, find):
+def assert_found_at_once(records):
     """Each was the latest one of its template that was found, and all others came since."""
     codec = codec_that_knows(*records)
     for record in records:
         codec.entry(record, FORMATTER)
     for record in records:
-        entry = find(codec.call_sites, record, FORMATTER)
+        entry = known_entry(codec, record)
         assert entry is not None
         assert frames(codec, entry) == formatted(record)
 
@@ -39,12 +39,12 @@ def test_a_template_whose_values_take_turns_needs_no_search():
     of_values = [make("%s saw %s", pair) for pair in itertools.product(("anna", None), (5, None))]
     of_loggers = [make("got %s", (5,), name=f"shop.{i}") for i in range(12)]
     of_extras = [make("done %s", (5,), {name: 1} if name else {}) for name in ("", "a", "b")]
-    assert_found_at_once([*of_values, *of_loggers, *of_extras], CallSites.light_entry)
+    assert_found_at_once([*of_values, *of_loggers, *of_extras])
 
 
 def test_long_texts_that_take_turns_need_no_search():
     records = [make("%s saw %s", ("x y " * 1000, last)) for last in (5, None)]
-    assert_found_at_once(records, CallSites.heavy_entry)
+    assert_found_at_once(records)
 
 
 def test_call_sites_that_take_no_more_records_are_asked_no_more():
@@ -54,7 +54,7 @@ def test_call_sites_that_take_no_more_records_are_asked_no_more():
         codec.entry(record, FORMATTER)
     codec.call_sites.retire()
     for record in records:
-        assert codec.call_sites.light_entry(record, FORMATTER) is None
+        assert known_entry(codec, record, FORMATTER) is None
     codec._compiled.retire([])
     assert not codec._compiled.by_number
 

@@ -6,12 +6,14 @@ import uuid
 import pytest
 
 from logplex_handler._formatting import grammar, value_kinds
+from logplex_handler._formatting.call_site import NO_ENTRY
 from logplex_handler._formatting.extract import extract_source
 from logplex_handler._formatting.formatter import line_form
 from logplex_handler._formatting.layout import layout_of
 from logplex_handler._formatting.value_kinds import ANYTHING_ELSE, VALUE_KINDS, ValueKind
 from tests.formatting.call_sites import (
     FORMATTER,
+    PACKET,
     VALUES,
     codec_that_knows,
     formatted,
@@ -89,7 +91,7 @@ def test_attributes_may_be_read_in_two_ways(by_attribute):
     """Which is faster depends on the version of Python."""
     record = make("order %s shipped", (5,), {"a": 1, "b": "x"})
     layout = layout_of(1, record, line_form(FORMATTER))
-    extract = extract_source(layout, by_attribute=by_attribute).function()
+    extract = extract_source(layout, PACKET.room, by_attribute=by_attribute).function()
     assert extract(record) == (1, record.created, 5, 1, "x")
     record.levelno = 30
-    assert extract(record) is None
+    assert extract(record) is NO_ENTRY

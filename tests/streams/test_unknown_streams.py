@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from logplex_handler import KeyValueFormatter
 from logplex_handler._delivery import scheduler
 from logplex_handler.streams import registry
 from logplex_handler.streams._resolution import ResolutionState
@@ -35,6 +36,23 @@ def test_a_stream_that_nobody_knows_is_counted_and_told_once(capsys):
     said = capsys.readouterr().err.splitlines()
     assert 1 <= len(said) <= 3
     assert any("'nobody'" in line and "unknown_stream" in line for line in said)
+
+
+def test_long_texts_for_a_stream_that_nobody_knows_are_counted():
+    """Those of a call that has logged many, while the stream was looked up."""
+    may_answer = threading.Event()
+
+    def streams(stream):
+        assert may_answer.wait(100)
+
+    formatter = KeyValueFormatter()
+    with logging_to(None, streams=streams, formatter=formatter) as (logger, handler):
+        for _ in range(40):
+            logger.info("parcel %s", "x" * 4000, extra=to("nobody"))
+        may_answer.set()
+        assert handler.flush()
+        logger.info("parcel %s", "x" * 4000, extra=to("nobody"))
+        assert handler.stats().dropped == {"unknown_stream": 41}
 
 
 @pytest.mark.parametrize(
