@@ -4,9 +4,10 @@ Comes in: entries, from any thread.
 Goes out: the same entries in order, to a worker, and whether to wake one.
 Must not know: formatting, disks, requests.
 
-The queue has four layers. Each is a subclass of the next:
+The queue has five layers. Each is a subclass of the next:
 
 - `accumulator`: the lock, and the methods that callers and workers use.
+- `parkable_queue`: what is kept of a queue whose stream waits in a long line.
 - `waking_queue`: when to wake a worker, and when to throttle callers.
 - `bounded_queue`: the bound on bytes. When the queue is full, this layer drops the oldest entries
   or the new one. With `on_full="block"`, `put` takes no entry then, and the stream's intake waits.

@@ -12,13 +12,14 @@ from logplex_handler._buffer.bounded_queue import BufferLimits
 from logplex_handler._buffer.first_entries import Owner
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.memory_pool import MemoryPool, new_locks
-from logplex_handler._buffer.waking_queue import DROPS, FIRST, Backlog, WakingQueue
+from logplex_handler._buffer.parkable_queue import ParkableQueue
+from logplex_handler._buffer.waking_queue import DROPS, FIRST, Backlog
 from logplex_handler._buffer.weighed_queue import FlushMark
 from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler._wire.entry import Entry, Weigh
 
 
-class Accumulator(WakingQueue):
+class Accumulator(ParkableQueue):
     """A queue of entries, bounded in bytes. Any thread may call any method.
 
     Args:
@@ -34,12 +35,11 @@ class Accumulator(WakingQueue):
         pool: MemoryPool | None = None,
         owner: Owner | None = None,
     ) -> None:
-        # `lock` guards all attributes, including inherited ones, except `allowed`; only
-        # `entries.append` needs no lock. Re-entrant, because a garbage collection or a signal
-        # handler may log while it is held. `_under_way` is held, under it, during an operation. An
-        # entry that an interruption logs is only appended; the interrupted operation does the rest,
-        # or a worker if its accumulator has the same locks. Not a flag: `with` releases a lock in
-        # C, whatever a signal handler raises.
+        # `lock` guards all attributes, inherited ones, too, except `allowed`; only `entries.append`
+        # needs no lock. Re-entrant, because a garbage collection or a signal handler may log while
+        # it is held. `_under_way` is held under it during an operation. An entry that interrupts
+        # that is only appended; the operation does the rest, or a worker if its accumulator has the
+        # same locks. Not a flag: `with` releases a lock in C, whatever a signal handler raises.
         lock, self._under_way = new_locks() if pool is None else next(pool.locks)
         super().__init__(limits, weigh, pool, lock, owner)
         # Notified when there may be room. None until a caller waits for it.
@@ -265,8 +265,8 @@ class Accumulator(WakingQueue):
         is_in_use = is_held(self.lock) and self._under_way.locked()
         if is_in_use or not holding(self.lock, patience, self._shrink):
             return False
-        if self._owner is not None and self.ledger.has_unreported:
-            self._owner.after_reclaim()
+        if (owner := self.owner) is not None and self.ledger.has_unreported:
+            owner.after_reclaim()
         return True
 
     def wait_for_room(self, size: int, seconds: float) -> bool:

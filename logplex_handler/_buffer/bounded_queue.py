@@ -21,7 +21,7 @@ OnFull = Literal["drop_oldest", "drop_newest", "block"]
 # moment for them, because one large request costs less than several small ones.
 LARGE_BATCH = 10
 # The ledger of queues that have dropped nothing, as nearly all have not. It is never mutated.
-_NO_DROPS = Ledger()
+NO_DROPS = Ledger()
 # The number of entries to weigh in advance, so that the next one need not be weighed at once.
 _WEIGHED_IN_ADVANCE = 512
 
@@ -82,7 +82,7 @@ class BoundedQueue(WeighedQueue):
         super().__init__(weigh)
         self.limits = limits
         self.lock = lock
-        self.ledger = _NO_DROPS
+        self.ledger = NO_DROPS
         self.delivered = 0
         self._pool = pool
         self.allowed = limits.max_bytes if pool is None else 0
@@ -166,7 +166,7 @@ class BoundedQueue(WeighedQueue):
             self._pool.release(self, self.in_transit_bytes)
 
     def _own_ledger(self) -> Ledger:
-        if self.ledger is _NO_DROPS:
+        if self.ledger is NO_DROPS:
             self.ledger = Ledger(self.lock)
         return self.ledger
 

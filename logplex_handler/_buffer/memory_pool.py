@@ -169,6 +169,25 @@ class MemoryPool:
     def _release(self, holder: BoundedQueue, kept: int) -> None:
         self._allow(holder, min(0, kept - holder.allowed))
 
+    def park(self, holder: BoundedQueue, needed: int) -> bool:
+        """Forget a holder, for which `needed` bytes stay allotted until `resume`.
+
+        Returns:
+            False, if there are not as many, or the lock is in use.
+        """
+        return (
+            holding(self._lock, _PATIENCE, self._park, holder, needed) and holder.allowed == needed
+        )
+
+    def _park(self, holder: BoundedQueue, needed: int) -> None:
+        if needed - holder.allowed <= self._left:
+            self._allow(holder, needed - holder.allowed)
+            self._holders.pop(id(holder), None)
+
+    def resume(self, holder: BoundedQueue) -> None:
+        """Have a holder again, whose bytes were allotted to it, or to a parked one, before."""
+        holding(self._lock, _PATIENCE, self._allow, holder, 0)
+
     @property
     def is_scarce(self) -> bool:
         """Whether holders should return the bytes that they do not need."""

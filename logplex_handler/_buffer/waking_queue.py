@@ -120,18 +120,15 @@ class WakingQueue(BoundedQueue):
     A worker is woken once for each reason, and not again until it has taken entries. While the
     queue is congested, every look wakes one.
 
-    Args:
-        owner: What has the queue; workers are told of it.
-
     Attributes:
+        owner: What has the queue; workers are told of it.
         woken_for: The reasons for which a worker was woken.
         look_at: The length of the queue from which a light entry is a reason to look.
         backpressure: None until callers are throttled for the first time.
     """
 
     __slots__ = (
-        "_is_room_wanted", "_latest_flush", "_owner", "backpressure", "look_at",
-        "woken_for",
+        "_is_room_wanted", "_latest_flush", "backpressure", "look_at", "owner", "woken_for",
     )  # fmt: skip
 
     def __init__(
@@ -143,7 +140,7 @@ class WakingQueue(BoundedQueue):
         owner: Owner | None,
     ) -> None:
         super().__init__(limits, weigh, pool, lock)
-        self._owner = owner
+        self.owner = owner
         self.backpressure: Backpressure | None = None
         self.woken_for: WakeReasons = 0
         # Whether a caller waits for room.
@@ -203,7 +200,7 @@ class WakingQueue(BoundedQueue):
         first = None if self._pool is None else self._pool.first_entries
         if (
             first is None
-            or self._owner is None
+            or self.owner is None
             or self.since != math.inf
             or self.queued != 1
             or self.woken_for
@@ -253,10 +250,11 @@ class WakingQueue(BoundedQueue):
 
     def _tell_of_first(self) -> bool:
         """Tell a worker of the first entry; return whether the caller must wake one, too."""
-        first = None if self._pool is None else self._pool.first_entries
-        if first is None or self._owner is None:
+        # Read once: the stream may just be let go of.
+        owner, first = self.owner, None if self._pool is None else self._pool.first_entries
+        if first is None or owner is None:
             return True
-        return first.put(self._owner, self.since)
+        return first.put(owner, self.since)
 
     def look_again(self) -> None:
         """Look at the next entry as if no worker had been woken."""

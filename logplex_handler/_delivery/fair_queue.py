@@ -8,9 +8,9 @@ import math
 from collections import deque
 from collections.abc import Iterable
 
+from logplex_handler._delivery.parking import Waiting
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
-from logplex_handler.streams.stream import Stream
 
 # A turn that never comes: no host may be served before a request ends.
 NEVER = (math.inf, 0)
@@ -26,7 +26,7 @@ class Host:
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.breaker = breaker
-        self.waiting: deque[Stream] = deque()
+        self.waiting: deque[Waiting] = deque()
         self.in_progress = 0
         self.turn: tuple[float, int, bool, Host] | None = None
 
@@ -58,12 +58,12 @@ class FairQueue:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, stream: Stream, breaker: CircuitBreaker, now: float) -> None:
+    def add(self, waiting: Waiting, breaker: CircuitBreaker, now: float) -> None:
         """Add a stream's request after the others for its host."""
         host = self._hosts.get(breaker)
         if host is None:
             host = self._hosts[breaker] = Host(breaker)
-        host.waiting.append(stream)
+        host.waiting.append(waiting)
         self._size += 1
         self._update(host, now)
 
@@ -91,7 +91,7 @@ class FairQueue:
         """The host of a request that is in progress."""
         return self._hosts[breaker]
 
-    def pop(self, host: Host) -> Stream:
+    def pop(self, host: Host) -> Waiting:
         """Take the next stream of the host; then `begin` or `update` must follow."""
         self._size -= 1
         return host.waiting.popleft()

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue
-from logplex_handler._delivery.tasks import RunningTasks, Slot, Task
+from logplex_handler._delivery.parking import LONG_LINE, Parking, Waiting, parks_for_host
+from logplex_handler._delivery.tasks import RunningTasks, Slot, Task, hung_in_words
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
@@ -58,17 +59,17 @@ class Scheduler:
         self._registry = registry
         self._urgency = urgency
         self._diagnostics = diagnostics
-        # Not a default argument: backoffs must be read on the clock that they were set on, even
-        # where a test replaces the clock.
+        # Not a default argument: backoffs must be read on the clock that they were set on.
         self._clock = time.monotonic if clock is None else clock
         # The plan for each stream. An item of a timer or queue that is not its stream's plan is
         # outdated. A job that waits is no object of its own, because so many may wait.
         self._plans: dict[Stream, _Plan] = {}
+        self._parking = Parking(registry, self._plans)
         # A heap of the streams to look at again. The number decides between equal times.
         self._timers: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
         self._requests: FairQueue = FairQueue(urgency)
-        self._look_ups: deque[Stream] = deque()
+        self._look_ups: deque[Waiting] = deque()
         # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
         # whose drops are being reported.
         self._reports: deque[Stream] = deque()
@@ -98,13 +99,15 @@ class Scheduler:
         """
         for task in self._running.of_this_thread():
             self._running.end(task)
+        # First: parked ones wait for hosts, which are forgotten.
+        streams = {*self._registry.all_streams(), *self._plans}
         running = {*self._running}
         breakers = [task.breaker for task in running if task.breaker is not None]
         self._requests = FairQueue(self._urgency, breakers)
         self._look_ups.clear()
         self._reports.clear()
         self._reporting = {task.stream for task in self._running[Slot.REPORT]}
-        for stream in {*self._registry.all_streams(), *self._plans}:
+        for stream in streams:
             if self._plans.get(stream) not in running:
                 self._plans.pop(stream, None)
                 self.plan(stream)
@@ -118,14 +121,18 @@ class Scheduler:
         if job is None:
             if stream.id is not None:
                 self._look_again_in(_IDLE, stream)
-        elif job[1] > 0:
+            return
+        urgency, breaker, now = self._urgency.current, stream.breaker, self._clock()
+        parks = job[0] is Job.DELIVER and parks_for_host(stream, job[1], now, urgency)
+        if job[1] > 0 and not parks:
             self._look_again_in(job[1], stream)
         elif job[0] is Job.LOOK_UP:
             self._plans[stream] = Job.LOOK_UP
-            self._look_ups.append(stream)
-        elif stream.breaker is not None:
-            self._plans[stream] = stream.breaker
-            self._requests.add(stream, stream.breaker, self._clock())
+            is_long = len(self._look_ups) >= LONG_LINE and not urgency
+            self._look_ups.append(self._parking.in_line(stream, parks=is_long))
+        elif breaker is not None:
+            self._plans[stream] = breaker
+            self._requests.add(self._parking.in_line(stream, parks=parks), breaker, now)
 
     def _look_again_in(self, seconds: float, stream: Stream) -> None:
         due_at, plan = self._clock() + seconds, self._plans.get(stream)
@@ -231,13 +238,14 @@ class Scheduler:
         return found
 
     def _begin(
-        self, stream: Stream, waits_for: Job | CircuitBreaker, slot: Slot, now: float
+        self, waiting: Waiting, waits_for: Job | CircuitBreaker, slot: Slot, now: float
     ) -> Task | None:
         """Begin what the stream waits for; if it has another job by now, plan that.
 
         Its job may change because of a late answer, or because other streams used memory or time.
         """
-        if self._plans.get(stream) is not waits_for:
+        stream = self._parking.at_front(waiting, waits_for)
+        if stream is None or self._plans.get(stream) is not waits_for:
             return None
         breaker = None if isinstance(waits_for, Job) else waits_for
         job = Job.LOOK_UP if breaker is None else Job.DELIVER
@@ -272,14 +280,7 @@ class Scheduler:
         self.plan(task.stream)
         hung = self._running[Slot.HUNG]
         if len(hung) == self._workers:
-            first = min([task.began for task in hung])
-            since = time.gmtime(time.time() - (now - first))
-            self._diagnostics.warn(
-                "hung look-ups",
-                f"{len(hung)} look-ups hang, the first since "
-                f"{time.strftime('%Y-%m-%d %H:%M:%S', since)} UTC: until one of them comes back, "
-                "no other stream is looked up",
-            )
+            self._diagnostics.warn("hung look-ups", hung_in_words(hung, now))
 
     def accept_answer(self, task: Task, found: Resolved | LookupFailed | None) -> bool:
         """Return whether the stream gets the answer of a look-up; called before `end`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -78,3 +79,13 @@ class RunningTasks:
     def of_this_thread(self) -> list[Task]:
         here = threading.get_ident()
         return [task for task in self if task.thread == here]
+
+
+def hung_in_words(tasks: Collection[Task], now: float) -> str:
+    """Return what to say of look-ups that hang and use up all slots for look-ups."""
+    first = min([task.began for task in tasks])
+    since = time.gmtime(time.time() - (now - first))
+    return (
+        f"{len(tasks)} look-ups hang, the first since {time.strftime('%Y-%m-%d %H:%M:%S', since)} "
+        "UTC: until one of them comes back, no other stream is looked up"
+    )

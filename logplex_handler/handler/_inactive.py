@@ -7,8 +7,7 @@ from collections.abc import Hashable
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process import forks
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams.intake import Intake, RejectingIntake
-from logplex_handler.streams.registry import rejected
+from logplex_handler.streams.intake import Intake, RejectingIntake, rejected
 
 
 class Inactive:

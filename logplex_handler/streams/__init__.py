@@ -5,7 +5,8 @@ Goes out: the intake of a stream for callers, and the stream for workers.
 Must not know: the threads that do its jobs. Only `Destination` is for users.
 
 - `current`: the stream that a record is for.
-- `registry`, `_retired`: all streams by id, and what is left of those that are not in use.
+- `registry`, `_ids`: all streams by id.
+- `_parked`, `_retired`: what is kept of streams that wait in long lines, or are not in use.
 - `stream`, `_sending`, `context`: one stream, what it sends with, and what streams share.
 - `pushing`: batches of several streams go to a relay at once.
 - `intake`: takes entries in the caller's thread.

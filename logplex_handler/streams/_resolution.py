@@ -79,13 +79,22 @@ class Resolution:
         return "unknown_stream" if self.state is ResolutionState.UNKNOWN else "stream_gone"
 
     @property
+    def _has_looked_up_again(self) -> bool:
+        """Whether a refused URL was looked up again just before."""
+        return time.monotonic() - self._looked_up_again_at < _BETWEEN_LOOKUPS
+
+    @property
     def may_look_up_again(self) -> bool:
         """Whether a look-up may follow if the URL is refused now."""
-        return (
-            self.state is ResolutionState.FOUND
-            and not self.is_looking_up
-            and time.monotonic() - self._looked_up_again_at >= _BETWEEN_LOOKUPS
-        )
+        is_found = self.state is ResolutionState.FOUND
+        return is_found and not self.is_looking_up and not self._has_looked_up_again
+
+    @property
+    def is_untroubled(self) -> bool:
+        """Whether there is nothing to remember but the state and the application's answer."""
+        is_simple = self.state in (ResolutionState.SOUGHT, ResolutionState.FOUND)
+        has_failed = self._backoff.failures > 0 or self._has_looked_up_again
+        return is_simple and not (has_failed or self.is_looking_up)
 
     def due_in(self, urgency: Urgency, *, has_lines: bool) -> float | None:
         """Return the seconds until a look-up is due, or None if none is needed."""

@@ -45,19 +45,19 @@ class Retired(NamedTuple):
     def stored(self) -> Stored:
         """Return a tuple from which `restored` makes an equal object."""
         # A member of an enumeration is an object that the collector visits, and its name is none.
-        state, stats = self.state.name, _of_stats(self.stats)
-        dropped = tuple(stats[_DROPPED].items())
-        stats = (*stats[:_DROPPED], dropped, *stats[_DROPPED + 1 :])
-        return (self.since, state, _stored(self.given), _stored(self.destination), stats)
+        given, destination = stored_destination(self.given), stored_destination(self.destination)
+        return (self.since, self.state.name, given, destination, stored_stats(self.stats))
 
 
 def restored(stored: Stored) -> Retired:
     """Return what was stored."""
     since, state, given, destination, stats = stored
-    stats = [*stats]
-    stats[_DROPPED] = dict(stats[_DROPPED])
     return Retired(
-        since, ResolutionState[state], _restored(given), _restored(destination), Stats(*stats)
+        since,
+        ResolutionState[state],
+        restored_destination(given),
+        restored_destination(destination),
+        restored_stats(stats),
     )
 
 
@@ -66,10 +66,21 @@ def since_and_state(stored: Stored) -> tuple[float, ResolutionState]:
     return stored[0], ResolutionState[stored[1]]
 
 
-def _stored(given: str | Destination | None) -> Any:
+def stored_stats(stats: Stats) -> Stored:
+    values = _of_stats(stats)
+    return (*values[:_DROPPED], tuple(values[_DROPPED].items()), *values[_DROPPED + 1 :])
+
+
+def restored_stats(stored: Stored) -> Stats:
+    values = [*stored]
+    values[_DROPPED] = dict(values[_DROPPED])
+    return Stats(*values)
+
+
+def stored_destination(given: str | Destination | None) -> Any:
     # An application may have a subclass of its own.
     return _of_destination(given) if type(given) is Destination else given
 
 
-def _restored(stored: Any) -> Any:
+def restored_destination(stored: Any) -> Any:
     return Destination(*stored) if type(stored) is tuple else stored

@@ -34,7 +34,7 @@ class Sending(OpenIntake):
         breaker: The circuit breaker of its host; None while its URL is not known.
     """
 
-    __slots__ = ("_known_since", "_sender", "breaker", "destination", "id", "resolution")
+    __slots__ = ("_sender", "breaker", "destination", "id", "known_since", "resolution")
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Sending(OpenIntake):
         elif destination is not None:
             self.breaker = context.breakers[destination.host]
         # When the destination became known, on the monotonic clock.
-        self._known_since = time.monotonic()
+        self.known_since = time.monotonic()
         # None until it is needed: while a receiver is down, most of its streams only wait, and each
         # garbage collection walks over all that they have.
         self._sender: Sender | None = None
@@ -103,7 +103,7 @@ class Sending(OpenIntake):
         flush_interval = context.sender.flush_interval
         sender = Sender(self.id, in_flight, flush_interval, context.diagnostics)
         if self.destination is not None and self.breaker is not None:
-            sender.set_destination(self.destination, self.breaker, self._known_since)
+            sender.set_destination(self.destination, self.breaker, self.known_since)
         return sender
 
     def _new_source(self) -> Source:
@@ -155,10 +155,10 @@ class Sending(OpenIntake):
         # With the lock, so that a sender that is being made has it, too.
         with self.accumulator.lock:
             self.destination, self.breaker = destination, breaker
-            self._known_since = time.monotonic()
+            self.known_since = time.monotonic()
             sender = self._sender
         if sender is not None:
-            sender.set_destination(destination, breaker, self._known_since)
+            sender.set_destination(destination, breaker, self.known_since)
 
     def request_due_in(self, urgency: Urgency) -> float | None:
         """Return the seconds until the next request is due, or None if nothing waits."""

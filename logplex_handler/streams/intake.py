@@ -11,6 +11,7 @@ from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._buffer.waking_queue import FIRST
 from logplex_handler._process.countdown import Countdown
 from logplex_handler._wire.entry import HEAVY, Entry
+from logplex_handler.stats import Stats
 
 if TYPE_CHECKING:
     from logplex_handler._buffer.accumulator import Accumulator
@@ -82,6 +83,12 @@ class RejectingIntake:
         self._ledger.count_rejected(self.cause)
         if self._on_rejected is not None:
             self._on_rejected()
+
+
+def rejected(ledger: Ledger) -> Stats:
+    """Return the counts of a ledger that only rejected records reach."""
+    dropped = ledger.dropped_by_cause()
+    return Stats(accepted=sum(dropped.values()), dropped=dropped)
 
 
 class OpenIntake:

@@ -1,4 +1,4 @@
-"""All streams of a handler by id: those in use, and the remainders of retired ones."""
+"""All streams of a handler by id: those in use, parked ones, and what is left of retired ones."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ import time
 import weakref
 from collections.abc import Hashable
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
-from typing import Any
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.reentrancy import holding
 from logplex_handler.stats import SetAside, Stats
-from logplex_handler.streams import _retired
+from logplex_handler.streams import _parked, _retired
+from logplex_handler.streams._ids import is_too_long, remembered
 from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams._retired import Retired, Stored, restored
 from logplex_handler.streams.context import StreamContext
-from logplex_handler.streams.intake import Intake, RejectingIntake
+from logplex_handler.streams.intake import Intake, RejectingIntake, rejected
 from logplex_handler.streams.stream import Stream
 
 # Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
 _FORGET_AFTER = 3600.0
 # The most retired streams that are kept; each takes less than a kilobyte.
 _MAX_RETIRED = 100_000
-# The longest id, in characters, bytes or bits of all its parts. A user may choose ids, and those of
-# unknown streams are remembered, too.
-_LONGEST_ID = 1000
-# The most parts of an id that is a tuple or a frozenset, with those of its parts.
-_MOST_PARTS = 10
-# The longest text that is remembered itself, in characters or bytes.
-_LONGEST_REMEMBERED = 64
-# Marks a digest, so that no other id is like it.
-_DIGEST = object()
+# Seconds that a worker which parks a stream waits for the lock, which callers hold for moments.
+_PATIENCE = 0.002
 # The most streams in use, of about three kilobytes each. Callers may name new ones faster than
 # look-ups end.
 _MAX_IN_USE = 250_000
@@ -47,18 +39,20 @@ class Registry:
     def __init__(self, context: StreamContext, own: Stream | None) -> None:
         self.own = own
         self._context = context
-        # Guards `_streams`, `_retired`, `_kept`, `_not_in_use`, `_is_closed` and `_ended`.
-        # Re-entrant, because a garbage collection may log while it is held. That may also happen
-        # while an accumulator's lock is held, and needs this one, so no such lock is acquired under
-        # it.
-        # A call that is interrupted to flush lets go of it meanwhile.
+        # Guards all fields below but `_rejected` and what rejects. Re-entrant, because a garbage
+        # collection may log while it is held. That may also happen while an accumulator's lock is
+        # held, and needs this one, so no such lock is waited for under it. A call that is
+        # interrupted to flush lets go of it meanwhile.
         self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # Retired streams, in the order of retirement, by what `_remembered` returns for their ids.
+        # Streams that wait in long lines, and the number of their records.
+        self._parked: dict[Hashable, Stored] = {}
+        self._parked_records = 0
+        # Retired streams, in the order of retirement, by what `remembered` returns for their ids.
         self._retired: dict[Hashable, Stored] = {}
-        # Those of them to which a caller refers, and may put a record there.
+        # Those of both kinds to which a caller refers, and may put a record there.
         self._kept: weakref.WeakValueDictionary[Hashable, Stream] = weakref.WeakValueDictionary()
-        # The counts of all retired streams, and of those that are forgotten.
+        # The counts of all parked and retired streams, and of those that are forgotten.
         self._not_in_use = Stats()
         self._is_closed = False
         # The streams for records that have none: one for each state in which a stream has ended.
@@ -86,7 +80,8 @@ class Registry:
         except Exception:
             # For example, the id cannot be hashed.
             return self.unknown.intake
-        return stream.intake
+        # As `Stream.intake` returns it.
+        return stream.rejecting or stream
 
     def stream(self, stream_id: Hashable) -> Stream | None:
         """Return a stream, opened if it is not in use, or None if it cannot be opened."""
@@ -110,7 +105,7 @@ class Registry:
     def _open(self, stream_id: Hashable) -> Intake:
         if stream_id is None:
             return self._after_close if self._is_closed else self.unknown.intake
-        is_known = self._context.resolver is not None and not _is_long(stream_id)
+        is_known = self._context.resolver is not None and not is_too_long(stream_id)
         if self._context.relaying.sink is not None:
             from logplex_handler._relay.chunk import is_relay_stream
 
@@ -125,17 +120,31 @@ class Registry:
                 return stream.intake
             ended = self._just_ended(stream_id)
             if ended is None:
-                if len(self._streams) >= _MAX_IN_USE:
+                in_use = len(self._streams) + len(self._parked)
+                if in_use >= _MAX_IN_USE and stream_id not in self._parked:
                     return self._if_full
-                # An interruption may have opened it meanwhile, or closed the registry.
-                stream = self._streams.setdefault(stream_id, self._opened(stream_id))
-                self._end_retirement(stream_id)
+                was_parked = stream_id in self._parked
+                stream = self._take_up(stream_id)
+                stream.stays = was_parked
                 return self._after_close if self._is_closed else stream.intake
         return self._ended_as(ended).intake
 
+    def _take_up(self, stream_id: Hashable) -> Stream:
+        # An interruption may have opened it meanwhile.
+        stream = self._streams.setdefault(stream_id, self._opened(stream_id))
+        self._end_retirement(stream_id)
+        return stream
+
+    def resume(self, stream_id: Hashable) -> Stream | None:
+        """Return a stream that was parked; None if it has ended or is retired meanwhile."""
+        with self.lock:
+            if stream_id in self._parked:
+                return self._take_up(stream_id)
+            return self._streams.get(stream_id)
+
     def _just_ended(self, stream_id: Hashable) -> ResolutionState | None:
         """Return how a stream has ended that must not be looked up again yet; else None."""
-        stored = self._retired.get(_remembered(stream_id))
+        stored = self._retired.get(remembered(stream_id))
         if stored is None:
             return None
         since, state = _retired.since_and_state(stored)
@@ -143,17 +152,20 @@ class Registry:
         return None if wait is None or time.monotonic() - since >= wait else state
 
     def _opened(self, stream_id: Hashable) -> Stream:
-        stored = self._retired.get(_remembered(stream_id))
-        if stored is None:
-            return Stream(stream_id, self._context)
-        retired = restored(stored)
-        if retired.state in _LOOK_UP_AGAIN_AFTER:
+        key = remembered(stream_id)
+        stored, kept = self._retired.get(key), self._parked.get(stream_id)
+        retired = None if stored is None else restored(stored)
+        if retired is not None and retired.state in _LOOK_UP_AGAIN_AFTER:
             return Stream(stream_id, self._context, before=retired.stats)
-        stream = self._kept.get(_remembered(stream_id))
-        if stream is not None:
+        stream = self._kept.get(key)
+        if stream is not None and stream.is_retired:
             # With a second stream of the same id, records would be out of order and uncounted.
-            stream.is_retired = False
+            stream.take_up()
             return stream
+        if kept is not None:
+            return _parked.resumed(stream_id, kept, self._context)
+        if retired is None:
+            return Stream(stream_id, self._context)
         return Stream(
             stream_id,
             self._context,
@@ -178,13 +190,15 @@ class Registry:
         if self._streams.get(stream.id) is not stream or stream is self.own:
             return
         del self._streams[stream.id]
-        stream.is_retired = True
+        stream.let_go()
         resolution = stream.resolution
         self._not_in_use += stats
-        remembered = _remembered(stream.id)
+        key = remembered(stream.id)
         retired = Retired(now, resolution.state, resolution.given, stream.destination, stats)
-        self._retired[remembered] = retired.stored()
-        self._kept[remembered] = stream
+        self._retired[key] = retired.stored()
+        self._kept[key] = stream
+        # It is still there if `_take_up` was interrupted.
+        self._forget_parked(stream.id)
         for oldest, stored in list(islice(self._retired.items(), 2)):
             if (
                 now - _retired.since_and_state(stored)[0] > _FORGET_AFTER
@@ -192,22 +206,56 @@ class Registry:
             ):
                 del self._retired[oldest]
 
+    def park(self, stream: Stream) -> bool:
+        """Keep only a tuple of a stream that waits, until there is a record or `resume` is called.
+
+        Returns False, having done nothing, if it has more than a few records, or is in use.
+        """
+        return holding(self.lock, _PATIENCE, self._park, stream) and stream.is_retired
+
+    def _park(self, stream: Stream) -> None:
+        if self._streams.get(stream.id) is not stream or self._is_closed:
+            return
+        kept = _parked.stored(stream)
+        if kept is not None:
+            # First: until the last step, a record of an interruption goes to the stream itself.
+            self._parked[stream.id] = kept
+            self._kept[remembered(stream.id)] = stream
+            stream.let_go()
+            self._count_parked(kept, 1)
+            del self._streams[stream.id]
+
     def revive(self, stream: Stream) -> None:
-        """Take a retired stream into use again after news of it."""
+        """Take a retired or parked stream into use again after news of it."""
         with self.lock:
             if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
-                stream.is_retired = False
+                stream.stays = stream.id in self._parked
+                stream.take_up()
                 self._end_retirement(stream.id)
 
     def _end_retirement(self, stream_id: Hashable) -> None:
         """Count a stream with those in use again. Called with the lock held."""
-        stored = self._retired.pop(_remembered(stream_id), None)
+        self._forget_parked(stream_id)
+        stored = self._retired.pop(remembered(stream_id), None)
         if stored is not None:
             self._not_in_use -= restored(stored).stats
 
+    def _forget_parked(self, stream_id: Hashable) -> None:
+        kept = self._parked.pop(stream_id, None)
+        if kept is not None:
+            self._count_parked(kept, -1)
+
+    def _count_parked(self, kept: Stored, times: int) -> None:
+        self._parked_records += times * _parked.records(kept)
+        before = _parked.counts_before(kept)
+        if before is not None:
+            self._not_in_use = self._not_in_use + before if times > 0 else self._not_in_use - before
+
     def close(self) -> Intake:
         """Drop all further records; return the intake of those that name no stream."""
+        self._resume_all()
         with self.lock:
+            self._resume_all()
             self._is_closed = True
             streams = list(self._streams.values())
         warn = partial(
@@ -217,79 +265,56 @@ class Registry:
             stream.close(warn)
         return self._after_close if self.own is None else self.own.intake
 
-    def streams(self) -> list[Stream]:
-        with self.lock:
-            return list(self._streams.values())
+    def _resume_all(self) -> None:
+        for stream_id in [*self._parked]:
+            self.intake(stream_id)
 
     def all_streams(self) -> list[Stream]:
-        """Return the streams in use, and those without a destination, which report drops, too."""
+        """Return all streams, parked ones and those without a destination, too."""
+        self._resume_all()
         with self.lock:
             return [*self._streams.values(), *self._ended.values()]
 
+    def streams(self) -> list[Stream]:
+        """Return the streams in use, without the parked ones."""
+        with self.lock:
+            return list(self._streams.values())
+
     def stats(self) -> Stats:
         with self.lock:
-            total, streams = self._not_in_use, self.all_streams()
+            total, records = self._not_in_use, self._parked_records
+            streams = [*self._streams.values(), *self._ended.values()]
+            kept = [*self._parked.values()]
         # Without the lock, for which callers wait. A stream that is retired meanwhile still counts.
         for stream in streams:
             total += stream.stats()
-        return total + rejected(self._rejected)
+        lag = max([_parked.lag(one, self._context) for one in kept], default=0.0)
+        return total + rejected(self._rejected) + Stats(records, pending=records, lag=lag)
 
     def fill_ratio(self) -> float:
         """Return the share of the memory in use, from 0 to 1."""
-        return sum([stream.accumulator.fill_ratio() for stream in self.streams()])
+        with self.lock:
+            streams, kept = [*self._streams.values()], [*self._parked.values()]
+        size = sum([_parked.size(one) for one in kept])
+        filled = sum([stream.accumulator.fill_ratio() for stream in streams])
+        return filled + size / self._context.limits.max_bytes
 
     def stats_of(self, stream_id: Hashable) -> Stats:
         """Return the outcomes of one stream's records so far, or zeros if it is not known."""
         try:
             with self.lock:
-                stream = self._streams.get(stream_id)
-                stored = self._retired.get(_remembered(stream_id))
+                stream, kept = self._streams.get(stream_id), self._parked.get(stream_id)
+                stored = self._retired.get(remembered(stream_id))
         except Exception:
             # For example, the id cannot be hashed.
             return Stats()
         if stream is not None:
             return stream.stats()
+        if kept is not None:
+            return _parked.stats(kept, self._context)
         return Stats() if stored is None else restored(stored).stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
         """Return the streams that receive nothing at the moment, while their lines are kept."""
         candidates = [stream.set_aside for stream in self.streams()]
         return tuple([found for found in candidates if found is not None])
-
-
-def _is_long(stream_id: object) -> bool:
-    """Return whether an id is so long that no stream has it."""
-    left, length, parts = [stream_id], 0, 0
-    while left and length <= _LONGEST_ID:
-        part = left.pop()
-        if isinstance(part, str | bytes):
-            length += len(part)
-        elif isinstance(part, int):
-            length += part.bit_length()
-        elif isinstance(part, tuple | frozenset):
-            parts += len(part)
-            if parts > _MOST_PARTS:
-                return True
-            left += part
-    return length > _LONGEST_ID
-
-
-# Any, because what is compared is exactly the type.
-def _remembered(stream_id: Any) -> Any:
-    """Return what stands for an id while its stream is retired: a digest in place of a long text.
-
-    A user may have chosen a text of four kilobytes, and may choose another one each time.
-    """
-    kind = type(stream_id)
-    if kind is tuple or kind is frozenset:
-        return kind(map(_remembered, stream_id))
-    if kind not in (str, bytes) or len(stream_id) <= _LONGEST_REMEMBERED:
-        return stream_id
-    text = stream_id if kind is bytes else stream_id.encode("utf-8", "surrogatepass")
-    return _DIGEST, kind, blake2b(text, digest_size=16).digest()
-
-
-def rejected(ledger: Ledger) -> Stats:
-    """Return the counts of a ledger that only rejected records reach."""
-    dropped = ledger.dropped_by_cause()
-    return Stats(accepted=sum(dropped.values()), dropped=dropped)

@@ -47,7 +47,7 @@ class Stream(Sending):
         before: The counts of its records from before it was retired.
     """
 
-    __slots__ = ("__weakref__", "before", "intake", "is_retired")
+    __slots__ = ("__weakref__", "before", "is_retired", "rejecting", "stays")
 
     def __init__(
         self,
@@ -60,12 +60,28 @@ class Stream(Sending):
     ) -> None:
         super().__init__(stream_id, context, resolution or Resolution(), destination)
         self.before = before
-        # The stream itself, until it takes no more records.
-        self.intake: Intake = self
-        # Whether the stream is retired. The registry sets it.
-        self.is_retired = False
+        # Takes its records, and drops them, once the stream takes no more.
+        self.rejecting: RejectingIntake | None = None
+        # Whether the stream is retired or parked, and whether a record came while it was parked, so
+        # that more may come. The registry sets them.
+        self.is_retired = self.stays = False
         if self.resolution.end_cause:
             self._reject_records()
+
+    @property
+    def intake(self) -> Intake:
+        return self.rejecting or self
+
+    def let_go(self) -> None:
+        """Note that it is retired or parked; it ends with the last reference to it."""
+        self.is_retired = True
+        # Or it would take a garbage collection.
+        self.accumulator.owner = None
+
+    def take_up(self) -> None:
+        """Note that it is in use again."""
+        self.accumulator.owner = self
+        self.is_retired = False
 
     def put_back(self, seconds: float) -> None:
         """Have the relay hand its batch out again after so many seconds."""
@@ -121,6 +137,11 @@ class Stream(Sending):
         _, _, pending, _ = self.accumulator.counts()
         is_synced = self._sender is None or self.source.is_synced
         return is_synced and not pending and not self.resolution.is_looking_up
+
+    @property
+    def may_park(self) -> bool:
+        """Whether there is nothing to remember but its URL, if that is known, and its records."""
+        return not self.stays and self._sender is None and self.resolution.is_untroubled
 
     def has_silent_host(self, since: float) -> bool:
         """Return whether the host has answered no stream since a time on the monotonic clock."""
@@ -195,7 +216,7 @@ class Stream(Sending):
     def _reject_from_now(self, cause: str, on_rejected: Callable[[], object]) -> None:
         # First, so that a caller that still has the open intake finds the cause.
         ledger = self.accumulator.reject_from_now(cause)
-        self.intake = RejectingIntake(ledger, cause, on_rejected)
+        self.rejecting = RejectingIntake(ledger, cause, on_rejected)
 
     def _report_rejected(self) -> None:
         cause = self.resolution.end_cause

@@ -21,6 +21,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from logplex_handler._delivery import scheduler
+from logplex_handler._delivery.parking import LONG_LINE
 from logplex_handler._delivery.scheduler import (
     _IDLE,
     _LOOK_UP_PATIENCE,
@@ -89,12 +91,16 @@ class Stream:
         self.machine = machine
         self.id = number
         self.breaker = None
-        self.is_retired = False
-        self.has_drops_to_report = False
+        self.is_retired = self.is_parked = self.stays = False
+        self.has_drops_to_report = self.has_dropped = False
         self.fails_alone = fails_alone
         self.work_at = None
         self.is_sought = True
         self.is_asking = False
+
+    @property
+    def may_park(self):
+        return self.machine.parks and not (self.stays or self.is_asking)
 
     @property
     def is_idle(self):
@@ -143,6 +149,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.suspected_at = {}
         self.planned = set()
         self.retired = set()
+        # Whether streams in long lines can be parked.
+        self.parks = True
+        scheduler.LONG_LINE = 1
         # How often a stream or a host was passed over, and by which other one, since it began to
         # wait. Whatever may have ended the wait meanwhile clears it.
         self.passed = {}
@@ -153,6 +162,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert stream.is_idle
         assert not stream.has_drops_to_report
         assert not any(task.stream is stream for task in self.running)
+        assert not stream.is_parked
+        stream.stays = False
         stream.is_retired = True
         self.retired.add(stream)
         return True
@@ -161,7 +172,25 @@ class SchedulerMachine(RuleBasedStateMachine):
         stream.is_retired = False
         self.retired.remove(stream)
 
+    def park(self, stream):
+        assert stream.may_park
+        assert stream.job() is not None
+        assert not self.current
+        if stream.has_dropped:
+            return False
+        assert not any(task.stream is stream for task in self.running)
+        stream.is_parked = True
+        return True
+
+    def resume(self, number):
+        stream = self.streams[number]
+        stream.is_parked = False
+        return stream
+
     def plan(self, stream):
+        """As after a record, or when a flush has begun, for which a parked stream is taken back."""
+        stream.stays = stream.stays or stream.is_parked
+        stream.is_parked = False
         self.planned.add(stream)
         self.scheduler.plan(stream)
 
@@ -269,13 +298,15 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(which=which)
     def drop(self, which):
         stream = self.streams[which % len(self.streams)]
-        stream.has_drops_to_report = True
+        stream.has_drops_to_report = stream.has_dropped = True
         self.plan(stream)
 
     @rule(which=which)
     def lose_work(self, which):
         """As when memory is given to other streams; the scheduler is not told."""
         stream = self.streams[which % len(self.streams)]
+        if stream.is_parked:
+            return
         stream.work_at = None
         self.passed.pop(stream, None)
         self.passed.pop(stream.breaker, None)
@@ -288,6 +319,10 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.passed.pop(breaker, None)
         for stream in self.streams:
             self.plan(stream)
+
+    @rule()
+    def begin_or_end_parking(self):
+        self.parks = not self.parks
 
     @rule(wait=st.sampled_from([0.25, 0.5, 1.0, 1.0, _IDLE]))
     def advance(self, wait):
@@ -425,6 +460,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def teardown(self):
         """Whatever has work gets it done, and then nothing is left."""
+        scheduler.LONG_LINE = LONG_LINE
         for _ in range(500):
             self.take_all()
             for task in self.running[:]:
@@ -437,6 +473,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         for stream in self.retired:
             assert stream.is_idle
             assert not stream.has_drops_to_report
+        assert not any(stream.is_parked for stream in self.streams)
 
 
 TestScheduler = SchedulerMachine.TestCase

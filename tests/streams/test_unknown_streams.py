@@ -7,8 +7,9 @@ import pytest
 from logplex_handler import KeyValueFormatter
 from logplex_handler._delivery import scheduler
 from logplex_handler.streams import registry
+from logplex_handler.streams._ids import remembered as remembered_id
 from logplex_handler.streams._resolution import ResolutionState
-from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER, _remembered
+from logplex_handler.streams.registry import _LOOK_UP_AGAIN_AFTER
 from logplex_handler.streams.stream import Stream
 from tests.logs import Told, balanced, holds_for, logging_to, wait_until
 from tests.servers import answer, serving
@@ -129,9 +130,9 @@ def test_what_is_remembered_of_an_id_is_that_of_no_other():
     """A text and its bytes are different ids, and a digest is none."""
     ids = ["a" * 65, b"a" * 65, ("a" * 65,), (b"a" * 65,), frozenset({"a" * 65}), "a" * 64, None]
     ids.append("\ud800" * 65)
-    remembered = [_remembered(one) for one in ids]
+    remembered = [remembered_id(one) for one in ids]
     assert len({*remembered}) == len(ids)
-    assert [_remembered(one) for one in ids] == remembered
+    assert [remembered_id(one) for one in ids] == remembered
 
 
 @pytest.mark.parametrize("has_url", [False, True])

@@ -1,0 +1,120 @@
+"""What is kept of a stream that waits in a long line with a few records.
+
+While a host is down, all streams that go there wait. A parked stream is a tuple of atoms, as a
+retired one is, which garbage collections leave out once they have seen it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from typing import Any, NamedTuple, TypeAlias
+
+from logplex_handler._buffer.parkable_queue import ParkedEntries
+from logplex_handler._process.reentrancy import holding, is_held
+from logplex_handler.stats import Stats
+from logplex_handler.streams._resolution import Resolution, ResolutionState
+from logplex_handler.streams._retired import (
+    restored_destination,
+    restored_stats,
+    stored_destination,
+    stored_stats,
+)
+from logplex_handler.streams.context import StreamContext
+from logplex_handler.streams.stream import Stream
+
+Stored: TypeAlias = tuple[Any, ...]
+
+
+class Parked(NamedTuple):
+    """A parked stream, which is kept as a plain tuple.
+
+    Attributes:
+        state: The name of the state of its URL.
+        given: The application's last answer with a URL.
+        destination: Where it goes.
+        before: The counts of its records from before it was retired; None if it never was.
+        known_since: When the destination became known, on the monotonic clock.
+        entries: Its records.
+    """
+
+    state: str
+    given: Any
+    destination: Any
+    before: Any
+    known_since: float
+    entries: ParkedEntries
+
+    def __repr__(self) -> str:
+        # The application's answer may be a URL with a token.
+        return f"Parked(state={self.state})"
+
+
+def stored(stream: Stream) -> Stored | None:
+    """Return what is to be kept of a stream; None if there is more, or a thread uses its queue.
+
+    The stream can still be used: a record that is put there wakes a worker, which revives it.
+    """
+    lock = stream.accumulator.lock
+    found: list[ParkedEntries | None] = []
+    # Not waited for, because the registry's lock is held.
+    if not is_held(lock):
+        holding(lock, 0.0, lambda: found.append(stream.accumulator.park()))
+    entries = found[0] if found else None
+    if entries is None:
+        return None
+    resolution, before = stream.resolution, stream.before
+    return (
+        resolution.state.name,
+        stored_destination(resolution.given),
+        stored_destination(stream.destination),
+        None if before is None else stored_stats(before),
+        stream.known_since,
+        entries,
+    )
+
+
+def resumed(stream_id: Hashable, kept: Stored, context: StreamContext) -> Stream:
+    """Return the stream again, with its records."""
+    parked = Parked(*kept)
+    stream = Stream(
+        stream_id,
+        context,
+        resolution=Resolution(ResolutionState[parked.state], restored_destination(parked.given)),
+        destination=restored_destination(parked.destination),
+        before=counts_before(kept),
+    )
+    stream.known_since = parked.known_since
+    stream.accumulator.resume(parked.entries)
+    return stream
+
+
+def records(kept: Stored) -> int:
+    """Return the number of its records."""
+    return len(Parked(*kept).entries[2])
+
+
+def counts_before(kept: Stored) -> Stats | None:
+    """Return the counts of earlier records, if there were any."""
+    before = Parked(*kept).before
+    return None if before is None else restored_stats(before)
+
+
+def lag(kept: Stored, context: StreamContext) -> float:
+    """Return the seconds since the oldest record was logged or queued."""
+    _, since, entries = Parked(*kept).entries
+    created = context.codec.created(entries[0])
+    return max(0.0, min(time.time() - created, time.monotonic() - since))
+
+
+def stats(kept: Stored, context: StreamContext) -> Stats:
+    """Return the counts of all its records."""
+    number = records(kept)
+    waiting = Stats(number, pending=number, lag=lag(kept, context))
+    before = counts_before(kept)
+    return waiting if before is None else before + waiting
+
+
+def size(kept: Stored) -> int:
+    """Return the bytes that its entries use."""
+    return Parked(*kept).entries[0]
