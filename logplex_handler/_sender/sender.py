@@ -98,9 +98,9 @@ class Sender:
         It is known since a time on the monotonic clock.
         """
         if destination != self.in_flight.destination:
+            self.breaker = breaker
             self.in_flight.set_destination(destination)
             self._hindered_at = since
-            self.breaker = breaker
             self._answers_before = None
             self._failures = 0
             self.backoff = NO_BACKOFF

@@ -179,10 +179,13 @@ class Stream(Sending):
 
     def end_look_up(self, found: Resolved | LookupFailed | None) -> None:
         """Apply the application's answer, or the failure of a look-up that was given up."""
+        if isinstance(found, Resolved):
+            # First: if a signal handler raises, the stream is looked up again.
+            self.set_destination(found.destination)
         self.resolution.apply(found)
         if isinstance(found, Resolved):
-            self.set_destination(found.destination)
-        elif isinstance(found, LookupFailed):
+            return
+        if isinstance(found, LookupFailed):
             self.context.diagnostics.warn(
                 "look-up", f"stream {shown(self.id)}: {self.resolution.problem}"
             )

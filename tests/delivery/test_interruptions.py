@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 import pytest
 
 import logplex_handler
-from logplex_handler._delivery import flush, scheduler
+from logplex_handler._delivery import flush, scheduler, worker_pool
 from logplex_handler._delivery.flush import Flusher
 from logplex_handler._sender.due import Urgency, UrgencyMonitor
 from logplex_handler.streams import stream
@@ -373,3 +373,42 @@ def test_a_record_that_an_error_of_a_signal_handler_keeps_from_the_queue_is_coun
                 break
         assert balanced(handler.stats())
     assert number > 3
+
+
+def test_a_signal_handler_raises_wherever_it_interrupts_the_end_of_a_look_up(monkeypatch):
+    """The caller does it itself, because no thread can be started."""
+
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker_pool, "new_thread", no_thread)
+    end_look_up = stream.Stream.end_look_up.__code__
+    with LogplexReceiver() as logplex:
+        with logging_to(None, streams=lambda _: logplex.url) as (logger, handler):
+            raised, place = [True], 0
+            while raised:
+                places, raised, is_inside = itertools.count(), [], []
+
+                # As a signal handler that raises: see above.
+                def profile(
+                    frame, event, _, places=places, place=place, raised=raised, is_inside=is_inside
+                ):
+                    if frame.f_code is end_look_up:
+                        is_inside[:] = [True] if event == "call" else is_inside
+                        is_inside[:] = [] if event == "return" else is_inside
+                    if is_inside and event in ("call", "c_return") and next(places) == place:
+                        sys.setprofile(None)
+                        raised.append(True)
+                        raise KeyboardInterrupt
+
+                logger.info("line", extra={"logplex_stream": place})
+                sys.setprofile(profile)
+                try:
+                    with suppress(KeyboardInterrupt):
+                        handler.flush(100)
+                finally:
+                    sys.setprofile(None)
+                assert handler.flush(100), place
+                place += 1
+                assert handler.stats().delivered == place
+        assert place > 5
