@@ -230,9 +230,12 @@ class Codec:
             if site is None:
                 for entry in group:
                     # Most texts are one packet, and are kept together like entries of call sites.
-                    if number == -1 and len(entry) == _OF_LINES and entry[3].isascii():
+                    # They were counted without the destination's hostname, which leaves less room.
+                    text = entry[-1]
+                    is_one = number == -1 and len(entry) == _OF_LINES and len(text) <= form.room
+                    if is_one and text.isascii():
                         append(form.frame(*entry[1:]))
-                        size += len(entry[3])
+                        size += len(text)
                         if size < _RENDERED_AT_ONCE:
                             continue
                     else:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from logplex_handler._formatting import grammar, record_parts
 from logplex_handler._formatting.line import OWN_KEYS, LineForm, live
 from logplex_handler._formatting.message_template import MOST_PAIRS, without_huge
-from logplex_handler._formatting.value_text import exact, text_of, unprintable
+from logplex_handler._formatting.value_text import characters_of, exact, text_of, unprintable
 from logplex_handler._process.checks import is_of_logging, listed
 from logplex_handler._process.forks import LiveObjects
 from logplex_handler.errors import ConfigurationError
@@ -211,7 +211,7 @@ def _own_text(record: logging.LogRecord) -> str | None:
 
 
 def _message_of_class(record: logging.LogRecord) -> str:
-    return exact(str(type(record).getMessage(record)))
+    return characters_of(type(record).getMessage(record))
 
 
 def _without_huge(record: logging.LogRecord) -> logging.LogRecord:

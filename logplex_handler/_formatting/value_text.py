@@ -48,6 +48,11 @@ def exact(text: str) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
+def characters_of(value: object) -> str:
+    """Return the characters of a value that is any `str`, and the text of another one."""
+    return exact(value if issubclass(type(value), str) else str(value))  # type: ignore[arg-type]
+
+
 def unprintable(value: object) -> str:
     """Return the text in place of a value that cannot be written, as in tracebacks."""
     return f"<unprintable {name_of(type(value))} object>"

@@ -170,7 +170,8 @@ class PacketForm:
     @cached_property
     def room(self) -> int:
         """Bytes of text that fit into one packet of any severity."""
-        return self.max_packet_bytes - len(f"<191>1 {timestamp(0)}{self._fields}\n")
+        before_zone = len("<191>1 1970-01-01T00:00:00.000000")
+        return self.max_packet_bytes - before_zone - len(self.after_time) - len("\n")
 
     def priority(self, level: int) -> str:
         return f"<{self.facility * 8 + severity(level)}>1 "

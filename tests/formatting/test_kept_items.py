@@ -1,5 +1,6 @@
 """Dicts, lists and tuples of texts and numbers alone, and texts that a record has twice."""
 
+import dataclasses
 import math
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from logplex_handler import Destination, KeyValueFormatter
 from logplex_handler._formatting import grammar, value_kinds
+from logplex_handler._formatting.codec import Codec
+from logplex_handler._formatting.long_lines import parts
 from logplex_handler._wire.frames import flattened
 from tests.formatting.call_sites import (
     DESTINATION,
@@ -212,3 +215,19 @@ def test_call_sites_that_take_turns_share_the_time_but_not_the_rest():
         for_other = [*flattened(codec.render(entries, other))]
         assert for_other == [codec.readdress(frame, DESTINATION, other) for frame in own]
         assert [*flattened(codec.render(entries, DESTINATION))] == own
+
+
+@pytest.mark.parametrize("hostname", ["a", "a" * 255])
+def test_a_text_has_the_room_that_the_streams_own_hostname_leaves(hostname):
+    """The text is weighed before that is known, and no packet may be too long."""
+    destination = Destination("http://127.0.0.1/logs", "token", "t.0", hostname=hostname)
+    codec = Codec(PACKET, FORMATTER)
+    form = dataclasses.replace(PACKET, hostname=hostname)
+    around = len(FORMATTER.format(make("x"))) - 1
+    for length in range(min(form.room, PACKET.room) - 2, max(form.room, PACKET.room) + 2):
+        record = make("x" * (length - around))
+        entry, _ = codec.entry(record, FORMATTER)
+        (found,) = codec.render([entry], destination)
+        text = FORMATTER.format(record)
+        assert [*found] == form.frames(record.created, record.levelno, text, parts)
+        assert all(len(frame.split(b" ", 1)[1]) <= PACKET.max_packet_bytes for frame in found)

@@ -65,6 +65,18 @@ def test_the_text_of_an_object_is_free_text(message):
     check(make(message), make(message, (), {"a": 1}))
 
 
+def test_an_object_may_say_a_text_of_a_subclass():
+    """Its characters are the message, as they are those of an argument."""
+
+    class Wrapped:
+        def __str__(self):
+            return Sneaky("characters")
+
+    record = make(Wrapped())
+    assert b" msg=characters\n" in formatted(record)[0]
+    check(record)
+
+
 def test_an_object_may_change_after_the_call():
     message = ["a"]
     codec = codec_that_knows(make(message))
