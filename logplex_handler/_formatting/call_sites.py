@@ -191,6 +191,9 @@ class CallSites:
     def _found(self, record: LogRecord, *, is_latest_asked: bool) -> Entry:
         """Ask the call sites of a record's signature; the one that takes it is the latest then."""
         try:
+            if record.exc_info:
+                # No call site takes it.
+                return NO_ENTRY
             key = _key(record)
             call_sites = self._by_signature[signature_of(record, key)]
         except Exception:
@@ -223,12 +226,12 @@ class CallSites:
         if entry is not NO_ENTRY:
             return entry, entry[0] < HEAVY
         try:
+            # What a traceback shows may change, so such a record is formatted at once.
+            if record.exc_info or record.exc_text is not None or record.stack_info is not None:
+                return None
             key = _key(record)
             signature = signature_of(record, key)
-            # What a traceback shows may change, so such a record is formatted at once.
-            has_error = bool(record.exc_info) or record.exc_text is not None
-            is_lasting = not has_error and record.stack_info is None
-            if is_lasting and key is not None and self._is_hot(signature, record):
+            if key is not None and self._is_hot(signature, record):
                 self.form = self._form()
                 if self.form is not None:
                     self._compile(signature, record, self.form)
