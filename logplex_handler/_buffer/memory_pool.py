@@ -175,14 +175,14 @@ class MemoryPool:
         Returns:
             False, if there are not as many, or the lock is in use.
         """
-        return (
-            holding(self._lock, _PATIENCE, self._park, holder, needed) and holder.allowed == needed
-        )
+        done: list[bool] = []
+        return holding(self._lock, _PATIENCE, self._park, holder, needed, done) and bool(done)
 
-    def _park(self, holder: BoundedQueue, needed: int) -> None:
+    def _park(self, holder: BoundedQueue, needed: int, done: list[bool]) -> None:
         if needed - holder.allowed <= self._left:
             self._allow(holder, needed - holder.allowed)
             self._holders.pop(id(holder), None)
+            done.append(True)
 
     def resume(self, holder: BoundedQueue) -> None:
         """Have a holder again, whose bytes were allotted to it, or to a parked one, before."""

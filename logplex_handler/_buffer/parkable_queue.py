@@ -6,6 +6,7 @@ import math
 from typing import TypeAlias
 
 from logplex_handler._buffer.bounded_queue import NO_DROPS
+from logplex_handler._buffer.first_entries import Owner
 from logplex_handler._buffer.waking_queue import FIRST, WakingQueue
 from logplex_handler._wire.entry import Entry
 
@@ -52,6 +53,12 @@ class ParkableQueue(WakingQueue):
     def _catch_up(self, *, weigh: bool = False, replan: bool = False) -> None:
         """Process the appended entries; `Accumulator` does."""
         raise NotImplementedError
+
+    def take_up(self, owner: Owner) -> None:
+        """Have an owner again, since it is used after all."""
+        if self._pool is not None and self.owner is None:
+            self._pool.resume(self)
+        self.owner = owner
 
     def resume(self, kept: ParkedEntries) -> None:
         """Take the entries of another queue, before anybody else has this one."""

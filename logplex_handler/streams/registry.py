@@ -24,6 +24,8 @@ from logplex_handler.streams.stream import Stream
 _FORGET_AFTER = 3600.0
 # The most retired streams that are kept; each takes less than a kilobyte.
 _MAX_RETIRED = 100_000
+# The share of the memory for parked streams: they do not give way to others if it is full.
+_MOST_PARKED = 1 / 2
 # Seconds that a worker which parks a stream waits for the lock, which callers hold for moments.
 _PATIENCE = 0.002
 # The most streams in use, of about three kilobytes each. Callers may name new ones faster than
@@ -45,9 +47,9 @@ class Registry:
         # interrupted to flush lets go of it meanwhile.
         self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # Streams that wait in long lines, and the number of their records.
+        # Streams that wait in long lines, and the number of their records and bytes.
         self._parked: dict[Hashable, Stored] = {}
-        self._parked_records = 0
+        self._parked_records = self._parked_bytes = 0
         # Retired streams, in the order of retirement, by what `remembered` returns for their ids.
         self._retired: dict[Hashable, Stored] = {}
         # Those of both kinds to which a caller refers, and may put a record there.
@@ -197,8 +199,7 @@ class Registry:
         retired = Retired(now, resolution.state, resolution.given, stream.destination, stats)
         self._retired[key] = retired.stored()
         self._kept[key] = stream
-        # It is still there if `_take_up` was interrupted.
-        self._forget_parked(stream.id)
+        self._forget_parked(stream.id)  # If `_take_up` was interrupted.
         for oldest, stored in list(islice(self._retired.items(), 2)):
             if (
                 now - _retired.since_and_state(stored)[0] > _FORGET_AFTER
@@ -207,14 +208,12 @@ class Registry:
                 del self._retired[oldest]
 
     def park(self, stream: Stream) -> bool:
-        """Keep only a tuple of a stream that waits, until there is a record or `resume` is called.
-
-        Returns False, having done nothing, if it has more than a few records, or is in use.
-        """
+        """Keep only a tuple of a stream, until there is a record; return whether that was possible."""
         return holding(self.lock, _PATIENCE, self._park, stream) and stream.is_retired
 
     def _park(self, stream: Stream) -> None:
-        if self._streams.get(stream.id) is not stream or self._is_closed:
+        is_full = self._parked_bytes > self._context.limits.max_bytes * _MOST_PARKED
+        if self._streams.get(stream.id) is not stream or self._is_closed or is_full:
             return
         kept = _parked.stored(stream)
         if kept is not None:
@@ -241,12 +240,12 @@ class Registry:
             self._not_in_use -= restored(stored).stats
 
     def _forget_parked(self, stream_id: Hashable) -> None:
-        kept = self._parked.pop(stream_id, None)
-        if kept is not None:
+        if kept := self._parked.pop(stream_id, None):
             self._count_parked(kept, -1)
 
     def _count_parked(self, kept: Stored, times: int) -> None:
         self._parked_records += times * _parked.records(kept)
+        self._parked_bytes += times * _parked.size(kept)
         before = _parked.counts_before(kept)
         if before is not None:
             self._not_in_use = self._not_in_use + before if times > 0 else self._not_in_use - before
@@ -294,10 +293,9 @@ class Registry:
     def fill_ratio(self) -> float:
         """Return the share of the memory in use, from 0 to 1."""
         with self.lock:
-            streams, kept = [*self._streams.values()], [*self._parked.values()]
-        size = sum([_parked.size(one) for one in kept])
-        filled = sum([stream.accumulator.fill_ratio() for stream in streams])
-        return filled + size / self._context.limits.max_bytes
+            streams, size = [*self._streams.values()], self._parked_bytes
+        parked = size / self._context.limits.max_bytes
+        return parked + sum([stream.accumulator.fill_ratio() for stream in streams])
 
     def stats_of(self, stream_id: Hashable) -> Stats:
         """Return the outcomes of one stream's records so far, or zeros if it is not known."""

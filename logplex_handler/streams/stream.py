@@ -80,7 +80,7 @@ class Stream(Sending):
 
     def take_up(self) -> None:
         """Note that it is in use again."""
-        self.accumulator.owner = self
+        self.accumulator.take_up(self)
         self.is_retired = False
 
     def put_back(self, seconds: float) -> None:

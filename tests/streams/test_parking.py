@@ -296,3 +296,19 @@ def test_destinations_of_parked_streams_are_as_the_application_gave_them(monkeyp
         with up() as logplex:
             assert logplex.wait_for(2)
             assert {line.packet.hostname for line in logplex.lines} == {"app-0", "app-7"}
+
+
+def test_parked_streams_leave_half_of_the_memory_to_those_that_give_way(monkeypatch):
+    """What is parked is not dropped for others, so the lines of others would be dropped instead."""
+    with down(monkeypatch, max_buffer_bytes=65_536) as (logger, handler, _):
+        for stream in range(1, 31):
+            logger.info("x" * 1500, extra=to(stream))
+        handler_registry = handler._pipeline._registry
+        assert wait_until(lambda: handler_registry._parked_bytes > 32_768)
+        assert handler_registry._parked_bytes < 32_768 + 2048
+        for _ in range(30):
+            logger.info("y" * 1500, extra=to(50))
+        logger.info("z" * 1500, extra=to(99))
+        assert handler.stats(stream=99).pending == 1
+        assert {*handler.stats().dropped} == {"buffer_full"}
+        assert balanced(handler.stats())
