@@ -63,8 +63,7 @@ class Codec:
     Args:
         default_formatter: For records whose handler has no formatter, and for the handler's own
             lines where the handler's formatter is not a KeyValueFormatter.
-        may_compile: Returns whether records may be formatted elsewhere than in the caller's
-            thread.
+        may_compile: Returns whether records may be formatted in another thread.
         own_formatter: Returns the formatter that the handler has now.
         max_bytes: The most memory of an entry. A record that cannot fit is not formatted.
     """
@@ -229,8 +228,7 @@ class Codec:
             site = self._compiled.by_number.get(number)
             if site is None:
                 for entry in group:
-                    # Most texts are one packet, and are kept together like entries of call sites.
-                    # They were counted without the destination's hostname, which leaves less room.
+                    # Most texts are one packet, even beside the destination's hostname.
                     text = entry[-1]
                     is_one = number == -1 and len(entry) == _OF_LINES and len(text) <= form.room
                     if is_one and text.isascii():

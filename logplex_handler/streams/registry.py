@@ -208,7 +208,7 @@ class Registry:
                 del self._retired[oldest]
 
     def park(self, stream: Stream) -> bool:
-        """Keep only a tuple of a stream, until there is a record; return whether that was possible."""
+        """Keep only a tuple of a stream until there is a record; return whether it is kept."""
         return holding(self.lock, _PATIENCE, self._park, stream) and stream.is_retired
 
     def _park(self, stream: Stream) -> None:
