@@ -170,7 +170,7 @@ class MemoryPool:
         self._allow(holder, min(0, kept - holder.allowed))
 
     def park(self, holder: BoundedQueue, needed: int) -> bool:
-        """Forget a holder, for which `needed` bytes stay allotted until `resume`.
+        """Forget a holder, for which `needed` bytes stay allotted until another one has them.
 
         Returns:
             False, if there are not as many, or the lock is in use.

@@ -26,7 +26,7 @@ class ParkableQueue(WakingQueue):
         """Return what is to be kept, or None if there is more than a few entries.
 
         The owner holds the lock. The queue keeps its entries, too, since a caller may still have
-        it: the next entry there wakes a worker. Its bytes stay allotted until `resume`.
+        it: the next entry there wakes a worker. Its bytes stay allotted to what is kept.
         """
         pool = self._pool
         self._catch_up(weigh=True)
@@ -63,8 +63,8 @@ class ParkableQueue(WakingQueue):
     def resume(self, kept: ParkedEntries) -> None:
         """Take the entries of another queue, before anybody else has this one."""
         self.allowed, self.since, entries = kept
-        if self._pool is not None:
-            self._pool.resume(self)
+        # Until `take_up`: another one may be used after all.
+        self.owner = None
         self.entries += entries
         for entry in entries:
             self._keep_next(*self.weigh(entry))

@@ -147,8 +147,7 @@ class Scheduler:
             due_at, step = self._next(now, look_ups=look_ups)
             if due_at > now:
                 return None
-            task = step(now)
-            if task is not None:
+            if task := step(now):
                 return task
 
     def due_at(self) -> float:
@@ -219,12 +218,13 @@ class Scheduler:
         return self._begin(self._look_ups.popleft(), Job.LOOK_UP, Slot.LOOK_UP, now)
 
     def _begin_request(self, slot: Slot, now: float) -> Task | None:
-        host = self._requests.first(now, is_probe=slot is Slot.PROBE)
-        while host is not None and host.waiting:
+        if (host := self._requests.first(now, is_probe=slot is Slot.PROBE)) is None:
+            return None
+        # Once round: streams that are parked again, as the host has just failed, are back in line.
+        for _ in range(len(host.waiting)):
             if task := self._begin(self._requests.pop(host), host.breaker, slot, now):
                 return task
-        if host is not None:
-            self._requests.update(host.breaker, now)
+        self._requests.update(host.breaker, now)
         return None
 
     def take_along(self, breaker: CircuitBreaker, most: int) -> list[Task]:

@@ -7,7 +7,7 @@ retired one is, which garbage collections leave out once they have seen it.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from logplex_handler._buffer.parkable_queue import ParkedEntries
@@ -107,12 +107,12 @@ def lag(kept: Stored, context: StreamContext) -> float:
     return max(0.0, min(time.time() - created, time.monotonic() - since))
 
 
-def stats(kept: Stored, context: StreamContext) -> Stats:
-    """Return the counts of all its records."""
-    number = records(kept)
-    waiting = Stats(number, pending=number, lag=lag(kept, context))
-    before = counts_before(kept)
-    return waiting if before is None else before + waiting
+def total(all_kept: Sequence[Stored], context: StreamContext) -> Stats:
+    """Return the counts of all records of several streams."""
+    number = sum(map(records, all_kept))
+    longest = max([lag(one, context) for one in all_kept], default=0.0)
+    before = [found for one in all_kept if (found := counts_before(one)) is not None]
+    return sum(before, Stats(number, pending=number, lag=longest))
 
 
 def size(kept: Stored) -> int:

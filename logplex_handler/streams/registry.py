@@ -47,14 +47,14 @@ class Registry:
         # interrupted to flush lets go of it meanwhile.
         self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
-        # Streams that wait in long lines, and the number of their records and bytes.
+        # Streams that wait in long lines. One that an interruption left is not counted if in use.
         self._parked: dict[Hashable, Stored] = {}
-        self._parked_records = self._parked_bytes = 0
+        self._parked_bytes = 0
         # Retired streams, in the order of retirement, by what `remembered` returns for their ids.
         self._retired: dict[Hashable, Stored] = {}
         # Those of both kinds to which a caller refers, and may put a record there.
         self._kept: weakref.WeakValueDictionary[Hashable, Stream] = weakref.WeakValueDictionary()
-        # The counts of all parked and retired streams, and of those that are forgotten.
+        # The counts of all retired streams, and of those that are forgotten.
         self._not_in_use = Stats()
         self._is_closed = False
         # The streams for records that have none: one for each state in which a stream has ended.
@@ -134,6 +134,7 @@ class Registry:
     def _take_up(self, stream_id: Hashable) -> Stream:
         # An interruption may have opened it meanwhile.
         stream = self._streams.setdefault(stream_id, self._opened(stream_id))
+        stream.take_up()
         self._end_retirement(stream_id)
         return stream
 
@@ -208,20 +209,24 @@ class Registry:
                 del self._retired[oldest]
 
     def park(self, stream: Stream) -> bool:
-        """Keep only a tuple of a stream until there is a record; return whether it is kept."""
+        """Keep only a tuple of a stream, until there is a record; return whether that was done."""
         return holding(self.lock, _PATIENCE, self._park, stream) and stream.is_retired
 
     def _park(self, stream: Stream) -> None:
         is_full = self._parked_bytes > self._context.limits.max_bytes * _MOST_PARKED
         if self._streams.get(stream.id) is not stream or self._is_closed or is_full:
             return
-        kept = _parked.stored(stream)
-        if kept is not None:
-            # First: until the last step, a record of an interruption goes to the stream itself.
+        self._forget_parked(stream.id)
+        # First: an interruption that flushes takes it up again, and its records may be sent then.
+        stream.let_go()
+        self._kept[remembered(stream.id)] = stream
+        if (kept := _parked.stored(stream)) is None:
+            stream.take_up()
+        size = 0 if kept is None else _parked.size(kept)
+        if stream.is_retired and kept is not None:
+            # Until here, a record of an interruption goes to the stream, and wakes a worker.
             self._parked[stream.id] = kept
-            self._kept[remembered(stream.id)] = stream
-            stream.let_go()
-            self._count_parked(kept, 1)
+            self._parked_bytes += size
             del self._streams[stream.id]
 
     def revive(self, stream: Stream) -> None:
@@ -241,14 +246,7 @@ class Registry:
 
     def _forget_parked(self, stream_id: Hashable) -> None:
         if kept := self._parked.pop(stream_id, None):
-            self._count_parked(kept, -1)
-
-    def _count_parked(self, kept: Stored, times: int) -> None:
-        self._parked_records += times * _parked.records(kept)
-        self._parked_bytes += times * _parked.size(kept)
-        before = _parked.counts_before(kept)
-        if before is not None:
-            self._not_in_use = self._not_in_use + before if times > 0 else self._not_in_use - before
+            self._parked_bytes -= _parked.size(kept)
 
     def close(self) -> Intake:
         """Drop all further records; return the intake of those that name no stream."""
@@ -272,6 +270,7 @@ class Registry:
         """Return all streams, parked ones and those without a destination, too."""
         self._resume_all()
         with self.lock:
+            self._resume_all()  # A worker may have parked one meanwhile.
             return [*self._streams.values(), *self._ended.values()]
 
     def streams(self) -> list[Stream]:
@@ -281,21 +280,24 @@ class Registry:
 
     def stats(self) -> Stats:
         with self.lock:
-            total, records = self._not_in_use, self._parked_records
+            total, kept = self._not_in_use, self._only_parked()
             streams = [*self._streams.values(), *self._ended.values()]
-            kept = [*self._parked.values()]
         # Without the lock, for which callers wait. A stream that is retired meanwhile still counts.
         for stream in streams:
             total += stream.stats()
-        lag = max([_parked.lag(one, self._context) for one in kept], default=0.0)
-        return total + rejected(self._rejected) + Stats(records, pending=records, lag=lag)
+        return total + rejected(self._rejected) + _parked.total(kept, self._context)
+
+    def _only_parked(self) -> list[Stored]:
+        only = {*self._parked} - {*self._streams}  # Copies: a garbage collection may log.
+        return [kept for one in only if (kept := self._parked.get(one))]
 
     def fill_ratio(self) -> float:
         """Return the share of the memory in use, from 0 to 1."""
         with self.lock:
-            streams, size = [*self._streams.values()], self._parked_bytes
-        parked = size / self._context.limits.max_bytes
-        return parked + sum([stream.accumulator.fill_ratio() for stream in streams])
+            streams, kept = [*self._streams.values()], self._only_parked()
+        size = sum([_parked.size(one) for one in kept])
+        filled = sum([stream.accumulator.fill_ratio() for stream in streams])
+        return filled + size / self._context.limits.max_bytes
 
     def stats_of(self, stream_id: Hashable) -> Stats:
         """Return the outcomes of one stream's records so far, or zeros if it is not known."""
@@ -309,7 +311,7 @@ class Registry:
         if stream is not None:
             return stream.stats()
         if kept is not None:
-            return _parked.stats(kept, self._context)
+            return _parked.total([kept], self._context)
         return Stats() if stored is None else restored(stored).stats
 
     def set_aside(self) -> tuple[SetAside, ...]:
