@@ -134,7 +134,7 @@ class Registry:
     def _take_up(self, stream_id: Hashable) -> Stream:
         # An interruption may have opened it meanwhile.
         stream = self._streams.setdefault(stream_id, self._opened(stream_id))
-        stream.take_up()
+        stream.accumulator.take_up(stream)
         self._end_retirement(stream_id)
         return stream
 
