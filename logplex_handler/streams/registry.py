@@ -193,12 +193,12 @@ class Registry:
         if self._streams.get(stream.id) is not stream or stream is self.own:
             return
         del self._streams[stream.id]
-        stream.let_go()
         resolution = stream.resolution
         self._not_in_use += stats
         key = remembered(stream.id)
         retired = Retired(now, resolution.state, resolution.given, stream.destination, stats)
         self._retired[key] = retired.stored()
+        stream.let_go()  # Only now may it be taken up again.
         self._kept[key] = stream
         self._forget_parked(stream.id)  # If `_take_up` was interrupted.
         for oldest, stored in list(islice(self._retired.items(), 2)):

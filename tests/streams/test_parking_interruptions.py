@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -12,7 +13,8 @@ from logplex_handler._delivery.fair_queue import Host
 from logplex_handler._process.reentrancy import is_held
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler.streams.stream import Job, Stream
-from tests.logs import balanced, wait_until
+from logplex_handler.testing import LogplexReceiver
+from tests.logs import balanced, logging_to, wait_until
 from tests.streams import test_parking
 from tests.streams.shared import by_token, to, token
 from tests.streams.test_parking import down, parked
@@ -147,3 +149,33 @@ def test_the_line_of_a_host_that_fails_as_its_turn_comes_is_gone_through_once(mo
             assert len(asked) == len(host.waiting) == waiting
         with up() as logplex:
             assert logplex.wait_for(len(test_parking.STREAMS) + 1)
+
+
+def test_a_record_that_comes_as_its_stream_is_retired_again_counts_once():
+    """A caller still has the stream, so that it is the same one that is taken up again."""
+    held, number, interrupted = [], 0, True
+    with LogplexReceiver() as logplex:
+        options = {"streams": lambda _: logplex.url, "flush_interval": 600}
+        with logging_to(None, **options) as (logger, handler):
+            registry = handler._pipeline._registry
+            while interrupted:
+                one = len(held)
+                for is_second in (False, True):
+                    logger.info("line", extra=to(one))
+                    number += 1
+                    assert handler.flush(100)
+                    stream = registry.stream(one)
+                    held[one:] = [stream]
+                    assert wait_until(lambda stream=stream: stream.is_idle)
+                    retire = partial(registry.retire, stream)
+                    if not is_second:
+                        assert retire()
+
+                def act(one=one):
+                    logger.info("late", extra=to(one))
+
+                interrupted = interrupted_at(one, retire, act)
+                number += interrupted
+                assert handler.flush(100)
+                assert wait_until(lambda n=number: handler.stats().accepted == n), one
+            assert len(held) > 20
