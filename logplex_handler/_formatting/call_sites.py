@@ -206,7 +206,7 @@ class CallSites:
                 entry = call_site.extract(record)
             except Exception:
                 # The record has other extras, or another number of arguments.
-                continue
+                entry = NO_ENTRY
             # Another thread may have forgotten the call site before `extract` was called.
             if entry is not NO_ENTRY and entry[0] in self._compiled.by_number:
                 # A call site of long texts takes short ones, too, which cost more there.
