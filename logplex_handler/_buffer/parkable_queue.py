@@ -1,4 +1,4 @@
-"""A queue that can be kept as a tuple while its stream waits for a host that does not answer."""
+"""A queue that can be kept as a tuple while its stream waits in a long line."""
 
 from __future__ import annotations
 

@@ -94,6 +94,11 @@ def age_of_oldest(accumulator: Accumulator, codec: Codec) -> float:
         if not accumulator.entries:
             return 0.0
         logged_at, since = codec.created(accumulator.entries[accumulator.gone]), accumulator.since
+    return age_of(logged_at, since)
+
+
+def age_of(logged_at: float, since: float) -> float:
+    """Return the seconds since a record was logged, or since the first one in its queue came."""
     # A record may have any time, and `since` is too early if the accumulator was never empty.
     return max(0.0, min(time.time() - logged_at, time.monotonic() - since))
 

@@ -6,12 +6,12 @@ retired one is, which garbage collections leave out once they have seen it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from logplex_handler._buffer.parkable_queue import ParkedEntries
 from logplex_handler._process.reentrancy import holding, is_held
+from logplex_handler._sender.source import age_of
 from logplex_handler.stats import Stats
 from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams._retired import (
@@ -103,8 +103,7 @@ def counts_before(kept: Stored) -> Stats | None:
 def lag(kept: Stored, context: StreamContext) -> float:
     """Return the seconds since the oldest record was logged or queued."""
     _, since, entries = Parked(*kept).entries
-    created = context.codec.created(entries[0])
-    return max(0.0, min(time.time() - created, time.monotonic() - since))
+    return age_of(context.codec.created(entries[0]), since)
 
 
 def total(all_kept: Sequence[Stored], context: StreamContext) -> Stats:

@@ -28,8 +28,7 @@ _MAX_RETIRED = 100_000
 _MOST_PARKED = 1 / 2
 # Seconds that a worker which parks a stream waits for the lock, which callers hold for moments.
 _PATIENCE = 0.002
-# The most streams in use, of about three kilobytes each. Callers may name new ones faster than
-# look-ups end.
+# The most streams in use or parked. Callers may name new ones faster than look-ups end.
 _MAX_IN_USE = 250_000
 # Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
@@ -222,8 +221,9 @@ class Registry:
         self._kept[remembered(stream.id)] = stream
         if (kept := _parked.stored(stream)) is None:
             stream.take_up()
-        size = 0 if kept is None else _parked.size(kept)
-        if stream.is_retired and kept is not None:
+            return
+        size = _parked.size(kept)
+        if stream.is_retired:
             # Until here, a record of an interruption goes to the stream, and wakes a worker.
             self._parked[stream.id] = kept
             self._parked_bytes += size

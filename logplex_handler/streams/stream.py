@@ -183,13 +183,11 @@ class Stream(Sending):
             # First: if a signal handler raises, the stream is looked up again.
             self.set_destination(found.destination)
         self.resolution.apply(found)
-        if isinstance(found, Resolved):
-            return
         if isinstance(found, LookupFailed):
             self.context.diagnostics.warn(
                 "look-up", f"stream {shown(self.id)}: {self.resolution.problem}"
             )
-        else:
+        elif found is None:
             self._end()
 
     def _end(self) -> None:
