@@ -7,7 +7,7 @@ Must not know: formats, answers.
 - `worker_pool`: the worker threads.
 - `news`: news of streams, which wakes workers.
 - `scheduler`, `fair_queue`, `tasks`: which job is next, with hosts and streams taking turns.
-- `parking`: streams in long lines, of which only the ids wait.
+- `line`, `parking`: streams that wait in order, of which only the ids wait in long lines.
 - `progress`: the finished tasks, for callers that wait.
 - `flush`: flushing and closing.
 - `spool_writer`: the thread that writes to the spool.

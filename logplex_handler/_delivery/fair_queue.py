@@ -5,10 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Iterable
 
-from logplex_handler._delivery.parking import Waiting
+from logplex_handler._delivery.line import Line, Waiting
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._sender.due import UrgencyMonitor
 
@@ -26,7 +25,7 @@ class Host:
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.breaker = breaker
-        self.waiting: deque[Waiting] = deque()
+        self.waiting = Line()
         self.in_progress = 0
         self.turn: tuple[float, int, bool, Host] | None = None
 

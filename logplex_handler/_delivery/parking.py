@@ -1,20 +1,17 @@
 """Streams that wait in a long line, or in that of a host that does not answer, are parked.
 
-Then only the id waits in line, and the registry keeps a tuple in place of the stream.
+Then only the id waits in line, and the registry keeps a few bytes in place of the stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, TypeAlias
+from typing import Any
 
+from logplex_handler._delivery.line import Waiting
 from logplex_handler._delivery.tasks import Task
 from logplex_handler._sender.due import Urgency
 from logplex_handler.streams.registry import Registry
 from logplex_handler.streams.stream import Stream
-
-# A stream that waits, or the id of a parked one: in a tuple, so that nothing else is like it.
-Waiting: TypeAlias = Stream | tuple[Hashable]
 
 # A line of so many streams is long.
 LONG_LINE = 500

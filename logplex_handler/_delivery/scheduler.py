@@ -12,10 +12,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from logplex_handler._delivery.fair_queue import NEVER, FairQueue
-from logplex_handler._delivery.parking import LONG_LINE, Parking, Waiting, parks_for_host
+from logplex_handler._delivery.line import Line, Waiting
+from logplex_handler._delivery.parking import LONG_LINE, Parking, parks_for_host
 from logplex_handler._delivery.tasks import RunningTasks, Slot, Task, hung_in_words
 from logplex_handler._process.diagnostics import Diagnostics
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
@@ -69,7 +69,7 @@ class Scheduler:
         self._timers: list[tuple[float, int, Stream]] = []
         self._numbers = itertools.count()
         self._requests: FairQueue = FairQueue(urgency)
-        self._look_ups: deque[Waiting] = deque()
+        self._look_ups = Line()
         # Streams with drops to report, whatever their plan; `_reporting` also contains the stream
         # whose drops are being reported.
         self._reports: deque[Stream] = deque()
@@ -104,7 +104,7 @@ class Scheduler:
         running = {*self._running}
         breakers = [task.breaker for task in running if task.breaker is not None]
         self._requests = FairQueue(self._urgency, breakers)
-        self._look_ups.clear()
+        self._look_ups = Line()
         self._reports.clear()
         self._reporting = {task.stream for task in self._running[Slot.REPORT]}
         for stream in streams:
@@ -190,7 +190,7 @@ class Scheduler:
         if len(tasks[Slot.PROBE]) < workers:
             probes = self._requests.next_turn(is_probe=True)
         slot = Slot.REQUEST if requests <= probes else Slot.PROBE
-        yield min(requests, probes)[0], partial(self._begin_request, slot)
+        yield min(requests, probes)[0], lambda now: self._begin_request(slot, now)
 
     def _first_timer(self) -> float:
         while self._timers:

@@ -6,7 +6,8 @@ Must not know: the threads that do its jobs. Only `Destination` is for users.
 
 - `current`: the stream that a record is for.
 - `registry`, `_ids`: all streams by id.
-- `_parked`, `_retired`: what is kept of streams that wait in long lines, or are not in use.
+- `_parked`, `_retired`, `_pickled`: what is kept of streams that wait in long lines, or are not
+  in use.
 - `stream`, `_sending`, `context`: one stream, what it sends with, and what streams share.
 - `pushing`: batches of several streams go to a relay at once.
 - `intake`: takes entries in the caller's thread.

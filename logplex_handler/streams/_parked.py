@@ -1,18 +1,19 @@
 """What is kept of a stream that waits in a long line with a few records.
 
-While a host is down, all streams that go there wait. A parked stream is a tuple of atoms, as a
-retired one is, which garbage collections leave out once they have seen it.
+While a host is down, all streams that go there wait. A parked stream is kept as bytes, like a
+retired one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from logplex_handler._buffer.parkable_queue import ParkedEntries
 from logplex_handler._process.reentrancy import holding, is_held
 from logplex_handler._sender.source import age_of
 from logplex_handler.stats import Stats
+from logplex_handler.streams._pickled import Pickled, pickled, unpickled
 from logplex_handler.streams._resolution import Resolution, ResolutionState
 from logplex_handler.streams._retired import (
     restored_destination,
@@ -23,11 +24,9 @@ from logplex_handler.streams._retired import (
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.stream import Stream
 
-Stored: TypeAlias = tuple[Any, ...]
-
 
 class Parked(NamedTuple):
-    """A parked stream, which is kept as a plain tuple.
+    """A parked stream.
 
     Attributes:
         state: The name of the state of its URL.
@@ -49,8 +48,18 @@ class Parked(NamedTuple):
         # The application's answer may be a URL with a token.
         return f"Parked(state={self.state})"
 
+    @property
+    def counts_before(self) -> Stats | None:
+        """The counts of earlier records, if there were any."""
+        return None if self.before is None else restored_stats(self.before)
 
-def stored(stream: Stream) -> Stored | None:
+    def lag(self, context: StreamContext) -> float:
+        """Return the seconds since the oldest record was logged or queued."""
+        _, since, entries = self.entries
+        return age_of(context.codec.created(entries[0]), since)
+
+
+def stored(stream: Stream) -> Pickled | None:
     """Return what is to be kept of a stream; None if there is more, or a thread uses its queue.
 
     The stream can still be used: a record that is put there wakes a worker, which revives it.
@@ -64,56 +73,47 @@ def stored(stream: Stream) -> Stored | None:
     if entries is None:
         return None
     resolution, before = stream.resolution, stream.before
-    return (
-        resolution.state.name,
-        stored_destination(resolution.given),
-        stored_destination(stream.destination),
-        None if before is None else stored_stats(before),
-        stream.known_since,
-        entries,
+    return pickled(
+        (
+            resolution.state.name,
+            stored_destination(resolution.given),
+            stored_destination(stream.destination),
+            None if before is None else stored_stats(before),
+            stream.known_since,
+            entries,
+        )
     )
 
 
-def resumed(stream_id: Hashable, kept: Stored, context: StreamContext) -> Stream:
+def restored(stored: Pickled) -> Parked:
+    """Return what was stored."""
+    return Parked(*unpickled(stored))
+
+
+def resumed(stream_id: Hashable, stored: Pickled, context: StreamContext) -> Stream:
     """Return the stream again, with its records."""
-    parked = Parked(*kept)
+    parked = restored(stored)
     stream = Stream(
         stream_id,
         context,
         resolution=Resolution(ResolutionState[parked.state], restored_destination(parked.given)),
         destination=restored_destination(parked.destination),
-        before=counts_before(kept),
+        before=parked.counts_before,
     )
     stream.known_since = parked.known_since
     stream.accumulator.resume(parked.entries)
     return stream
 
 
-def records(kept: Stored) -> int:
-    """Return the number of its records."""
-    return len(Parked(*kept).entries[2])
-
-
-def counts_before(kept: Stored) -> Stats | None:
-    """Return the counts of earlier records, if there were any."""
-    before = Parked(*kept).before
-    return None if before is None else restored_stats(before)
-
-
-def lag(kept: Stored, context: StreamContext) -> float:
-    """Return the seconds since the oldest record was logged or queued."""
-    _, since, entries = Parked(*kept).entries
-    return age_of(context.codec.created(entries[0]), since)
-
-
-def total(all_kept: Sequence[Stored], context: StreamContext) -> Stats:
+def total(all_stored: Sequence[Pickled], context: StreamContext) -> Stats:
     """Return the counts of all records of several streams."""
-    number = sum(map(records, all_kept))
-    longest = max([lag(one, context) for one in all_kept], default=0.0)
-    before = [found for one in all_kept if (found := counts_before(one)) is not None]
+    streams = [restored(one) for one in all_stored]
+    number = sum([len(one.entries[2]) for one in streams])
+    longest = max([one.lag(context) for one in streams], default=0.0)
+    before = [found for one in streams if (found := one.counts_before) is not None]
     return sum(before, Stats(number, pending=number, lag=longest))
 
 
-def size(kept: Stored) -> int:
+def size(stored: Pickled) -> int:
     """Return the bytes that its entries use."""
-    return Parked(*kept).entries[0]
+    return restored(stored).entries[0]

@@ -1,20 +1,18 @@
 """What is left of a retired stream: enough to take it into use again.
 
-A process may have a hundred thousand of them. Each is stored as a tuple of atoms, which garbage
-collections leave out once they have seen it.
+A process may have a hundred thousand of them. Each is a tuple of atoms, kept as bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
+from logplex_handler.streams._pickled import Pickled, pickled, unpickled
 from logplex_handler.streams._resolution import ResolutionState
-
-Stored: TypeAlias = tuple[Any, ...]
 
 _of_destination = attrgetter(*[field.name for field in fields(Destination)])
 _of_stats = attrgetter(*[field.name for field in fields(Stats)])
@@ -42,16 +40,16 @@ class Retired(NamedTuple):
         # The application's answer may be a URL with a token.
         return f"Retired(since={self.since}, state={self.state})"
 
-    def stored(self) -> Stored:
-        """Return a tuple from which `restored` makes an equal object."""
-        # A member of an enumeration is an object that the collector visits, and its name is none.
+    def stored(self) -> Pickled:
+        """Return what `restored` makes an equal object from."""
         given, destination = stored_destination(self.given), stored_destination(self.destination)
-        return (self.since, self.state.name, given, destination, stored_stats(self.stats))
+        stats = stored_stats(self.stats)
+        return pickled((self.since, self.state.name, given, destination, stats))
 
 
-def restored(stored: Stored) -> Retired:
+def restored(stored: Pickled) -> Retired:
     """Return what was stored."""
-    since, state, given, destination, stats = stored
+    since, state, given, destination, stats = unpickled(stored)
     return Retired(
         since,
         ResolutionState[state],
@@ -61,17 +59,18 @@ def restored(stored: Stored) -> Retired:
     )
 
 
-def since_and_state(stored: Stored) -> tuple[float, ResolutionState]:
+def since_and_state(stored: Pickled) -> tuple[float, ResolutionState]:
     """Return both without restoring the rest."""
-    return stored[0], ResolutionState[stored[1]]
+    since, state, *_ = unpickled(stored)
+    return since, ResolutionState[state]
 
 
-def stored_stats(stats: Stats) -> Stored:
+def stored_stats(stats: Stats) -> tuple[Any, ...]:
     values = _of_stats(stats)
     return (*values[:_DROPPED], tuple(values[_DROPPED].items()), *values[_DROPPED + 1 :])
 
 
-def restored_stats(stored: Stored) -> Stats:
+def restored_stats(stored: tuple[Any, ...]) -> Stats:
     values = [*stored]
     values[_DROPPED] = dict(values[_DROPPED])
     return Stats(*values)

@@ -14,8 +14,9 @@ from logplex_handler._process.reentrancy import holding
 from logplex_handler.stats import SetAside, Stats
 from logplex_handler.streams import _parked, _retired
 from logplex_handler.streams._ids import is_too_long, remembered
+from logplex_handler.streams._pickled import Pickled
 from logplex_handler.streams._resolution import Resolution, ResolutionState
-from logplex_handler.streams._retired import Retired, Stored, restored
+from logplex_handler.streams._retired import Retired, restored
 from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake, rejected
 from logplex_handler.streams.stream import Stream
@@ -32,6 +33,7 @@ _PATIENCE = 0.002
 _MAX_IN_USE = 250_000
 # Seconds before an unknown or ended stream may be looked up again.
 _LOOK_UP_AGAIN_AFTER = {ResolutionState.UNKNOWN: 30.0, ResolutionState.GONE: 600.0}
+_AFTER_CLOSE = "closed", "records are logged after close, and dropped"
 
 
 class Registry:
@@ -47,10 +49,10 @@ class Registry:
         self.lock = threading.RLock()
         self._streams: dict[Hashable, Stream] = {} if own is None else {None: own}
         # Streams that wait in long lines. One that an interruption left is not counted if in use.
-        self._parked: dict[Hashable, Stored] = {}
+        self._parked: dict[Hashable, Pickled] = {}
         self._parked_bytes = 0
         # Retired streams, in the order of retirement, by what `remembered` returns for their ids.
-        self._retired: dict[Hashable, Stored] = {}
+        self._retired: dict[Hashable, Pickled] = {}
         # Those of both kinds to which a caller refers, and may put a record there.
         self._kept: weakref.WeakValueDictionary[Hashable, Stream] = weakref.WeakValueDictionary()
         # The counts of all retired streams, and of those that are forgotten.
@@ -60,7 +62,7 @@ class Registry:
         self._ended: dict[ResolutionState, Stream] = {}
         # Counts the records that come after `close`, or for one stream too many.
         self._rejected = Ledger()
-        self._after_close = self._rejecting("closed", "records are logged after close, and dropped")
+        self._after_close = self._rejecting(*_AFTER_CLOSE)
         self._if_full = self._rejecting(
             "buffer_full", f"more than {_MAX_IN_USE:,} streams are in use: records are dropped"
         )
@@ -255,9 +257,7 @@ class Registry:
             self._resume_all()
             self._is_closed = True
             streams = list(self._streams.values())
-        warn = partial(
-            self._context.diagnostics.warn, "closed", "records are logged after close, and dropped"
-        )
+        warn = partial(self._context.diagnostics.warn, *_AFTER_CLOSE)
         for stream in streams:
             stream.close(warn)
         return self._after_close if self.own is None else self.own.intake
@@ -287,7 +287,7 @@ class Registry:
             total += stream.stats()
         return total + rejected(self._rejected) + _parked.total(kept, self._context)
 
-    def _only_parked(self) -> list[Stored]:
+    def _only_parked(self) -> list[Pickled]:
         only = {*self._parked} - {*self._streams}  # Copies: a garbage collection may log.
         return [kept for one in only if (kept := self._parked.get(one))]
 

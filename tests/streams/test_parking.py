@@ -1,15 +1,19 @@
 """Streams that wait in long lines are parked: no record of them is lost, late or counted twice."""
 
 import contextlib
+import datetime
+import decimal
 import gc
 import logging
 import time
 
 import pytest
 
+from logplex_handler import measure
 from logplex_handler._delivery import scheduler
 from logplex_handler._sender.circuit_breaker import CircuitBreaker
 from logplex_handler._wire.destination import Destination
+from logplex_handler.formatter import KeyValueFormatter
 from logplex_handler.streams import registry
 from logplex_handler.testing import LogplexReceiver
 from tests.logs import balanced, logging_to, wait_until
@@ -249,12 +253,12 @@ def test_no_more_streams_than_that_are_in_use_or_parked(monkeypatch):
 
 
 def test_what_is_kept_of_a_parked_stream_shows_no_token(monkeypatch):
-    from logplex_handler.streams._parked import Parked
+    from logplex_handler.streams._parked import restored
 
     with down(monkeypatch) as (logger, handler, _):
         logger.info("line", extra=to(7))
         assert wait_until(lambda: 7 in parked(handler))
-        assert token(7) not in repr(Parked(*parked(handler)[7]))
+        assert token(7) not in repr(restored(parked(handler)[7]))
 
 
 def test_a_stream_with_drops_to_tell_or_counts_of_its_own_is_not_parked(monkeypatch):
@@ -312,3 +316,32 @@ def test_parked_streams_leave_half_of_the_memory_to_those_that_give_way(monkeypa
         assert handler.stats(stream=99).pending == 1
         assert {*handler.stats().dropped} == {"buffer_full"}
         assert balanced(handler.stats())
+
+
+RECORDS = {
+    "values": lambda stream: (("paid %s of order %d", decimal.Decimal("1.50"), stream), {}),
+    "metric": lambda stream: (("",), measure("web.latency", stream, "ms")),
+    "time": lambda stream: (("since %s", datetime.date(2026, 12, stream)), {}),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_the_garbage_collector_leaves_parked_streams_out(monkeypatch, kind):
+    """Fifty thousand may wait, and each full collection goes through all that it knows."""
+    with down(monkeypatch) as (logger, handler, up):
+        handler.setFormatter(KeyValueFormatter())
+        texts = {}
+        for stream in STREAMS:
+            args, extra = RECORDS[kind](stream)
+            logger.info(*args, extra=to(stream) | extra)
+            record = logger.makeRecord(
+                logger.name, logging.INFO, "", 0, args[0], args[1:], None, "", extra
+            )
+            texts[token(stream)] = [handler.format(record)]
+        assert wait_until(lambda: {*parked(handler)} == {*STREAMS})
+        assert not gc.is_tracked(parked(handler))
+        with up() as logplex:
+            assert logplex.wait_for(31)
+            found = by_token(logplex)
+            found.pop(token(0))
+            assert found == texts
