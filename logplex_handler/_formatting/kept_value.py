@@ -144,7 +144,9 @@ def numbers_and_others(values: Sequence[Value]) -> tuple[int, int]:
     # Some numbers are kept as texts.
     others = [value for value in values if not value.is_text]
     numbers = len([value for value in others if value.type in _NUMBERS])
-    return numbers, len(others) - numbers
+    # A metric's value is a text as well, and takes less memory than a text and a number.
+    metrics = len([value for value in values if value.kind is METRIC])
+    return numbers + metrics, len(others) - numbers
 
 
 def as_tuple(values: Sequence[Value]) -> str:

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import gc
+import sys
 import tracemalloc
 import uuid
 import zoneinfo
@@ -295,6 +296,18 @@ def test_a_number_that_is_kept_as_a_text_is_weighed_as_a_text(typical):
             assert weight(entry) <= codec.weigh(entry)[0]
             assert weight(entry) <= LIGHT or not is_light
     assert kept > 100
+
+
+@pytest.mark.parametrize("text", ["", "x" * 3000])
+def test_the_values_of_metrics_are_weighed_with_what_the_garbage_collector_adds(text):
+    pairs = joined([measure(f"web.{i}", i + 0.25, "ms") for i in range(12)])
+    record = make("done %s", (text,), pairs | {"region": "eu"})
+    codec = codec_that_knows(record)
+    entry, is_light = codec.entry(record, FORMATTER)
+    assert is_compiled(entry)
+    size, _ = codec.weigh(entry)
+    assert size >= sys.getsizeof(entry) + sum(map(sys.getsizeof, entry))
+    assert is_light == (size <= LIGHT)
 
 
 def test_a_long_record_like_the_latest_one_needs_no_search():
