@@ -1,9 +1,9 @@
 """What is kept of streams that are not in use: bytes where that is possible."""
 
+import copyreg
 import datetime
-import decimal
 import math
-import uuid
+import sys
 
 import pytest
 
@@ -35,8 +35,6 @@ VALUES = [
     ("nested", (1, (2.5, None))),
     METRIC,
     datetime.datetime(2026, 12, 1, 2, 3, 4, 5, UTC),
-    decimal.Decimal("1.50"),
-    uuid.UUID(int=7),
 ]
 
 
@@ -56,6 +54,15 @@ class Text(str):
     """A subclass, as an application may have one."""
 
 
+class Interrupting(str):
+    def __reduce__(self):
+        raise KeyboardInterrupt
+
+
+class Span(datetime.timedelta):
+    """Another class, which a time zone keeps."""
+
+
 class Zone(datetime.tzinfo):
     """One that cannot be pickled."""
 
@@ -68,13 +75,48 @@ class Zone(datetime.tzinfo):
     dst = tzname = utcoffset
 
 
-ZONED = datetime.datetime(2026, 12, 1, tzinfo=Zone())
+def at(zone):
+    return datetime.datetime(2026, 12, 1, tzinfo=zone)
 
 
-@pytest.mark.parametrize(
-    "value", [Text("text"), object(), (1, (ZONED,))], ids=["text", "object", "zoned"]
-)
+OBJECTS = {
+    "text": Text("text"),
+    "object": object(),
+    "class": (1, Text),
+    "zoned": (1, (at(Zone()),)),
+    "named zone": (1, at(datetime.timezone(datetime.timedelta(hours=1), Text("CET")))),
+    "span of a zone": (1, at(datetime.timezone(Span(hours=1)))),
+    # As the hostname of a destination, for example.
+    "text within": ("https://logs.example.com/logs", "token", "t.1", Text("web"), True),
+    "interrupting": (1, Interrupting("text")),
+}
+
+
+@pytest.mark.parametrize("value", OBJECTS.values(), ids=OBJECTS)
 def test_objects_of_an_application_are_kept_themselves(value):
+    """Their classes may not be found again, or be others then."""
     values = ("FOUND", value)
     assert pickled(values) is values
     assert unpickled(values) is values
+
+
+OF_KNOWN_TYPES = ("FOUND", (METRIC, at(datetime.timezone.utc), at(None)))
+
+
+def test_an_application_may_replace_modules_and_classes_meanwhile(monkeypatch):
+    kept = pickled(OF_KNOWN_TYPES)
+    assert type(kept) is bytes
+    monkeypatch.setattr(datetime, "datetime", None)
+    monkeypatch.setitem(sys.modules, type(METRIC).__module__, None)
+    found = unpickled(kept)
+    assert found == OF_KNOWN_TYPES
+    assert [*map(type, found[1])] == [*map(type, OF_KNOWN_TYPES[1])]
+
+
+def test_an_application_may_tell_pickle_how_to_treat_these_types(monkeypatch):
+    def interrupting(_):
+        raise KeyboardInterrupt
+
+    for value in OF_KNOWN_TYPES[1]:
+        monkeypatch.setitem(copyreg.dispatch_table, type(value), interrupting)
+    assert unpickled(pickled(OF_KNOWN_TYPES)) == OF_KNOWN_TYPES
