@@ -5,7 +5,9 @@ A process may have a hundred thousand of them. Each is a tuple of atoms, kept as
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import fields
+from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -13,6 +15,11 @@ from logplex_handler._wire.destination import Destination
 from logplex_handler.stats import Stats
 from logplex_handler.streams._pickled import Pickled, pickled, unpickled
 from logplex_handler.streams._resolution import ResolutionState
+
+# Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
+_FORGET_AFTER = 3600.0
+# The most retired streams that are kept; each takes less than a kilobyte.
+_MAX_RETIRED = 100_000
 
 _of_destination = attrgetter(*[field.name for field in fields(Destination)])
 _of_stats = attrgetter(*[field.name for field in fields(Stats)])
@@ -63,6 +70,13 @@ def since_and_state(stored: Pickled) -> tuple[float, ResolutionState]:
     """Return both without restoring the rest."""
     since, state, *_ = unpickled(stored)
     return since, ResolutionState[state]
+
+
+def forget_oldest(all_stored: dict[Hashable, Pickled], now: float) -> None:
+    """Forget the oldest two, which are the first, if it is time or there are too many."""
+    for oldest, stored in list(islice(all_stored.items(), 2)):
+        if now - since_and_state(stored)[0] > _FORGET_AFTER or len(all_stored) > _MAX_RETIRED:
+            del all_stored[oldest]
 
 
 def stored_stats(stats: Stats) -> tuple[Any, ...]:

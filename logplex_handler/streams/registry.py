@@ -7,7 +7,6 @@ import time
 import weakref
 from collections.abc import Hashable
 from functools import partial
-from itertools import islice
 
 from logplex_handler._buffer.ledger import Ledger
 from logplex_handler._process.reentrancy import holding
@@ -21,10 +20,6 @@ from logplex_handler.streams.context import StreamContext
 from logplex_handler.streams.intake import Intake, RejectingIntake, rejected
 from logplex_handler.streams.stream import Stream
 
-# Seconds after which a retired stream is forgotten. If it is used again, it is looked up again.
-_FORGET_AFTER = 3600.0
-# The most retired streams that are kept; each takes less than a kilobyte.
-_MAX_RETIRED = 100_000
 # The share of the memory for parked streams: they do not give way to others if it is full.
 _MOST_PARKED = 1 / 2
 # Seconds that a worker which parks a stream waits for the lock, which callers hold for moments.
@@ -55,7 +50,8 @@ class Registry:
         self._retired: dict[Hashable, Pickled] = {}
         # Those of both kinds to which a caller refers, and may put a record there.
         self._kept: weakref.WeakValueDictionary[Hashable, Stream] = weakref.WeakValueDictionary()
-        # The counts of all retired streams, and of those that are forgotten.
+        # The counts of all retired streams, and of those that are forgotten. Another object after
+        # each retirement and its end, so that an interrupted one notices that it has to begin anew.
         self._not_in_use = Stats()
         self._is_closed = False
         # The streams for records that have none: one for each state in which a stream has ended.
@@ -132,11 +128,23 @@ class Registry:
                 return self._after_close if self._is_closed else stream.intake
         return self._ended_as(ended).intake
 
-    def _take_up(self, stream_id: Hashable) -> Stream:
-        # An interruption may have opened it meanwhile.
-        stream = self._streams.setdefault(stream_id, self._opened(stream_id))
+    def _take_up(self, stream_id: Hashable, known: Stream | None = None) -> Stream:
+        """Have a stream in use, which is opened if it is not `known`."""
+        key, streams = remembered(stream_id), self._streams
+        while (stream := streams.get(stream_id)) is None or stream.is_retired:
+            counts, stored = self._not_in_use, self._retired.get(key)
+            stream = stream or known or self._opened(stream_id)
+            left = counts if stored is None else counts - restored(stored).stats
+            is_same = stream_id not in streams or streams[stream_id] is stream
+            # Nothing is called from here on, so that no interruption comes in between.
+            if is_same and self._not_in_use is counts:
+                streams[stream_id] = stream
+                stream.is_retired = False
+                if stored is not None:
+                    del self._retired[key]
+                self._not_in_use = left
         stream.accumulator.take_up(stream)
-        self._end_retirement(stream_id)
+        self._forget_parked(stream_id)
         return stream
 
     def resume(self, stream_id: Hashable) -> Stream | None:
@@ -164,7 +172,6 @@ class Registry:
         stream = self._kept.get(key)
         if stream is not None and stream.is_retired:
             # With a second stream of the same id, records would be out of order and uncounted.
-            stream.take_up()
             return stream
         if kept is not None:
             return _parked.resumed(stream_id, kept, self._context)
@@ -188,26 +195,28 @@ class Registry:
             handler in an interrupted call, which flushes, and so waits for the worker that asks.
         """
         # Before the lock is acquired, because it needs an accumulator's.
-        return holding(self.lock, 0.0, self._retire, stream, time.monotonic(), stream.stats())
+        return holding(self.lock, 0, self._retire, stream, stream.accumulator.taken, stream.stats())
 
-    def _retire(self, stream: Stream, now: float, stats: Stats) -> None:
+    def _retire(self, stream: Stream, taken: int, stats: Stats) -> None:
         if self._streams.get(stream.id) is not stream or stream is self.own:
             return
-        del self._streams[stream.id]
-        resolution = stream.resolution
-        self._not_in_use += stats
-        key = remembered(stream.id)
-        retired = Retired(now, resolution.state, resolution.given, stream.destination, stats)
-        self._retired[key] = retired.stored()
-        stream.let_go()  # Only now may it be taken up again.
+        key, now, url = remembered(stream.id), time.monotonic(), stream.resolution
+        stored = Retired(now, url.state, url.given, stream.destination, stats).stored()
+        # First: an interruption that flushes takes it up again, and plans it.
+        stream.let_go()
         self._kept[key] = stream
         self._forget_parked(stream.id)  # If `_take_up` was interrupted.
-        for oldest, stored in list(islice(self._retired.items(), 2)):
-            if (
-                now - _retired.since_and_state(stored)[0] > _FORGET_AFTER
-                or len(self._retired) > _MAX_RETIRED
-            ):
-                del self._retired[oldest]
+        if stream.accumulator.taken != taken:  # One has come before, and its record has left.
+            stream.take_up()
+        while stream.is_retired and stream.id in self._streams:
+            counts = self._not_in_use
+            total = counts + stats
+            # Nothing is called from here on, as in `_take_up`.
+            if self._not_in_use is counts and stream.is_retired:
+                self._retired[key] = stored
+                del self._streams[stream.id]
+                self._not_in_use = total
+        _retired.forget_oldest(self._retired, now)
 
     def park(self, stream: Stream) -> bool:
         """Keep only a tuple of a stream, until there is a record; return whether that was done."""
@@ -234,17 +243,8 @@ class Registry:
     def revive(self, stream: Stream) -> None:
         """Take a retired or parked stream into use again after news of it."""
         with self.lock:
-            if stream.is_retired and self._streams.setdefault(stream.id, stream) is stream:
-                stream.stays = stream.id in self._parked
-                stream.take_up()
-                self._end_retirement(stream.id)
-
-    def _end_retirement(self, stream_id: Hashable) -> None:
-        """Count a stream with those in use again. Called with the lock held."""
-        self._forget_parked(stream_id)
-        stored = self._retired.pop(remembered(stream_id), None)
-        if stored is not None:
-            self._not_in_use -= restored(stored).stats
+            if stream.is_retired:
+                self._take_up(stream.id, stream).stays = stream.id in self._parked
 
     def _forget_parked(self, stream_id: Hashable) -> None:
         if kept := self._parked.pop(stream_id, None):

@@ -37,7 +37,7 @@ def test_idle_streams_are_let_go_of_and_their_books_kept(monkeypatch):
                 assert wait_until(lambda: not registry._streams)
                 assert handler.stats(stream=1).delivered == number
                 assert handler.stats().accepted == number
-            monkeypatch.setattr("logplex_handler.streams.registry._FORGET_AFTER", -1.0)
+            monkeypatch.setattr("logplex_handler.streams._retired._FORGET_AFTER", -1.0)
             logger.info("line", extra=to(1))
             assert handler.flush()
             assert wait_until(lambda: not registry._streams and not registry._retired)
