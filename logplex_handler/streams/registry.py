@@ -219,7 +219,7 @@ class Registry:
         _retired.forget_oldest(self._retired, now)
 
     def park(self, stream: Stream) -> bool:
-        """Keep only a tuple of a stream, until there is a record; return whether that was done."""
+        """Keep only some bytes of a stream until there is a record; return whether it was done."""
         return holding(self.lock, _PATIENCE, self._park, stream) and stream.is_retired
 
     def _park(self, stream: Stream) -> None:

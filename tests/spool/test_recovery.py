@@ -296,15 +296,17 @@ def test_what_two_dead_processes_have_sent_is_sent_again_as_it_was(spool):
     options |= {"batch_size": 8, "flush_interval": 60}
     with (
         serving(reset, reset, answer(503)) as server,
-        logging_to(server.url, **options) as (first, _),
-        logging_to(server.url, **options) as (second, _),
+        logging_to(server.url, **options) as (first, one),
+        logging_to(server.url, **options) as (second, other),
     ):
         for number in range(8):
             first.info("first %d", number)
             second.info("second %d", number)
             # Each in a chunk of its own.
             assert wait_until(partial(is_on_disk, 2 * number + 2))
-        assert wait_until(lambda: len(server.received) >= 2)
+        for number, handler in enumerate((one, other), 1):
+            while len({request.frame_id for request in server.received}) < number:
+                assert not handler.flush(0.1)
         before = {request.frame_id: request.body for request in server.received}
     assert len(rows(spool)) > 4
     with logging_to_server(accept, spool=spool) as (server, _, handler):
